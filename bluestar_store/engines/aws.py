@@ -1,0 +1,202 @@
+"""The one connection to DynamoDB, and the one translation of what AWS and botocore report."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+import botocore.exceptions as aws
+import botocore.session
+from botocore.parsers import ResponseParserError
+from pynamodb.connection import Connection
+
+from bluestar_store.engines.tables import missing_index, missing_table
+from bluestar_store.errors import (
+    AccessDeniedError,
+    BlueStarError,
+    ConfigurationError,
+    EngineError,
+    InvalidWriteError,
+    ItemTooLargeError,
+    ThrottledError,
+    TransactionConflictError,
+    UnavailableError,
+)
+
+CODES: dict[str, type[EngineError]] = {
+    "ProvisionedThroughputExceededException": ThrottledError,
+    "RequestLimitExceeded": ThrottledError,
+    "ThrottlingException": ThrottledError,
+    "ThrottlingError": ThrottledError,
+    "LimitExceededException": ThrottledError,
+    "InternalServerError": UnavailableError,
+    "InternalFailure": UnavailableError,
+    "ServiceUnavailable": UnavailableError,
+    "ServiceUnavailableException": UnavailableError,
+    "TransactionInProgressException": UnavailableError,
+    "AccessDeniedException": AccessDeniedError,
+    "AccessDenied": AccessDeniedError,
+    "UnrecognizedClientException": AccessDeniedError,
+    "InvalidSignatureException": AccessDeniedError,
+    "MissingAuthenticationTokenException": AccessDeniedError,
+    "IncompleteSignatureException": AccessDeniedError,
+    "ExpiredTokenException": AccessDeniedError,
+    "InvalidClientTokenId": AccessDeniedError,
+    "KMSAccessDeniedException": AccessDeniedError,
+    "ItemCollectionSizeLimitExceededException": ItemTooLargeError,
+}
+"""AWS error code to error. A code that is not here keeps its text in a plain EngineError."""
+
+FAILURES = (aws.BotoCoreError, aws.HTTPClientError, aws.ClientError, ResponseParserError, UnicodeDecodeError)
+"""What a call may raise; a corrupted body comes up as the last two."""
+
+
+class AwsConnection:
+    """One PynamoDB Connection, hence one botocore client, made at the first call, by one thread."""
+
+    def __init__(
+        self,
+        *,
+        region: str | None,
+        endpoint_url: str | None,
+        connect_timeout_seconds: float,
+        read_timeout_seconds: float,
+        max_attempts: int,
+        pool_connections: int,
+    ) -> None:
+        self._region, self._endpoint_url = region, endpoint_url
+        self._timeouts = {
+            "connect_timeout_seconds": connect_timeout_seconds,
+            "read_timeout_seconds": read_timeout_seconds,
+        }
+        self._max_attempts, self._pool_connections = max_attempts, pool_connections
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+        self._client: Any = None
+
+    @property
+    def location(self) -> str:
+        """The endpoint and region, as far as they are known before the first call."""
+        return f"DynamoDB at {self._endpoint_url}" if self._endpoint_url else f"DynamoDB in {self._region or 'AWS'}"
+
+    @property
+    def connection(self) -> Connection:
+        """The PynamoDB connection that bound Models share."""
+        self._ensure()
+        assert self._connection is not None  # _ensure made it
+        return self._connection
+
+    def _ensure(self) -> Any:
+        if self._client is not None:
+            return self._client
+        with self._lock:
+            if self._client is None:
+                _hide_items_from_debug_log()
+                region = self._region or botocore.session.get_session().get_config_variable("region")
+                if region is None and self._endpoint_url is None:
+                    raise ConfigurationError("no AWS region: set BLUESTAR_AWS_REGION (or --region) or AWS_REGION")
+                self._region = region or "us-east-1"
+                connection = Connection(
+                    region=self._region,
+                    host=self._endpoint_url,
+                    retry_configuration={"total_max_attempts": self._max_attempts, "mode": "standard"},
+                    max_pool_connections=self._pool_connections,
+                    **self._timeouts,  # type: ignore[arg-type]  # both are floats
+                )
+                client: Any = connection.client
+                if client._request_signer._credentials is None:
+                    # Not kept: PynamoDB makes a new client while there are no credentials, and so do we.
+                    raise _no_credentials()
+                self._connection, self._client = connection, client
+        return self._client
+
+    def call(self, operation: str, table: str, **arguments: Any) -> dict[str, Any]:
+        """One call by botocore's method name. Retries of what may pass by itself are botocore's (standard mode).
+
+        Raises the translated error; a cancelled transaction comes up as botocore's ClientError, for its reasons.
+        """
+        try:
+            answer: dict[str, Any] = getattr(self._ensure(), operation)(**arguments)
+            return answer
+        except FAILURES as error:
+            if isinstance(error, aws.ClientError) and code_of(error) == "TransactionCanceledException":
+                raise
+            raise translated(error, table, self.location) from error
+
+    def close(self) -> None:
+        """Close the pool."""
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+            self._client = self._connection = None
+
+
+def code_of(error: aws.ClientError) -> str:
+    """The AWS error code."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def translated(error: Exception, table: str, location: str) -> BlueStarError:
+    """Our error for one of botocore's."""
+    if isinstance(error, aws.ClientError):
+        return _from_code(error, table, location)
+    if isinstance(error, aws.NoCredentialsError | aws.PartialCredentialsError | aws.CredentialRetrievalError):
+        return _no_credentials()
+    if isinstance(error, aws.NoRegionError | aws.InvalidRegionError | aws.ProfileNotFound | aws.ConfigParseError):
+        return ConfigurationError(f"{error}: mend BLUESTAR_AWS_REGION or the AWS configuration")
+    if isinstance(error, ResponseParserError | UnicodeDecodeError):
+        return UnavailableError(f"{location} sent an answer that cannot be read (is it DynamoDB?)")
+    if isinstance(error, aws.HTTPClientError):
+        return UnavailableError(
+            f"{location} cannot be reached ({type(error).__name__}); is BLUESTAR_DYNAMODB_ENDPOINT_URL or the region "
+            "right, and the server running?"
+        )
+    if isinstance(error, ValueError):
+        return ConfigurationError(f"BLUESTAR_DYNAMODB_ENDPOINT_URL: {error}")
+    return EngineError(f"{location}: {type(error).__name__}: {error}")
+
+
+def error_for(code: str, message: str, table: str, request_id: str = "") -> EngineError:
+    """Our error for an AWS code, of a whole call or of one write in a cancelled transaction."""
+    kind = CODES.get(code, EngineError)
+    if kind is EngineError and code.startswith("Validation"):
+        kind = ItemTooLargeError if "size" in message and "exceeded" in message else InvalidWriteError
+    return kind(f"{table}: {message or code}", code=code, request_id=request_id)
+
+
+def _from_code(error: aws.ClientError, table: str, location: str) -> BlueStarError:
+    code = code_of(error)
+    message = str(error.response.get("Error", {}).get("Message", ""))
+    request_id = str(error.response.get("ResponseMetadata", {}).get("RequestId", ""))
+    if code == "ResourceNotFoundException":
+        return missing_table(table, location)
+    if code.startswith("Validation") and "index" in message.lower() and "does not have" in message:
+        return missing_index(table, message.rpartition(" ")[2], location)
+    if code == "TransactionConflictException":
+        return TransactionConflictError(f"{table}: {message}")
+    return error_for(code, message, table, request_id)
+
+
+def _no_credentials() -> ConfigurationError:
+    return ConfigurationError(
+        "no AWS credentials found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
+        "(for DynamoDB Local any values will do)"
+    )
+
+
+class _HideArguments(logging.Filter):
+    """PynamoDB's debug log shows the arguments of every call, items and all; this leaves only their names."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(sorted(arg) if isinstance(arg, dict) else arg for arg in record.args)
+        elif isinstance(record.args, dict):
+            record.args = (sorted(record.args),)
+        return True
+
+
+def _hide_items_from_debug_log() -> None:
+    logger = logging.getLogger("pynamodb.connection.base")
+    if not any(isinstance(found, _HideArguments) for found in logger.filters):
+        logger.addFilter(_HideArguments())

@@ -1,0 +1,96 @@
+"""PynamoDB classes bound to one Store's connection, for reading."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from pynamodb.connection.base import MetaTable
+from pynamodb.connection.table import TableConnection
+
+from bluestar_store.engines.aws import AwsConnection
+from bluestar_store.errors import ConfigurationError
+from bluestar_store.models.kind import Kind
+
+WRITES = ("save", "update", "delete", "batch_write", "create_table", "delete_table", "update_ttl")
+
+
+class _EntityConnection(TableConnection):
+    """A table connection that shows one entity's items only: other entities lie in the same table."""
+
+    def __init__(self, kind: Kind[Any], table: str, connection: AwsConnection) -> None:
+        # Not super().__init__: it would make a connection, and so a botocore client, of its own.
+        self.table_name = table
+        self.connection = connection.connection
+        self._kind = kind
+        if table not in self.connection._tables:
+            self.connection.add_meta_table(_meta_table(kind, table))
+
+    def get_item(self, *args: Any, **kwargs: Any) -> Any:
+        return self._own_item(super().get_item(*args, **kwargs))
+
+    def batch_get_item(self, *args: Any, **kwargs: Any) -> Any:
+        answer = super().batch_get_item(*args, **kwargs)
+        for items in answer.get("Responses", {}).values():
+            items[:] = filter(self._kind.owns, items)
+        return answer
+
+    def query(self, *args: Any, **kwargs: Any) -> Any:
+        return self._own_items(super().query, args, kwargs)
+
+    def scan(self, *args: Any, **kwargs: Any) -> Any:
+        return self._own_items(super().scan, args, kwargs)
+
+    def _own_item(self, answer: dict[str, Any]) -> dict[str, Any]:
+        if "Item" in answer and not self._kind.owns(answer["Item"]):
+            del answer["Item"]
+        return answer
+
+    def _own_items(self, operation: Any, args: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+        counting = kwargs.pop("select", None) == "COUNT"  # DynamoDB would count other entities' items too
+        answer: dict[str, Any] = operation(*args, **kwargs)
+        items = [item for item in answer["Items"] if self._kind.owns(item)]
+        answer["Count"] = len(items)
+        if counting:
+            del answer["Items"]
+        else:
+            answer["Items"] = items
+        return answer
+
+
+def bound(kind: Kind[Any], table: str, connection: AwsConnection) -> type[Any]:
+    """A subclass of the kind's Model whose reads go through the connection, and whose writes are refused."""
+    plain: Any = kind.model.Meta
+    meta = type("Meta", (plain,), {"table_name": table})
+    members: dict[str, Any] = {"Meta": meta, "_connection": None, "__module__": kind.model.__module__}
+    members |= {name: _refusing(kind, name) for name in WRITES}
+    model: Any = type(kind.model.__name__, (kind.model,), members)
+    model.DoesNotExist = kind.model.DoesNotExist
+    model._connection = _EntityConnection(kind, table, connection)
+    return model  # type: ignore[no-any-return]  # made by PynamoDB's metaclass
+
+
+def _refusing(kind: Kind[Any], name: str) -> Any:
+    def refuse(cls: Any, *args: Any, **kwargs: Any) -> NoReturn:
+        raise ConfigurationError(
+            f"{kind.model.__name__}.{name} is refused: a bound Model is for reading; the repository of "
+            f"{kind.entity.__name__} writes with versions and keeps what others put on the item"
+        )
+
+    return classmethod(refuse)
+
+
+def _meta_table(kind: Kind[Any], table: str) -> MetaTable:
+    """What PynamoDB needs to know of the table; in layout single the first Model's view serves for keys."""
+    schema = kind.model._get_schema()
+    return MetaTable(
+        {
+            "TableName": table,
+            "KeySchema": schema["key_schema"],
+            "AttributeDefinitions": schema["attribute_definitions"],
+            "GlobalSecondaryIndexes": [
+                {"IndexName": index["index_name"], "KeySchema": index["key_schema"]}
+                for index in schema["global_secondary_indexes"]
+            ],
+            "LocalSecondaryIndexes": [],
+        }
+    )

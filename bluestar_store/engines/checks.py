@@ -1,0 +1,185 @@
+"""What DynamoDB would refuse, found before anything is sent, alike on every engine.
+
+Numbers leave here in the one spelling that DynamoDB gives back, so that engines answer the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from bluestar_store.errors import InvalidKeyError, InvalidWriteError, ItemTooLargeError
+from bluestar_store.keys import MAX_PK_BYTES, MAX_SK_BYTES, Key, shown
+from bluestar_store.models.values import number_text
+from bluestar_store.protocols import AttributeValue, Check, Delete, Expected, Item, Put, Update, Write
+
+MAX_WRITES = 100
+"""Writes in one transaction (AWS limit)."""
+MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
+"""Items of one transaction together (AWS limit)."""
+MAX_ITEM_BYTES = 400 * 1024
+"""One item, names and values (AWS limit)."""
+MAX_DEPTH = 32
+"""Nesting of lists and maps (AWS limit)."""
+
+
+def checked(writes: Sequence[Write]) -> list[Write]:
+    """The writes with their numbers normalised; InvalidWriteError or ItemTooLargeError for what cannot be sent."""
+    if len(writes) > MAX_WRITES:
+        raise InvalidWriteError(f"{len(writes)} writes; a transaction takes {MAX_WRITES} at most (an AWS limit)")
+    seen: set[tuple[str, Key]] = set()
+    total = 0
+    result: list[Write] = []
+    for write in writes:
+        place = (write.table, write.key)
+        if place in seen:
+            raise InvalidWriteError(f"{write.table}: {write.key} is written twice in one transaction")
+        seen.add(place)
+        ready, size = _checked(write)
+        total += size
+        result.append(ready)
+    if total > MAX_TRANSACTION_BYTES:
+        raise InvalidWriteError(f"the writes are {total} bytes together; a transaction takes 4 MB (an AWS limit)")
+    return result
+
+
+def _checked(write: Write) -> tuple[Write, int]:
+    match write:
+        case Put():
+            item = checked_item(write.table, write.item)
+            return replace(write, item=item), item_bytes(item)
+        case Update():
+            check_key(write.table, write.key)
+            if write.set.keys() & write.remove or {"PK", "SK"} & (write.set.keys() | write.remove):
+                raise InvalidWriteError(
+                    f"{write.table}: {write.key}: an update sets and removes one attribute, or a key"
+                )
+            changes = {name: _value(write.table, write.key, name, value) for name, value in write.set.items()}
+            size = item_bytes(changes)
+            if size > MAX_ITEM_BYTES:
+                raise _too_large(write.table, write.key, size)
+            return replace(write, set=changes), size
+        case Delete() | Check():
+            check_key(write.table, write.key)
+            if isinstance(write, Check) and write.expect is Expected.ANY:
+                raise InvalidWriteError(f"{write.table}: {write.key}: a check that expects nothing")
+            return write, 0
+
+
+def checked_item(table: str, item: Mapping[str, AttributeValue]) -> Item:
+    """A copy of a whole item with its numbers normalised."""
+    try:
+        key = Key(item["PK"]["S"], item["SK"]["S"])
+    except (KeyError, TypeError):
+        raise InvalidWriteError(f"{table}: an item without text in PK and SK") from None
+    check_key(table, key)
+    copy = {name: _value(table, key, name, value) for name, value in item.items()}
+    size = item_bytes(copy)
+    if size > MAX_ITEM_BYTES:
+        raise _too_large(table, key, size)
+    return copy
+
+
+def check_key(table: str, key: Key) -> None:
+    """InvalidKeyError for a key that DynamoDB does not take."""
+    for name, text, limit in (("PK", key.pk, MAX_PK_BYTES), ("SK", key.sk, MAX_SK_BYTES)):
+        if not text:
+            raise InvalidKeyError(f"{table}: {name} is empty")
+        try:
+            size = len(text.encode())
+        except UnicodeEncodeError:
+            raise InvalidKeyError(f"{table}: {name} {shown(text)} is not valid Unicode") from None
+        if size > limit:
+            raise InvalidKeyError(f"{table}: {name} {shown(text)} is {size} bytes; {limit} at most (an AWS limit)")
+
+
+def _too_large(table: str, key: Key, size: int) -> ItemTooLargeError:
+    return ItemTooLargeError(f"{table}: {key}: {size} bytes; an item has 400 KB at most (an AWS limit)")
+
+
+def check_size(table: str, key: Key, item: Item) -> None:
+    """ItemTooLargeError for an item that an update grew too far."""
+    size = item_bytes(item)
+    if size > MAX_ITEM_BYTES:
+        raise _too_large(table, key, size)
+
+
+def _value(table: str, key: Key, name: str, value: AttributeValue) -> AttributeValue:
+    try:
+        if not name:
+            raise ValueError("has an empty name")
+        return _normal(value, 0)
+    except UnicodeEncodeError:
+        reason = "is not valid Unicode"
+    except (ValueError, TypeError, AttributeError) as error:
+        reason = str(error)
+    raise InvalidWriteError(f"{table}: {key}: attribute {shown(name)} {reason}")
+
+
+def _normal(value: AttributeValue, depth: int) -> AttributeValue:
+    """A deep copy of a wire value, numbers normalised; ValueError for what DynamoDB does not take."""
+    if len(value) != 1:
+        raise ValueError("is not one value of one type")
+    if depth > MAX_DEPTH:
+        raise ValueError(f"is nested more than {MAX_DEPTH} levels deep (an AWS limit)")
+    ((kind, content),) = value.items()
+    match kind, content:
+        case "S", str():
+            content.encode()
+            return {"S": content}
+        case "N", str():
+            return {"N": number_text(content)}
+        case "B", bytes():
+            return {"B": content}
+        case "BOOL", bool():
+            return {"BOOL": content}
+        case "NULL", True:
+            return {"NULL": True}
+        case "L", list() | tuple():
+            return {"L": [_normal(inner, depth + 1) for inner in content]}
+        case "M", Mapping():
+            if "" in content:
+                raise ValueError("contains an empty name")
+            return {"M": {name: _normal(inner, depth + 1) for name, inner in content.items()}}
+        case (("SS" | "NS" | "BS"), list() | tuple()):
+            return {kind: _normal_set(kind[0], content)}
+    raise ValueError(f"is no DynamoDB value of type {kind}")
+
+
+def _normal_set(kind: str, content: Sequence[Any]) -> list[Any]:
+    members = [_normal({kind: member}, 0)[kind] for member in content]
+    if not members:
+        raise ValueError("is an empty set, which DynamoDB does not keep")
+    if len(set(members)) != len(members):
+        raise ValueError("is a set that holds a member twice")
+    return members
+
+
+def item_bytes(item: Mapping[str, AttributeValue]) -> int:
+    """The size of an item by AWS's rules ("DynamoDB item sizes and formats" in the developer guide)."""
+    return sum(len(name.encode()) + _bytes(value) for name, value in item.items())
+
+
+def _bytes(value: AttributeValue) -> int:
+    ((kind, content),) = value.items()
+    match kind:
+        case "S":
+            return len(content.encode())
+        case "B":
+            return len(content)
+        case "N":
+            return _number_bytes(content)
+        case "BOOL" | "NULL":
+            return 1
+        case "L":
+            return 3 + sum(1 + _bytes(inner) for inner in content)
+        case "M":
+            return 3 + sum(1 + len(name.encode()) + _bytes(inner) for name, inner in content.items())
+    return sum(_bytes({kind[0]: member}) for member in content)
+
+
+def _number_bytes(text: str) -> int:
+    """A byte for two significant digits, one more, and one for the sign; 21 at most."""
+    digits = text.lstrip("-").replace(".", "").strip("0")
+    return min(21, (len(digits) + 1) // 2 + 1 + text.startswith("-"))

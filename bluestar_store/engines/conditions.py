@@ -1,0 +1,35 @@
+"""Expectations: whether an item is as a write expects it, and the error when it is not."""
+
+from __future__ import annotations
+
+from bluestar_store.errors import AlreadyExistsError, ConflictError, VersionConflictError
+from bluestar_store.keys import Key
+from bluestar_store.models.values import version_of
+from bluestar_store.protocols import VERSION, Expectation, Expected, Item
+
+
+def found_version(item: Item | None) -> int | None:
+    """The version of an item: None when there is none, -1 for a `version` that is no whole number."""
+    if item is None:
+        return None
+    try:
+        return version_of(item)
+    except ValueError:
+        return -1
+
+
+def conflict(table: str, key: Key, expect: Expectation, item: Item | None) -> ConflictError | None:
+    """The error when the stored `item` (None: there is none) is not as expected; None when it is."""
+    place = f"{table}: {key}"
+    match expect:
+        case Expected.ANY:
+            return None
+        case Expected.ABSENT:
+            return AlreadyExistsError(f"{place}: exists already") if item is not None else None
+        case Expected.EXISTS:
+            return VersionConflictError(place, None, None) if item is None else None
+        case int():
+            found = found_version(item)
+            # A version 0 that was written out by somebody is not "no version": DynamoDB's condition says the same.
+            same = found == expect and (expect != 0 or (item is not None and VERSION not in item))
+            return None if same else VersionConflictError(place, expect, found)

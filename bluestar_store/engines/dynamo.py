@@ -1,0 +1,295 @@
+"""The engine on DynamoDB: batches, pages and transactions over one botocore client."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NoReturn, TypeVar
+
+import botocore.exceptions as aws
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from bluestar_store.engines import dynamo_tables
+from bluestar_store.engines.aws import AwsConnection, error_for
+from bluestar_store.engines.checks import check_key, checked, checked_item
+from bluestar_store.engines.conditions import conflict
+from bluestar_store.engines.cursors import decode_cursor, encode_cursor, question_of
+from bluestar_store.engines.expressions import transact_items
+from bluestar_store.errors import (
+    ConflictError,
+    InvalidKeyError,
+    ThrottledError,
+    TransactionConflictError,
+    UnprocessedItemsError,
+)
+from bluestar_store.keys import Key
+from bluestar_store.protocols import IndexSpec, Item, Page, TableSpec, TableStatus, Write, key_of
+
+T = TypeVar("T")
+
+BATCH_GET_KEYS = 100
+"""Keys of one BatchGetItem (AWS limit)."""
+BATCH_WRITE_ITEMS = 25
+"""Items of one BatchWriteItem (AWS limit)."""
+
+
+class _Unfinished(Exception):
+    """Something is left to do after this attempt."""
+
+
+class DynamoEngine:
+    """See `protocols.Engine`. `attempts` bounds the tries of what botocore does not retry: conflicts and leftovers."""
+
+    def __init__(
+        self,
+        connection: AwsConnection,
+        *,
+        indexes: Iterable[IndexSpec],
+        parallel_calls: int = 8,
+        attempts: int = 10,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.connection = connection
+        self.parallel_calls = parallel_calls
+        self._indexes = {index.name: index for index in indexes}
+        self._attempts, self._sleep = attempts, sleep
+
+    @property
+    def location(self) -> str:
+        """Where the items are."""
+        return self.connection.location
+
+    def _retrying(self, *errors: type[Exception]) -> Retrying:
+        """Attempts with full jitter, from 50 ms up to 2 s apart."""
+        return Retrying(
+            retry=retry_if_exception_type(errors),
+            stop=stop_after_attempt(self._attempts),
+            wait=wait_random_exponential(multiplier=0.05, max=2),
+            sleep=self._sleep,
+            reraise=True,
+        )
+
+    def get(self, table: str, keys: Iterable[Key], *, consistent: bool = False) -> dict[Key, Item]:
+        """See `protocols.Engine`: one BatchGetItem a hundred keys; ThrottledError when some stay unprocessed."""
+        wanted = list(dict.fromkeys(keys))
+        for key in wanted:
+            check_key(table, key)
+        found: dict[Key, Item] = {}
+        for chunk in chunks(wanted, BATCH_GET_KEYS):
+            found |= {key_of(item): item for item in self._batch_get(table, chunk, consistent)}
+        return {key: found[key] for key in wanted if key in found}
+
+    def get_isolated(self, table: str, keys: Iterable[Key]) -> dict[Key, Item]:
+        """See `protocols.Engine`: one TransactGetItems, at twice the price of a consistent read."""
+        wanted = list(dict.fromkeys(keys))
+        gets = [{"Get": {"TableName": table, "Key": _wire_key(key)}} for key in wanted]
+        for attempt in self._retrying(TransactionConflictError):
+            with attempt:
+                try:
+                    answer = self.connection.call("transact_get_items", table, TransactItems=gets)
+                except aws.ClientError as error:
+                    raise TransactionConflictError(f"{table}: transactions kept writing these items") from error
+        items = (found.get("Item") for found in answer["Responses"])
+        return {key: item for key, item in zip(wanted, items, strict=True) if item}
+
+    def _batch_get(self, table: str, keys: list[Key], consistent: bool) -> list[Item]:
+        request: dict[str, Any] = {
+            table: {
+                "Keys": [_wire_key(key) for key in keys],
+                "ConsistentRead": consistent,
+            }
+        }
+        items: list[Item] = []
+        try:
+            for attempt in self._retrying(_Unfinished):
+                with attempt:
+                    answer = self.connection.call("batch_get_item", table, RequestItems=request)
+                    items += answer["Responses"].get(table, [])
+                    request = answer.get("UnprocessedKeys") or {}
+                    if request:
+                        raise _Unfinished
+        except _Unfinished:
+            left = len(request[table]["Keys"])
+            raise ThrottledError(f"{table}: {left} keys stayed unprocessed after {self._attempts} attempts") from None
+        return items
+
+    def query(
+        self,
+        table: str,
+        pk: str,
+        sk_prefix: str = "",
+        *,
+        index: str | None = None,
+        newest_first: bool = False,
+        limit: int | None = None,
+        cursor: str | None = None,
+        consistent: bool = False,
+    ) -> Page:
+        """See `protocols.Engine`."""
+        pk_name, sk_name = "PK", "SK"
+        if index is not None:
+            spec = self._indexes[index]
+            pk_name, sk_name = spec.partition_attribute, spec.sort_attribute
+        if not pk:
+            raise InvalidKeyError(f"{table}: {pk_name} is empty")
+        question = question_of(table, index, pk, sk_prefix, newest_first)
+        arguments: dict[str, Any] = {
+            "KeyConditionExpression": "#p = :p" + (" AND begins_with(#s, :s)" if sk_prefix else ""),
+            "ExpressionAttributeNames": {"#p": pk_name} | ({"#s": sk_name} if sk_prefix else {}),
+            "ExpressionAttributeValues": {":p": {"S": pk}} | ({":s": {"S": sk_prefix}} if sk_prefix else {}),
+            "ScanIndexForward": not newest_first,
+        }
+        if index is not None:
+            arguments["IndexName"] = index
+        else:
+            arguments["ConsistentRead"] = consistent
+        # The partition of the position is the question's own: a cursor holds only what lies behind it.
+        names = ["SK"] if index is None else [sk_name, "PK", "SK"]
+        return self._page("query", table, question, names, {pk_name: {"S": pk}}, arguments, limit, cursor)
+
+    def scan(
+        self,
+        table: str,
+        *,
+        sk_prefix: str = "",
+        lacking: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        consistent: bool = False,
+    ) -> Page:
+        """See `protocols.Engine`."""
+        filters = []
+        arguments: dict[str, Any] = {"ConsistentRead": consistent}
+        names, values = {}, {}
+        if sk_prefix:
+            filters.append("begins_with(#s, :s)")
+            names["#s"], values[":s"] = "SK", {"S": sk_prefix}
+        if lacking:
+            filters.append("attribute_not_exists(#l)")
+            names["#l"] = lacking
+        if filters:
+            arguments |= {"FilterExpression": " AND ".join(filters), "ExpressionAttributeNames": names}
+        if values:
+            arguments["ExpressionAttributeValues"] = values
+        question = question_of(table, "scan", sk_prefix, lacking)
+        return self._page("scan", table, question, ["PK", "SK"], {}, arguments, limit, cursor)
+
+    def _page(
+        self,
+        operation: str,
+        table: str,
+        question: str,
+        names: list[str],
+        partition: Item,
+        arguments: dict[str, Any],
+        limit: int | None,
+        cursor: str | None,
+    ) -> Page:
+        if cursor:
+            position = decode_cursor(question, cursor, len(names))
+            arguments["ExclusiveStartKey"] = partition | {
+                name: {"S": text} for name, text in zip(names, position, strict=True)
+            }
+        if limit:
+            arguments["Limit"] = limit
+        answer = self.connection.call(operation, table, TableName=table, **arguments)
+        last = answer.get("LastEvaluatedKey")
+        after = encode_cursor(question, [last[name]["S"] for name in names]) if last else None
+        return Page(answer["Items"], after)
+
+    def write(self, *writes: Write) -> None:
+        """See `protocols.Engine`: one TransactWriteItems with a request token, also for a single write.
+
+        The token makes every write safe to send again, deletes and creations too, which no attribute on the item
+        could; AWS keeps it for ten minutes. The price is that of a transaction: two write units instead of one.
+        """
+        ready = checked(writes)
+        if not ready:
+            return
+        table = ", ".join(dict.fromkeys(write.table for write in ready))
+        items = transact_items(ready)
+        for attempt in self._retrying(TransactionConflictError):
+            with attempt:
+                # A cancelled transaction is over: the next attempt is a new one. Lost replies are retried inside
+                # botocore, with the same token.
+                token = str(uuid.uuid4())
+                try:
+                    self.connection.call("transact_write_items", table, TransactItems=items, ClientRequestToken=token)
+                except aws.ClientError as error:
+                    _raise_cancelled(ready, error)
+
+    def put_many(self, table: str, items: Iterable[Item], *, progress: Callable[[int], None] | None = None) -> int:
+        """See `protocols.Engine`: BatchWriteItem, 25 at a time; of two items with one key the later one wins."""
+        count = 0
+        for chunk in chunks((checked_item(table, item) for item in items), BATCH_WRITE_ITEMS):
+            self._batch_write(table, list({key_of(item): item for item in chunk}.values()))
+            count += len(chunk)
+            if progress is not None:
+                progress(len(chunk))
+        return count
+
+    def _batch_write(self, table: str, items: list[Item]) -> None:
+        request: dict[str, Any] = {table: [{"PutRequest": {"Item": item}} for item in items]}
+        try:
+            for attempt in self._retrying(_Unfinished):
+                with attempt:
+                    answer = self.connection.call("batch_write_item", table, RequestItems=request)
+                    request = answer.get("UnprocessedItems") or {}
+                    if request:
+                        raise _Unfinished
+        except _Unfinished:
+            left = [put["PutRequest"]["Item"] for put in request[table]]
+            keys = {key_of(item) for item in left}
+            in_order = [item for item in items if key_of(item) in keys]
+            raise UnprocessedItemsError(
+                f"{table}: {len(left)} items stayed unprocessed after {self._attempts} attempts", in_order
+            ) from None
+
+    def create_tables(self, specs: Sequence[TableSpec], *, upgrade: bool = False) -> list[str]:
+        """See `protocols.Engine`."""
+        return dynamo_tables.create(self.connection, specs, upgrade=upgrade, sleep=self._sleep)
+
+    def describe(self, spec: TableSpec) -> TableStatus:
+        """See `protocols.Engine`; DynamoDB counts items about every six hours."""
+        return dynamo_tables.describe(self.connection, spec)
+
+    def delete_tables(self, names: Sequence[str]) -> None:
+        """See `protocols.Engine`."""
+        dynamo_tables.delete(self.connection, names, sleep=self._sleep)
+
+    def close(self) -> None:
+        """Close the connection pool."""
+        self.connection.close()
+
+
+def _wire_key(key: Key) -> dict[str, Any]:
+    return {"PK": {"S": key.pk}, "SK": {"S": key.sk}}
+
+
+def chunks(values: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The values in lists of `size`, the last one shorter."""
+    iterator = iter(values)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def _raise_cancelled(writes: Sequence[Write], error: aws.ClientError) -> NoReturn:
+    """The error for the first write that AWS names as the reason of a cancelled transaction."""
+    request_id = str(error.response.get("ResponseMetadata", {}).get("RequestId", ""))
+    response: dict[str, Any] = dict(error.response)
+    reasons = [
+        (write, reason)
+        for write, reason in zip(writes, response.get("CancellationReasons", ()), strict=False)
+        if reason.get("Code", "None") != "None"
+    ]
+    for write, reason in reasons:
+        if reason["Code"] == "ConditionalCheckFailed":
+            found = conflict(write.table, write.key, write.expect, reason.get("Item"))
+            raise found or ConflictError(f"{write.table}: {write.key}: changed while it was written") from None
+    for write, reason in reasons:
+        if reason["Code"] != "TransactionConflict":
+            raise error_for(reason["Code"], str(reason.get("Message", "")), write.table, request_id) from error
+    place = f"{reasons[0][0].table}: {reasons[0][0].key}" if reasons else "the transaction"
+    raise TransactionConflictError(f"{place}: other transactions kept writing it; nothing was written") from None

@@ -1,0 +1,68 @@
+"""DynamoDB's expressions for our writes: names and values always as placeholders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bluestar_store.protocols import VERSION, Check, Delete, Expectation, Expected, Put, Update, Write
+
+
+def transact_items(writes: Sequence[Write]) -> list[dict[str, Any]]:
+    """The writes as TransactWriteItems takes them."""
+    return [_transact_item(write) for write in writes]
+
+
+def _transact_item(write: Write) -> dict[str, Any]:
+    names: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    arguments: dict[str, Any] = {"TableName": write.table, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+    match write:
+        case Put():
+            operation = "Put"
+            arguments["Item"] = write.item
+        case Update():
+            operation = "Update"
+            arguments["UpdateExpression"] = _update_expression(write, names, values)
+        case Delete():
+            operation = "Delete"
+        case Check():
+            operation = "ConditionCheck"
+    if not isinstance(write, Put):
+        arguments["Key"] = {"PK": {"S": write.key.pk}, "SK": {"S": write.key.sk}}
+    if condition := _condition(write.expect, names, values):
+        arguments["ConditionExpression"] = condition
+    if names:
+        arguments["ExpressionAttributeNames"] = names
+    if values:
+        arguments["ExpressionAttributeValues"] = values
+    return {operation: arguments}
+
+
+def _update_expression(write: Update, names: dict[str, str], values: dict[str, Any]) -> str:
+    sets = []
+    for number, (name, value) in enumerate(write.set.items()):
+        names[f"#s{number}"], values[f":s{number}"] = name, value
+        sets.append(f"#s{number} = :s{number}")
+    removes = []
+    for number, name in enumerate(sorted(write.remove)):
+        names[f"#r{number}"] = name
+        removes.append(f"#r{number}")
+    clauses = (f"SET {', '.join(sets)}" if sets else "", f"REMOVE {', '.join(removes)}" if removes else "")
+    return " ".join(filter(None, clauses))
+
+
+def _condition(expect: Expectation, names: dict[str, str], values: dict[str, Any]) -> str:
+    match expect:
+        case Expected.ANY:
+            return ""
+        case Expected.ABSENT:
+            return "attribute_not_exists(PK)"
+        case Expected.EXISTS:
+            return "attribute_exists(PK)"
+        case 0:
+            names["#v"] = VERSION
+            return "attribute_exists(PK) AND attribute_not_exists(#v)"
+        case int():
+            names["#v"], values[":v"] = VERSION, {"N": str(expect)}
+            return "#v = :v"

@@ -1,0 +1,160 @@
+"""The engine in a folder: the memory engine made durable by a journal, and shared by processes through a lock.
+
+Table files say which journal entry they contain (`applied`), so that each can be replaced by itself: reading a table
+file and then the entries behind its number gives the table, whenever a process died. A file that somebody edits by
+hand is noticed by its time stamp and read again.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from bluestar_store.engines.journal import Journal
+from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.table_files import read_table, sync_folder, write_table
+from bluestar_store.engines.tables import Image, ItemTables, Table
+from bluestar_store.errors import AccessDeniedError, ConfigurationError, UnavailableError
+
+CHECKPOINT_BYTES = 4 * 1024 * 1024
+"""A journal is folded into the table files from this size on, and from twice the tables' own size."""
+
+Stamp = tuple[int, int, int]
+
+
+class FileEngine(MemoryEngine):
+    """See `protocols.Engine`. Several processes may use one folder; an acknowledged write survives kill -9."""
+
+    def __init__(self, folder: Path, *, lock_timeout_seconds: float = 60) -> None:
+        self.folder = folder.absolute()
+        super().__init__()
+        self._journal = Journal(self.folder)
+        # Asked every millisecond: with the default of 50 a contended write would wait longer than it takes.
+        self._process_lock = FileLock(
+            self.folder / ".lock", timeout=lock_timeout_seconds, poll_interval=0.001, thread_local=False
+        )
+        self._number = 0
+        self._stamps: dict[str, Stamp] = {}
+
+    @property
+    def location(self) -> str:
+        """The folder."""
+        return str(self.folder)
+
+    @contextmanager
+    def _reading(self) -> Iterator[ItemTables]:
+        with self._lock, self._translating():
+            self._catch_up()
+            yield self._items
+
+    @contextmanager
+    def _writing(self) -> Iterator[ItemTables]:
+        with self._lock, self._translating():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._process_lock:
+                self._catch_up()
+                yield self._items
+
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        try:
+            yield
+        except Timeout:
+            raise UnavailableError(f"{self.folder}: another process has held its lock for too long") from None
+        except (NotADirectoryError, FileExistsError):
+            raise ConfigurationError(
+                f"BLUESTAR_FILE_PERSISTENCE_DIR (or --dir) {self.folder} is not a folder"
+            ) from None
+        except OSError as error:
+            kind = AccessDeniedError if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else UnavailableError
+            raise kind(f"{error.filename or self.folder}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise ConfigurationError(f"a file in {self.folder} is not UTF-8: {error}") from None
+
+    def _catch_up(self) -> None:
+        """Take over what other processes, or people with editors, did since the last call."""
+        if self._journal.stamp()[0] != self._journal.inode or self._table_stamps() != self._stamps:
+            # Checkpoints happen under the lock, so under it no file is newer than another.
+            with self._process_lock:
+                self._load()
+        elif self._journal.stamp()[1] > self._journal.offset:
+            self._replay({})
+
+    def _table_stamps(self) -> dict[str, Stamp]:
+        try:
+            with os.scandir(self.folder) as found:
+                files = [entry for entry in found if entry.name.endswith(".json") and not entry.name.startswith(".")]
+                stamps = {}
+                for entry in files:
+                    stat = entry.stat()
+                    stamps[entry.name.removesuffix(".json")] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+                return stamps
+        except FileNotFoundError:
+            return {}
+
+    def _load(self) -> None:
+        """Read all table files, and the journal over them."""
+        stamps = self._table_stamps()
+        loaded = {name: read_table(self.folder / f"{name}.json") for name in stamps}
+        self._items = ItemTables(self.location)
+        self._items.tables = {name: table for name, (table, _) in loaded.items()}
+        applied = {name: number for name, (_, number) in loaded.items()}
+        self._number = max(applied.values(), default=0)
+        self._journal.rewind()
+        self._stamps = {}  # until all is read: what fails half way is read again
+        self._replay(applied)
+        self._stamps = stamps
+
+    def _replay(self, applied: dict[str, int]) -> None:
+        tables = self._items.tables
+        for entry in self._journal.entries():
+            self._items.apply(
+                image for image in entry.images if image.table in tables and entry.number > applied.get(image.table, 0)
+            )
+            self._number = max(self._number, entry.number)
+
+    def _commit(self, images: Sequence[Image]) -> None:
+        if not images:
+            return
+        if self._journal.inode == 0:
+            self._journal.start(self._number)
+            sync_folder(self.folder)
+        self._journal.append(self._number + 1, images)
+        self._number += 1
+        super()._commit(images)
+        if self._journal.offset > max(CHECKPOINT_BYTES, 2 * sum(size for _, size, _ in self._stamps.values())):
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        """Fold the journal into the table files. Called under both locks, with everything read."""
+        for name, table in self._items.tables.items():
+            write_table(self.folder / f"{name}.json", table, self._number)
+        sync_folder(self.folder)
+        self._journal.start(self._number)
+        self._stamps = self._table_stamps()
+
+    def _keep_table(self, table: Table) -> None:
+        super()._keep_table(table)
+        write_table(self.folder / f"{table.spec.name}.json", table, self._number)
+        self._stamps = self._table_stamps()
+
+    def delete_tables(self, names: Sequence[str]) -> None:
+        """See `protocols.Engine`; deletes the files."""
+        with self._writing() as items:
+            for name in names:
+                if items.tables.pop(name, None) is not None:
+                    (self.folder / f"{name}.json").unlink()
+            self._stamps = self._table_stamps()
+
+    def close(self) -> None:
+        """Fold the journal into the table files, so that they show the current items; may be called twice."""
+        if self._journal.inode == 0 or not self.folder.exists():
+            return
+        with self._writing():
+            if self._journal.inode and self._items.tables:
+                self._checkpoint()

@@ -1,0 +1,141 @@
+"""The file engine's table files: readable JSON, an item a line, replaced whole or not at all."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bluestar_store.engines.checks import checked_item
+from bluestar_store.engines.tables import Table
+from bluestar_store.errors import InvalidKeyError, InvalidWriteError, ItemDecodeError, ItemTooLargeError
+from bluestar_store.protocols import IndexSpec, Item, TableSpec, key_of
+
+_ITEMS = re.compile(r'"items"\s*:\s*\[')
+
+
+def to_json(value: Any) -> str:
+    """One line of JSON; binary as base64, as in DynamoDB's own JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_base64)
+
+
+def _base64(value: object) -> str:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    raise TypeError(f"{type(value).__name__} in an item")
+
+
+def item_from_json(table: str, item: Any) -> Item:
+    """The item in parsed JSON; ValueError (or an EngineError) when it is none."""
+    if not isinstance(item, Mapping):
+        raise ValueError("is not an object")
+    return checked_item(table, {name: _binary(value) for name, value in item.items()})
+
+
+def _binary(value: Any) -> Any:
+    match value:
+        case {"B": str(text), **rest} if not rest:
+            return {"B": _bytes(text)}
+        case {"BS": list(texts), **rest} if not rest:
+            return {"BS": [_bytes(text) for text in texts]}
+        case {"L": list(members), **rest} if not rest:
+            return {"L": [_binary(member) for member in members]}
+        case {"M": dict(members), **rest} if not rest:
+            return {"M": {name: _binary(member) for name, member in members.items()}}
+        case dict():
+            return value
+    raise ValueError("has an attribute that is not of the form {type: value}")
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise ValueError("has a binary value that is not base64") from None
+
+
+def read_table(path: Path) -> tuple[Table, int]:
+    """The table in a file, and the number of the last journal entry that it contains.
+
+    ItemDecodeError names file and line of what somebody broke; the file stays as it is.
+    """
+    text = path.read_text(encoding="utf-8", errors="strict")
+    try:
+        content = json.loads(text, object_pairs_hook=_unique)
+        items, header = content.pop("items"), content
+        indexes = tuple(IndexSpec(*index) for index in header.get("indexes", ()))
+        applied = header.get("applied", 0)
+        if not isinstance(items, list) or not isinstance(applied, int):
+            raise TypeError
+    except json.JSONDecodeError as error:
+        raise ItemDecodeError(f"{path} line {error.lineno}", f"is not JSON: {error.msg}; mend it by hand") from None
+    except (AttributeError, KeyError, TypeError):
+        raise ItemDecodeError(f"{path} line 1", 'is no table file: {"items": [...]} is needed') from None
+    except ValueError as error:
+        raise ItemDecodeError(f"{path} line {_line_of_text(text, str(error))}", f"has {error} twice") from None
+    table = Table(TableSpec(path.stem, indexes))
+    for number, raw in enumerate(items):
+        try:
+            item = item_from_json(path.stem, raw)
+            if table.get(key_of(item)) is not None:
+                raise ValueError(f"is a second item with {key_of(item)}")
+        except (ValueError, InvalidWriteError, InvalidKeyError, ItemTooLargeError) as error:
+            raise ItemDecodeError(f"{path} line {_line_of_item(text, number)}", f"{error}; mend it by hand") from None
+        table.set(key_of(item), item)
+    return table, applied
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON objects with a name given twice would silently lose one of the values."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(json.dumps(next(name for name in names if names.count(name) > 1)))
+    return found
+
+
+def _line_of_text(text: str, part: str) -> int:
+    return text.count("\n", 0, max(text.find(part), 0)) + 1
+
+
+def _line_of_item(text: str, number: int) -> int:
+    """The line on which the n-th item begins, however the file is laid out."""
+    start = _ITEMS.search(text)
+    position = start.end() if start else 0
+    decoder = json.JSONDecoder()
+    for _ in range(number + 1):
+        position = re.compile(r"[\s,]*").match(text, position).end()  # type: ignore[union-attr]  # matches the empty text
+        begin = position
+        _, position = decoder.raw_decode(text, position)
+    return text.count("\n", 0, begin) + 1
+
+
+def write_table(path: Path, table: Table, applied: int) -> None:
+    """Replace the file by the table: a temporary file, synced, then renamed over it."""
+    indexes = [[index.name, index.partition_attribute, index.sort_attribute] for index in table.spec.indexes]
+    header = f'{{\n"table": {to_json(table.spec.name)},\n"indexes": {to_json(indexes)},\n"applied": {applied},\n'
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(header + '"items": [')
+        separator = "\n"
+        for item in table.items():
+            file.write(separator + to_json(item))
+            separator = ",\n"
+        file.write("\n]\n}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in the folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,260 @@
+"""Every error that bluestar-store raises.
+
+BlueStarError
+├── ConfigurationError      a setting, table or index is missing or not as expected; says which command or variable mends it
+│   └── TableMissingError, IndexMissingError
+├── InvalidKeyError         (also ValueError) an identifier that would make a wrong or ambiguous key, or a forged cursor
+├── ItemDecodeError         an item on disk, in Redis or in a file that is not what its entity needs
+├── InvalidEntityError      (also ValueError) an entity handed to a write whose values its model refuses
+├── NotFoundError           (also LookupError)
+│   ├── RuleNotFoundError, PipelineNotFoundError, LimitsNotFoundError, ConfigNotFoundError
+│   └── SchemaNotFoundError, BatchNotFoundError, HoldNotFoundError
+├── ConflictError           somebody else's write got in between
+│   ├── AlreadyExistsError
+│   ├── VersionConflictError        holds `expected` and `found`
+│   ├── PipelineChangingError       a pipeline that is (or was left) half replaced
+│   └── TransactionConflictError
+├── EngineError             the engine failed; the AWS code and request id are kept
+│   ├── ThrottledError, UnavailableError, AccessDeniedError
+│   ├── InvalidWriteError           a write that DynamoDB would refuse, refused before sending
+│   ├── ItemTooLargeError           over 400 KB
+│   └── UnprocessedItemsError       a bulk write gave up; holds what was not written
+├── CacheError              only from an explicit cache call; a cached read never raises it
+├── FileStoreError          ── FileMissingError
+└── SeedError               every problem of a rule set at once
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = [
+    "AccessDeniedError",
+    "AlreadyExistsError",
+    "BatchNotFoundError",
+    "BlueStarError",
+    "CacheError",
+    "ConfigNotFoundError",
+    "ConfigurationError",
+    "ConflictError",
+    "EngineError",
+    "FileMissingError",
+    "FileStoreError",
+    "HoldNotFoundError",
+    "IndexMissingError",
+    "InvalidEntityError",
+    "InvalidKeyError",
+    "InvalidWriteError",
+    "ItemDecodeError",
+    "ItemTooLargeError",
+    "LimitsNotFoundError",
+    "NotFoundError",
+    "PipelineChangingError",
+    "PipelineNotFoundError",
+    "RuleNotFoundError",
+    "RuleSetProblem",
+    "SchemaNotFoundError",
+    "SeedError",
+    "TableMissingError",
+    "ThrottledError",
+    "TransactionConflictError",
+    "UnavailableError",
+    "UnprocessedItemsError",
+    "VersionConflictError",
+]
+
+
+class BlueStarError(Exception):
+    """The root: `except BlueStarError` catches whatever this library raises on purpose."""
+
+
+class ConfigurationError(BlueStarError):
+    """A setting, table or index is missing or not as expected; the text says what mends it."""
+
+
+class TableMissingError(ConfigurationError):
+    """The table does not exist."""
+
+
+class IndexMissingError(ConfigurationError):
+    """The table lacks one of the library's indexes."""
+
+
+class InvalidKeyError(BlueStarError, ValueError):
+    """An identifier that would make a wrong or ambiguous key. Raised before anything is sent."""
+
+
+class InvalidEntityError(BlueStarError, ValueError):
+    """An entity whose values its model refuses, found when a write validated it again."""
+
+
+class ItemDecodeError(BlueStarError):
+    """A stored item is not what its entity needs.
+
+    `where` names the table (or the file and line), `pk` and `sk` the item's raw key, `attribute` what is wrong about
+    it; the last three are None where the text is not even an item.
+    """
+
+    def __init__(
+        self, where: str, reason: str, *, pk: str | None = None, sk: str | None = None, attribute: str | None = None
+    ) -> None:
+        super().__init__(where, reason)
+        self.where, self.reason, self.pk, self.sk, self.attribute = where, reason, pk, sk, attribute
+
+    def __str__(self) -> str:
+        item = f" item PK={self.pk!r} SK={self.sk!r}:" if self.pk is not None else ""
+        attribute = f" attribute {self.attribute!r}" if self.attribute is not None else ""
+        return f"{self.where}:{item}{attribute} {self.reason}"
+
+
+class NotFoundError(BlueStarError, LookupError):
+    """What was asked for is not there, at no level."""
+
+
+class RuleNotFoundError(NotFoundError):
+    """No calculation or validation rule, neither the plan's own nor GLOBAL's."""
+
+
+class PipelineNotFoundError(NotFoundError):
+    """Neither the plan nor DEFAULT has a pipeline for this pay frequency."""
+
+
+class LimitsNotFoundError(NotFoundError):
+    """No IRS limits for the year."""
+
+
+class ConfigNotFoundError(NotFoundError):
+    """No client or ACH configuration for the plan and pay frequency."""
+
+
+class SchemaNotFoundError(NotFoundError):
+    """No schema of the vendor fits."""
+
+
+class BatchNotFoundError(NotFoundError):
+    """No state of the batch."""
+
+
+class HoldNotFoundError(NotFoundError):
+    """No such hold."""
+
+
+class ConflictError(BlueStarError):
+    """Somebody else's write got in between; read again and decide."""
+
+    settled = True
+    """Whether the caller's own expectation failed; False when only a look just before the write is outdated."""
+
+
+class AlreadyExistsError(ConflictError):
+    """The item was expected to be absent and is there."""
+
+
+class VersionConflictError(ConflictError):
+    """The item is not at the expected version. `found` is None when it does not exist, 0 when it has no version."""
+
+    def __init__(self, item: str, expected: int | None, found: int | None) -> None:
+        super().__init__(item, expected, found)
+        self.item, self.expected, self.found = item, expected, found
+
+    def __str__(self) -> str:
+        expected = "any version" if self.expected is None else f"version {self.expected}"
+        found = "it does not exist" if self.found is None else f"found version {self.found}"
+        return f"{self.item}: expected {expected}, {found}; read it again and repeat the change"
+
+
+class TransactionConflictError(ConflictError):
+    """Other transactions kept touching the same items until the attempts were used up; nothing was written."""
+
+
+class PipelineChangingError(ConflictError):
+    """A pipeline's steps disagree about their revision, however often they are read."""
+
+
+class EngineError(BlueStarError):
+    """The engine failed. `code` is the AWS error code ("" when there is none), `request_id` AWS's id of the call."""
+
+    def __init__(self, message: str, *, code: str = "", request_id: str = "") -> None:
+        super().__init__(message)
+        self.code, self.request_id = code, request_id
+
+    def __str__(self) -> str:
+        details = ", ".join(filter(None, (self.code, self.request_id and f"request {self.request_id}")))
+        return f"{self.args[0]} ({details})" if details else str(self.args[0])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), self.args, self.__dict__))
+
+
+class ThrottledError(EngineError):
+    """DynamoDB refused for load until the retries were used up."""
+
+
+class UnavailableError(EngineError):
+    """The engine could not be reached, or did not answer in time. The outcome of a write is unknown."""
+
+
+class AccessDeniedError(EngineError):
+    """The credentials do not allow the call."""
+
+
+class InvalidWriteError(EngineError):
+    """DynamoDB would refuse this write: too many in one transaction, one item twice, a value it cannot hold."""
+
+
+class ItemTooLargeError(EngineError):
+    """The item is, or would become, larger than 400 KB (an AWS limit: 400 * 1024 bytes, names and values)."""
+
+
+class UnprocessedItemsError(EngineError):
+    """A bulk write gave up. `unwritten` holds the items that were not written, in the order they were given."""
+
+    def __init__(self, message: str, unwritten: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(message)
+        self.unwritten = tuple(unwritten)
+
+
+class CacheError(BlueStarError):
+    """An explicit cache call failed. A cached read never raises it."""
+
+
+class FileStoreError(BlueStarError):
+    """A file store failed."""
+
+
+class FileMissingError(FileStoreError):
+    """The file is not there."""
+
+
+@dataclass(frozen=True)
+class RuleSetProblem:
+    """One mistake in a rule set: the file, a JSON pointer into it (RFC 6901) and what is wrong."""
+
+    file: str
+    pointer: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}{'#' + self.pointer if self.pointer else ''}: {self.reason}"
+
+
+class SeedError(BlueStarError):
+    """A rule set that cannot be loaded; `problems` holds every mistake in it. Nothing was written."""
+
+    def __init__(self, problems: Sequence[RuleSetProblem]) -> None:
+        super().__init__(tuple(problems))
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
+        return "\n".join([f"the rule set has {count}; nothing was written:", *(f"  {p}" for p in self.problems)])
+
+
+def _rebuild(kind: type[EngineError], args: tuple[Any, ...], state: dict[str, Any]) -> EngineError:
+    """Pickle's way back: keyword-only arguments would be lost on BaseException's own."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error

@@ -1,0 +1,223 @@
+"""Key templates: how identifiers become partition and sort keys, and come back out of them.
+
+Keys are injective: two different identities never build the same key, because no identifier may contain `#`, pay
+frequencies have no `_`, and the reserved levels cannot be taken by a plan. Hypothesis holds that in tests/test_keys.py.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from bluestar_store.errors import InvalidKeyError
+
+__all__ = ["DEFAULT", "GLOBAL", "ItemKeys", "Key", "KeyTemplate", "check_identifier", "check_plan", "shown"]
+
+GLOBAL = "GLOBAL"
+"""The `plan_id` of the rules that every plan falls back to."""
+DEFAULT = "DEFAULT"
+"""The `plan_id` of the pipelines and configs that every plan falls back to."""
+
+MAX_PK_BYTES = 2048
+"""AWS limit on the length of a partition key value."""
+MAX_SK_BYTES = 1024
+"""AWS limit on the length of a sort key value."""
+
+
+class Key(NamedTuple):
+    """A primary key as it lies on disk."""
+
+    pk: str
+    sk: str
+
+    def __str__(self) -> str:
+        return f"PK={self.pk} SK={self.sk}"
+
+
+def shown(value: object) -> str:
+    """The value as an error message may show it: quoted, and cut when it is long."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:50]}... ({len(text)} characters)"
+
+
+def check_identifier(name: str, value: object) -> str:
+    """The value itself when it can stand in a key; InvalidKeyError when it could not be told apart or stored."""
+    if not isinstance(value, str):
+        raise InvalidKeyError(f"{name} must be text, not {type(value).__name__}")
+    if not value:
+        raise InvalidKeyError(f"{name} is empty")
+    if "#" in value:
+        raise InvalidKeyError(f"{name} {shown(value)} contains '#', which separates the parts of a key")
+    if not value.isprintable() and any(unicodedata.category(char) in ("Cc", "Cs") for char in value):
+        raise InvalidKeyError(f"{name} {shown(value)} contains a control character")
+    return value
+
+
+def check_plan(value: object, *, level: str | None = None) -> str:
+    """A plan's identifier. GLOBAL and DEFAULT are refused, except the one that is this entity's own `level`."""
+    plan_id = check_identifier("plan_id", value)
+    if plan_id in (GLOBAL, DEFAULT) and plan_id != level:
+        use = f"; here the level that every plan falls back to is {level}" if level else ""
+        raise InvalidKeyError(f"plan_id {plan_id} is reserved and not a plan{use}")
+    return plan_id
+
+
+def _text(name: str, value: object) -> str:
+    return check_plan(value) if name == "plan_id" else check_identifier(name, value)
+
+
+def _without_underscore(name: str, value: object) -> str:
+    text = check_identifier(name, value)
+    if "_" in text:
+        raise InvalidKeyError(f"{name} {shown(value)} contains '_', which separates it from the plan in a key")
+    return text
+
+
+def _number(name: str, value: object, width: int) -> str:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise InvalidKeyError(f"{name} must be a whole number from 0, not {shown(value)}")
+    return f"{value:0{width}d}"
+
+
+def _raw(name: str, value: object) -> str:
+    """A partition key that lies inside another one, as it is: nothing follows it, so it needs no limits of its own."""
+    if not isinstance(value, str) or not value:
+        raise InvalidKeyError(f"{name} must be a partition key, not {shown(value)}")
+    return value
+
+
+@dataclass(frozen=True)
+class KeyTemplate:
+    """One key value, such as `CLIENT#{plan_id}_{pay_freq:plain}` or `STEP#{step_order:04d}`.
+
+    A field is an identifier; `:plain` says without `_`, `:04d` a number padded to four digits, `:raw` a whole key,
+    `:GLOBAL` and `:DEFAULT` a plan or that reserved level.
+    """
+
+    text: str
+    _parts: tuple[tuple[str, str, str], ...] = field(init=False, repr=False)
+    _pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        parts = tuple(re.findall(r"([^{]*)(?:\{(\w+)(?::(\w+))?\})?", self.text))[:-1]
+        object.__setattr__(self, "_parts", parts)
+        patterns = {"plain": "[^#_]+", "raw": ".+"}
+        pattern = "".join(
+            re.escape(literal)
+            + (f"(?P<{name}>{'[0-9]+' if form.endswith('d') else patterns.get(form, '[^#]+')})" if name else "")
+            for literal, name, form in parts
+        )
+        object.__setattr__(self, "_pattern", re.compile(pattern, re.DOTALL))
+
+    @property
+    def prefix(self) -> str:
+        """The text before the first field: what a query for all such keys begins with."""
+        return self._parts[0][0]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the fields, in order."""
+        return tuple(name for _, name, _ in self._parts if name)
+
+    @property
+    def numbers(self) -> frozenset[str]:
+        """The names of the fields that are numbers."""
+        return frozenset(name for _, name, form in self._parts if form.endswith("d"))
+
+    def build(self, values: Mapping[str, Any]) -> str:
+        """The key. InvalidKeyError for a value that could not be parsed back."""
+        built = []
+        for literal, name, form in self._parts:
+            built.append(literal)
+            if not name:
+                continue
+            value = values.get(name)
+            if form.endswith("d"):
+                built.append(_number(name, value, int(form[:-1])))
+            elif form == "plain":
+                built.append(_without_underscore(name, value))
+            elif form == "raw":
+                built.append(_raw(name, value))
+            elif form in (GLOBAL, DEFAULT):
+                built.append(check_plan(value, level=form))
+            else:
+                built.append(_text(name, value))
+        return "".join(built)
+
+    def parse(self, text: str) -> dict[str, Any] | None:
+        """The fields of the key, numbers as int whatever their width; None when it is not a key of this template."""
+        match = self._pattern.fullmatch(text)
+        if match is None:
+            return None
+        numbers = self.numbers
+        return {name: int(value) if name in numbers else value for name, value in match.groupdict().items()}
+
+
+@dataclass(frozen=True)
+class ItemKeys:
+    """The primary key of one entity.
+
+    Some entities have two forms of partition key. Each form then fixes the fields that it does not contain: a rule
+    with `plan_id` GLOBAL lies in `CATEGORY#{category}`, any other one in `CATEGORY#{category}#CLIENT#{plan_id}`.
+    """
+
+    forms: tuple[tuple[KeyTemplate, Mapping[str, Any]], ...]
+    sort: KeyTemplate
+
+    @classmethod
+    def of(cls, partition: str, sort: str) -> ItemKeys:
+        """Keys with one form of partition key."""
+        return cls(((KeyTemplate(partition), {}),), KeyTemplate(sort))
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields that make the identity, partition first, each once."""
+        names = (name for template, fixed in self.forms for name in (*template.fields, *fixed))
+        return tuple(dict.fromkeys((*names, *self.sort.fields)))
+
+    @property
+    def numbers(self) -> frozenset[str]:
+        """The identity's fields that are numbers."""
+        return self.sort.numbers.union(*(template.numbers for template, _ in self.forms))
+
+    def partition(self, values: Mapping[str, Any]) -> str:
+        """The partition key of an identity; more fields than it needs are ignored."""
+        for template, fixed in self.forms:
+            if all(values.get(name) == value for name, value in fixed.items()):
+                pk = template.build(values)
+                if len(pk.encode()) > MAX_PK_BYTES:
+                    raise InvalidKeyError(f"partition key {shown(pk)} is over {MAX_PK_BYTES} bytes, an AWS limit")
+                return pk
+        given = ", ".join(f"{name}={shown(values.get(name))}" for name in self.fields)
+        raise InvalidKeyError(f"no partition key for {given}")
+
+    def build(self, values: Mapping[str, Any]) -> Key:
+        """The key of an identity; InvalidKeyError when it would be wrong, ambiguous or too long."""
+        sk = self.sort.build(values)
+        if len(sk.encode()) > MAX_SK_BYTES:
+            raise InvalidKeyError(f"sort key {shown(sk)} is over {MAX_SK_BYTES} bytes, an AWS limit")
+        return Key(self.partition(values), sk)
+
+    def parse(self, key: Key) -> dict[str, Any] | None:
+        """The identity in a key, None when the key is not this entity's.
+
+        A number may have another width than ours (`STEP#100`); apart from that, a key that `build` would not make
+        (a plan called GLOBAL, say) belongs to no identity.
+        """
+        rest = self.sort.parse(key.sk)
+        if rest is None:
+            return None
+        for template, fixed in self.forms:
+            found = template.parse(key.pk)
+            if found is None:
+                continue
+            identity = {**fixed, **found, **rest}
+            try:
+                built = self.build(identity)
+            except InvalidKeyError:
+                return None
+            return identity if self.sort.parse(built.sk) == rest and template.parse(built.pk) == found else None
+        return None

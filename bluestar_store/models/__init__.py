@@ -1,0 +1,1 @@
+"""Entities and their PynamoDB Models, side by side, one file a subject."""

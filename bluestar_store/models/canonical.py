@@ -1,0 +1,51 @@
+"""The canonical form of an entity: what its digest covers, equal wherever and however it is stored."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Set
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from bluestar_store.models.entity import Entity
+from bluestar_store.models.values import number_text, utc_text
+
+
+def canonical(entity: Entity) -> Any:
+    """The entity's fields that have a value, and the attributes it does not know, in plain JSON values.
+
+    Numbers are tagged and spelled in one way; version, raw key and the library's own attributes are left out.
+    """
+    fields = {name: getattr(entity, name) for name in type(entity).model_fields}
+    known = {name: _plain(value) for name, value in fields.items() if value is not None}
+    return {"fields": known, "extra": _plain(entity.extra)}
+
+
+def digest(value: Any) -> str:
+    """SHA-256 in hex of a plain JSON value, keys sorted."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case None | bool() | str():
+            return value
+        case int() | Decimal():
+            return {"N": number_text(value)}
+        case datetime():
+            return {"T": utc_text(value)}
+        case bytes():
+            return {"B": base64.b64encode(value).decode()}
+        case Mapping():
+            return {"M": {name: _plain(inner) for name, inner in value.items()}}
+        case Set():
+            return {
+                "SET": sorted((_plain(inner) for inner in value), key=lambda inner: json.dumps(inner, sort_keys=True))
+            }
+        case list() | tuple():
+            return [_plain(inner) for inner in value]
+    raise TypeError(f"{type(value).__name__} in an entity")

@@ -1,0 +1,92 @@
+"""agent-config: a plan's custodian and deadline, and how its money is moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import Field
+from pynamodb.attributes import UnicodeAttribute
+
+from bluestar_store.errors import ConfigNotFoundError
+from bluestar_store.keys import ItemKeys
+from bluestar_store.models.attributes import IntegerAttribute
+from bluestar_store.models.entity import PlanEntity, masked
+from bluestar_store.models.indexes import ByLevel, index_text
+from bluestar_store.models.kind import ItemModel, Kind
+
+PARTITION = "CLIENT#{plan_id:DEFAULT}_{pay_freq:plain}"
+
+
+class ClientConfig(PlanEntity):
+    """The configuration of a plan (or DEFAULT) and pay frequency. `deadline_hour` is 0 to 23."""
+
+    pay_freq: str
+    custodian: str | None = None
+    deadline_hour: Annotated[int, Field(ge=0, le=23)] | None = None
+
+
+class AchConfig(PlanEntity):
+    """The bank account of a plan and pay frequency. Its numbers never show whole in a repr."""
+
+    pay_freq: str
+    ach_method: str | None = None
+    bank_id: str | None = None
+    account_number: str | None = None
+    routing_number: str | None = None
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, masked(value) if name in ("account_number", "routing_number") else value
+
+
+class ClientConfigModel(ItemModel):
+    """PynamoDB's view of ClientConfig."""
+
+    class Meta:
+        table_name = "agent-config"
+
+    plan_id = UnicodeAttribute(null=True)
+    pay_freq = UnicodeAttribute(null=True)
+    custodian = UnicodeAttribute(null=True)
+    deadline_hour = IntegerAttribute(null=True)
+
+    bs_kind = UnicodeAttribute(null=True)
+    bs_level = UnicodeAttribute(null=True)
+    by_level = ByLevel()
+
+
+class AchConfigModel(ItemModel):
+    """PynamoDB's view of AchConfig."""
+
+    class Meta:
+        table_name = "agent-config"
+
+    plan_id = UnicodeAttribute(null=True)
+    pay_freq = UnicodeAttribute(null=True)
+    ach_method = UnicodeAttribute(null=True)
+    bank_id = UnicodeAttribute(null=True)
+    account_number = UnicodeAttribute(null=True)
+    routing_number = UnicodeAttribute(null=True)
+
+    bs_kind = UnicodeAttribute(null=True)
+    bs_level = UnicodeAttribute(null=True)
+    by_level = ByLevel()
+
+
+CLIENT_CONFIG = Kind(
+    "client-config",
+    ClientConfig,
+    ClientConfigModel,
+    ItemKeys.of(PARTITION, "CONFIG"),
+    ConfigNotFoundError,
+    lambda config: {"bs_kind": "client-config", "bs_level": index_text(config.plan_id, config.pay_freq)},
+)
+ACH_CONFIG = Kind(
+    "ach-config",
+    AchConfig,
+    AchConfigModel,
+    ItemKeys.of(PARTITION, "ACH"),
+    ConfigNotFoundError,
+    lambda config: {"bs_kind": "ach-config", "bs_level": index_text(config.plan_id, config.pay_freq)},
+)

@@ -1,0 +1,89 @@
+"""The base of all entities: frozen values that remember where they were read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from immutabledict import immutabledict
+from pydantic import BaseModel, ConfigDict, PrivateAttr
+
+from bluestar_store.keys import DEFAULT, GLOBAL, Key
+from bluestar_store.protocols import Item, key_of
+
+
+class Scope(StrEnum):
+    """The level that an answer came from."""
+
+    CLIENT = "CLIENT"
+    GLOBAL = "GLOBAL"
+    DEFAULT = "DEFAULT"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an entity was read: the item as it was on disk, its version (0: none) and its unknown attributes."""
+
+    item: Item
+    version: int
+    extra: Mapping[str, Any]
+
+    @property
+    def key(self) -> Key:
+        """The raw key, whatever its width."""
+        return key_of(self.item)
+
+
+class Entity(BaseModel):
+    """A deeply immutable value. Change one with `model_copy(update=...)`; a write validates it again.
+
+    Two entities are equal when their fields and their `extra` are; where and when they were read does not count.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+    _origin: Origin | None = PrivateAttr(default=None)
+
+    @property
+    def origin(self) -> Origin | None:
+        """Where this entity was read; None for one made by hand."""
+        return self._origin
+
+    @property
+    def version(self) -> int | None:
+        """The version it was read at, 0 for an item that other programs wrote without one; None if not read."""
+        return self._origin.version if self._origin else None
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """The attributes on the item that the entity does not know: numbers as Decimal, containers immutable."""
+        return self._origin.extra if self._origin else immutabledict()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Entity):
+            return NotImplemented
+        return type(self) is type(other) and self.__dict__ == other.__dict__ and self.extra == other.extra
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self.__dict__.values()))
+
+
+class PlanEntity(Entity):
+    """An entity that a plan may have of its own, or share with every plan."""
+
+    plan_id: str
+
+    @property
+    def scope(self) -> Scope:
+        """CLIENT for a plan's own, else the level that every plan falls back to."""
+        return Scope(self.plan_id) if self.plan_id in (GLOBAL, DEFAULT) else Scope.CLIENT
+
+
+def masked(secret: str | None) -> str | None:
+    """A bank number as it may be shown: its last four characters at most, never more than half of it."""
+    if secret is None:
+        return None
+    visible = min(4, len(secret) // 2)
+    return "*" * (len(secret) - visible) + secret[len(secret) - visible :]

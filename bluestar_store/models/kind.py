@@ -1,0 +1,164 @@
+"""A Kind ties an entity to its PynamoDB Model and its keys, and translates between entity and wire item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from immutabledict import immutabledict
+from pydantic import ValidationError
+from pynamodb.attributes import Attribute, UnicodeAttribute
+from pynamodb.models import Model
+
+from bluestar_store.errors import InvalidEntityError, ItemDecodeError, NotFoundError
+from bluestar_store.keys import ItemKeys, Key
+from bluestar_store.models.attributes import IntegerAttribute
+from bluestar_store.models.entity import Entity, Origin
+from bluestar_store.models.values import content_of, from_wire, version_of
+from bluestar_store.protocols import OWN_PREFIX, VERSION, AttributeValue, Item, key_of
+
+E = TypeVar("E", bound=Entity)
+
+
+class ItemModel(Model):
+    """What every item has. Subclasses set `Meta.table_name` to the table's name without prefix and suffix."""
+
+    PK = UnicodeAttribute(hash_key=True)
+    SK = UnicodeAttribute(range_key=True)
+    version = IntegerAttribute(null=True)
+
+
+def _no_index(entity: Any) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Kind(Generic[E]):
+    """How one entity lies on disk. `index` gives its index attributes; one it leaves out is removed by a write."""
+
+    name: str
+    entity: type[E]
+    model: type[ItemModel]
+    keys: ItemKeys
+    missing: type[NotFoundError]
+    index: Callable[[E], Mapping[str, str]] = _no_index
+
+    @property
+    def table(self) -> str:
+        """The table's name without prefix and suffix."""
+        return self.model.Meta.table_name
+
+    @cached_property
+    def attributes(self) -> dict[str, Attribute[Any]]:
+        """The Model's attribute for each field of the entity, in the entity's order."""
+        known = self.model.get_attributes()
+        return {name: known[name] for name in self.entity.model_fields}
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        names = (attribute.attr_name for attribute in self.attributes.values())
+        return frozenset((*names, "PK", "SK", VERSION))
+
+    @cached_property
+    def index_attributes(self) -> frozenset[str]:
+        """The attributes of the indexes that this kind's Model has."""
+        return frozenset(name for index in self.model._indexes.values() for name in index.Meta.attributes)
+
+    @cached_property
+    def index_names(self) -> frozenset[str]:
+        """The names of the indexes that this kind's Model has."""
+        return frozenset(self.model._indexes)
+
+    def identity(self, entity: E) -> dict[str, Any]:
+        """The fields that make the key."""
+        return {name: getattr(entity, name) for name in self.keys.fields}
+
+    def key(self, entity: E) -> Key:
+        """Where the entity lies: the raw key it was read from while its identity is the same, else a built one."""
+        identity = self.identity(entity)
+        built = self.keys.build(identity)
+        if entity.origin is not None and self.keys.parse(entity.origin.key) == identity:
+            return entity.origin.key
+        return built
+
+    def validated(self, entity: E) -> E:
+        """The entity again, from its values: `model_copy(update=...)` does not look at what it is given."""
+        if not isinstance(entity, self.entity):
+            raise InvalidEntityError(f"expected a {self.entity.__name__}, not {type(entity).__name__}")
+        try:
+            fresh = type(entity).model_validate(dict(entity.__dict__))
+        except ValidationError as error:
+            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {reason_of(e)}" for e in error.errors())
+            raise InvalidEntityError(f"{self.entity.__name__}: {problems}") from None
+        fresh._origin = entity.origin
+        return fresh
+
+    def encode(self, entity: E) -> dict[str, AttributeValue]:
+        """The known attributes that have a value, by their names on disk; without key, version and indexes."""
+        encoded = {}
+        for name, attribute in self.attributes.items():
+            value = getattr(entity, name)
+            if value is not None:
+                try:
+                    encoded[attribute.attr_name] = {attribute.attr_type: attribute.serialize(value)}
+                except ValueError as error:
+                    raise InvalidEntityError(f"{self.entity.__name__}: {name} {error}") from None
+        return encoded
+
+    def owns(self, item: Mapping[str, AttributeValue]) -> bool:
+        """Whether the item's key is one of this kind's."""
+        return self.keys.parse(key_of(item)) is not None
+
+    def decode(self, item: Item, table: str | None = None) -> E:
+        """The entity in an item; ItemDecodeError, naming the attribute, when it is not one."""
+        key = key_of(item)
+
+        def broken(attribute: str, reason: str) -> ItemDecodeError:
+            return ItemDecodeError(table or self.table, reason, pk=key.pk, sk=key.sk, attribute=attribute)
+
+        identity = self.keys.parse(key)
+        if identity is None:
+            raise broken("PK, SK", f"are not a key of a {self.entity.__name__}")
+        values: dict[str, Any] = {}
+        for name, attribute in self.attributes.items():
+            if name in identity and name not in self.keys.numbers:
+                continue
+            wire = item.get(attribute.attr_name)
+            if wire is None or "NULL" in wire:
+                continue
+            try:
+                values[name] = attribute.deserialize(content_of(wire, attribute.attr_type))
+            except (ValueError, TypeError, ArithmeticError) as error:
+                raise broken(attribute.attr_name, str(error)) from None
+            if name in identity and values[name] != identity[name]:
+                raise broken(attribute.attr_name, f"is {values[name]}, the key says {identity[name]}")
+        values |= identity
+        try:
+            entity = self.entity.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0]) if first["loc"] else ""
+            on_disk = self.attributes[name].attr_name if name in self.attributes else name
+            raise broken(on_disk, reason_of(first)) from None
+        entity._origin = Origin(item, self._version(item, broken), self._extra(item))
+        return entity
+
+    def _version(self, item: Item, broken: Callable[[str, str], ItemDecodeError]) -> int:
+        try:
+            return version_of(item)
+        except ValueError as error:
+            raise broken(VERSION, str(error)) from None
+
+    def _extra(self, item: Item) -> Mapping[str, Any]:
+        unknown = item.keys() - self._known
+        if not unknown:
+            return immutabledict()
+        return immutabledict({n: from_wire(item[n]) for n in sorted(unknown) if not n.startswith(OWN_PREFIX)})
+
+
+def reason_of(error: Any) -> str:
+    """What pydantic found, without the value: it may be a bank number."""
+    message: str = error["msg"]
+    return message.removeprefix("Value error, ").removeprefix("Input ")

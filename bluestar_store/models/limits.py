@@ -1,0 +1,65 @@
+"""irs-limits: the yearly dollar limits that the IRS publishes."""
+
+from __future__ import annotations
+
+from pynamodb.attributes import UnicodeAttribute
+
+from bluestar_store.errors import LimitsNotFoundError
+from bluestar_store.keys import GLOBAL, ItemKeys
+from bluestar_store.models.attributes import DecimalAttribute, IntegerAttribute
+from bluestar_store.models.entity import Entity
+from bluestar_store.models.indexes import ByLevel, index_text
+from bluestar_store.models.kind import ItemModel, Kind
+from bluestar_store.models.values import Count, Number
+
+
+class IrsLimits(Entity):
+    """The limits of one year, in dollars; `source` names the IRS notice. A figure that is not known is None.
+
+    `max_401k` is the elective deferral limit (IRC 402(g)), `catch_up` for ages 50 and over (414(v)), `super_catch_up`
+    for ages 60 to 63 (SECURE 2.0 section 109, from 2025), `comp_limit` 401(a)(17), `annual_addition` 415(c),
+    `hce_threshold` 414(q), `key_employee` 416(i), `roth_catch_up_wage` 414(v)(7).
+    """
+
+    year: Count
+    max_401k: Number | None = None
+    catch_up: Number | None = None
+    super_catch_up: Number | None = None
+    comp_limit: Number | None = None
+    annual_addition: Number | None = None
+    hce_threshold: Number | None = None
+    key_employee: Number | None = None
+    roth_catch_up_wage: Number | None = None
+    source: str | None = None
+
+
+class IrsLimitsModel(ItemModel):
+    """PynamoDB's view of IrsLimits."""
+
+    class Meta:
+        table_name = "irs-limits"
+
+    year = IntegerAttribute(null=True)
+    max_401k = DecimalAttribute(null=True)
+    catch_up = DecimalAttribute(null=True)
+    super_catch_up = DecimalAttribute(null=True)
+    comp_limit = DecimalAttribute(null=True)
+    annual_addition = DecimalAttribute(null=True)
+    hce_threshold = DecimalAttribute(null=True)
+    key_employee = DecimalAttribute(null=True)
+    roth_catch_up_wage = DecimalAttribute(null=True)
+    source = UnicodeAttribute(null=True)
+
+    bs_kind = UnicodeAttribute(null=True)
+    bs_level = UnicodeAttribute(null=True)
+    by_level = ByLevel()
+
+
+IRS_LIMITS = Kind(
+    "irs-limits",
+    IrsLimits,
+    IrsLimitsModel,
+    ItemKeys.of("YEAR#{year:04d}", "LIMITS"),
+    LimitsNotFoundError,
+    lambda limits: {"bs_kind": "irs-limits", "bs_level": index_text(GLOBAL, f"{limits.year:04d}")},
+)

@@ -1,0 +1,78 @@
+"""Which tables there are, in both layouts. Their schemas come from the Models."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from bluestar_store.errors import ConfigurationError
+from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD
+from bluestar_store.models.batches import BATCH_STATE, STEP_CLAIM, STEP_RESULT
+from bluestar_store.models.calculation import CALCULATION_RULE
+from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
+from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
+from bluestar_store.models.kind import Kind
+from bluestar_store.models.limits import IRS_LIMITS
+from bluestar_store.models.pipeline import PIPELINE_STEP
+from bluestar_store.models.validation import VALIDATION_RULE
+from bluestar_store.models.vendor import VENDOR_SCHEMA
+from bluestar_store.protocols import IndexSpec, TableSpec
+from bluestar_store.settings import TableLayout
+
+KINDS: tuple[Kind[Any], ...] = (
+    PIPELINE_STEP,
+    VALIDATION_RULE,
+    CALCULATION_RULE,
+    IRS_LIMITS,
+    CLIENT_CONFIG,
+    ACH_CONFIG,
+    VENDOR_SCHEMA,
+    PLAN_HOLD,
+    HOLD_GUARD,
+    BATCH_STATE,
+    STEP_RESULT,
+    STEP_CLAIM,
+    CHAIN_HEAD,
+    AUDIT_ENTRY,
+)
+"""Every kind of item, in the order of DESIGN's tables."""
+
+_TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of one environment: their names on disk, and the specification of each."""
+
+    prefix: str
+    suffix: str
+    layout: TableLayout
+
+    def name(self, kind: Kind[Any]) -> str:
+        """The name on disk of the table that holds this kind."""
+        logical = "store" if self.layout is TableLayout.SINGLE else kind.table
+        name = f"{self.prefix}{logical}{self.suffix}"
+        if not _TABLE_NAME.fullmatch(name) or name.startswith("."):
+            raise ConfigurationError(
+                f"BLUESTAR_TABLE_PREFIX and BLUESTAR_TABLE_SUFFIX make the table name {name!r}; a name has 3 to 255 of "
+                "the characters a-z, A-Z, 0-9, '_', '-' and '.' (an AWS limit)"
+            )
+        return name
+
+    def specs(self, kinds: Iterable[Kind[Any]] = KINDS) -> tuple[TableSpec, ...]:
+        """The tables that hold these kinds, each once, with the indexes that their Models ask for."""
+        indexes: dict[str, dict[str, IndexSpec]] = {}
+        for kind in kinds:
+            indexes.setdefault(self.name(kind), {}).update(index_specs(kind))
+        return tuple(TableSpec(name, tuple(found.values())) for name, found in indexes.items())
+
+
+def index_specs(kind: Kind[Any]) -> dict[str, IndexSpec]:
+    """The indexes of a kind's Model, by name."""
+    specs = {}
+    for name, index in kind.model._indexes.items():
+        keys = {key["KeyType"]: key["AttributeName"] for key in index._get_schema()["key_schema"]}
+        specs[name] = IndexSpec(name, keys["HASH"], keys["RANGE"])
+    return specs

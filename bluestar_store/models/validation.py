@@ -1,0 +1,64 @@
+"""validation-rules: what a column of a payroll file must look like."""
+
+from __future__ import annotations
+
+from pynamodb.attributes import BooleanAttribute, UnicodeAttribute
+
+from bluestar_store.errors import RuleNotFoundError
+from bluestar_store.keys import GLOBAL, ItemKeys, KeyTemplate
+from bluestar_store.models.attributes import IntegerAttribute
+from bluestar_store.models.entity import PlanEntity
+from bluestar_store.models.indexes import ByLevel, index_text
+from bluestar_store.models.kind import ItemModel, Kind
+from bluestar_store.models.values import Count
+
+
+class ValidationRule(PlanEntity):
+    """One rule of a category. A plan's own lies over the GLOBAL rule of the same category and number."""
+
+    category: str
+    plan_id: str = GLOBAL
+    number: Count
+    field: str | None = None
+    pattern: str | None = None
+    check: str | None = None
+    message: str | None = None
+    severity: str | None = None
+    enabled: bool = True
+
+
+class ValidationRuleModel(ItemModel):
+    """PynamoDB's view of ValidationRule."""
+
+    class Meta:
+        table_name = "validation-rules"
+
+    category = UnicodeAttribute(null=True)
+    plan_id = UnicodeAttribute(null=True)
+    number = IntegerAttribute(null=True)
+    field = UnicodeAttribute(null=True)
+    pattern = UnicodeAttribute(null=True)
+    check = UnicodeAttribute(null=True)
+    message = UnicodeAttribute(null=True)
+    severity = UnicodeAttribute(null=True)
+    enabled = BooleanAttribute(null=True)
+
+    bs_kind = UnicodeAttribute(null=True)
+    bs_level = UnicodeAttribute(null=True)
+    by_level = ByLevel()
+
+
+VALIDATION_RULE = Kind(
+    "validation-rule",
+    ValidationRule,
+    ValidationRuleModel,
+    ItemKeys(
+        (
+            (KeyTemplate("CATEGORY#{category}"), {"plan_id": GLOBAL}),
+            (KeyTemplate("CATEGORY#{category}#CLIENT#{plan_id}"), {}),
+        ),
+        KeyTemplate("RULE#{number:03d}"),
+    ),
+    RuleNotFoundError,
+    lambda rule: {"bs_kind": "validation-rule", "bs_level": index_text(rule.plan_id, rule.category)},
+)

@@ -1,0 +1,183 @@
+"""Values: exact numbers, UTC times, frozen containers, and DynamoDB's wire form of free attributes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence, Set
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from immutabledict import immutabledict
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+
+from bluestar_store.protocols import VERSION, AttributeValue
+
+MAX_DIGITS = 38
+"""DynamoDB keeps 38 significant digits of a number (AWS limit)."""
+MIN_EXPONENT, MAX_EXPONENT = -130, 125
+"""Magnitudes from 1E-130 to 9.99...E+125 (AWS limit)."""
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+
+
+def exact_number(value: Any) -> Decimal:
+    """The number, exactly; ValueError for a float, a bool, or what DynamoDB's 38 digits cannot hold."""
+    if isinstance(value, float):
+        raise ValueError("is a float, which is not exact: give a Decimal or text")
+    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+        raise ValueError(f"is no number but {type(value).__name__}")
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        raise ValueError("is no number")
+    number = Decimal(value)
+    if not number.is_finite():
+        raise ValueError("is not a finite number")
+    if number == 0:
+        return Decimal(0) if number.is_signed() else number
+    if len("".join(map(str, number.as_tuple().digits)).rstrip("0")) > MAX_DIGITS:
+        raise ValueError(f"has more than the {MAX_DIGITS} digits that DynamoDB keeps")
+    if not MIN_EXPONENT <= number.adjusted() <= MAX_EXPONENT:
+        raise ValueError(f"is outside DynamoDB's range of 1E{MIN_EXPONENT} to 1E+{MAX_EXPONENT + 1}")
+    return number
+
+
+def number_text(value: Any) -> str:
+    """The one spelling of a number that DynamoDB gives back: no exponent, no trailing zeros."""
+    number = exact_number(value)
+    text = format(number, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return text
+
+
+def utc(value: Any) -> datetime:
+    """An aware UTC time from an aware datetime or ISO 8601 text; ValueError for a naive datetime."""
+    if isinstance(value, str):
+        return utc_from_text(value)
+    if not isinstance(value, datetime):
+        raise ValueError(f"is no time but {type(value).__name__}")
+    if value.tzinfo is None:
+        raise ValueError("has no time zone: give an aware datetime, such as datetime.now(UTC)")
+    return value.astimezone(UTC)
+
+
+def utc_from_text(text: str) -> datetime:
+    """ISO 8601 text as UTC. Other programs wrote dates without a time, and times without a zone: both mean UTC."""
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("is no ISO 8601 date or time") from None
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def utc_text(value: datetime) -> str:
+    """A UTC time as text of one width, so that it sorts as time."""
+    return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def frozen(value: Any) -> Any:
+    """The value with every container immutable: mappings, lists and sets all the way down."""
+    if isinstance(value, Mapping):
+        return immutabledict({key: frozen(inner) for key, inner in value.items()})
+    if isinstance(value, list | tuple):
+        return tuple(frozen(inner) for inner in value)
+    if isinstance(value, Set):
+        return frozenset(value)
+    if isinstance(value, float):
+        raise ValueError("contains a float, which is not exact: give a Decimal or text")
+    return value
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def plain(value: Any) -> Any:
+    """Frozen containers as dict and list, for serialisers that know only those."""
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return value
+
+
+Number = Annotated[Decimal, BeforeValidator(exact_number)]
+"""Money, a limit or a percentage: exact to 38 digits, never a float."""
+UtcTime = Annotated[datetime, BeforeValidator(utc)]
+"""An aware time in UTC."""
+TextTuple = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+"""A list of texts, frozen."""
+TextMap = Annotated[Mapping[str, str], AfterValidator(frozen), PlainSerializer(plain)]
+"""A mapping of texts, frozen."""
+Document = Annotated[Mapping[str, Any], AfterValidator(frozen), PlainSerializer(plain)]
+"""A free-form JSON-like value, frozen."""
+Count = Annotated[int, Field(ge=0)]
+"""A whole number from 0."""
+
+
+def to_wire(value: Any) -> AttributeValue:
+    """A Python value in DynamoDB's wire form; ValueError for a type that DynamoDB does not have."""
+    match value:
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
+        case str():
+            return {"S": value}
+        case int() | Decimal() | float():
+            return {"N": number_text(value)}
+        case bytes() | bytearray():
+            return {"B": bytes(value)}
+        case Mapping():
+            return {"M": {str(key): to_wire(inner) for key, inner in value.items()}}
+        case Set():
+            return _set_to_wire(value)
+        case Sequence():
+            return {"L": [to_wire(inner) for inner in value]}
+    raise ValueError(f"is of type {type(value).__name__}, which DynamoDB cannot hold")
+
+
+def _set_to_wire(value: Set[Any]) -> AttributeValue:
+    wired = [to_wire(inner) for inner in value]
+    kinds = {kind for inner in wired for kind in inner}
+    if len(kinds) != 1 or not kinds <= {"S", "N", "B"}:
+        raise ValueError("is a set that is empty, mixed, or not of texts, numbers or bytes")
+    kind = kinds.pop()
+    return {f"{kind}S": sorted(inner[kind] for inner in wired)}
+
+
+def from_wire(value: AttributeValue) -> Any:
+    """A wire value as frozen Python: numbers as Decimal, lists as tuples, maps and sets immutable."""
+    ((kind, content),) = value.items()
+    match kind:
+        case "N":
+            return Decimal(content)
+        case "NULL":
+            return None
+        case "M":
+            return immutabledict({key: from_wire(inner) for key, inner in content.items()})
+        case "L":
+            return tuple(from_wire(inner) for inner in content)
+        case "NS":
+            return frozenset(map(Decimal, content))
+        case "SS" | "BS":
+            return frozenset(content)
+    return content
+
+
+def version_of(item: Mapping[str, AttributeValue]) -> int:
+    """The version of a wire item, 0 when it has none; ValueError when it is no whole number from 0."""
+    wire = item.get(VERSION)
+    if wire is None:
+        return 0
+    number = Decimal(content_of(wire, "N"))
+    if number != number.to_integral_value() or number < 0:
+        raise ValueError("is no whole number from 0")
+    return int(number)
+
+
+def content_of(wire: AttributeValue, needed: str) -> Any:
+    """The content of a wire value of the type that is needed; ValueError when it is of another type."""
+    if needed not in wire:
+        raise ValueError(f"is of type {next(iter(wire), '?')} where {needed} is needed")
+    return wire[needed]

@@ -1,0 +1,71 @@
+"""vendor-schema-mapping: how the columns of a vendor's file map to canonical fields."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from pynamodb.attributes import UnicodeAttribute
+
+from bluestar_store.errors import SchemaNotFoundError
+from bluestar_store.keys import ItemKeys
+from bluestar_store.models.attributes import TextListAttribute, TextMapAttribute, UtcAttribute
+from bluestar_store.models.entity import Entity
+from bluestar_store.models.indexes import ByLevel, index_text
+from bluestar_store.models.kind import ItemModel, Kind
+from bluestar_store.models.values import TextMap, TextTuple, UtcTime
+
+
+def fingerprint(columns: Sequence[str]) -> str:
+    """SHA-256 in hex of the column names, stripped, case-folded, inner white space to one space, joined by U+001F."""
+    return hashlib.sha256("\x1f".join(" ".join(column.split()).casefold() for column in columns).encode()).hexdigest()
+
+
+class VendorSchema(Entity):
+    """One layout of a vendor's files; for one plan and pay frequency, for one plan, or (both None) for all.
+
+    `mapping` leads from the vendor's column to the canonical field. `VendorSchema.fingerprint_of(columns)` gives the
+    `fingerprint` under which a file with those columns is found.
+    """
+
+    vendor_id: str
+    fingerprint: str
+    columns: TextTuple = ()
+    mapping: TextMap | None = None
+    plan_id: str | None = None
+    pay_freq: str | None = None
+    created: UtcTime | None = None
+
+    @staticmethod
+    def fingerprint_of(columns: Sequence[str]) -> str:
+        """See `fingerprint`."""
+        return fingerprint(columns)
+
+
+class VendorSchemaModel(ItemModel):
+    """PynamoDB's view of VendorSchema."""
+
+    class Meta:
+        table_name = "vendor-schema-mapping"
+
+    vendor_id = UnicodeAttribute(null=True)
+    fingerprint = UnicodeAttribute(null=True)
+    columns = TextListAttribute(null=True)
+    mapping = TextMapAttribute(null=True)
+    plan_id = UnicodeAttribute(null=True)
+    pay_freq = UnicodeAttribute(null=True)
+    created = UtcAttribute(null=True)
+
+    bs_kind = UnicodeAttribute(null=True)
+    bs_level = UnicodeAttribute(null=True)
+    by_level = ByLevel()
+
+
+VENDOR_SCHEMA = Kind(
+    "vendor-schema",
+    VendorSchema,
+    VendorSchemaModel,
+    ItemKeys.of("VENDOR#{vendor_id}", "SCHEMA#{fingerprint}"),
+    SchemaNotFoundError,
+    lambda schema: {"bs_kind": "vendor-schema", "bs_level": index_text(schema.plan_id or "", schema.vendor_id)},
+)

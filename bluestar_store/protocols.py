@@ -1,0 +1,223 @@
+"""The seams: what an engine and a cache are asked, and the values that cross.
+
+Items cross in DynamoDB's own wire form, `{"PK": {"S": "CLIENT#ACME"}, "max_pct": {"N": "6"}}`, binary as bytes. What
+an engine returns belongs to the caller, and what it was given is never kept: both sides may change their objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+
+from bluestar_store.keys import Key
+
+AttributeValue: TypeAlias = dict[str, Any]
+Item: TypeAlias = dict[str, AttributeValue]
+
+VERSION = "version"
+"""The attribute that counts the library's writes of an item, N from 1."""
+OWN_PREFIX = "bs_"
+"""Attributes that begin so are the library's own bookkeeping: index attributes, a pipeline's revision."""
+
+V = TypeVar("V")
+
+
+class Expected(Enum):
+    """What a write expects of the item, besides a version number."""
+
+    ABSENT = "absent"
+    ANY = "any"
+    EXISTS = "exists"
+
+
+ABSENT, ANY, EXISTS = Expected.ABSENT, Expected.ANY, Expected.EXISTS
+
+Expectation: TypeAlias = Expected | int
+"""ABSENT, ANY, EXISTS, or the version that the item must have; 0: it exists and has no version."""
+
+
+@dataclass(frozen=True)
+class Put:
+    """Replace the whole item, whatever attributes it had."""
+
+    table: str
+    item: Item
+    expect: Expectation = ANY
+
+    @property
+    def key(self) -> Key:
+        return key_of(self.item)
+
+
+@dataclass(frozen=True)
+class Update:
+    """Set and remove attributes and leave the others; with ANY or ABSENT an item that is not there is made."""
+
+    table: str
+    key: Key
+    set: Mapping[str, AttributeValue] = field(default_factory=dict)
+    remove: frozenset[str] = frozenset()
+    expect: Expectation = EXISTS
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Remove the item; with ANY it need not be there."""
+
+    table: str
+    key: Key
+    expect: Expectation = ANY
+
+
+@dataclass(frozen=True)
+class Check:
+    """Change nothing, but let the transaction fail when the item is not as expected."""
+
+    table: str
+    key: Key
+    expect: Expectation
+
+
+Write: TypeAlias = Put | Update | Delete | Check
+
+
+def key_of(item: Mapping[str, AttributeValue]) -> Key:
+    """The primary key of a wire item."""
+    return Key(item["PK"]["S"], item["SK"]["S"])
+
+
+class Page(NamedTuple):
+    """Some items and where to go on; `cursor` is None at the end."""
+
+    items: list[Item]
+    cursor: str | None
+
+
+@dataclass(frozen=True)
+class IndexSpec:
+    """A sparse global secondary index on two string attributes of the library's own; projects keys only."""
+
+    name: str
+    partition_attribute: str
+    sort_attribute: str
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A table as it has to be: string keys PK and SK, on-demand billing, these indexes."""
+
+    name: str
+    indexes: tuple[IndexSpec, ...] = ()
+
+
+@dataclass(frozen=True)
+class TableStatus:
+    """A table as it is. `drift` says in words what is not as its TableSpec asks (a missing index is not drift)."""
+
+    name: str
+    exists: bool
+    item_count: int = 0
+    indexes: frozenset[str] = frozenset()
+    drift: tuple[str, ...] = ()
+
+
+class Engine(Protocol):
+    """Where items live. All calls may come from many threads at once.
+
+    Every call raises ConfigurationError for a table or index that does not exist, and EngineError's subclasses.
+    """
+
+    @property
+    def parallel_calls(self) -> int:
+        """How many calls are worth making at once: 1 where a call is no round trip."""
+
+    @property
+    def location(self) -> str:
+        """Where the items are, in words for a person; shows no secret."""
+
+    def get(self, table: str, keys: Iterable[Key], *, consistent: bool = False) -> dict[Key, Item]:
+        """The items found, in the order asked, each once; any number of keys. A missing key is left out."""
+
+    def get_isolated(self, table: str, keys: Iterable[Key]) -> dict[Key, Item]:
+        """Like `get`, all items as of one moment: no transaction is seen in part. At most 100 keys (AWS limit)."""
+
+    def query(
+        self,
+        table: str,
+        pk: str,
+        sk_prefix: str = "",
+        *,
+        index: str | None = None,
+        newest_first: bool = False,
+        limit: int | None = None,
+        cursor: str | None = None,
+        consistent: bool = False,
+    ) -> Page:
+        """One page of a partition in sort key order (by UTF-8 bytes), `newest_first` from the end.
+
+        With `index`, `pk` and `sk_prefix` are values of its two attributes and the items carry keys only. A page
+        ends after `limit` items or 1 MB. A cursor of another query is refused with InvalidKeyError.
+        """
+
+    def scan(
+        self,
+        table: str,
+        *,
+        sk_prefix: str = "",
+        lacking: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        consistent: bool = False,
+    ) -> Page:
+        """One page of the whole table, in no order that means anything.
+
+        `sk_prefix` and `lacking` (an attribute the items must not have) filter what is returned, not what is read:
+        a page may be empty and still have a cursor. `limit` bounds the items read.
+        """
+
+    def write(self, *writes: Write) -> None:
+        """All of the writes, or none: at most 100, each item once, 4 MB together (limits of a DynamoDB transaction).
+
+        Raises AlreadyExistsError or VersionConflictError for the first expectation that does not hold,
+        TransactionConflictError when other writers kept interfering, InvalidWriteError and ItemTooLargeError before
+        anything is sent. Retrying inside is safe: a write whose reply was lost is applied once and succeeds.
+        """
+
+    def put_many(self, table: str, items: Iterable[Item], *, progress: Callable[[int], None] | None = None) -> int:
+        """Write items verbatim and unconditionally, for empty targets and exact imports; returns how many.
+
+        Safe to repeat. Raises UnprocessedItemsError with what is left over. `progress` is told of each bulk's size.
+        """
+
+    def create_tables(self, specs: Sequence[TableSpec], *, upgrade: bool = False) -> list[str]:
+        """Make what does not exist and wait until it is active; the names made. `upgrade` adds missing indexes."""
+
+    def describe(self, spec: TableSpec) -> TableStatus:
+        """The table as it is now."""
+
+    def delete_tables(self, names: Sequence[str]) -> None:
+        """Delete the tables that exist, and wait until they are gone."""
+
+    def close(self) -> None:
+        """Let go of connections, files and threads; may be called twice."""
+
+
+class Cache(Protocol):
+    """What lies between repositories and the engine. A unit names one item, or one partition of one entity."""
+
+    def fetch(
+        self, units: Sequence[Hashable], load: Callable[[Sequence[Hashable]], Mapping[Hashable, V]], *, fresh: bool
+    ) -> Mapping[Hashable, V]:
+        """The value of every unit; `load` is called with those that are missing, with all of them when `fresh`.
+
+        `load` must give a value for each unit it is asked for: an absence is a value too.
+        """
+
+    def writing(self, units: Iterable[Hashable]) -> AbstractContextManager[None]:
+        """Around a write that changes these units, whether the write succeeds or its outcome is unknown."""
+
+    def close(self) -> None:
+        """End what runs in the background; may be called twice."""

@@ -1,0 +1,147 @@
+"""The generic repository: cached reads of items and partitions, versioned writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Generic, NamedTuple, TypeVar
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from bluestar_store.errors import AlreadyExistsError, ConflictError, VersionConflictError
+from bluestar_store.keys import Key
+from bluestar_store.models.entity import Entity
+from bluestar_store.models.kind import Kind
+from bluestar_store.protocols import Item, key_of
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.changes import Change, PutExpectation, ambiguous, delete_change, put_change
+
+E = TypeVar("E", bound=Entity)
+
+PUT_ATTEMPTS = 8
+"""Tries of a put that expects nothing, while others write the same item."""
+
+
+class Unit(NamedTuple):
+    """What a cache keeps as one: an item of a kind, or (`sk` None) all items of a kind in a partition."""
+
+    kind: str
+    pk: str
+    sk: str | None
+
+
+class Reader(Generic[E]):
+    """Reads of one kind of entity."""
+
+    def __init__(self, access: Access, kind: Kind[E]) -> None:
+        self._access, self._kind = access, kind
+
+    def _items(self, keys: Sequence[Key], *, fresh: bool) -> Mapping[Key, E]:
+        """The entities found, by key; all that is missing from the cache in one BatchGetItem."""
+
+        def load(units: Sequence[Hashable]) -> dict[Hashable, E | None]:
+            wanted = {unit: Key(unit.pk, unit.sk) for unit in units if isinstance(unit, Unit) and unit.sk is not None}
+            found = self._access.engine.get(self._access.table(self._kind), wanted.values(), consistent=fresh)
+            return {unit: self._decode(found[key]) if key in found else None for unit, key in wanted.items()}
+
+        units = {key: Unit(self._kind.name, key.pk, key.sk) for key in keys}
+        found = self._access.cache.fetch(list(units.values()), load, fresh=fresh)
+        return {key: entity for key, unit in units.items() if (entity := found[unit]) is not None}
+
+    def _stored(self, keys: Iterable[Key]) -> dict[Key, E]:
+        """The entities found in the table itself, consistently, past every cache."""
+        found = self._access.engine.get(self._access.table(self._kind), keys, consistent=True)
+        return {key: self._decode(item) for key, item in found.items()}
+
+    def _partitions(self, pks: Sequence[str], *, fresh: bool) -> Mapping[str, tuple[E, ...]]:
+        """The entities of each partition, in order; what is missing from the cache in queries at once."""
+
+        def load(units: Sequence[Hashable]) -> dict[Hashable, tuple[E, ...]]:
+            wanted = [unit for unit in units if isinstance(unit, Unit)]
+            answers = self._access.together([partial(self._load, unit.pk, fresh) for unit in wanted])
+            return dict(zip(wanted, answers, strict=True))
+
+        units = {pk: Unit(self._kind.name, pk, None) for pk in pks}
+        found = self._access.cache.fetch(list(units.values()), load, fresh=fresh)
+        return {pk: found[unit] for pk, unit in units.items()}
+
+    def _load(self, pk: str, consistent: bool) -> tuple[E, ...]:
+        """One partition from the engine."""
+        return self._in_order(self._access.partition(self._kind, pk, consistent=consistent))
+
+    def _in_order(self, items: Iterable[Item]) -> tuple[E, ...]:
+        """Decoded, by number where the sort key has one: raw keys of other widths sort otherwise."""
+        entities = [self._decode(item) for item in items]
+        numbers = sorted(self._kind.keys.sort.numbers)
+        if numbers:
+            entities.sort(key=lambda entity: getattr(entity, numbers[0]))
+            for one, other in zip(entities, entities[1:], strict=False):
+                if getattr(one, numbers[0]) == getattr(other, numbers[0]):
+                    table = self._access.table(self._kind)
+                    raise ambiguous(table, _raw_key(one), _raw_key(other))
+        return tuple(entities)
+
+    def _decode(self, item: Item) -> E:
+        return self._kind.decode(item, self._access.table(self._kind))
+
+    def _units(self, key: Key) -> tuple[Unit, ...]:
+        """Every unit that a write of this item touches."""
+        return Unit(self._kind.name, key.pk, key.sk), Unit(self._kind.name, key.pk, None)
+
+    def _missing(self, what: str) -> Exception:
+        return self._kind.missing(f"{what} in {self._access.table(self._kind)}")
+
+
+class Repository(Reader[E]):
+    """Reads, and versioned writes of single items."""
+
+    def put(self, entity: E, expected: PutExpectation = None) -> E:
+        """Write what the entity knows, and nothing else on the item; returns it as stored, with its new version.
+
+        An entity that was read is checked against the version it was read at, and changes only the attributes that
+        differ; a fresh one is created, or overwrites the known attributes of what is there. `expected` says otherwise:
+        ABSENT, ANY, or a version. Raises InvalidEntityError, InvalidKeyError, AlreadyExistsError,
+        VersionConflictError (also when the item was deleted meanwhile), EngineError.
+        """
+        change = self._written(lambda: put_change(self._access, self._kind, entity, expected))
+        assert change is not None and change.after is not None  # a put leaves an item
+        return self._decode(change.after)
+
+    def delete(self, entity: E, expected: PutExpectation = None) -> None:
+        """Delete the entity's item; one that was read is checked against its version.
+
+        Deleting what is not there is no error for a fresh entity (or ANY), else a VersionConflictError.
+        """
+        self._written(lambda: delete_change(self._access, self._kind, entity, expected))
+
+    def _written(self, plan: Callable[[], Change | None]) -> Change | None:
+        """Plan and write a change; when a write that expected nothing met another one, plan again."""
+        retrying = Retrying(
+            retry=retry_if_exception(_is_unsettled),
+            stop=stop_after_attempt(PUT_ATTEMPTS),
+            wait=wait_random_exponential(multiplier=0.01, max=0.5),
+            reraise=True,
+        )
+        change: Change | None = retrying(self._attempt, plan)
+        return change
+
+    def _attempt(self, plan: Callable[[], Change | None]) -> Change | None:
+        change = plan()
+        if change is None:
+            return None
+        try:
+            with self._access.cache.writing(self._units(change.write.key)):
+                self._access.engine.write(change.write)
+        except ConflictError as error:
+            error.settled = change.settled
+            raise
+        return change
+
+
+def _is_unsettled(error: BaseException) -> bool:
+    return isinstance(error, AlreadyExistsError | VersionConflictError) and not error.settled
+
+
+def _raw_key(entity: Entity) -> Key:
+    assert entity.origin is not None  # it was just decoded
+    return key_of(entity.origin.item)

@@ -1,0 +1,50 @@
+"""Calculation rules: the plan's own, else GLOBAL's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from immutabledict import immutabledict
+
+from bluestar_store.keys import GLOBAL
+from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.base import Repository
+
+
+class CalculationRules(Repository[CalculationRule]):
+    """See DESIGN 2, calculation-rules."""
+
+    def __init__(self, access: Access) -> None:
+        super().__init__(access, CALCULATION_RULE)
+
+    def get(self, plan_id: str, calc_type: str, *, fresh: bool = False) -> CalculationRule:
+        """The plan's own rule, else GLOBAL's (see its `scope`), in one BatchGetItem.
+
+        `plan_id` may be GLOBAL itself. `fresh` reads past the cache, consistently. Raises RuleNotFoundError,
+        InvalidKeyError.
+        """
+        keys = [
+            self._kind.keys.build({"plan_id": level, "calc_type": calc_type})
+            for level in dict.fromkeys((plan_id, GLOBAL))
+        ]
+        found = self._items(keys, fresh=fresh)
+        for key in keys:
+            if key in found:
+                return found[key]
+        raise self._missing(f"no calculation rule {calc_type!r} for plan {plan_id!r} nor {GLOBAL}")
+
+    def all(self, plan_id: str, *, fresh: bool = False) -> Mapping[str, CalculationRule]:
+        """Every rule that applies to the plan by `calc_type`, sorted: GLOBAL's with the plan's own laid over them.
+
+        Empty when there is none. Two queries at once.
+        """
+        pks = [self._kind.keys.partition({"plan_id": level}) for level in dict.fromkeys((GLOBAL, plan_id))]
+        found = self._partitions(pks, fresh=fresh)
+        return merged(*(found[pk] for pk in pks))
+
+
+def merged(*levels: tuple[CalculationRule, ...]) -> Mapping[str, CalculationRule]:
+    """Rules by type, later levels over earlier ones."""
+    rules = {rule.calc_type: rule for level in levels for rule in level}
+    return immutabledict({name: rules[name] for name in sorted(rules)})

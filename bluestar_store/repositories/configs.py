@@ -1,0 +1,28 @@
+"""Client and ACH configurations: the plan's own, else DEFAULT's."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from bluestar_store.keys import DEFAULT
+from bluestar_store.models.entity import PlanEntity
+from bluestar_store.repositories.base import Repository
+
+C = TypeVar("C", bound=PlanEntity)
+
+
+class Configs(Repository[C]):
+    """See DESIGN 2, agent-config: one repository for ClientConfig and one for AchConfig."""
+
+    def get(self, plan_id: str, pay_freq: str, *, fallback: bool = True, fresh: bool = False) -> C:
+        """The plan's own configuration, else DEFAULT's (see its `scope`), in one BatchGetItem.
+
+        Without `fallback` the plan's own only. Raises ConfigNotFoundError, InvalidKeyError.
+        """
+        levels = dict.fromkeys((plan_id, DEFAULT)) if fallback else (plan_id,)
+        keys = [self._kind.keys.build({"plan_id": level, "pay_freq": pay_freq}) for level in levels]
+        found = self._items(keys, fresh=fresh)
+        for key in keys:
+            if key in found:
+                return found[key]
+        raise self._missing(f"no {self._kind.entity.__name__} for plan {plan_id!r}, {pay_freq!r}")

@@ -1,0 +1,131 @@
+"""Finding items by the library's own indexes, without missing what other programs wrote.
+
+An index knows only items that carry its attributes. What lacks them is found by scanning the table, as far as that is
+cheap. Where it is not, and the table has no index, a ConfigurationError names the command that adds it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+
+from bluestar_store.errors import IndexMissingError
+from bluestar_store.keys import Key
+from bluestar_store.models.kind import Kind
+from bluestar_store.models.tables import index_specs
+from bluestar_store.protocols import Item, key_of
+from bluestar_store.repositories.access import Access
+
+SWEEP_PAGES = 8
+"""Pages (of 1 MB) that a scan for items without index attributes may read before it counts as dear."""
+SWEEP_AGAIN_SECONDS = 300
+"""How long a table that is dear to scan is left alone."""
+
+log = logging.getLogger(__name__)
+
+Found: TypeAlias = list[Item] | None
+"""What one read found; None when the index it asked does not exist."""
+
+
+class Finder:
+    """Keys by index value. What it finds may be outdated: read the items again and look at them."""
+
+    def __init__(self, access: Access, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._access, self._clock = access, clock
+        self._lock = threading.Lock()
+        self._dear: dict[tuple[str, str], float] = {}
+
+    def find(self, kind: Kind[Any], index: str, value: str, *prefixes: str) -> list[Item]:
+        """Index entries (keys and index attributes) and, whole, the items that lack the index's attributes.
+
+        The latter are all of the kind, whatever their value would be. Raises IndexMissingError when the table has no
+        such index and is dear to scan.
+        """
+        return self.merged(kind, index, self._access.together(self.calls(kind, index, value, *prefixes)))
+
+    def calls(self, kind: Kind[Any], index: str, value: str, *prefixes: str) -> list[Callable[[], Found]]:
+        """The independent reads of `find`, for a caller who makes others at once; `merged` takes the answers."""
+        queries = [partial(self._indexed, kind, index, value, prefix) for prefix in prefixes or ("",)]
+        return [*queries, partial(self._unindexed, kind, index)]
+
+    def merged(self, kind: Kind[Any], index: str, answers: Sequence[Found]) -> list[Item]:
+        """The answers of `calls` as one."""
+        *indexed, unindexed = answers
+        if any(found is None for found in indexed):
+            return self._all(kind, index)
+        return [item for found in (*indexed, unindexed) for item in found or ()]
+
+    def existing(self, kind: Kind[Any], items: Iterable[Item], value_of: Callable[[Key], str]) -> list[str]:
+        """The distinct values that at least one of the items still stands for, sorted; reads one item a value."""
+        waiting: dict[str, list[Key]] = {}
+        for item in items:
+            key = key_of(item)
+            waiting.setdefault(value_of(key), []).append(key)
+        existing: set[str] = set()
+        table = self._access.table(kind)
+        while waiting:
+            asked = {value: keys.pop() for value, keys in waiting.items()}
+            found = self._access.engine.get(table, asked.values(), consistent=True)
+            existing |= {value for value, key in asked.items() if key in found}
+            waiting = {value: keys for value, keys in waiting.items() if keys and value not in existing}
+        return sorted(existing)
+
+    def _indexed(self, kind: Kind[Any], index: str, value: str, prefix: str) -> Found:
+        """The index's entries; None when the table has no such index."""
+        items: list[Item] = []
+        cursor = None
+        try:
+            while True:
+                page = self._access.engine.query(self._access.table(kind), value, prefix, index=index, cursor=cursor)
+                items += page.items
+                if (cursor := page.cursor) is None:
+                    return [item for item in items if kind.owns(item)]
+        except IndexMissingError:
+            return None
+
+    def _unindexed(self, kind: Kind[Any], index: str) -> Found:
+        """The kind's items that lack the index's attribute, as far as they are cheap to find."""
+        table = self._access.table(kind)
+        if self._is_dear(table, index):
+            return []
+        items, complete = self._sweep(kind, index_specs(kind)[index].partition_attribute)
+        if not complete:
+            with self._lock:
+                self._dear[table, index] = self._clock()
+            log.warning(
+                "%s is too large to scan: items that other programs wrote to it are found by %s only after "
+                "`bluestar-store create --upgrade`",
+                table,
+                index,
+            )
+        return items
+
+    def _all(self, kind: Kind[Any], index: str) -> list[Item]:
+        """All items of the kind, where there is no index to ask."""
+        items, complete = self._sweep(kind, None)
+        if not complete:
+            raise IndexMissingError(
+                f"table {self._access.table(kind)} has no index {index} and is too large to scan for it; "
+                "`bluestar-store create --upgrade` adds and fills the index"
+            )
+        return items
+
+    def _sweep(self, kind: Kind[Any], lacking: str | None) -> tuple[list[Item], bool]:
+        table, prefix = self._access.table(kind), kind.keys.sort.prefix
+        items: list[Item] = []
+        cursor = None
+        for _ in range(SWEEP_PAGES):
+            page = self._access.engine.scan(table, sk_prefix=prefix, lacking=lacking, cursor=cursor, consistent=True)
+            items += [item for item in page.items if kind.owns(item)]
+            if (cursor := page.cursor) is None:
+                return items, True
+        return items, False
+
+    def _is_dear(self, table: str, index: str) -> bool:
+        with self._lock:
+            since = self._dear.get((table, index))
+            return since is not None and self._clock() - since < SWEEP_AGAIN_SECONDS

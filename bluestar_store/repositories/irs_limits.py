@@ -1,0 +1,31 @@
+"""IRS limits by year."""
+
+from __future__ import annotations
+
+from bluestar_store.models.indexes import BY_LEVEL
+from bluestar_store.models.limits import IRS_LIMITS, IrsLimits
+from bluestar_store.protocols import key_of
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.base import Repository
+from bluestar_store.repositories.finder import Finder
+
+
+class IrsLimitsByYear(Repository[IrsLimits]):
+    """See DESIGN 2, irs-limits."""
+
+    def __init__(self, access: Access, finder: Finder) -> None:
+        super().__init__(access, IRS_LIMITS)
+        self._finder = finder
+
+    def get(self, year: int, *, fresh: bool = False) -> IrsLimits:
+        """The limits of a year, in dollars. Raises LimitsNotFoundError; no other year is ever given instead."""
+        key = self._kind.keys.build({"year": year})
+        found = self._items([key], fresh=fresh)
+        if key not in found:
+            raise self._missing(f"no limits for {year}")
+        return found[key]
+
+    def all(self) -> tuple[IrsLimits, ...]:
+        """The limits of every year there is, ascending; read consistently."""
+        found = self._stored(map(key_of, self._finder.find(self._kind, BY_LEVEL, self._kind.name)))
+        return tuple(sorted(found.values(), key=lambda limits: limits.year))

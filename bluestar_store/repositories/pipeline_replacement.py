@@ -1,0 +1,128 @@
+"""Writing a whole pipeline: one transaction, seen by every reader whole or not at all.
+
+Concurrent replacements need not share a step, so each also writes the head of the pipeline's audit trail: of two at
+once, one has to look again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from bluestar_store.errors import AlreadyExistsError, ConflictError, InvalidEntityError, VersionConflictError
+from bluestar_store.models.audit import CHAIN_HEAD, ChainHead
+from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
+from bluestar_store.protocols import AttributeValue, Delete, Item, Update, Write, key_of
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.base import Unit
+from bluestar_store.repositories.changes import ambiguous, change_over, item_version
+
+MAX_STEPS = 99
+"""Steps before and after a replacement together: a transaction takes 100 writes, one is the trail's head."""
+ATTEMPTS = 12
+"""Tries of a replacement while others replace the same pipeline."""
+
+KIND = PIPELINE_STEP
+
+
+def validated_steps(plan_id: str, pay_freq: str, steps: Iterable[PipelineStep]) -> dict[int, PipelineStep]:
+    """The steps by number, each of this pipeline and given once."""
+    wanted: dict[int, PipelineStep] = {}
+    for step in map(KIND.validated, steps):
+        if (step.plan_id, step.pay_freq) != (plan_id, pay_freq):
+            raise InvalidEntityError(
+                f"step {step.step_order} is of {step.plan_id!r}, {step.pay_freq!r}, not of {plan_id!r}, {pay_freq!r}"
+            )
+        if step.step_order in wanted:
+            raise InvalidEntityError(f"step {step.step_order} is given twice")
+        wanted[step.step_order] = step
+    return wanted
+
+
+def replace_steps(access: Access, pk: str, wanted: Mapping[int, PipelineStep]) -> list[Item]:
+    """Make these the steps of the partition (none: empty it); the items as stored."""
+    retrying = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, ConflictError) and not error.settled),
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=wait_random_exponential(multiplier=0.01, max=1),
+        reraise=True,
+    )
+    items: list[Item] = retrying(_attempt, access, pk, wanted)
+    return items
+
+
+def _attempt(access: Access, pk: str, wanted: Mapping[int, PipelineStep]) -> list[Item]:
+    head, items = _current(access, pk)
+    _check_unchanged(access, wanted, items)
+    if len(wanted.keys() | items.keys()) > MAX_STEPS:
+        raise InvalidEntityError(f"more than {MAX_STEPS} steps before and after: too many for one transaction")
+    if items and not _is_stamped(items.values()):
+        # Steps of other programs do not show a reader that they are being taken away: give them a revision first.
+        _write(access, pk, [head, *_stamps(access, items.values())], items.values())
+        head, items = _current(access, pk)
+    own = _bookkeeping(len(wanted))
+    changes = [change_over(access, KIND, wanted[n], items.get(n), own, settled=False) for n in sorted(wanted)]
+    gone = [item for number, item in items.items() if number not in wanted]
+    deletes = [Delete(access.table(KIND), key_of(item), item_version(access, KIND, item)) for item in gone]
+    after = [change.after for change in changes if change.after is not None]
+    if changes or deletes:
+        _write(access, pk, [head, *(change.write for change in changes), *deletes], [*after, *gone])
+    return after
+
+
+def _current(access: Access, pk: str) -> tuple[Write, dict[int, Item]]:
+    """The change of the trail's head, read before the steps, and the stored steps by number.
+
+    The steps may be read in the middle of another replacement: then the head has changed, and our write fails.
+    """
+    trail = ChainHead(table=KIND.table, partition=pk)
+    key = CHAIN_HEAD.keys.build(CHAIN_HEAD.identity(trail))
+    table = access.table(CHAIN_HEAD)
+    stored = access.engine.get(table, [key], consistent=True).get(key)
+    head = change_over(access, CHAIN_HEAD, CHAIN_HEAD.decode(stored) if stored else trail, stored, {}, settled=False)
+    items: dict[int, Item] = {}
+    for item in access.partition(KIND, pk, consistent=True):
+        identity = KIND.keys.parse(key_of(item))
+        number = identity["step_order"] if identity else KIND.decode(item, access.table(KIND)).step_order
+        if number in items:
+            raise ambiguous(access.table(KIND), key_of(items[number]), key_of(item))
+        items[number] = item
+    return head.write, items
+
+
+def _check_unchanged(access: Access, wanted: Mapping[int, PipelineStep], items: Mapping[int, Item]) -> None:
+    """VersionConflictError when a step that was read from this pipeline is not as it was."""
+    for number, step in wanted.items():
+        if step.origin is None or KIND.key(step) != step.origin.key:
+            continue
+        found = item_version(access, KIND, items[number]) if number in items else None
+        if found != step.version:
+            raise VersionConflictError(f"{access.table(KIND)}: {step.origin.key}", step.version, found)
+
+
+def _bookkeeping(count: int) -> dict[str, AttributeValue]:
+    return {"bs_revision": {"S": uuid.uuid4().hex}, "bs_steps": {"N": str(count)}}
+
+
+def _is_stamped(items: Iterable[Item]) -> bool:
+    found = [(item.get("bs_revision"), item.get("bs_steps")) for item in items]
+    return all(one == found[0] for one in found) and found[0] != (None, None)
+
+
+def _stamps(access: Access, items: Iterable[Item]) -> list[Write]:
+    """Updates that give the items one revision. Their version stays: what they say is unchanged."""
+    stored = list(items)
+    own = _bookkeeping(len(stored))
+    return [Update(access.table(KIND), key_of(item), own, expect=item_version(access, KIND, item)) for item in stored]
+
+
+def _write(access: Access, pk: str, writes: Sequence[Write], items: Iterable[Item]) -> None:
+    units = [Unit(KIND.name, pk, None), *(Unit(KIND.name, pk, key_of(item).sk) for item in items)]
+    try:
+        with access.cache.writing(units):
+            access.engine.write(*writes)
+    except (AlreadyExistsError, VersionConflictError) as error:
+        error.settled = False
+        raise

@@ -1,0 +1,192 @@
+"""A plan's snapshot: everything a batch needs, read consistently, with digests that are equal on every engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from immutabledict import immutabledict
+
+from bluestar_store.errors import LimitsNotFoundError, PipelineNotFoundError
+from bluestar_store.keys import DEFAULT, GLOBAL, Key, check_plan
+from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
+from bluestar_store.models.canonical import canonical, digest
+from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
+from bluestar_store.models.entity import Entity, PlanEntity
+from bluestar_store.models.indexes import BY_LEVEL, level_prefix
+from bluestar_store.models.kind import Kind
+from bluestar_store.models.limits import IRS_LIMITS, IrsLimits
+from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
+from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
+from bluestar_store.protocols import Item, key_of
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.calculation_rules import merged
+from bluestar_store.repositories.finder import Finder, Found
+from bluestar_store.repositories.pipelines import Pipelines
+from bluestar_store.repositories.validation_rules import overlaid
+
+E = TypeVar("E", bound=Entity)
+C = TypeVar("C", bound=PlanEntity)
+
+
+@dataclass(frozen=True)
+class PlanSnapshot:
+    """What a batch of a plan runs under. Immutable, and the same on every engine and in every layout.
+
+    `item_digests` has a digest for each item that contributes, by `{table}/{PK}/{SK}` with keys as the library builds
+    them; `digest` covers them all. Both leave out versions and spell numbers in one way.
+    """
+
+    plan_id: str
+    pay_freq: str
+    year: int
+    steps: tuple[PipelineStep, ...]
+    client_config: ClientConfig | None
+    ach_config: AchConfig | None
+    calculation_rules: Mapping[str, CalculationRule]
+    validation_rules: Mapping[str, tuple[ValidationRule, ...]]
+    limits: IrsLimits
+    item_digests: Mapping[str, str]
+    digest: str
+
+
+class Snapshots:
+    """Takes snapshots."""
+
+    def __init__(self, access: Access, finder: Finder, pipelines: Pipelines) -> None:
+        self._access, self._finder, self._pipelines = access, finder, pipelines
+
+    def take(self, plan_id: str, pay_freq: str, year: int) -> PlanSnapshot:
+        """See `Store.plan_snapshot`."""
+        check_plan(plan_id)
+        identity = {"plan_id": plan_id, "pay_freq": pay_freq}
+        levels = [PIPELINE_STEP.keys.partition(identity | {"plan_id": level}) for level in (plan_id, DEFAULT)]
+        rules = [CALCULATION_RULE.keys.partition({"plan_id": level}) for level in (GLOBAL, plan_id)]
+        categories = self._finder.calls(
+            VALIDATION_RULE, BY_LEVEL, VALIDATION_RULE.name, level_prefix(GLOBAL), level_prefix(plan_id)
+        )
+        reads: list[Callable[[], Found]] = [
+            *(partial(self._frequency, pk) for pk in levels),
+            partial(self._configs, identity),
+            partial(self._get, IRS_LIMITS, [IRS_LIMITS.keys.build({"year": year})]),
+            *(partial(self._partition, CALCULATION_RULE, pk) for pk in rules),
+            *categories,
+        ]
+        own, default, configs, limits, global_rules, own_rules, *found = self._access.together(reads)
+        items = self._finder.merged(VALIDATION_RULE, BY_LEVEL, found)
+        validation = self._validation(plan_id, items)
+        if not limits:
+            raise LimitsNotFoundError(f"no limits for {year} in {self._access.table(IRS_LIMITS)}")
+        candidates = [*(configs or ()), *(own or ()), *(default or ())]
+        return _snapshot(
+            plan_id,
+            pay_freq,
+            year,
+            steps=self._steps(levels, own or [], default or []),
+            client_config=self._first(CLIENT_CONFIG, candidates),
+            ach_config=self._first(ACH_CONFIG, candidates),
+            calculation_rules=merged(
+                *(tuple(self._decoded(CALCULATION_RULE, level or ())) for level in (global_rules, own_rules))
+            ),
+            validation_rules=validation,
+            limits=self._decoded(IRS_LIMITS, limits)[0],
+        )
+
+    def _frequency(self, pk: str) -> list[Item]:
+        """The steps of a pipeline; where configs lie in the same table, they come along from the same partition."""
+        prefix = "" if self._configs_beside_steps else PIPELINE_STEP.keys.sort.prefix
+        return list(self._access.partition_items(self._access.table(PIPELINE_STEP), pk, prefix, consistent=True))
+
+    @property
+    def _configs_beside_steps(self) -> bool:
+        return self._access.table(PIPELINE_STEP) == self._access.table(CLIENT_CONFIG)
+
+    def _configs(self, identity: dict[str, str]) -> list[Item]:
+        if self._configs_beside_steps:
+            return []
+        levels = [identity, identity | {"plan_id": DEFAULT}]
+        keys = [kind.keys.build(level) for kind in (CLIENT_CONFIG, ACH_CONFIG) for level in levels]
+        return self._get(CLIENT_CONFIG, keys)
+
+    def _get(self, kind: Kind[Any], keys: Iterable[Key]) -> list[Item]:
+        return list(self._access.engine.get(self._access.table(kind), keys, consistent=True).values())
+
+    def _partition(self, kind: Kind[Any], pk: str) -> list[Item]:
+        return self._access.partition(kind, pk, consistent=True)
+
+    def _steps(self, pks: Sequence[str], own: list[Item], default: list[Item]) -> tuple[PipelineStep, ...]:
+        for pk, items in zip(pks, (own, default), strict=True):
+            steps = self._pipelines.whole(pk, [item for item in items if PIPELINE_STEP.owns(item)])
+            if steps:
+                return steps
+        raise PipelineNotFoundError(f"no pipeline in {pks[0]} nor {pks[1]} of {self._access.table(PIPELINE_STEP)}")
+
+    def _validation(self, plan_id: str, items: Iterable[Item]) -> Mapping[str, tuple[ValidationRule, ...]]:
+        """The overlaid rules of every category that the index or a scan found, each read from the table itself."""
+        keys = VALIDATION_RULE.keys
+        found = [identity for item in items if (identity := keys.parse(key_of(item)))]
+        categories = sorted({i["category"] for i in found if i["plan_id"] in (GLOBAL, plan_id)})
+        levels = [(category, level) for category in categories for level in (GLOBAL, plan_id)]
+        answers = self._access.together(
+            [
+                partial(self._partition, VALIDATION_RULE, keys.partition({"category": category, "plan_id": level}))
+                for category, level in levels
+            ]
+        )
+        rules = {
+            place: tuple(self._decoded(VALIDATION_RULE, found)) for place, found in zip(levels, answers, strict=True)
+        }
+        overlay = {category: overlaid(rules[category, GLOBAL], rules[category, plan_id]) for category in categories}
+        return immutabledict({category: found for category, found in overlay.items() if found})
+
+    def _decoded(self, kind: Kind[E], items: Iterable[Item]) -> list[E]:
+        return [kind.decode(item, self._access.table(kind)) for item in items]
+
+    def _first(self, kind: Kind[C], items: Iterable[Item]) -> C | None:
+        """The plan's own configuration, else DEFAULT's."""
+        configs = sorted(self._decoded(kind, filter(kind.owns, items)), key=lambda config: config.plan_id == DEFAULT)
+        return configs[0] if configs else None
+
+
+def _snapshot(
+    plan_id: str,
+    pay_freq: str,
+    year: int,
+    *,
+    steps: tuple[PipelineStep, ...],
+    client_config: ClientConfig | None,
+    ach_config: AchConfig | None,
+    calculation_rules: Mapping[str, CalculationRule],
+    validation_rules: Mapping[str, tuple[ValidationRule, ...]],
+    limits: IrsLimits,
+) -> PlanSnapshot:
+    parts: list[tuple[Kind[Any], Iterable[Entity | None]]] = [
+        (PIPELINE_STEP, steps),
+        (CLIENT_CONFIG, [client_config]),
+        (ACH_CONFIG, [ach_config]),
+        (CALCULATION_RULE, calculation_rules.values()),
+        (VALIDATION_RULE, [rule for rules in validation_rules.values() for rule in rules]),
+        (IRS_LIMITS, [limits]),
+    ]
+    digests: dict[str, str] = {}
+    for kind, entities in parts:
+        for entity in entities:
+            if entity is not None:
+                key = kind.keys.build(kind.identity(entity))
+                digests[f"{kind.table}/{key.pk}/{key.sk}"] = digest(canonical(entity))
+    whole = digest({"plan_id": plan_id, "pay_freq": pay_freq, "year": year, "items": digests})
+    return PlanSnapshot(
+        plan_id,
+        pay_freq,
+        year,
+        steps,
+        client_config,
+        ach_config,
+        calculation_rules,
+        validation_rules,
+        limits,
+        immutabledict(dict(sorted(digests.items()))),
+        whole,
+    )

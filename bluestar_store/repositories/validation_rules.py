@@ -1,0 +1,39 @@
+"""Validation rules: GLOBAL rules with the plan's own laid over them, number by number."""
+
+from __future__ import annotations
+
+from bluestar_store.keys import GLOBAL
+from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.base import Repository
+
+
+class ValidationRules(Repository[ValidationRule]):
+    """See DESIGN 2, validation-rules."""
+
+    def __init__(self, access: Access) -> None:
+        super().__init__(access, VALIDATION_RULE)
+
+    def for_category(self, category: str, plan_id: str = GLOBAL, *, fresh: bool = False) -> tuple[ValidationRule, ...]:
+        """The enabled rules that apply to the plan in a category, by number; empty when there are none.
+
+        A plan's own rule replaces the GLOBAL rule of its number; with `enabled` false it switches it off.
+        """
+        pks = self._pks(category, plan_id)
+        found = self._partitions(pks, fresh=fresh)
+        return overlaid(*(found[pk] for pk in pks))
+
+    def at_level(self, category: str, plan_id: str = GLOBAL, *, fresh: bool = False) -> tuple[ValidationRule, ...]:
+        """The rules that a level (a plan, or GLOBAL) has of its own in a category, disabled ones too, by number."""
+        pk = self._pks(category, plan_id)[-1]
+        return self._partitions([pk], fresh=fresh)[pk]
+
+    def _pks(self, category: str, plan_id: str) -> list[str]:
+        levels = dict.fromkeys((GLOBAL, plan_id))
+        return [self._kind.keys.partition({"category": category, "plan_id": level}) for level in levels]
+
+
+def overlaid(*levels: tuple[ValidationRule, ...]) -> tuple[ValidationRule, ...]:
+    """The enabled rules by number, later levels over earlier ones."""
+    rules = {rule.number: rule for level in levels for rule in level}
+    return tuple(rules[number] for number in sorted(rules) if rules[number].enabled)

@@ -1,0 +1,104 @@
+"""Settings: from the environment (prefix `BLUESTAR_`), or given by name."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import warnings
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bluestar_store.errors import ConfigurationError
+
+PREFIX = "BLUESTAR_"
+TEST_PREFIX = "BLUESTAR_TEST_"
+"""Variables of the library's own test suite; never settings."""
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class PersistenceMode(StrEnum):
+    """Where items live."""
+
+    DYNAMO = "dynamo"
+    FILE = "file"
+    MEMORY = "memory"
+
+
+class TableLayout(StrEnum):
+    """EIGHT: a table for each subject. SINGLE: all items in one table."""
+
+    EIGHT = "eight"
+    SINGLE = "single"
+
+
+class Settings(BaseSettings):
+    """How a Store is opened. A bad value is a ConfigurationError that names it; secrets are masked in every repr.
+
+    `persistence_mode` and `file_persistence_dir` are also read without the prefix. Without `aws_region`, the AWS SDK's
+    own order decides. `max_attempts` counts the tries of one call to AWS, the first included; `conflict_attempts` the
+    tries of a transaction that others keep interfering with, and of a batch that comes back unfinished.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True
+    )
+
+    persistence_mode: PersistenceMode = Field(
+        PersistenceMode.DYNAMO, validation_alias=AliasChoices("BLUESTAR_PERSISTENCE_MODE", "PERSISTENCE_MODE")
+    )
+    file_persistence_dir: Path | None = Field(
+        None, validation_alias=AliasChoices("BLUESTAR_FILE_PERSISTENCE_DIR", "FILE_PERSISTENCE_DIR")
+    )
+    table_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]*$")] = "bluestar-"
+    table_suffix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]*$")] = ""
+    table_layout: TableLayout = TableLayout.EIGHT
+    aws_region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] | None = None
+    dynamodb_endpoint_url: str | None = None
+    redis_url: SecretStr | None = None
+    connect_timeout_seconds: Seconds = 2
+    read_timeout_seconds: Seconds = 5
+    max_attempts: Annotated[int, Field(ge=1, le=20)] = 4
+    conflict_attempts: Annotated[int, Field(ge=1, le=100)] = 12
+    parallel_calls: Annotated[int, Field(ge=1, le=64)] = 8
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            problems = [f"{_variable(problem['loc'])}: {problem['msg']}" for problem in error.errors()]
+            raise ConfigurationError("; ".join(problems)) from None
+        _warn_of_unknown_names()
+
+    @field_validator("dynamodb_endpoint_url")
+    @classmethod
+    def _endpoint_is_a_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("an endpoint begins with http:// or https://")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_url_is_known(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("a Redis URL begins with redis://, rediss:// or unix://")
+        return value
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    """The environment variable of a field: pydantic names an aliased one by its first alias already."""
+    name = str(location[0]) if location else "settings"
+    return name if name.isupper() else f"{PREFIX}{name.upper()}"
+
+
+def _warn_of_unknown_names() -> None:
+    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            warnings.warn(f"{name} is no setting of bluestar-store{hint}", stacklevel=3)

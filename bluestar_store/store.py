@@ -1,0 +1,164 @@
+"""The Store: the one place that wires engine, cache and repositories."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+from bluestar_store.cache import NullCache
+from bluestar_store.errors import ConfigurationError
+from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
+from bluestar_store.models.entity import Entity
+from bluestar_store.models.kind import ItemModel
+from bluestar_store.models.tables import KINDS, Tables, index_specs
+from bluestar_store.protocols import Engine, TableStatus
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.calculation_rules import CalculationRules
+from bluestar_store.repositories.catalog import Catalog
+from bluestar_store.repositories.configs import Configs
+from bluestar_store.repositories.finder import Finder
+from bluestar_store.repositories.irs_limits import IrsLimitsByYear
+from bluestar_store.repositories.pipelines import Pipelines
+from bluestar_store.repositories.records import Audit, Batches, Holds, step_claims, step_results
+from bluestar_store.repositories.snapshot import PlanSnapshot, Snapshots
+from bluestar_store.repositories.upgrade import backfill
+from bluestar_store.repositories.validation_rules import ValidationRules
+from bluestar_store.repositories.vendor_schemas import VendorSchemas
+from bluestar_store.settings import PersistenceMode, Settings
+
+
+class Store:
+    """All of one environment's data. Safe to share between threads; several Stores may live in one process.
+
+    Nothing is sent before the first call. Use `Store.open()`, and `close()` (or a `with` block) at the end.
+    """
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self.settings, self.engine = settings, engine
+        self.tables = Tables(settings.table_prefix, settings.table_suffix, settings.table_layout)
+        self.tables.specs()  # refuses names that DynamoDB would
+        access = self._access = Access(engine, self.tables, NullCache())
+        finder = Finder(access)
+        self.pipelines = Pipelines(access)
+        self.calculation_rules = CalculationRules(access)
+        self.validation_rules = ValidationRules(access)
+        self.irs_limits = IrsLimitsByYear(access, finder)
+        self.client_configs: Configs[ClientConfig] = Configs(access, CLIENT_CONFIG)
+        self.ach_configs: Configs[AchConfig] = Configs(access, ACH_CONFIG)
+        self.vendor_schemas = VendorSchemas(access)
+        self.holds = Holds(access, finder)
+        self.batches = Batches(access, finder)
+        self.results = step_results(access)
+        self.claims = step_claims(access)
+        self.audit = Audit(access)
+        self._catalog = Catalog(access, finder)
+        self._snapshots = Snapshots(access, finder, self.pipelines)
+
+    @classmethod
+    def open(cls, settings: Settings | None = None) -> Store:
+        """A Store as the settings (default: the environment's) say. Raises ConfigurationError."""
+        settings = settings or Settings()
+        return cls(settings, make_engine(settings))
+
+    def create_tables(self, *, upgrade: bool = False) -> list[str]:
+        """Make the tables that do not exist, and wait until they are active; returns the names made.
+
+        `upgrade` also adds the indexes that existing tables lack, and gives the items that lack them the index
+        attributes; nothing else about an item changes.
+        """
+        made = self.engine.create_tables(self.tables.specs(), upgrade=upgrade)
+        if upgrade:
+            backfill(self._access)
+        return made
+
+    def describe_tables(self) -> tuple[TableStatus, ...]:
+        """Each table as it is."""
+        return tuple(self.engine.describe(spec) for spec in self.tables.specs())
+
+    def plans(self) -> tuple[str, ...]:
+        """Every plan that has rules, pipelines, configs or schemas of its own, sorted."""
+        return self._catalog.plans()
+
+    def categories(self) -> tuple[str, ...]:
+        """Every category of validation rules, GLOBAL's and plans' own, sorted."""
+        return self._catalog.categories()
+
+    def vendors(self) -> tuple[str, ...]:
+        """Every vendor that has a schema, sorted."""
+        return self._catalog.vendors()
+
+    def overrides(self, plan_id: str) -> tuple[Entity, ...]:
+        """Everything that is the plan's own, by table and key; empty for a plan that lives on the defaults."""
+        return self._catalog.overrides(plan_id)
+
+    def plan_snapshot(self, plan_id: str, pay_freq: str, year: int) -> PlanSnapshot:
+        """Everything a batch of the plan needs, read consistently, with digests.
+
+        Two rounds of reads, each at once: in the first, pipelines, configs, calculation rules, limits and the names
+        of the categories (9 calls in layout `eight`; in `single` 8, configs come with the pipelines); in the second,
+        two queries a category. A plan on DEFAULT's pipeline costs one more. Category names come from the index and a
+        scan for items without index attributes: a category younger than the index's lag (usually well under a second)
+        may be missing; the rules of the others are current. Raises PipelineNotFoundError, LimitsNotFoundError.
+        """
+        return self._snapshots.take(plan_id, pay_freq, year)
+
+    def bind(self, model: type[ItemModel]) -> type[Any]:
+        """The Model as a PynamoDB class bound to this Store, for reading: get, query, scan, count.
+
+        Queries and scans give the Model's own entity only. Writes are refused: they belong to the repositories.
+        """
+        from bluestar_store.engines.binding import bound
+        from bluestar_store.engines.dynamo import DynamoEngine
+
+        if not isinstance(self.engine, DynamoEngine):
+            raise ConfigurationError(
+                "a Model can be bound to DynamoDB only; this Store lives in " + self.engine.location
+            )
+        kinds = [kind for kind in KINDS if kind.model is model]
+        if not kinds:
+            raise ConfigurationError(f"{model.__name__} is no Model of this Store")
+        return bound(kinds[0], self.tables.name(kinds[0]), self.engine.connection)
+
+    def close(self) -> None:
+        """Let go of connections, files and threads; may be called twice."""
+        self._access.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Store({self.engine.location}, tables {self.tables.prefix}*{self.tables.suffix})"
+
+
+def make_engine(settings: Settings) -> Engine:
+    """The engine that the settings ask for."""
+    if settings.persistence_mode is PersistenceMode.MEMORY:
+        from bluestar_store.engines.memory import MemoryEngine
+
+        return MemoryEngine()
+    if settings.persistence_mode is PersistenceMode.FILE:
+        from bluestar_store.engines.file import FileEngine
+
+        if settings.file_persistence_dir is None:
+            raise ConfigurationError("file mode needs a folder: set BLUESTAR_FILE_PERSISTENCE_DIR (or --dir)")
+        return FileEngine(settings.file_persistence_dir)
+    from bluestar_store.engines.aws import AwsConnection
+    from bluestar_store.engines.dynamo import DynamoEngine
+
+    connection = AwsConnection(
+        region=settings.aws_region,
+        endpoint_url=settings.dynamodb_endpoint_url,
+        connect_timeout_seconds=settings.connect_timeout_seconds,
+        read_timeout_seconds=settings.read_timeout_seconds,
+        max_attempts=settings.max_attempts,
+        pool_connections=2 * settings.parallel_calls,
+    )
+    indexes = [index for kind in KINDS for index in index_specs(kind).values()]
+    return DynamoEngine(
+        connection, indexes=indexes, parallel_calls=settings.parallel_calls, attempts=settings.conflict_attempts
+    )

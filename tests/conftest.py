@@ -1,0 +1,133 @@
+"""Fixtures: a clean environment and real servers. Each xdist worker has servers of its own."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
+
+import hypothesis
+import pytest
+
+from tests import servers
+
+# No deadlines: a first call that makes a client or a table is slow without being wrong.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("default")  # pytest --hypothesis-profile=ci takes the other
+
+FAKE_AWS = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
+
+
+def _clean(patch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        ours = name.startswith("BLUESTAR_") and not name.startswith("BLUESTAR_TEST_")
+        if ours or name.startswith("AWS_"):
+            patch.delenv(name)
+    for name, value in FAKE_AWS.items():
+        patch.setenv(name, value)
+    for name in ("NO_PROXY", "no_proxy"):  # a developer's web proxy must not stand before our local servers
+        patch.setenv(name, "127.0.0.1,localhost")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clean_session() -> Iterator[None]:
+    """No test reaches a real AWS account, nor sees the developer's own settings; wider fixtures do not either."""
+    with pytest.MonkeyPatch.context() as patch:
+        _clean(patch)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(_clean_session: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for each test, whatever another test left in os.environ."""
+    _clean(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def dynamodb_local_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """AWS's DynamoDB Local, shared by all tests of this worker: give your tables a suffix of their own.
+
+    BLUESTAR_TEST_DYNAMODB_URL names one that runs already; then it must answer.
+    """
+    if url := os.environ.get("BLUESTAR_TEST_DYNAMODB_URL"):
+        if not servers.http_answers(url):
+            pytest.fail(f"BLUESTAR_TEST_DYNAMODB_URL is set and nothing answers at {url}", pytrace=False)
+        yield url
+        return
+    with servers.dynamodb_local(tmp_path_factory.mktemp("dynamodb-local")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Redis, shared by all tests of this worker: give your keys a prefix of their own.
+
+    BLUESTAR_TEST_REDIS_URL names one that runs already; then it must answer.
+    """
+    if url := os.environ.get("BLUESTAR_TEST_REDIS_URL"):
+        if not servers.redis_answers(url):
+            pytest.fail(f"BLUESTAR_TEST_REDIS_URL is set and nothing answers at {url}", pytrace=False)
+        yield url
+        return
+    with servers.redis_server(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def _fault_proxies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], servers.FaultProxy]]:
+    """One proxy an upstream for the whole session: microburst takes 3 seconds over its first request."""
+    with ExitStack() as started:
+
+        @cache
+        def start(upstream_url: str) -> servers.FaultProxy:
+            folder = tmp_path_factory.mktemp("microburst")
+            return started.enter_context(servers.microburst(upstream_url, folder))
+
+        yield start
+
+
+@pytest.fixture
+def fault_proxy(
+    _fault_proxies: Callable[[str], servers.FaultProxy],
+) -> Iterator[Callable[[str], servers.FaultProxy]]:
+    """Call it with a server's URL: gives the proxy before that server, which can be told to fail.
+
+    Each test finds it without rules; asked for the same server twice, it is the same proxy.
+    """
+    used: list[servers.FaultProxy] = []
+
+    def get(upstream_url: str) -> servers.FaultProxy:
+        proxy = _fault_proxies(upstream_url)
+        if proxy not in used:
+            used.append(proxy)
+        return proxy
+
+    yield get
+    for proxy in used:
+        proxy.clear()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # round pytest's own summary, so that this stands below it
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """Say loudly which servers had no test: a green run without them proves less."""
+    yield
+    missing: Counter[str] = Counter()
+    for report in terminalreporter.getreports("skipped"):
+        if isinstance(report, pytest.TestReport) and isinstance(report.longrepr, tuple):
+            _, mark, reason = report.longrepr[2].partition(servers.UNAVAILABLE)
+            if mark:
+                missing[reason] += 1
+    if missing:
+        terminalreporter.section("SERVERS NOT TESTED", sep="!", red=True, bold=True)
+        for reason, count in missing.most_common():
+            terminalreporter.line(f"{count} tests skipped: {reason}", red=True)

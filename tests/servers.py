@@ -1,0 +1,215 @@
+"""Real servers for tests: each is a child process on a free port, waited for by condition, ended by its process id."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import pytest
+
+HOST = "127.0.0.1"
+START_SECONDS = 30.0
+START_ATTEMPTS = 3
+FETCHED_DYNAMODB_LOCAL = Path(__file__).parent.parent / ".servers" / "dynamodb-local"
+#: What conftest looks for to list the missing servers at the end of a run.
+UNAVAILABLE = "server not available: "
+
+
+class ServerError(Exception):
+    """A server did not start, or did not answer in time."""
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip the test because there is no server for it; in CI's mode (BLUESTAR_TEST_REQUIRE_SERVERS=1) fail instead."""
+    if os.environ.get("BLUESTAR_TEST_REQUIRE_SERVERS") == "1":
+        pytest.fail(UNAVAILABLE + reason, pytrace=False)
+    pytest.skip(UNAVAILABLE + reason)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def http_answers(url: str) -> bool:
+    """Whether an HTTP server is there; any status will do (DynamoDB answers 400 to an unsigned GET)."""
+    address = urlsplit(url)
+    connection_class = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
+    connection = connection_class(address.hostname or HOST, address.port, timeout=2)
+    try:
+        connection.request("GET", address.path or "/")
+        connection.getresponse()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def redis_answers(url: str) -> bool:
+    """Whether a Redis is there and ready; "-NOAUTH" counts, "-LOADING" does not."""
+    address = urlsplit(url)
+    try:
+        with socket.create_connection((address.hostname or HOST, address.port or 6379), timeout=2) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(64).startswith((b"+PONG", b"-NOAUTH"))
+    except OSError:
+        return False
+
+
+@contextmanager
+def running(
+    name: str, command: Callable[[int], Sequence[str]], ready: Callable[[int], bool], folder: Path
+) -> Iterator[int]:
+    """Run a server on a free port (`command` and `ready` are given the port) until the block ends.
+
+    Between our finding a free port and the server's binding it another process may take it, so a server that ends while
+    it starts is tried again on another port. Its output goes to a file in `folder` and into the error.
+    """
+    failure = ""
+    for attempt in range(1, START_ATTEMPTS + 1):
+        port = free_port()
+        log = folder / f"{name}-{port}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command(port), cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            )
+        try:
+            deadline = time.monotonic() + START_SECONDS
+            while process.poll() is None and time.monotonic() < deadline:
+                if ready(port):
+                    yield port
+                    return
+                time.sleep(0.02)
+            state = "did not answer in time" if process.poll() is None else f"ended with {process.returncode}"
+            failure = f"{name} {state} (attempt {attempt}): {log.read_text(errors='replace')[-2000:]}"
+        finally:
+            stop(process)
+    raise ServerError(failure)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Kill rather than ask: these servers keep nothing, and an orderly end takes some of them seconds."""
+    process.kill()
+    process.wait()
+
+
+@contextmanager
+def dynamodb_local(folder: Path) -> Iterator[str]:
+    """AWS's own DynamoDB Local, in memory, one database for all regions and credentials. It binds all interfaces."""
+    java = shutil.which("java")
+    if java is None:
+        unavailable("DynamoDB Local needs java, which is not on PATH")
+    home = Path(os.environ.get("BLUESTAR_TEST_DYNAMODB_LOCAL_DIR") or FETCHED_DYNAMODB_LOCAL).resolve()
+    if not (home / "DynamoDBLocal.jar").is_file():
+        unavailable("DynamoDB Local is not here: run `make servers`, or set BLUESTAR_TEST_DYNAMODB_LOCAL_DIR")
+
+    def command(port: int) -> list[str]:
+        library = f"-Djava.library.path={home / 'DynamoDBLocal_lib'}"
+        jar = str(home / "DynamoDBLocal.jar")
+        options = ["-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(port)]
+        return [java, "-Xmx512m", library, "-jar", jar, *options]
+
+    with running("dynamodb-local", command, lambda port: http_answers(f"http://{HOST}:{port}"), folder) as port:
+        yield f"http://{HOST}:{port}"
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[str]:
+    """An empty Redis without persistence."""
+    binary = shutil.which("redis-server")
+    if binary is None:
+        unavailable("redis-server is not on PATH")
+
+    def command(port: int) -> list[str]:
+        return [binary, "--bind", HOST, "--port", str(port), "--save", "", "--appendonly", "no"]
+
+    with running("redis", command, lambda port: redis_answers(f"redis://{HOST}:{port}"), folder) as port:
+        yield f"redis://{HOST}:{port}/0"
+
+
+@dataclass(frozen=True)
+class FaultProxy:
+    """microburst before a server. Without rules it passes everything on; the first rule that matches wins."""
+
+    url: str
+    control_url: str
+    protocol: str
+
+    def add_rule(self, rule: Mapping[str, Any]) -> None:
+        """Append a rule, e.g. {"operation": "PutItem", "times": 1, "error": {"code": "ThrottlingException"}}.
+
+        microburst drops keys that it does not know without a word; here a dropped key is a ValueError. Keys within
+        "response" and "request" it repeats unread: assert on `fired()` that the fault came about.
+        """
+        [accepted] = self._control("PATCH", "rules", [dict(rule)])
+        if dropped := {key for key in rule if key not in accepted}:
+            raise ValueError(f"microburst did not take {sorted(dropped)} of {rule}")
+
+    def cut_reply(self, operation: str, times: int = 1) -> None:
+        """Let the server carry out `operation` ("PutItem"; for Redis lower case: "set"), then cut its reply."""
+        cut: dict[str, Any]
+        if self.protocol == "redis":
+            cut = {"cut_reply": {"after_bytes": 0}}
+        else:
+            cut = {"response": {"abort_bytes": 0}}
+        self.add_rule({"operation": operation, "times": times} | cut)
+
+    def clear(self) -> None:
+        """Forget all rules and all that was fired."""
+        self._control("POST", "rules", [])
+        self._control("DELETE", "fired")
+
+    def fired(self) -> list[dict[str, Any]]:
+        """What was done to which request, oldest first: "operation", "action", ..."""
+        events: list[dict[str, Any]] = self._control("GET", "fired")
+        return events
+
+    def _control(self, method: str, path: str, body: object = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.control_url}/_microburst/{path}", data, method=method)  # noqa: S310 our own http URL
+        with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310 our own http URL
+            return json.load(reply)
+
+
+@contextmanager
+def microburst(upstream_url: str, folder: Path) -> Iterator[FaultProxy]:
+    """A fault proxy before an http:// (DynamoDB) or redis:// server; the database number of a redis URL is kept."""
+    upstream = urlsplit(upstream_url)
+    protocol = upstream.scheme
+    if protocol == "redis":
+        control_port = free_port()  # in this mode the control API has a port of its own
+        target = f"{upstream.hostname}:{upstream.port or 6379}"
+        extra = ["--protocol", "redis", "--control-port", str(control_port)]
+    else:
+        control_port = 0
+        target = upstream_url
+        extra = ["--no-resign"]
+
+    def command(port: int) -> list[str]:
+        program = [sys.executable, "-m", "microburst", "--host", HOST]
+        return [*program, "--upstream", target, "--port", str(port), *extra]
+
+    def ready(port: int) -> bool:
+        # In Redis mode both listeners must be up: the data port first comes alive only through the upstream.
+        control_is_up = http_answers(f"http://{HOST}:{control_port or port}/_microburst/health")
+        return control_is_up and (protocol != "redis" or redis_answers(f"redis://{HOST}:{port}"))
+
+    with running("microburst", command, ready, folder) as port:
+        url = f"{protocol}://{HOST}:{port}{upstream.path}"
+        yield FaultProxy(url, f"http://{HOST}:{control_port or port}", protocol)

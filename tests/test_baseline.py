@@ -1,0 +1,392 @@
+"""The rule sets that ship, read as plain JSON: the baseline inside the package and the demo in fixtures/."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+import bluestar_store
+from bluestar_store.keys import DEFAULT, GLOBAL, Key
+from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
+from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
+from bluestar_store.models.entity import Entity, PlanEntity
+from bluestar_store.models.kind import Kind
+from bluestar_store.models.limits import IRS_LIMITS, IrsLimits
+from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
+from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
+from bluestar_store.models.vendor import VENDOR_SCHEMA, VendorSchema
+
+BASELINE = Path(bluestar_store.__file__).parent / "seeding" / "baseline"
+DEMO = Path(__file__).parent.parent / "fixtures" / "demo"
+FOLDERS = pytest.mark.parametrize("folder", [BASELINE, DEMO], ids=["baseline", "demo"])
+
+E = TypeVar("E", bound=Entity)
+
+FREQUENCIES = ["BiWeeklyFri", "Weekly", "SemiMonthly", "Monthly"]
+YEARS = range(2019, 2027)
+LISTS: dict[str, dict[str, Kind[Any]]] = {
+    "processing-pipeline": {"steps": PIPELINE_STEP},
+    "validation-rules": {"validation_rules": VALIDATION_RULE},
+    "calculation-rules": {"calculation_rules": CALCULATION_RULE},
+    "irs-limits": {"irs_limits": IRS_LIMITS},
+    "agent-config": {"client_configs": CLIENT_CONFIG, "ach_configs": ACH_CONFIG},
+    "vendor-schema-mapping": {"vendor_schemas": VENDOR_SCHEMA},
+}
+KIND_OF: dict[type[Entity], Kind[Any]] = {kind.entity: kind for lists in LISTS.values() for kind in lists.values()}
+
+
+def documents(folder: Path) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """The files of a rule set, by table."""
+    files = sorted(folder.glob("*.json"))
+    return {file.stem: json.loads(file.read_text(encoding="utf-8"), parse_float=Decimal) for file in files}
+
+
+def entities(folder: Path) -> list[Entity]:
+    return [
+        LISTS[table][name].entity.model_validate(values)
+        for table, lists in documents(folder).items()
+        for name, rows in lists.items()
+        for values in rows
+    ]
+
+
+def of_type(folder: Path, entity: type[E]) -> list[E]:
+    return [found for found in entities(folder) if isinstance(found, entity)]
+
+
+def key_of(entity: Entity) -> tuple[str, Key]:
+    kind = KIND_OF[type(entity)]
+    return kind.table, kind.keys.build(kind.identity(entity))
+
+
+def baseline_pipeline(pay_freq: str) -> list[PipelineStep]:
+    return [step for step in of_type(BASELINE, PipelineStep) if step.pay_freq == pay_freq]
+
+
+def rule(folder: Path, plan_id: str, category: str, number: int) -> ValidationRule:
+    identity = (plan_id, category, number)
+    rules = of_type(folder, ValidationRule)
+    return next(found for found in rules if (found.plan_id, found.category, found.number) == identity)
+
+
+def passes_aba_checksum(routing_number: str) -> bool:
+    weighted = zip((3, 7, 1) * 3, map(int, routing_number), strict=True)
+    return sum(weight * digit for weight, digit in weighted) % 10 == 0
+
+
+# ---------------------------------------------------------------------------------------------------------- both sets
+
+
+@FOLDERS
+def test_a_file_holds_the_lists_of_its_table_and_no_others(folder: Path) -> None:
+    for table, lists in documents(folder).items():
+        assert lists.keys() <= LISTS[table].keys(), table
+
+
+@FOLDERS
+def test_every_entity_is_valid_and_has_no_field_of_an_unknown_name(folder: Path) -> None:
+    assert entities(folder)  # entities forbid unknown fields
+
+
+@FOLDERS
+def test_every_entity_has_a_key_that_parses_back_and_no_two_share_one(folder: Path) -> None:
+    for entity in entities(folder):
+        kind = KIND_OF[type(entity)]
+        assert kind.keys.parse(key_of(entity)[1]) == kind.identity(entity)
+    counts = Counter(map(key_of, entities(folder)))
+    assert [key for key, count in counts.items() if count > 1] == []
+
+
+@FOLDERS
+def test_each_entity_is_one_line_with_its_fields_in_the_order_of_the_entity(folder: Path) -> None:
+    for table, lists in documents(folder).items():
+        blocks = [
+            f'  "{name}": [\n' + ",\n".join(f"    {one_line(LISTS[table][name], row)}" for row in rows) + "\n  ]"
+            for name, rows in lists.items()
+        ]
+        text = (folder / f"{table}.json").read_text(encoding="utf-8")
+        assert text == "{\n" + ",\n".join(blocks) + "\n}\n"
+
+
+def one_line(kind: Kind[Any], row: dict[str, Any]) -> str:
+    ordered = {name: row[name] for name in kind.entity.model_fields if row.get(name) is not None}
+    return json.dumps(ordered, ensure_ascii=False, default=float)
+
+
+@FOLDERS
+def test_every_rule_that_is_on_has_a_field_a_message_a_severity_and_either_a_pattern_or_a_check(folder: Path) -> None:
+    for found in of_type(folder, ValidationRule):
+        if not found.enabled:
+            continue
+        assert found.field
+        assert found.message
+        assert found.severity in ("ERROR", "WARNING")
+        assert (found.pattern is None) != (found.check is None)
+        if found.pattern is not None:
+            re.compile(found.pattern)
+        else:
+            assert re.fullmatch("[a-z][a-z0-9_]*", found.check or "")
+
+
+@FOLDERS
+def test_every_step_says_what_it_does_and_how_long_it_may_take(folder: Path) -> None:
+    for step in of_type(folder, PipelineStep):
+        assert step.subroutine_name
+        assert step.agent
+        assert (step.description or "").endswith(".")
+        assert step.timeout_seconds
+
+
+# ----------------------------------------------------------------------------------------------- baseline: pipelines
+
+
+def test_the_baseline_belongs_to_no_plan() -> None:
+    levels = {entity.plan_id for entity in entities(BASELINE) if isinstance(entity, PlanEntity)}
+    assert levels == {GLOBAL, DEFAULT}
+
+
+def test_the_default_pipelines_are_those_of_the_four_pay_frequencies() -> None:
+    assert {step.pay_freq for step in of_type(BASELINE, PipelineStep)} == set(FREQUENCIES)
+    assert [config.pay_freq for config in of_type(BASELINE, ClientConfig)] == FREQUENCIES
+
+
+@pytest.mark.parametrize("pay_freq", FREQUENCIES)
+def test_a_default_pipeline_has_26_steps_numbered_in_hundreds(pay_freq: str) -> None:
+    assert [step.step_order for step in baseline_pipeline(pay_freq)] == list(range(100, 2700, 100))
+
+
+@pytest.mark.parametrize("pay_freq", FREQUENCIES)
+def test_a_default_pipeline_begins_with_ingest_and_validation(pay_freq: str) -> None:
+    begin = [(step.step_order, step.subroutine_name, step.agent) for step in baseline_pipeline(pay_freq)[:2]]
+    assert begin == [(100, "FILE_INGEST", "IDP"), (200, "FILE_VALIDATION", "VALIDATOR")]
+
+
+@pytest.mark.parametrize("pay_freq", FREQUENCIES)
+def test_a_default_pipeline_has_the_same_subroutines_each_once_by_five_agents(pay_freq: str) -> None:
+    names = [step.subroutine_name for step in baseline_pipeline(pay_freq)]
+    assert names == [step.subroutine_name for step in baseline_pipeline("BiWeeklyFri")]
+    assert len(set(names)) == 26
+    agents = {step.agent for step in baseline_pipeline(pay_freq)}
+    assert agents == {"IDP", "VALIDATOR", "CALCULATOR", "FUNDING", "REPORTER"}
+
+
+@pytest.mark.parametrize("pay_freq", FREQUENCIES)
+def test_money_moves_after_the_hold_check_and_contributions_are_computed_before_it(pay_freq: str) -> None:
+    agents = [step.agent for step in baseline_pipeline(pay_freq)]
+    hold_check = [step.subroutine_name for step in baseline_pipeline(pay_freq)].index("HOLD_CHECK")
+    assert "FUNDING" not in agents[:hold_check]
+    assert "CALCULATOR" not in agents[hold_check:]
+
+
+# --------------------------------------------------------------------------------------------------- baseline: rules
+
+
+def test_the_validation_rules_cover_eight_categories_with_three_to_six_rules_each() -> None:
+    numbers: dict[str, list[int]] = {}
+    for found in of_type(BASELINE, ValidationRule):
+        numbers.setdefault(found.category, []).append(found.number)
+    assert numbers.keys() == {"SSN", "NAME", "COMP", "DATE", "DEFERRAL", "BANK", "LOAN", "CENSUS"}
+    for category, found_numbers in numbers.items():
+        assert 3 <= len(found_numbers) <= 6, category
+        assert found_numbers == list(range(1, len(found_numbers) + 1)), category
+
+
+GOOD_AND_BAD = {
+    ("SSN", 1): (
+        ["123-45-6789", "123456789"],
+        ["123-456789", "12345678", "123 45 6789", "123-45-678A", "\u066123456789", ""],
+    ),
+    ("NAME", 1): (
+        ["O'Brien", "Smith-Jones", "de la Cruz", "Núñez", "St. John", "李"],
+        ["", " Smith", "-", "R2D2", "A_B"],
+    ),
+    ("NAME", 2): (["Mary Ann", "J.", "Zoë", "D\u2019Arcy"], ["", "123", "Ann ", "Ann;"]),
+    ("NAME", 3): (["Jr", "Jr.", "III"], ["junior", "Esq", ""]),
+    ("COMP", 1): (["0", "4250.75", "-120.50", "1.5"], ["", "4,250.75", "$10", "1.005", ".5", "1e3"]),
+    ("COMP", 4): (["80", "37.5", "0"], ["-8", "1000", "8:30", ""]),
+    ("DATE", 1): (
+        ["1980-12-31", "2000-02-29", "2024-06-30", "1999-01-01"],
+        [
+            "1980-13-01",
+            "1980-00-10",
+            "2024-02-30",
+            "2024-06-31",
+            "12/31/1980",
+            "1880-01-01",
+            "1980-1-1",
+            "19801231",
+            "",
+        ],
+    ),
+    ("DATE", 2): (["2020-11-30", "2020-08-31"], ["2020-11-31", "20-11-30", "2020-11-30T00:00", ""]),
+    ("DEFERRAL", 1): (["0", "6", "12.5", "100", "100.00", "99.9999"], ["101", "100.5", "-1", "6%", "0.12345", ""]),
+    ("DEFERRAL", 2): (["0", "255.05"], ["-1", "255.055", "1,000", ""]),
+    ("BANK", 1): (["021000021", "123456789"], ["12345678", "1234567890", "12345678X", "\uff1123456789", ""]),
+    ("BANK", 3): (["011000015", "121000000", "211000000", "800000000"], ["131000000", "201000000", "990000013", ""]),
+    ("BANK", 4): (["0001", "12345678901234567", "AB-1234"], ["123", "123456789012345678", "12 34", ""]),
+    ("BANK", 5): (["CHECKING", "SAVINGS"], ["checking", "CHECKINGSAVINGS", ""]),
+    ("LOAN", 1): (["1", "L-0042"], ["", "L 42", "123456789012345678901"]),
+    ("LOAN", 2): (["88.10", "88"], ["-88.10", "88.101", ""]),
+    ("CENSUS", 2): (["E100", "00042"], ["", "E 100"]),
+    ("CENSUS", 3): (["ACTIVE", "DECEASED"], ["active", "ACTIVE ", ""]),
+}
+
+
+def test_every_pattern_of_the_baseline_has_good_and_bad_values_here() -> None:
+    with_pattern = {(found.category, found.number) for found in of_type(BASELINE, ValidationRule) if found.pattern}
+    assert with_pattern == GOOD_AND_BAD.keys()
+
+
+@pytest.mark.parametrize(("category", "number"), GOOD_AND_BAD)
+def test_a_pattern_matches_the_whole_of_good_values_and_of_no_bad_one(category: str, number: int) -> None:
+    pattern = rule(BASELINE, GLOBAL, category, number).pattern
+    assert pattern is not None
+    good, bad = GOOD_AND_BAD[category, number]
+    assert [value for value in good if not re.fullmatch(pattern, value)] == []
+    assert [value for value in bad if re.fullmatch(pattern, value)] == []
+
+
+def test_a_global_rule_exists_for_every_calculation() -> None:
+    rules = {found.calc_type: found for found in of_type(BASELINE, CalculationRule)}
+    wanted = "match er_contrib catch_up super_catch_up annual_limit comp_cap true_up vesting"
+    assert list(rules) == wanted.split()
+    assert all(found.formula and found.description for found in rules.values())
+    assert rules["match"].formula == "ee_deferral_pct * compensation"
+    assert rules["match"].max_pct == Decimal(6)
+    assert rules["catch_up"].age_threshold == 50
+    assert rules["super_catch_up"].age_threshold == 60
+    assert "60-63" in (rules["super_catch_up"].description or "")
+
+
+# -------------------------------------------------------------------------------------------------- baseline: limits
+
+
+def limits(year: int) -> IrsLimits:
+    return next(found for found in of_type(BASELINE, IrsLimits) if found.year == year)
+
+
+PUBLISHED = {
+    # year: max_401k, catch_up, comp_limit, annual_addition, hce_threshold, key_employee; the notice
+    2019: (19000, 6000, 280000, 56000, 125000, 180000, "2018-83"),
+    2020: (19500, 6500, 285000, 57000, 130000, 185000, "2019-59"),
+    2021: (19500, 6500, 290000, 58000, 130000, 185000, "2020-79"),
+    2022: (20500, 6500, 305000, 61000, 135000, 200000, "2021-61"),
+    2023: (22500, 7500, 330000, 66000, 150000, 215000, "2022-55"),
+    2024: (23000, 7500, 345000, 69000, 155000, 220000, "2023-75"),
+    2025: (23500, 7500, 350000, 70000, 160000, 230000, "2024-80"),
+    2026: (24500, 8000, 360000, 72000, 160000, 235000, "2025-67"),
+}
+
+
+def test_the_limits_of_every_year_from_2019_to_2026_are_there() -> None:
+    assert [found.year for found in of_type(BASELINE, IrsLimits)] == list(YEARS)
+
+
+@pytest.mark.parametrize("year", YEARS)
+def test_the_limits_are_the_published_ones_and_name_their_notice(year: int) -> None:
+    found = limits(year)
+    *figures, notice = PUBLISHED[year]
+    assert [
+        found.max_401k,
+        found.catch_up,
+        found.comp_limit,
+        found.annual_addition,
+        found.hce_threshold,
+        found.key_employee,
+    ] == figures
+    assert found.source == f"IRS Notice {notice}"
+
+
+@pytest.mark.parametrize("year", YEARS)
+def test_there_is_a_super_catch_up_limit_from_2025_and_none_before(year: int) -> None:
+    assert limits(year).super_catch_up == (11250 if year >= 2025 else None)
+
+
+@pytest.mark.parametrize("year", YEARS)
+def test_there_is_a_roth_catch_up_wage_only_where_a_notice_gives_it(year: int) -> None:
+    assert limits(year).roth_catch_up_wage == {2025: 145000, 2026: 150000}.get(year)
+
+
+# ------------------------------------------------------------------------------------------------------------- demo
+
+
+def test_the_demo_has_three_plans_and_each_has_a_config_and_a_bank_account() -> None:
+    plans = {"ACME": "BiWeeklyFri", "BETA": "Weekly", "GAMMA_LLC": "SemiMonthly"}
+    assert {entity.plan_id for entity in entities(DEMO) if isinstance(entity, PlanEntity)} == plans.keys()
+    assert {config.plan_id: config.pay_freq for config in of_type(DEMO, ClientConfig)} == plans
+    assert {config.plan_id: config.pay_freq for config in of_type(DEMO, AchConfig)} == plans
+
+
+def test_the_demo_plans_override_different_things() -> None:
+    assert {step.plan_id for step in of_type(DEMO, PipelineStep)} == {"ACME"}
+    assert {found.plan_id for found in of_type(DEMO, CalculationRule)} == {"ACME", "BETA"}
+    assert {found.plan_id for found in of_type(DEMO, ValidationRule)} == {"ACME", "GAMMA_LLC"}
+
+
+def test_acmes_pipeline_has_12_steps_that_the_default_one_knows() -> None:
+    steps = of_type(DEMO, PipelineStep)
+    assert [step.step_order for step in steps] == list(range(100, 1300, 100))
+    default = {(step.subroutine_name, step.agent) for step in baseline_pipeline("BiWeeklyFri")}
+    assert {(step.subroutine_name, step.agent) for step in steps} <= default
+
+
+def test_acme_overrides_a_global_rule_switches_one_off_and_adds_one() -> None:
+    shared = {(found.category, found.number) for found in of_type(BASELINE, ValidationRule)}
+    own = [found for found in of_type(DEMO, ValidationRule) if found.plan_id == "ACME"]
+    changes = [((found.category, found.number) in shared, found.enabled) for found in own]
+    assert sorted(changes) == [(False, True), (True, False), (True, True)]
+
+
+@pytest.mark.parametrize(
+    ("plan_id", "category", "number", "good", "bad"),
+    [
+        ("ACME", "DEFERRAL", 1, ["0", "9.5", "74.9999", "75", "75.00"], ["75.01", "76", "100", "-1", ""]),
+        ("ACME", "CENSUS", 101, ["UNION", "OFFICE"], ["UNIONOFFICE", "union", ""]),
+        ("GAMMA_LLC", "SSN", 1, ["123456789"], ["123-45-6789", ""]),
+        ("GAMMA_LLC", "SITE", 1, ["TX-014"], ["TX14", "tx-014", ""]),
+    ],
+)
+def test_a_plans_own_pattern_matches_good_values_and_no_bad_one(
+    plan_id: str, category: str, number: int, good: list[str], bad: list[str]
+) -> None:
+    pattern = rule(DEMO, plan_id, category, number).pattern
+    assert pattern is not None
+    assert [value for value in good if not re.fullmatch(pattern, value)] == []
+    assert [value for value in bad if re.fullmatch(pattern, value)] == []
+
+
+def test_acmes_match_stops_at_four_percent() -> None:
+    rules = {found.calc_type: found for found in of_type(DEMO, CalculationRule) if found.plan_id == "ACME"}
+    assert rules.keys() == {"match", "er_contrib"}
+    assert rules["match"].max_pct == Decimal(4)
+
+
+def test_a_demo_bank_account_passes_the_checks_of_form_but_can_belong_to_no_bank() -> None:
+    assigned = rule(BASELINE, GLOBAL, "BANK", 3).pattern or ""
+    account_form = rule(BASELINE, GLOBAL, "BANK", 4).pattern or ""
+    for config in of_type(DEMO, AchConfig):
+        assert re.fullmatch("[0-9]{9}", config.routing_number or "")
+        assert passes_aba_checksum(config.routing_number or "")
+        assert not re.fullmatch(assigned, config.routing_number or "")
+        assert re.fullmatch(account_form, config.account_number or "")
+
+
+def test_the_vendor_schemas_have_the_fingerprint_of_their_columns_and_map_only_those() -> None:
+    for schema in of_type(DEMO, VendorSchema):
+        assert schema.fingerprint == VendorSchema.fingerprint_of(schema.columns)
+        assert schema.mapping
+        assert set(schema.mapping) <= set(schema.columns)
+        assert len(set(schema.mapping.values())) == len(schema.mapping)
+
+
+def test_the_vendor_schemas_are_of_every_specificity_and_of_different_times() -> None:
+    schemas = of_type(DEMO, VendorSchema)
+    paywell = [(schema.plan_id, schema.pay_freq) for schema in schemas if schema.vendor_id == "PAYWELL"]
+    assert paywell == [(None, None), ("ACME", None), ("ACME", "BiWeeklyFri")]
+    assert len({schema.created for schema in schemas}) == len(schemas)

@@ -1,0 +1,103 @@
+"""The servers that other tests lean on answer, and the fault proxy does what those tests take for granted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import botocore.session
+import pytest
+import redis
+from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from tests.servers import FaultProxy
+
+FaultProxyFactory = Callable[[str], FaultProxy]
+
+
+def dynamodb_client(url: str) -> Any:
+    """A client that never tries again, so that a test sees each fault."""
+    once = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=10)
+    return botocore.session.get_session().create_client("dynamodb", endpoint_url=url, config=once)
+
+
+def create_table(client: Any, name: str) -> None:
+    client.create_table(
+        TableName=name,
+        AttributeDefinitions=[{"AttributeName": "PK", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+def test_dynamodb_local_answers(dynamodb_local_url: str) -> None:
+    assert isinstance(dynamodb_client(dynamodb_local_url).list_tables()["TableNames"], list)
+
+
+def test_redis_answers(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.ping()
+
+
+def test_proxy_without_rules_passes_requests_on(dynamodb_local_url: str, fault_proxy: FaultProxyFactory) -> None:
+    create_table(dynamodb_client(dynamodb_local_url), "servers-pass")
+    assert "servers-pass" in dynamodb_client(fault_proxy(dynamodb_local_url).url).list_tables()["TableNames"]
+
+
+def test_a_write_whose_reply_is_cut_was_carried_out_once(
+    dynamodb_local_url: str, fault_proxy: FaultProxyFactory
+) -> None:
+    direct = dynamodb_client(dynamodb_local_url)
+    create_table(direct, "servers-cut")
+    proxy = fault_proxy(dynamodb_local_url)
+    proxy.cut_reply("UpdateItem")
+    request = {
+        "TableName": "servers-cut",
+        "Key": {"PK": {"S": "a"}},
+        "UpdateExpression": "ADD n :one",
+        "ExpressionAttributeValues": {":one": {"N": "1"}},
+    }
+
+    with pytest.raises(HTTPClientError):
+        dynamodb_client(proxy.url).update_item(**request)
+
+    stored = direct.get_item(TableName="servers-cut", Key={"PK": {"S": "a"}}, ConsistentRead=True)
+    assert stored["Item"]["n"] == {"N": "1"}
+    assert [event["operation"] for event in proxy.fired()] == ["UpdateItem"]
+    dynamodb_client(proxy.url).update_item(**request)  # one cut was asked for: the next reply comes through
+
+
+def test_proxy_throttles_in_dynamodbs_own_words(dynamodb_local_url: str, fault_proxy: FaultProxyFactory) -> None:
+    proxy = fault_proxy(dynamodb_local_url)
+    proxy.add_rule({"operation": "ListTables", "error": {"code": "ThrottlingException"}})
+    client = dynamodb_client(proxy.url)
+
+    with pytest.raises(ClientError, match="ThrottlingException"):
+        client.list_tables()
+
+    proxy.clear()
+    client.list_tables()
+
+
+def test_a_redis_command_whose_reply_is_cut_was_carried_out(redis_url: str, fault_proxy: FaultProxyFactory) -> None:
+    proxy = fault_proxy(redis_url)
+    proxy.cut_reply("incrby")  # what redis-py sends for incr()
+
+    with (
+        redis.Redis.from_url(proxy.url, retry=Retry(NoBackoff(), 0)) as client,
+        pytest.raises((redis.ConnectionError, redis.TimeoutError)),
+    ):
+        client.incr("servers-cut")
+
+    with redis.Redis.from_url(redis_url) as direct:
+        assert direct.get("servers-cut") == b"1"
+
+
+def test_a_rule_key_that_the_proxy_does_not_know_is_refused(
+    dynamodb_local_url: str, fault_proxy: FaultProxyFactory
+) -> None:
+    with pytest.raises(ValueError, match="reponse"):
+        fault_proxy(dynamodb_local_url).add_rule({"operation": "PutItem", "reponse": {"abort_bytes": 0}})
