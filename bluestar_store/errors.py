@@ -1,7 +1,7 @@
 """Every error that bluestar-store raises.
 
 BlueStarError
-├── ConfigurationError      a setting, table or index is missing or not as expected; says which command or variable mends it
+├── ConfigurationError      a setting, table or index is missing or not as expected; says what mends it
 │   └── TableMissingError, IndexMissingError
 ├── InvalidKeyError         (also ValueError) an identifier that would make a wrong or ambiguous key, or a forged cursor
 ├── ItemDecodeError         an item on disk, in Redis or in a file that is not what its entity needs

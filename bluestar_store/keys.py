@@ -86,6 +86,8 @@ def _raw(name: str, value: object) -> str:
     """A partition key that lies inside another one, as it is: nothing follows it, so it needs no limits of its own."""
     if not isinstance(value, str) or not value:
         raise InvalidKeyError(f"{name} must be a partition key, not {shown(value)}")
+    if any(unicodedata.category(char) == "Cs" for char in value):
+        raise InvalidKeyError(f"{name} {shown(value)} is not valid Unicode")
     return value
 
 

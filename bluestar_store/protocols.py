@@ -44,7 +44,7 @@ class Put:
     """Replace the whole item, whatever attributes it had."""
 
     table: str
-    item: Item
+    item: Item = field(repr=False)  # may hold a bank account number
     expect: Expectation = ANY
 
     @property
@@ -58,7 +58,7 @@ class Update:
 
     table: str
     key: Key
-    set: Mapping[str, AttributeValue] = field(default_factory=dict)
+    set: Mapping[str, AttributeValue] = field(default_factory=dict, repr=False)
     remove: frozenset[str] = frozenset()
     expect: Expectation = EXISTS
 

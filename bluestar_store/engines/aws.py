@@ -72,8 +72,7 @@ class AwsConnection:
         }
         self._max_attempts, self._pool_connections = max_attempts, pool_connections
         self._lock = threading.Lock()
-        self._connection: Connection | None = None
-        self._client: Any = None
+        self._ready: tuple[Connection, Any] | None = None
 
     @property
     def location(self) -> str:
@@ -83,15 +82,15 @@ class AwsConnection:
     @property
     def connection(self) -> Connection:
         """The PynamoDB connection that bound Models share."""
-        self._ensure()
-        assert self._connection is not None  # _ensure made it
-        return self._connection
+        return self._made()[0]
 
-    def _ensure(self) -> Any:
-        if self._client is not None:
-            return self._client
+    def _made(self) -> tuple[Connection, Any]:
+        """The connection and its botocore client."""
+        made = self._ready
+        if made is not None:
+            return made
         with self._lock:
-            if self._client is None:
+            if self._ready is None:
                 _hide_items_from_debug_log()
                 region = self._region or botocore.session.get_session().get_config_variable("region")
                 if region is None and self._endpoint_url is None:
@@ -108,8 +107,8 @@ class AwsConnection:
                 if client._request_signer._credentials is None:
                     # Not kept: PynamoDB makes a new client while there are no credentials, and so do we.
                     raise _no_credentials()
-                self._connection, self._client = connection, client
-        return self._client
+                self._ready = connection, client
+            return self._ready
 
     def call(self, operation: str, table: str, **arguments: Any) -> dict[str, Any]:
         """One call by botocore's method name. Retries of what may pass by itself are botocore's (standard mode).
@@ -117,7 +116,7 @@ class AwsConnection:
         Raises the translated error; a cancelled transaction comes up as botocore's ClientError, for its reasons.
         """
         try:
-            answer: dict[str, Any] = getattr(self._ensure(), operation)(**arguments)
+            answer: dict[str, Any] = getattr(self._made()[1], operation)(**arguments)
             return answer
         except FAILURES as error:
             if isinstance(error, aws.ClientError) and code_of(error) == "TransactionCanceledException":
@@ -127,9 +126,9 @@ class AwsConnection:
     def close(self) -> None:
         """Close the pool."""
         with self._lock:
-            if self._client is not None:
-                self._client.close()
-            self._client = self._connection = None
+            if self._ready is not None:
+                self._ready[1].close()
+            self._ready = None
 
 
 def code_of(error: aws.ClientError) -> str:

@@ -16,6 +16,8 @@ from bluestar_store.models.indexes import ByLevel, index_text
 from bluestar_store.models.kind import ItemModel, Kind
 
 PARTITION = "CLIENT#{plan_id:DEFAULT}_{pay_freq:plain}"
+SECRET = ("account_number", "routing_number")
+"""Fields of AchConfig that are never shown whole."""
 
 
 class ClientConfig(PlanEntity):
@@ -37,7 +39,7 @@ class AchConfig(PlanEntity):
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
-            yield name, masked(value) if name in ("account_number", "routing_number") else value
+            yield name, masked(value) if name in SECRET else value
 
 
 class ClientConfigModel(ItemModel):
@@ -72,6 +74,11 @@ class AchConfigModel(ItemModel):
     bs_kind = UnicodeAttribute(null=True)
     bs_level = UnicodeAttribute(null=True)
     by_level = ByLevel()
+
+    def __repr__(self) -> str:
+        """PynamoDB's own, with the bank's numbers masked."""
+        shown = {name: masked(value) if name in SECRET else value for name, value in self.attribute_values.items()}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
 CLIENT_CONFIG = Kind(

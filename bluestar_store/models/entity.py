@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -24,11 +24,14 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class Origin:
-    """Where an entity was read: the item as it was on disk, its version (0: none) and its unknown attributes."""
+    """Where an entity was read: the item as it was on disk, its version (0: none) and its unknown attributes.
 
-    item: Item
+    The repr leaves the attributes out: one of them may be a bank account number.
+    """
+
+    item: Item = field(repr=False)
     version: int
-    extra: Mapping[str, Any]
+    extra: Mapping[str, Any] = field(repr=False)
 
     @property
     def key(self) -> Key:

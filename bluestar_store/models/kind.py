@@ -102,6 +102,8 @@ class Kind(Generic[E]):
             value = getattr(entity, name)
             if value is not None:
                 try:
+                    if isinstance(value, str):
+                        _check_unicode(value)
                     encoded[attribute.attr_name] = {attribute.attr_type: attribute.serialize(value)}
                 except ValueError as error:
                     raise InvalidEntityError(f"{self.entity.__name__}: {name} {error}") from None
@@ -156,6 +158,14 @@ class Kind(Generic[E]):
         if not unknown:
             return immutabledict()
         return immutabledict({n: from_wire(item[n]) for n in sorted(unknown) if not n.startswith(OWN_PREFIX)})
+
+
+def _check_unicode(text: str) -> None:
+    """ValueError for lone surrogates, which pydantic lets pass and UTF-8 cannot hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("is not valid Unicode") from None
 
 
 def reason_of(error: Any) -> str:

@@ -58,7 +58,7 @@ def utc(value: Any) -> datetime:
         raise ValueError(f"is no time but {type(value).__name__}")
     if value.tzinfo is None:
         raise ValueError("has no time zone: give an aware datetime, such as datetime.now(UTC)")
-    return value.astimezone(UTC)
+    return _as_utc(value)
 
 
 def utc_from_text(text: str) -> datetime:
@@ -67,7 +67,14 @@ def utc_from_text(text: str) -> datetime:
         value = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError("is no ISO 8601 date or time") from None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else _as_utc(value)
+
+
+def _as_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:  # the first hours of year 1, the last ones of year 9999
+        raise ValueError("is no time of the years 1 to 9999 in UTC") from None
 
 
 def utc_text(value: datetime) -> str:
@@ -76,16 +83,26 @@ def utc_text(value: datetime) -> str:
 
 
 def frozen(value: Any) -> Any:
-    """The value with every container immutable: mappings, lists and sets all the way down."""
-    if isinstance(value, Mapping):
-        return immutabledict({key: frozen(inner) for key, inner in value.items()})
-    if isinstance(value, list | tuple):
-        return tuple(frozen(inner) for inner in value)
-    if isinstance(value, Set):
-        return frozenset(value)
-    if isinstance(value, float):
-        raise ValueError("contains a float, which is not exact: give a Decimal or text")
-    return value
+    """The value with every container immutable: mappings, lists and sets all the way down.
+
+    ValueError for what DynamoDB does not have: it could be mutable, and could not be written.
+    """
+    match value:
+        case Mapping():
+            if not all(isinstance(key, str) for key in value):
+                raise ValueError("contains a mapping with a key that is no text")
+            return immutabledict({key: frozen(inner) for key, inner in value.items()})
+        case list() | tuple():
+            return tuple(frozen(inner) for inner in value)
+        case Set():
+            return frozenset(frozen(inner) for inner in value)
+        case float():
+            raise ValueError("contains a float, which is not exact: give a Decimal or text")
+        case bytearray():
+            return bytes(value)
+        case None | bool() | str() | bytes() | int() | Decimal():
+            return value
+    raise ValueError(f"contains a {type(value).__name__}, which DynamoDB cannot hold")
 
 
 def _as_tuple(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Generic, NamedTuple, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -12,7 +13,7 @@ from bluestar_store.errors import AlreadyExistsError, ConflictError, VersionConf
 from bluestar_store.keys import Key
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
-from bluestar_store.protocols import Item, key_of
+from bluestar_store.protocols import Item
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.changes import Change, PutExpectation, ambiguous, delete_change, put_change
 
@@ -35,6 +36,11 @@ class Reader(Generic[E]):
 
     def __init__(self, access: Access, kind: Kind[E]) -> None:
         self._access, self._kind = access, kind
+
+    @property
+    def kind(self) -> Kind[E]:
+        """How the entity lies on disk."""
+        return self._kind
 
     def _items(self, keys: Sequence[Key], *, fresh: bool) -> Mapping[Key, E]:
         """The entities found, by key; all that is missing from the cache in one BatchGetItem."""
@@ -75,10 +81,9 @@ class Reader(Generic[E]):
         numbers = sorted(self._kind.keys.sort.numbers)
         if numbers:
             entities.sort(key=lambda entity: getattr(entity, numbers[0]))
-            for one, other in zip(entities, entities[1:], strict=False):
-                if getattr(one, numbers[0]) == getattr(other, numbers[0]):
-                    table = self._access.table(self._kind)
-                    raise ambiguous(table, _raw_key(one), _raw_key(other))
+            for one, other in pairwise(entities):
+                if getattr(one, numbers[0]) == getattr(other, numbers[0]) and one.origin and other.origin:
+                    raise ambiguous(self._access.table(self._kind), one.origin.key, other.origin.key)
         return tuple(entities)
 
     def _decode(self, item: Item) -> E:
@@ -95,6 +100,21 @@ class Reader(Generic[E]):
 class Repository(Reader[E]):
     """Reads, and versioned writes of single items."""
 
+    def current(self, entities: Iterable[E]) -> dict[Key, E]:
+        """What is stored of the same identities, by the key that the library builds; read consistently.
+
+        Missing ones are left out. For comparing many at once: a hundred in one call, a partition at a time where the
+        key has a number.
+        """
+        kind = self._kind
+        keys = [kind.keys.build(kind.identity(entity)) for entity in entities]
+        if not kind.keys.sort.numbers:
+            return self._stored(keys)
+        pks = list(dict.fromkeys(key.pk for key in keys))
+        partitions = self._access.together([partial(self._load, pk, True) for pk in pks])
+        stored = {kind.keys.build(kind.identity(entity)): entity for found in partitions for entity in found}
+        return {key: stored[key] for key in keys if key in stored}
+
     def put(self, entity: E, expected: PutExpectation = None) -> E:
         """Write what the entity knows, and nothing else on the item; returns it as stored, with its new version.
 
@@ -104,7 +124,6 @@ class Repository(Reader[E]):
         VersionConflictError (also when the item was deleted meanwhile), EngineError.
         """
         change = self._written(lambda: put_change(self._access, self._kind, entity, expected))
-        assert change is not None and change.after is not None  # a put leaves an item
         return self._decode(change.after)
 
     def delete(self, entity: E, expected: PutExpectation = None) -> None:
@@ -114,7 +133,7 @@ class Repository(Reader[E]):
         """
         self._written(lambda: delete_change(self._access, self._kind, entity, expected))
 
-    def _written(self, plan: Callable[[], Change | None]) -> Change | None:
+    def _written(self, plan: Callable[[], Change]) -> Change:
         """Plan and write a change; when a write that expected nothing met another one, plan again."""
         retrying = Retrying(
             retry=retry_if_exception(_is_unsettled),
@@ -122,13 +141,11 @@ class Repository(Reader[E]):
             wait=wait_random_exponential(multiplier=0.01, max=0.5),
             reraise=True,
         )
-        change: Change | None = retrying(self._attempt, plan)
+        change: Change = retrying(self._attempt, plan)
         return change
 
-    def _attempt(self, plan: Callable[[], Change | None]) -> Change | None:
+    def _attempt(self, plan: Callable[[], Change]) -> Change:
         change = plan()
-        if change is None:
-            return None
         try:
             with self._access.cache.writing(self._units(change.write.key)):
                 self._access.engine.write(change.write)
@@ -140,8 +157,3 @@ class Repository(Reader[E]):
 
 def _is_unsettled(error: BaseException) -> bool:
     return isinstance(error, AlreadyExistsError | VersionConflictError) and not error.settled
-
-
-def _raw_key(entity: Entity) -> Key:
-    assert entity.origin is not None  # it was just decoded
-    return key_of(entity.origin.item)

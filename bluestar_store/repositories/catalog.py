@@ -51,9 +51,7 @@ class Catalog:
 
     def _values(self, kind: Kind[Any], field: str) -> list[str]:
         def value_of(key: Key) -> str:
-            identity = kind.keys.parse(key)
-            assert identity is not None  # the finder gives only the kind's own items
-            return str(identity[field])
+            return str((kind.keys.parse(key) or {})[field])
 
         return self._finder.existing(kind, self._finder.find(kind, BY_LEVEL, kind.name), value_of)
 

@@ -16,6 +16,7 @@ from bluestar_store.protocols import (
     ANY,
     VERSION,
     AttributeValue,
+    Check,
     Delete,
     Expected,
     Item,
@@ -34,10 +35,13 @@ PutExpectation: TypeAlias = Expected | int | None
 
 @dataclass(frozen=True)
 class Change:
-    """One write, and the item that it leaves (None: none). `settled` is False where a conflict only means: look again."""
+    """One write, and the item that it leaves; empty when it leaves none.
+
+    `settled` is False where a conflict does not answer the caller's expectation but only means: look again.
+    """
 
     write: Write
-    after: Item | None
+    after: Item
     settled: bool
 
 
@@ -84,17 +88,18 @@ def change_over(
     return Change(Put(access.table(kind), item, ABSENT), item, settled)
 
 
-def delete_change(access: Access, kind: Kind[E], entity: E, expected: PutExpectation = None) -> Change | None:
-    """The change that deletes an entity's item; None when nothing is there and nothing was expected."""
+def delete_change(access: Access, kind: Kind[E], entity: E, expected: PutExpectation = None) -> Change:
+    """The change that deletes an entity's item; a check that it is absent when nothing is there."""
     if entity.origin is not None and expected is None and kind.key(entity) == entity.origin.key:
         delete = Delete(access.table(kind), entity.origin.key, entity.origin.version)
-        return Change(delete, None, settled=True)
+        return Change(delete, {}, settled=True)
     current = current_item(access, kind, entity)
     _expect(access, kind, entity, current, expected)
     if current is None:
-        return None
+        key = kind.keys.build(kind.identity(entity))
+        return Change(Check(access.table(kind), key, ABSENT), {}, settled=False)
     version = item_version(access, kind, current)
-    return Change(Delete(access.table(kind), key_of(current), version), None, settled=isinstance(expected, int))
+    return Change(Delete(access.table(kind), key_of(current), version), {}, settled=isinstance(expected, int))
 
 
 def current_item(access: Access, kind: Kind[E], entity: E) -> Item | None:

@@ -14,10 +14,10 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 from bluestar_store.errors import AlreadyExistsError, ConflictError, InvalidEntityError, VersionConflictError
 from bluestar_store.models.audit import CHAIN_HEAD, ChainHead
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
-from bluestar_store.protocols import AttributeValue, Delete, Item, Update, Write, key_of
+from bluestar_store.protocols import ABSENT, AttributeValue, Delete, Item, Update, Write, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Unit
-from bluestar_store.repositories.changes import ambiguous, change_over, item_version
+from bluestar_store.repositories.changes import PutExpectation, ambiguous, change_over, item_version
 
 MAX_STEPS = 99
 """Steps before and after a replacement together: a transaction takes 100 writes, one is the trail's head."""
@@ -41,7 +41,9 @@ def validated_steps(plan_id: str, pay_freq: str, steps: Iterable[PipelineStep]) 
     return wanted
 
 
-def replace_steps(access: Access, pk: str, wanted: Mapping[int, PipelineStep]) -> list[Item]:
+def replace_steps(
+    access: Access, pk: str, wanted: Mapping[int, PipelineStep], expected: PutExpectation = None
+) -> list[Item]:
     """Make these the steps of the partition (none: empty it); the items as stored."""
     retrying = Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, ConflictError) and not error.settled),
@@ -49,12 +51,14 @@ def replace_steps(access: Access, pk: str, wanted: Mapping[int, PipelineStep]) -
         wait=wait_random_exponential(multiplier=0.01, max=1),
         reraise=True,
     )
-    items: list[Item] = retrying(_attempt, access, pk, wanted)
+    items: list[Item] = retrying(_attempt, access, pk, wanted, expected)
     return items
 
 
-def _attempt(access: Access, pk: str, wanted: Mapping[int, PipelineStep]) -> list[Item]:
+def _attempt(access: Access, pk: str, wanted: Mapping[int, PipelineStep], expected: PutExpectation) -> list[Item]:
     head, items = _current(access, pk)
+    if expected is ABSENT and items:
+        raise AlreadyExistsError(f"{access.table(KIND)}: a pipeline {pk} exists already")
     _check_unchanged(access, wanted, items)
     if len(wanted.keys() | items.keys()) > MAX_STEPS:
         raise InvalidEntityError(f"more than {MAX_STEPS} steps before and after: too many for one transaction")
@@ -66,7 +70,7 @@ def _attempt(access: Access, pk: str, wanted: Mapping[int, PipelineStep]) -> lis
     changes = [change_over(access, KIND, wanted[n], items.get(n), own, settled=False) for n in sorted(wanted)]
     gone = [item for number, item in items.items() if number not in wanted]
     deletes = [Delete(access.table(KIND), key_of(item), item_version(access, KIND, item)) for item in gone]
-    after = [change.after for change in changes if change.after is not None]
+    after = [change.after for change in changes]
     if changes or deletes:
         _write(access, pk, [head, *(change.write for change in changes), *deletes], [*after, *gone])
     return after

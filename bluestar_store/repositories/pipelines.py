@@ -49,17 +49,20 @@ class Pipelines(Reader[PipelineStep]):
             return ()
         raise self._missing(f"no pipeline for plan {plan_id!r} nor {DEFAULT}, {pay_freq!r}")
 
-    def replace(self, plan_id: str, pay_freq: str, steps: Sequence[PipelineStep]) -> tuple[PipelineStep, ...]:
+    def replace(
+        self, plan_id: str, pay_freq: str, steps: Sequence[PipelineStep], expected: PutExpectation = None
+    ) -> tuple[PipelineStep, ...]:
         """Make these the steps of the pipeline, in one transaction; returns them as stored, in order.
 
         Steps that were read from this pipeline are checked: when one was changed since, that is a
-        VersionConflictError. Fresh steps replace whatever is there. Attributes that others put on a step of the same
+        VersionConflictError. Fresh steps replace whatever is there; with `expected` ABSENT nothing may be there
+        (AlreadyExistsError). Attributes that others put on a step of the same
         number stay. Raises InvalidEntityError for no steps, a number twice, or more than 99 steps before and after.
         """
         wanted = validated_steps(plan_id, pay_freq, steps)
         if not wanted:
             raise InvalidEntityError("a pipeline without steps; use remove to fall back to DEFAULT's")
-        return self._in_order(replace_steps(self._access, self._pk(plan_id, pay_freq), wanted))
+        return self._in_order(replace_steps(self._access, self._pk(plan_id, pay_freq), wanted, expected))
 
     def remove(self, plan_id: str, pay_freq: str) -> None:
         """Delete the pipeline, all steps in one transaction: a plan then falls back to DEFAULT's.
@@ -80,7 +83,6 @@ class Pipelines(Reader[PipelineStep]):
             )
         with self._access.cache.writing(self._units(change.write.key)):
             self._access.engine.write(change.write)
-        assert change.after is not None  # an update leaves an item
         return self._decode(change.after)
 
     def _pk(self, plan_id: str, pay_freq: str) -> str:

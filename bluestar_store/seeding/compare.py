@@ -1,0 +1,167 @@
+"""Comparing a rule set with what a store has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from bluestar_store.keys import GLOBAL
+from bluestar_store.models.entity import Entity
+from bluestar_store.models.kind import Kind
+from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
+from bluestar_store.repositories.base import Repository
+from bluestar_store.repositories.pipelines import Pipelines
+from bluestar_store.seeding.rule_set import RuleSet
+
+
+class Target(Protocol):
+    """What seeding needs of a Store."""
+
+    @property
+    def pipelines(self) -> Pipelines: ...
+    @property
+    def calculation_rules(self) -> Repository[Any]: ...
+    @property
+    def validation_rules(self) -> Repository[Any]: ...
+    @property
+    def irs_limits(self) -> Repository[Any]: ...
+    @property
+    def client_configs(self) -> Repository[Any]: ...
+    @property
+    def ach_configs(self) -> Repository[Any]: ...
+    @property
+    def vendor_schemas(self) -> Repository[Any]: ...
+
+
+class Action(StrEnum):
+    """What it takes to bring the store to the rule set."""
+
+    ADD = "add"
+    CHANGE = "change"
+    REMOVE = "remove"
+    SAME = "same"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One attribute (by its field name) that differs: what the store has, what the rule set says. None: no value."""
+
+    attribute: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entity of a rule set beside the store's. `level` is a plan, GLOBAL or DEFAULT."""
+
+    kind: str
+    key: str
+    level: str
+    action: Action
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is written together: a whole pipeline, or one other entity."""
+
+    kind: Kind[Any]
+    wanted: tuple[Any, ...]
+    stored: tuple[Any, ...]
+    entries: tuple[Entry, ...]
+
+    @property
+    def is_same(self) -> bool:
+        """Whether there is nothing to do."""
+        return all(entry.action is Action.SAME for entry in self.entries)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A rule set beside a store, part by part, in the order of the rule set."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every entity, in order."""
+        return tuple(entry for part in self.parts for entry in part.entries)
+
+    def __bool__(self) -> bool:
+        return not all(part.is_same for part in self.parts)
+
+
+def compare(store: Target, rule_set: RuleSet) -> Difference:
+    """What differs between a rule set and the store, read consistently. Writes nothing.
+
+    Entities of the store that the rule set does not name are not looked at, except the other steps of a pipeline that
+    it names. Raises ItemDecodeError for a stored item that cannot be compared.
+    """
+    parts = [_pipeline_part(store, steps) for steps in _pipelines(rule_set)]
+    for repository in repositories(store).values():
+        kind = repository.kind
+        entities = rule_set.of(kind)
+        stored = repository.current(entities)
+        parts += [_part(kind, entity, stored.get(kind.keys.build(kind.identity(entity)))) for entity in entities]
+    return Difference(tuple(parts))
+
+
+def compare_part(store: Target, part: Part) -> Part:
+    """The part again, as the store has it now."""
+    if part.kind is PIPELINE_STEP:
+        return _pipeline_part(store, part.wanted)
+    (entity,) = part.wanted
+    stored = repositories(store)[part.kind.name].current([entity])
+    return _part(part.kind, entity, next(iter(stored.values()), None))
+
+
+def repositories(store: Target) -> Mapping[str, Repository[Any]]:
+    """Where the entities of a rule set live, pipelines apart, by the kind's name, in the order of its files."""
+    found: tuple[Repository[Any], ...] = (
+        store.validation_rules,
+        store.calculation_rules,
+        store.irs_limits,
+        store.client_configs,
+        store.ach_configs,
+        store.vendor_schemas,
+    )
+    return {repository.kind.name: repository for repository in found}
+
+
+def _pipelines(rule_set: RuleSet) -> Iterable[tuple[PipelineStep, ...]]:
+    pipelines: dict[tuple[str, str], list[PipelineStep]] = {}
+    for step in rule_set.of(PIPELINE_STEP):
+        pipelines.setdefault((step.plan_id, step.pay_freq), []).append(step)
+    return [tuple(sorted(steps, key=lambda step: step.step_order)) for steps in pipelines.values()]
+
+
+def _pipeline_part(store: Target, wanted: tuple[PipelineStep, ...]) -> Part:
+    stored = store.pipelines.steps(wanted[0].plan_id, wanted[0].pay_freq, fallback=False, fresh=True)
+    by_number = {step.step_order: step for step in stored}
+    entries = [_entry(PIPELINE_STEP, step, by_number.pop(step.step_order, None)) for step in wanted]
+    entries += [_entry(PIPELINE_STEP, None, step) for step in by_number.values()]
+    return Part(PIPELINE_STEP, wanted, stored, tuple(entries))
+
+
+def _part(kind: Kind[Any], wanted: Entity, stored: Entity | None) -> Part:
+    return Part(kind, (wanted,), (stored,) if stored else (), (_entry(kind, wanted, stored),))
+
+
+def _entry(kind: Kind[Any], wanted: Any, stored: Any) -> Entry:
+    one = wanted if wanted is not None else stored
+    key = kind.keys.build(kind.identity(one))
+    changes = tuple(
+        Change(name, getattr(stored, name, None), getattr(wanted, name, None))
+        for name in kind.attributes
+        if getattr(stored, name, None) != getattr(wanted, name, None)
+    )
+    if stored is None:
+        action = Action.ADD
+    elif wanted is None:
+        action = Action.REMOVE
+    else:
+        action = Action.CHANGE if changes else Action.SAME
+    return Entry(kind.name, f"{key.pk} {key.sk}", getattr(one, "plan_id", None) or GLOBAL, action, changes)

@@ -1,0 +1,218 @@
+"""Rule sets: folders of JSON, one file a table, all mistakes found at once.
+
+A file is an object of lists, `{"calculation_rules": [{"plan_id": "ACME", "calc_type": "match", ...}]}`, by the
+entities' field names. Numbers are exact; a vendor schema may leave out its fingerprint, which follows from its columns.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from bluestar_store.engines.checks import MAX_ITEM_BYTES, item_bytes
+from bluestar_store.errors import InvalidEntityError, InvalidKeyError, RuleSetProblem, SeedError
+from bluestar_store.keys import Key
+from bluestar_store.models.calculation import CALCULATION_RULE
+from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
+from bluestar_store.models.entity import Entity
+from bluestar_store.models.kind import Kind, reason_of
+from bluestar_store.models.limits import IRS_LIMITS
+from bluestar_store.models.pipeline import PIPELINE_STEP
+from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
+from bluestar_store.models.vendor import VENDOR_SCHEMA, fingerprint
+from bluestar_store.repositories.pipeline_replacement import MAX_STEPS
+
+FILES: Mapping[str, Mapping[str, Kind[Any]]] = {
+    "processing-pipeline.json": {"steps": PIPELINE_STEP},
+    "validation-rules.json": {"validation_rules": VALIDATION_RULE},
+    "calculation-rules.json": {"calculation_rules": CALCULATION_RULE},
+    "irs-limits.json": {"irs_limits": IRS_LIMITS},
+    "agent-config.json": {"client_configs": CLIENT_CONFIG, "ach_configs": ACH_CONFIG},
+    "vendor-schema-mapping.json": {"vendor_schemas": VENDOR_SCHEMA},
+}
+"""The lists that each file may hold."""
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """Valid entities, each identity once, in the order of the files."""
+
+    entities: tuple[Entity, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.entities)
+
+    def of(self, kind: Kind[Any]) -> tuple[Any, ...]:
+        """The entities of one kind, in order."""
+        return tuple(entity for entity in self.entities if isinstance(entity, kind.entity))
+
+
+def baseline() -> RuleSet:
+    """The rule set that comes with the library: DEFAULT pipelines, GLOBAL rules, IRS limits."""
+    with resources.as_file(resources.files("bluestar_store.seeding") / "baseline") as folder:
+        return read(folder)
+
+
+def read(folder: Path | str) -> RuleSet:
+    """The rule set in a folder. Raises SeedError with every problem of every file."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise SeedError([RuleSetProblem(str(folder), "", "is not a folder")])
+    reader = _Reader()
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        reader.problem(str(folder), "", f"holds none of {', '.join(FILES)}")
+    for path in files:
+        reader.read_file(path)
+    reader.check_pipelines()
+    if reader.problems:
+        raise SeedError(reader.problems)
+    return RuleSet(tuple(reader.entities))
+
+
+class _Reader:
+    """Collects entities and problems over all files."""
+
+    def __init__(self) -> None:
+        self.entities: list[Entity] = []
+        self.problems: list[RuleSetProblem] = []
+        self._places: dict[tuple[str, Key], str] = {}
+
+    def problem(self, file: str, pointer: str, reason: str) -> None:
+        self.problems.append(RuleSetProblem(file, pointer, reason))
+
+    def read_file(self, path: Path) -> None:
+        file = path.name
+        if file not in FILES:
+            self.problem(file, "", f"is no file of a rule set{_nearest(file, FILES)}")
+            return
+        try:
+            content = json.loads(
+                path.read_text(encoding="utf-8"),
+                parse_float=Decimal,
+                parse_constant=_refuse_constant,
+                object_pairs_hook=_unique,
+            )
+        except json.JSONDecodeError as error:
+            self.problem(file, "", f"line {error.lineno}, column {error.colno}: {error.msg}")
+        except (UnicodeDecodeError, ValueError) as error:
+            self.problem(file, "", str(error))
+        except OSError as error:
+            self.problem(file, "", f"cannot be read: {error.strerror}")
+        else:
+            self._read_lists(file, content)
+
+    def _read_lists(self, file: str, content: Any) -> None:
+        lists = FILES[file]
+        if not isinstance(content, dict):
+            self.problem(file, "", f"must be an object with {_names(lists)}")
+            return
+        for name, values in content.items():
+            if name == "$schema":
+                continue
+            pointer = f"/{_escaped(name)}"
+            if name not in lists:
+                self.problem(file, pointer, f"is not known here; expected {_names(lists)}")
+            elif not isinstance(values, list):
+                self.problem(file, pointer, "must be a list")
+            else:
+                for number, value in enumerate(values):
+                    self._read_entity(file, f"{pointer}/{number}", lists[name], value)
+
+    def _read_entity(self, file: str, pointer: str, kind: Kind[Any], value: Any) -> None:
+        if not isinstance(value, dict):
+            self.problem(file, pointer, "must be an object")
+            return
+        if kind is VENDOR_SCHEMA:
+            value = self._with_fingerprint(file, pointer, value)
+        try:
+            entity = kind.entity.model_validate(value)
+        except ValidationError as error:
+            for found in error.errors():
+                place = "".join(f"/{_escaped(str(part))}" for part in found["loc"])
+                self.problem(file, pointer + place, _reason(kind, found))
+            return
+        for problem in _entity_problems(entity):
+            self.problem(file, pointer + problem[0], problem[1])
+        try:
+            key = kind.keys.build(kind.identity(entity))
+            if item_bytes(kind.encode(entity)) > MAX_ITEM_BYTES:
+                self.problem(file, pointer, "is larger than the 400 KB of an item (an AWS limit)")
+        except (InvalidKeyError, InvalidEntityError, UnicodeEncodeError) as error:
+            self.problem(file, pointer, str(error))
+            return
+        if (first := self._places.setdefault((kind.name, key), pointer)) != pointer:
+            self.problem(file, pointer, f"is the same as {first}: {key}")
+            return
+        self.entities.append(entity)
+
+    def _with_fingerprint(self, file: str, pointer: str, value: dict[str, Any]) -> dict[str, Any]:
+        columns = value.get("columns")
+        if not isinstance(columns, list) or not all(isinstance(column, str) for column in columns):
+            return value
+        right = fingerprint(columns)
+        if value.setdefault("fingerprint", right) != right:
+            reason = f"does not belong to the columns, whose fingerprint is {right}"
+            self.problem(file, f"{pointer}/fingerprint", reason)
+        return value
+
+    def check_pipelines(self) -> None:
+        counts: dict[tuple[str, str], int] = {}
+        for step in RuleSet(tuple(self.entities)).of(PIPELINE_STEP):
+            counts[step.plan_id, step.pay_freq] = counts.get((step.plan_id, step.pay_freq), 0) + 1
+        for (plan_id, pay_freq), count in counts.items():
+            if count > MAX_STEPS:
+                reason = f"pipeline {plan_id} {pay_freq} has {count} steps; {MAX_STEPS} fit into one transaction"
+                self.problem("processing-pipeline.json", "/steps", reason)
+
+
+def _entity_problems(entity: Entity) -> Iterator[tuple[str, str]]:
+    """What a type cannot say: a pattern that is none would fail in every agent."""
+    if isinstance(entity, ValidationRule) and entity.pattern is not None:
+        try:
+            re.compile(entity.pattern)
+        except re.error as error:
+            yield "/pattern", f"is no regular expression: {error}"
+
+
+def _reason(kind: Kind[Any], found: Any) -> str:
+    if found["type"] == "extra_forbidden":
+        return f"is no field of {kind.entity.__name__}{_nearest(str(found['loc'][-1]), kind.entity.model_fields)}"
+    if found["type"] == "missing":
+        return "is missing"
+    return reason_of(found)
+
+
+def _nearest(name: str, known: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else f"; expected {_names(known)}"
+
+
+def _names(known: Mapping[str, Any]) -> str:
+    return ", ".join(known)
+
+
+def _escaped(part: str) -> str:
+    """A part of a JSON pointer (RFC 6901)."""
+    return part.replace("~", "~0").replace("/", "~1")
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"an object has {next(name for name in names if names.count(name) > 1)!r} twice")
+    return found

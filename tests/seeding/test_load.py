@@ -1,0 +1,106 @@
+"""Comparing and loading rule sets: only differences are written, and nobody's changes are lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+
+from bluestar_store import CalculationRule, PersistenceMode, Settings, Store, seeding
+from bluestar_store.seeding.compare import Action
+from bluestar_store.seeding.rule_set import RuleSet
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with Store.open(Settings(persistence_mode=PersistenceMode.MEMORY)) as opened:
+        opened.create_tables()
+        yield opened
+
+
+def rule(plan_id: str, max_pct: int) -> CalculationRule:
+    return CalculationRule(plan_id=plan_id, calc_type="match", max_pct=Decimal(max_pct))
+
+
+def test_loading_twice_writes_nothing_the_second_time(store: Store) -> None:
+    rules = seeding.baseline()
+    first = seeding.load(store, rules)
+    assert len(first.added) == len(rules)
+    second = seeding.load(store, rules)
+    assert len(second.same) == len(rules)
+    assert store.calculation_rules.get("ACME", "match").version == 1
+
+
+def test_the_baseline_leaves_the_items_of_clients_as_they_are(store: Store) -> None:
+    seeding.load(store, seeding.read("fixtures/demo"))
+    before = {plan: store.overrides(plan) for plan in store.plans()}
+    seeding.load(store, seeding.baseline(), overwrite=True)
+    after = {plan: store.overrides(plan) for plan in store.plans()}
+    assert before == after
+    assert [[e.version for e in entities] for entities in before.values()] == [
+        [e.version for e in entities] for entities in after.values()
+    ]
+
+
+def test_what_differs_is_left_alone_and_reported(store: Store) -> None:
+    store.calculation_rules.put(rule("GLOBAL", 7))
+    report = seeding.load(store, RuleSet((rule("GLOBAL", 6), rule("ACME", 6))))
+    (entry,) = report.left_alone
+    assert (entry.level, entry.changes[0]) == ("GLOBAL", seeding.Change("max_pct", Decimal(7), Decimal(6)))
+    assert len(report.added) == 1
+    assert store.calculation_rules.get("OTHER", "match").max_pct == 7
+
+
+def test_overwriting_writes_what_differs_and_keeps_foreign_attributes(store: Store) -> None:
+    table = store.tables.name(store.calculation_rules.kind)
+    item = {"PK": {"S": "CLIENT#GLOBAL"}, "SK": {"S": "CALC#match"}, "note": {"S": "theirs"}, "max_pct": {"N": "7"}}
+    store.engine.put_many(table, [item])
+    report = seeding.load(store, RuleSet((rule("GLOBAL", 6),)), overwrite=True)
+    assert len(report.overwritten) == 1
+    stored = store.calculation_rules.get("ACME", "match")
+    assert (stored.max_pct, stored.version) == (Decimal(6), 1)
+    assert stored.extra == {"note": "theirs"}
+
+
+def test_a_pipeline_is_compared_and_overwritten_as_a_whole(store: Store) -> None:
+    rules = seeding.read("fixtures/demo")
+    seeding.load(store, rules)
+    steps = store.pipelines.steps("ACME", "BiWeeklyFri")
+    store.pipelines.replace("ACME", "BiWeeklyFri", [*steps[1:], steps[0].model_copy(update={"step_order": 9000})])
+    report = seeding.load(store, rules)
+    actions = [entry.action for entry in report.left_alone]
+    assert actions.count(Action.ADD) == actions.count(Action.REMOVE) == 1
+    seeding.load(store, rules, overwrite=True)
+    assert store.pipelines.steps("ACME", "BiWeeklyFri") == steps
+
+
+def test_progress_adds_up_to_the_rule_set(store: Store) -> None:
+    done: list[int] = []
+    seeding.load(store, seeding.baseline(), progress=done.append)
+    assert sum(done) == len(seeding.baseline())
+
+
+def test_a_rule_written_between_comparison_and_write_is_not_overwritten(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = type(store.calculation_rules).put
+
+    def meanwhile(*arguments: object, **options: object) -> object:
+        monkeypatch.undo()
+        store.calculation_rules.put(rule("GLOBAL", 9))
+        return put(*arguments, **options)  # type: ignore[arg-type]  # passes through what it was given
+
+    monkeypatch.setattr(type(store.calculation_rules), "put", meanwhile)
+    report = seeding.load(store, RuleSet((rule("GLOBAL", 6),)))
+    assert len(report.left_alone) == 1
+    assert store.calculation_rules.get("ACME", "match").max_pct == 9
+
+
+def test_comparing_says_what_differs_and_writes_nothing(store: Store) -> None:
+    difference = seeding.compare(store, seeding.baseline())
+    assert difference
+    assert {entry.action for entry in difference.entries} == {Action.ADD}
+    assert store.plans() == ()
+    seeding.load(store, seeding.baseline())
+    assert not seeding.compare(store, seeding.baseline())

@@ -1,0 +1,220 @@
+"""Keys parse back, never collide, and refuse what would be ambiguous."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from bluestar_store import DEFAULT, GLOBAL, InvalidKeyError
+from bluestar_store.keys import MAX_PK_BYTES, MAX_SK_BYTES, ItemKeys, Key, check_plan
+from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD
+from bluestar_store.models.batches import BATCH_STATE, STEP_CLAIM, STEP_RESULT
+from bluestar_store.models.calculation import CALCULATION_RULE
+from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
+from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
+from bluestar_store.models.kind import Kind
+from bluestar_store.models.limits import IRS_LIMITS
+from bluestar_store.models.pipeline import PIPELINE_STEP
+from bluestar_store.models.tables import KINDS, Tables
+from bluestar_store.models.validation import VALIDATION_RULE
+from bluestar_store.models.vendor import VENDOR_SCHEMA
+from bluestar_store.settings import TableLayout
+from tests.strategies import LEVELS, ODD_IDENTIFIERS, identities, placed
+
+EXAMPLES: list[tuple[Kind[Any], dict[str, Any], str, str]] = [
+    (PIPELINE_STEP, {"plan_id": "ACME", "pay_freq": "Weekly", "step_order": 100}, "CLIENT#ACME_Weekly", "STEP#0100"),
+    (PIPELINE_STEP, {"plan_id": "A_B", "pay_freq": "W", "step_order": 12345}, "CLIENT#A_B_W", "STEP#12345"),
+    (VALIDATION_RULE, {"category": "SSN", "plan_id": GLOBAL, "number": 7}, "CATEGORY#SSN", "RULE#007"),
+    (VALIDATION_RULE, {"category": "SSN", "plan_id": "X", "number": 1000}, "CATEGORY#SSN#CLIENT#X", "RULE#1000"),
+    (CALCULATION_RULE, {"plan_id": "ACME", "calc_type": "match"}, "CLIENT#ACME", "CALC#match"),
+    (CALCULATION_RULE, {"plan_id": GLOBAL, "calc_type": "match"}, "CLIENT#GLOBAL", "CALC#match"),
+    (IRS_LIMITS, {"year": 2026}, "YEAR#2026", "LIMITS"),
+    (CLIENT_CONFIG, {"plan_id": "ACME", "pay_freq": "Weekly"}, "CLIENT#ACME_Weekly", "CONFIG"),
+    (ACH_CONFIG, {"plan_id": DEFAULT, "pay_freq": "Weekly"}, "CLIENT#DEFAULT_Weekly", "ACH"),
+    (VENDOR_SCHEMA, {"vendor_id": "ADP", "fingerprint": "f0"}, "VENDOR#ADP", "SCHEMA#f0"),
+    (PLAN_HOLD, {"plan_id": "ACME", "hold_id": "h1"}, "PLAN#ACME", "HOLD#h1"),
+    (HOLD_GUARD, {"plan_id": "ACME"}, "GUARD#ACME", "HOLDS"),
+    (BATCH_STATE, {"batch_id": "b1"}, "BATCH#b1", "STATE"),
+    (STEP_RESULT, {"batch_id": "b1", "step": 100}, "BATCH#b1", "RESULT#0100"),
+    (STEP_CLAIM, {"batch_id": "b1", "step": 100}, "BATCH#b1", "CLAIM#0100"),
+    (CHAIN_HEAD, {"batch_id": "b1", "table": None, "partition": None}, "BATCH#b1", "CHAIN"),
+    (
+        AUDIT_ENTRY,
+        {"batch_id": None, "table": "irs-limits", "partition": "YEAR#2026", "seq": 3},
+        "TRAIL#irs-limits#YEAR#2026",
+        "AUDIT#00000003",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "identity", "pk", "sk"), EXAMPLES)
+def test_keys_on_disk_are_those_of_the_design(kind: Kind[Any], identity: dict[str, Any], pk: str, sk: str) -> None:
+    assert kind.keys.build(identity) == Key(pk, sk)
+    assert kind.keys.parse(Key(pk, sk)) == identity
+
+
+def test_every_kind_has_an_example() -> None:
+    assert {kind.name for kind, *_ in EXAMPLES} == {kind.name for kind in KINDS}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@given(data=st.data())
+@settings(max_examples=60)
+def test_build_then_parse_is_the_identity(kind: Kind[Any], data: st.DataObject) -> None:
+    identity = data.draw(identities(kind))
+    assert kind.keys.parse(kind.keys.build(identity)) == identity
+
+
+@given(placed(), placed())
+@settings(max_examples=600)
+@example(
+    (CALCULATION_RULE, {"plan_id": "x", "calc_type": "b"}), (CALCULATION_RULE, {"plan_id": "x_b", "calc_type": "b"})
+)
+def test_two_identities_never_share_a_place_in_either_layout(
+    one: tuple[Kind[Any], dict[str, Any]], other: tuple[Kind[Any], dict[str, Any]]
+) -> None:
+    assume((one[0].name, one[1]) != (other[0].name, other[1]))
+    for layout in TableLayout:
+        tables = Tables("p-", "-s", layout)
+        places = {(tables.name(kind), kind.keys.build(identity)) for kind, identity in (one, other)}
+        assert len(places) == 2
+
+
+@given(placed(), st.sampled_from(KINDS))
+@settings(max_examples=300)
+def test_no_key_is_read_as_another_kinds(one: tuple[Kind[Any], dict[str, Any]], other: Kind[Any]) -> None:
+    kind, identity = one
+    if other is not kind:
+        assert other.keys.parse(kind.keys.build(identity)) is None
+
+
+@given(st.sampled_from(KINDS), st.text(max_size=30), st.text(max_size=20))
+def test_a_key_that_parses_is_built_back_apart_from_its_numbers_width(kind: Kind[Any], pk: str, sk: str) -> None:
+    prefix = kind.keys.forms[-1][0].prefix
+    identity = kind.keys.parse(Key(prefix + pk, kind.keys.sort.prefix + sk))
+    if identity is not None:
+        assert kind.keys.parse(kind.keys.build(identity)) == identity
+
+
+TEXT_FIELDS = [
+    (kind, name)
+    for kind in KINDS
+    for name in kind.keys.fields
+    if name not in kind.keys.numbers and name not in ("table", "partition")
+]
+VALID: dict[str, dict[str, Any]] = {kind.name: identity for kind, identity, _, _ in EXAMPLES}
+VALID["audit-entry"] = {"batch_id": "b1", "table": None, "partition": None, "seq": 3}
+
+
+@pytest.mark.parametrize(("kind", "name"), TEXT_FIELDS, ids=lambda part: getattr(part, "name", part))
+@pytest.mark.parametrize(
+    "wrong",
+    ["", "A#B", "#", "a\nb", "\x00", "\x1f", "\x7f", "\x85", "\ud800", "é" * 1025, None, 1, b"x"],
+    ids=ascii,
+)
+def test_an_identifier_that_would_be_ambiguous_is_refused(kind: Kind[Any], name: str, wrong: object) -> None:
+    with pytest.raises(InvalidKeyError) as caught:
+        kind.keys.build(VALID[kind.name] | {name: wrong})
+    assert isinstance(caught.value, ValueError)
+    assert len(str(caught.value)) < 300  # one clear line, however long the identifier was
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [PIPELINE_STEP, CLIENT_CONFIG, ACH_CONFIG], ids=lambda kind: kind.name)
+def test_a_pay_frequency_with_an_underscore_is_refused(kind: Kind[Any]) -> None:
+    with pytest.raises(InvalidKeyError, match="pay_freq 'Bi_Weekly' contains '_'"):
+        kind.keys.build(VALID[kind.name] | {"pay_freq": "Bi_Weekly"})
+
+
+@pytest.mark.parametrize("reserved", [GLOBAL, DEFAULT])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "plan_id" in kind.keys.fields], ids=lambda kind: kind.name)
+def test_a_reserved_level_is_no_plan_except_where_it_is_the_kinds_own(kind: Kind[Any], reserved: str) -> None:
+    identity = VALID[kind.name] | {"plan_id": reserved}
+    if LEVELS.get(kind.name) == reserved:
+        assert kind.keys.parse(kind.keys.build(identity)) == identity
+    else:
+        with pytest.raises(InvalidKeyError, match="reserved"):
+            kind.keys.build(identity)
+
+
+@pytest.mark.parametrize("reserved", [GLOBAL, DEFAULT])
+def test_a_reserved_level_is_refused_where_a_plan_is_meant(reserved: str) -> None:
+    with pytest.raises(InvalidKeyError, match=f"plan_id {reserved} is reserved"):
+        check_plan(reserved)
+
+
+@pytest.mark.parametrize("wrong", [True, False, -1, 1.0, "7", None], ids=repr)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.keys.numbers], ids=lambda kind: kind.name)
+def test_a_number_in_a_key_is_a_whole_number_from_0(kind: Kind[Any], wrong: object) -> None:
+    (name,) = kind.keys.numbers
+    with pytest.raises(InvalidKeyError, match=f"{name} must be a whole number from 0"):
+        kind.keys.build(VALID[kind.name] | {name: wrong})
+
+
+@pytest.mark.parametrize("wrong", ["", None, "\ud800", "x" * 3000])
+def test_the_partition_of_a_trail_is_one_that_can_be_stored(wrong: object) -> None:
+    with pytest.raises(InvalidKeyError):
+        CHAIN_HEAD.keys.build({"batch_id": None, "table": "irs-limits", "partition": wrong})
+
+
+@pytest.mark.parametrize("identifier", ODD_IDENTIFIERS)
+def test_everything_else_is_kept_as_it_is(identifier: str) -> None:
+    key = CALCULATION_RULE.keys.build({"plan_id": identifier, "calc_type": identifier})
+    assert key == Key(f"CLIENT#{identifier}", f"CALC#{identifier}")
+    assert CALCULATION_RULE.keys.parse(key) == {"plan_id": identifier, "calc_type": identifier}
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "number"),
+    [
+        (PIPELINE_STEP, Key("CLIENT#ACME_Weekly", "STEP#100"), 100),
+        (PIPELINE_STEP, Key("CLIENT#ACME_Weekly", "STEP#0000100"), 100),
+        (VALIDATION_RULE, Key("CATEGORY#SSN", "RULE#7"), 7),
+        (STEP_RESULT, Key("BATCH#b", "RESULT#00000100"), 100),
+    ],
+)
+def test_numbers_of_other_widths_parse(kind: Kind[Any], key: Key, number: int) -> None:
+    identity = kind.keys.parse(key)
+    assert identity is not None
+    assert [identity[name] for name in kind.keys.numbers] == [number]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        Key("CLIENT#ACME_Weekly", "STEP#\u0661\u0660\u0660"),  # digits that int() would read too
+        Key("CLIENT#ACME_Weekly", "STEP#-1"),
+        Key("CLIENT#ACME_Weekly", "STEP# 1"),
+        Key("CLIENT#ACME_Weekly", "STEP#1_0"),
+        Key("CLIENT#ACME_Weekly", "STEP#"),
+        Key("CLIENT#ACME_Weekly", "STEP#1\n"),
+        Key("CLIENT#ACME", "STEP#1"),
+        Key("CLIENT#GLOBAL_Weekly", "STEP#1"),
+        Key("CLIENT#_Weekly", "STEP#1"),
+        Key("CLIENT#A#B_Weekly", "STEP#1"),
+        Key("xCLIENT#ACME_Weekly", "STEP#1"),
+    ],
+)
+def test_a_key_that_build_would_not_make_is_no_ones(key: Key) -> None:
+    assert not [kind.name for kind in KINDS if kind.keys.parse(key)]
+
+
+@pytest.mark.parametrize("character", ["a", "é", "😀"])
+def test_keys_up_to_the_size_of_a_key_are_taken(character: str) -> None:
+    size = len(character.encode())
+    fits = character * ((MAX_PK_BYTES - len("PLAN#")) // size)
+    hold = character * ((MAX_SK_BYTES - len("HOLD#")) // size)
+    identity = {"plan_id": fits, "hold_id": hold}
+    assert PLAN_HOLD.keys.parse(PLAN_HOLD.keys.build(identity)) == identity
+    for name, longer in {"plan_id": fits + character, "hold_id": hold + character}.items():
+        with pytest.raises(InvalidKeyError, match="an AWS limit"):
+            PLAN_HOLD.keys.build(identity | {name: longer})
+
+
+def test_an_identity_that_fits_no_form_is_refused() -> None:
+    keys: ItemKeys = CHAIN_HEAD.keys
+    with pytest.raises(InvalidKeyError):
+        keys.build({"batch_id": None, "table": None, "partition": None})
