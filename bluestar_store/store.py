@@ -114,10 +114,10 @@ class Store:
             raise ConfigurationError(
                 "a Model can be bound to DynamoDB only; this Store lives in " + self.engine.location
             )
-        kinds = [kind for kind in KINDS if kind.model is model]
-        if not kinds:
+        kind = next((kind for kind in KINDS if kind.model is model), None)
+        if kind is None:
             raise ConfigurationError(f"{model.__name__} is no Model of this Store")
-        return bound(kinds[0], self.tables.name(kinds[0]), self.engine.connection)
+        return bound(kind, self.tables.spec(kind), self.engine.connection)
 
     def close(self) -> None:
         """Let go of connections, files and threads; may be called twice."""

@@ -48,7 +48,7 @@ CODES: dict[str, type[EngineError]] = {
 }
 """AWS error code to error. A code that is not here keeps its text in a plain EngineError."""
 
-FAILURES = (aws.BotoCoreError, aws.HTTPClientError, aws.ClientError, ResponseParserError, UnicodeDecodeError)
+FAILURES = (aws.BotoCoreError, aws.ClientError, ResponseParserError, UnicodeDecodeError)
 """What a call may raise; a corrupted body comes up as the last two."""
 
 
@@ -94,7 +94,9 @@ class AwsConnection:
                 _hide_items_from_debug_log()
                 region = self._region or botocore.session.get_session().get_config_variable("region")
                 if region is None and self._endpoint_url is None:
-                    raise ConfigurationError("no AWS region: set BLUESTAR_AWS_REGION (or --region) or AWS_REGION")
+                    raise ConfigurationError(
+                        "no AWS region: set BLUESTAR_AWS_REGION (or --region) or AWS_DEFAULT_REGION"
+                    )
                 self._region = region or "us-east-1"
                 connection = Connection(
                     region=self._region,
@@ -103,7 +105,10 @@ class AwsConnection:
                     max_pool_connections=self._pool_connections,
                     **self._timeouts,  # type: ignore[arg-type]  # both are floats
                 )
-                client: Any = connection.client
+                try:
+                    client: Any = connection.client
+                except (aws.BotoCoreError, ValueError) as error:  # a region or an endpoint that cannot be one
+                    raise translated(error, "", self.location) from error
                 if client._request_signer._credentials is None:
                     # Not kept: PynamoDB makes a new client while there are no credentials, and so do we.
                     raise _no_credentials()
@@ -146,7 +151,7 @@ def translated(error: Exception, table: str, location: str) -> BlueStarError:
         return ConfigurationError(f"{error}: mend BLUESTAR_AWS_REGION or the AWS configuration")
     if isinstance(error, ResponseParserError | UnicodeDecodeError):
         return UnavailableError(f"{location} sent an answer that cannot be read (is it DynamoDB?)")
-    if isinstance(error, aws.HTTPClientError):
+    if isinstance(error, aws.HTTPClientError | aws.ConnectionError):
         return UnavailableError(
             f"{location} cannot be reached ({type(error).__name__}); is BLUESTAR_DYNAMODB_ENDPOINT_URL or the region "
             "right, and the server running?"
@@ -160,7 +165,8 @@ def error_for(code: str, message: str, table: str, request_id: str = "") -> Engi
     """Our error for an AWS code, of a whole call or of one write in a cancelled transaction."""
     kind = CODES.get(code, EngineError)
     if kind is EngineError and code.startswith("Validation"):
-        kind = ItemTooLargeError if "size" in message and "exceeded" in message else InvalidWriteError
+        too_large = message.startswith("Item size") and "exceeded" in message
+        kind = ItemTooLargeError if too_large else InvalidWriteError
     return kind(f"{table}: {message or code}", code=code, request_id=request_id)
 
 

@@ -8,8 +8,10 @@ from pynamodb.connection.base import MetaTable
 from pynamodb.connection.table import TableConnection
 
 from bluestar_store.engines.aws import AwsConnection
+from bluestar_store.engines.dynamo_tables import table_schema
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.models.kind import Kind
+from bluestar_store.protocols import TableSpec
 
 WRITES = ("save", "update", "delete", "batch_write", "create_table", "delete_table", "update_ttl")
 
@@ -17,13 +19,13 @@ WRITES = ("save", "update", "delete", "batch_write", "create_table", "delete_tab
 class _EntityConnection(TableConnection):
     """A table connection that shows one entity's items only: other entities lie in the same table."""
 
-    def __init__(self, kind: Kind[Any], table: str, connection: AwsConnection) -> None:
+    def __init__(self, kind: Kind[Any], spec: TableSpec, connection: AwsConnection) -> None:
         # Not super().__init__: it would make a connection, and so a botocore client, of its own.
-        self.table_name = table
+        self.table_name = spec.name
         self.connection = connection.connection
         self._kind = kind
-        if table not in self.connection._tables:
-            self.connection.add_meta_table(_meta_table(kind, table))
+        if spec.name not in self.connection._tables:
+            self.connection.add_meta_table(_meta_table(spec))
 
     def get_item(self, *args: Any, **kwargs: Any) -> Any:
         return self._own_item(super().get_item(*args, **kwargs))
@@ -57,15 +59,15 @@ class _EntityConnection(TableConnection):
         return answer
 
 
-def bound(kind: Kind[Any], table: str, connection: AwsConnection) -> type[Any]:
+def bound(kind: Kind[Any], spec: TableSpec, connection: AwsConnection) -> type[Any]:
     """A subclass of the kind's Model whose reads go through the connection, and whose writes are refused."""
     plain: Any = kind.model.Meta
-    meta = type("Meta", (plain,), {"table_name": table})
+    meta = type("Meta", (plain,), {"table_name": spec.name})
     members: dict[str, Any] = {"Meta": meta, "_connection": None, "__module__": kind.model.__module__}
     members |= {name: _refusing(kind, name) for name in WRITES}
     model: Any = type(kind.model.__name__, (kind.model,), members)
     model.DoesNotExist = kind.model.DoesNotExist
-    model._connection = _EntityConnection(kind, table, connection)
+    model._connection = _EntityConnection(kind, spec, connection)
     return model  # type: ignore[no-any-return]  # made by PynamoDB's metaclass
 
 
@@ -79,18 +81,15 @@ def _refusing(kind: Kind[Any], name: str) -> Any:
     return classmethod(refuse)
 
 
-def _meta_table(kind: Kind[Any], table: str) -> MetaTable:
-    """What PynamoDB needs to know of the table; in layout single the first Model's view serves for keys."""
-    schema = kind.model._get_schema()
+def _meta_table(spec: TableSpec) -> MetaTable:
+    """What PynamoDB needs to know of the table, for every Model that is bound to it."""
+    schema = table_schema(spec)
     return MetaTable(
         {
-            "TableName": table,
-            "KeySchema": schema["key_schema"],
-            "AttributeDefinitions": schema["attribute_definitions"],
-            "GlobalSecondaryIndexes": [
-                {"IndexName": index["index_name"], "KeySchema": index["key_schema"]}
-                for index in schema["global_secondary_indexes"]
-            ],
+            "TableName": spec.name,
+            "KeySchema": schema["KeySchema"],
+            "AttributeDefinitions": schema["AttributeDefinitions"],
+            "GlobalSecondaryIndexes": schema.get("GlobalSecondaryIndexes", []),
             "LocalSecondaryIndexes": [],
         }
     )

@@ -5,7 +5,7 @@ Numbers leave here in the one spelling that DynamoDB gives back, so that engines
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +21,11 @@ MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
 MAX_ITEM_BYTES = 400 * 1024
 """One item, names and values (AWS limit)."""
 MAX_DEPTH = 32
-"""Nesting of lists and maps (AWS limit)."""
+"""Nesting of lists and maps, the innermost value counted (AWS limit)."""
+MAX_CHANGES = 250
+"""Attributes that one Update sets or removes: what fits into an expression of 4 KB (AWS limit)."""
+MAX_ISOLATED_KEYS = 100
+"""Keys of one isolated read (AWS limit)."""
 
 
 def checked(writes: Sequence[Write]) -> list[Write]:
@@ -55,6 +59,10 @@ def _checked(write: Write) -> tuple[Write, int]:
                 raise InvalidWriteError(
                     f"{write.table}: {write.key}: an update sets and removes one attribute, or a key"
                 )
+            if not 1 <= len(write.set) + len(write.remove) <= MAX_CHANGES or "" in write.remove:
+                raise InvalidWriteError(
+                    f"{write.table}: {write.key}: an update changes 1 to {MAX_CHANGES} attributes, each with a name"
+                )
             changes = {name: _value(write.table, write.key, name, value) for name, value in write.set.items()}
             size = item_bytes(changes)
             if size > MAX_ITEM_BYTES:
@@ -73,6 +81,8 @@ def checked_item(table: str, item: Mapping[str, AttributeValue]) -> Item:
         key = Key(item["PK"]["S"], item["SK"]["S"])
     except (KeyError, TypeError):
         raise InvalidWriteError(f"{table}: an item without text in PK and SK") from None
+    if not all(isinstance(part, str) for part in key):
+        raise InvalidWriteError(f"{table}: an item without text in PK and SK")
     check_key(table, key)
     copy = {name: _value(table, key, name, value) for name, value in item.items()}
     size = item_bytes(copy)
@@ -84,6 +94,8 @@ def checked_item(table: str, item: Mapping[str, AttributeValue]) -> Item:
 def check_key(table: str, key: Key) -> None:
     """InvalidKeyError for a key that DynamoDB does not take."""
     for name, text, limit in (("PK", key.pk, MAX_PK_BYTES), ("SK", key.sk, MAX_SK_BYTES)):
+        if not isinstance(text, str):
+            raise InvalidKeyError(f"{table}: {name} must be text, not {type(text).__name__}")
         if not text:
             raise InvalidKeyError(f"{table}: {name} is empty")
         try:
@@ -92,6 +104,34 @@ def check_key(table: str, key: Key) -> None:
             raise InvalidKeyError(f"{table}: {name} {shown(text)} is not valid Unicode") from None
         if size > limit:
             raise InvalidKeyError(f"{table}: {name} {shown(text)} is {size} bytes; {limit} at most (an AWS limit)")
+
+
+def check_keys(table: str, keys: Iterable[Key]) -> list[Key]:
+    """The keys of a read, each once, in the order asked."""
+    wanted = list(dict.fromkeys(keys))
+    for key in wanted:
+        check_key(table, key)
+    return wanted
+
+
+def check_isolated(table: str, keys: Iterable[Key]) -> list[Key]:
+    """The keys of an isolated read; InvalidWriteError, DynamoDB's answer too, when they do not fit into one."""
+    wanted = check_keys(table, keys)
+    if len(wanted) > MAX_ISOLATED_KEYS:
+        raise InvalidWriteError(f"{table}: {len(wanted)} keys; one read takes {MAX_ISOLATED_KEYS} (an AWS limit)")
+    return wanted
+
+
+def check_question(table: str, pk: str, sk_prefix: str, limit: int | None) -> None:
+    """InvalidKeyError for a partition or a beginning of a sort key that no item can have."""
+    check_key(table, Key(pk, sk_prefix or "-"))
+    check_limit(limit)
+
+
+def check_limit(limit: int | None) -> None:
+    """ValueError for a page of no items."""
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit must be at least 1, not {limit}")
 
 
 def _too_large(table: str, key: Key, size: int) -> ItemTooLargeError:
@@ -121,7 +161,7 @@ def _normal(value: AttributeValue, depth: int) -> AttributeValue:
     """A deep copy of a wire value, numbers normalised; ValueError for what DynamoDB does not take."""
     if len(value) != 1:
         raise ValueError("is not one value of one type")
-    if depth > MAX_DEPTH:
+    if depth >= MAX_DEPTH:
         raise ValueError(f"is nested more than {MAX_DEPTH} levels deep (an AWS limit)")
     ((kind, content),) = value.items()
     match kind, content:

@@ -12,6 +12,7 @@ import hashlib
 import json
 
 from bluestar_store.errors import InvalidKeyError
+from bluestar_store.keys import MAX_PK_BYTES
 
 
 def question_of(*parts: object) -> str:
@@ -24,14 +25,27 @@ def encode_cursor(question: str, position: list[str]) -> str:
     return base64.urlsafe_b64encode(json.dumps([question, *position]).encode()).decode()
 
 
-def decode_cursor(question: str, cursor: str, length: int) -> list[str]:
-    """The position, `length` texts; InvalidKeyError when the cursor was made for another question, or by nobody."""
+def decode_cursor(question: str, cursor: str, length: int, prefix: str = "") -> list[str]:
+    """The position: `length` texts, the first with the prefix that was asked for.
+
+    InvalidKeyError when the cursor was made for another question, or by nobody.
+    """
     try:
         found = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii", "strict")))
     except (ValueError, binascii.Error, RecursionError):
         found = None
     match found:
         case [str(asked), *position] if asked == question and len(position) == length:
-            if all(isinstance(part, str) and part for part in position):
+            if all(map(_can_be_key, position)) and position[0].startswith(prefix):
                 return position
     raise InvalidKeyError("the cursor does not belong to this query; take it from the page before, unchanged")
+
+
+def _can_be_key(part: object) -> bool:
+    """DynamoDB refuses other positions, and the HTTP client lone surrogates, in words that help nobody."""
+    if not isinstance(part, str):
+        return False
+    try:
+        return 0 < len(part.encode()) <= MAX_PK_BYTES
+    except UnicodeEncodeError:
+        return False

@@ -13,19 +13,26 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from bluestar_store.engines import dynamo_tables
 from bluestar_store.engines.aws import AwsConnection, error_for
-from bluestar_store.engines.checks import check_key, checked, checked_item
+from bluestar_store.engines.checks import (
+    check_isolated,
+    check_keys,
+    check_limit,
+    check_question,
+    checked,
+    checked_item,
+)
 from bluestar_store.engines.conditions import conflict
 from bluestar_store.engines.cursors import decode_cursor, encode_cursor, question_of
 from bluestar_store.engines.expressions import transact_items
+from bluestar_store.engines.tables import missing_index
 from bluestar_store.errors import (
     ConflictError,
-    InvalidKeyError,
     ThrottledError,
     TransactionConflictError,
     UnprocessedItemsError,
 )
 from bluestar_store.keys import Key
-from bluestar_store.protocols import IndexSpec, Item, Page, TableSpec, TableStatus, Write, key_of
+from bluestar_store.protocols import ANY, Check, IndexSpec, Item, Page, TableSpec, TableStatus, Write, key_of
 
 T = TypeVar("T")
 
@@ -37,6 +44,10 @@ BATCH_WRITE_ITEMS = 25
 
 class _Unfinished(Exception):
     """Something is left to do after this attempt."""
+
+
+class _ThrottledTransactionError(ThrottledError):
+    """A transaction was cancelled for load, which botocore, unlike for other calls, does not retry."""
 
 
 class DynamoEngine:
@@ -73,9 +84,7 @@ class DynamoEngine:
 
     def get(self, table: str, keys: Iterable[Key], *, consistent: bool = False) -> dict[Key, Item]:
         """See `protocols.Engine`: one BatchGetItem a hundred keys; ThrottledError when some stay unprocessed."""
-        wanted = list(dict.fromkeys(keys))
-        for key in wanted:
-            check_key(table, key)
+        wanted = check_keys(table, keys)
         found: dict[Key, Item] = {}
         for chunk in chunks(wanted, BATCH_GET_KEYS):
             found |= {key_of(item): item for item in self._batch_get(table, chunk, consistent)}
@@ -83,14 +92,16 @@ class DynamoEngine:
 
     def get_isolated(self, table: str, keys: Iterable[Key]) -> dict[Key, Item]:
         """See `protocols.Engine`: one TransactGetItems, at twice the price of a consistent read."""
-        wanted = list(dict.fromkeys(keys))
+        wanted = check_isolated(table, keys)
+        if not wanted:
+            return {}
         gets = [{"Get": {"TableName": table, "Key": _wire_key(key)}} for key in wanted]
-        for attempt in self._retrying(TransactionConflictError):
+        for attempt in self._retrying(TransactionConflictError, _ThrottledTransactionError):
             with attempt:
                 try:
                     answer = self.connection.call("transact_get_items", table, TransactItems=gets)
                 except aws.ClientError as error:
-                    raise TransactionConflictError(f"{table}: transactions kept writing these items") from error
+                    _raise_cancelled([Check(table, key, ANY) for key in wanted], error)
         items = (found.get("Item") for found in answer["Responses"])
         return {key: item for key, item in zip(wanted, items, strict=True) if item}
 
@@ -130,10 +141,11 @@ class DynamoEngine:
         """See `protocols.Engine`."""
         pk_name, sk_name = "PK", "SK"
         if index is not None:
-            spec = self._indexes[index]
+            spec = self._indexes.get(index)
+            if spec is None:
+                raise missing_index(table, index, self.location)
             pk_name, sk_name = spec.partition_attribute, spec.sort_attribute
-        if not pk:
-            raise InvalidKeyError(f"{table}: {pk_name} is empty")
+        check_question(table, pk, sk_prefix, limit)
         question = question_of(table, index, pk, sk_prefix, newest_first)
         arguments: dict[str, Any] = {
             "KeyConditionExpression": "#p = :p" + (" AND begins_with(#s, :s)" if sk_prefix else ""),
@@ -147,7 +159,7 @@ class DynamoEngine:
             arguments["ConsistentRead"] = consistent
         # The partition of the position is the question's own: a cursor holds only what lies behind it.
         names = ["SK"] if index is None else [sk_name, "PK", "SK"]
-        return self._page("query", table, question, names, {pk_name: {"S": pk}}, arguments, limit, cursor)
+        return self._page("query", table, question, names, {pk_name: {"S": pk}}, sk_prefix, arguments, limit, cursor)
 
     def scan(
         self,
@@ -173,8 +185,9 @@ class DynamoEngine:
             arguments |= {"FilterExpression": " AND ".join(filters), "ExpressionAttributeNames": names}
         if values:
             arguments["ExpressionAttributeValues"] = values
+        check_limit(limit)
         question = question_of(table, "scan", sk_prefix, lacking)
-        return self._page("scan", table, question, ["PK", "SK"], {}, arguments, limit, cursor)
+        return self._page("scan", table, question, ["PK", "SK"], {}, "", arguments, limit, cursor)
 
     def _page(
         self,
@@ -183,12 +196,13 @@ class DynamoEngine:
         question: str,
         names: list[str],
         partition: Item,
+        sk_prefix: str,
         arguments: dict[str, Any],
         limit: int | None,
         cursor: str | None,
     ) -> Page:
         if cursor:
-            position = decode_cursor(question, cursor, len(names))
+            position = decode_cursor(question, cursor, len(names), sk_prefix)
             arguments["ExclusiveStartKey"] = partition | {
                 name: {"S": text} for name, text in zip(names, position, strict=True)
             }
@@ -210,7 +224,7 @@ class DynamoEngine:
             return
         table = ", ".join(dict.fromkeys(write.table for write in ready))
         items = transact_items(ready)
-        for attempt in self._retrying(TransactionConflictError):
+        for attempt in self._retrying(TransactionConflictError, _ThrottledTransactionError):
             with attempt:
                 # A cancelled transaction is over: the next attempt is a new one. Lost replies are retried inside
                 # botocore, with the same token.
@@ -223,8 +237,13 @@ class DynamoEngine:
     def put_many(self, table: str, items: Iterable[Item], *, progress: Callable[[int], None] | None = None) -> int:
         """See `protocols.Engine`: BatchWriteItem, 25 at a time; of two items with one key the later one wins."""
         count = 0
-        for chunk in chunks((checked_item(table, item) for item in items), BATCH_WRITE_ITEMS):
-            self._batch_write(table, list({key_of(item): item for item in chunk}.values()))
+        rest = iter(items)
+        for chunk in chunks((checked_item(table, item) for item in rest), BATCH_WRITE_ITEMS):
+            try:
+                self._batch_write(table, list({key_of(item): item for item in chunk}.values()))
+            except UnprocessedItemsError as error:
+                # What was not sent yet is left over too: who writes `unwritten` later must not lose it.
+                raise UnprocessedItemsError(str(error), [*error.unwritten, *rest]) from None
             count += len(chunk)
             if progress is not None:
                 progress(len(chunk))
@@ -290,6 +309,11 @@ def _raise_cancelled(writes: Sequence[Write], error: aws.ClientError) -> NoRetur
             raise found or ConflictError(f"{write.table}: {write.key}: changed while it was written") from None
     for write, reason in reasons:
         if reason["Code"] != "TransactionConflict":
-            raise error_for(reason["Code"], str(reason.get("Message", "")), write.table, request_id) from error
+            found_error = error_for(reason["Code"], str(reason.get("Message", "")), write.table, request_id)
+            if isinstance(found_error, ThrottledError):
+                raise _ThrottledTransactionError(
+                    str(found_error.args[0]), code=found_error.code, request_id=request_id
+                ) from error
+            raise found_error from error
     place = f"{reasons[0][0].table}: {reasons[0][0].key}" if reasons else "the transaction"
     raise TransactionConflictError(f"{place}: other transactions kept writing it; nothing was written") from None

@@ -30,20 +30,26 @@ def create(
 
 
 def _make(connection: AwsConnection, spec: TableSpec) -> bool:
-    arguments: dict[str, Any] = {
-        "KeySchema": _key_schema("PK", "SK"),
-        "AttributeDefinitions": _definitions(spec.indexes),
-        "BillingMode": "PAY_PER_REQUEST",
-    }
-    if spec.indexes:
-        arguments["GlobalSecondaryIndexes"] = [_index(index) for index in spec.indexes]
     try:
-        connection.call("create_table", spec.name, TableName=spec.name, **arguments)
+        connection.call(
+            "create_table", spec.name, TableName=spec.name, BillingMode="PAY_PER_REQUEST", **table_schema(spec)
+        )
     except EngineError as error:
         if error.code == "ResourceInUseException":  # another process was faster
             return False
         raise
     return True
+
+
+def table_schema(spec: TableSpec) -> dict[str, Any]:
+    """Keys and indexes of a table as CreateTable takes them."""
+    schema: dict[str, Any] = {
+        "KeySchema": _key_schema("PK", "SK"),
+        "AttributeDefinitions": _definitions(spec.indexes),
+    }
+    if spec.indexes:  # an empty list is refused
+        schema["GlobalSecondaryIndexes"] = [_index(index) for index in spec.indexes]
+    return schema
 
 
 def _add_indexes(connection: AwsConnection, spec: TableSpec, sleep: Callable[[float], None]) -> None:

@@ -8,6 +8,7 @@ hand is noticed by its time stamp and read again.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from bluestar_store.errors import AccessDeniedError, ConfigurationError, Unavail
 
 CHECKPOINT_BYTES = 4 * 1024 * 1024
 """A journal is folded into the table files from this size on, and from twice the tables' own size."""
+
+_log = logging.getLogger(__name__)
 
 Stamp = tuple[int, int, int]
 
@@ -73,17 +76,22 @@ class FileEngine(MemoryEngine):
         except OSError as error:
             kind = AccessDeniedError if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else UnavailableError
             raise kind(f"{error.filename or self.folder}: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise ConfigurationError(f"a file in {self.folder} is not UTF-8: {error}") from None
 
     def _catch_up(self) -> None:
         """Take over what other processes, or people with editors, did since the last call."""
-        if self._journal.stamp()[0] != self._journal.inode or self._table_stamps() != self._stamps:
-            # Checkpoints happen under the lock, so under it no file is newer than another.
-            with self._process_lock:
-                self._load()
-        elif self._journal.stamp()[1] > self._journal.offset:
-            self._replay({})
+        while True:
+            inode, size = self._journal.stamp()
+            replaced = inode != self._journal.inode or size < self._journal.offset
+            if replaced or self._table_stamps() != self._stamps:
+                # Checkpoints happen under the lock, so under it no file is newer than another.
+                with self._process_lock:
+                    self._load()
+                return
+            if size > self._journal.offset:
+                self._replay({})
+            # A checkpoint between the first look and the reading took away what was to be read: look again.
+            if self._journal.stamp()[0] == inode:
+                return
 
     def _table_stamps(self) -> dict[str, Stamp]:
         try:
@@ -128,7 +136,10 @@ class FileEngine(MemoryEngine):
         self._number += 1
         super()._commit(images)
         if self._journal.offset > max(CHECKPOINT_BYTES, 2 * sum(size for _, size, _ in self._stamps.values())):
-            self._checkpoint()
+            try:
+                self._checkpoint()
+            except OSError as error:  # the write itself is safe in the journal, and the next one tries again
+                _log.warning("%s: the journal could not be folded into the table files: %s", self.folder, error)
 
     def _checkpoint(self) -> None:
         """Fold the journal into the table files. Called under both locks, with everything read."""
@@ -139,22 +150,24 @@ class FileEngine(MemoryEngine):
         self._stamps = self._table_stamps()
 
     def _keep_table(self, table: Table) -> None:
-        super()._keep_table(table)
-        write_table(self.folder / f"{table.spec.name}.json", table, self._number)
-        self._stamps = self._table_stamps()
+        name = table.spec.name
+        write_table(self.folder / f"{name}.json", table, self._number)
+        sync_folder(self.folder)
+        super()._keep_table(table)  # after the file: a table that only this process knew would lose its writes
+        self._stamps[name] = self._table_stamps()[name]
 
     def delete_tables(self, names: Sequence[str]) -> None:
         """See `protocols.Engine`; deletes the files."""
         with self._writing() as items:
             for name in names:
-                if items.tables.pop(name, None) is not None:
-                    (self.folder / f"{name}.json").unlink()
-            self._stamps = self._table_stamps()
+                if name in items.tables:
+                    (self.folder / f"{name}.json").unlink(missing_ok=True)
+                    del items.tables[name], self._stamps[name]
 
     def close(self) -> None:
         """Fold the journal into the table files, so that they show the current items; may be called twice."""
         if self._journal.inode == 0 or not self.folder.exists():
             return
         with self._writing():
-            if self._journal.inode and self._items.tables:
+            if self._journal.has_entries and self._items.tables:
                 self._checkpoint()

@@ -45,6 +45,11 @@ class Journal:
             return 0, 0
         return found.st_ino, found.st_size
 
+    @property
+    def has_entries(self) -> bool:
+        """Whether there is more than the line it began with, as far as it was read."""
+        return self._line > 1
+
     def rewind(self) -> None:
         """Begin to read anew."""
         self.inode, self.offset, self._line = self.stamp()[0], 0, 0

@@ -6,7 +6,14 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from bluestar_store.engines.checks import checked, checked_item
+from bluestar_store.engines.checks import (
+    check_isolated,
+    check_keys,
+    check_limit,
+    check_question,
+    checked,
+    checked_item,
+)
 from bluestar_store.engines.tables import Image, ItemTables, Table
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, Page, TableSpec, TableStatus, Write, key_of
@@ -47,12 +54,13 @@ class MemoryEngine:
 
     def get(self, table: str, keys: Iterable[Key], *, consistent: bool = False) -> dict[Key, Item]:
         """See `protocols.Engine`; every read is consistent."""
+        wanted = check_keys(table, keys)
         with self._reading() as items:
-            return items.get(table, keys)
+            return items.get(table, wanted)
 
     def get_isolated(self, table: str, keys: Iterable[Key]) -> dict[Key, Item]:
         """See `protocols.Engine`; every read is isolated."""
-        return self.get(table, keys)
+        return self.get(table, check_isolated(table, keys))
 
     def query(
         self,
@@ -67,6 +75,7 @@ class MemoryEngine:
         consistent: bool = False,
     ) -> Page:
         """See `protocols.Engine`."""
+        check_question(table, pk, sk_prefix, limit)
         with self._reading() as items:
             return items.query(table, pk, sk_prefix, index, newest_first, limit, cursor)
 
@@ -81,6 +90,7 @@ class MemoryEngine:
         consistent: bool = False,
     ) -> Page:
         """See `protocols.Engine`."""
+        check_limit(limit)
         with self._reading() as items:
             return items.scan(table, sk_prefix, lacking, limit, cursor)
 
@@ -98,8 +108,8 @@ class MemoryEngine:
         def flush() -> None:
             with self._writing() as tables:
                 tables.table(table)
-                self._commit([Image(table, key_of(item), item) for item in bulk])
-            if progress is not None:
+                self._commit(tables.checked([Image(table, key_of(item), item) for item in bulk]))
+            if progress is not None and bulk:
                 progress(len(bulk))
             bulk.clear()
 

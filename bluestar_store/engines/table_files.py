@@ -7,16 +7,19 @@ import binascii
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from bluestar_store.engines.checks import checked_item
 from bluestar_store.engines.tables import Table
-from bluestar_store.errors import InvalidKeyError, InvalidWriteError, ItemDecodeError, ItemTooLargeError
+from bluestar_store.errors import InvalidWriteError, ItemDecodeError, ItemTooLargeError
 from bluestar_store.protocols import IndexSpec, Item, TableSpec, key_of
 
 _ITEMS = re.compile(r'"items"\s*:\s*\[')
+_BETWEEN = re.compile(r"[\s,]*")
+"""What stands between two values of a list."""
 
 
 def to_json(value: Any) -> str:
@@ -64,7 +67,12 @@ def read_table(path: Path) -> tuple[Table, int]:
 
     ItemDecodeError names file and line of what somebody broke; the file stays as it is.
     """
-    text = path.read_text(encoding="utf-8", errors="strict")
+    data = path.read_bytes()
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ItemDecodeError(f"{path} line {line}", "is not UTF-8; mend it by hand") from None
     try:
         content = json.loads(text, object_pairs_hook=_unique)
         items, header = content.pop("items"), content
@@ -74,17 +82,17 @@ def read_table(path: Path) -> tuple[Table, int]:
             raise TypeError
     except json.JSONDecodeError as error:
         raise ItemDecodeError(f"{path} line {error.lineno}", f"is not JSON: {error.msg}; mend it by hand") from None
-    except (AttributeError, KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError, RecursionError):
         raise ItemDecodeError(f"{path} line 1", 'is no table file: {"items": [...]} is needed') from None
     except ValueError as error:
-        raise ItemDecodeError(f"{path} line {_line_of_text(text, str(error))}", f"has {error} twice") from None
+        raise ItemDecodeError(f"{path} line {_line_of_repeated(text)}", f"{error}; mend it by hand") from None
     table = Table(TableSpec(path.stem, indexes))
     for number, raw in enumerate(items):
         try:
             item = item_from_json(path.stem, raw)
             if table.get(key_of(item)) is not None:
                 raise ValueError(f"is a second item with {key_of(item)}")
-        except (ValueError, InvalidWriteError, InvalidKeyError, ItemTooLargeError) as error:
+        except (ValueError, InvalidWriteError, ItemTooLargeError, RecursionError) as error:
             raise ItemDecodeError(f"{path} line {_line_of_item(text, number)}", f"{error}; mend it by hand") from None
         table.set(key_of(item), item)
     return table, applied
@@ -95,24 +103,35 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(json.dumps(next(name for name in names if names.count(name) > 1)))
+        raise ValueError(f"has {json.dumps(next(name for name in names if names.count(name) > 1))} twice")
     return found
 
 
-def _line_of_text(text: str, part: str) -> int:
-    return text.count("\n", 0, max(text.find(part), 0)) + 1
+def _item_lines(text: str) -> Iterator[tuple[int, int]]:
+    """The position and line of each item, however the file is laid out; the text must be JSON with "items"."""
+    start = _ITEMS.search(text)
+    position, line, counted = start.end() if start else len(text), 1, 0
+    decoder = json.JSONDecoder()
+    while (between := _BETWEEN.match(text, position)) and not text.startswith("]", begin := between.end()):
+        line, counted = line + text.count("\n", counted, begin), begin
+        yield begin, line
+        _, position = decoder.raw_decode(text, begin)
 
 
 def _line_of_item(text: str, number: int) -> int:
-    """The line on which the n-th item begins, however the file is laid out."""
-    start = _ITEMS.search(text)
-    position = start.end() if start else 0
-    decoder = json.JSONDecoder()
-    for _ in range(number + 1):
-        position = re.compile(r"[\s,]*").match(text, position).end()  # type: ignore[union-attr]  # matches the empty text
-        begin = position
-        _, position = decoder.raw_decode(text, position)
-    return text.count("\n", 0, begin) + 1
+    """The line on which the n-th item begins."""
+    return next(islice((line for _, line in _item_lines(text)), number, None), 1)
+
+
+def _line_of_repeated(text: str) -> int:
+    """The line on which the first item with a name given twice begins; 1 when it is the header's."""
+    decoder = json.JSONDecoder(object_pairs_hook=_unique)
+    for position, line in _item_lines(text):
+        try:
+            decoder.raw_decode(text, position)
+        except ValueError:
+            return line
+    return 1
 
 
 def write_table(path: Path, table: Table, applied: int) -> None:

@@ -12,8 +12,8 @@ from sortedcontainers import SortedDict
 from bluestar_store.engines.checks import check_size
 from bluestar_store.engines.conditions import conflict
 from bluestar_store.engines.cursors import decode_cursor, encode_cursor, question_of
-from bluestar_store.errors import IndexMissingError, TableMissingError
-from bluestar_store.keys import Key
+from bluestar_store.errors import IndexMissingError, InvalidWriteError, TableMissingError
+from bluestar_store.keys import MAX_PK_BYTES, MAX_SK_BYTES, Key
 from bluestar_store.protocols import (
     AttributeValue,
     Check,
@@ -134,7 +134,7 @@ class ItemTables:
         table = self.table(name)
         question = question_of(name, index, pk, sk_prefix, newest_first)
         length = 1 if index is None else 3
-        position = decode_cursor(question, cursor, length) if cursor else None
+        position = decode_cursor(question, cursor, length, sk_prefix) if cursor else None
         if index is None:
             rows = _partition_rows(table, pk, sk_prefix)
         else:
@@ -179,6 +179,19 @@ class ItemTables:
                     images.append(Image(write.table, write.key, _updated(write, current)))
                 case Check():
                     pass
+        return self.checked(images)
+
+    def checked(self, images: list[Image]) -> list[Image]:
+        """The images; InvalidWriteError for one with an index attribute that is no key, as DynamoDB refuses it."""
+        for image in images:
+            for index in self.table(image.table).spec.indexes:
+                for name, limit in ((index.partition_attribute, MAX_PK_BYTES), (index.sort_attribute, MAX_SK_BYTES)):
+                    value = (image.item or {}).get(name)
+                    if value is not None and not 0 < len((_text(value) or "").encode()) <= limit:
+                        raise InvalidWriteError(
+                            f"{image.table}: {image.key}: attribute {name} of index {index.name} is no key: a text "
+                            f"of 1 to {limit} bytes"
+                        )
         return images
 
     def apply(self, images: Iterable[Image]) -> None:

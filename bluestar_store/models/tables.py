@@ -68,6 +68,10 @@ class Tables:
             indexes.setdefault(self.name(kind), {}).update(index_specs(kind))
         return tuple(TableSpec(name, tuple(found.values())) for name, found in indexes.items())
 
+    def spec(self, kind: Kind[Any]) -> TableSpec:
+        """The table that holds this kind."""
+        return next(spec for spec in self.specs() if spec.name == self.name(kind))
+
 
 def index_specs(kind: Kind[Any]) -> dict[str, IndexSpec]:
     """The indexes of a kind's Model, by name."""

@@ -28,15 +28,15 @@ class Access:
         """The table's name on disk."""
         return self.tables.name(kind)
 
-    def partition(self, kind: Kind[Any], pk: str, *, consistent: bool) -> list[Item]:
-        """All of a kind's items in a partition, in the order of their raw sort keys."""
-        return list(self.partition_items(self.table(kind), pk, kind.keys.sort.prefix, consistent=consistent))
+    def partition(self, kind: Kind[Any], pk: str) -> list[Item]:
+        """All of a kind's items in a partition, in the order of their raw sort keys, read consistently."""
+        return list(self.partition_items(self.table(kind), pk, kind.keys.sort.prefix))
 
-    def partition_items(self, table: str, pk: str, prefix: str, *, consistent: bool) -> Iterator[Item]:
-        """All items of a partition whose sort keys begin with the prefix, page after page."""
+    def partition_items(self, table: str, pk: str, prefix: str) -> Iterator[Item]:
+        """All items of a partition whose sort keys begin with the prefix, page after page, read consistently."""
         cursor = None
         while True:
-            page = self.engine.query(table, pk, prefix, cursor=cursor, consistent=consistent)
+            page = self.engine.query(table, pk, prefix, cursor=cursor, consistent=True)
             yield from page.items
             if (cursor := page.cursor) is None:
                 return

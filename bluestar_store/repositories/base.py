@@ -47,7 +47,7 @@ class Reader(Generic[E]):
 
         def load(units: Sequence[Hashable]) -> dict[Hashable, E | None]:
             wanted = {unit: Key(unit.pk, unit.sk) for unit in units if isinstance(unit, Unit) and unit.sk is not None}
-            found = self._access.engine.get(self._access.table(self._kind), wanted.values(), consistent=fresh)
+            found = self._access.engine.get(self._access.table(self._kind), wanted.values(), consistent=True)
             return {unit: self._decode(found[key]) if key in found else None for unit, key in wanted.items()}
 
         units = {key: Unit(self._kind.name, key.pk, key.sk) for key in keys}
@@ -64,16 +64,16 @@ class Reader(Generic[E]):
 
         def load(units: Sequence[Hashable]) -> dict[Hashable, tuple[E, ...]]:
             wanted = [unit for unit in units if isinstance(unit, Unit)]
-            answers = self._access.together([partial(self._load, unit.pk, fresh) for unit in wanted])
+            answers = self._access.together([partial(self._load, unit.pk) for unit in wanted])
             return dict(zip(wanted, answers, strict=True))
 
         units = {pk: Unit(self._kind.name, pk, None) for pk in pks}
         found = self._access.cache.fetch(list(units.values()), load, fresh=fresh)
         return {pk: found[unit] for pk, unit in units.items()}
 
-    def _load(self, pk: str, consistent: bool) -> tuple[E, ...]:
+    def _load(self, pk: str) -> tuple[E, ...]:
         """One partition from the engine."""
-        return self._in_order(self._access.partition(self._kind, pk, consistent=consistent))
+        return self._in_order(self._access.partition(self._kind, pk))
 
     def _in_order(self, items: Iterable[Item]) -> tuple[E, ...]:
         """Decoded, by number where the sort key has one: raw keys of other widths sort otherwise."""
@@ -111,7 +111,7 @@ class Repository(Reader[E]):
         if not kind.keys.sort.numbers:
             return self._stored(keys)
         pks = list(dict.fromkeys(key.pk for key in keys))
-        partitions = self._access.together([partial(self._load, pk, True) for pk in pks])
+        partitions = self._access.together([partial(self._load, pk) for pk in pks])
         stored = {kind.keys.build(kind.identity(entity)): entity for found in partitions for entity in found}
         return {key: stored[key] for key in keys if key in stored}
 

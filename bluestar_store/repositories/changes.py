@@ -108,9 +108,7 @@ def current_item(access: Access, kind: Kind[E], entity: E) -> Item | None:
     key = kind.keys.build(identity)
     if not kind.keys.sort.numbers:
         return access.engine.get(access.table(kind), [key], consistent=True).get(key)
-    found = [
-        item for item in access.partition(kind, key.pk, consistent=True) if kind.keys.parse(key_of(item)) == identity
-    ]
+    found = [item for item in access.partition(kind, key.pk) if kind.keys.parse(key_of(item)) == identity]
     if len(found) > 1:
         raise ambiguous(access.table(kind), key_of(found[0]), key_of(found[1]))
     return found[0] if found else None

@@ -87,7 +87,7 @@ def _current(access: Access, pk: str) -> tuple[Write, dict[int, Item]]:
     stored = access.engine.get(table, [key], consistent=True).get(key)
     head = change_over(access, CHAIN_HEAD, CHAIN_HEAD.decode(stored) if stored else trail, stored, {}, settled=False)
     items: dict[int, Item] = {}
-    for item in access.partition(KIND, pk, consistent=True):
+    for item in access.partition(KIND, pk):
         identity = KIND.keys.parse(key_of(item))
         number = identity["step_order"] if identity else KIND.decode(item, access.table(KIND)).step_order
         if number in items:

@@ -88,9 +88,9 @@ class Pipelines(Reader[PipelineStep]):
     def _pk(self, plan_id: str, pay_freq: str) -> str:
         return self._kind.keys.partition({"plan_id": plan_id, "pay_freq": pay_freq})
 
-    def _load(self, pk: str, consistent: bool) -> tuple[PipelineStep, ...]:
+    def _load(self, pk: str) -> tuple[PipelineStep, ...]:
         """One pipeline, whole. Reads again, consistently, when the first answer does not prove itself whole."""
-        return self.whole(pk, self._access.partition(self._kind, pk, consistent=consistent))
+        return self.whole(pk, self._access.partition(self._kind, pk))
 
     def whole(self, pk: str, items: Iterable[Item]) -> tuple[PipelineStep, ...]:
         """The whole pipeline of a partition, given one query's answer; reads again unless that proves itself whole."""
@@ -118,7 +118,7 @@ class Pipelines(Reader[PipelineStep]):
         return steps
 
     def _load_consistently(self, pk: str) -> tuple[PipelineStep, ...]:
-        steps = super()._load(pk, consistent=True)
+        steps = super()._load(pk)
         if not steps or self._is_whole(steps):
             return steps
         # Other programs may have overwritten or added steps of ours: what was seen, as of one moment, tells that from

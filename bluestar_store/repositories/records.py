@@ -12,7 +12,7 @@ from bluestar_store.models.batches import BATCH_STATE, STEP_CLAIM, STEP_RESULT, 
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.holds import OPEN, PLAN_HOLD, PlanHold
 from bluestar_store.models.indexes import BY_PLAN, OPEN_HOLDS, index_part
-from bluestar_store.protocols import key_of
+from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Reader, Repository
 from bluestar_store.repositories.finder import Finder
@@ -39,7 +39,7 @@ class Holds(Repository[PlanHold]):
 
     def for_plan(self, plan_id: str) -> tuple[PlanHold, ...]:
         """All holds of a plan, released ones too, oldest first; one without `created` counts as oldest."""
-        return _by_created(self._load(self._kind.keys.partition({"plan_id": plan_id}), consistent=True))
+        return _by_created(self._load(self._kind.keys.partition({"plan_id": plan_id})))
 
     def open(self, plan_id: str) -> tuple[PlanHold, ...]:
         """The plan's holds that are not released, oldest first."""
@@ -47,7 +47,9 @@ class Holds(Repository[PlanHold]):
 
     def all_open(self) -> tuple[PlanHold, ...]:
         """Every plan's open holds, oldest first. Raises IndexMissingError for a large table without the index."""
-        found = self._stored(map(key_of, self._finder.find(self._kind, OPEN_HOLDS, OPEN))).values()
+        entries = self._finder.find(self._kind, OPEN_HOLDS, OPEN)
+        # Released holds lack the index's attributes too; they come whole, so there is no need to read them again.
+        found = self._stored(key_of(entry) for entry in entries if not _is_released(entry)).values()
         return _by_created(hold for hold in found if hold.is_open)
 
 
@@ -88,7 +90,7 @@ class StepRecords(Reader[E]):
 
     def for_batch(self, batch_id: str) -> tuple[E, ...]:
         """The records of a batch by step; empty when there is none."""
-        return self._load(self._kind.keys.partition({"batch_id": batch_id}), consistent=True)
+        return self._load(self._kind.keys.partition({"batch_id": batch_id}))
 
 
 class Audit(Reader[AuditEntry]):
@@ -99,7 +101,7 @@ class Audit(Reader[AuditEntry]):
 
     def entries(self, trail: Trail) -> tuple[AuditEntry, ...]:
         """A trail's entries by number; empty when there is none."""
-        return self._load(self._kind.keys.partition(dict(trail)), consistent=True)
+        return self._load(self._kind.keys.partition(dict(trail)))
 
 
 def step_results(access: Access) -> StepRecords[StepResult]:
@@ -110,6 +112,10 @@ def step_results(access: Access) -> StepRecords[StepResult]:
 def step_claims(access: Access) -> StepRecords[StepClaim]:
     """The claims on steps."""
     return StepRecords(access, STEP_CLAIM)
+
+
+def _is_released(item: Item) -> bool:
+    return item.get("released", {"NULL": True}) != {"NULL": True}
 
 
 R = TypeVar("R", PlanHold, BatchState)

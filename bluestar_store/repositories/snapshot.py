@@ -97,7 +97,7 @@ class Snapshots:
     def _frequency(self, pk: str) -> list[Item]:
         """The steps of a pipeline; where configs lie in the same table, they come along from the same partition."""
         prefix = "" if self._configs_beside_steps else PIPELINE_STEP.keys.sort.prefix
-        return list(self._access.partition_items(self._access.table(PIPELINE_STEP), pk, prefix, consistent=True))
+        return list(self._access.partition_items(self._access.table(PIPELINE_STEP), pk, prefix))
 
     @property
     def _configs_beside_steps(self) -> bool:
@@ -114,7 +114,7 @@ class Snapshots:
         return list(self._access.engine.get(self._access.table(kind), keys, consistent=True).values())
 
     def _partition(self, kind: Kind[Any], pk: str) -> list[Item]:
-        return self._access.partition(kind, pk, consistent=True)
+        return self._access.partition(kind, pk)
 
     def _steps(self, pks: Sequence[str], own: list[Item], default: list[Item]) -> tuple[PipelineStep, ...]:
         for pk, items in zip(pks, (own, default), strict=True):
