@@ -184,9 +184,6 @@ class EngineError(BlueStarError):
         details = ", ".join(filter(None, (self.code, self.request_id and f"request {self.request_id}")))
         return f"{self.args[0]} ({details})" if details else str(self.args[0])
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (type(self), self.args, self.__dict__))
-
 
 class ThrottledError(EngineError):
     """DynamoDB refused for load until the retries were used up."""
@@ -209,9 +206,12 @@ class ItemTooLargeError(EngineError):
 
 
 class UnprocessedItemsError(EngineError):
-    """A bulk write gave up. `unwritten` holds the items that were not written, in the order they were given."""
+    """A bulk write gave up. `unwritten` holds the items that were sent and not taken, in the order they were given.
 
-    def __init__(self, message: str, unwritten: Sequence[Mapping[str, Any]]) -> None:
+    What the caller's iterable still holds was not sent: write `unwritten` and go on with it.
+    """
+
+    def __init__(self, message: str, unwritten: Sequence[Mapping[str, Any]] = ()) -> None:
         super().__init__(message)
         self.unwritten = tuple(unwritten)
 
@@ -250,11 +250,3 @@ class SeedError(BlueStarError):
     def __str__(self) -> str:
         count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
         return "\n".join([f"the rule set has {count}; nothing was written:", *(f"  {p}" for p in self.problems)])
-
-
-def _rebuild(kind: type[EngineError], args: tuple[Any, ...], state: dict[str, Any]) -> EngineError:
-    """Pickle's way back: keyword-only arguments would be lost on BaseException's own."""
-    error = kind.__new__(kind, *args)
-    error.args = args
-    error.__dict__.update(state)
-    return error

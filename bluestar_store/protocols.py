@@ -22,6 +22,7 @@ VERSION = "version"
 OWN_PREFIX = "bs_"
 """Attributes that begin so are the library's own bookkeeping: index attributes, a pipeline's revision."""
 
+U = TypeVar("U", bound=Hashable)
 V = TypeVar("V")
 
 
@@ -208,12 +209,11 @@ class Engine(Protocol):
 class Cache(Protocol):
     """What lies between repositories and the engine. A unit names one item, or one partition of one entity."""
 
-    def fetch(
-        self, units: Sequence[Hashable], load: Callable[[Sequence[Hashable]], Mapping[Hashable, V]], *, fresh: bool
-    ) -> Mapping[Hashable, V]:
+    def fetch(self, units: Sequence[U], load: Callable[[Sequence[U]], Mapping[U, V]], *, fresh: bool) -> Mapping[U, V]:
         """The value of every unit; `load` is called with those that are missing, with all of them when `fresh`.
 
-        `load` must give a value for each unit it is asked for: an absence is a value too.
+        `load` must give a value for each unit it is asked for: an absence is a value too. A value that is an error
+        is passed on and never kept.
         """
 
     def writing(self, units: Iterable[Hashable]) -> AbstractContextManager[None]:

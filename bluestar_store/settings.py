@@ -79,6 +79,8 @@ class Settings(BaseSettings):
     def _endpoint_is_a_url(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("an endpoint begins with http:// or https://")
+        if value is not None and "@" in value:
+            raise ValueError("an endpoint has no user or password; credentials come from the AWS configuration")
         return value
 
     @field_validator("redis_url")

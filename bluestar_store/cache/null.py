@@ -6,15 +6,14 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
+U = TypeVar("U", bound=Hashable)
 V = TypeVar("V")
 
 
 class NullCache:
     """Reads go to the engine, writes have nothing to invalidate."""
 
-    def fetch(
-        self, units: Sequence[Hashable], load: Callable[[Sequence[Hashable]], Mapping[Hashable, V]], *, fresh: bool
-    ) -> Mapping[Hashable, V]:
+    def fetch(self, units: Sequence[U], load: Callable[[Sequence[U]], Mapping[U, V]], *, fresh: bool) -> Mapping[U, V]:
         """Whatever `load` gives for all units."""
         return load(units)
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Generic, NamedTuple, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from bluestar_store.errors import AlreadyExistsError, ConflictError, VersionConflictError
+from bluestar_store.errors import (
+    AlreadyExistsError,
+    BlueStarError,
+    ConflictError,
+    ItemDecodeError,
+    PipelineChangingError,
+    VersionConflictError,
+)
 from bluestar_store.keys import Key
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
@@ -18,6 +25,7 @@ from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.changes import Change, PutExpectation, ambiguous, delete_change, put_change
 
 E = TypeVar("E", bound=Entity)
+V = TypeVar("V")
 
 PUT_ATTEMPTS = 8
 """Tries of a put that expects nothing, while others write the same item."""
@@ -42,34 +50,53 @@ class Reader(Generic[E]):
         """How the entity lies on disk."""
         return self._kind
 
-    def _items(self, keys: Sequence[Key], *, fresh: bool) -> Mapping[Key, E]:
-        """The entities found, by key; all that is missing from the cache in one BatchGetItem."""
+    def _first(self, keys: Sequence[Key], *, fresh: bool) -> E | None:
+        """The entity at the first key that has one; all that is missing from the cache in one BatchGetItem.
 
-        def load(units: Sequence[Hashable]) -> dict[Hashable, E | None]:
-            wanted = {unit: Key(unit.pk, unit.sk) for unit in units if isinstance(unit, Unit) and unit.sk is not None}
-            found = self._access.engine.get(self._access.table(self._kind), wanted.values(), consistent=True)
-            return {unit: self._decode(found[key]) if key in found else None for unit, key in wanted.items()}
+        An item that does not decode is an error only when it is the answer: a broken GLOBAL rule does not keep a plan
+        from its own.
+        """
+        units = [Unit(self._kind.name, key.pk, key.sk) for key in keys]
+        found = self._access.cache.fetch(units, self._load_items, fresh=fresh)
+        for unit in units:
+            if (entity := readable(found[unit])) is not None:
+                return entity
+        return None
 
-        units = {key: Unit(self._kind.name, key.pk, key.sk) for key in keys}
-        found = self._access.cache.fetch(list(units.values()), load, fresh=fresh)
-        return {key: entity for key, unit in units.items() if (entity := found[unit]) is not None}
+    def _load_items(self, units: Sequence[Unit]) -> dict[Unit, E | ItemDecodeError | None]:
+        keys = {unit: Key(unit.pk, unit.sk or "") for unit in units}
+        items = self._access.engine.get(self._access.table(self._kind), keys.values(), consistent=True)
+        return {unit: self._decoded(items[key]) if key in items else None for unit, key in keys.items()}
+
+    def _decoded(self, item: Item) -> E | ItemDecodeError:
+        try:
+            return self._decode(item)
+        except ItemDecodeError as error:
+            return error
 
     def _stored(self, keys: Iterable[Key]) -> dict[Key, E]:
         """The entities found in the table itself, consistently, past every cache."""
         found = self._access.engine.get(self._access.table(self._kind), keys, consistent=True)
         return {key: self._decode(item) for key, item in found.items()}
 
-    def _partitions(self, pks: Sequence[str], *, fresh: bool) -> Mapping[str, tuple[E, ...]]:
-        """The entities of each partition, in order; what is missing from the cache in queries at once."""
+    def _partitions(self, pks: Sequence[str], *, fresh: bool) -> list[tuple[E, ...] | BlueStarError]:
+        """The entities of each partition, in order, or why it cannot be read (see `readable`).
 
-        def load(units: Sequence[Hashable]) -> dict[Hashable, tuple[E, ...]]:
-            wanted = [unit for unit in units if isinstance(unit, Unit)]
-            answers = self._access.together([partial(self._load, unit.pk) for unit in wanted])
-            return dict(zip(wanted, answers, strict=True))
+        What is missing from the cache is queried at once.
+        """
+        units = [Unit(self._kind.name, pk, None) for pk in pks]
+        found = self._access.cache.fetch(units, self._load_partitions, fresh=fresh)
+        return [found[unit] for unit in units]
 
-        units = {pk: Unit(self._kind.name, pk, None) for pk in pks}
-        found = self._access.cache.fetch(list(units.values()), load, fresh=fresh)
-        return {pk: found[unit] for pk, unit in units.items()}
+    def _load_partitions(self, units: Sequence[Unit]) -> dict[Unit, tuple[E, ...] | BlueStarError]:
+        answers = self._access.together([partial(self._loaded, unit.pk) for unit in units])
+        return dict(zip(units, answers, strict=True))
+
+    def _loaded(self, pk: str) -> tuple[E, ...] | BlueStarError:
+        try:
+            return self._load(pk)
+        except (ItemDecodeError, PipelineChangingError) as error:
+            return error
 
     def _load(self, pk: str) -> tuple[E, ...]:
         """One partition from the engine."""
@@ -95,6 +122,13 @@ class Reader(Generic[E]):
 
     def _missing(self, what: str) -> Exception:
         return self._kind.missing(f"{what} in {self._access.table(self._kind)}")
+
+
+def readable(value: V | BlueStarError) -> V:
+    """The value, or its error raised."""
+    if isinstance(value, BlueStarError):
+        raise value
+    return value
 
 
 class Repository(Reader[E]):

@@ -9,7 +9,7 @@ from immutabledict import immutabledict
 from bluestar_store.keys import GLOBAL
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.base import Repository
+from bluestar_store.repositories.base import Repository, readable
 
 
 class CalculationRules(Repository[CalculationRule]):
@@ -28,11 +28,10 @@ class CalculationRules(Repository[CalculationRule]):
             self._kind.keys.build({"plan_id": level, "calc_type": calc_type})
             for level in dict.fromkeys((plan_id, GLOBAL))
         ]
-        found = self._items(keys, fresh=fresh)
-        for key in keys:
-            if key in found:
-                return found[key]
-        raise self._missing(f"no calculation rule {calc_type!r} for plan {plan_id!r} nor {GLOBAL}")
+        rule = self._first(keys, fresh=fresh)
+        if rule is None:
+            raise self._missing(f"no calculation rule {calc_type!r} for plan {plan_id!r} nor {GLOBAL}")
+        return rule
 
     def all(self, plan_id: str, *, fresh: bool = False) -> Mapping[str, CalculationRule]:
         """Every rule that applies to the plan by `calc_type`, sorted: GLOBAL's with the plan's own laid over them.
@@ -40,8 +39,7 @@ class CalculationRules(Repository[CalculationRule]):
         Empty when there is none. Two queries at once.
         """
         pks = [self._kind.keys.partition({"plan_id": level}) for level in dict.fromkeys((GLOBAL, plan_id))]
-        found = self._partitions(pks, fresh=fresh)
-        return merged(*(found[pk] for pk in pks))
+        return merged(*map(readable, self._partitions(pks, fresh=fresh)))
 
 
 def merged(*levels: tuple[CalculationRule, ...]) -> Mapping[str, CalculationRule]:

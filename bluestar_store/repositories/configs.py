@@ -21,8 +21,7 @@ class Configs(Repository[C]):
         """
         levels = dict.fromkeys((plan_id, DEFAULT)) if fallback else (plan_id,)
         keys = [self._kind.keys.build({"plan_id": level, "pay_freq": pay_freq}) for level in levels]
-        found = self._items(keys, fresh=fresh)
-        for key in keys:
-            if key in found:
-                return found[key]
-        raise self._missing(f"no {self._kind.entity.__name__} for plan {plan_id!r}, {pay_freq!r}")
+        config = self._first(keys, fresh=fresh)
+        if config is None:
+            raise self._missing(f"no {self._kind.entity.__name__} for plan {plan_id!r}, {pay_freq!r}")
+        return config

@@ -19,11 +19,10 @@ class IrsLimitsByYear(Repository[IrsLimits]):
 
     def get(self, year: int, *, fresh: bool = False) -> IrsLimits:
         """The limits of a year, in dollars. Raises LimitsNotFoundError; no other year is ever given instead."""
-        key = self._kind.keys.build({"year": year})
-        found = self._items([key], fresh=fresh)
-        if key not in found:
+        limits = self._first([self._kind.keys.build({"year": year})], fresh=fresh)
+        if limits is None:
             raise self._missing(f"no limits for {year}")
-        return found[key]
+        return limits
 
     def all(self) -> tuple[IrsLimits, ...]:
         """The limits of every year there is, ascending; read consistently."""

@@ -15,7 +15,7 @@ from bluestar_store.keys import DEFAULT
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.protocols import Item, Put
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.base import Reader
+from bluestar_store.repositories.base import Reader, readable
 from bluestar_store.repositories.changes import PutExpectation, put_change
 from bluestar_store.repositories.pipeline_replacement import replace_steps, validated_steps
 
@@ -41,10 +41,9 @@ class Pipelines(Reader[PipelineStep]):
         """
         levels = dict.fromkeys((plan_id, DEFAULT)) if fallback else (plan_id,)
         pks = [self._pk(level, pay_freq) for level in levels]
-        found = self._partitions(pks, fresh=fresh)
-        for pk in pks:
-            if found[pk]:
-                return found[pk]
+        for found in self._partitions(pks, fresh=fresh):
+            if steps := readable(found):
+                return steps
         if not fallback:
             return ()
         raise self._missing(f"no pipeline for plan {plan_id!r} nor {DEFAULT}, {pay_freq!r}")

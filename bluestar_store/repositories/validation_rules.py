@@ -5,7 +5,7 @@ from __future__ import annotations
 from bluestar_store.keys import GLOBAL
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.base import Repository
+from bluestar_store.repositories.base import Repository, readable
 
 
 class ValidationRules(Repository[ValidationRule]):
@@ -20,13 +20,12 @@ class ValidationRules(Repository[ValidationRule]):
         A plan's own rule replaces the GLOBAL rule of its number; with `enabled` false it switches it off.
         """
         pks = self._pks(category, plan_id)
-        found = self._partitions(pks, fresh=fresh)
-        return overlaid(*(found[pk] for pk in pks))
+        return overlaid(*map(readable, self._partitions(pks, fresh=fresh)))
 
     def at_level(self, category: str, plan_id: str = GLOBAL, *, fresh: bool = False) -> tuple[ValidationRule, ...]:
         """The rules that a level (a plan, or GLOBAL) has of its own in a category, disabled ones too, by number."""
-        pk = self._pks(category, plan_id)[-1]
-        return self._partitions([pk], fresh=fresh)[pk]
+        (rules,) = self._partitions(self._pks(category, plan_id)[-1:], fresh=fresh)
+        return readable(rules)
 
     def _pks(self, category: str, plan_id: str) -> list[str]:
         levels = dict.fromkeys((GLOBAL, plan_id))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from bluestar_store.keys import check_plan
 from bluestar_store.models.vendor import VENDOR_SCHEMA, VendorSchema, fingerprint
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.base import Repository
+from bluestar_store.repositories.base import Repository, readable
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -22,10 +22,10 @@ class VendorSchemas(Repository[VendorSchema]):
     def get(self, vendor_id: str, fingerprint: str, *, fresh: bool = False) -> VendorSchema:
         """The schema stored under a fingerprint, ours or another program's. Raises SchemaNotFoundError."""
         key = self._kind.keys.build({"vendor_id": vendor_id, "fingerprint": fingerprint})
-        found = self._items([key], fresh=fresh)
-        if key not in found:
+        schema = self._first([key], fresh=fresh)
+        if schema is None:
             raise self._missing(f"no schema {fingerprint!r} of vendor {vendor_id!r}")
-        return found[key]
+        return schema
 
     def match(self, vendor_id: str, columns: Sequence[str], *, fresh: bool = False) -> VendorSchema:
         """The schema of a file with these columns, in this order; case and white space do not count.
@@ -37,7 +37,8 @@ class VendorSchemas(Repository[VendorSchema]):
     def for_vendor(self, vendor_id: str, *, fresh: bool = False) -> tuple[VendorSchema, ...]:
         """All schemas of a vendor, by fingerprint; empty when there is none."""
         pk = self._kind.keys.partition({"vendor_id": vendor_id})
-        return self._partitions([pk], fresh=fresh)[pk]
+        (schemas,) = self._partitions([pk], fresh=fresh)
+        return readable(schemas)
 
     def for_plan(self, vendor_id: str, plan_id: str, pay_freq: str, *, fresh: bool = False) -> VendorSchema:
         """The most specific schema: of the plan and frequency, else of the plan, else of the vendor.
