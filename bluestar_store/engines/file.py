@@ -11,23 +11,21 @@ import errno
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from bluestar_store.engines.journal import Journal
 from bluestar_store.engines.memory import MemoryEngine
-from bluestar_store.engines.table_files import read_table, sync_folder, write_table
+from bluestar_store.engines.table_files import Stamp, read_table, stamp_of, sync_folder, write_table
 from bluestar_store.engines.tables import Image, ItemTables, Table
-from bluestar_store.errors import AccessDeniedError, ConfigurationError, UnavailableError
+from bluestar_store.errors import AccessDeniedError, ConfigurationError, ItemDecodeError, UnavailableError
 
 CHECKPOINT_BYTES = 4 * 1024 * 1024
 """A journal is folded into the table files from this size on, and from twice the tables' own size."""
 
 _log = logging.getLogger(__name__)
-
-Stamp = tuple[int, int, int]
 
 
 class FileEngine(MemoryEngine):
@@ -97,11 +95,7 @@ class FileEngine(MemoryEngine):
         try:
             with os.scandir(self.folder) as found:
                 files = [entry for entry in found if entry.name.endswith(".json") and not entry.name.startswith(".")]
-                stamps = {}
-                for entry in files:
-                    stat = entry.stat()
-                    stamps[entry.name.removesuffix(".json")] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-                return stamps
+                return {entry.name.removesuffix(".json"): stamp_of(entry.stat()) for entry in files}
         except FileNotFoundError:
             return {}
 
@@ -143,11 +137,12 @@ class FileEngine(MemoryEngine):
 
     def _checkpoint(self) -> None:
         """Fold the journal into the table files. Called under both locks, with everything read."""
+        if self._table_stamps() != self._stamps:
+            return  # somebody edits a file right now: read that first, at the next call
         for name, table in self._items.tables.items():
-            write_table(self.folder / f"{name}.json", table, self._number)
+            self._stamps[name] = write_table(self.folder / f"{name}.json", table, self._number)
         sync_folder(self.folder)
         self._journal.start(self._number)
-        self._stamps = self._table_stamps()
 
     def _keep_table(self, table: Table) -> None:
         name = table.spec.name
@@ -162,7 +157,8 @@ class FileEngine(MemoryEngine):
             for name in names:
                 if name in items.tables:
                     (self.folder / f"{name}.json").unlink(missing_ok=True)
-                    del items.tables[name], self._stamps[name]
+                    del items.tables[name]
+                    self._stamps.pop(name, None)
 
     def close(self) -> None:
         """Fold the journal into the table files, so that they show the current items; may be called twice."""

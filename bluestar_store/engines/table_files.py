@@ -10,12 +10,14 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from bluestar_store.engines.checks import checked_item
 from bluestar_store.engines.tables import Table
 from bluestar_store.errors import InvalidWriteError, ItemDecodeError, ItemTooLargeError
 from bluestar_store.protocols import IndexSpec, Item, TableSpec, key_of
+
+Stamp: TypeAlias = tuple[int, int, int]
 
 _ITEMS = re.compile(r'"items"\s*:\s*\[')
 _BETWEEN = re.compile(r"[\s,]*")
@@ -134,8 +136,13 @@ def _line_of_repeated(text: str) -> int:
     return 1
 
 
-def write_table(path: Path, table: Table, applied: int) -> None:
-    """Replace the file by the table: a temporary file, synced, then renamed over it."""
+def stamp_of(stat: os.stat_result) -> Stamp:
+    """What changes when somebody else writes the file: modification time in nanoseconds, size, inode."""
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def write_table(path: Path, table: Table, applied: int) -> Stamp:
+    """Replace the file by the table: a temporary file, synced, then renamed over it. Returns the new file's stamp."""
     indexes = [[index.name, index.partition_attribute, index.sort_attribute] for index in table.spec.indexes]
     header = f'{{\n"table": {to_json(table.spec.name)},\n"indexes": {to_json(indexes)},\n"applied": {applied},\n'
     temporary = path.with_name(f".{path.name}.tmp")
@@ -148,7 +155,9 @@ def write_table(path: Path, table: Table, applied: int) -> None:
         file.write("\n]\n}\n")
         file.flush()
         os.fsync(file.fileno())
+        stamp = stamp_of(os.fstat(file.fileno()))
     temporary.replace(path)
+    return stamp
 
 
 def sync_folder(folder: Path) -> None:

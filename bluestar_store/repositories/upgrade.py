@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
-from bluestar_store.errors import ItemDecodeError, VersionConflictError
+from bluestar_store.engines.checks import MAX_WRITES
+from bluestar_store.errors import ConflictError, InvalidWriteError, ItemDecodeError
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import KINDS, index_specs
 from bluestar_store.protocols import Item, Update, key_of
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.changes import item_version
 
 
 def backfill(access: Access) -> int:
@@ -23,19 +24,34 @@ def backfill(access: Access) -> int:
 
 
 def _backfill(access: Access, kind: Kind[Any]) -> int:
+    updates = (update for item in _lacking(access, kind) if (update := _update(access, kind, item)) is not None)
     count = 0
-    for item in _lacking(access, kind):
-        try:
-            entity = kind.decode(item, access.table(kind))
-            attributes = {name: {"S": text} for name, text in kind.index(entity).items()}
-            if not attributes:
-                continue
-            version = item_version(access, kind, item)
-            access.engine.write(Update(access.table(kind), key_of(item), attributes, expect=version))
-        except (ItemDecodeError, VersionConflictError):
-            continue
-        count += 1
+    while together := list(islice(updates, MAX_WRITES)):
+        count += _write(access, together)
     return count
+
+
+def _update(access: Access, kind: Kind[Any], item: Item) -> Update | None:
+    """The index attributes that the item should have; None when it should have none, or does not decode."""
+    try:
+        entity = kind.decode(item, access.table(kind))
+    except ItemDecodeError:
+        return None
+    attributes = {name: {"S": text} for name, text in kind.index(entity).items()}
+    if not attributes:
+        return None
+    return Update(access.table(kind), key_of(item), attributes, expect=entity.version or 0)
+
+
+def _write(access: Access, updates: Sequence[Update]) -> int:
+    """How many were written: all at once, or one by one when somebody changed one of them meanwhile."""
+    try:
+        access.engine.write(*updates)
+    except (ConflictError, InvalidWriteError):  # changed meanwhile; or large items, over 4 MB together
+        if len(updates) == 1:
+            return 0
+        return sum(_write(access, [update]) for update in updates)
+    return len(updates)
 
 
 def _lacking(access: Access, kind: Kind[Any]) -> Iterator[Item]:
