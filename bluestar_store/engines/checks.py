@@ -149,6 +149,7 @@ def _value(table: str, key: Key, name: str, value: AttributeValue) -> AttributeV
     try:
         if not name:
             raise ValueError("has an empty name")
+        name.encode()
         return _normal(value, 0)
     except UnicodeEncodeError:
         reason = "is not valid Unicode"
@@ -181,6 +182,7 @@ def _normal(value: AttributeValue, depth: int) -> AttributeValue:
         case "M", Mapping():
             if "" in content:
                 raise ValueError("contains an empty name")
+            "".join(content).encode()  # refuses names that are no Unicode
             return {"M": {name: _normal(inner, depth + 1) for name, inner in content.items()}}
         case (("SS" | "NS" | "BS"), list() | tuple()):
             return {kind: _normal_set(kind[0], content)}

@@ -11,7 +11,7 @@ import errno
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -20,7 +20,7 @@ from bluestar_store.engines.journal import Journal
 from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.engines.table_files import Stamp, read_table, stamp_of, sync_folder, write_table
 from bluestar_store.engines.tables import Image, ItemTables, Table
-from bluestar_store.errors import AccessDeniedError, ConfigurationError, ItemDecodeError, UnavailableError
+from bluestar_store.errors import AccessDeniedError, ConfigurationError, UnavailableError
 
 CHECKPOINT_BYTES = 4 * 1024 * 1024
 """A journal is folded into the table files from this size on, and from twice the tables' own size."""
@@ -146,10 +146,10 @@ class FileEngine(MemoryEngine):
 
     def _keep_table(self, table: Table) -> None:
         name = table.spec.name
-        write_table(self.folder / f"{name}.json", table, self._number)
+        stamp = write_table(self.folder / f"{name}.json", table, self._number)
         sync_folder(self.folder)
         super()._keep_table(table)  # after the file: a table that only this process knew would lose its writes
-        self._stamps[name] = self._table_stamps()[name]
+        self._stamps[name] = stamp
 
     def delete_tables(self, names: Sequence[str]) -> None:
         """See `protocols.Engine`; deletes the files."""
@@ -161,9 +161,12 @@ class FileEngine(MemoryEngine):
                     self._stamps.pop(name, None)
 
     def close(self) -> None:
-        """Fold the journal into the table files, so that they show the current items; may be called twice."""
+        """Fold the journal into the table files, so that they show the current items; may be called twice.
+
+        Not when somebody broke a file: the journal keeps everything, and the next call names the damage.
+        """
         if self._journal.inode == 0 or not self.folder.exists():
             return
-        with self._writing():
+        with suppress(ItemDecodeError), self._writing():
             if self._journal.has_entries and self._items.tables:
                 self._checkpoint()
