@@ -11,7 +11,7 @@ import errno
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -20,7 +20,7 @@ from bluestar_store.engines.journal import Journal
 from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.engines.table_files import Stamp, read_table, stamp_of, sync_folder, write_table
 from bluestar_store.engines.tables import Image, ItemTables, Table
-from bluestar_store.errors import AccessDeniedError, ConfigurationError, UnavailableError
+from bluestar_store.errors import AccessDeniedError, ConfigurationError, ItemDecodeError, UnavailableError
 
 CHECKPOINT_BYTES = 4 * 1024 * 1024
 """A journal is folded into the table files from this size on, and from twice the tables' own size."""
