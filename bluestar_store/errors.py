@@ -13,6 +13,7 @@ BlueStarError
 │   ├── AlreadyExistsError
 │   ├── VersionConflictError        holds `expected` and `found`
 │   ├── PipelineChangingError       a pipeline that is (or was left) half replaced
+│   ├── PlanOutdatedError           a reviewed plan, and a store that has moved since
 │   └── TransactionConflictError
 ├── EngineError             the engine failed; the AWS code and request id are kept
 │   ├── ThrottledError, UnavailableError, AccessDeniedError
@@ -53,6 +54,7 @@ __all__ = [
     "NotFoundError",
     "PipelineChangingError",
     "PipelineNotFoundError",
+    "PlanOutdatedError",
     "RuleNotFoundError",
     "RuleSetProblem",
     "SchemaNotFoundError",
@@ -171,6 +173,20 @@ class TransactionConflictError(ConflictError):
 
 class PipelineChangingError(ConflictError):
     """A pipeline's steps disagree about their revision, however often they are read."""
+
+
+class PlanOutdatedError(ConflictError):
+    """The store is not as it was when a plan was reviewed; `moved` holds the keys of the items that changed."""
+
+    def __init__(self, moved: Sequence[str]) -> None:
+        super().__init__(tuple(moved))
+        self.moved = tuple(moved)
+
+    def __str__(self) -> str:
+        count = f"{len(self.moved)} item{'s' if len(self.moved) != 1 else ''}"
+        return f"the store has moved since the plan was made; nothing was written. Changed: {count}: " + "; ".join(
+            self.moved
+        )
 
 
 class EngineError(BlueStarError):

@@ -53,6 +53,8 @@ def check_identifier(name: str, value: object) -> str:
         raise InvalidKeyError(f"{name} {shown(value)} contains '#', which separates the parts of a key")
     if not value.isprintable() and any(unicodedata.category(char) in ("Cc", "Cs") for char in value):
         raise InvalidKeyError(f"{name} {shown(value)} contains a control character")
+    if len(value.encode()) > MAX_PK_BYTES:
+        raise InvalidKeyError(f"{name} {shown(value)} is over {MAX_PK_BYTES} bytes, an AWS limit on keys")
     return value
 
 

@@ -91,6 +91,10 @@ class Store:
         """Everything that is the plan's own, by table and key; empty for a plan that lives on the defaults."""
         return self._catalog.overrides(plan_id)
 
+    def at_level(self, level: str) -> tuple[Entity, ...]:
+        """Everything that a level has of its own: a plan, GLOBAL or DEFAULT; by table and key."""
+        return self._catalog.at_level(level)
+
     def plan_snapshot(self, plan_id: str, pay_freq: str, year: int) -> PlanSnapshot:
         """Everything a batch of the plan needs, read consistently, with digests.
 

@@ -29,6 +29,7 @@ CODES: dict[str, type[EngineError]] = {
     "RequestLimitExceeded": ThrottledError,
     "ThrottlingException": ThrottledError,
     "ThrottlingError": ThrottledError,
+    "ProvisionedThroughputExceeded": ThrottledError,
     "LimitExceededException": ThrottledError,
     "InternalServerError": UnavailableError,
     "InternalFailure": UnavailableError,
@@ -45,11 +46,24 @@ CODES: dict[str, type[EngineError]] = {
     "InvalidClientTokenId": AccessDeniedError,
     "KMSAccessDeniedException": AccessDeniedError,
     "ItemCollectionSizeLimitExceededException": ItemTooLargeError,
+    "ItemCollectionSizeLimitExceeded": ItemTooLargeError,
 }
 """AWS error code to error. A code that is not here keeps its text in a plain EngineError."""
 
-FAILURES = (aws.BotoCoreError, aws.ClientError, ResponseParserError, UnicodeDecodeError)
-"""What a call may raise; a corrupted body comes up as the last two."""
+UNREADABLE = (ResponseParserError, UnicodeDecodeError, AttributeError, KeyError, TypeError)
+"""What botocore's parser raises for an answer that is not DynamoDB's."""
+FAILURES = (aws.BotoCoreError, aws.ClientError, *UNREADABLE)
+"""What a call may raise."""
+
+ANSWERS = {
+    "batch_get_item": "Responses",
+    "batch_write_item": "UnprocessedItems",
+    "describe_table": "Table",
+    "query": "Items",
+    "scan": "Items",
+    "transact_get_items": "Responses",
+}
+"""What DynamoDB's answer to an operation always has: botocore takes other JSON, or none, for an empty answer."""
 
 
 class AwsConnection:
@@ -122,6 +136,7 @@ class AwsConnection:
         """
         try:
             answer: dict[str, Any] = getattr(self._made()[1], operation)(**arguments)
+            _check_answer(operation, answer)
             return answer
         except FAILURES as error:
             if isinstance(error, aws.ClientError) and code_of(error) == "TransactionCanceledException":
@@ -149,7 +164,7 @@ def translated(error: Exception, table: str, location: str) -> BlueStarError:
         return _no_credentials()
     if isinstance(error, aws.NoRegionError | aws.InvalidRegionError | aws.ProfileNotFound | aws.ConfigParseError):
         return ConfigurationError(f"{error}: mend BLUESTAR_AWS_REGION or the AWS configuration")
-    if isinstance(error, ResponseParserError | UnicodeDecodeError):
+    if isinstance(error, UNREADABLE):
         return UnavailableError(f"{location} sent an answer that cannot be read (is it DynamoDB?)")
     if isinstance(error, aws.HTTPClientError | aws.ConnectionError):
         return UnavailableError(
@@ -175,12 +190,23 @@ def _from_code(error: aws.ClientError, table: str, location: str) -> BlueStarErr
     message = str(error.response.get("Error", {}).get("Message", ""))
     request_id = str(error.response.get("ResponseMetadata", {}).get("RequestId", ""))
     if code == "ResourceNotFoundException":
+        if message.startswith("Invalid index: "):  # moto's words
+            return missing_index(table, message.split()[2], location)
         return missing_table(table, location)
     if code.startswith("Validation") and "index" in message.lower() and "does not have" in message:
         return missing_index(table, message.rpartition(" ")[2], location)
     if code == "TransactionConflictException":
         return TransactionConflictError(f"{table}: {message}")
+    if code not in CODES and error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
+        return UnavailableError(f"{location}: {message or code}", code=code, request_id=request_id)
     return error_for(code, message, table, request_id)
+
+
+def _check_answer(operation: str, answer: dict[str, Any]) -> None:
+    """ResponseParserError for an answer of something else, such as a proxy's page: no write may seem done by it."""
+    kind = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("content-type", "json")
+    if "json" not in kind or ANSWERS.get(operation, "ResponseMetadata") not in answer:
+        raise ResponseParserError(f"not an answer to {operation}")
 
 
 def _no_credentials() -> ConfigurationError:

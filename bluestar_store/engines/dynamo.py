@@ -24,7 +24,7 @@ from bluestar_store.engines.checks import (
 from bluestar_store.engines.conditions import conflict
 from bluestar_store.engines.cursors import decode_cursor, encode_cursor, question_of
 from bluestar_store.engines.expressions import transact_items
-from bluestar_store.engines.tables import missing_index
+from bluestar_store.engines.tables import missing_index, missing_table
 from bluestar_store.errors import (
     ConflictError,
     ThrottledError,
@@ -101,7 +101,7 @@ class DynamoEngine:
                 try:
                     answer = self.connection.call("transact_get_items", table, TransactItems=gets)
                 except aws.ClientError as error:
-                    _raise_cancelled([Check(table, key, ANY) for key in wanted], error)
+                    _raise_cancelled([Check(table, key, ANY) for key in wanted], error, self.location)
         items = (found.get("Item") for found in answer["Responses"])
         return {key: item for key, item in zip(wanted, items, strict=True) if item}
 
@@ -232,7 +232,7 @@ class DynamoEngine:
                 try:
                     self.connection.call("transact_write_items", table, TransactItems=items, ClientRequestToken=token)
                 except aws.ClientError as error:
-                    _raise_cancelled(ready, error)
+                    _raise_cancelled(ready, error, self.location)
 
     def put_many(self, table: str, items: Iterable[Item], *, progress: Callable[[int], None] | None = None) -> int:
         """See `protocols.Engine`: BatchWriteItem, 25 at a time; of two items with one key the later one wins."""
@@ -294,7 +294,7 @@ def chunks(values: Iterable[T], size: int) -> Iterator[list[T]]:
         yield chunk
 
 
-def _raise_cancelled(writes: Sequence[Write], error: aws.ClientError) -> NoReturn:
+def _raise_cancelled(writes: Sequence[Write], error: aws.ClientError, location: str) -> NoReturn:
     """The error for the first write that AWS names as the reason of a cancelled transaction."""
     request_id = str(error.response.get("ResponseMetadata", {}).get("RequestId", ""))
     response: dict[str, Any] = dict(error.response)
@@ -308,6 +308,8 @@ def _raise_cancelled(writes: Sequence[Write], error: aws.ClientError) -> NoRetur
             found = conflict(write.table, write.key, write.expect, reason.get("Item"))
             raise found or ConflictError(f"{write.table}: {write.key}: changed while it was written") from None
     for write, reason in reasons:
+        if reason["Code"].startswith("ResourceNotFound"):  # moto's way to miss a table
+            raise missing_table(write.table, location) from error
         if reason["Code"] != "TransactionConflict":
             found_error = error_for(reason["Code"], str(reason.get("Message", "")), write.table, request_id)
             if isinstance(found_error, ThrottledError):

@@ -103,15 +103,7 @@ class Reader(Generic[E]):
         return self._in_order(self._access.partition(self._kind, pk))
 
     def _in_order(self, items: Iterable[Item]) -> tuple[E, ...]:
-        """Decoded, by number where the sort key has one: raw keys of other widths sort otherwise."""
-        entities = [self._decode(item) for item in items]
-        numbers = sorted(self._kind.keys.sort.numbers)
-        if numbers:
-            entities.sort(key=lambda entity: getattr(entity, numbers[0]))
-            for one, other in pairwise(entities):
-                if getattr(one, numbers[0]) == getattr(other, numbers[0]) and one.origin and other.origin:
-                    raise ambiguous(self._access.table(self._kind), one.origin.key, other.origin.key)
-        return tuple(entities)
+        return in_order(self._access, self._kind, items)
 
     def _decode(self, item: Item) -> E:
         return self._kind.decode(item, self._access.table(self._kind))
@@ -187,6 +179,22 @@ class Repository(Reader[E]):
             error.settled = change.settled
             raise
         return change
+
+
+def in_order(access: Access, kind: Kind[E], items: Iterable[Item]) -> tuple[E, ...]:
+    """Decoded, by number where the sort key has one: raw keys of other widths sort otherwise.
+
+    ItemDecodeError for two items of one number.
+    """
+    table = access.table(kind)
+    entities = [kind.decode(item, table) for item in items]
+    numbers = sorted(kind.keys.sort.numbers)
+    if numbers:
+        entities.sort(key=lambda entity: getattr(entity, numbers[0]))
+        for one, other in pairwise(entities):
+            if getattr(one, numbers[0]) == getattr(other, numbers[0]) and one.origin and other.origin:
+                raise ambiguous(table, one.origin.key, other.origin.key)
+    return tuple(entities)
 
 
 def _is_unsettled(error: BaseException) -> bool:

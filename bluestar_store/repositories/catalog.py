@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from bluestar_store.keys import DEFAULT, GLOBAL, Key, check_plan
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.indexes import BY_LEVEL, level_prefix
 from bluestar_store.models.kind import Kind
+from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.tables import KINDS
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.vendor import VENDOR_SCHEMA
@@ -27,7 +30,7 @@ class Catalog:
 
     def plans(self) -> tuple[str, ...]:
         """Every plan that has something of its own, sorted."""
-        plans = {schema.plan_id for schema in self._schemas("") if schema.plan_id is not None}
+        plans = {schema.plan_id for schema in self._entities(VENDOR_SCHEMA, "", lambda key: True) if schema.plan_id}
         for kind in PLAN_KINDS:
             plans.update(self._values(kind, "plan_id"))
         return tuple(sorted(plans - {GLOBAL, DEFAULT}))
@@ -42,11 +45,16 @@ class Catalog:
 
     def overrides(self, plan_id: str) -> tuple[Entity, ...]:
         """Everything that is the plan's own: pipelines, rules, configs, schemas; by table, then key."""
-        check_plan(plan_id)
+        return self.at_level(check_plan(plan_id))
+
+    def at_level(self, level: str) -> tuple[Entity, ...]:
+        """Everything that a level has: a plan, GLOBAL (with limits and the vendors' own schemas) or DEFAULT."""
         found: list[Entity] = []
-        for kind in (*PLAN_KINDS, VENDOR_SCHEMA):
-            entities = self._level(kind, level_prefix(plan_id))
-            found += [entity for entity in entities if getattr(entity, "plan_id", None) == plan_id]
+        for kind in (*PLAN_KINDS, IRS_LIMITS, VENDOR_SCHEMA):
+            # A vendor's own schemas lie under no plan, and so under an empty text.
+            prefix = level_prefix("" if kind is VENDOR_SCHEMA and level == GLOBAL else level)
+            entities = self._entities(kind, prefix, partial(_may_be_at, kind, level))
+            found += [entity for entity in entities if level_of(entity) == level]
         return tuple(found)
 
     def _values(self, kind: Kind[Any], field: str) -> list[str]:
@@ -55,15 +63,21 @@ class Catalog:
 
         return self._finder.existing(kind, self._finder.find(kind, BY_LEVEL, kind.name), value_of)
 
-    def _schemas(self, prefix: str) -> list[Any]:
-        return self._level(VENDOR_SCHEMA, prefix)
-
-    def _level(self, kind: Kind[Any], prefix: str) -> list[Any]:
-        """The entities of one level, as the tables have them now, by identity."""
-        keys = {key_of(item) for item in self._finder.find(kind, BY_LEVEL, kind.name, prefix)}
+    def _entities(self, kind: Kind[Any], prefix: str, wanted: Callable[[Key], bool]) -> list[Any]:
+        """The entities behind a prefix of the index, as the tables have them now, by identity."""
+        found = map(key_of, self._finder.find(kind, BY_LEVEL, kind.name, prefix))
         table = self._access.table(kind)
-        found = self._access.engine.get(table, keys, consistent=True).values()
-        entities = [kind.decode(item, table) for item in found]
-        return sorted(
-            entities, key=lambda entity: [str(kind.identity(entity)[name]).zfill(12) for name in kind.keys.fields]
-        )
+        items = self._access.engine.get(table, filter(wanted, found), consistent=True).values()
+        entities = [kind.decode(item, table) for item in items]
+        return sorted(entities, key=lambda entity: list(kind.identity(entity).values()))
+
+
+def level_of(entity: Entity) -> str:
+    """The level of a rule: its plan, DEFAULT, or GLOBAL for what belongs to no plan."""
+    return getattr(entity, "plan_id", None) or GLOBAL
+
+
+def _may_be_at(kind: Kind[Any], level: str, key: Key) -> bool:
+    """Whether the key leaves open that the item is of this level: another plan's damage is not looked at."""
+    identity = kind.keys.parse(key) or {}
+    return bool(identity.get("plan_id", level) == level)

@@ -42,7 +42,11 @@ def validated_steps(plan_id: str, pay_freq: str, steps: Iterable[PipelineStep]) 
 
 
 def replace_steps(
-    access: Access, pk: str, wanted: Mapping[int, PipelineStep], expected: PutExpectation = None
+    access: Access,
+    pk: str,
+    wanted: Mapping[int, PipelineStep],
+    expected: PutExpectation = None,
+    known: Sequence[PipelineStep] = (),
 ) -> list[Item]:
     """Make these the steps of the partition (none: empty it); the items as stored."""
     retrying = Retrying(
@@ -51,15 +55,23 @@ def replace_steps(
         wait=wait_random_exponential(multiplier=0.01, max=1),
         reraise=True,
     )
-    items: list[Item] = retrying(_attempt, access, pk, wanted, expected)
+    items: list[Item] = retrying(_attempt, access, pk, wanted, expected, known)
     return items
 
 
-def _attempt(access: Access, pk: str, wanted: Mapping[int, PipelineStep], expected: PutExpectation) -> list[Item]:
+def _attempt(
+    access: Access,
+    pk: str,
+    wanted: Mapping[int, PipelineStep],
+    expected: PutExpectation,
+    known: Sequence[PipelineStep],
+) -> list[Item]:
     head, items = _current(access, pk)
     if expected is ABSENT and items:
         raise AlreadyExistsError(f"{access.table(KIND)}: a pipeline {pk} exists already")
-    _check_unchanged(access, wanted, items)
+    _check_unchanged(access, known or wanted.values(), items)
+    if known and len(known) != len(items):
+        raise ConflictError(f"{access.table(KIND)}: {pk} has {len(items)} steps, {len(known)} when it was read")
     if len(wanted.keys() | items.keys()) > MAX_STEPS:
         raise InvalidEntityError(f"more than {MAX_STEPS} steps before and after: too many for one transaction")
     if items and not _is_stamped(items.values()):
@@ -96,9 +108,10 @@ def _current(access: Access, pk: str) -> tuple[Write, dict[int, Item]]:
     return head.write, items
 
 
-def _check_unchanged(access: Access, wanted: Mapping[int, PipelineStep], items: Mapping[int, Item]) -> None:
+def _check_unchanged(access: Access, steps: Iterable[PipelineStep], items: Mapping[int, Item]) -> None:
     """VersionConflictError when a step that was read from this pipeline is not as it was."""
-    for number, step in wanted.items():
+    for step in steps:
+        number = step.step_order
         if step.origin is None or KIND.key(step) != step.origin.key:
             continue
         found = item_version(access, KIND, items[number]) if number in items else None

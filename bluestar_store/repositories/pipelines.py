@@ -63,12 +63,13 @@ class Pipelines(Reader[PipelineStep]):
             raise InvalidEntityError("a pipeline without steps; use remove to fall back to DEFAULT's")
         return self._in_order(replace_steps(self._access, self._pk(plan_id, pay_freq), wanted, expected))
 
-    def remove(self, plan_id: str, pay_freq: str) -> None:
+    def remove(self, plan_id: str, pay_freq: str, known: Sequence[PipelineStep] = ()) -> None:
         """Delete the pipeline, all steps in one transaction: a plan then falls back to DEFAULT's.
 
-        No error when there is none.
+        No error when there is none. `known` steps, as they were read, are checked: when one was changed since, or
+        there are others, that is a ConflictError.
         """
-        replace_steps(self._access, self._pk(plan_id, pay_freq), {})
+        replace_steps(self._access, self._pk(plan_id, pay_freq), {}, known=known)
 
     def put(self, step: PipelineStep, expected: PutExpectation = None) -> PipelineStep:
         """Change one step that exists; see `Repository.put`. A step is added or taken away with `replace` only.

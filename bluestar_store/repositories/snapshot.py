@@ -22,6 +22,7 @@ from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.base import in_order
 from bluestar_store.repositories.calculation_rules import merged
 from bluestar_store.repositories.finder import Finder, Found
 from bluestar_store.repositories.pipelines import Pipelines
@@ -136,7 +137,7 @@ class Snapshots:
             ]
         )
         rules = {
-            place: tuple(self._decoded(VALIDATION_RULE, found)) for place, found in zip(levels, answers, strict=True)
+            place: in_order(self._access, VALIDATION_RULE, found) for place, found in zip(levels, answers, strict=True)
         }
         overlay = {category: overlaid(rules[category, GLOBAL], rules[category, plan_id]) for category in categories}
         return immutabledict({category: found for category, found in overlay.items() if found})

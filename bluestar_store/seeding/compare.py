@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from bluestar_store.keys import GLOBAL
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.repositories.base import Repository
+from bluestar_store.repositories.catalog import level_of
 from bluestar_store.repositories.pipelines import Pipelines
 from bluestar_store.seeding.rule_set import RuleSet
 
@@ -33,6 +33,7 @@ class Target(Protocol):
     def ach_configs(self) -> Repository[Any]: ...
     @property
     def vendor_schemas(self) -> Repository[Any]: ...
+    def at_level(self, level: str) -> tuple[Entity, ...]: ...
 
 
 class Action(StrEnum):
@@ -94,28 +95,33 @@ class Difference:
         return not all(part.is_same for part in self.parts)
 
 
-def compare(store: Target, rule_set: RuleSet) -> Difference:
+def compare(store: Target, rule_set: RuleSet, *, prune: bool = False) -> Difference:
     """What differs between a rule set and the store, read consistently. Writes nothing.
 
-    Entities of the store that the rule set does not name are not looked at, except the other steps of a pipeline that
-    it names. Raises ItemDecodeError for a stored item that cannot be compared.
+    With `prune`, what the store has besides is to be removed, for the kinds and levels that the rule set names: a
+    rule set with GLOBAL calculation rules says nothing of a plan's own, nor of GLOBAL validation rules. Without it,
+    the other steps of a pipeline that the rule set names are all that is looked at. Raises ItemDecodeError for a
+    stored item that cannot be compared.
     """
-    parts = [_pipeline_part(store, steps) for steps in _pipelines(rule_set)]
+    pipelines = _pipelines(rule_set.of(PIPELINE_STEP))
+    parts = [_pipeline_part(store, *pipeline, steps) for pipeline, steps in pipelines.items()]
     for repository in repositories(store).values():
         kind = repository.kind
         entities = rule_set.of(kind)
         stored = repository.current(entities)
         parts += [_part(kind, entity, stored.get(kind.keys.build(kind.identity(entity)))) for entity in entities]
+    if prune:
+        parts += _surplus(store, rule_set)
     return Difference(tuple(parts))
 
 
 def compare_part(store: Target, part: Part) -> Part:
     """The part again, as the store has it now."""
+    named = part.wanted or part.stored
     if part.kind is PIPELINE_STEP:
-        return _pipeline_part(store, part.wanted)
-    (entity,) = part.wanted
-    stored = repositories(store)[part.kind.name].current([entity])
-    return _part(part.kind, entity, next(iter(stored.values()), None))
+        return _pipeline_part(store, named[0].plan_id, named[0].pay_freq, part.wanted)
+    stored = repositories(store)[part.kind.name].current(named)
+    return _part(part.kind, next(iter(part.wanted), None), next(iter(stored.values()), None))
 
 
 def repositories(store: Target) -> Mapping[str, Repository[Any]]:
@@ -131,23 +137,50 @@ def repositories(store: Target) -> Mapping[str, Repository[Any]]:
     return {repository.kind.name: repository for repository in found}
 
 
-def _pipelines(rule_set: RuleSet) -> Iterable[tuple[PipelineStep, ...]]:
+def _pipelines(steps: Iterable[PipelineStep]) -> Mapping[tuple[str, str], tuple[PipelineStep, ...]]:
+    """Steps by plan and pay frequency, in step order."""
     pipelines: dict[tuple[str, str], list[PipelineStep]] = {}
-    for step in rule_set.of(PIPELINE_STEP):
+    for step in steps:
         pipelines.setdefault((step.plan_id, step.pay_freq), []).append(step)
-    return [tuple(sorted(steps, key=lambda step: step.step_order)) for steps in pipelines.values()]
+    return {name: tuple(sorted(found, key=lambda step: step.step_order)) for name, found in pipelines.items()}
 
 
-def _pipeline_part(store: Target, wanted: tuple[PipelineStep, ...]) -> Part:
-    stored = store.pipelines.steps(wanted[0].plan_id, wanted[0].pay_freq, fallback=False, fresh=True)
+def _pipeline_part(store: Target, plan_id: str, pay_freq: str, wanted: tuple[PipelineStep, ...]) -> Part:
+    stored = store.pipelines.steps(plan_id, pay_freq, fallback=False, fresh=True)
     by_number = {step.step_order: step for step in stored}
     entries = [_entry(PIPELINE_STEP, step, by_number.pop(step.step_order, None)) for step in wanted]
     entries += [_entry(PIPELINE_STEP, None, step) for step in by_number.values()]
     return Part(PIPELINE_STEP, wanted, stored, tuple(entries))
 
 
-def _part(kind: Kind[Any], wanted: Entity, stored: Entity | None) -> Part:
-    return Part(kind, (wanted,), (stored,) if stored else (), (_entry(kind, wanted, stored),))
+def _part(kind: Kind[Any], wanted: Entity | None, stored: Entity | None) -> Part:
+    entries = (_entry(kind, wanted, stored),) if wanted or stored else ()
+    return Part(kind, (wanted,) if wanted else (), (stored,) if stored else (), entries)
+
+
+def _surplus(store: Target, rule_set: RuleSet) -> list[Part]:
+    """What the store has besides the rule set, of the kinds and levels that it names."""
+    kinds = [PIPELINE_STEP, *(repository.kind for repository in repositories(store).values())]
+    named = {kind.name: {level_of(entity) for entity in rule_set.of(kind)} for kind in kinds}
+    wanted = {(kind.name, kind.keys.build(kind.identity(entity))) for kind in kinds for entity in rule_set.of(kind)}
+    pipelines = _pipelines(rule_set.of(PIPELINE_STEP))
+    parts = []
+    for level in sorted(set().union(*named.values())):
+        stored = RuleSet(store.at_level(level))
+        for kind in kinds:
+            if level not in named[kind.name]:
+                continue
+            found = stored.of(kind)
+            if kind is PIPELINE_STEP:
+                surplus = [name for name in _pipelines(found) if name not in pipelines]
+                parts += [_pipeline_part(store, *name, ()) for name in surplus]
+            else:
+                parts += [
+                    _part(kind, None, entity)
+                    for entity in found
+                    if (kind.name, kind.keys.build(kind.identity(entity))) not in wanted
+                ]
+    return parts
 
 
 def _entry(kind: Kind[Any], wanted: Any, stored: Any) -> Entry:
@@ -164,4 +197,4 @@ def _entry(kind: Kind[Any], wanted: Any, stored: Any) -> Entry:
         action = Action.REMOVE
     else:
         action = Action.CHANGE if changes else Action.SAME
-    return Entry(kind.name, f"{key.pk} {key.sk}", getattr(one, "plan_id", None) or GLOBAL, action, changes)
+    return Entry(kind.name, f"{key.pk} {key.sk}", level_of(one), action, changes)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
 from typing import Any
 
 from bluestar_store.errors import AlreadyExistsError, ConflictError, VersionConflictError
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.protocols import ABSENT
-from bluestar_store.seeding.compare import Entry, Part, Target, compare, compare_part, repositories
+from bluestar_store.seeding.compare import Difference, Entry, Part, Target, compare, compare_part, repositories
 from bluestar_store.seeding.rule_set import RuleSet
 
 ATTEMPTS = 5
@@ -18,12 +18,13 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of each entity of the rule set (and of the steps that a pipeline has besides)."""
+    """What became of each entity of the rule set, and of what was compared besides."""
 
-    added: tuple[Entry, ...]
-    overwritten: tuple[Entry, ...]
-    same: tuple[Entry, ...]
-    left_alone: tuple[Entry, ...]
+    added: tuple[Entry, ...] = ()
+    overwritten: tuple[Entry, ...] = ()
+    removed: tuple[Entry, ...] = ()
+    same: tuple[Entry, ...] = ()
+    left_alone: tuple[Entry, ...] = ()
 
 
 def load(
@@ -31,54 +32,92 @@ def load(
     rule_set: RuleSet,
     *,
     overwrite: bool = False,
+    prune: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> LoadReport:
     """Write what the store lacks, conditionally; returns what was done.
 
     An entity that exists and differs is left alone and reported, unless `overwrite`; its unknown attributes survive
-    either way. A pipeline is taken as a whole. `progress` is told the number of entities just done. Loading again
-    after a failure goes on where it stopped.
+    either way. A pipeline is taken as a whole. `prune` removes what the store has besides (see `compare`). `progress`
+    is told the number of entities just done. Loading again after a failure goes on where it stopped.
     """
-    outcome: dict[str, list[Entry]] = {"added": [], "overwritten": [], "same": [], "left_alone": []}
-    for part in compare(store, rule_set).parts:
-        name, done = _settle(store, part, overwrite)
-        outcome[name] += done.entries
+    difference = compare(store, rule_set, prune=prune)
+    return report(_settle(store, part, overwrite) for part in watched(difference.parts, progress))
+
+
+def watched(parts: Iterable[Part], progress: Callable[[int], None] | None) -> Iterable[Part]:
+    """The parts, one after the other; `progress` is told of each when the next one is asked for."""
+    for part in parts:
+        yield part
         if progress is not None:
-            progress(len(part.wanted))
-    return LoadReport(**{name: tuple(entries) for name, entries in outcome.items()})
+            progress(len(part.wanted) or len(part.stored))
+
+
+def report(outcomes: Iterable[tuple[str, Part]]) -> LoadReport:
+    """The entries of parts by what became of them."""
+    found: dict[str, list[Entry]] = {field.name: [] for field in fields(LoadReport)}
+    for name, part in outcomes:
+        found[name] += part.entries
+    return LoadReport(**{name: tuple(entries) for name, entries in found.items()})
+
+
+def outcome_of(part: Part, *, overwrite: bool) -> str:
+    """What loading would do with a part: the name of its place in a LoadReport."""
+    if part.is_same:
+        return "same"
+    if not part.stored:
+        return "added"
+    if not part.wanted:
+        return "removed"
+    return "overwritten" if overwrite else "left_alone"
+
+
+def to_write(difference: Difference, *, overwrite: bool) -> Difference:
+    """The parts that loading would write."""
+    kept = ("same", "left_alone")
+    return Difference(tuple(part for part in difference.parts if outcome_of(part, overwrite=overwrite) not in kept))
 
 
 def _settle(store: Target, part: Part, overwrite: bool) -> tuple[str, Part]:
     """Write one part if that is called for; when somebody else was faster, look at it again."""
     for _ in range(ATTEMPTS):
-        if part.is_same:
-            return "same", part
-        if part.stored and not overwrite:
-            return "left_alone", part
+        outcome = outcome_of(part, overwrite=overwrite)
+        if outcome in ("same", "left_alone"):
+            return outcome, part
         try:
-            _write(store, part)
+            write_part(store, part)
         except (AlreadyExistsError, VersionConflictError):
             part = compare_part(store, part)
         else:
-            return ("overwritten" if part.stored else "added"), part
+            return outcome, part
     raise ConflictError(f"{part.entries[0].key}: others keep writing it; seed again when they are done")
 
 
-def _write(store: Target, part: Part) -> None:
-    """The wanted entities, each over the stored one it was compared with, so that its version is checked."""
-    stored = {_identity(part, entity): entity for entity in part.stored}
-    over = [_over(stored.get(_identity(part, wanted)), wanted) for wanted in part.wanted]
+def write_part(store: Target, part: Part) -> None:
+    """The wanted entities, each over the stored one it was compared with, so that its version is checked.
+
+    Raises AlreadyExistsError or VersionConflictError when the store is not as it was compared.
+    """
+    expected = None if part.stored else ABSENT
     if part.kind is PIPELINE_STEP:
-        first = over[0]
-        store.pipelines.replace(first.plan_id, first.pay_freq, over, expected=None if part.stored else ABSENT)
-    else:
-        repository = repositories(store)[part.kind.name]
-        repository.put(over[0], expected=None if part.stored else ABSENT)
+        first = (part.wanted or part.stored)[0]
+        if part.wanted:
+            store.pipelines.replace(first.plan_id, first.pay_freq, _over(part), expected=expected)
+        else:
+            store.pipelines.remove(first.plan_id, first.pay_freq, known=part.stored)
+        return
+    repository = repositories(store)[part.kind.name]
+    for entity in _over(part):
+        repository.put(entity, expected=expected)
+    if not part.wanted:
+        for entity in part.stored:
+            repository.delete(entity)
 
 
-def _identity(part: Part, entity: Any) -> tuple[Any, ...]:
-    return tuple(part.kind.identity(entity).values())
-
-
-def _over(stored: Any, wanted: Any) -> Any:
-    return wanted if stored is None else stored.model_copy(update=dict(wanted))
+def _over(part: Part) -> list[Any]:
+    stored = {tuple(part.kind.identity(entity).values()): entity for entity in part.stored}
+    over = []
+    for wanted in part.wanted:
+        found = stored.get(tuple(part.kind.identity(wanted).values()))
+        over.append(wanted if found is None else found.model_copy(update=dict(wanted)))
+    return over

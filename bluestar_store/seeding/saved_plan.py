@@ -1,0 +1,115 @@
+"""Saved plans: a reviewed difference as a file, applied exactly, or refused when the store has moved since."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bluestar_store.engines.table_files import item_from_json, to_json
+from bluestar_store.errors import BlueStarError, PlanOutdatedError, RuleSetProblem, SeedError
+from bluestar_store.models.canonical import canonical, digest
+from bluestar_store.models.kind import Kind
+from bluestar_store.models.tables import KINDS
+from bluestar_store.seeding.compare import Difference, Part, Target, compare_part
+from bluestar_store.seeding.load import LoadReport, outcome_of, report, watched, write_part
+
+FORMAT = 1
+
+
+def save_plan(difference: Difference, path: Path) -> None:
+    """Write a difference as a plan, an entry a line for people to read; replaces the file whole."""
+    content = [_part_data(part) for part in difference.parts if not part.is_same]
+    lines = ",\n".join(to_json(part) for part in content)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(f'{{"format": {FORMAT}, "parts": [\n{lines}\n]}}\n', encoding="utf-8")
+    temporary.replace(path)
+
+
+def apply_plan(store: Target, path: Path, *, progress: Callable[[int], None] | None = None) -> LoadReport:
+    """Write exactly what the plan says.
+
+    First everything is compared: when an item is not as it was when the plan was made, that is a PlanOutdatedError
+    that names each such item, and nothing is written. Each write is conditional on that comparison; should somebody
+    change an item in that moment, the plan stops there with a ConflictError, and a new one shows what is left.
+    Raises SeedError for a file that is no plan.
+    """
+    planned = [(data["stored"], _part(data)) for data in _read(path)]
+    parts = [compare_part(store, part) for _, part in planned]
+    moved = [
+        place
+        for (stored, _), part in zip(planned, parts, strict=True)
+        for place in _moved(stored, [_state(part.kind, entity) for entity in part.stored])
+    ]
+    if moved:
+        raise PlanOutdatedError(moved)
+    outcomes = []
+    for part in watched(parts, progress):
+        write_part(store, part)
+        outcomes.append((outcome_of(part, overwrite=True), part))
+    return report(outcomes)
+
+
+def _part_data(part: Part) -> dict[str, Any]:
+    kind = part.kind
+    wanted = []
+    for entity in part.wanted:
+        key = kind.keys.build(kind.identity(entity))
+        wanted.append({"PK": {"S": key.pk}, "SK": {"S": key.sk}, **kind.encode(entity)})
+    return {
+        "kind": kind.name,
+        "outcome": outcome_of(part, overwrite=True),
+        "wanted": wanted,
+        "stored": [_state(kind, entity) for entity in part.stored],
+    }
+
+
+def _state(kind: Kind[Any], entity: Any) -> dict[str, Any]:
+    """What tells that an item is as it was: its raw key, its version, and its content."""
+    key = kind.key(entity)
+    return {
+        "pk": key.pk,
+        "sk": key.sk,
+        "version": entity.version,
+        "digest": digest(canonical(entity)),
+        "item": entity.origin.item,
+    }
+
+
+def _moved(then: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[str]:
+    """The raw keys of items that came, went or changed."""
+    before = {(state["pk"], state["sk"]): (state["version"], state["digest"]) for state in then}
+    after = {(state["pk"], state["sk"]): (state["version"], state["digest"]) for state in now}
+    return [
+        f"{pk} {sk}" for pk, sk in sorted(before.keys() | after.keys()) if before.get((pk, sk)) != after.get((pk, sk))
+    ]
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            raise ValueError(f"format {content['format']}")
+        parts: list[dict[str, Any]] = content["parts"]
+        for part in parts:
+            _part(part)
+    except OSError as error:
+        raise SeedError([RuleSetProblem(str(path), "", f"cannot be read: {error.strerror}")]) from None
+    except (ValueError, KeyError, TypeError, StopIteration, BlueStarError) as error:
+        reason = f"is no plan of this version of bluestar-store ({error})"
+        raise SeedError([RuleSetProblem(str(path), "", reason)]) from None
+    return parts
+
+
+def _part(data: dict[str, Any]) -> Part:
+    """The part of a plan: what is wanted, and what was stored when it was made."""
+    kind = next(kind for kind in KINDS if kind.name == data["kind"])
+    wanted = tuple(_fresh(kind, item) for item in data["wanted"])
+    stored = tuple(kind.decode(item_from_json(kind.table, state["item"])) for state in data["stored"])
+    return Part(kind, wanted, stored, ())
+
+
+def _fresh(kind: Kind[Any], item: Any) -> Any:
+    """An entity that was never read: it carries no version."""
+    return kind.entity(**dict(kind.decode(item_from_json(kind.table, item))))

@@ -1,0 +1,91 @@
+"""Pruning and saved plans: exactly what was reviewed is written, within the levels that the rule set names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from bluestar_store import CalculationRule, PersistenceMode, PlanOutdatedError, SeedError, Settings, Store, seeding
+from bluestar_store.seeding.load import to_write
+from bluestar_store.seeding.rule_set import RuleSet
+from bluestar_store.seeding.saved_plan import apply_plan, save_plan
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with Store.open(Settings(persistence_mode=PersistenceMode.MEMORY)) as opened:
+        opened.create_tables()
+        seeding.load(opened, seeding.baseline())
+        seeding.load(opened, seeding.read("fixtures/demo"))
+        yield opened
+
+
+def rule(plan_id: str, calc_type: str = "match", max_pct: str = "6") -> CalculationRule:
+    return CalculationRule(plan_id=plan_id, calc_type=calc_type, max_pct=Decimal(max_pct))
+
+
+def changed(store: Store, path: Path) -> RuleSet:
+    """A plan that adds, changes and removes; and a rule set that brings it about."""
+    demo = seeding.read("fixtures/demo").entities
+    kept = [e for e in demo if getattr(e, "calc_type", "") != "er_contrib" and getattr(e, "plan_id", "") == "ACME"]
+    wanted = [rule("ACME", max_pct="5") if getattr(e, "calc_type", "") == "match" else e for e in kept]
+    rules = RuleSet((*wanted, rule("ACME", "extra")))
+    save_plan(to_write(seeding.compare(store, rules, prune=True), overwrite=True), path)
+    return rules
+
+
+def test_pruning_with_the_baseline_leaves_clients_alone(store: Store) -> None:
+    before = [(e, e.version) for plan in store.plans() for e in store.overrides(plan)]
+    store.calculation_rules.put(rule("GLOBAL", "obsolete"))
+    report = seeding.load(store, seeding.baseline(), overwrite=True, prune=True)
+    assert [entry.key for entry in report.removed] == ["CLIENT#GLOBAL CALC#obsolete"]
+    assert [(e, e.version) for plan in store.plans() for e in store.overrides(plan)] == before
+
+
+def test_pruning_removes_a_whole_pipeline_that_a_named_level_has_besides(store: Store) -> None:
+    steps = store.pipelines.steps("ACME", "BiWeeklyFri")
+    other = [step.model_copy(update={"pay_freq": "Weekly"}) for step in steps]
+    store.pipelines.replace("ACME", "Weekly", other)
+    report = seeding.load(store, seeding.read("fixtures/demo"), prune=True)
+    assert len(report.removed) == len(steps)
+    assert store.pipelines.steps("ACME", "Weekly", fallback=False) == ()
+    assert store.pipelines.steps("ACME", "BiWeeklyFri") == steps
+
+
+def test_a_plan_is_applied_exactly(store: Store, tmp_path: Path) -> None:
+    rules = changed(store, tmp_path / "plan.json")
+    report = apply_plan(store, tmp_path / "plan.json")
+    assert {name: len(getattr(report, name)) for name in ("added", "overwritten", "removed")} == {
+        "added": 1,
+        "overwritten": 1,
+        "removed": 1,
+    }
+    assert not seeding.compare(store, rules, prune=True)
+
+
+@pytest.mark.parametrize("calc_type", ["match", "er_contrib", "extra"])
+def test_a_plan_is_refused_when_one_of_its_items_moved(store: Store, tmp_path: Path, calc_type: str) -> None:
+    changed(store, tmp_path / "plan.json")
+    store.calculation_rules.put(rule("ACME", calc_type, "1"))
+    before = store.at_level("ACME")
+    with pytest.raises(PlanOutdatedError) as caught:
+        apply_plan(store, tmp_path / "plan.json")
+    assert caught.value.moved == (f"CLIENT#ACME CALC#{calc_type}",)
+    assert store.at_level("ACME") == before
+
+
+def test_a_plan_applied_twice_is_refused_the_second_time(store: Store, tmp_path: Path) -> None:
+    changed(store, tmp_path / "plan.json")
+    apply_plan(store, tmp_path / "plan.json")
+    with pytest.raises(PlanOutdatedError):
+        apply_plan(store, tmp_path / "plan.json")
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"format": 2, "parts": []}', '{"format": 1, "parts": [{"kind": "x"}]}'])
+def test_a_file_that_is_no_plan_is_refused(store: Store, tmp_path: Path, text: str) -> None:
+    (tmp_path / "plan.json").write_text(text, encoding="utf-8")
+    with pytest.raises(SeedError):
+        apply_plan(store, tmp_path / "plan.json")
