@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import warnings
 from enum import StrEnum
 from pathlib import Path
@@ -54,10 +55,10 @@ class Settings(BaseSettings):
     file_persistence_dir: Path | None = Field(
         None, validation_alias=AliasChoices("BLUESTAR_FILE_PERSISTENCE_DIR", "FILE_PERSISTENCE_DIR")
     )
-    table_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]*$")] = "bluestar-"
-    table_suffix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]*$")] = ""
+    table_prefix: str = "bluestar-"
+    table_suffix: str = ""
     table_layout: TableLayout = TableLayout.EIGHT
-    aws_region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] | None = None
+    aws_region: str | None = None
     dynamodb_endpoint_url: str | None = None
     redis_url: SecretStr | None = None
     connect_timeout_seconds: Seconds = 2
@@ -70,9 +71,26 @@ class Settings(BaseSettings):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            problems = [f"{_variable(problem['loc'])}: {problem['msg']}" for problem in error.errors()]
+            problems = [
+                f"{_variable(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
+                for problem in error.errors()
+            ]
             raise ConfigurationError("; ".join(problems)) from None
         _warn_of_unknown_names()
+
+    @field_validator("table_prefix", "table_suffix")
+    @classmethod
+    def _fits_a_table_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_.-]*", value):
+            raise ValueError("a table name has only the characters a-z, A-Z, 0-9, '_', '-' and '.' (an AWS limit)")
+        return value
+
+    @field_validator("aws_region")
+    @classmethod
+    def _region_is_a_name(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[a-z0-9-]+", value):
+            raise ValueError("a region is a name such as us-east-1")
+        return value
 
     @field_validator("dynamodb_endpoint_url")
     @classmethod

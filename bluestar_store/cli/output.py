@@ -1,0 +1,181 @@
+"""The one way to print: tables for people, or JSON for programs, on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TextIO
+
+from bluestar_store.cli.errors import escaped
+from bluestar_store.cli.records import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console, RenderableType
+
+PIPE_WIDTH = 120
+"""Columns where there is no terminal to ask, unless COLUMNS says otherwise."""
+MIN_WIDTH = 40
+"""Narrower, rich would cut values off instead of wrapping them."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table; without `columns` it has no head. Cells are plain values, see `records`."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+    @classmethod
+    def of(cls, title: str, rows: Sequence[Record], columns: Mapping[str, str]) -> Grid:
+        """A row for each record; `columns` leads from the heads to the names of values."""
+        return cls(title, list(columns), [[row.get(name) for name in columns.values()] for row in rows])
+
+    @classmethod
+    def card(cls, title: str, found: Record) -> Grid:
+        """One record, a line for each value that it has; what is unknown to the library is told apart."""
+        rows = [[name, value] for name, value in found.items() if name != "extra" and value is not None]
+        rows += [[f"extra: {name}", value] for name, value in found.get("extra", {}).items()]
+        return cls(title, (), rows)
+
+
+View = str | Grid
+"""A line of text, or a table."""
+
+
+class Output:
+    """What a command says on stdout."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+
+    def show(self, data: Any, *views: View) -> None:
+        """Print the data as JSON, or else the views of it."""
+        sys.stdout.write(to_json(data) + "\n" if self.as_json else _rendered(views))
+        sys.stdout.flush()  # a reader who went away is noticed here, where it can be handled
+
+
+@contextmanager
+def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr (without `total` a spinner) while something takes time; only where stderr is a terminal.
+
+    Gives the function to tell how much more is done.
+    """
+    if not sys.stderr.isatty():
+        yield lambda count: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+    columns = [SpinnerColumn(), TextColumn(what, markup=False), *([BarColumn(), MofNCompleteColumn()] if total else [])]
+    with Progress(*columns, console=_console(sys.stderr), transient=total is None) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+def to_json(value: Any, indent: str = "") -> str:
+    """JSON with numbers exact, Decimals too: json.dumps would make floats or texts of them. ASCII only."""
+    inner = indent + "  "
+    match value:
+        case Decimal():
+            return _number(value)
+        case datetime():
+            return json.dumps(value.isoformat().replace("+00:00", "Z"))
+        case Mapping() if value:
+            members = (f"{json.dumps(str(name))}: {to_json(member, inner)}" for name, member in value.items())
+            return f"{{\n{inner}" + f",\n{inner}".join(members) + f"\n{indent}}}"
+        case list() | tuple() if value:
+            return f"[\n{inner}" + f",\n{inner}".join(to_json(member, inner) for member in value) + f"\n{indent}]"
+    return json.dumps(value)
+
+
+def cell(value: Any) -> str:
+    """A plain value as a table shows it; times to the second."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case Decimal():
+            return _number(value)
+        case datetime():
+            return value.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
+        case Mapping() | list() | tuple():
+            return escaped(", ".join(_parts(value)))
+    return escaped(str(value))
+
+
+def _parts(value: Any) -> Iterator[str]:
+    """Each member on its own, `name=value` in a mapping; what is nested in parentheses."""
+    members = value.items() if isinstance(value, Mapping) else ((None, inner) for inner in value)
+    for name, inner in members:
+        text = "none" if inner is None else cell(inner)
+        if isinstance(inner, Mapping | list | tuple):
+            text = f"({text})"
+        yield text if name is None else f"{name}={text}"
+
+
+def _number(value: Decimal) -> str:
+    from bluestar_store.models.values import number_text
+
+    return number_text(value)
+
+
+def _console(file: TextIO) -> Console:
+    from rich.console import Console
+
+    if hasattr(file, "reconfigure"):  # not in tests
+        file.reconfigure(errors="backslashreplace")  # a terminal that knows no emoji is no reason to fail
+    width = None if file.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
+    console = Console(file=file, width=width, markup=False, emoji=False, highlight=False)
+    console.width = max(console.width, MIN_WIDTH)
+    return console
+
+
+def _rendered(views: Sequence[View]) -> str:
+    """The views as the terminal, or the pipe, can show them; an empty line beside each table."""
+    console = _console(sys.stdout)
+    with console.capture() as printed:
+        for number, view in enumerate(views):
+            if number and (isinstance(view, Grid) or isinstance(views[number - 1], Grid)):
+                console.print()
+            if isinstance(view, Grid):
+                _print_grid(console, view)
+            else:
+                console.print(escaped(view), soft_wrap=True)
+    return "".join(line.rstrip() + "\n" for line in printed.get().split("\n")[:-1])
+
+
+def _print_grid(console: Console, grid: Grid) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    if grid.title:
+        console.print(Text(escaped(grid.title), style="bold"), soft_wrap=True)
+    if not grid.rows:
+        console.print("(none)")
+        return
+    table = Table(
+        box=box.SIMPLE_HEAD, show_header=bool(grid.columns), show_edge=False, pad_edge=False, collapse_padding=True
+    )
+    width = len(grid.rows[0])
+    for number in range(width):
+        cells = [row[number] for row in grid.rows if row[number] is not None]
+        numeric = bool(grid.columns and cells) and all(map(_is_number, cells))
+        header: RenderableType = Text(grid.columns[number]) if grid.columns else ""
+        table.add_column(header, overflow="fold", justify="right" if numeric else "left")
+    for row in grid.rows:
+        table.add_row(*(Text(cell(value)) for value in row))
+    console.print(table)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | Decimal) and not isinstance(value, bool)

@@ -1,0 +1,92 @@
+"""Entities as plain values that may be shown: bank numbers masked, numbers and times still exact.
+
+Whatever a command prints of an entity, as a table or as JSON, comes from here.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Mapping, Set
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bluestar_store.models.entity import Entity
+
+Record = dict[str, Any]
+
+_BANK_NUMBER = re.compile(r"account|routing|iban", re.IGNORECASE)
+
+
+def record(entity: Entity) -> Record:
+    """The entity's fields, its `scope` where it has a level, its `version`, and attributes it does not know."""
+    from bluestar_store.models.config import AchConfig
+    from bluestar_store.models.vendor import VendorSchema
+
+    found: Record = {}
+    for name in type(entity).model_fields:
+        value = getattr(entity, name)
+        # A vendor's column may be called "Account Number"; what it maps to is no number.
+        names_count = not (isinstance(entity, VendorSchema) and name == "mapping")
+        found[name] = plain(value, secret=is_bank_number(name), names_count=names_count)
+    scope = getattr(entity, "scope", None)
+    if scope is not None:
+        found["scope"] = str(scope)
+    found["version"] = entity.version
+    bank = isinstance(entity, AchConfig)  # whatever another program put there, under whatever name
+    found["extra"] = {name: plain(value, secret=bank or is_bank_number(name)) for name, value in entity.extra.items()}
+    return found
+
+
+def records(entities: Iterable[Entity]) -> list[Record]:
+    """Each entity's record."""
+    return [record(entity) for entity in entities]
+
+
+def kind_name(entity: Entity) -> str:
+    """What an entity is called: calculation-rule, pipeline-step, ..."""
+    from bluestar_store.models.tables import KINDS
+
+    return next(kind.name for kind in KINDS if isinstance(entity, kind.entity))
+
+
+def identity(entity: Entity) -> Record:
+    """The fields that make the entity's key."""
+    from bluestar_store.models.tables import KINDS
+
+    return next(kind.identity(entity) for kind in KINDS if isinstance(entity, kind.entity))
+
+
+def is_bank_number(attribute: str) -> bool:
+    """Whether what has this name may be a bank account's number."""
+    return _BANK_NUMBER.search(attribute) is not None
+
+
+def plain(value: Any, *, secret: bool = False, names_count: bool = True) -> Any:
+    """A value in JSON's terms, and numbers and times. What is `secret`, or lies under such a name, is masked."""
+    from bluestar_store.models.entity import masked
+    from bluestar_store.models.values import number_text
+
+    match value:
+        case None | bool():
+            return value
+        case Mapping():
+            return {
+                str(name): plain(
+                    inner, secret=secret or (names_count and is_bank_number(str(name))), names_count=names_count
+                )
+                for name, inner in value.items()
+            }
+        case Set():
+            return sorted((plain(inner, secret=secret) for inner in value), key=str)
+        case list() | tuple():
+            return [plain(inner, secret=secret, names_count=names_count) for inner in value]
+        case datetime():
+            return value
+        case bytes():
+            return plain(base64.b64encode(value).decode(), secret=secret)
+        case int() | Decimal():
+            return masked(number_text(value)) if secret else value
+    return masked(str(value)) if secret else str(value)

@@ -1,0 +1,70 @@
+"""Help: there for every command, and without the AWS SDK."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from tests.cli.conftest import Run
+
+COMMANDS = [
+    [],
+    ["create"],
+    ["seed"],
+    ["inspect"],
+    *(
+        ["inspect", name]
+        for name in (
+            *("pipeline", "rule", "rules", "validation", "limits", "config", "schema", "hold", "batch", "snapshot"),
+            *("plans", "categories", "vendors", "overrides"),
+        )
+    ),
+]
+WITHOUT = {"botocore", "redis", "pynamodb", "pydantic_settings"}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_that_fits_80_columns(command: list[str], run: Run) -> None:
+    result = run(*command, "--help")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    text = result.stdout
+    assert f"Usage: bluestar-store {' '.join(command)}".rstrip() in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert "..." not in text.partition("Commands:")[2]  # no command's sentence is cut off
+    assert ("--json" in text) is bool(command)
+
+
+def test_the_list_of_commands_is_complete(run: Run) -> None:
+    listed = [
+        [*group, line.split()[0]]
+        for group in ([], ["inspect"])
+        for line in run(*group, "--help").stdout.partition("Commands:\n")[2].splitlines()
+    ]
+    assert sorted(listed) == sorted(COMMANDS[1:])
+
+
+def test_help_imports_neither_the_aws_sdk_nor_redis_nor_the_settings() -> None:
+    code = f"""
+import json, sys
+from bluestar_store.cli import app
+for command in {COMMANDS!r}:
+    try:
+        app([*command, "--help"])
+    except SystemExit as end:
+        assert not end.code, end.code
+print(json.dumps(sorted({{name.split(".")[0] for name in sys.modules}})))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    imported = set(json.loads(done.stdout.splitlines()[-1]))
+    assert "typer" in imported
+    assert not imported & WITHOUT
+
+
+def test_version(run: Run) -> None:
+    result = run("--version")
+    assert (result.exit_code, result.stdout) == (0, f"bluestar-store {version('bluestar-store')}\n")
