@@ -19,6 +19,8 @@ Item: TypeAlias = dict[str, AttributeValue]
 
 VERSION = "version"
 """The attribute that counts the library's writes of an item, N from 1."""
+ACTOR = "bs_actor"
+"""The attribute that names who wrote the item last, as far as they said."""
 OWN_PREFIX = "bs_"
 """Attributes that begin so are the library's own bookkeeping: index attributes, a pipeline's revision."""
 

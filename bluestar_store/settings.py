@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     """How a Store is opened. A bad value is a ConfigurationError that names it; secrets are masked in every repr.
 
     `persistence_mode` and `file_persistence_dir` are also read without the prefix. Without `aws_region`, the AWS SDK's
-    own order decides. `max_attempts` counts the tries of one call to AWS, the first included; `conflict_attempts` the
+    own order decides. `actor` is kept on every item that is written. `max_attempts` counts the tries of one call to AWS, the first included; `conflict_attempts` the
     tries of a transaction that others keep interfering with, and of a batch that comes back unfinished.
     """
 
@@ -65,6 +65,7 @@ class Settings(BaseSettings):
     read_timeout_seconds: Seconds = 5
     max_attempts: Annotated[int, Field(ge=1, le=20)] = 4
     conflict_attempts: Annotated[int, Field(ge=1, le=100)] = 12
+    actor: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     parallel_calls: Annotated[int, Field(ge=1, le=64)] = 8
 
     def __init__(self, **values: Any) -> None:

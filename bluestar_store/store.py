@@ -37,7 +37,7 @@ class Store:
         self.settings, self.engine = settings, engine
         self.tables = Tables(settings.table_prefix, settings.table_suffix, settings.table_layout)
         self.tables.specs()  # refuses names that DynamoDB would
-        access = self._access = Access(engine, self.tables, NullCache())
+        access = self._access = Access(engine, self.tables, NullCache(), settings.actor)
         finder = Finder(access)
         self.pipelines = Pipelines(access)
         self.calculation_rules = CalculationRules(access)

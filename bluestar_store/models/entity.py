@@ -11,7 +11,7 @@ from immutabledict import immutabledict
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from bluestar_store.keys import DEFAULT, GLOBAL, Key
-from bluestar_store.protocols import Item, key_of
+from bluestar_store.protocols import ACTOR, Item, key_of
 
 
 class Scope(StrEnum):
@@ -58,6 +58,11 @@ class Entity(BaseModel):
     def version(self) -> int | None:
         """The version it was read at, 0 for an item that other programs wrote without one; None if not read."""
         return self._origin.version if self._origin else None
+
+    @property
+    def written_by(self) -> str | None:
+        """Who wrote the item last, when the library wrote it with a `BLUESTAR_ACTOR`; other programs do not say."""
+        return self._origin.item.get(ACTOR, {}).get("S") if self._origin else None
 
     @property
     def extra(self) -> Mapping[str, Any]:

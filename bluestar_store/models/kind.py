@@ -28,6 +28,7 @@ class ItemModel(Model):
     PK = UnicodeAttribute(hash_key=True)
     SK = UnicodeAttribute(range_key=True)
     version = IntegerAttribute(null=True)
+    bs_actor = UnicodeAttribute(null=True)
 
 
 def _no_index(entity: Any) -> Mapping[str, str]:

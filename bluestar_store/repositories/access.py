@@ -18,8 +18,8 @@ T = TypeVar("T")
 class Access:
     """The way to the items."""
 
-    def __init__(self, engine: Engine, tables: Tables, cache: Cache) -> None:
-        self.engine, self.tables, self.cache = engine, tables, cache
+    def __init__(self, engine: Engine, tables: Tables, cache: Cache, actor: str | None = None) -> None:
+        self.engine, self.tables, self.cache, self.actor = engine, tables, cache, actor
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None
         self._process = 0

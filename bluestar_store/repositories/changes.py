@@ -13,6 +13,7 @@ from bluestar_store.models.kind import Kind
 from bluestar_store.models.values import version_of
 from bluestar_store.protocols import (
     ABSENT,
+    ACTOR,
     ANY,
     VERSION,
     AttributeValue,
@@ -85,6 +86,7 @@ def change_over(
     key = kind.keys.build(kind.identity(entity))
     item = {"PK": {"S": key.pk}, "SK": {"S": key.sk}, **kind.encode(entity), VERSION: {"N": "1"}, **bookkeeping}
     item |= {name: {"S": text} for name, text in kind.index(entity).items()}
+    item |= {ACTOR: {"S": access.actor}} if access.actor else {}
     return Change(Put(access.table(kind), item, ABSENT), item, settled)
 
 
@@ -161,7 +163,9 @@ def _update(
     wanted = {name: value for name, value in encoded.items() if name in names}
     wanted |= {name: {"S": text} for name, text in kind.index(entity).items()}
     wanted |= own
+    wanted |= {ACTOR: {"S": access.actor}} if access.actor else {}
     gone = (names - encoded.keys()) | (kind.index_attributes - kind.index(entity).keys())
+    gone |= set() if access.actor else {ACTOR}  # whoever wrote before did not write this
     sets = {name: value for name, value in wanted.items() if item.get(name) != value}
     sets[VERSION] = {"N": str(version + 1)}
     removes = frozenset(gone & item.keys())

@@ -73,17 +73,21 @@ def _state(kind: Kind[Any], entity: Any) -> dict[str, Any]:
         "sk": key.sk,
         "version": entity.version,
         "digest": digest(canonical(entity)),
+        "actor": entity.written_by,
         "item": entity.origin.item,
     }
 
 
 def _moved(then: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[str]:
-    """The raw keys of items that came, went or changed."""
-    before = {(state["pk"], state["sk"]): (state["version"], state["digest"]) for state in then}
-    after = {(state["pk"], state["sk"]): (state["version"], state["digest"]) for state in now}
-    return [
-        f"{pk} {sk}" for pk, sk in sorted(before.keys() | after.keys()) if before.get((pk, sk)) != after.get((pk, sk))
-    ]
+    """The raw keys of items that came, went or changed, and who wrote them, as far as they said."""
+    before, after = ({(state["pk"], state["sk"]): state for state in states} for states in (then, now))
+    moved = []
+    for place in sorted(before.keys() | after.keys()):
+        old, new = before.get(place, {}), after.get(place, {})
+        if any(old.get(name) != new.get(name) for name in ("version", "digest")):
+            by = f" (by {new['actor']})" if new.get("actor") else " (deleted)" if not new else ""
+            moved.append(" ".join(place) + by)
+    return moved
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

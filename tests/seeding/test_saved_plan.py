@@ -89,3 +89,14 @@ def test_a_file_that_is_no_plan_is_refused(store: Store, tmp_path: Path, text: s
     (tmp_path / "plan.json").write_text(text, encoding="utf-8")
     with pytest.raises(SeedError):
         apply_plan(store, tmp_path / "plan.json")
+
+
+def test_a_refusal_names_who_moved_the_item(store: Store, tmp_path: Path) -> None:
+    changed(store, tmp_path / "plan.json")
+    with_actor = Store(Settings(persistence_mode=PersistenceMode.MEMORY, actor="pat"), store.engine)
+    with_actor.calculation_rules.put(rule("ACME", "match", "1"))
+    assert store.calculation_rules.get("ACME", "match").written_by == "pat"
+    with pytest.raises(PlanOutdatedError, match=r"CALC#match \(by pat\)"):
+        apply_plan(store, tmp_path / "plan.json")
+    store.calculation_rules.put(rule("ACME", "match", "2"))
+    assert store.calculation_rules.get("ACME", "match").written_by is None

@@ -1,0 +1,242 @@
+"""Exporting: every item of a store into a folder of sorted files, in constant memory."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from bluestar_store.engines.table_files import sync_folder
+from bluestar_store.errors import AccessDeniedError, FileStoreError
+from bluestar_store.keys import Key
+from bluestar_store.models.batches import BATCH_STATE
+from bluestar_store.models.kind import Kind
+from bluestar_store.models.tables import KINDS
+from bluestar_store.protocols import Engine, Item, key_of
+from bluestar_store.seeding.transfer_files import (
+    MANIFEST,
+    REST,
+    Manifest,
+    Place,
+    Progress,
+    Routes,
+    TableDigest,
+    held,
+    items_path,
+    line_of,
+    write_whole,
+)
+
+RUN_BYTES = 4 * 1024 * 1024
+"""What the sorting of one table keeps in memory; layout `single` sorts all tables at once."""
+MAX_RUNS = 64
+"""Sorted files that are merged at once, all of them open."""
+SCRATCH = ".export-"
+"""What the folder of an export that is under way begins with."""
+
+
+def export(
+    source: Place,
+    folder: Path,
+    *,
+    plans: Collection[str] | None = None,
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Write all items to a folder; returns its manifest, which is written last: without one an export is no export.
+
+    `plans` limits it to what these plans have of their own: rules, pipelines, configs, schemas, holds, batches with
+    results and trails, and whatever names the plan in `plan_id`. A folder that holds an export is refused with
+    FileStoreError unless `replace`. Reads are consistent, but not as of one moment: stop the writers first when the
+    export has to be. Progress counts the items read; its total is the engine's own count, on DynamoDB an old one.
+    """
+    if isinstance(plans, str) or (plans is not None and not plans):
+        raise ValueError("plans must be a collection of plan ids, or None for all items")
+    if folder.exists() and not folder.is_dir():
+        raise FileStoreError(f"{folder} is not a folder")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # bank account numbers are in it
+    with held(folder, "export"):
+        if (folder / MANIFEST).exists() and not replace:
+            raise FileStoreError(f"{folder} holds an export already; replace it, or take another folder")
+        for left in folder.glob(f"{SCRATCH}*"):  # of a process that was killed
+            shutil.rmtree(left)
+        with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as scratch:
+            written = {}
+            for table, lines in _sorted_tables(source, Path(scratch), plans, progress):
+                with items_path(Path(scratch), table).open("wb") as file:
+                    written[table] = _digest(lines, file.write)
+                    file.flush()
+                    os.fsync(file.fileno())
+            manifest = Manifest(_in_use(written), None if plans is None else tuple(sorted(plans)))
+            (folder / MANIFEST).unlink(missing_ok=True)
+            for table in written:
+                place = items_path(folder, table)
+                if table in manifest.tables:
+                    items_path(Path(scratch), table).replace(place)
+                else:
+                    place.unlink(missing_ok=True)
+        sync_folder(folder)
+        write_whole(folder / MANIFEST, manifest.to_bytes())
+    return manifest
+
+
+def digests(source: Place, folder: Path, progress: Progress | None = None) -> Manifest:
+    """The manifest that an export would have; the folder is only for sorting, and left empty."""
+    with held(folder, "sort"), tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as scratch:
+        tables = _sorted_tables(source, Path(scratch), None, progress, "verify")
+        return Manifest(_in_use({table: _digest(lines) for table, lines in tables}))
+
+
+def _in_use(tables: dict[str, TableDigest]) -> dict[str, TableDigest]:
+    """The eight tables always, the rest of layout `single` when there is any: so that layouts can be compared."""
+    return {name: table for name, table in tables.items() if table.items or name != REST}
+
+
+def _digest(lines: Iterable[bytes], write: Callable[[bytes], Any] = len) -> TableDigest:
+    digest, count = hashlib.sha256(), 0
+    for line in lines:
+        digest.update(line)
+        write(line)
+        count += 1
+    return TableDigest(count, digest.hexdigest())
+
+
+def _sorted_tables(
+    source: Place, scratch: Path, plans: Collection[str] | None, progress: Progress | None, what: str = "export"
+) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """Each table with its lines in order; to be taken one after the other."""
+    routes, engine = Routes(source.tables), source.engine
+    wanted = PlanFilter(source, routes, plans).wants if plans is not None else None
+    total = _count(source) if progress is not None else None
+    done = 0
+    for on_disk, table in routes.sources.items():
+        sorters = {name: Sorter(scratch, name) for name in ([table] if table else [*routes.names, REST])}
+        for items in pages(engine, on_disk):
+            for item in items:
+                place, plain = (table, item) if table else routes.outgoing(item)
+                if wanted is None or wanted(plain):
+                    sorters[place].add(key_of(plain), line_of(plain))
+            done += len(items)
+            if progress is not None:
+                progress(what, done, total)
+        for name in list(sorters):
+            yield name, sorters.pop(name).lines()
+    if all(routes.sources.values()):
+        yield REST, iter(())
+
+
+def pages(engine: Engine, table: str, sk_prefix: str = "") -> Iterator[list[Item]]:
+    """A whole table, page after page, read consistently."""
+    cursor = None
+    while True:
+        page = engine.scan(table, sk_prefix=sk_prefix, cursor=cursor, consistent=True)
+        yield page.items
+        if (cursor := page.cursor) is None:
+            return
+
+
+def _count(source: Place) -> int | None:
+    try:
+        return sum(source.engine.describe(spec).item_count for spec in source.tables.specs()) or None
+    except AccessDeniedError:  # who may read need not be allowed to describe
+        return None
+
+
+class PlanFilter:
+    """What belongs to some plans. Keeps the keys of their batches, whose other items do not name the plan."""
+
+    def __init__(self, source: Place, routes: Routes, plans: Collection[str]) -> None:
+        self._routes, self._plans = routes, frozenset(plans)
+        self._batches: set[str] = set()
+        for items in pages(source.engine, source.tables.name(BATCH_STATE), "STATE"):
+            self._batches.update(key_of(item).pk for item in items if BATCH_STATE.owns(item) and self._named(item))
+
+    def wants(self, item: Item) -> bool:
+        """Whether the item is one of these plans'."""
+        key = key_of(item)
+        _, identity = self._routes.identity(key)
+        if "plan_id" in identity:
+            return identity["plan_id"] in self._plans
+        if identity.get("partition") is not None:
+            return self._wants_trail(identity["table"], identity["partition"])
+        return key.pk in self._batches or self._named(item)
+
+    def _named(self, item: Item) -> bool:
+        return item.get("plan_id", {}).get("S") in self._plans
+
+    def _wants_trail(self, table: str, pk: str) -> bool:
+        if pk in self._batches:
+            return True
+        return any(_plan_in(kind, pk) in self._plans for kind in KINDS if kind.table == table)
+
+
+def _plan_in(kind: Kind[Any], pk: str) -> Any:
+    """The plan that a partition key of this kind names."""
+    for template, fixed in kind.keys.forms:
+        if (found := template.parse(pk)) is not None:
+            return {**fixed, **found}.get("plan_id")
+    return None
+
+
+class Sorter:
+    """Sorts more lines by their keys than fit into memory: sorted files, merged.
+
+    A record is the key in a form whose bytes sort as (PK, SK) does, and the line.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder, self._name = folder, name
+        self._records: list[bytes] = []
+        self._bytes = self._files = 0
+        self._runs: list[list[Path]] = []
+
+    def add(self, key: Key, line: bytes) -> None:
+        """Take one line."""
+        record = b"%s\0%s\0%s\n" % (_sortable(key.pk), _sortable(key.sk), line)
+        self._records.append(record)
+        self._bytes += len(record) + 48  # what an object takes besides
+        if self._bytes > RUN_BYTES:
+            self._keep(0, sorted(self._records))
+            self._records, self._bytes = [], 0
+
+    def lines(self) -> Iterator[bytes]:
+        """All lines in order, each with its end."""
+        runs = [path for level in self._runs for path in level]
+        for record in heapq.merge(_merged(runs), sorted(self._records)):
+            yield record.split(b"\0", 2)[2]
+
+    def _keep(self, level: int, records: Iterable[bytes]) -> None:
+        """Write a run; `MAX_RUNS` of one level are merged into one of the next."""
+        self._files += 1
+        path = self._folder / f"{self._name}.{self._files}.run"
+        with path.open("wb") as file:
+            file.writelines(records)
+        if level == len(self._runs):
+            self._runs.append([])
+        self._runs[level].append(path)
+        if len(self._runs[level]) == MAX_RUNS:
+            full, self._runs[level] = self._runs[level], []
+            self._keep(level + 1, _merged(full))
+
+
+def _merged(runs: list[Path]) -> Iterator[bytes]:
+    """The records of some runs in order; the files are deleted at the end."""
+    with ExitStack() as stack:
+        yield from heapq.merge(*(stack.enter_context(path.open("rb")) for path in runs))
+    for path in runs:
+        path.unlink()
+
+
+_SEPARATING = re.compile(rb"[\0-\n]")
+
+
+def _sortable(text: str) -> bytes:
+    """UTF-8 without the bytes that end a record or a part of it, in the same order."""
+    return _SEPARATING.sub(lambda found: bytes((1, 16 + found[0][0])), text.encode())

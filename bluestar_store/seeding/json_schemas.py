@@ -1,0 +1,57 @@
+"""JSON Schemas of the rule files, from the entities, so that editors complete and check them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bluestar_store.models.kind import Kind
+from bluestar_store.models.vendor import VENDOR_SCHEMA
+from bluestar_store.seeding.rule_set import FILES
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+SUFFIX = ".schema.json"
+
+
+def schema_name(file: str) -> str:
+    """The schema file of a rule file: `irs-limits.schema.json` for `irs-limits.json`."""
+    return file.removesuffix(".json") + SUFFIX
+
+
+def json_schemas() -> dict[str, dict[str, Any]]:
+    """The schema of each rule file, by the schema's own file name."""
+    return {schema_name(file): _file_schema(file, lists) for file, lists in FILES.items()}
+
+
+def write_schemas(folder: Path) -> list[Path]:
+    """Write the schemas into a folder, which is made if need be; the files, sorted by name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, schema in sorted(json_schemas().items()):
+        path = folder / name
+        path.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
+        paths.append(path)
+    return paths
+
+
+def _file_schema(file: str, lists: Mapping[str, Kind[Any]]) -> dict[str, Any]:
+    properties: dict[str, Any] = {"$schema": {"type": "string"}}
+    for name, kind in lists.items():
+        properties[name] = {"type": "array", "items": _entity_schema(kind)}
+    return {
+        "$schema": DIALECT,
+        "title": f"bluestar-store rule file {file}",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+def _entity_schema(kind: Kind[Any]) -> dict[str, Any]:
+    schema: dict[str, Any] = kind.entity.model_json_schema(mode="validation")
+    schema["description"] = str(schema.get("description", "")).partition("\n")[0]
+    if kind is VENDOR_SCHEMA:
+        schema["required"].remove("fingerprint")  # it follows from the columns
+    return schema

@@ -1,0 +1,56 @@
+"""What the suites use besides the library itself: raw items, and a look at the calls an engine gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import pytest
+
+from bluestar_store.keys import Key
+from bluestar_store.models.kind import Kind
+from bluestar_store.protocols import Item
+from bluestar_store.store import Store
+
+RawPut: TypeAlias = Callable[[str, Item], None]
+RawGet: TypeAlias = Callable[[str, Key], Item | None]
+
+
+def wire(pk: str, sk: str, **attributes: Any) -> Item:
+    """A wire item as another program writes it: texts may be given as they are."""
+    values = {name: {"S": value} if isinstance(value, str) else value for name, value in attributes.items()}
+    return {"PK": {"S": pk}, "SK": {"S": sk}, **values}
+
+
+def table(store: Store, kind: Kind[Any]) -> str:
+    """The name on disk of a kind's table."""
+    return store.tables.name(kind)
+
+
+def without_indexes(store: Store) -> None:
+    """Make the Store's tables anew as other programs made theirs: without the library's indexes."""
+    specs = store.tables.specs()
+    store.engine.delete_tables([spec.name for spec in specs])
+    store.engine.create_tables([type(spec)(spec.name) for spec in specs])
+
+
+CALLS = ("get", "get_isolated", "query", "scan", "write", "put_many")
+
+
+class Calls(list[str]):
+    """The names of the calls that an engine got, in order."""
+
+    @classmethod
+    def of(cls, store: Store, monkeypatch: pytest.MonkeyPatch) -> Calls:
+        """Listen to a Store's engine from now on."""
+        calls = cls()
+        for name in CALLS:
+            monkeypatch.setattr(store.engine, name, calls._listening(name, getattr(store.engine, name)))
+        return calls
+
+    def _listening(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.append(name)
+            return method(*args, **kwargs)
+
+        return call

@@ -1,0 +1,62 @@
+"""The suite that a Store has to pass wherever its items live, in either layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bluestar_store.store import Store
+from bluestar_store.testing.engine_case import SideDoor
+from bluestar_store.testing.side_door import RawGet, RawPut
+from bluestar_store.testing.store_suite_catalog import CatalogTests
+from bluestar_store.testing.store_suite_foreign import ForeignItemTests
+from bluestar_store.testing.store_suite_pipelines import PipelineTests
+from bluestar_store.testing.store_suite_records import RecordTests
+from bluestar_store.testing.store_suite_replacement import ReplacementTests
+from bluestar_store.testing.store_suite_rules import RuleTests
+from bluestar_store.testing.store_suite_snapshot import SnapshotTests
+from bluestar_store.testing.store_suite_writes import WriteTests
+
+
+class StoreSuite(
+    RuleTests,
+    WriteTests,
+    PipelineTests,
+    ReplacementTests,
+    ForeignItemTests,
+    CatalogTests,
+    RecordTests,
+    SnapshotTests,
+):
+    """Every rule of the repositories. Subclass it in a test module, and give it two fixtures:
+
+        class TestMyStore(StoreSuite):
+            @pytest.fixture
+            def store(self) -> Iterator[Store]: ...         # fresh: its tables, no items
+
+            @pytest.fixture
+            def door(self, store: Store) -> SideDoor: ...   # the items, past the code under test
+
+    A target that does not isolate transactions sets `isolated_transactions` to False; the tests that need it are
+    skipped.
+    """
+
+    isolated_transactions = True
+    """Two writes of one item at the same time are kept apart."""
+
+    @pytest.fixture
+    def store(self) -> Iterator[Store]:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def door(self, store: Store) -> SideDoor:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def raw_put(self, door: SideDoor) -> RawPut:
+        return door.put
+
+    @pytest.fixture
+    def raw_get(self, door: SideDoor) -> RawGet:
+        return door.get
