@@ -118,7 +118,7 @@ def global_options(
         bool, typer.Option("--version", help="Show the version and exit.", callback=show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """The store of the Bluestar payroll agents: make its tables, seed its rules, look into it.
+    """The store of the BlueStar payroll agents: make its tables, seed its rules, look into it.
 
     Options given here win over the environment (BLUESTAR_PERSISTENCE_MODE, BLUESTAR_TABLE_SUFFIX, ...). Data goes to
     stdout, progress and errors to stderr.
