@@ -13,6 +13,8 @@ import pytest
 
 from tests import servers
 
+pytest.register_assert_rewrite("bluestar_store.testing")  # before anything imports it: it is shipped, not collected
+
 # No deadlines: a first call that makes a client or a table is slow without being wrong.
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
@@ -26,6 +28,16 @@ FAKE_AWS = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="many more rounds of races and random operations")
+
+
+@pytest.fixture(scope="session")
+def soak(pytestconfig: pytest.Config) -> bool:
+    """Whether --soak was given."""
+    return bool(pytestconfig.getoption("--soak"))
 
 
 def _clean(patch: pytest.MonkeyPatch) -> None:

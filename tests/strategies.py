@@ -32,7 +32,7 @@ def identifiers(*, plain: bool = False) -> st.SearchStrategy[str]:
     few = "AB. " if plain else "AB_ ."
     close = st.text(few, min_size=1, max_size=4)
     any_text = st.text(
-        st.characters(codec="utf-8", exclude_categories=("Cc",), exclude_characters="#_" if plain else "#"),
+        st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters="#_" if plain else "#"),
         min_size=1,
         max_size=12,
     )
@@ -119,7 +119,7 @@ def entities(draw: st.DrawFn, kind: Kind[Any]) -> Entity:
     values = draw(identities(kind))
     for name, attribute in kind.attributes.items():
         if name not in values and draw(st.booleans()):
-            values[name] = draw(NARROWED.get(name) or VALUES[type(attribute).__name__])
+            values[name] = draw(NARROWED[name] if name in NARROWED else VALUES[type(attribute).__name__])
     for name, field in kind.entity.model_fields.items():
         if field.is_required() and name not in values:
             values[name] = draw(VALUES[type(kind.attributes[name]).__name__])

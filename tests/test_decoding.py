@@ -1,0 +1,171 @@
+"""An item becomes its entity, or an ItemDecodeError that says where and why."""
+
+from __future__ import annotations
+
+import pickle
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bluestar_store import ItemDecodeError
+from bluestar_store.models.batches import BATCH_STATE
+from bluestar_store.models.calculation import CALCULATION_RULE
+from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
+from bluestar_store.models.holds import PLAN_HOLD
+from bluestar_store.models.kind import Kind
+from bluestar_store.models.limits import IRS_LIMITS
+from bluestar_store.models.pipeline import PIPELINE_STEP
+from bluestar_store.models.tables import KINDS
+from bluestar_store.models.validation import VALIDATION_RULE
+from bluestar_store.models.vendor import VENDOR_SCHEMA
+from bluestar_store.protocols import Item
+from tests.strategies import entities
+
+STEP = ("CLIENT#ACME_Weekly", "STEP#0100")
+CALC = ("CLIENT#ACME", "CALC#match")
+
+
+def item(place: tuple[str, str], **attributes: Any) -> Item:
+    """A wire item."""
+    return {"PK": {"S": place[0]}, "SK": {"S": place[1]}, **attributes}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@given(data=st.data())
+@settings(max_examples=50)
+def test_what_is_encoded_decodes_to_the_same_entity(kind: Kind[Any], data: st.DataObject) -> None:
+    entity = data.draw(entities(kind))
+    key = kind.keys.build(kind.identity(entity))
+    encoded = kind.encode(entity)
+    read = kind.decode(item(key, **encoded, version={"N": "1"}))
+    assert read == entity
+    assert read.version == 1
+    assert kind.encode(read) == encoded
+    assert kind.key(read) == key
+    assert kind.validated(read) == entity
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@given(data=st.data())
+@settings(max_examples=10)
+def test_an_item_with_nothing_but_its_key_is_read(kind: Kind[Any], data: st.DataObject) -> None:
+    identity = kind.identity(data.draw(entities(kind)))
+    read = kind.decode(item(kind.keys.build(identity)))
+    assert kind.identity(read) == identity
+    assert read.version == 0
+    assert not read.extra
+
+
+DAMAGE: list[tuple[Kind[Any], tuple[str, str], dict[str, Any], str, str]] = [
+    (PIPELINE_STEP, STEP, {"stepOrder": {"S": "100"}}, "stepOrder", "is of type S where N is needed"),
+    (PIPELINE_STEP, STEP, {"stepOrder": {"N": "200"}}, "stepOrder", "is 200, the key says 100"),
+    (PIPELINE_STEP, STEP, {"stepOrder": {"N": "100.5"}}, "stepOrder", "is no whole number"),
+    (PIPELINE_STEP, STEP, {"timeoutSeconds": {"N": "1.5"}}, "timeoutSeconds", "is no whole number"),
+    (PIPELINE_STEP, STEP, {"timeoutSeconds": {"N": "-1"}}, "timeoutSeconds", "should be greater than"),
+    (PIPELINE_STEP, STEP, {"enabled": {"S": "true"}}, "enabled", "is of type S where BOOL is needed"),
+    (PIPELINE_STEP, STEP, {"subroutineName": {"N": "1"}}, "subroutineName", "is of type N where S is needed"),
+    (PIPELINE_STEP, STEP, {"version": {"S": "1"}}, "version", "is of type S where N is needed"),
+    (PIPELINE_STEP, STEP, {"version": {"N": "1.5"}}, "version", "is no whole number"),
+    (PIPELINE_STEP, STEP, {"version": {"N": "-1"}}, "version", "is no whole number"),
+    (PIPELINE_STEP, STEP, {"version": {"NULL": True}}, "version", "is of type NULL where N is needed"),
+    (PIPELINE_STEP, ("CLIENT#ACME", "STEP#0100"), {}, "PK, SK", "are not a key of a PipelineStep"),
+    (PIPELINE_STEP, ("CLIENT#ACME_Weekly", "STEP#one"), {}, "PK, SK", "are not a key of a PipelineStep"),
+    (CALCULATION_RULE, ("CLIENT#DEFAULT", "CALC#match"), {}, "PK, SK", "are not a key of a CalculationRule"),
+    (CALCULATION_RULE, CALC, {"max_pct": {"S": "6"}}, "max_pct", "is of type S where N is needed"),
+    (CALCULATION_RULE, CALC, {"max_pct": {"L": []}}, "max_pct", "is of type L where N is needed"),
+    (VALIDATION_RULE, ("CATEGORY#SSN", "RULE#007"), {"number": {"N": "8"}}, "number", "is 8, the key says 7"),
+    (IRS_LIMITS, ("YEAR#2026", "LIMITS"), {"year": {"N": "2025"}}, "year", "is 2025, the key says 2026"),
+    (CLIENT_CONFIG, ("CLIENT#A_W", "CONFIG"), {"deadline_hour": {"N": "24"}}, "deadline_hour", "should be less than"),
+    (ACH_CONFIG, ("CLIENT#A_W", "ACH"), {"account_number": {"N": "123456789"}}, "account_number", "is of type N"),
+    (PLAN_HOLD, ("PLAN#A", "HOLD#h"), {"created": {"S": "yesterday"}}, "created", "is no ISO 8601 date or time"),
+    (PLAN_HOLD, ("PLAN#A", "HOLD#h"), {"created": {"S": "0001-01-01T00:00:00+05:00"}}, "created", "is no time of"),
+    (PLAN_HOLD, ("PLAN#A", "HOLD#h"), {"created": {"N": "1700000000"}}, "created", "is of type N where S is needed"),
+    (BATCH_STATE, ("BATCH#b", "STATE"), {"status": {"S": "SLEEPING"}}, "status", "should be"),
+    (VENDOR_SCHEMA, ("VENDOR#v", "SCHEMA#f"), {"columns": {"L": [{"N": "1"}]}}, "columns", "a value of type N"),
+    (VENDOR_SCHEMA, ("VENDOR#v", "SCHEMA#f"), {"columns": {"SS": ["a"]}}, "columns", "is of type SS where L is needed"),
+    (VENDOR_SCHEMA, ("VENDOR#v", "SCHEMA#f"), {"mapping": {"M": {"a": {"BOOL": True}}}}, "mapping", "type BOOL"),
+]
+
+
+@pytest.mark.parametrize(("kind", "place", "attributes", "attribute", "reason"), DAMAGE)
+def test_damage_is_named_with_table_key_attribute_and_reason(
+    kind: Kind[Any], place: tuple[str, str], attributes: dict[str, Any], attribute: str, reason: str
+) -> None:
+    with pytest.raises(ItemDecodeError) as caught:
+        kind.decode(item(place, **attributes), "bluestar-x")
+    error = caught.value
+    assert (error.where, error.pk, error.sk, error.attribute) == ("bluestar-x", *place, attribute)
+    assert reason in error.reason
+    for part in ("bluestar-x", *map(repr, place), repr(attribute), reason):
+        assert part in str(error)
+    assert "123456789" not in str(error)
+    assert "\n" not in str(error)
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 our own bytes
+
+
+def test_a_decode_error_names_the_table_itself_when_nobody_says_which() -> None:
+    with pytest.raises(ItemDecodeError, match=r"^processing-pipeline: item PK='CLIENT#ACME_Weekly' SK='STEP#0100':"):
+        PIPELINE_STEP.decode(item(STEP, stepOrder={"S": "100"}))
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("2024-01-15", datetime(2024, 1, 15, tzinfo=UTC)),
+        ("2024-01-15T08:30:00", datetime(2024, 1, 15, 8, 30, tzinfo=UTC)),
+        ("2024-01-15T08:30:00Z", datetime(2024, 1, 15, 8, 30, tzinfo=UTC)),
+        ("2024-01-15T08:30:00.5-05:00", datetime(2024, 1, 15, 13, 30, 0, 500000, tzinfo=UTC)),
+    ],
+)
+def test_times_that_other_programs_wrote_are_read_as_utc(text: str, time: datetime) -> None:
+    read = PLAN_HOLD.decode(item(("PLAN#A", "HOLD#h"), created={"S": text}))
+    assert read.created == time
+    assert read.created.tzinfo is UTC
+
+
+def test_numbers_of_38_digits_are_read_exactly() -> None:
+    text = "1234567890123456789012345678.9012345678"
+    read = CALCULATION_RULE.decode(item(CALC, max_pct={"N": text}, other={"N": text}))
+    assert str(read.max_pct) == text
+    assert str(read.extra["other"]) == text
+
+
+def test_unknown_attributes_are_extra_and_the_librarys_own_are_not() -> None:
+    read = CALCULATION_RULE.decode(
+        item(
+            CALC,
+            vestingTiers={"L": [{"M": {"pct": {"N": "20"}}}]},
+            tags={"SS": ["b", "a"]},
+            raw={"B": b"\x00"},
+            nothing={"NULL": True},
+            bs_level={"S": "x"},
+            version={"N": "2"},
+        )
+    )
+    assert dict(read.extra) == {
+        "vestingTiers": ({"pct": Decimal(20)},),
+        "tags": frozenset({"a", "b"}),
+        "raw": b"\x00",
+        "nothing": None,
+    }
+
+
+@pytest.mark.parametrize("wrong", [{"S": "GLOBAL"}, {"N": "7"}, {"L": []}])
+def test_the_key_says_who_an_item_belongs_to_whatever_its_attributes_say(wrong: dict[str, Any]) -> None:
+    assert CALCULATION_RULE.decode(item(CALC, plan_id=wrong)).plan_id == "ACME"
+
+
+def test_a_null_attribute_counts_as_absent() -> None:
+    read = PIPELINE_STEP.decode(item(STEP, agent={"NULL": True}, enabled={"NULL": True}, stepOrder={"NULL": True}))
+    assert (read.agent, read.enabled, read.step_order) == (None, True, 100)
+
+
+def test_an_entity_remembers_the_raw_key_it_was_read_from() -> None:
+    read = PIPELINE_STEP.decode(item(("CLIENT#ACME_Weekly", "STEP#100"), stepOrder={"N": "100"}))
+    assert PIPELINE_STEP.key(read) == ("CLIENT#ACME_Weekly", "STEP#100")
+    moved = read.model_copy(update={"step_order": 200})
+    assert PIPELINE_STEP.key(moved) == ("CLIENT#ACME_Weekly", "STEP#0200")

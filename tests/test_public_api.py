@@ -1,0 +1,140 @@
+"""What `import bluestar_store` promises: these names, with types, and nothing heavy imported before it is used."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import os
+import subprocess
+import sys
+from enum import Enum
+from pathlib import Path
+
+import pytest
+
+import bluestar_store
+from bluestar_store import errors
+from bluestar_store.errors import BlueStarError
+from bluestar_store.models.entity import Entity
+from bluestar_store.models.tables import KINDS
+
+ROOT = Path(__file__).parent.parent
+DESIGN = {
+    "ABSENT", "ANY", "DEFAULT", "GLOBAL", "PersistenceMode", "PlanSnapshot", "RuleSetProblem", "Scope", "Settings",
+    "Store", "TableLayout",
+    # entities and their enums
+    "AchConfig", "AuditEntry", "BatchState", "BatchStatus", "CalculationRule", "ChainHead", "ClientConfig", "Entity",
+    "HoldGuard", "IrsLimits", "PipelineStep", "PlanHold", "StepClaim", "StepResult", "Trail", "ValidationRule",
+    "VendorSchema",
+}  # fmt: skip
+"""Besides the errors."""
+ERRORS = """
+BlueStarError ConfigurationError InvalidKeyError ItemDecodeError NotFoundError RuleNotFoundError BatchNotFoundError
+HoldNotFoundError ConflictError AlreadyExistsError VersionConflictError TransactionConflictError EngineError
+ThrottledError UnavailableError AccessDeniedError ItemTooLargeError CacheError FileStoreError FileMissingError SeedError
+"""
+"""The design's tree; the library has more leaves."""
+
+
+def run(code: str) -> str:
+    """What the code prints in a new interpreter."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def test_all_is_sorted_and_without_doubles() -> None:
+    names = bluestar_store.__all__
+    assert len(set(names)) == len(names)
+    assert names == sorted(names, key=lambda name: (not name.isupper(), name))
+
+
+def test_every_name_can_be_imported_and_is_listed() -> None:
+    for name in bluestar_store.__all__:
+        assert getattr(bluestar_store, name) is not None
+    assert dir(bluestar_store) == sorted(bluestar_store.__all__)
+    assert sorted(bluestar_store._HOME) == sorted(bluestar_store.__all__)
+    public = {name for name in run("from bluestar_store import *; print(*dir())").split() if not name.startswith("__")}
+    assert public == set(bluestar_store.__all__)
+
+
+def test_the_names_that_type_checkers_see_are_those_that_exist() -> None:
+    source = inspect.getsource(bluestar_store)
+    imported = source.partition("if TYPE_CHECKING:")[2].partition("__all__")[0]
+    seen = {line.strip(" ,") for line in imported.splitlines() if line.startswith(" " * 8)}
+    assert seen == set(bluestar_store.__all__)
+
+
+def test_the_names_are_those_of_the_design() -> None:
+    assert set(bluestar_store.__all__) >= DESIGN | set(ERRORS.split())
+    assert set(bluestar_store.__all__) - DESIGN == set(errors.__all__) - DESIGN
+
+
+def test_every_entity_and_enum_is_exported() -> None:
+    exported = {getattr(bluestar_store, name) for name in bluestar_store.__all__}
+    assert {kind.entity for kind in KINDS} <= exported
+    for entity in exported:
+        if isinstance(entity, type) and issubclass(entity, Entity):
+            enums = [a for field in entity.model_fields.values() for a in _parts(field.annotation) if _is_enum(a)]
+            assert set(enums) <= exported
+
+
+def _parts(annotation: object) -> list[object]:
+    return [annotation, *getattr(annotation, "__args__", ())]
+
+
+def _is_enum(thing: object) -> bool:
+    return isinstance(thing, type) and issubclass(thing, Enum)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Stoer'"):
+        bluestar_store.Stoer  # noqa: B018 the access is the point
+
+
+def test_every_error_is_exported_documented_and_a_bluestar_error() -> None:
+    defined = {
+        name
+        for name, found in vars(errors).items()
+        if inspect.isclass(found) and issubclass(found, BlueStarError) and not name.startswith("_")
+    }
+    assert defined | {"RuleSetProblem"} == set(errors.__all__)
+    tree = errors.__doc__ or ""
+    for name in defined:
+        assert getattr(errors, name).__doc__
+        assert name in tree
+
+
+def test_errors_are_also_what_python_calls_them() -> None:
+    assert issubclass(bluestar_store.InvalidKeyError, ValueError)
+    assert issubclass(bluestar_store.NotFoundError, LookupError)
+    assert issubclass(bluestar_store.RuleNotFoundError, bluestar_store.NotFoundError)
+    assert issubclass(bluestar_store.VersionConflictError, bluestar_store.ConflictError)
+    assert issubclass(bluestar_store.ThrottledError, bluestar_store.EngineError)
+
+
+def test_settings_errors_and_expectations_are_had_without_the_aws_sdk_and_redis() -> None:
+    code = "from bluestar_store import Settings, RuleNotFoundError, ABSENT, SeedError; Settings()"
+    heavy = ("boto3", "botocore", "pynamodb", "redis")
+    assert run(f"{code}; import sys; print(*[name for name in {heavy!r} if name in sys.modules])").split() == []
+
+
+def test_importing_the_package_imports_no_sdk_at_all() -> None:
+    heavy = ("boto3", "botocore", "pynamodb", "redis", "pydantic")
+    assert run(f"import bluestar_store, sys; print(*[n for n in {heavy!r} if n in sys.modules])").split() == []
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    spec = importlib.util.find_spec("bluestar_store")
+    assert spec is not None
+    assert spec.origin is not None
+    assert (Path(spec.origin).parent / "py.typed").is_file()
+
+
+@pytest.mark.slow
+def test_the_typed_usage_example_is_accepted_by_mypy() -> None:
+    command = [sys.executable, "-m", "mypy", "--no-error-summary", "tests/typing/usage.py"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
