@@ -1,0 +1,63 @@
+"""What the plug-ins of the engine suite share: the tables of both layouts, under names that no other test uses."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bluestar_store.engines.aws import AwsConnection
+from bluestar_store.engines.dynamo import DynamoEngine
+from bluestar_store.engines.file import FileEngine
+from bluestar_store.models.tables import KINDS, Tables, index_specs
+from bluestar_store.protocols import TableSpec
+from bluestar_store.settings import TableLayout
+from tests.engines.folders import OTHER, TABLE
+
+INDEXES = tuple(index for kind in KINDS for index in index_specs(kind).values())
+
+
+@pytest.fixture(params=list(TableLayout), ids=str)
+def layout_specs(request: pytest.FixtureRequest) -> tuple[TableSpec, ...]:
+    """The tables of a layout."""
+    return Tables("bluestar-", f"-{uuid.uuid4().hex[:12]}", request.param).specs()
+
+
+def connection_to(endpoint_url: str | None) -> AwsConnection:
+    """A connection as `Store.open` makes one, with short timeouts."""
+    return AwsConnection(
+        region="us-east-1",
+        endpoint_url=endpoint_url,
+        connect_timeout_seconds=2,
+        read_timeout_seconds=20,
+        max_attempts=3,
+        pool_connections=16,
+    )
+
+
+@pytest.fixture(scope="session")
+def local_connection(dynamodb_local_url: str) -> Iterator[AwsConnection]:
+    """One connection to DynamoDB Local for all tests: a botocore client takes longer to make than most tests run."""
+    connection = connection_to(dynamodb_local_url)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def local_tables(local_connection: AwsConnection) -> Iterator[tuple[TableSpec, ...]]:
+    """The eight tables on DynamoDB Local."""
+    specs = Tables("bluestar-", f"-{uuid.uuid4().hex[:12]}", TableLayout.EIGHT).specs()
+    engine = DynamoEngine(local_connection, indexes=INDEXES)
+    engine.create_tables(specs)
+    yield specs
+    engine.delete_tables([spec.name for spec in specs])
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> FileEngine:
+    """A file engine over a new folder with two tables; the suites give engines of their own."""
+    engine = FileEngine(tmp_path / "store")
+    engine.create_tables([TableSpec(TABLE), TableSpec(OTHER)])
+    return engine

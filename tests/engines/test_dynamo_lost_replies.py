@@ -1,0 +1,72 @@
+"""A write that DynamoDB applied and whose reply was lost: it succeeds, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from bluestar_store.engines.aws import AwsConnection
+from bluestar_store.engines.dynamo import DynamoEngine
+from bluestar_store.keys import Key
+from bluestar_store.protocols import ABSENT, EXISTS, Delete, Put, TableSpec, Update, Write
+from tests.engines.conftest import INDEXES, connection_to
+from tests.engines.doors import ClientDoor
+from tests.servers import FaultProxy
+
+STORED = {"PK": {"S": "OLD"}, "SK": {"S": "A"}, "version": {"N": "4"}}
+NEW = {"PK": {"S": "NEW"}, "SK": {"S": "A"}, "version": {"N": "1"}}
+OLD_KEY, NEW_KEY = Key("OLD", "A"), Key("NEW", "A")
+
+
+@pytest.fixture
+def proxy(fault_proxy: Callable[[str], FaultProxy], dynamodb_local_url: str) -> FaultProxy:
+    return fault_proxy(dynamodb_local_url)
+
+
+def cut_replies(proxy: FaultProxy) -> int:
+    return sum(event["operation"] == "TransactWriteItems" for event in proxy.fired())
+
+
+@pytest.mark.parametrize("cuts", [1, 2])
+@pytest.mark.parametrize("case", ["create", "versioned update", "delete", "several"])
+def test_a_write_whose_reply_is_lost_succeeds_once(
+    case: str,
+    cuts: int,
+    proxy: FaultProxy,
+    local_connection: AwsConnection,
+    local_tables: tuple[TableSpec, ...],
+) -> None:
+    table, other = local_tables[0].name, local_tables[1].name
+    door = ClientDoor(local_connection.connection.client)
+    door.put(table, STORED)
+    update = Update(table, OLD_KEY, {"version": {"N": "5"}}, expect=4)
+    writes: dict[str, tuple[Write, ...]] = {
+        "create": (Put(table, NEW, ABSENT),),
+        "versioned update": (update,),
+        "delete": (Delete(table, OLD_KEY, EXISTS),),
+        "several": (update, Put(other, NEW, ABSENT)),
+    }
+    engine = DynamoEngine(connection_to(proxy.url), indexes=INDEXES)
+    proxy.cut_reply("TransactWriteItems", times=cuts)
+    engine.write(*writes[case])  # a repetition taken for a second write would fail its own expectation
+    assert cut_replies(proxy) == cuts
+    changed = STORED | {"version": {"N": "5"}}
+    expected = {"create": STORED, "versioned update": changed, "delete": None, "several": changed}
+    assert door.get(table, OLD_KEY) == expected[case]
+    assert door.get(table, NEW_KEY) == (NEW if case == "create" else None)
+    assert door.get(other, NEW_KEY) == (NEW if case == "several" else None)
+    engine.close()
+
+
+def test_a_bulk_and_a_read_whose_replies_are_lost_succeed(
+    proxy: FaultProxy, local_connection: AwsConnection, local_tables: tuple[TableSpec, ...]
+) -> None:
+    table = local_tables[0].name
+    engine = DynamoEngine(connection_to(proxy.url), indexes=INDEXES)
+    proxy.cut_reply("BatchWriteItem")
+    proxy.cut_reply("BatchGetItem")
+    assert engine.put_many(table, [STORED, NEW]) == 2
+    assert list(engine.get(table, [NEW_KEY, OLD_KEY], consistent=True).values()) == [NEW, STORED]
+    assert {event["operation"] for event in proxy.fired()} == {"BatchWriteItem", "BatchGetItem"}
+    engine.close()

@@ -1,0 +1,22 @@
+"""The store suite in a folder; a second engine over the same folder is the side door."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bluestar_store import Store, TableLayout
+from bluestar_store.testing import SideDoor, StoreSuite
+from tests.engines.test_suite_file import FileDoor
+from tests.stores.conftest import MakeStore
+
+
+class TestFile(StoreSuite):
+    @pytest.fixture
+    def store(self, make_store: MakeStore, layout: TableLayout, tmp_path: Path) -> Store:
+        return make_store(persistence_mode="file", file_persistence_dir=tmp_path / "store", table_layout=layout)
+
+    @pytest.fixture
+    def door(self, store: Store, tmp_path: Path) -> SideDoor:
+        return FileDoor(tmp_path / "store")
