@@ -7,6 +7,7 @@ from typing import Any
 
 from bluestar_store.cache import NullCache
 from bluestar_store.errors import ConfigurationError
+from bluestar_store.models.calculation import CalculationRule
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import ItemModel
@@ -95,12 +96,17 @@ class Store:
         """Everything that a level has of its own: a plan, GLOBAL or DEFAULT; by table and key."""
         return self._catalog.at_level(level)
 
+    def rules_of_type(self, calc_type: str) -> tuple[CalculationRule, ...]:
+        """Who has a calculation rule of this type: GLOBAL's first, then each plan's own, by plan; empty for none."""
+        return self._catalog.rules_of_type(calc_type)
+
     def plan_snapshot(self, plan_id: str, pay_freq: str, year: int) -> PlanSnapshot:
         """Everything a batch of the plan needs, read consistently, with digests.
 
         Two rounds of reads, each at once: in the first, pipelines, configs, calculation rules, limits and the names
         of the categories (9 calls in layout `eight`; in `single` 8, configs come with the pipelines); in the second,
-        two queries a category. A plan on DEFAULT's pipeline costs one more. Category names come from the index and a
+        two queries a category. A pipeline that the library did not write, or none of the
+        plan's own, costs one more. Category names come from the index and a
         scan for items without index attributes: a category younger than the index's lag (usually well under a second)
         may be missing; the rules of the others are current. Raises PipelineNotFoundError, LimitsNotFoundError.
         """

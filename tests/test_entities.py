@@ -19,11 +19,15 @@ from bluestar_store import (
     BatchState,
     CalculationRule,
     InvalidEntityError,
+    InvalidKeyError,
     IrsLimits,
+    PersistenceMode,
     PipelineStep,
     PlanHold,
     Scope,
+    Settings,
     StepResult,
+    Store,
     ValidationRule,
     VendorSchema,
 )
@@ -214,3 +218,13 @@ def test_an_enum_is_read_from_its_text_and_kept_as_an_enum() -> None:
     assert batch.status.name == "RUNNING"
     with pytest.raises(ValidationError):
         BatchState(batch_id="b", status="SLEEPING")  # type: ignore[arg-type]  # wrong on purpose
+
+
+@pytest.mark.parametrize("plan_id", ["A#B", "", "GLOBAL", "DEFAULT"])
+def test_a_plan_outside_the_key_is_checked_by_a_write(plan_id: str) -> None:
+    with Store.open(Settings(persistence_mode=PersistenceMode.MEMORY)) as store:
+        store.create_tables()
+        with pytest.raises(InvalidKeyError):
+            store.vendor_schemas.put(VendorSchema(vendor_id="V", fingerprint="f", plan_id=plan_id))
+        with pytest.raises(InvalidKeyError):
+            store.batches.put(BatchState(batch_id="b", plan_id=plan_id))

@@ -10,7 +10,7 @@ from pydantic import Field
 from pynamodb.attributes import UnicodeAttribute
 
 from bluestar_store.errors import BatchNotFoundError
-from bluestar_store.keys import ItemKeys
+from bluestar_store.keys import ItemKeys, check_plan
 from bluestar_store.models.attributes import DocumentAttribute, EnumAttribute, IntegerAttribute, UtcAttribute
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.indexes import ByPlan, index_part, index_text
@@ -117,10 +117,10 @@ class StepClaimModel(ItemModel):
 
 
 def _plan_index(batch: BatchState) -> Mapping[str, str]:
-    if not batch.plan_id:
+    if batch.plan_id is None:
         return {}
     created = utc_text(batch.created) if batch.created else ""
-    return {"bs_plan": index_part(batch.plan_id), "bs_plan_created": index_text(created, batch.batch_id)}
+    return {"bs_plan": index_part(check_plan(batch.plan_id)), "bs_plan_created": index_text(created, batch.batch_id)}
 
 
 BATCH_STATE = Kind(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pynamodb.attributes import UnicodeAttribute
 
 from bluestar_store.errors import SchemaNotFoundError
-from bluestar_store.keys import ItemKeys
+from bluestar_store.keys import ItemKeys, check_plan
 from bluestar_store.models.attributes import TextListAttribute, TextMapAttribute, UtcAttribute
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.indexes import ByLevel, index_text
@@ -61,11 +61,17 @@ class VendorSchemaModel(ItemModel):
     by_level = ByLevel()
 
 
+def _level_index(schema: VendorSchema) -> Mapping[str, str]:
+    """Its plan is not part of the key, so it is checked here: InvalidKeyError for one that could not be asked for."""
+    plan_id = check_plan(schema.plan_id) if schema.plan_id is not None else ""
+    return {"bs_kind": "vendor-schema", "bs_level": index_text(plan_id, schema.vendor_id)}
+
+
 VENDOR_SCHEMA = Kind(
     "vendor-schema",
     VendorSchema,
     VendorSchemaModel,
     ItemKeys.of("VENDOR#{vendor_id}", "SCHEMA#{fingerprint}"),
     SchemaNotFoundError,
-    lambda schema: {"bs_kind": "vendor-schema", "bs_level": index_text(schema.plan_id or "", schema.vendor_id)},
+    _level_index,
 )

@@ -108,6 +108,27 @@ class Reader(Generic[E]):
     def _decode(self, item: Item) -> E:
         return self._kind.decode(item, self._access.table(self._kind))
 
+    def _written(self, plan: Callable[[], Change]) -> Change:
+        """Plan and write a change; when a write that expected nothing met another one, plan again."""
+        retrying = Retrying(
+            retry=retry_if_exception(_is_unsettled),
+            stop=stop_after_attempt(PUT_ATTEMPTS),
+            wait=wait_random_exponential(multiplier=0.01, max=0.5),
+            reraise=True,
+        )
+        change: Change = retrying(self._attempt, plan)
+        return change
+
+    def _attempt(self, plan: Callable[[], Change]) -> Change:
+        change = plan()
+        try:
+            with self._access.cache.writing(self._units(change.write.key)):
+                self._access.engine.write(change.write)
+        except ConflictError as error:
+            error.settled = change.settled
+            raise
+        return change
+
     def _units(self, key: Key) -> tuple[Unit, ...]:
         """Every unit that a write of this item touches."""
         return Unit(self._kind.name, key.pk, key.sk), Unit(self._kind.name, key.pk, None)
@@ -158,27 +179,6 @@ class Repository(Reader[E]):
         Deleting what is not there is no error for a fresh entity (or ANY), else a VersionConflictError.
         """
         self._written(lambda: delete_change(self._access, self._kind, entity, expected))
-
-    def _written(self, plan: Callable[[], Change]) -> Change:
-        """Plan and write a change; when a write that expected nothing met another one, plan again."""
-        retrying = Retrying(
-            retry=retry_if_exception(_is_unsettled),
-            stop=stop_after_attempt(PUT_ATTEMPTS),
-            wait=wait_random_exponential(multiplier=0.01, max=0.5),
-            reraise=True,
-        )
-        change: Change = retrying(self._attempt, plan)
-        return change
-
-    def _attempt(self, plan: Callable[[], Change]) -> Change:
-        change = plan()
-        try:
-            with self._access.cache.writing(self._units(change.write.key)):
-                self._access.engine.write(change.write)
-        except ConflictError as error:
-            error.settled = change.settled
-            raise
-        return change
 
 
 def in_order(access: Access, kind: Kind[E], items: Iterable[Item]) -> tuple[E, ...]:

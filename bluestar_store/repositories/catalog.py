@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from bluestar_store.keys import DEFAULT, GLOBAL, Key, check_plan
+from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.indexes import BY_LEVEL, level_prefix
 from bluestar_store.models.kind import Kind
@@ -56,6 +57,12 @@ class Catalog:
             entities = self._entities(kind, prefix, partial(_may_be_at, kind, level))
             found += [entity for entity in entities if level_of(entity) == level]
         return tuple(found)
+
+    def rules_of_type(self, calc_type: str) -> tuple[CalculationRule, ...]:
+        """The calculation rules of one type at every level: GLOBAL's first, then each plan's own, by plan."""
+        sk = CALCULATION_RULE.keys.sort.build({"calc_type": calc_type})
+        found: list[CalculationRule] = self._entities(CALCULATION_RULE, "", lambda key: key.sk == sk)
+        return tuple(sorted(found, key=lambda rule: rule.plan_id != GLOBAL))
 
     def _values(self, kind: Kind[Any], field: str) -> list[str]:
         def value_of(key: Key) -> str:

@@ -1,8 +1,4 @@
-"""Writing a whole pipeline: one transaction, seen by every reader whole or not at all.
-
-Concurrent replacements need not share a step, so each also writes the head of the pipeline's audit trail: of two at
-once, one has to look again.
-"""
+"""Writing a whole pipeline: one transaction, seen by every reader whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from bluestar_store.errors import AlreadyExistsError, ConflictError, InvalidEntityError, VersionConflictError
-from bluestar_store.models.audit import CHAIN_HEAD, ChainHead
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.protocols import ABSENT, AttributeValue, Delete, Item, Update, Write, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Unit
 from bluestar_store.repositories.changes import PutExpectation, ambiguous, change_over, item_version
+from bluestar_store.repositories.pipeline_head import head_write, read_head
 
 MAX_STEPS = 99
 """Steps before and after a replacement together: a transaction takes 100 writes, one is the trail's head."""
@@ -76,28 +72,26 @@ def _attempt(
         raise InvalidEntityError(f"more than {MAX_STEPS} steps before and after: too many for one transaction")
     if items and not _is_stamped(items.values()):
         # Steps of other programs do not show a reader that they are being taken away: give them a revision first.
-        _write(access, pk, [head, *_stamps(access, items.values())], items.values())
+        stamps = _stamps(access, items.values())
+        _write(access, pk, [head_write(access, pk, head, len(items)), *stamps], items.values())
         head, items = _current(access, pk)
     own = _bookkeeping(len(wanted))
     changes = [change_over(access, KIND, wanted[n], items.get(n), own, settled=False) for n in sorted(wanted)]
     gone = [item for number, item in items.items() if number not in wanted]
     deletes = [Delete(access.table(KIND), key_of(item), item_version(access, KIND, item)) for item in gone]
     after = [change.after for change in changes]
-    if changes or deletes:
-        _write(access, pk, [head, *(change.write for change in changes), *deletes], [*after, *gone])
+    if changes or deletes or head is not None:  # the head of an emptied pipeline has to say so
+        writes = [head_write(access, pk, head, len(wanted)), *(change.write for change in changes), *deletes]
+        _write(access, pk, writes, [*after, *gone])
     return after
 
 
-def _current(access: Access, pk: str) -> tuple[Write, dict[int, Item]]:
-    """The change of the trail's head, read before the steps, and the stored steps by number.
+def _current(access: Access, pk: str) -> tuple[Item | None, dict[int, Item]]:
+    """The trail's head, read before the steps, and the stored steps by number.
 
     The steps may be read in the middle of another replacement: then the head has changed, and our write fails.
     """
-    trail = ChainHead(table=KIND.table, partition=pk)
-    key = CHAIN_HEAD.keys.build(CHAIN_HEAD.identity(trail))
-    table = access.table(CHAIN_HEAD)
-    stored = access.engine.get(table, [key], consistent=True).get(key)
-    head = change_over(access, CHAIN_HEAD, CHAIN_HEAD.decode(stored) if stored else trail, stored, {}, settled=False)
+    head = read_head(access, pk)
     items: dict[int, Item] = {}
     for item in access.partition(KIND, pk):
         identity = KIND.keys.parse(key_of(item))
@@ -105,7 +99,7 @@ def _current(access: Access, pk: str) -> tuple[Write, dict[int, Item]]:
         if number in items:
             raise ambiguous(access.table(KIND), key_of(items[number]), key_of(item))
         items[number] = item
-    return head.write, items
+    return head, items
 
 
 def _check_unchanged(access: Access, steps: Iterable[PipelineStep], items: Mapping[int, Item]) -> None:

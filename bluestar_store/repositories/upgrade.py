@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from bluestar_store.engines.checks import MAX_WRITES
-from bluestar_store.errors import ConflictError, InvalidWriteError, ItemDecodeError
+from bluestar_store.errors import ConflictError, InvalidKeyError, InvalidWriteError, ItemDecodeError
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import KINDS, index_specs
 from bluestar_store.protocols import Item, Update, key_of
@@ -32,12 +32,12 @@ def _backfill(access: Access, kind: Kind[Any]) -> int:
 
 
 def _update(access: Access, kind: Kind[Any], item: Item) -> Update | None:
-    """The index attributes that the item should have; None when it should have none, or does not decode."""
+    """The index attributes that the item should have; None when it should have none, or cannot be read."""
     try:
         entity = kind.decode(item, access.table(kind))
-    except ItemDecodeError:
+        attributes = {name: {"S": text} for name, text in kind.index(entity).items()}
+    except (ItemDecodeError, InvalidKeyError):
         return None
-    attributes = {name: {"S": text} for name, text in kind.index(entity).items()}
     if not attributes:
         return None
     return Update(access.table(kind), key_of(item), attributes, expect=entity.version or 0)

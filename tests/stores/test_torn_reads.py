@@ -114,10 +114,6 @@ def test_no_torn_answer_makes_a_mixture_or_a_part(
     check(store, read, data, before, after, theirs=theirs)
 
 
-@pytest.mark.xfail(
-    reason="two empty answers in a row are taken for an empty pipeline: a replacement that shares no step with what "
-    "was there, seen item by item for longer than one round trip, lets the plan run DEFAULT's for a moment"
-)
 def test_empty_answers_in_a_row_do_not_let_a_plan_fall_back(store: Store) -> None:
     store.pipelines.replace("ACME", "Weekly", pipeline([1], "before"))
     store.pipelines.replace("ACME", "Weekly", pipeline([2], "after"))
