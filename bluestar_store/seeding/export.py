@@ -31,6 +31,7 @@ from bluestar_store.seeding.transfer_files import (
     held,
     items_path,
     line_of,
+    make_folder,
     write_whole,
 )
 
@@ -59,9 +60,7 @@ def export(
     """
     if isinstance(plans, str) or (plans is not None and not plans):
         raise ValueError("plans must be a collection of plan ids, or None for all items")
-    if folder.exists() and not folder.is_dir():
-        raise FileStoreError(f"{folder} is not a folder")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # bank account numbers are in it
+    make_folder(folder)
     with held(folder, "export"):
         if (folder / MANIFEST).exists() and not replace:
             raise FileStoreError(f"{folder} holds an export already; replace it, or take another folder")

@@ -1,7 +1,7 @@
-"""Importing: an export into empty tables, or item by item into those that are in use.
+"""Importing: an export into empty tables, or item by item into tables in use.
 
 Everything is checked before anything is written. A small file beside the export remembers how far an import came, so
-that after kill -9 the next run goes on from there; what lies behind that point it compares before it writes.
+that the next run after kill -9 goes on from there; what lies behind that point it compares before it writes.
 """
 
 from __future__ import annotations
@@ -9,24 +9,294 @@ from __future__ import annotations
 import hashlib
 import heapq
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 
-from bluestar_store.engines.checks import item_bytes
-from bluestar_store.errors import ConflictError
+from bluestar_store.engines.conditions import found_version
+from bluestar_store.errors import ConflictError, FileStoreError, InvalidWriteError
 from bluestar_store.keys import Key
-from bluestar_store.protocols import Item, key_of
-from bluestar_store.seeding.merging import Merger, Outcome
+from bluestar_store.protocols import ABSENT, VERSION, Engine, Item, Put, key_of
 from bluestar_store.seeding.transfer_files import (
+    REST,
     Manifest,
     Place,
     Progress,
+    Record,
     Routes,
+    TableDigest,
     held,
+    line_of,
     read_items,
     write_whole,
 )
+
+ROUND_ITEMS, ROUND_BYTES = 1000, 8 * 1024 * 1024
+"""Items between two notes of how far an import came: all of them are in memory."""
+COMPARED_ITEMS = 100
+"""Items read, compared and written together: one BatchGetItem and one transaction (AWS limits)."""
+SHOWN = 10
+"""Refused items that an error names."""
+MAX_KEYS = 1000
+"""Keys of items left alone that a report keeps."""
+ATTEMPTS = 5
+"""Tries of items that others change at the same time."""
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What became of the items. `left_alone`: they differ in the target; the first of their tables and keys.
+
+    `resumed`: items that an interrupted run had brought in before.
+    """
+
+    written: int = 0
+    same: int = 0
+    overwritten: int = 0
+    left_alone: int = 0
+    left_alone_keys: tuple[tuple[str, Key], ...] = ()
+    resumed: int = 0
+
+    def __add__(self, other: ImportReport) -> ImportReport:
+        return ImportReport(
+            self.written + other.written,
+            self.same + other.same,
+            self.overwritten + other.overwritten,
+            self.left_alone + other.left_alone,
+            (self.left_alone_keys + other.left_alone_keys)[:MAX_KEYS],
+            self.resumed + other.resumed,
+        )
+
+
+def import_(
+    target: Place, folder: Path, *, merge: bool = False, overwrite: bool = False, progress: Progress | None = None
+) -> ImportReport:
+    """Bring an export into the target, every item exactly as it was, its version too.
+
+    A target that is not empty is refused with ConflictError, unless `merge`: then what is absent is written, what
+    differs is left alone and reported, or with `overwrite` replaced if it is still at the version that was compared.
+    An item whose `version` is no number to check, or that is another table's in layout `single`, is left alone always.
+
+    Raises before anything is written: FileStoreError and ItemDecodeError (file, line) for an export that is not as
+    it was made, ConflictError with the first items that cannot lie in the target. Goes on after an interruption: run
+    it again. Caches are not told: they follow within their TTL, or by `bluestar-store cache invalidate`.
+    """
+    if overwrite and not merge:
+        raise ValueError("overwrite belongs to merge: without it the target must be empty")
+    with held(folder, "import"):
+        importing = Import(target, folder, progress)
+        report = importing.run(merge=merge, overwrite=overwrite)
+        importing.state.remove()
+    return report
+
+
+class Import:
+    """One export on its way into one target. The folder is held by the caller."""
+
+    def __init__(self, target: Place, folder: Path, progress: Progress | None) -> None:
+        self._target, self._folder, self._progress = target, folder, progress
+        self._routes = Routes(target.tables)
+        self._manifest = Manifest.read(folder)
+        if unknown := self._manifest.tables.keys() - {*self._routes.names, REST}:
+            raise FileStoreError(f"{folder} has tables that are not known here: {', '.join(sorted(unknown))}")
+        self.state = State(folder, target, self._manifest)
+
+    def is_begun(self) -> bool:
+        """Whether an earlier run began to write, and the target still has what that one noted."""
+        return self.state.load() and self.state.is_true_of(self._target, self._routes) and bool(_filled(self._target))
+
+    def run(self, *, merge: bool = False, overwrite: bool = False) -> ImportReport:
+        """Check and write; whoever calls removes `state` when all is well."""
+        resuming = not merge and self.is_begun()
+        if not resuming:
+            self.state.done.clear()
+        if not resuming and not merge:
+            check_empty(self._target)
+        self._check()
+        if not resuming and not merge:
+            check_empty(self._target)  # again: to check a large export takes its time
+        report = ImportReport(resumed=sum(count for count, _ in self.state.done.values()))
+        done = report.resumed
+        calls = self._target.engine.parallel_calls
+        if not merge:
+            self.state.save()  # before the first write: what is in the target from now on is ours
+        with ThreadPoolExecutor(calls) as executor:
+            for table, records in self._rounds():
+                items = [self._routes.incoming(table, record.key, record.item) for record in records]
+                if merge or resuming:
+                    write, size = self._comparing(table, overwrite), COMPARED_ITEMS
+                else:
+                    write, size = self._in_bulk(table), -(-len(items) // calls)
+                parts = [items[start : start + size] for start in range(0, len(items), size)]
+                report = sum(executor.map(write, parts), report)
+                done += len(items)
+                if not merge:
+                    self.state.done[table] = self.state.count(table) + len(items), records[-1].key
+                    self.state.save()
+                self._tell("import", done)
+        return report
+
+    def _check(self) -> None:
+        """Read everything once; ConflictError with the items that cannot lie in the target."""
+        refused: list[str] = []
+        count = done = 0
+        streams = (self._checked(table, digest) for table, digest in self._manifest.tables.items())
+        for key, found in groupby(heapq.merge(*streams), key=itemgetter(0)):
+            places = [(table, reason) for _, table, reason in found]
+            reasons = [f"{table}: {key}: {reason}" for table, reason in places if reason]
+            if self._routes.single and len(places) > 1:
+                tables = " and ".join(table for table, _ in places)
+                reasons.append(f"{tables}: {key}: has a place in one of them only in layout single")
+            refused += reasons[: SHOWN - len(refused)]
+            count += bool(reasons)
+            done += len(places)
+            if done % ROUND_ITEMS < len(places):
+                self._tell("check", done)
+        self._tell("check", done)
+        if count:
+            shown = "\n  ".join(refused)
+            raise ConflictError(
+                f"{count} items cannot lie in {self._target.engine.location}, nothing was written:\n  {shown}"
+                + ("\n  ..." if count > len(refused) else "")
+            )
+
+    def _checked(self, table: str, digest: TableDigest) -> Iterator[tuple[Key, str, str]]:
+        """Each key of one table, in order, with the reason why it cannot lie in the target, if there is one."""
+        for key, item, _ in read_items(self._folder, table, digest):
+            try:
+                self._routes.incoming(table, key, item)
+            except ValueError as error:
+                yield key, table, str(error)
+            else:
+                yield key, table, ""
+
+    def _rounds(self) -> Iterator[tuple[str, list[Record]]]:
+        """What is not done yet, in portions that fit into memory."""
+        for table, digest in self._manifest.tables.items():
+            records: list[Record] = []
+            size = 0
+            lines = read_items(self._folder, table, digest, trusting=True)
+            for record in islice(lines, self.state.count(table), None):
+                records.append(record)
+                size += record.line_bytes
+                if len(records) == ROUND_ITEMS or size > ROUND_BYTES:
+                    yield table, records
+                    records, size = [], 0
+            if records:
+                yield table, records
+
+    def _in_bulk(self, table: str) -> Callable[[Sequence[Item]], ImportReport]:
+        on_disk = self._routes.on_disk(table)
+        return lambda items: ImportReport(written=self._target.engine.put_many(on_disk, items))
+
+    def _comparing(self, table: str, overwrite: bool) -> Callable[[Sequence[Item]], ImportReport]:
+        return lambda items: settle(self._target, self._routes, table, items, overwrite=overwrite)
+
+    def _tell(self, what: str, done: int) -> None:
+        if self._progress is not None:
+            self._progress(what, done, self._manifest.items)
+
+
+def check_empty(target: Place) -> None:
+    """ConflictError, naming the tables, when there are items in the target."""
+    if filled := _filled(target):
+        raise ConflictError(
+            f"{target.engine.location} is not empty: there are items in {', '.join(filled)}; import with merge, or "
+            "into empty tables"
+        )
+
+
+def _filled(target: Place) -> list[str]:
+    """The tables, by their names on disk, that have items."""
+    names = [spec.name for spec in target.tables.specs()]
+    return [name for name in names if target.engine.scan(name, limit=1, consistent=True).items]
+
+
+def settle(
+    target: Place, routes: Routes, table: str, items: Iterable[Item], *, overwrite: bool = False
+) -> ImportReport:
+    """Compare at most a hundred items of one table with the target's, and write what may be written, conditionally."""
+    on_disk = routes.on_disk(table)
+    pending = {key_of(item): item for item in items}
+    report = ImportReport()
+    for _ in range(ATTEMPTS):
+        stored = target.engine.get(on_disk, pending, consistent=True)
+        puts = []
+        for key, item in pending.items():
+            found = stored.get(key)
+            if found is None:
+                puts.append(Put(on_disk, item, ABSENT))
+            elif line_of(found) == line_of(item):
+                report += ImportReport(same=1)
+            elif overwrite and routes.belongs(table, found) and (version := _checkable_version(found)) is not None:
+                puts.append(Put(on_disk, item, version))
+            else:
+                report += ImportReport(left_alone=1, left_alone_keys=((table, key),))
+        lost = _write(target.engine, puts)
+        pending = {put.key: put.item for put in lost}
+        for put in puts:
+            if put.key not in pending:
+                report += ImportReport(written=1) if put.expect is ABSENT else ImportReport(overwritten=1)
+        if not pending:
+            return report
+    raise ConflictError(f"{lost[0].table}: {lost[0].key}: others keep writing it; import again when they are done")
+
+
+def _checkable_version(item: Item) -> int | None:
+    """The version that a write can expect; None for one that no condition can check."""
+    version = found_version(item)
+    return None if version == -1 or (version == 0 and VERSION in item) else version
+
+
+def _write(engine: Engine, puts: Sequence[Put]) -> list[Put]:
+    """Write all; gives back those that others were faster with. Together when possible, else in halves."""
+    try:
+        engine.write(*puts)
+    except (ConflictError, InvalidWriteError) as error:  # the latter for items of more than 4 MB together
+        if len(puts) > 1:
+            half = len(puts) // 2
+            return _write(engine, puts[:half]) + _write(engine, puts[half:])
+        if isinstance(error, InvalidWriteError):
+            raise
+        return list(puts)
+    return []
+
+
+class State:
+    """How far an import came: how many items of each table are in the target, and the key of the last one."""
+
+    def __init__(self, folder: Path, target: Place, manifest: Manifest) -> None:
+        place = [target.engine.location, *(spec.name for spec in target.tables.specs())]
+        name = hashlib.sha256(json.dumps(place).encode()).hexdigest()[:16]
+        self._path = folder / f".import-{name}.json"
+        self._manifest = manifest
+        self.done: dict[str, tuple[int, Key]] = {}
+
+    def count(self, table: str) -> int:
+        """How many items of the table are done."""
+        return self.done[table][0] if table in self.done else 0
+
+    def load(self) -> bool:
+        """Whether an interrupted run of this very export left its notes; `done` is what they say."""
+        try:
+            content = json.loads(self._path.read_bytes())
+            self.done = {table: (int(count), Key(pk, sk)) for table, (count, pk, sk) in content["done"].items()}
+            return content["export"] == self._manifest.digest and self.done.keys() <= self._manifest.tables.keys()
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+            return False
+
+    def is_true_of(self, target: Place, routes: Routes) -> bool:
+        """Whether the target has what the notes say: it may have been made anew since."""
+        return all(target.engine.get(routes.on_disk(t), [key], consistent=True) for t, (_, key) in self.done.items())
+
+    def save(self) -> None:
+        """Note it, durably."""
+        done = {table: [count, *key] for table, (count, key) in self.done.items()}
+        write_whole(self._path, json.dumps({"export": self._manifest.digest, "done": done}).encode())
+
+    def remove(self) -> None:
+        """The import is complete."""
+        self._path.unlink(missing_ok=True)

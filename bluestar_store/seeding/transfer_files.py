@@ -47,13 +47,14 @@ MAX_LINE_BYTES = 4 * 1024 * 1024
 Progress: TypeAlias = Callable[[str, int, int | None], None]
 """Told again and again: what is being done ("export", "check", ...), how many items are done, of how many if known."""
 
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 _NORMAL_NUMBER = re.compile(r"0|-?[1-9][0-9]*|-?(?:0|[1-9][0-9]*)\.[0-9]*[1-9]")
 
 
 def line_of(item: Mapping[str, AttributeValue]) -> bytes:
     """The item's one line, without its end. Two items are the same when their lines are."""
     plain = {name: _plain(value) for name, value in item.items()}
-    return json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(plain).encode()
 
 
 def _plain(value: AttributeValue) -> AttributeValue:
@@ -74,6 +75,21 @@ def _plain(value: AttributeValue) -> AttributeValue:
         case "M":
             return {"M": {name: _plain(member) for name, member in content.items()}}
     return value
+
+
+def _wire(value: Any) -> AttributeValue:
+    """What `_plain` made plain."""
+    ((kind, content),) = value.items()
+    match kind:
+        case "B":
+            return {"B": base64.b64decode(content)}
+        case "BS":
+            return {"BS": [base64.b64decode(member) for member in content]}
+        case "L":
+            return {"L": [_wire(member) for member in content]}
+        case "M":
+            return {"M": {name: _wire(member) for name, member in content.items()}}
+    return {kind: content}
 
 
 def _number(text: str) -> str:
@@ -128,7 +144,7 @@ class Manifest:
         match content:
             case {"format": int(number), **rest} if number == FORMAT and rest.get("complete") is True:
                 try:
-                    return cls(*_manifest_fields(rest))
+                    return cls(*_manifest_fields(content))
                 except (KeyError, TypeError, AttributeError):
                     pass
             case {"format": int(number)} if number != FORMAT:
@@ -149,8 +165,18 @@ def items_path(folder: Path, table: str) -> Path:
     return folder / f"{table}.jsonl"
 
 
-def read_items(folder: Path, table: str, expected: TableDigest) -> Iterator[tuple[Key, Item]]:
+class Record(NamedTuple):
+    """One line of an export."""
+
+    key: Key
+    item: Item
+    line_bytes: int
+
+
+def read_items(folder: Path, table: str, expected: TableDigest, *, trusting: bool = False) -> Iterator[Record]:
     """The items of one table in order, each line checked as it is read, the whole file at the end.
+
+    `trusting` reads a file again that was checked before: only its digest is compared.
 
     ItemDecodeError names file and line of what is not as it was exported; FileStoreError the file, when its lines
     are well-formed and yet not those that the manifest tells of; FileMissingError when it is not there.
@@ -165,18 +191,25 @@ def read_items(folder: Path, table: str, expected: TableDigest) -> Iterator[tupl
         while line := file.readline(MAX_LINE_BYTES):
             digest.update(line)
             count += 1
-            item = _item_in(line, table, f"{path} line {count}")
+            item = _trusted(line, path) if trusting else _item_in(line, table, f"{path} line {count}")
             key = key_of(item)
             if key <= previous:
                 reason = f"does not come after the line before: {key}"
                 raise ItemDecodeError(f"{path} line {count}", reason, pk=key.pk, sk=key.sk)
             previous = key
-            yield key, item
+            yield Record(key, item, len(line))
     if (count, digest.hexdigest()) != expected:
         raise FileStoreError(
             f"{path} was changed since it was exported: it has {count} items (of {expected.items}) or others than "
             f"{MANIFEST} tells of; restore it or export again"
         )
+
+
+def _trusted(line: bytes, path: Path) -> Item:
+    try:
+        return {name: _wire(value) for name, value in json.loads(line).items()}
+    except (ValueError, TypeError, AttributeError):
+        raise FileStoreError(f"{path} was changed while it was read; import again") from None
 
 
 def _item_in(line: bytes, table: str, where: str) -> Item:
@@ -210,12 +243,24 @@ def write_whole(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
+def make_folder(folder: Path) -> None:
+    """A folder for what has bank account numbers in it; FileStoreError when it cannot be."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise FileStoreError(f"{folder} is not a folder") from None
+    except OSError as error:
+        raise FileStoreError(f"{folder} cannot be made: {error.strerror}") from error
+
+
 @contextmanager
 def held(folder: Path, what: str) -> Iterator[None]:
     """Keep a folder for this process: the kernel lets go of it, whenever the process dies, and no file is left.
 
     FileStoreError when another process has it, and instead of an OSError of the files in it.
     """
+    if not folder.exists():
+        raise FileMissingError(f"{folder} does not exist: nothing to {what}")
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -253,7 +298,7 @@ class Routes:
 
     def __init__(self, tables: Tables, kinds: Iterable[Kind[Any]] = KINDS) -> None:
         self._kinds = tuple(kinds)
-        self._single = tables.layout is TableLayout.SINGLE
+        self.single = tables.layout is TableLayout.SINGLE
         self._specs = {kind.table: tables.spec(kind) for kind in self._kinds}
 
     @property
@@ -264,11 +309,11 @@ class Routes:
     @property
     def sources(self) -> Mapping[str, str | None]:
         """The tables on disk, each with the one table whose items it holds; None: with those of all tables."""
-        return {spec.name: None if self._single else name for name, spec in self._specs.items()}
+        return {spec.name: None if self.single else name for name, spec in self._specs.items()}
 
     def on_disk(self, table: str) -> str:
         """The name on disk of the table that holds the items of `table`."""
-        spec = next(iter(self._specs.values())) if self._single else self._specs[table]
+        spec = next(iter(self._specs.values())) if self.single else self._specs[table]
         return spec.name
 
     def identity(self, key: Key) -> tuple[Kind[Any] | None, Mapping[str, Any]]:
@@ -289,9 +334,13 @@ class Routes:
             return REST, item
         return named, {name: value for name, value in item.items() if name != MARK}
 
+    def belongs(self, table: str, item: Item) -> bool:
+        """Whether an item found where the items of `table` lie is one of them."""
+        return not self.single or self.outgoing(item)[0] == table
+
     def incoming(self, table: str, key: Key, item: Item) -> Item:
         """The item as it has to lie at this place; ValueError with the reason why it cannot."""
-        if not self._single:
+        if not self.single:
             if table not in self._specs:
                 raise ValueError("tells no table that it could go to in layout eight")
             spec = self._specs[table]

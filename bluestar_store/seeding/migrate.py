@@ -1,0 +1,85 @@
+"""Moving a whole store to another engine or layout, and taking over the tables of older programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bluestar_store.errors import BlueStarError, ConfigurationError, ConflictError, FileMissingError
+from bluestar_store.models.batches import BATCH_STATE
+from bluestar_store.protocols import Item, key_of
+from bluestar_store.seeding.export import digests, export, pages
+from bluestar_store.seeding.importing import COMPARED_ITEMS, Import, ImportReport, check_empty, settle
+from bluestar_store.seeding.transfer_files import Manifest, Place, Progress, Routes, held
+
+FOLDER = "migration"
+"""The export within the work folder."""
+
+
+def migrate(source: Place, target: Place, work_folder: Path, *, progress: Progress | None = None) -> Manifest:
+    """Copy everything into an empty target and compare both, count and digest of each table, as they are afterwards.
+
+    The source is only read. Run again after an interruption, it goes on. Raises ConflictError when the target is not
+    empty or when the source was written to meanwhile, BlueStarError when the target differs: each names the tables.
+    The export stays in the work folder.
+    """
+    folder = work_folder / FOLDER
+    if not _is_begun(target, folder):
+        check_empty(target)
+        export(source, folder, replace=True, progress=progress)
+    with held(folder, "migrate"):
+        importing = Import(target, folder, progress)
+        importing.run()
+    wanted, found = digests(source, folder, progress), digests(target, folder, progress)
+    copied = Manifest.read(folder)
+    if changed := _differences(copied, wanted):
+        raise ConflictError(
+            f"the source in {source.engine.location} was written to during the migration ({changed}); stop its "
+            "writers and migrate into empty tables again"
+        )
+    if different := _differences(wanted, found):
+        raise BlueStarError(
+            f"the target in {target.engine.location} differs from the source ({different}); `import --merge` of "
+            f"{folder} writes what is missing and names what differs"
+        )
+    importing.state.remove()
+    return found
+
+
+def _is_begun(target: Place, folder: Path) -> bool:
+    try:
+        with held(folder, "migrate"):
+            return Import(target, folder, None).is_begun()
+    except FileMissingError:
+        return False
+
+
+def _differences(one: Manifest, other: Manifest) -> str:
+    """The tables that differ, with their counts; empty when there is no difference."""
+    names = dict.fromkeys((*one.tables, *other.tables))
+    pairs = [(name, one.tables.get(name), other.tables.get(name)) for name in names]
+    return ", ".join(f"{name}: {a.items if a else 0} and {b.items if b else 0} items" for name, a, b in pairs if a != b)
+
+
+def take_over(target: Place, old_table: str, *, progress: Progress | None = None) -> ImportReport:
+    """Copy the items of an older table (its whole name; keys PK, SK) into processing-metadata, verbatim.
+
+    The older table is only read. An item that exists there already and differs is left alone and reported, and so is
+    one that cannot lie there. Safe to repeat.
+    """
+    routes, table = Routes(target.tables), BATCH_STATE.table
+    if old_table == routes.on_disk(table):
+        raise ConfigurationError(f"{old_table} is itself the table to copy to; name an older one")
+    report, done = ImportReport(), 0
+    for items in pages(target.engine, old_table):
+        ready: list[Item] = []
+        for item in items:
+            try:
+                ready.append(routes.incoming(table, key_of(item), item))
+            except ValueError:
+                report += ImportReport(left_alone=1, left_alone_keys=((table, key_of(item)),))
+        for start in range(0, len(ready), COMPARED_ITEMS):
+            report += settle(target, routes, table, ready[start : start + COMPARED_ITEMS])
+        done += len(items)
+        if progress is not None:
+            progress("take over", done, None)
+    return report
