@@ -10,7 +10,17 @@ import sys
 
 import typer
 
-from bluestar_store.cli import create, inspect, seed
+from bluestar_store.cli import (
+    create,
+    doctor,
+    edit_pipelines,
+    edit_rules,
+    edit_schemas,
+    iam_policy,
+    inspect,
+    seed,
+    transfer,
+)
 from bluestar_store.cli.errors import INTERRUPTED
 from bluestar_store.cli.options import global_options
 
@@ -26,7 +36,19 @@ app = typer.Typer(
 app.callback()(global_options)
 app.command("create")(create.create)
 app.command("seed")(seed.seed)
+app.command("export")(transfer.export)
+app.command("import")(transfer.import_)
+app.command("migrate-layout")(transfer.migrate_layout)
+app.command("take-over")(transfer.take_over)
+app.command("doctor")(doctor.doctor)
+app.command("iam-policy")(iam_policy.iam_policy)
 app.add_typer(inspect.app, name="inspect")
+app.add_typer(edit_rules.rule, name="rule")
+app.add_typer(edit_rules.validation, name="validation")
+app.add_typer(edit_rules.limits, name="limits")
+app.add_typer(edit_rules.config, name="config")
+app.add_typer(edit_schemas.schema, name="schema")
+app.add_typer(edit_pipelines.pipeline, name="pipeline")
 
 
 def main() -> None:

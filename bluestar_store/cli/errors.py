@@ -29,6 +29,10 @@ class BadUsage(Exception):
     """An option whose value cannot be right."""
 
 
+class Declined(Exception):
+    """What a command asked for was not agreed to."""
+
+
 @contextmanager
 def reporting(debug: bool) -> Iterator[None]:
     """Turn whatever a command raises into its line and exit code, and warnings into one line each."""
@@ -47,6 +51,8 @@ def reporting(debug: bool) -> Iterator[None]:
         raise typer.Exit(BROKEN_PIPE) from None
     except BadUsage as error:
         _fail(str(error), USAGE, debug)
+    except Declined as error:
+        _fail(str(error), ERROR, debug)
     except SeedError as error:
         _fail("\n".join(map(escaped, str(error).splitlines())), ERROR, debug)
     except BlueStarError as error:

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import typer
 
-from bluestar_store.cli import inspect_rules, inspect_runs
-from bluestar_store.cli.options import AsJson, Plan, session
+from bluestar_store.cli import inspect_plans, inspect_rules, inspect_runs
+from bluestar_store.cli.options import AsJson, session
 from bluestar_store.cli.output import Grid, Output
-from bluestar_store.cli.records import Record, identity, kind_name, record
+from bluestar_store.cli.records import Record
 from bluestar_store.cli.tables import faults, table_records
 
 app = typer.Typer(rich_markup_mode=None)
@@ -21,6 +21,9 @@ app.command("validation")(inspect_rules.validation)
 app.command("limits")(inspect_rules.limits)
 app.command("config")(inspect_rules.config)
 app.command("schema")(inspect_rules.schema)
+app.command("plan")(inspect_plans.plan)
+app.command("overrides")(inspect_plans.overrides)
+app.command("diff")(inspect_plans.diff)
 app.command("hold")(inspect_runs.hold)
 app.command("batch")(inspect_runs.batch)
 app.command("snapshot")(inspect_runs.snapshot)
@@ -83,28 +86,3 @@ def vendors(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 def _show_names(out: Output, names: Iterable[str]) -> None:
     out.show(list(names), *names)
-
-
-@app.command("overrides")
-def overrides(ctx: typer.Context, plan: Plan, as_json: AsJson = False) -> None:
-    """Everything that a plan has of its own.
-
-    Its pipelines, rules, configurations and vendor schemas, also those that switch something off.
-    """
-    with session(ctx, as_json) as (store, out):
-        found = [(entity, identity(entity), record(entity)) for entity in store.overrides(plan)]
-        data = [{"kind": kind_name(entity), **values} for entity, _, values in found]
-        rows = [
-            [
-                kind_name(entity),
-                " ".join(str(value) for name, value in key.items() if name != "plan_id"),
-                {
-                    name: value
-                    for name, value in values.items()
-                    if name not in (*key, "plan_id", "scope", "version", "extra") and value is not None
-                }
-                | values["extra"],
-            ]
-            for entity, key, values in found
-        ]
-        out.show(data, Grid(f"What {plan} has of its own", ("Kind", "Item", "Values"), rows))

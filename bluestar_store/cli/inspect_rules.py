@@ -78,7 +78,7 @@ def validation(
 ) -> None:
     """The validation rules of a category.
 
-    Rules that are switched off are left out; `inspect overrides PLAN` shows those that a plan switches off.
+    Rules that are switched off are left out; `inspect plan PLAN` shows those that a plan switches off.
     """
     with session(ctx, as_json) as (store, out):
         found = records(store.validation_rules.for_category(category, plan))

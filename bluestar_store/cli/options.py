@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,6 +35,7 @@ class GivenSettings:
     table_layout: str | None = None
     aws_region: str | None = None
     dynamodb_endpoint_url: str | None = None
+    actor: str | None = None
 
     def settings(self) -> Settings:
         """The environment's settings with the given ones over them."""
@@ -68,6 +69,7 @@ OPTIONS = {
     "table_layout": "--layout",
     "aws_region": "--region",
     "dynamodb_endpoint_url": "--endpoint-url",
+    "actor": "--actor",
 }
 
 
@@ -113,12 +115,15 @@ def global_options(
     endpoint_url: Annotated[
         str | None, typer.Option(metavar="URL", help="Another DynamoDB than AWS's own.", show_default=False)
     ] = None,
+    actor: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who writes: kept on every item.", show_default=False)
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", callback=show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """The store of the BlueStar payroll agents: make its tables, seed its rules, look into it.
+    """The store of the BlueStar payroll agents: make its tables, seed and change its rules, look into it.
 
     Options given here win over the environment (BLUESTAR_PERSISTENCE_MODE, BLUESTAR_TABLE_SUFFIX, ...). Data goes to
     stdout, progress and errors to stderr.
@@ -133,20 +138,33 @@ def global_options(
         table_layout=layout,
         aws_region=region,
         dynamodb_endpoint_url=endpoint_url,
+        actor=actor,
     )
     ctx.obj = Invocation(given, debug)
 
 
 @contextmanager
-def session(ctx: typer.Context, as_json: bool) -> Iterator[tuple[Store, Output]]:
-    """An open Store and the output of a command; what fails inside is reported and ends the program."""
+def output(ctx: typer.Context, as_json: bool) -> Iterator[Output]:
+    """The output of a command; what fails inside is reported and ends the program."""
     invocation: Invocation = ctx.obj
     with reporting(invocation.debug):
+        yield Output(as_json or invocation.as_json)
+
+
+@contextmanager
+def session(ctx: typer.Context, as_json: bool) -> Iterator[tuple[Store, Output]]:
+    """An open Store and the output of a command; what fails inside is reported and ends the program."""
+    with output(ctx, as_json) as out:
         from bluestar_store.settings import PersistenceMode
         from bluestar_store.store import Store
 
-        settings = invocation.given.settings()
+        settings = ctx.obj.given.settings()
         if settings.persistence_mode is PersistenceMode.MEMORY:
             tell("warning: mode memory is empty at the start of a command and forgotten at its end; see --mode file")
         with Store.open(settings) as store:
-            yield store, Output(as_json or invocation.as_json)
+            yield store, out
+
+
+def group_options(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """The option that a group of commands has before its command."""
+    ctx.obj = replace(ctx.obj, as_json=as_json)

@@ -75,7 +75,7 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], No
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
     columns = [SpinnerColumn(), TextColumn(what, markup=False), *([BarColumn(), MofNCompleteColumn()] if total else [])]
-    with Progress(*columns, console=_console(sys.stderr), transient=total is None) as bar:
+    with Progress(*columns, console=console_of(sys.stderr), transient=total is None) as bar:
         task = bar.add_task(what, total=total)
         yield lambda count: bar.advance(task, count)
 
@@ -128,7 +128,8 @@ def _number(value: Decimal) -> str:
     return number_text(value)
 
 
-def _console(file: TextIO) -> Console:
+def console_of(file: TextIO) -> Console:
+    """Where rich prints: as wide as the terminal, or wide enough for a pipe, and never interpreting what it prints."""
     from rich.console import Console
 
     if hasattr(file, "reconfigure"):  # not in tests
@@ -141,7 +142,7 @@ def _console(file: TextIO) -> Console:
 
 def _rendered(views: Sequence[View]) -> str:
     """The views as the terminal, or the pipe, can show them; an empty line beside each table."""
-    console = _console(sys.stdout)
+    console = console_of(sys.stdout)
     with console.capture() as printed:
         for number, view in enumerate(views):
             if number and (isinstance(view, Grid) or isinstance(views[number - 1], Grid)):

@@ -21,7 +21,7 @@ _BANK_NUMBER = re.compile(r"account|routing|iban", re.IGNORECASE)
 
 
 def record(entity: Entity) -> Record:
-    """The entity's fields, its `scope` where it has a level, its `version`, and attributes it does not know."""
+    """The entity's fields, its `scope` where it has a level, `version`, `written_by`, and what it does not know."""
     from bluestar_store.models.config import AchConfig
     from bluestar_store.models.vendor import VendorSchema
 
@@ -35,6 +35,7 @@ def record(entity: Entity) -> Record:
     if scope is not None:
         found["scope"] = str(scope)
     found["version"] = entity.version
+    found["written_by"] = entity.written_by
     bank = isinstance(entity, AchConfig)  # whatever another program put there, under whatever name
     found["extra"] = {name: plain(value, secret=bank or is_bank_number(name)) for name, value in entity.extra.items()}
     return found

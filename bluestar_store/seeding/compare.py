@@ -104,12 +104,12 @@ def compare(store: Target, rule_set: RuleSet, *, prune: bool = False) -> Differe
     stored item that cannot be compared.
     """
     pipelines = _pipelines(rule_set.of(PIPELINE_STEP))
-    parts = [_pipeline_part(store, *pipeline, steps) for pipeline, steps in pipelines.items()]
+    parts = [pipeline_part(store, *pipeline, steps) for pipeline, steps in pipelines.items()]
     for repository in repositories(store).values():
         kind = repository.kind
         entities = rule_set.of(kind)
         stored = repository.current(entities)
-        parts += [_part(kind, entity, stored.get(kind.keys.build(kind.identity(entity)))) for entity in entities]
+        parts += [part_of(kind, entity, stored.get(kind.keys.build(kind.identity(entity)))) for entity in entities]
     if prune:
         parts += _surplus(store, rule_set)
     return Difference(tuple(parts))
@@ -119,9 +119,9 @@ def compare_part(store: Target, part: Part) -> Part:
     """The part again, as the store has it now."""
     named = part.wanted or part.stored
     if part.kind is PIPELINE_STEP:
-        return _pipeline_part(store, named[0].plan_id, named[0].pay_freq, part.wanted)
+        return pipeline_part(store, named[0].plan_id, named[0].pay_freq, part.wanted)
     stored = repositories(store)[part.kind.name].current(named)
-    return _part(part.kind, next(iter(part.wanted), None), next(iter(stored.values()), None))
+    return part_of(part.kind, next(iter(part.wanted), None), next(iter(stored.values()), None))
 
 
 def repositories(store: Target) -> Mapping[str, Repository[Any]]:
@@ -145,7 +145,8 @@ def _pipelines(steps: Iterable[PipelineStep]) -> Mapping[tuple[str, str], tuple[
     return {name: tuple(sorted(found, key=lambda step: step.step_order)) for name, found in pipelines.items()}
 
 
-def _pipeline_part(store: Target, plan_id: str, pay_freq: str, wanted: tuple[PipelineStep, ...]) -> Part:
+def pipeline_part(store: Target, plan_id: str, pay_freq: str, wanted: tuple[PipelineStep, ...]) -> Part:
+    """A whole pipeline beside the store's own at that level, read consistently; none wanted: it is to be removed."""
     stored = store.pipelines.steps(plan_id, pay_freq, fallback=False, fresh=True)
     by_number = {step.step_order: step for step in stored}
     entries = [_entry(PIPELINE_STEP, step, by_number.pop(step.step_order, None)) for step in wanted]
@@ -153,7 +154,8 @@ def _pipeline_part(store: Target, plan_id: str, pay_freq: str, wanted: tuple[Pip
     return Part(PIPELINE_STEP, wanted, stored, tuple(entries))
 
 
-def _part(kind: Kind[Any], wanted: Entity | None, stored: Entity | None) -> Part:
+def part_of(kind: Kind[Any], wanted: Entity | None, stored: Entity | None) -> Part:
+    """One entity that is wanted beside the stored one; None wanted: it is to be removed."""
     entries = (_entry(kind, wanted, stored),) if wanted or stored else ()
     return Part(kind, (wanted,) if wanted else (), (stored,) if stored else (), entries)
 
@@ -173,10 +175,10 @@ def _surplus(store: Target, rule_set: RuleSet) -> list[Part]:
             found = stored.of(kind)
             if kind is PIPELINE_STEP:
                 surplus = [name for name in _pipelines(found) if name not in pipelines]
-                parts += [_pipeline_part(store, *name, ()) for name in surplus]
+                parts += [pipeline_part(store, *name, ()) for name in surplus]
             else:
                 parts += [
-                    _part(kind, None, entity)
+                    part_of(kind, None, entity)
                     for entity in found
                     if (kind.name, kind.keys.build(kind.identity(entity))) not in wanted
                 ]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
-from bluestar_store.errors import AlreadyExistsError, ConflictError, VersionConflictError
+from bluestar_store.errors import ConflictError
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.protocols import ABSENT
 from bluestar_store.seeding.compare import Difference, Entry, Part, Target, compare, compare_part, repositories
@@ -41,7 +41,13 @@ def load(
     either way. A pipeline is taken as a whole. `prune` removes what the store has besides (see `compare`). `progress`
     is told the number of entities just done. Loading again after a failure goes on where it stopped.
     """
-    difference = compare(store, rule_set, prune=prune)
+    return settle(store, compare(store, rule_set, prune=prune), overwrite=overwrite, progress=progress)
+
+
+def settle(
+    store: Target, difference: Difference, *, overwrite: bool = False, progress: Callable[[int], None] | None = None
+) -> LoadReport:
+    """Write a difference as `load` does, and nothing that is not in it: for one that somebody has seen."""
     return report(_settle(store, part, overwrite) for part in watched(difference.parts, progress))
 
 
@@ -86,7 +92,7 @@ def _settle(store: Target, part: Part, overwrite: bool) -> tuple[str, Part]:
             return outcome, part
         try:
             write_part(store, part)
-        except (AlreadyExistsError, VersionConflictError):
+        except ConflictError:
             part = compare_part(store, part)
         else:
             return outcome, part
@@ -96,13 +102,13 @@ def _settle(store: Target, part: Part, overwrite: bool) -> tuple[str, Part]:
 def write_part(store: Target, part: Part) -> None:
     """The wanted entities, each over the stored one it was compared with, so that its version is checked.
 
-    Raises AlreadyExistsError or VersionConflictError when the store is not as it was compared.
+    Raises a ConflictError when the store is not as it was compared.
     """
     expected = None if part.stored else ABSENT
     if part.kind is PIPELINE_STEP:
         first = (part.wanted or part.stored)[0]
         if part.wanted:
-            store.pipelines.replace(first.plan_id, first.pay_freq, _over(part), expected=expected)
+            store.pipelines.replace(first.plan_id, first.pay_freq, _over(part), expected=expected, known=part.stored)
         else:
             store.pipelines.remove(first.plan_id, first.pay_freq, known=part.stored)
         return

@@ -67,7 +67,7 @@ def read(folder: Path | str) -> RuleSet:
     folder = Path(folder)
     if not folder.is_dir():
         raise SeedError([RuleSetProblem(str(folder), "", "is not a folder")])
-    reader = _Reader()
+    reader = Reader()
     files = sorted(folder.glob("*.json"))
     if not files:
         reader.problem(str(folder), "", f"holds none of {', '.join(FILES)}")
@@ -79,7 +79,7 @@ def read(folder: Path | str) -> RuleSet:
     return RuleSet(tuple(reader.entities))
 
 
-class _Reader:
+class Reader:
     """Collects entities and problems over all files."""
 
     def __init__(self) -> None:
@@ -93,8 +93,15 @@ class _Reader:
     def read_file(self, path: Path) -> None:
         file = path.name
         if file not in FILES:
-            self.problem(file, "", f"is no file of a rule set{_nearest(file, FILES)}")
+            self.problem(file, "", f"is no file of a rule set{nearest(file, FILES)}")
             return
+        content = self.content(path)
+        if content is not None:
+            self.read_lists(file, FILES[file], content)
+
+    def content(self, path: Path) -> Any:
+        """The JSON in a file, numbers exact; None (and a problem) when there is none."""
+        file = path.name
         try:
             content = json.loads(
                 path.read_text(encoding="utf-8"),
@@ -109,10 +116,13 @@ class _Reader:
         except OSError as error:
             self.problem(file, "", f"cannot be read: {error.strerror}")
         else:
-            self._read_lists(file, content)
+            if content is None:
+                self.problem(file, "", "is empty")
+            return content
+        return None
 
-    def _read_lists(self, file: str, content: Any) -> None:
-        lists = FILES[file]
+    def read_lists(self, file: str, lists: Mapping[str, Kind[Any]], content: Any) -> None:
+        """Entities out of an object of lists; `file` is what problems name."""
         if not isinstance(content, dict):
             self.problem(file, "", f"must be an object with {_names(lists)}")
             return
@@ -141,10 +151,11 @@ class _Reader:
                 place = "".join(f"/{_escaped(str(part))}" for part in found["loc"])
                 self.problem(file, pointer + place, _reason(kind, found))
             return
-        for problem in _entity_problems(entity):
+        for problem in entity_problems(entity):
             self.problem(file, pointer + problem[0], problem[1])
         try:
             key = kind.keys.build(kind.identity(entity))
+            kind.index(entity)
             if item_bytes(kind.encode(entity)) > MAX_ITEM_BYTES:
                 self.problem(file, pointer, "is larger than the 400 KB of an item (an AWS limit)")
         except (InvalidKeyError, InvalidEntityError, UnicodeEncodeError) as error:
@@ -175,7 +186,7 @@ class _Reader:
                 self.problem("processing-pipeline.json", "/steps", reason)
 
 
-def _entity_problems(entity: Entity) -> Iterator[tuple[str, str]]:
+def entity_problems(entity: Entity) -> Iterator[tuple[str, str]]:
     """What a type cannot say: a pattern that is none would fail in every agent."""
     if isinstance(entity, ValidationRule) and entity.pattern is not None:
         try:
@@ -186,13 +197,13 @@ def _entity_problems(entity: Entity) -> Iterator[tuple[str, str]]:
 
 def _reason(kind: Kind[Any], found: Any) -> str:
     if found["type"] == "extra_forbidden":
-        return f"is no field of {kind.entity.__name__}{_nearest(str(found['loc'][-1]), kind.entity.model_fields)}"
+        return f"is no field of {kind.entity.__name__}{nearest(str(found['loc'][-1]), kind.entity.model_fields)}"
     if found["type"] == "missing":
         return "is missing"
     return reason_of(found)
 
 
-def _nearest(name: str, known: Mapping[str, Any]) -> str:
+def nearest(name: str, known: Mapping[str, Any]) -> str:
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]}?" if near else f"; expected {_names(known)}"
 

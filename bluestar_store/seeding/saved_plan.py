@@ -23,6 +23,7 @@ def save_plan(difference: Difference, path: Path) -> None:
     content = [_part_data(part) for part in difference.parts if not part.is_same]
     lines = ",\n".join(to_json(part) for part in content)
     temporary = path.with_name(f".{path.name}.tmp")
+    temporary.touch(mode=0o600)  # bank numbers are whole in it
     temporary.write_text(f'{{"format": {FORMAT}, "parts": [\n{lines}\n]}}\n', encoding="utf-8")
     temporary.replace(path)
 

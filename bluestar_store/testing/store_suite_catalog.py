@@ -99,6 +99,19 @@ class CatalogTests:
         store.vendor_schemas.delete(schema)
         assert (store.plans(), store.categories(), store.vendors(), store.overrides("ACME")) == ((), (), (), ())
 
+    def test_the_rules_of_a_type_are_found_at_every_level_whoever_wrote_them(
+        self, store: Store, raw_put: RawPut
+    ) -> None:
+        assert store.rules_of_type("match") == ()
+        put_foreign(store, raw_put)
+        for plan_id, calc_type in (("ZED", "match"), ("ZED", "matching"), ("ABC", "match"), ("ABC", "vesting")):
+            store.calculation_rules.put(CalculationRule(plan_id=plan_id, calc_type=calc_type))
+        found = store.rules_of_type("match")
+        assert [rule.plan_id for rule in found] == [GLOBAL, "ABC", "ACME", "ZED"]
+        assert {rule.calc_type for rule in found} == {"match"}
+        store.calculation_rules.delete(found[1])
+        assert [rule.plan_id for rule in store.rules_of_type("match")] == [GLOBAL, "ACME", "ZED"]
+
     def test_a_schema_that_moves_to_another_plan_is_found_there_only(self, store: Store) -> None:
         schema = store.vendor_schemas.put(VendorSchema(vendor_id="ADP", fingerprint="f", plan_id="ACME"))
         store.vendor_schemas.put(schema.model_copy(update={"plan_id": "ZED"}))

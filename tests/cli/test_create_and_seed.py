@@ -83,7 +83,7 @@ def test_seed_loads_the_baseline_once(tmp_path: Path) -> None:
     first = run("seed", "--json")
     added = len(json.loads(first.stdout)["added"])
     assert added > 100
-    assert run("seed").stdout == f"Seeded the baseline: added 0, overwritten 0, same {added}, left alone 0\n"
+    assert run("seed").stdout == f"Seeded the baseline: added 0, overwritten 0, removed 0, same {added}, left alone 0\n"
 
 
 @pytest.fixture
@@ -103,19 +103,19 @@ def changed(tmp_path: Path) -> Path:
 def test_what_differs_is_left_alone_and_listed(changed: Path, seeded_run: Run) -> None:
     done = seeded_run("seed", "--from", str(changed))
     assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[0].endswith("added 0, overwritten 0, same 31, left alone 2")
+    assert done.stdout.splitlines()[0].endswith("added 0, overwritten 0, removed 0, same 31, left alone 2")
     assert "calculation-rule CLIENT#ACME CALC#match\n    max_pct: 4 -> 4.75\n" in done.stdout
     assert "account_number: ********1001 -> ********9999\n" in done.stdout
     found = json.loads(seeded_run("seed", "--from", str(changed), "--json").stdout)
     assert [one["changes"] for one in found["left_alone"]] == [
-        [{"attribute": "max_pct", "stored": 4, "rule_set": 4.75}],
-        [{"attribute": "account_number", "stored": "********1001", "rule_set": "********9999"}],
+        [{"attribute": "max_pct", "old": 4, "new": 4.75}],
+        [{"attribute": "account_number", "old": "********1001", "new": "********9999"}],
     ]
 
 
 def test_overwrite_takes_the_rule_sets(changed: Path, seeded_run: Run) -> None:
     done = seeded_run("seed", "--from", str(changed), "--overwrite")
-    assert done.stdout.endswith("added 0, overwritten 2, same 31, left alone 0\n")
+    assert done.stdout.endswith("added 0, overwritten 2, removed 0, same 31, left alone 0\n")
     assert json.loads(seeded_run("inspect", "rule", "ACME", "match", "--json").stdout)["max_pct"] == 4.75
 
 

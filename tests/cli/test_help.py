@@ -11,18 +11,26 @@ import pytest
 
 from tests.cli.conftest import Run
 
+GROUPS = ["inspect", "rule", "validation", "limits", "config", "schema", "pipeline"]
 COMMANDS = [
     [],
     ["create"],
     ["seed"],
+    *([name] for name in ("export", "import", "migrate-layout", "take-over")),
+    ["doctor"],
+    ["iam-policy"],
     ["inspect"],
     *(
         ["inspect", name]
         for name in (
             *("pipeline", "rule", "rules", "validation", "limits", "config", "schema", "hold", "batch", "snapshot"),
-            *("plans", "categories", "vendors", "overrides"),
+            *("plans", "categories", "vendors", "plan", "overrides", "diff"),
         )
     ),
+    *([group, name] for group in ("rule", "validation", "limits", "config") for name in ("set", "delete")),
+    *(["schema", name] for name in ("write", "set", "delete")),
+    *(["pipeline", name] for name in ("replace", "remove")),
+    *([group] for group in GROUPS if group != "inspect"),
 ]
 WITHOUT = {"botocore", "redis", "pynamodb", "pydantic_settings"}
 
@@ -42,7 +50,7 @@ def test_every_command_has_help_that_fits_80_columns(command: list[str], run: Ru
 def test_the_list_of_commands_is_complete(run: Run) -> None:
     listed = [
         [*group, line.split()[0]]
-        for group in ([], ["inspect"])
+        for group in ([], *([group] for group in GROUPS))
         for line in run(*group, "--help").stdout.partition("Commands:\n")[2].splitlines()
     ]
     assert sorted(listed) == sorted(COMMANDS[1:])

@@ -34,8 +34,10 @@ QUESTIONS = [
     "plans",
     "categories",
     "vendors",
-    "overrides ACME",
-    "overrides NOBODY",
+    "plan ACME",
+    "plan NOBODY",
+    "overrides match",
+    "diff NEWCO OTHER",
 ]
 
 
@@ -157,8 +159,8 @@ def test_a_snapshot_is_the_librarys(seeded_run: Run, opened: Callable[[], Store]
     assert seeded_run("inspect", "snapshot", "ACME", "BiWeeklyFri", "2026").stdout.endswith(f"digest {digest}\n")
 
 
-def test_overrides_name_kind_and_item(seeded_run: Run) -> None:
-    found = _json(seeded_run, "overrides", "BETA")
+def test_what_a_plan_overrides_names_kind_and_item(seeded_run: Run) -> None:
+    found = _json(seeded_run, "plan", "BETA")
     assert {one["kind"] for one in found} == {"calculation-rule", "client-config", "ach-config"}
     assert all(one["plan_id"] == "BETA" for one in found)
     assert seeded_run("inspect", "vendors").stdout.splitlines() == ["PAYWELL", "TALLY HR"]

@@ -83,7 +83,7 @@ def test_bank_numbers_are_masked_everywhere(seeded_run: Run, opened: Callable[[]
         store.batches.put(BatchState(batch_id="b1"))
     for command in (
         ["config", "ACME", "BiWeeklyFri"],
-        ["overrides", "ACME"],
+        ["plan", "ACME"],
         ["snapshot", "ACME", "BiWeeklyFri", "2026"],
         ["batch", "b1"],
     ):
@@ -113,7 +113,7 @@ def test_names_and_values_are_never_markup_and_never_move_the_cursor(
     shown = seeded_run("inspect", "rule", plan, "[b]").stdout
     assert f"Rule [b] for {plan}\n" in shown
     assert r"[/] :smile: \x1b[2J\r\n" in shown
-    for command in (["plans"], ["hold"], ["hold", plan], ["overrides", plan], ["rules", plan]):
+    for command in (["plans"], ["hold"], ["hold", plan], ["plan", plan], ["rules", plan]):
         done = seeded_run("inspect", *command)
         assert done.exit_code == 0
         assert not set(done.stdout) & set("\x1b\x07\r")

@@ -131,6 +131,7 @@ def test_a_journal_that_is_folded_just_before_it_is_read_hides_nothing(
     entries = reader._journal.entries
 
     def folded_first() -> Iterator[Entry]:
+        monkeypatch.setattr(reader._journal, "entries", entries)
         engine.close()
         return entries()
 

@@ -1,0 +1,54 @@
+"""`pipeline`: replace a pipeline by the steps in a file, or remove it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bluestar_store.cli.asking import Yes
+from bluestar_store.cli.editing import group, write
+from bluestar_store.cli.options import AsJson, Frequency, Plan, session
+
+pipeline = group("Change one pipeline, as a whole.")
+
+
+@pipeline.command("replace")
+def replace(
+    ctx: typer.Context,
+    plan: Plan,
+    freq: Frequency,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            show_default=False,
+            help='JSON like processing-pipeline.json: {"steps": [...]}; plan_id and pay_freq may be left out.',
+        ),
+    ],
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the steps in a file the pipeline; make it if need be.
+
+    Shows the difference and asks. All in one transaction. PLAN may be DEFAULT.
+    """
+    with session(ctx, as_json) as (store, out):
+        from bluestar_store.seeding import edit
+
+        write(store, out, edit.replaced_pipeline(store, plan, freq, edit.read_steps(file, plan, freq)), yes=yes)
+
+
+@pipeline.command("remove")
+def remove(ctx: typer.Context, plan: Plan, freq: Frequency, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Remove a pipeline: the plan then has DEFAULT's.
+
+    Shows its steps and asks. All in one transaction. PLAN may be DEFAULT.
+    """
+    with session(ctx, as_json) as (store, out):
+        from bluestar_store.seeding import edit
+
+        write(store, out, edit.removed_pipeline(store, plan, freq), yes=yes)

@@ -1,0 +1,88 @@
+"""What the commands that change one thing share: show the difference, ask, write it against the versions seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bluestar_store.cli.asking import ask
+from bluestar_store.cli.differences import difference_lines, difference_records
+from bluestar_store.cli.errors import BadUsage, escaped
+from bluestar_store.cli.options import group_options, session
+from bluestar_store.cli.output import Output
+
+if TYPE_CHECKING:
+    from bluestar_store.models.kind import Kind
+    from bluestar_store.seeding.compare import Part
+    from bluestar_store.store import Store
+
+Values = Annotated[
+    list[str],
+    typer.Argument(metavar="KEY=VALUE", help="Such as max_pct=5.5; KEY=null takes a value away.", show_default=False),
+]
+
+
+def group(what: str) -> typer.Typer:
+    """A group of commands that change one kind of thing."""
+    app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help=what)
+    app.callback()(group_options)
+    return app
+
+
+def set_values(
+    ctx: typer.Context, as_json: bool, kind_name: str, identity: dict[str, Any], texts: Sequence[str], *, yes: bool
+) -> None:
+    """The whole of a `set` command."""
+    with session(ctx, as_json) as (store, out):
+        from bluestar_store.seeding import edit
+
+        kind = kind_named(kind_name)
+        with bad_values():
+            part = edit.changed(store, kind, identity, edit.values_of(kind, texts))
+        write(store, out, part, yes=yes)
+
+
+def delete(ctx: typer.Context, as_json: bool, kind_name: str, identity: dict[str, Any], *, yes: bool) -> None:
+    """The whole of a `delete` command."""
+    with session(ctx, as_json) as (store, out):
+        from bluestar_store.seeding import edit
+
+        write(store, out, edit.deleted(store, kind_named(kind_name), identity), yes=yes)
+
+
+def write(store: Store, out: Output, part: Part, *, yes: bool) -> None:
+    """Show the part, ask, and write it unless somebody was faster."""
+    from bluestar_store.seeding.load import write_part
+
+    found = difference_records(part.entries)
+    if not found:
+        out.show(found, "Nothing to do: that is what is stored.")
+        return
+    lines = list(difference_lines(part.entries, whole=True))
+    if not part.stored:
+        lines.append("Not stored yet: it will be made.")
+    question, done = ("Write this?", "Written.") if part.wanted else ("Delete this?", "Deleted.")
+    ask(out, question, lines, yes=yes)
+    write_part(store, part)
+    out.show(found, done)
+
+
+def kind_named(name: str) -> Kind[Any]:
+    """The kind of this name."""
+    from bluestar_store.models.tables import KINDS
+
+    return next(kind for kind in KINDS if kind.name == name)
+
+
+@contextmanager
+def bad_values() -> Iterator[None]:
+    """Values that the entity refuses are bad usage."""
+    from bluestar_store.errors import InvalidEntityError
+
+    try:
+        yield
+    except InvalidEntityError as error:
+        raise BadUsage(escaped(str(error))) from None

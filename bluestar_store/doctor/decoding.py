@@ -1,0 +1,19 @@
+"""Do the items decode?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bluestar_store.doctor.findings import Finding, Severity
+from bluestar_store.doctor.reading import Seen
+from bluestar_store.errors import ItemDecodeError
+from bluestar_store.repositories.access import Access
+
+
+def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
+    """A finding for each item that is not what its entity needs."""
+    for one in page:
+        if isinstance(one.entity, ItemDecodeError) and one.kind is not None:
+            what = f"is no {one.kind.name} that can be read: attribute {one.entity.attribute} {one.entity.reason}"
+            mend = f"correct or remove {one.entity.attribute} where the item was written, or delete the item"
+            yield one.finding(Severity.ERROR, "undecodable", what, mend)

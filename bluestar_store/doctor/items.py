@@ -1,0 +1,48 @@
+"""One pass over the items of a table: page by page, each page shown to every check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from bluestar_store.cache import NullCache
+from bluestar_store.doctor import decoding, duplicates, index_attributes, pipelines, reach, strays
+from bluestar_store.doctor.findings import Finding, Severity
+from bluestar_store.doctor.reading import seen
+from bluestar_store.errors import AccessDeniedError, BlueStarError
+from bluestar_store.models.tables import KINDS
+from bluestar_store.repositories.access import Access
+from bluestar_store.store import Store
+
+CHECKS = (
+    decoding.check,
+    duplicates.check,
+    pipelines.check,
+    index_attributes.check,
+    strays.check,
+    reach.check,
+)
+"""Each is given a page of one table and keeps nothing: what needs more than an item is read again."""
+
+
+def check(store: Store, table: str, progress: Callable[[int], None]) -> Iterator[Finding]:
+    """What the items of one table show."""
+    access = Access(store.engine, store.tables, NullCache())
+    kinds = [kind for kind in KINDS if store.tables.name(kind) == table]
+    cursor = None
+    try:
+        while True:
+            page = store.engine.scan(table, cursor=cursor)
+            found = [seen(table, kinds, item) for item in page.items]
+            for one_check in CHECKS:
+                yield from one_check(access, found)
+            progress(len(page.items))
+            if (cursor := page.cursor) is None:
+                return
+    except AccessDeniedError as error:
+        yield _unread(table, error, "allow the calls that are denied (see above), then run bluestar-store doctor again")
+    except BlueStarError as error:
+        yield _unread(table, error, "see what the error says, then run bluestar-store doctor again")
+
+
+def _unread(table: str, error: BlueStarError, mend: str) -> Finding:
+    return Finding(Severity.ERROR, "table-unread", f"its items were not all looked at: {error}", mend, table)

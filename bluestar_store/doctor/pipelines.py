@@ -1,0 +1,130 @@
+"""Are pipelines whole? Each step of ours carries its replacement's revision, and how many steps that wrote.
+
+The head of the pipeline's trail says how many there have to be, too, and changes with every replacement.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from bluestar_store.doctor.findings import Finding, Severity
+from bluestar_store.doctor.reading import Seen
+from bluestar_store.errors import AccessDeniedError, TableMissingError
+from bluestar_store.keys import Key
+from bluestar_store.models.audit import CHAIN_HEAD, ChainHead
+from bluestar_store.models.pipeline import PIPELINE_STEP
+from bluestar_store.protocols import Item, key_of
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.pipeline_head import COUNT
+
+LOOKS = 5
+"""How often a pipeline that is being replaced while we look is read again."""
+MEND = (
+    "write the pipeline again, whole: bluestar-store pipeline replace PLAN FREQ FILE, or pipelines.replace; or remove "
+    "it, and the plan has DEFAULT's"
+)
+
+
+def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
+    """A finding for each pipeline that readers refuse.
+
+    A page may hold a part of a pipeline only, and a scan may see a replacement half done: what looks wrong is read
+    again. The page with the first step tells; of a pipeline without steps the page with its head.
+    """
+    parts: dict[str, list[Seen]] = defaultdict(list)
+    for one in page:
+        if one.kind is PIPELINE_STEP:
+            parts[one.key.pk].append(one)
+    heads = _heads(access, [pk for pk, part in parts.items() if not any(_revision(one.item) for one in part)])
+    for pk, part in parts.items():
+        if fault([one.item for one in part], _written(heads.get(_head_key(pk)))) is not None:
+            items, what = _settled(access, pk)
+            if items and any(one.key == key_of(items[0]) for one in part):
+                yield from _findings(access, pk, what)
+    for pk in _promised(page):
+        if _is_empty(access, pk):
+            items, what = _settled(access, pk)
+            if not items:
+                yield from _findings(access, pk, what)
+
+
+def fault(items: Sequence[Item], written: int) -> str | None:
+    """Why readers refuse these as a pipeline of which the library left `written` steps; None when they do not.
+
+    Steps without a revision are other programs'; they may lie among ours as long as no step is lost.
+    """
+    ours = [item for item in items if _revision(item)]
+    revisions = {_revision(item) for item in ours}
+    if len(revisions) > 1:
+        return f"its {len(items)} steps are of {len(revisions)} revisions"
+    needed = _written(ours[0]) if ours else written
+    if len(items) < needed:
+        return f"has lost {needed - len(items)} of its {needed} steps"
+    return None
+
+
+def _findings(access: Access, pk: str, what: str | None) -> Iterator[Finding]:
+    if what is not None:
+        yield Finding(Severity.ERROR, "pipeline", what, MEND, access.table(PIPELINE_STEP), pk)
+
+
+def _promised(page: Iterable[Seen]) -> Iterator[str]:
+    """The pipelines of which a head on this page says that they have steps."""
+    for one in page:
+        if isinstance(one.entity, ChainHead) and one.entity.table == PIPELINE_STEP.table and _written(one.item):
+            yield one.entity.partition or ""
+
+
+def _revision(item: Item) -> str | None:
+    revision: str | None = item.get("bs_revision", {}).get("S")
+    return revision
+
+
+def _written(item: Item | None) -> int:
+    """The number of steps that a step or a head tells."""
+    text = (item or {}).get(COUNT, {}).get("N", "")
+    return int(text) if text.isdecimal() else 0
+
+
+def _head_key(pk: str) -> Key:
+    return CHAIN_HEAD.keys.build({"batch_id": None, "table": PIPELINE_STEP.table, "partition": pk})
+
+
+def _heads(access: Access, pks: Iterable[str]) -> Mapping[Key, Item]:
+    """The heads of these pipelines; none where they cannot be read, for then other findings say why."""
+    try:
+        return access.engine.get(access.table(CHAIN_HEAD), map(_head_key, pks), consistent=True)
+    except (TableMissingError, AccessDeniedError):
+        return {}
+
+
+def _is_empty(access: Access, pk: str) -> bool:
+    prefix = PIPELINE_STEP.keys.sort.prefix
+    try:
+        return not access.engine.query(access.table(PIPELINE_STEP), pk, prefix, limit=1, consistent=True).items
+    except (TableMissingError, AccessDeniedError):
+        return False
+
+
+def _settled(access: Access, pk: str) -> tuple[list[Item], str | None]:
+    """The steps when nobody is replacing them, and what is wrong; nothing is wrong when somebody always is."""
+    before = _isolated_head(access, pk)
+    items: list[Item] = []
+    for _ in range(LOOKS):
+        found = access.partition_items(access.table(PIPELINE_STEP), pk, PIPELINE_STEP.keys.sort.prefix)
+        items = [item for item in found if PIPELINE_STEP.owns(item)]
+        after = _isolated_head(access, pk)
+        if before == after:
+            return items, fault(items, _written(after))
+        before = after
+    return items, None
+
+
+def _isolated_head(access: Access, pk: str) -> Item | None:
+    """The head as no replacement is half way through writing it: an isolated read waits for its end."""
+    key = _head_key(pk)
+    try:
+        return access.engine.get_isolated(access.table(CHAIN_HEAD), [key]).get(key)
+    except (TableMissingError, AccessDeniedError):
+        return None

@@ -1,0 +1,77 @@
+"""Items whose key is no kind's: some break reads, some are read by nobody, some are just other programs'."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bluestar_store.doctor.findings import Finding, Severity
+from bluestar_store.doctor.reading import Seen
+from bluestar_store.errors import InvalidKeyError
+from bluestar_store.keys import Key
+from bluestar_store.models.kind import Kind
+from bluestar_store.models.tables import KINDS
+from bluestar_store.repositories.access import Access
+
+
+def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
+    """A finding for each item whose key is no kind's of this table."""
+    for one in page:
+        if one.kind is None:
+            yield _finding(access, one)
+
+
+def _finding(access: Access, one: Seen) -> Finding:
+    here = [kind for kind in KINDS if access.table(kind) == one.table]
+    for kind in here:
+        if _breaks_reads(kind, one.key):
+            what = f"its key begins like a {kind.name}'s and is none: reads of its partition fail"
+            mend = "delete the item, or write it again under a key as docs/tables-and-keys.md has it"
+            return one.finding(Severity.ERROR, "key-unreadable", what, mend)
+    for kind in here:
+        if (reason := _ambiguity(kind, one.key)) is not None:
+            what = f"is a {kind.name} that nobody reads: {reason}"
+            mend = "write it again under the key that is meant, with the library, then delete this item"
+            return one.finding(Severity.WARNING, "key-ambiguous", what, mend)
+    for kind in KINDS:
+        if kind not in here and kind.owns(one.item):
+            what = f"is a {kind.name} in the wrong table: nobody reads it here"
+            mend = f"write it to {access.table(kind)}, then delete this item"
+            return one.finding(Severity.WARNING, "unreachable", what, mend)
+    return one.finding(
+        Severity.INFO, "key-unknown", "belongs to no kind of item that the library knows", "nothing: it is left alone"
+    )
+
+
+def _identities(kind: Kind[Any], pk: str) -> Iterator[Mapping[str, Any]]:
+    """What a partition key says, by each form of the kind's that it has."""
+    for template, fixed in kind.keys.forms:
+        if (found := template.parse(pk)) is not None:
+            yield {**fixed, **found}
+
+
+def _breaks_reads(kind: Kind[Any], key: Key) -> bool:
+    """Whether a reader of the kind's partition gets this item: a query asks for the sort key's prefix only."""
+    sort = kind.keys.sort
+    if not sort.fields or not key.sk.startswith(sort.prefix):
+        return False
+    for identity in _identities(kind, key.pk):
+        try:
+            if kind.keys.partition(identity) == key.pk:
+                return True
+        except InvalidKeyError:
+            continue
+    return False
+
+
+def _ambiguity(kind: Kind[Any], key: Key) -> str | None:
+    """Why the library would never build this key, though it looks like one of the kind's."""
+    rest = kind.keys.sort.parse(key.sk)
+    if rest is None:
+        return None
+    for identity in _identities(kind, key.pk):
+        try:
+            return f"its key is {kind.keys.build({**identity, **rest})}"
+        except InvalidKeyError as error:
+            return str(error)
+    return None

@@ -1,0 +1,146 @@
+"""What two plans effectively have different, whatever level each of their rules comes from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from bluestar_store.errors import ConfigNotFoundError, PipelineNotFoundError
+from bluestar_store.keys import check_plan
+from bluestar_store.models.calculation import CALCULATION_RULE
+from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
+from bluestar_store.models.entity import Entity, PlanEntity
+from bluestar_store.models.kind import Kind
+from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
+from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
+from bluestar_store.repositories.calculation_rules import CalculationRules
+from bluestar_store.repositories.configs import Configs
+from bluestar_store.repositories.pipelines import Pipelines
+from bluestar_store.repositories.validation_rules import ValidationRules
+from bluestar_store.seeding.compare import Change
+
+C = TypeVar("C", bound=PlanEntity)
+Place: TypeAlias = tuple[Any, ...]
+KINDS: tuple[Kind[Any], ...] = (CALCULATION_RULE, VALIDATION_RULE, PIPELINE_STEP, CLIENT_CONFIG, ACH_CONFIG)
+"""What is compared, in this order."""
+
+
+class Plans(Protocol):
+    """What comparing plans needs of a Store."""
+
+    @property
+    def pipelines(self) -> Pipelines: ...
+    @property
+    def calculation_rules(self) -> CalculationRules: ...
+    @property
+    def validation_rules(self) -> ValidationRules: ...
+    @property
+    def client_configs(self) -> Configs[ClientConfig]: ...
+    @property
+    def ach_configs(self) -> Configs[AchConfig]: ...
+    def at_level(self, level: str) -> tuple[Entity, ...]: ...
+
+
+@dataclass(frozen=True)
+class PlanDifference:
+    """One rule, step or configuration as it applies to one plan and to another: None where it does not apply.
+
+    `item` is its identity but for the plan; a step is known by its subroutine, so that one more step in between does
+    not make all that follow differ. In `changes`, `old` is the one plan's value and `new` the other's.
+    """
+
+    kind: str
+    item: Mapping[str, Any]
+    one: PlanEntity | None
+    other: PlanEntity | None
+    changes: tuple[Change, ...]
+
+
+def diff_plans(store: Plans, one: str, other: str) -> tuple[PlanDifference, ...]:
+    """What applies to two plans differently: rules, pipelines and configurations, read consistently.
+
+    Only what at least one of them overrides can differ, so other categories and pay frequencies are not read. Raises
+    InvalidKeyError.
+    """
+    own = [entity for plan in (one, other) for entity in store.at_level(check_plan(plan))]
+    categories = sorted({entity.category for entity in own if isinstance(entity, ValidationRule)})
+    kept_by_frequency = (PipelineStep, ClientConfig, AchConfig)
+    frequencies = sorted({entity.pay_freq for entity in own if isinstance(entity, kept_by_frequency)})
+    left, right = (_by_item(_effective(store, plan, categories, frequencies)) for plan in (one, other))
+    found = []
+    for place in left.keys() | right.keys():
+        pair = left.get(place), right.get(place)
+        kind, item = place[0], dict(place[1:])
+        changes = attribute_changes(*pair, left_out=("plan_id", *item))
+        if changes:
+            found.append(PlanDifference(kind, item, *pair, changes))
+    return tuple(sorted(found, key=_order))
+
+
+def attribute_changes(
+    one: PlanEntity | None, other: PlanEntity | None, *, left_out: Collection[str]
+) -> tuple[Change, ...]:
+    """The attributes that differ, unknown ones too."""
+    entities = [entity for entity in (one, other) if entity is not None]
+    names = dict.fromkeys(name for entity in entities for name in (*type(entity).model_fields, *entity.extra))
+    values = [(name, *(_attribute(entity, name) for entity in (one, other))) for name in names if name not in left_out]
+    return tuple(Change(name, old, new) for name, old, new in values if old != new)
+
+
+def _attribute(entity: PlanEntity | None, name: str) -> Any:
+    if entity is None:
+        return None
+    return getattr(entity, name) if name in type(entity).model_fields else entity.extra.get(name)
+
+
+def _effective(
+    store: Plans, plan_id: str, categories: Iterable[str], frequencies: Iterable[str]
+) -> Iterator[PlanEntity]:
+    yield from store.calculation_rules.all(plan_id, fresh=True).values()
+    for category in categories:
+        yield from store.validation_rules.for_category(category, plan_id, fresh=True)
+    for pay_freq in frequencies:
+        with suppress(PipelineNotFoundError):
+            yield from store.pipelines.steps(plan_id, pay_freq, fresh=True)
+        yield from _config(store.client_configs, plan_id, pay_freq)
+        yield from _config(store.ach_configs, plan_id, pay_freq)
+
+
+def _config(configs: Configs[C], plan_id: str, pay_freq: str) -> Iterator[C]:
+    with suppress(ConfigNotFoundError):
+        yield configs.get(plan_id, pay_freq, fresh=True)
+
+
+def _by_item(entities: Iterable[PlanEntity]) -> dict[Place, PlanEntity]:
+    found = list(entities)
+    names = Counter((one.pay_freq, one.subroutine_name) for one in found if isinstance(one, PipelineStep))
+    return {_place(one, names): one for one in found}
+
+
+def _place(entity: PlanEntity, names: Mapping[tuple[str, str | None], int]) -> Place:
+    """The kind and the identity but for the plan; of a step whose subroutine says which it is, by that."""
+    kind = _kind(entity)
+    fields = [name for name in kind.keys.fields if name != "plan_id"]
+    if (
+        isinstance(entity, PipelineStep)
+        and entity.subroutine_name
+        and names[entity.pay_freq, entity.subroutine_name] == 1
+    ):
+        fields = ["pay_freq", "subroutine_name"]
+    return (kind.name, *((name, getattr(entity, name)) for name in fields))
+
+
+def _kind(entity: PlanEntity) -> Kind[Any]:
+    return next(kind for kind in KINDS if isinstance(entity, kind.entity))
+
+
+def _order(difference: PlanDifference) -> tuple[Any, ...]:
+    """By kind, then by identity: steps by number, the one plan's first."""
+    entity = difference.one or difference.other
+    assert entity is not None  # noqa: S101  # what neither has is no difference
+    kind = _kind(entity)
+    identity = [value for name, value in kind.identity(entity).items() if name != "plan_id"]
+    return (KINDS.index(kind), *identity, difference.one is None)
