@@ -41,8 +41,10 @@ class Settings(BaseSettings):
     """How a Store is opened. A bad value is a ConfigurationError that names it; secrets are masked in every repr.
 
     `persistence_mode` and `file_persistence_dir` are also read without the prefix. Without `aws_region`, the AWS SDK's
-    own order decides. `actor` is kept on every item that is written. `max_attempts` counts the tries of one call to AWS, the first included; `conflict_attempts` the
-    tries of a transaction that others keep interfering with, and of a batch that comes back unfinished.
+    own order decides. `actor` is kept on every item that is written.
+
+    `max_attempts` counts the tries of one call to AWS, the first included; `conflict_attempts` the tries of a
+    transaction that others keep interfering with, and of a batch that comes back unfinished.
     """
 
     model_config = SettingsConfigDict(

@@ -56,8 +56,9 @@ def import_(
 ) -> None:
     """Bring an export in, every item exactly as it was.
 
-    Versions and foreign attributes too. Tables that are not empty are refused, unless --merge: then what differs is left alone and listed (exit code 3),
-    unless --overwrite. Interrupted, it goes on where it stopped when it is run again.
+    Versions and foreign attributes too. Tables that are not empty are refused, unless --merge: then what differs is
+    left alone and listed (exit code 3), unless --overwrite. Interrupted, it goes on where it stopped when it is run
+    again.
     """
     with session(ctx, as_json) as (store, out):
         from bluestar_store.seeding.importing import import_ as import_items
@@ -77,7 +78,8 @@ def migrate_layout(
 ) -> None:
     """Copy everything into the other layout's tables.
 
-    Both are compared before it says done. The tables it came from stay as they are; set BLUESTAR_TABLE_LAYOUT to change over. Interrupted, run it again.
+    Both are compared before it says done. The tables it came from stay as they are; set BLUESTAR_TABLE_LAYOUT to
+    change over. Interrupted, run it again.
     """
     with session(ctx, as_json) as (store, out):
         from bluestar_store.seeding.migrate import migrate
