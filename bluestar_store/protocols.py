@@ -6,7 +6,7 @@ an engine returns belongs to the caller, and what it was given is never kept: bo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -97,6 +97,16 @@ class Page(NamedTuple):
 
     items: list[Item]
     cursor: str | None
+
+
+def pages(ask: Callable[[str | None], Page]) -> Iterator[list[Item]]:
+    """The items of every page, page after page; `ask` is given the cursor of the one before, None at first."""
+    cursor = None
+    while True:
+        page = ask(cursor)
+        yield page.items
+        if (cursor := page.cursor) is None:
+            return
 
 
 @dataclass(frozen=True)
@@ -223,3 +233,10 @@ class Cache(Protocol):
 
     def close(self) -> None:
         """End what runs in the background; may be called twice."""
+
+
+def scan_pages(engine: Engine, table: str, *, sk_prefix: str = "", lacking: str | None = None) -> Iterator[list[Item]]:
+    """A whole table, page after page, read consistently; filtered as `Engine.scan` says."""
+    return pages(
+        lambda cursor: engine.scan(table, sk_prefix=sk_prefix, lacking=lacking, cursor=cursor, consistent=True)
+    )

@@ -21,8 +21,8 @@ from bluestar_store.repositories.pipeline_head import COUNT
 LOOKS = 5
 """How often a pipeline that is being replaced while we look is read again."""
 MEND = (
-    "write the pipeline again, whole: bluestar-store pipeline replace PLAN FREQ FILE, or pipelines.replace; or remove "
-    "it, and the plan has DEFAULT's"
+    "write the pipeline again, whole, with pipelines.replace of a Store; or take it away with pipelines.remove: the "
+    "plan then has DEFAULT's"
 )
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import Tables
-from bluestar_store.protocols import Cache, Engine, Item
+from bluestar_store.protocols import Cache, Engine, Item, pages
 
 T = TypeVar("T")
 
@@ -34,12 +34,8 @@ class Access:
 
     def partition_items(self, table: str, pk: str, prefix: str) -> Iterator[Item]:
         """All items of a partition whose sort keys begin with the prefix, page after page, read consistently."""
-        cursor = None
-        while True:
-            page = self.engine.query(table, pk, prefix, cursor=cursor, consistent=True)
-            yield from page.items
-            if (cursor := page.cursor) is None:
-                return
+        for items in pages(lambda cursor: self.engine.query(table, pk, prefix, cursor=cursor, consistent=True)):
+            yield from items
 
     def together(self, calls: Sequence[Callable[[], T]]) -> list[T]:
         """The answers of independent reads, made at once where that saves time; the first error is raised.

@@ -11,13 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import chain, islice
 from typing import Any, TypeAlias
 
 from bluestar_store.errors import IndexMissingError
 from bluestar_store.keys import Key
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import index_specs
-from bluestar_store.protocols import Item, key_of
+from bluestar_store.protocols import Item, key_of, pages, scan_pages
 from bluestar_store.repositories.access import Access
 
 SWEEP_PAGES = 8
@@ -76,14 +77,12 @@ class Finder:
 
     def _indexed(self, kind: Kind[Any], index: str, value: str, prefix: str) -> Found:
         """The index's entries; None when the table has no such index."""
-        items: list[Item] = []
-        cursor = None
+        engine, table = self._access.engine, self._access.table(kind)
         try:
-            while True:
-                page = self._access.engine.query(self._access.table(kind), value, prefix, index=index, cursor=cursor)
-                items += page.items
-                if (cursor := page.cursor) is None:
-                    return [item for item in items if kind.owns(item)]
+            found = chain.from_iterable(
+                pages(lambda cursor: engine.query(table, value, prefix, index=index, cursor=cursor))
+            )
+            return [item for item in found if kind.owns(item)]
         except IndexMissingError:
             return None
 
@@ -115,15 +114,13 @@ class Finder:
         return items
 
     def _sweep(self, kind: Kind[Any], lacking: str | None) -> tuple[list[Item], bool]:
-        table, prefix = self._access.table(kind), kind.keys.sort.prefix
-        items: list[Item] = []
-        cursor = None
-        for _ in range(SWEEP_PAGES):
-            page = self._access.engine.scan(table, sk_prefix=prefix, lacking=lacking, cursor=cursor, consistent=True)
-            items += [item for item in page.items if kind.owns(item)]
-            if (cursor := page.cursor) is None:
-                return items, True
-        return items, False
+        """The kind's items that lack an attribute, and whether these are all."""
+        engine, prefix = self._access.engine, kind.keys.sort.prefix
+        # Where a call is no round trip, no table is dear.
+        most = SWEEP_PAGES if engine.parallel_calls > 1 else None
+        found = scan_pages(engine, self._access.table(kind), sk_prefix=prefix, lacking=lacking)
+        items = [item for page in islice(found, most) for item in page if kind.owns(item)]
+        return items, next(found, None) is None
 
     def _is_dear(self, table: str, index: str) -> bool:
         with self._lock:

@@ -10,7 +10,7 @@ from bluestar_store.engines.checks import MAX_WRITES
 from bluestar_store.errors import ConflictError, InvalidKeyError, InvalidWriteError, ItemDecodeError
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import KINDS, index_specs
-from bluestar_store.protocols import Item, Update, key_of
+from bluestar_store.protocols import Item, Update, key_of, scan_pages
 from bluestar_store.repositories.access import Access
 
 
@@ -55,13 +55,7 @@ def _write(access: Access, updates: Sequence[Update]) -> int:
 
 
 def _lacking(access: Access, kind: Kind[Any]) -> Iterator[Item]:
-    attributes = {spec.partition_attribute for spec in index_specs(kind).values()}
-    for attribute in sorted(attributes):
-        cursor = None
-        while True:
-            page = access.engine.scan(
-                access.table(kind), sk_prefix=kind.keys.sort.prefix, lacking=attribute, cursor=cursor, consistent=True
-            )
-            yield from filter(kind.owns, page.items)
-            if (cursor := page.cursor) is None:
-                break
+    table, prefix = access.table(kind), kind.keys.sort.prefix
+    for attribute in sorted({spec.partition_attribute for spec in index_specs(kind).values()}):
+        for items in scan_pages(access.engine, table, sk_prefix=prefix, lacking=attribute):
+            yield from filter(kind.owns, items)

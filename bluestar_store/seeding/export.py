@@ -19,7 +19,7 @@ from bluestar_store.keys import Key
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import KINDS
-from bluestar_store.protocols import Engine, Item, key_of
+from bluestar_store.protocols import Item, key_of, scan_pages
 from bluestar_store.seeding.transfer_files import (
     MANIFEST,
     REST,
@@ -117,7 +117,7 @@ def _sorted_tables(
     done = 0
     for on_disk, table in routes.sources.items():
         sorters = {name: Sorter(scratch, name) for name in ([table] if table else [*routes.names, REST])}
-        for items in pages(engine, on_disk):
+        for items in scan_pages(engine, on_disk):
             for item in items:
                 place, plain = (table, item) if table else routes.outgoing(item)
                 if wanted is None or wanted(plain):
@@ -129,16 +129,6 @@ def _sorted_tables(
             yield name, sorters.pop(name).lines()
     if all(routes.sources.values()):
         yield REST, iter(())
-
-
-def pages(engine: Engine, table: str, sk_prefix: str = "") -> Iterator[list[Item]]:
-    """A whole table, page after page, read consistently."""
-    cursor = None
-    while True:
-        page = engine.scan(table, sk_prefix=sk_prefix, cursor=cursor, consistent=True)
-        yield page.items
-        if (cursor := page.cursor) is None:
-            return
 
 
 def _count(source: Place) -> int | None:
@@ -154,7 +144,7 @@ class PlanFilter:
     def __init__(self, source: Place, routes: Routes, plans: Collection[str]) -> None:
         self._routes, self._plans = routes, frozenset(plans)
         self._batches: set[str] = set()
-        for items in pages(source.engine, source.tables.name(BATCH_STATE), "STATE"):
+        for items in scan_pages(source.engine, source.tables.name(BATCH_STATE), sk_prefix="STATE"):
             self._batches.update(key_of(item).pk for item in items if BATCH_STATE.owns(item) and self._named(item))
 
     def wants(self, item: Item) -> bool:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from bluestar_store.errors import BlueStarError, ConfigurationError, ConflictError, FileMissingError
 from bluestar_store.models.batches import BATCH_STATE
-from bluestar_store.protocols import Item, key_of
-from bluestar_store.seeding.export import digests, export, pages
+from bluestar_store.protocols import Item, key_of, scan_pages
+from bluestar_store.seeding.export import digests, export
 from bluestar_store.seeding.importing import COMPARED_ITEMS, Import, ImportReport, check_empty, settle
 from bluestar_store.seeding.transfer_files import Manifest, Place, Progress, Routes, held
 
@@ -70,7 +70,7 @@ def take_over(target: Place, old_table: str, *, progress: Progress | None = None
     if old_table == routes.on_disk(table):
         raise ConfigurationError(f"{old_table} is itself the table to copy to; name an older one")
     report, done = ImportReport(), 0
-    for items in pages(target.engine, old_table):
+    for items in scan_pages(target.engine, old_table):
         ready: list[Item] = []
         for item in items:
             try:

@@ -1,0 +1,161 @@
+"""The documentation is true: its Python prints what it says, its commands work, its links lead somewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted([*DOCS.glob("*.md"), *ROOT.glob("localstack/*.md")])
+FOLDER = "build/docs-store"
+"""The folder that the pages' commands use; the tests give them one of their own."""
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    found = re.findall(r"```(\w+)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    return [text for name, text in found if name == language]
+
+
+def having(language: str) -> list[Path]:
+    return [page for page in PAGES if page.parent == DOCS and blocks(page, language)]
+
+
+@pytest.mark.parametrize("page", having("python"), ids=lambda page: page.stem)
+def test_its_python_prints_what_it_says(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    namespace: dict[str, object] = {"__name__": page.stem.replace("-", "_")}
+    for block in blocks(page, "python"):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(block, page.name, "exec"), namespace)  # noqa: S102  # the documentation is ours
+        promised = [line.removeprefix("#> ") for line in block.splitlines() if line.startswith("#> ")]
+        assert printed.getvalue().splitlines() == promised
+
+
+@pytest.mark.parametrize("page", having("sh"), ids=lambda page: page.stem)
+def test_its_commands_work(page: Path, tmp_path: Path) -> None:
+    """The blocks of a page are one session in a shell; what needs a server stands in `console` blocks."""
+    environment = dict(os.environ, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    script = "set -e\n" + "\n".join(blocks(page, "sh")).replace(FOLDER, str(tmp_path / "store"))
+    done = subprocess.run(  # the documentation is ours
+        ["/bin/sh", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_engine_of_the_example_passes_its_suite(tmp_path: Path) -> None:
+    """Two rules of the suite, as the page plugs it in; all of them run on the engine it is made from."""
+    module = tmp_path / "test_telling.py"
+    module.write_text("\n".join(blocks(DOCS / "adding-an-engine.md", "python")), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "absent or scan", str(module)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_its_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text)
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_it_names_no_machine(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert not re.search(r"/(home|Users|work|root|tmp)/|https?://(?!localhost|127\.0\.0\.1)", text)
+
+
+def test_the_index_lists_every_page() -> None:
+    index = (DOCS / "README.md").read_text(encoding="utf-8")
+    assert [page.name for page in DOCS.glob("*.md") if page.name != "README.md" and f"({page.name})" not in index] == []
+
+
+def test_the_table_of_keys_is_that_of_the_models() -> None:
+    from bluestar_store.models.tables import KINDS
+
+    text = (DOCS / "tables-and-keys.md").read_text(encoding="utf-8")
+    for kind in KINDS:
+        assert f"`{kind.table}`" in text
+        assert f"`{kind.entity.__name__}`" in text
+        for template in (kind.keys.sort, *(template for template, _ in kind.keys.forms)):
+            assert re.sub(r":(plain|raw|GLOBAL|DEFAULT)\}", "}", template.text) in text
+    attributes = {name for kind in KINDS for name in kind.model.get_attributes() if name.startswith("bs_")}
+    assert [name for name in attributes if f"`{name}`" not in text] == []
+
+
+def test_every_check_of_the_doctor_is_explained() -> None:
+    text = (DOCS / "quickstart.md").read_text(encoding="utf-8")
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "bluestar_store" / "doctor").glob("*.py"))
+    checks = set(re.findall(r"Severity\.(?:ERROR|WARNING|INFO|\w+), \"([a-z-]+)\"", sources))
+    assert len(checks) > 8
+    assert [check for check in checks if f"`{check}`" not in text and check != "index-attributes-wrong"] == []
+
+
+def test_every_iam_action_is_explained() -> None:
+    from bluestar_store.iam import ACTIONS, Role, policy
+    from bluestar_store.models.tables import Tables
+    from bluestar_store.settings import TableLayout
+
+    text = (DOCS / "iam.md").read_text(encoding="utf-8")
+    found = policy(Tables("bluestar-", "", TableLayout.EIGHT), Role.OPERATOR)
+    actions = {action.removeprefix("dynamodb:") for one in found["Statement"] for action in one["Action"]}
+    assert actions == {action for call in ACTIONS.values() for action in call} - {"DeleteTable"}
+    assert [action for action in actions if action not in text] == []
+
+
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate_cli", DOCS / "generate_cli.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_command_line_reference_is_current() -> None:
+    """`make docs` brings it up to date."""
+    assert (DOCS / "cli.md").read_text(encoding="utf-8") == generator().page()
+
+
+def test_the_start_script_is_a_script() -> None:
+    script = ROOT / "localstack" / "start.sh"
+    subprocess.run(["bash", "-n", str(script)], check=True)
+    assert os.access(script, os.X_OK)
+
+
+def test_the_compose_file_and_what_is_said_of_it_agree() -> None:
+    yaml = pytest.importorskip("yaml")
+    compose: dict[str, Any] = yaml.safe_load((ROOT / "localstack" / "docker-compose.yml").read_text(encoding="utf-8"))
+    services = compose["services"]
+    assert {name: service["image"] for name, service in services.items()} == {
+        "localstack": "localstack/localstack:4.14.0",
+        "dynamodb-local": "amazon/dynamodb-local:3.3.1",
+        "redis": "redis:7",
+    }
+    assert services["dynamodb-local"]["profiles"] == ["dynamodb-local"]
+    script = (ROOT / "localstack" / "start.sh").read_text(encoding="utf-8")
+    page = (ROOT / "localstack" / "README.md").read_text(encoding="utf-8")
+    for service in services.values():
+        (port,) = service["ports"]
+        host, number, _ = port.split(":")
+        assert host == "127.0.0.1"
+        assert f"127.0.0.1:{number}" in script
+        assert number in page
