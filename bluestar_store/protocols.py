@@ -39,7 +39,7 @@ class Expected(Enum):
 ABSENT, ANY, EXISTS = Expected.ABSENT, Expected.ANY, Expected.EXISTS
 
 Expectation: TypeAlias = Expected | int
-"""ABSENT, ANY, EXISTS, or the version that the item must have; 0: it exists and has no version."""
+"""ABSENT, ANY, EXISTS, or the version that the item must have; 0: it exists and has no version (or 0)."""
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     `persistence_mode` and `file_persistence_dir` are also read without the prefix. Without `aws_region`, the AWS SDK's
     own order decides. `actor` is kept on every item that is written.
 
+    `indexes_complete` says that every item carries the library's index attributes, because nobody else writes, or
+    because `create --upgrade` runs after they do: then no table is scanned for items without them.
+
     `max_attempts` counts the tries of one call to AWS, the first included; `conflict_attempts` the tries of a
     transaction that others keep interfering with, and of a batch that comes back unfinished.
     """
@@ -67,6 +70,7 @@ class Settings(BaseSettings):
     read_timeout_seconds: Seconds = 5
     max_attempts: Annotated[int, Field(ge=1, le=20)] = 4
     conflict_attempts: Annotated[int, Field(ge=1, le=100)] = 12
+    indexes_complete: bool = False
     actor: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     parallel_calls: Annotated[int, Field(ge=1, le=64)] = 8
 

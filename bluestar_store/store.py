@@ -38,7 +38,9 @@ class Store:
         self.settings, self.engine = settings, engine
         self.tables = Tables(settings.table_prefix, settings.table_suffix, settings.table_layout)
         self.tables.specs()  # refuses names that DynamoDB would
-        access = self._access = Access(engine, self.tables, NullCache(), settings.actor)
+        access = self._access = Access(
+            engine, self.tables, NullCache(), settings.actor, indexes_complete=settings.indexes_complete
+        )
         finder = Finder(access)
         self.pipelines = Pipelines(access)
         self.calculation_rules = CalculationRules(access)
@@ -106,9 +108,10 @@ class Store:
         Two rounds of reads, each at once: in the first, pipelines, configs, calculation rules, limits and the names
         of the categories (9 calls in layout `eight`; in `single` 8, configs come with the pipelines); in the second,
         two queries a category. A pipeline that the library did not write, or none of the
-        plan's own, costs one more. Category names come from the index and a
-        scan for items without index attributes: a category younger than the index's lag (usually well under a second)
-        may be missing; the rules of the others are current. Raises PipelineNotFoundError, LimitsNotFoundError.
+        plan's own, costs one more. Category names come from the index and,
+        unless `indexes_complete` is set, a scan of the validation rules for items without index attributes: one more
+        call a MB of that table. A category younger than the index's lag (usually well under a second) may be missing;
+        the rules of the others are current. Raises PipelineNotFoundError, LimitsNotFoundError.
         """
         return self._snapshots.take(plan_id, pay_freq, year)
 

@@ -14,8 +14,6 @@ from bluestar_store.models.tables import index_specs
 from bluestar_store.protocols import Item
 from bluestar_store.repositories.access import Access
 
-UPGRADE = ", then bluestar-store create --upgrade"
-
 
 def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
     """One finding for all items of a kind that lack them; one for each item whose attributes are wrong."""
@@ -29,7 +27,7 @@ def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
         wrong = {name for name in one.kind.index_attributes if one.item.get(name) != _wire(wanted.get(name))}
         if not wrong:
             continue
-        if _is_backfilled(one.kind, one.item):
+        if _lacks_all(one.kind, one.item):
             names = ", ".join(sorted(wanted))
             what = f"{one.kind.name} items without index attributes ({names}), as other programs write them"
             mend = "bluestar-store create --upgrade, once, and again after other programs have added items"
@@ -41,14 +39,13 @@ def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
             what = f"its index attributes ({names}) do not follow from what it says: it is missing from lists"
             if not wanted:
                 what = f"it should have no index attributes ({names})"
-            mend = f"remove {', '.join(sorted(one.kind.index_attributes))} from the item"
-            yield one.finding(severity, "index-attributes-wrong", what, mend + (UPGRADE if wanted else ""))
+            yield one.finding(severity, "index-attributes-wrong", what, "bluestar-store create --upgrade")
 
 
 def _wire(text: str | None) -> dict[str, Any] | None:
     return None if text is None else {"S": text}
 
 
-def _is_backfilled(kind: Kind[Any], item: Item) -> bool:
-    """Whether `create --upgrade` gives this item its attributes: it looks for those that lack the first one."""
+def _lacks_all(kind: Kind[Any], item: Item) -> bool:
+    """Whether the item was written by another program, which knows nothing of indexes."""
     return all(spec.partition_attribute not in item for spec in index_specs(kind).values())

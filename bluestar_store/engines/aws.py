@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from typing import Any
 
@@ -87,6 +88,7 @@ class AwsConnection:
         self._max_attempts, self._pool_connections = max_attempts, pool_connections
         self._lock = threading.Lock()
         self._ready: tuple[Connection, Any] | None = None
+        self._process = 0
 
     @property
     def location(self) -> str:
@@ -101,10 +103,10 @@ class AwsConnection:
     def _made(self) -> tuple[Connection, Any]:
         """The connection and its botocore client."""
         made = self._ready
-        if made is not None:
+        if made is not None and self._process == os.getpid():
             return made
         with self._lock:
-            if self._ready is None:
+            if self._ready is None or self._process != os.getpid():  # a forked child must not share the sockets
                 _hide_items_from_debug_log()
                 region = self._region or botocore.session.get_session().get_config_variable("region")
                 if region is None and self._endpoint_url is None:
@@ -126,7 +128,7 @@ class AwsConnection:
                 if client._request_signer._credentials is None:
                     # Not kept: PynamoDB makes a new client while there are no credentials, and so do we.
                     raise _no_credentials()
-                self._ready = connection, client
+                self._ready, self._process = (connection, client), os.getpid()
             return self._ready
 
     def call(self, operation: str, table: str, **arguments: Any) -> dict[str, Any]:
@@ -162,7 +164,9 @@ def translated(error: Exception, table: str, location: str) -> BlueStarError:
         return _from_code(error, table, location)
     if isinstance(error, aws.NoCredentialsError | aws.PartialCredentialsError | aws.CredentialRetrievalError):
         return _no_credentials()
-    if isinstance(error, aws.NoRegionError | aws.InvalidRegionError | aws.ProfileNotFound | aws.ConfigParseError):
+    if isinstance(error, aws.ProfileNotFound | aws.ConfigParseError | aws.ConfigNotFound):
+        return ConfigurationError(f"{error}: mend AWS_PROFILE or the AWS configuration files")
+    if isinstance(error, aws.NoRegionError | aws.InvalidRegionError):
         return ConfigurationError(f"{error}: mend BLUESTAR_AWS_REGION or the AWS configuration")
     if isinstance(error, UNREADABLE):
         return UnavailableError(f"{location} sent an answer that cannot be read (is it DynamoDB?)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bluestar_store.errors import AlreadyExistsError, ConflictError, VersionConflictError
 from bluestar_store.keys import Key
 from bluestar_store.models.values import version_of
-from bluestar_store.protocols import VERSION, Expectation, Expected, Item
+from bluestar_store.protocols import Expectation, Expected, Item
 
 
 def found_version(item: Item | None) -> int | None:
@@ -30,6 +30,4 @@ def conflict(table: str, key: Key, expect: Expectation, item: Item | None) -> Co
             return VersionConflictError(place, None, None) if item is None else None
         case int():
             found = found_version(item)
-            # A version 0 that was written out by somebody is not "no version": DynamoDB's condition says the same.
-            same = found == expect and (expect != 0 or (item is not None and VERSION not in item))
-            return None if same else VersionConflictError(place, expect, found)
+            return None if found == expect else VersionConflictError(place, expect, found)

@@ -61,8 +61,9 @@ def _condition(expect: Expectation, names: dict[str, str], values: dict[str, Any
         case Expected.EXISTS:
             return "attribute_exists(PK)"
         case 0:
-            names["#v"] = VERSION
-            return "attribute_exists(PK) AND attribute_not_exists(#v)"
+            # Other programs may have written a 0 out.
+            names["#v"], values[":v"] = VERSION, {"N": "0"}
+            return "attribute_exists(PK) AND (attribute_not_exists(#v) OR #v = :v)"
         case int():
             names["#v"], values[":v"] = VERSION, {"N": str(expect)}
             return "#v = :v"

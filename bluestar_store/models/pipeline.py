@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pynamodb.attributes import BooleanAttribute, UnicodeAttribute
 
 from bluestar_store.errors import PipelineNotFoundError
@@ -11,6 +13,7 @@ from bluestar_store.models.entity import PlanEntity
 from bluestar_store.models.indexes import ByLevel, index_text
 from bluestar_store.models.kind import ItemModel, Kind
 from bluestar_store.models.values import Count
+from bluestar_store.protocols import AttributeValue
 
 
 class PipelineStep(PlanEntity):
@@ -33,8 +36,13 @@ class PipelineStep(PlanEntity):
     @property
     def pipeline_length(self) -> int | None:
         """How many steps that replacement wrote."""
-        count = self.origin.item.get("bs_steps", {}).get("N") if self.origin else None
-        return int(count) if count is not None else None
+        return step_count(self.origin.item) if self.origin else None
+
+
+def step_count(item: Mapping[str, AttributeValue]) -> int | None:
+    """The `bs_steps` of an item; None when it has none, or one that the library did not write."""
+    text = item.get("bs_steps", {}).get("N", "")
+    return int(text) if text.isdecimal() else None
 
 
 class PipelineStepModel(ItemModel):

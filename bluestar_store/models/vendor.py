@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from pynamodb.attributes import UnicodeAttribute
 
-from bluestar_store.errors import SchemaNotFoundError
+from bluestar_store.errors import InvalidKeyError, SchemaNotFoundError
 from bluestar_store.keys import ItemKeys, check_plan
 from bluestar_store.models.attributes import TextListAttribute, TextMapAttribute, UtcAttribute
 from bluestar_store.models.entity import Entity
@@ -18,7 +18,11 @@ from bluestar_store.models.values import TextMap, TextTuple, UtcTime
 
 def fingerprint(columns: Sequence[str]) -> str:
     """SHA-256 in hex of the column names, stripped, case-folded, inner white space to one space, joined by U+001F."""
-    return hashlib.sha256("\x1f".join(" ".join(column.split()).casefold() for column in columns).encode()).hexdigest()
+    text = "\x1f".join(" ".join(column.split()).casefold() for column in columns)
+    try:
+        return hashlib.sha256(text.encode()).hexdigest()
+    except UnicodeEncodeError:
+        raise InvalidKeyError("a column's name is not valid Unicode") from None
 
 
 class VendorSchema(Entity):

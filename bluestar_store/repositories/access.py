@@ -18,8 +18,11 @@ T = TypeVar("T")
 class Access:
     """The way to the items."""
 
-    def __init__(self, engine: Engine, tables: Tables, cache: Cache, actor: str | None = None) -> None:
+    def __init__(
+        self, engine: Engine, tables: Tables, cache: Cache, actor: str | None = None, *, indexes_complete: bool = False
+    ) -> None:
         self.engine, self.tables, self.cache, self.actor = engine, tables, cache, actor
+        self.indexes_complete = indexes_complete
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None
         self._process = 0

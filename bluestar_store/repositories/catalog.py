@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.tables import KINDS
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.vendor import VENDOR_SCHEMA
-from bluestar_store.protocols import key_of
+from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.finder import Finder
 
@@ -31,7 +31,7 @@ class Catalog:
 
     def plans(self) -> tuple[str, ...]:
         """Every plan that has something of its own, sorted."""
-        plans = {schema.plan_id for schema in self._entities(VENDOR_SCHEMA, "", lambda key: True) if schema.plan_id}
+        plans = {plan_id for item in self._items(VENDOR_SCHEMA, "", lambda key: True) if (plan_id := _plan_of(item))}
         for kind in PLAN_KINDS:
             plans.update(self._values(kind, "plan_id"))
         return tuple(sorted(plans - {GLOBAL, DEFAULT}))
@@ -51,17 +51,22 @@ class Catalog:
     def at_level(self, level: str) -> tuple[Entity, ...]:
         """Everything that a level has: a plan, GLOBAL (with limits and the vendors' own schemas) or DEFAULT."""
         found: list[Entity] = []
-        for kind in (*PLAN_KINDS, IRS_LIMITS, VENDOR_SCHEMA):
+        kinds = (*PLAN_KINDS, IRS_LIMITS, VENDOR_SCHEMA) if level == GLOBAL else (*PLAN_KINDS, VENDOR_SCHEMA)
+        for kind in kinds:
             # A vendor's own schemas lie under no plan, and so under an empty text.
             prefix = level_prefix("" if kind is VENDOR_SCHEMA and level == GLOBAL else level)
-            entities = self._entities(kind, prefix, partial(_may_be_at, kind, level))
-            found += [entity for entity in entities if level_of(entity) == level]
+            items = self._items(kind, prefix, partial(_may_be_at, kind, level))
+            if kind is VENDOR_SCHEMA:  # its key does not tell its plan; another plan's damage is not looked at
+                items = [item for item in items if (_plan_of(item) or GLOBAL) == level]
+            found += self._decoded(kind, items)
         return tuple(found)
 
     def rules_of_type(self, calc_type: str) -> tuple[CalculationRule, ...]:
         """The calculation rules of one type at every level: GLOBAL's first, then each plan's own, by plan."""
         sk = CALCULATION_RULE.keys.sort.build({"calc_type": calc_type})
-        found: list[CalculationRule] = self._entities(CALCULATION_RULE, "", lambda key: key.sk == sk)
+        found: list[CalculationRule] = self._decoded(
+            CALCULATION_RULE, self._items(CALCULATION_RULE, "", lambda key: key.sk == sk)
+        )
         return tuple(sorted(found, key=lambda rule: rule.plan_id != GLOBAL))
 
     def _values(self, kind: Kind[Any], field: str) -> list[str]:
@@ -70,18 +75,25 @@ class Catalog:
 
         return self._finder.existing(kind, self._finder.find(kind, BY_LEVEL, kind.name), value_of)
 
-    def _entities(self, kind: Kind[Any], prefix: str, wanted: Callable[[Key], bool]) -> list[Any]:
-        """The entities behind a prefix of the index, as the tables have them now, by identity."""
+    def _items(self, kind: Kind[Any], prefix: str, wanted: Callable[[Key], bool]) -> Iterable[Item]:
+        """The items behind a prefix of the index, as the tables have them now."""
         found = map(key_of, self._finder.find(kind, BY_LEVEL, kind.name, prefix))
-        table = self._access.table(kind)
-        items = self._access.engine.get(table, filter(wanted, found), consistent=True).values()
-        entities = [kind.decode(item, table) for item in items]
+        return self._access.engine.get(self._access.table(kind), filter(wanted, found), consistent=True).values()
+
+    def _decoded(self, kind: Kind[Any], items: Iterable[Item]) -> list[Any]:
+        """The entities in items, by identity."""
+        entities = [kind.decode(item, self._access.table(kind)) for item in items]
         return sorted(entities, key=lambda entity: list(kind.identity(entity).values()))
 
 
 def level_of(entity: Entity) -> str:
     """The level of a rule: its plan, DEFAULT, or GLOBAL for what belongs to no plan."""
     return getattr(entity, "plan_id", None) or GLOBAL
+
+
+def _plan_of(item: Item) -> str | None:
+    """The plan that an item names beside its key."""
+    return item.get("plan_id", {}).get("S")
 
 
 def _may_be_at(kind: Kind[Any], level: str, key: Key) -> bool:

@@ -83,11 +83,16 @@ def change_over(
     """The change that brings a validated entity over the stored item, or into the empty place."""
     if current is not None:
         return _update(access, kind, entity, current, set(kind.attributes), bookkeeping, settled=settled)
-    key = kind.keys.build(kind.identity(entity))
-    item = {"PK": {"S": key.pk}, "SK": {"S": key.sk}, **kind.encode(entity), VERSION: {"N": "1"}, **bookkeeping}
-    item |= {name: {"S": text} for name, text in kind.index(entity).items()}
+    item = {**new_item(kind, entity), **bookkeeping}
     item |= {ACTOR: {"S": access.actor}} if access.actor else {}
     return Change(Put(access.table(kind), item, ABSENT), item, settled)
+
+
+def new_item(kind: Kind[E], entity: E) -> Item:
+    """The item of an entity that is not stored yet. Raises InvalidKeyError, InvalidEntityError."""
+    key = kind.keys.build(kind.identity(entity))
+    item = {"PK": {"S": key.pk}, "SK": {"S": key.sk}, **kind.encode(entity), VERSION: {"N": "1"}}
+    return item | {name: {"S": text} for name, text in kind.index(entity).items()}
 
 
 def delete_change(access: Access, kind: Kind[E], entity: E, expected: PutExpectation = None) -> Change:

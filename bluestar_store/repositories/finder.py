@@ -1,44 +1,36 @@
 """Finding items by the library's own indexes, without missing what other programs wrote.
 
 An index knows only items that carry its attributes. What lacks them is found by scanning the table, as far as that is
-cheap. Where it is not, and the table has no index, a ConfigurationError names the command that adds it.
+cheap. Where it is not, a ConfigurationError says what mends it; nothing is ever left out in silence. An operator who
+knows that every item carries the attributes says so by `BLUESTAR_INDEXES_COMPLETE`: then nothing is scanned.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain, islice
 from typing import Any, TypeAlias
 
-from bluestar_store.errors import IndexMissingError
+from bluestar_store.errors import ConfigurationError, IndexMissingError
 from bluestar_store.keys import Key
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import index_specs
 from bluestar_store.protocols import Item, key_of, pages, scan_pages
 from bluestar_store.repositories.access import Access
 
-SWEEP_PAGES = 8
+SWEEP_PAGES = 32
 """Pages (of 1 MB) that a scan for items without index attributes may read before it counts as dear."""
-SWEEP_AGAIN_SECONDS = 300
-"""How long a table that is dear to scan is left alone."""
-
-log = logging.getLogger(__name__)
 
 Found: TypeAlias = list[Item] | None
-"""What one read found; None when the index it asked does not exist."""
+"""What one read found; None when the index that it asked does not exist, or the table is dear to scan."""
 
 
 class Finder:
     """Keys by index value. What it finds may be outdated: read the items again and look at them."""
 
-    def __init__(self, access: Access, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._access, self._clock = access, clock
-        self._lock = threading.Lock()
-        self._dear: dict[tuple[str, str], float] = {}
+    def __init__(self, access: Access) -> None:
+        self._access = access
 
     def find(self, kind: Kind[Any], index: str, value: str, *prefixes: str) -> list[Item]:
         """Index entries (keys and index attributes) and, whole, the items that lack the index's attributes.
@@ -58,6 +50,12 @@ class Finder:
         *indexed, unindexed = answers
         if any(found is None for found in indexed):
             return self._all(kind, index)
+        if unindexed is None:
+            raise ConfigurationError(
+                f"table {self._access.table(kind)} is too large to be scanned for items that other programs wrote "
+                "without index attributes: run `bluestar-store create --upgrade` after they did, and set "
+                "BLUESTAR_INDEXES_COMPLETE=true to say that the indexes can be trusted"
+            )
         return [item for found in (*indexed, unindexed) for item in found or ()]
 
     def existing(self, kind: Kind[Any], items: Iterable[Item], value_of: Callable[[Key], str]) -> list[str]:
@@ -87,21 +85,11 @@ class Finder:
             return None
 
     def _unindexed(self, kind: Kind[Any], index: str) -> Found:
-        """The kind's items that lack the index's attribute, as far as they are cheap to find."""
-        table = self._access.table(kind)
-        if self._is_dear(table, index):
+        """The kind's items that lack the index's attribute; None when they are dear to find."""
+        if self._access.indexes_complete:
             return []
         items, complete = self._sweep(kind, index_specs(kind)[index].partition_attribute)
-        if not complete:
-            with self._lock:
-                self._dear[table, index] = self._clock()
-            log.warning(
-                "%s is too large to scan: items that other programs wrote to it are found by %s only after "
-                "`bluestar-store create --upgrade`",
-                table,
-                index,
-            )
-        return items
+        return items if complete else None
 
     def _all(self, kind: Kind[Any], index: str) -> list[Item]:
         """All items of the kind, where there is no index to ask."""
@@ -121,8 +109,3 @@ class Finder:
         found = scan_pages(engine, self._access.table(kind), sk_prefix=prefix, lacking=lacking)
         items = [item for page in islice(found, most) for item in page if kind.owns(item)]
         return items, next(found, None) is None
-
-    def _is_dear(self, table: str, index: str) -> bool:
-        with self._lock:
-            since = self._dear.get((table, index))
-            return since is not None and self._clock() - since < SWEEP_AGAIN_SECONDS

@@ -6,10 +6,10 @@ reader who sees no step of ours learns from it whether there should be some.
 
 from __future__ import annotations
 
-from bluestar_store.errors import TableMissingError
+from bluestar_store.errors import InvalidKeyError, TableMissingError
 from bluestar_store.keys import Key
 from bluestar_store.models.audit import CHAIN_HEAD, ChainHead
-from bluestar_store.models.pipeline import PIPELINE_STEP
+from bluestar_store.models.pipeline import PIPELINE_STEP, step_count
 from bluestar_store.protocols import Item, Write
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.changes import change_over
@@ -20,7 +20,7 @@ COUNT = "bs_steps"
 
 def read_head(access: Access, pk: str) -> Item | None:
     """The stored head of a pipeline, None when the library never replaced it."""
-    key = _key(pk)
+    key = head_key(pk)
     return access.engine.get(access.table(CHAIN_HEAD), [key], consistent=True).get(key)
 
 
@@ -28,9 +28,9 @@ def steps_written(access: Access, pk: str) -> int:
     """How many steps the library left in the pipeline; 0 when it never wrote one, or removed it."""
     try:
         head = read_head(access, pk)
-    except TableMissingError:  # of a store that other programs made: then the library never wrote
+    except (TableMissingError, InvalidKeyError):  # then the library never wrote, or could not: the key is too long
         return 0
-    return int(head[COUNT]["N"]) if head is not None and COUNT in head else 0
+    return (step_count(head) if head is not None else None) or 0
 
 
 def head_write(access: Access, pk: str, stored: Item | None, count: int) -> Write:
@@ -39,5 +39,6 @@ def head_write(access: Access, pk: str, stored: Item | None, count: int) -> Writ
     return change_over(access, CHAIN_HEAD, head, stored, {COUNT: {"N": str(count)}}, settled=False).write
 
 
-def _key(pk: str) -> Key:
+def head_key(pk: str) -> Key:
+    """Where the head of a pipeline lies; InvalidKeyError when the pipeline's own key leaves no room for it."""
     return CHAIN_HEAD.keys.build({"batch_id": None, "table": PIPELINE_STEP.table, "partition": pk})

@@ -69,7 +69,10 @@ def _attempt(
     if known and len(known) != len(items):
         raise ConflictError(f"{access.table(KIND)}: {pk} has {len(items)} steps, {len(known)} when it was read")
     if len(wanted.keys() | items.keys()) > MAX_STEPS:
-        raise InvalidEntityError(f"more than {MAX_STEPS} steps before and after: too many for one transaction")
+        raise InvalidEntityError(
+            f"more than {MAX_STEPS} steps before and after: too many for one transaction "
+            "(an AWS limit); of steps that another program added, delete some first"
+        )
     if items and not _is_stamped(items.values()):
         # Steps of other programs do not show a reader that they are being taken away: give them a revision first.
         stamps = _stamps(access, items.values())

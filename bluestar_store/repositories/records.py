@@ -74,7 +74,9 @@ class Batches(Repository[BatchState]):
         Raises IndexMissingError for a large table without the index.
         """
         entries = self._finder.find(self._kind, BY_PLAN, index_part(check_plan(plan_id)))
-        found = self._stored(map(key_of, entries)).values()
+        # What lacks the index's attributes comes whole: another plan's batches are not looked at, broken ones neither.
+        keys = [key_of(entry) for entry in entries if entry.get("plan_id", {"S": plan_id}) == {"S": plan_id}]
+        found = self._stored(keys).values()
         return _by_created(batch for batch in found if batch.plan_id == plan_id)[::-1]
 
 

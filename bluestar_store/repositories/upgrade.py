@@ -9,7 +9,7 @@ from typing import Any
 from bluestar_store.engines.checks import MAX_WRITES
 from bluestar_store.errors import ConflictError, InvalidKeyError, InvalidWriteError, ItemDecodeError
 from bluestar_store.models.kind import Kind
-from bluestar_store.models.tables import KINDS, index_specs
+from bluestar_store.models.tables import KINDS
 from bluestar_store.protocols import Item, Update, key_of, scan_pages
 from bluestar_store.repositories.access import Access
 
@@ -24,7 +24,7 @@ def backfill(access: Access) -> int:
 
 
 def _backfill(access: Access, kind: Kind[Any]) -> int:
-    updates = (update for item in _lacking(access, kind) if (update := _update(access, kind, item)) is not None)
+    updates = (update for item in _items(access, kind) if (update := _update(access, kind, item)) is not None)
     count = 0
     while together := list(islice(updates, MAX_WRITES)):
         count += _write(access, together)
@@ -32,15 +32,17 @@ def _backfill(access: Access, kind: Kind[Any]) -> int:
 
 
 def _update(access: Access, kind: Kind[Any], item: Item) -> Update | None:
-    """The index attributes that the item should have; None when it should have none, or cannot be read."""
+    """What mends the item's index attributes, missing or copied from another item; None when they are right."""
     try:
         entity = kind.decode(item, access.table(kind))
         attributes = {name: {"S": text} for name, text in kind.index(entity).items()}
     except (ItemDecodeError, InvalidKeyError):
         return None
-    if not attributes:
+    sets = {name: value for name, value in attributes.items() if item.get(name) != value}
+    stale = frozenset((kind.index_attributes - attributes.keys()) & item.keys())
+    if not sets and not stale:
         return None
-    return Update(access.table(kind), key_of(item), attributes, expect=entity.version or 0)
+    return Update(access.table(kind), key_of(item), sets, stale, expect=entity.version or 0)
 
 
 def _write(access: Access, updates: Sequence[Update]) -> int:
@@ -54,8 +56,6 @@ def _write(access: Access, updates: Sequence[Update]) -> int:
     return len(updates)
 
 
-def _lacking(access: Access, kind: Kind[Any]) -> Iterator[Item]:
-    table, prefix = access.table(kind), kind.keys.sort.prefix
-    for attribute in sorted({spec.partition_attribute for spec in index_specs(kind).values()}):
-        for items in scan_pages(access.engine, table, sk_prefix=prefix, lacking=attribute):
-            yield from filter(kind.owns, items)
+def _items(access: Access, kind: Kind[Any]) -> Iterator[Item]:
+    for items in scan_pages(access.engine, access.table(kind), sk_prefix=kind.keys.sort.prefix):
+        yield from filter(kind.owns, items)

@@ -18,8 +18,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bluestar_store.engines.checks import MAX_ITEM_BYTES, item_bytes
-from bluestar_store.errors import InvalidEntityError, InvalidKeyError, RuleSetProblem, SeedError
+from bluestar_store.engines.checks import MAX_TRANSACTION_BYTES, checked_item, item_bytes
+from bluestar_store.errors import BlueStarError, InvalidKeyError, RuleSetProblem, SeedError
 from bluestar_store.keys import Key
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
@@ -29,6 +29,9 @@ from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
 from bluestar_store.models.vendor import VENDOR_SCHEMA, fingerprint
+from bluestar_store.protocols import Item, key_of
+from bluestar_store.repositories.changes import new_item
+from bluestar_store.repositories.pipeline_head import head_key
 from bluestar_store.repositories.pipeline_replacement import MAX_STEPS
 
 FILES: Mapping[str, Mapping[str, Kind[Any]]] = {
@@ -86,6 +89,7 @@ class Reader:
         self.entities: list[Entity] = []
         self.problems: list[RuleSetProblem] = []
         self._places: dict[tuple[str, Key], str] = {}
+        self._pipelines: dict[tuple[str, str], list[Item]] = {}
 
     def problem(self, file: str, pointer: str, reason: str) -> None:
         self.problems.append(RuleSetProblem(file, pointer, reason))
@@ -111,8 +115,10 @@ class Reader:
             )
         except json.JSONDecodeError as error:
             self.problem(file, "", f"line {error.lineno}, column {error.colno}: {error.msg}")
-        except (UnicodeDecodeError, ValueError) as error:
-            self.problem(file, "", str(error))
+        except (UnicodeDecodeError, ValueError, ArithmeticError) as error:
+            self.problem(file, "", str(error) or f"has a number that is none ({type(error).__name__})")
+        except RecursionError:
+            self.problem(file, "", "is nested too deeply")
         except OSError as error:
             self.problem(file, "", f"cannot be read: {error.strerror}")
         else:
@@ -154,13 +160,14 @@ class Reader:
         for problem in entity_problems(entity):
             self.problem(file, pointer + problem[0], problem[1])
         try:
-            key = kind.keys.build(kind.identity(entity))
-            kind.index(entity)
-            if item_bytes(kind.encode(entity)) > MAX_ITEM_BYTES:
-                self.problem(file, pointer, "is larger than the 400 KB of an item (an AWS limit)")
-        except (InvalidKeyError, InvalidEntityError, UnicodeEncodeError) as error:
+            # What a write would refuse is refused here, before anything is written.
+            item = checked_item(kind.table, new_item(kind, entity))
+        except BlueStarError as error:
             self.problem(file, pointer, str(error))
             return
+        key = key_of(item)
+        if kind is PIPELINE_STEP:
+            self._pipelines.setdefault((entity.plan_id, entity.pay_freq), []).append(item)
         if (first := self._places.setdefault((kind.name, key), pointer)) != pointer:
             self.problem(file, pointer, f"is the same as {first}: {key}")
             return
@@ -170,20 +177,29 @@ class Reader:
         columns = value.get("columns")
         if not isinstance(columns, list) or not all(isinstance(column, str) for column in columns):
             return value
-        right = fingerprint(columns)
+        try:
+            right = fingerprint(columns)
+        except InvalidKeyError as error:
+            self.problem(file, f"{pointer}/columns", str(error))
+            return value
         if value.setdefault("fingerprint", right) != right:
             reason = f"does not belong to the columns, whose fingerprint is {right}"
             self.problem(file, f"{pointer}/fingerprint", reason)
         return value
 
     def check_pipelines(self) -> None:
-        counts: dict[tuple[str, str], int] = {}
-        for step in RuleSet(tuple(self.entities)).of(PIPELINE_STEP):
-            counts[step.plan_id, step.pay_freq] = counts.get((step.plan_id, step.pay_freq), 0) + 1
-        for (plan_id, pay_freq), count in counts.items():
-            if count > MAX_STEPS:
-                reason = f"pipeline {plan_id} {pay_freq} has {count} steps; {MAX_STEPS} fit into one transaction"
-                self.problem("processing-pipeline.json", "/steps", reason)
+        """A pipeline is written in one transaction, and has to fit into it."""
+        file, pointer = "processing-pipeline.json", "/steps"
+        for (plan_id, pay_freq), items in self._pipelines.items():
+            name = f"pipeline {plan_id} {pay_freq}"
+            if len(items) > MAX_STEPS:
+                self.problem(file, pointer, f"{name} has {len(items)} steps; {MAX_STEPS} fit into one transaction")
+            if sum(map(item_bytes, items)) > MAX_TRANSACTION_BYTES:
+                self.problem(file, pointer, f"{name} is over the 4 MB of one transaction (an AWS limit)")
+            try:
+                head_key(items[0]["PK"]["S"])
+            except InvalidKeyError as error:
+                self.problem(file, pointer, f"{name}: {error}")
 
 
 def entity_problems(entity: Entity) -> Iterator[tuple[str, str]]:

@@ -70,7 +70,7 @@ def holds(expect: Expectation, state: Item | None) -> bool:
     if expect is EXISTS:
         return state is not None
     if expect == 0:
-        return state is not None and "version" not in state
+        return state is not None and state.get("version", {"N": "0"}) == {"N": "0"}
     return state is not None and state.get("version") == {"N": str(expect)}
 
 

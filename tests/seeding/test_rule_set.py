@@ -118,3 +118,24 @@ def test_a_schema_reference_is_allowed(tmp_path: Path) -> None:
 def test_a_pipeline_too_long_for_one_transaction_is_a_problem(tmp_path: Path) -> None:
     steps = [{"plan_id": "A", "pay_freq": "W", "step_order": number} for number in range(100)]
     assert "99 fit" in problems(write(tmp_path, processing_pipeline={"steps": steps}))[0]
+
+
+def step(number: int, **values: Any) -> dict[str, Any]:
+    return {"plan_id": "A", "pay_freq": "W", "step_order": number, **values}
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("vendor_schema_mapping", {"vendor_schemas": [{"vendor_id": "V", "columns": ["a"], "plan_id": "A#B"}]}),
+        ("vendor_schema_mapping", {"vendor_schemas": [{"vendor_id": "V", "columns": ["a"], "mapping": {"": "x"}}]}),
+        ("vendor_schema_mapping", {"vendor_schemas": [{"vendor_id": "V", "columns": ["\ud800"]}]}),
+        ("calculation_rules", {"calculation_rules": [{"plan_id": "A", "calc_type": "b", "age_threshold": 10**40 + 1}]}),
+        ("processing_pipeline", {"steps": [step(n, description="x" * 300_000) for n in range(20)]}),
+        ("processing_pipeline", {"steps": [step(1) | {"plan_id": "x" * 2020}]}),
+        ("irs_limits", "[" * 100_000),
+        ("irs_limits", '{"irs_limits": [{"year": 2030, "max_401k": 1e99999999999999999999}]}'),
+    ],
+)
+def test_what_a_write_would_refuse_is_a_problem_of_the_rule_set(tmp_path: Path, file: str, content: Any) -> None:
+    assert problems(write(tmp_path, **{file: content}))
