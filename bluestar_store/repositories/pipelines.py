@@ -49,6 +49,13 @@ class Pipelines(Reader[PipelineStep]):
             return ()
         raise self._missing(f"no pipeline for plan {plan_id!r} nor {DEFAULT}, {pay_freq!r}")
 
+    def remains(self, plan_id: str, pay_freq: str) -> tuple[PipelineStep, ...]:
+        """The plan's own steps as they lie there, in order, whether they are a whole pipeline or what is left of one.
+
+        For mending what `steps` refuses with PipelineChangingError; never run a batch by it.
+        """
+        return self._in_order(self._access.partition(self._kind, self._pk(plan_id, pay_freq)))
+
     def replace(
         self,
         plan_id: str,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from bluestar_store.errors import PipelineChangingError
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
@@ -147,7 +148,10 @@ def _pipelines(steps: Iterable[PipelineStep]) -> Mapping[tuple[str, str], tuple[
 
 def pipeline_part(store: Target, plan_id: str, pay_freq: str, wanted: tuple[PipelineStep, ...]) -> Part:
     """A whole pipeline beside the store's own at that level, read consistently; none wanted: it is to be removed."""
-    stored = store.pipelines.steps(plan_id, pay_freq, fallback=False, fresh=True)
+    try:
+        stored = store.pipelines.steps(plan_id, pay_freq, fallback=False, fresh=True)
+    except PipelineChangingError:  # damaged, not just being replaced: what is compared here can mend it
+        stored = store.pipelines.remains(plan_id, pay_freq)
     by_number = {step.step_order: step for step in stored}
     entries = [_entry(PIPELINE_STEP, step, by_number.pop(step.step_order, None)) for step in wanted]
     entries += [_entry(PIPELINE_STEP, None, step) for step in by_number.values()]

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from bluestar_store import CalculationRule, PersistenceMode, Settings, Store, seeding
+from bluestar_store import CalculationRule, PersistenceMode, PipelineChangingError, Settings, Store, seeding
+from bluestar_store.protocols import Delete
 from bluestar_store.seeding.compare import Action
 from bluestar_store.seeding.rule_set import RuleSet
 
@@ -104,3 +105,18 @@ def test_comparing_says_what_differs_and_writes_nothing(store: Store) -> None:
     assert store.plans() == ()
     seeding.load(store, seeding.baseline())
     assert not seeding.compare(store, seeding.baseline())
+
+
+def test_overwriting_mends_a_pipeline_that_lost_a_step(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bluestar_store.repositories.pipelines.READ_ATTEMPTS", 2)
+    rules = seeding.read("fixtures/demo")
+    seeding.load(store, rules)
+    steps = store.pipelines.steps("ACME", "BiWeeklyFri")
+    assert steps[3].origin is not None
+    store.engine.write(Delete(store.tables.name(store.pipelines.kind), steps[3].origin.key))
+    with pytest.raises(PipelineChangingError):
+        store.pipelines.steps("ACME", "BiWeeklyFri")
+    report = seeding.load(store, rules)
+    assert [entry.action for entry in report.left_alone].count(Action.ADD) == 1
+    seeding.load(store, rules, overwrite=True)
+    assert store.pipelines.steps("ACME", "BiWeeklyFri") == steps
