@@ -74,6 +74,7 @@ class ThreadSuite(EngineCase):
 
     def test_threads_may_use_all_calls_at_once(self, engine: Engine, table: str) -> None:
         self.needs(self.isolated_transactions, "isolated transactions")
+
         def use(thread: int) -> None:
             mine = f"T{thread}"
             for number in range(ROUNDS):
