@@ -40,6 +40,8 @@ def seen(table: str, kinds: Sequence[Kind[Any]], item: Item) -> Seen:
             try:
                 entity = kind.decode(item, table)
             except ItemDecodeError as error:
-                entity = error
+                # Without its way here: the frames in it would keep the page's items until the next full collection.
+                error.__context__ = None
+                entity = error.with_traceback(None)
             return Seen(table, key, item, kind, identity, entity)
     return Seen(table, key, item, None, {}, None)
