@@ -10,6 +10,7 @@ from bluestar_store.doctor.findings import Finding, Severity
 from bluestar_store.doctor.reading import seen
 from bluestar_store.errors import AccessDeniedError, BlueStarError
 from bluestar_store.models.tables import KINDS
+from bluestar_store.protocols import pages
 from bluestar_store.repositories.access import Access
 from bluestar_store.store import Store
 
@@ -28,16 +29,12 @@ def check(store: Store, table: str, progress: Callable[[int], None]) -> Iterator
     """What the items of one table show."""
     access = Access(store.engine, store.tables, NullCache())
     kinds = [kind for kind in KINDS if store.tables.name(kind) == table]
-    cursor = None
     try:
-        while True:
-            page = store.engine.scan(table, cursor=cursor)
-            found = [seen(table, kinds, item) for item in page.items]
+        for items in pages(lambda cursor: store.engine.scan(table, cursor=cursor)):
+            found = [seen(table, kinds, item) for item in items]
             for one_check in CHECKS:
                 yield from one_check(access, found)
-            progress(len(page.items))
-            if (cursor := page.cursor) is None:
-                return
+            progress(len(items))
     except AccessDeniedError as error:
         yield _unread(table, error, "allow the calls that are denied (see above), then run bluestar-store doctor again")
     except BlueStarError as error:
