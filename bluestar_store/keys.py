@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from bluestar_store.errors import InvalidKeyError
@@ -25,6 +26,9 @@ MAX_PK_BYTES = 2048
 """AWS limit on the length of a partition key value."""
 MAX_SK_BYTES = 1024
 """AWS limit on the length of a sort key value."""
+
+
+_FORM = re.compile(f"|plain|raw|{GLOBAL}|{DEFAULT}|0[1-9][0-9]*d")
 
 
 class Key(NamedTuple):
@@ -120,6 +124,22 @@ class KeyTemplate:
     def prefix(self) -> str:
         """The text before the first field: what a query for all such keys begins with."""
         return self._parts[0][0]
+
+    @property
+    def ambiguity(self) -> str | None:
+        """Why two identities could make one key, or a query find other items; None for a sound template."""
+        if not self.prefix:
+            return "must begin with text"
+        understood = "".join(
+            literal + (f"{{{name}{':' if form else ''}{form}}}" if name else "") for literal, name, form in self._parts
+        )
+        if understood != self.text or not all(_FORM.fullmatch(form) for _, _, form in self._parts):
+            return "a field is {name}, {name:plain}, {name:04d}, {name:GLOBAL}, {name:DEFAULT} or {name:raw}"
+        for (_, name, form), (after, _, next_form) in pairwise(self._parts):
+            apart = form != "raw" and (after.startswith("#") or (after.startswith("_") and next_form == "plain"))
+            if not apart:
+                return f"{{{name}}} must be followed by '#', or by '_' and a field that is :plain"
+        return None
 
     @property
     def fields(self) -> tuple[str, ...]:

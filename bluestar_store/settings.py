@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bluestar_store.errors import ConfigurationError
 
@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     `indexes_complete` says that every item carries the library's index attributes, because nobody else writes, or
     because `create --upgrade` runs after they do: then no table is scanned for items without them.
 
+    `kinds` names users' own kinds of items, `module:NAME` each, with commas between them: see `Store.repository`.
+
     `max_attempts` counts the tries of one call to AWS, the first included; `conflict_attempts` the tries of a
     transaction that others keep interfering with, and of a batch that comes back unfinished.
     """
@@ -71,6 +73,7 @@ class Settings(BaseSettings):
     max_attempts: Annotated[int, Field(ge=1, le=20)] = 4
     conflict_attempts: Annotated[int, Field(ge=1, le=100)] = 12
     indexes_complete: bool = False
+    kinds: Annotated[tuple[str, ...], NoDecode] = ()
     actor: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     parallel_calls: Annotated[int, Field(ge=1, le=64)] = 8
 
@@ -91,6 +94,15 @@ class Settings(BaseSettings):
         if not re.fullmatch(r"[A-Za-z0-9_.-]*", value):
             raise ValueError("a table name has only the characters a-z, A-Z, 0-9, '_', '-' and '.' (an AWS limit)")
         return value
+
+    @field_validator("kinds", mode="before")
+    @classmethod
+    def _kinds_are_named(cls, value: Any) -> Any:
+        names = tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+        for name in names:
+            if not re.fullmatch(r"[\w.]+:\w+", str(name)):
+                raise ValueError(f"{name!r} is no module:NAME, such as payroll.calendar:CALENDAR")
+        return names
 
     @field_validator("aws_region")
     @classmethod

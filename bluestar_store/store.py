@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from bluestar_store.cache import NullCache
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.models.calculation import CalculationRule
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
 from bluestar_store.models.entity import Entity
-from bluestar_store.models.kind import ItemModel
-from bluestar_store.models.tables import KINDS, Tables, index_specs
+from bluestar_store.models.extension import kinds_named, with_kinds
+from bluestar_store.models.kind import ItemModel, Kind
+from bluestar_store.models.tables import Tables, index_specs
 from bluestar_store.protocols import Engine, TableStatus
 from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.base import Repository
 from bluestar_store.repositories.calculation_rules import CalculationRules
 from bluestar_store.repositories.catalog import Catalog
 from bluestar_store.repositories.configs import Configs
@@ -27,6 +30,9 @@ from bluestar_store.repositories.validation_rules import ValidationRules
 from bluestar_store.repositories.vendor_schemas import VendorSchemas
 from bluestar_store.settings import PersistenceMode, Settings
 
+E = TypeVar("E", bound=Entity)
+R = TypeVar("R")
+
 
 class Store:
     """All of one environment's data. Safe to share between threads; several Stores may live in one process.
@@ -34,9 +40,9 @@ class Store:
     Nothing is sent before the first call. Use `Store.open()`, and `close()` (or a `with` block) at the end.
     """
 
-    def __init__(self, settings: Settings, engine: Engine) -> None:
+    def __init__(self, settings: Settings, engine: Engine, *, kinds: Sequence[Kind[Any]] = ()) -> None:
         self.settings, self.engine = settings, engine
-        self.tables = Tables(settings.table_prefix, settings.table_suffix, settings.table_layout)
+        self.tables = tables_of(settings, kinds)
         self.tables.specs()  # refuses names that DynamoDB would
         access = self._access = Access(
             engine, self.tables, NullCache(), settings.actor, indexes_complete=settings.indexes_complete
@@ -46,8 +52,8 @@ class Store:
         self.calculation_rules = CalculationRules(access)
         self.validation_rules = ValidationRules(access)
         self.irs_limits = IrsLimitsByYear(access, finder)
-        self.client_configs: Configs[ClientConfig] = Configs(access, CLIENT_CONFIG)
-        self.ach_configs: Configs[AchConfig] = Configs(access, ACH_CONFIG)
+        self.client_configs: Configs[ClientConfig] = Configs(access, self.tables.registered(CLIENT_CONFIG))
+        self.ach_configs: Configs[AchConfig] = Configs(access, self.tables.registered(ACH_CONFIG))
         self.vendor_schemas = VendorSchemas(access)
         self.holds = Holds(access, finder)
         self.batches = Batches(access, finder)
@@ -58,10 +64,31 @@ class Store:
         self._snapshots = Snapshots(access, finder, self.pipelines)
 
     @classmethod
-    def open(cls, settings: Settings | None = None) -> Store:
-        """A Store as the settings (default: the environment's) say. Raises ConfigurationError."""
+    def open(cls, settings: Settings | None = None, *, kinds: Sequence[Kind[Any]] = ()) -> Store:
+        """A Store as the settings (default: the environment's) say.
+
+        `kinds` are users' own kinds of items, besides those that `settings.kinds` names; see `repository`. Raises
+        ConfigurationError.
+        """
         settings = settings or Settings()
-        return cls(settings, make_engine(settings))
+        return cls(settings, make_engine(settings, tables_of(settings, kinds)), kinds=kinds)
+
+    @overload
+    def repository(self, kind: Kind[E]) -> Repository[E]: ...
+    @overload
+    def repository(self, kind: Kind[E], of: Callable[[Access, Kind[E]], R]) -> R: ...
+    def repository(self, kind: Kind[Any], of: Callable[[Access, Kind[Any]], Any] | None = None) -> Any:
+        """The repository of a kind: one of the Store's own, or for a user's kind a plain one.
+
+        `of` makes another one, mostly a subclass of Repository with reads of its own: its `_first` and `_partitions`
+        read through the cache. `Configs` makes one of an extended ClientConfig or AchConfig, typed as such. Raises
+        ConfigurationError for a kind that the Store was not opened with.
+        """
+        registered = self.tables.registered(kind)
+        if of is not None:
+            return of(self._access, registered)
+        own = (found for found in vars(self).values() if isinstance(found, Repository) and found.kind is registered)
+        return next(own, None) or Repository(self._access, registered)
 
     def create_tables(self, *, upgrade: bool = False) -> list[str]:
         """Make the tables that do not exist, and wait until they are active; returns the names made.
@@ -127,7 +154,7 @@ class Store:
             raise ConfigurationError(
                 "a Model can be bound to DynamoDB only; this Store lives in " + self.engine.location
             )
-        kind = next((kind for kind in KINDS if kind.model is model), None)
+        kind = next((kind for kind in self.tables.kinds if kind.model is model), None)
         if kind is None:
             raise ConfigurationError(f"{model.__name__} is no Model of this Store")
         return bound(kind, self.tables.spec(kind), self.engine.connection)
@@ -148,7 +175,13 @@ class Store:
         return f"Store({self.engine.location}, tables {self.tables.prefix}*{self.tables.suffix})"
 
 
-def make_engine(settings: Settings) -> Engine:
+def tables_of(settings: Settings, kinds: Sequence[Kind[Any]] = ()) -> Tables:
+    """The tables that the settings ask for, with users' own kinds in them. Raises ConfigurationError."""
+    every = with_kinds((*kinds_named(settings.kinds), *kinds))
+    return Tables(settings.table_prefix, settings.table_suffix, settings.table_layout, every)
+
+
+def make_engine(settings: Settings, tables: Tables) -> Engine:
     """The engine that the settings ask for."""
     if settings.persistence_mode is PersistenceMode.MEMORY:
         from bluestar_store.engines.memory import MemoryEngine
@@ -171,7 +204,7 @@ def make_engine(settings: Settings) -> Engine:
         max_attempts=settings.max_attempts,
         pool_connections=2 * settings.parallel_calls,
     )
-    indexes = [index for kind in KINDS for index in index_specs(kind).values()]
+    indexes = [index for kind in tables.kinds for index in index_specs(kind).values()]
     return DynamoEngine(
         connection, indexes=indexes, parallel_calls=settings.parallel_calls, attempts=settings.conflict_attempts
     )

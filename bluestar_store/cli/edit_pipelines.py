@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from bluestar_store.cli.asking import Yes
+from bluestar_store.cli.asking import Yes, ask
+from bluestar_store.cli.differences import difference_lines, difference_records
 from bluestar_store.cli.editing import group, write
 from bluestar_store.cli.options import AsJson, Frequency, Plan, session
 
@@ -46,9 +47,17 @@ def replace(
 def remove(ctx: typer.Context, plan: Plan, freq: Frequency, yes: Yes = False, as_json: AsJson = False) -> None:
     """Remove a pipeline: the plan then has DEFAULT's.
 
-    Shows its steps and asks. All in one transaction. PLAN may be DEFAULT.
+    Shows its steps and asks. All in one transaction. PLAN may be DEFAULT. Also mends one whose steps another program
+    deleted.
     """
     with session(ctx, as_json) as (store, out):
+        from bluestar_store.protocols import ABSENT
         from bluestar_store.seeding import edit
 
-        write(store, out, edit.removed_pipeline(store, plan, freq), yes=yes)
+        if lost := edit.lost_pipeline(store, plan, freq):
+            lines = [*difference_lines([lost]), "Its steps are gone already: another program deleted them."]
+            ask(out, "Delete this?", lines, yes=yes)
+            store.pipelines.remove(plan, freq, expected=ABSENT)
+            out.show(difference_records([lost]), "Deleted.")
+        else:
+            write(store, out, edit.removed_pipeline(store, plan, freq), yes=yes)

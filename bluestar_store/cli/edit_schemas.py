@@ -50,9 +50,11 @@ def write_schemas(
     """
     with output(ctx, as_json) as out:
         from bluestar_store.seeding import json_schemas
+        from bluestar_store.store import tables_of
 
+        kinds = tables_of(ctx.obj.given.settings()).kinds
         try:
-            paths = [str(path) for path in json_schemas.write_schemas(folder)]
+            paths = [str(path) for path in json_schemas.write_schemas(folder, kinds)]
         except OSError as error:
             raise BadUsage(f"{folder} cannot be written: {error.strerror}") from None
         out.show(paths, *paths)
@@ -94,7 +96,7 @@ def set_schema(
 
         first, *rest = values or [""]
         given, texts = ("", values or []) if "=" in first else (first, rest)
-        kind = kind_named("vendor-schema")
+        kind = kind_named(store, "vendor-schema")
         wanted = edit.read_columns(file) if file is not None else {}
         with bad_values():
             named = edit.values_of(kind, texts)

@@ -39,7 +39,7 @@ def set_values(
     with session(ctx, as_json) as (store, out):
         from bluestar_store.seeding import edit
 
-        kind = kind_named(kind_name)
+        kind = kind_named(store, kind_name)
         with bad_values():
             part = edit.changed(store, kind, identity, edit.values_of(kind, texts))
         write(store, out, part, yes=yes)
@@ -50,7 +50,7 @@ def delete(ctx: typer.Context, as_json: bool, kind_name: str, identity: dict[str
     with session(ctx, as_json) as (store, out):
         from bluestar_store.seeding import edit
 
-        write(store, out, edit.deleted(store, kind_named(kind_name), identity), yes=yes)
+        write(store, out, edit.deleted(store, kind_named(store, kind_name), identity), yes=yes)
 
 
 def write(store: Store, out: Output, part: Part, *, yes: bool) -> None:
@@ -70,11 +70,9 @@ def write(store: Store, out: Output, part: Part, *, yes: bool) -> None:
     out.show(found, done)
 
 
-def kind_named(name: str) -> Kind[Any]:
-    """The kind of this name."""
-    from bluestar_store.models.tables import KINDS
-
-    return next(kind for kind in KINDS if kind.name == name)
+def kind_named(store: Store, name: str) -> Kind[Any]:
+    """The store's kind of this name."""
+    return next(kind for kind in store.tables.kinds if kind.name == name)
 
 
 @contextmanager

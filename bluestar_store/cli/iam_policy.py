@@ -28,7 +28,7 @@ def iam_policy(
     invocation: Invocation = ctx.obj
     with reporting(invocation.debug):
         from bluestar_store.iam import ACCOUNT, REGION, Role, policy
-        from bluestar_store.models.tables import Tables
+        from bluestar_store.store import tables_of
 
         if role not in list(Role):
             raise BadUsage(f"ROLE is {', '.join(Role)}, not {role!r}")
@@ -37,7 +37,7 @@ def iam_policy(
         if partition not in ("aws", "aws-us-gov", "aws-cn"):
             raise BadUsage("--partition is aws, aws-us-gov or aws-cn")
         settings = invocation.given.settings()
-        tables = Tables(settings.table_prefix, settings.table_suffix, settings.table_layout)
+        tables = tables_of(settings)
         found = policy(
             tables,
             Role(role),

@@ -11,7 +11,7 @@ from bluestar_store.cli.differences import change_lines, shown_value
 from bluestar_store.cli.errors import DIFFERENCES
 from bluestar_store.cli.options import AsJson, Plan, session
 from bluestar_store.cli.output import Grid
-from bluestar_store.cli.records import Record, identity, kind_name, record
+from bluestar_store.cli.records import Record, record
 
 if TYPE_CHECKING:
     from bluestar_store.models.entity import PlanEntity
@@ -25,17 +25,18 @@ def plan(ctx: typer.Context, plan: Plan, as_json: AsJson = False) -> None:
     Its pipelines, rules, configurations and vendor schemas, also those that switch something off.
     """
     with session(ctx, as_json) as (store, out):
-        found = [(entity, identity(entity), record(entity)) for entity in store.overrides(plan)]
-        data = [{"kind": kind_name(entity), **values} for entity, _, values in found]
+        entities = [(store.tables.kind_of(entity), entity) for entity in store.overrides(plan)]
+        found = [(kind.name, kind.identity(entity), record(entity)) for kind, entity in entities]
+        data = [{"kind": name, **values} for name, _, values in found]
         left_out = ("plan_id", "scope", "version", "written_by", "extra")
         rows = [
             [
-                kind_name(entity),
+                kind,
                 " ".join(str(value) for name, value in key.items() if name != "plan_id"),
                 {n: value for n, value in values.items() if n not in (*key, *left_out) and value is not None}
                 | values["extra"],
             ]
-            for entity, key, values in found
+            for kind, key, values in found
         ]
         out.show(data, Grid(f"What {plan} has of its own", ("Kind", "Item", "Values"), rows))
 

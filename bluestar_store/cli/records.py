@@ -46,20 +46,6 @@ def records(entities: Iterable[Entity]) -> list[Record]:
     return [record(entity) for entity in entities]
 
 
-def kind_name(entity: Entity) -> str:
-    """What an entity is called: calculation-rule, pipeline-step, ..."""
-    from bluestar_store.models.tables import KINDS
-
-    return next(kind.name for kind in KINDS if isinstance(entity, kind.entity))
-
-
-def identity(entity: Entity) -> Record:
-    """The fields that make the entity's key."""
-    from bluestar_store.models.tables import KINDS
-
-    return next(kind.identity(entity) for kind in KINDS if isinstance(entity, kind.entity))
-
-
 def is_bank_number(attribute: str) -> bool:
     """Whether what has this name may be a bank account's number."""
     return _BANK_NUMBER.search(attribute) is not None

@@ -11,13 +11,6 @@ from bluestar_store.cli.records import Record
 if TYPE_CHECKING:
     from bluestar_store.store import Store
 
-_MENDS = {
-    "primary key": "no command changes that: choose another --prefix or --suffix",
-    "billing mode": "aws dynamodb update-table --table-name {table} --billing-mode PAY_PER_REQUEST",
-    "index": "delete that index with aws dynamodb update-table, then bluestar-store create --upgrade",
-}
-"""What mends a drift, by a word that its description has."""
-
 
 def table_records(store: Store) -> list[Record]:
     """Each table of the store: whether it is there, its items, indexes, and what is not as it should be."""
@@ -37,10 +30,12 @@ def table_records(store: Store) -> list[Record]:
 
 def faults(table: Record) -> Iterator[str]:
     """What is not as it should be about a table that exists, a line each, with what mends it."""
+    from bluestar_store.doctor.tables import remedy
+
     name = escaped(table["name"])
     if table["missing_indexes"]:
         names = ", ".join(table["missing_indexes"])
         yield f"missing: table {name} has no index {names}; mend it: bluestar-store create --upgrade"
     for drift in table["drift"]:
-        mends = (f"; mend it: {mend.format(table=name)}" for word, mend in _MENDS.items() if word in drift)
-        yield f"drift: table {name}: {escaped(drift)}{next(mends, '')}"
+        _, mend = remedy(name, drift)
+        yield f"drift: table {name}: {escaped(drift)}; mend it: {mend}"

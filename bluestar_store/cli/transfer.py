@@ -18,7 +18,7 @@ from bluestar_store.cli.records import Record
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from bluestar_store.seeding.importing import ImportReport
+    from bluestar_store.seeding.merging import ImportReport
     from bluestar_store.seeding.transfer_files import Manifest, Progress
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", file_okay=False, show_default=False, help="The export.")]
@@ -57,8 +57,8 @@ def import_(
     """Bring an export in, every item exactly as it was.
 
     Versions and foreign attributes too. Tables that are not empty are refused, unless --merge: then what differs is
-    left alone and listed (exit code 3), unless --overwrite. Interrupted, it goes on where it stopped when it is run
-    again.
+    left alone and listed (exit code 3), unless --overwrite. What that changes gets a version above the one it had, so
+    that programs that read it before see a change. Interrupted, it goes on where it stopped when it is run again.
     """
     with session(ctx, as_json) as (store, out):
         from bluestar_store.seeding.importing import import_ as import_items

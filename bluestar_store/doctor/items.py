@@ -9,7 +9,6 @@ from bluestar_store.doctor import decoding, duplicates, index_attributes, pipeli
 from bluestar_store.doctor.findings import Finding, Severity
 from bluestar_store.doctor.reading import seen
 from bluestar_store.errors import AccessDeniedError, BlueStarError
-from bluestar_store.models.tables import KINDS
 from bluestar_store.protocols import pages
 from bluestar_store.repositories.access import Access
 from bluestar_store.store import Store
@@ -28,7 +27,7 @@ CHECKS = (
 def check(store: Store, table: str, progress: Callable[[int], None]) -> Iterator[Finding]:
     """What the items of one table show."""
     access = Access(store.engine, store.tables, NullCache())
-    kinds = [kind for kind in KINDS if store.tables.name(kind) == table]
+    kinds = [kind for kind in store.tables.kinds if store.tables.name(kind) == table]
     try:
         for items in pages(lambda cursor: store.engine.scan(table, cursor=cursor)):
             found = [seen(table, kinds, item) for item in items]

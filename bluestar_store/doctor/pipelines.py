@@ -21,8 +21,9 @@ from bluestar_store.repositories.pipeline_head import COUNT
 LOOKS = 5
 """How often a pipeline that is being replaced while we look is read again."""
 MEND = (
-    "write the pipeline again, whole, with pipelines.replace of a Store; or take it away with pipelines.remove: the "
-    "plan then has DEFAULT's"
+    "write it again, whole: bluestar-store pipeline replace PLAN FREQ FILE, or bluestar-store seed --overwrite (--from "
+    "FOLDER) with a rule set that has it; or take it away: bluestar-store pipeline remove PLAN FREQ, the plan then has "
+    "DEFAULT's. In Python: pipelines.replace or pipelines.remove of a Store"
 )
 
 

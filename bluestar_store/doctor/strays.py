@@ -10,7 +10,6 @@ from bluestar_store.doctor.reading import Seen
 from bluestar_store.errors import InvalidKeyError
 from bluestar_store.keys import Key
 from bluestar_store.models.kind import Kind
-from bluestar_store.models.tables import KINDS
 from bluestar_store.repositories.access import Access
 
 
@@ -22,7 +21,7 @@ def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
 
 
 def _finding(access: Access, one: Seen) -> Finding:
-    here = [kind for kind in KINDS if access.table(kind) == one.table]
+    here = [kind for kind in access.tables.kinds if access.table(kind) == one.table]
     for kind in here:
         if _breaks_reads(kind, one.key):
             what = f"its key begins like a {kind.name}'s and is none: reads of its partition fail"
@@ -33,7 +32,7 @@ def _finding(access: Access, one: Seen) -> Finding:
             what = f"is a {kind.name} that nobody reads: {reason}"
             mend = "write it again under the key that is meant, with the library, then delete this item"
             return one.finding(Severity.WARNING, "key-ambiguous", what, mend)
-    for kind in KINDS:
+    for kind in access.tables.kinds:
         if kind not in here and kind.owns(one.item):
             what = f"is a {kind.name} in the wrong table: nobody reads it here"
             mend = f"write it to {access.table(kind)}, then delete this item"

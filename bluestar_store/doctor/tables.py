@@ -12,10 +12,11 @@ from bluestar_store.keys import Key
 from bluestar_store.protocols import TableSpec, TableStatus
 from bluestar_store.store import Store
 
-DRIFTS = {
+_DRIFTS = {
     "primary key": (
         Severity.ERROR,
-        "no command changes a primary key: choose another BLUESTAR_TABLE_PREFIX or BLUESTAR_TABLE_SUFFIX",
+        "no command changes a primary key: choose another BLUESTAR_TABLE_PREFIX (--prefix) or "
+        "BLUESTAR_TABLE_SUFFIX (--suffix)",
     ),
     "billing mode": (
         Severity.WARNING,
@@ -84,11 +85,15 @@ def check(state: TableState) -> Iterator[Finding]:
         what = f"has no index {', '.join(missing)}: questions that need it scan, or fail where the table is large"
         yield Finding(Severity.WARNING, "index-missing", what, "bluestar-store create --upgrade", name)
     for drift in status.drift:
-        severity, mend = next(
-            (found for word, found in DRIFTS.items() if word in drift),
-            (Severity.WARNING, "see docs/tables-and-keys.md"),
-        )
-        yield Finding(severity, "drift", drift, mend.format(table=name), name)
+        severity, mend = remedy(name, drift)
+        yield Finding(severity, "drift", drift, mend, name)
+
+
+def remedy(table: str, drift: str) -> tuple[Severity, str]:
+    """How grave a drift of a table is, and what mends it."""
+    found = (found for word, found in _DRIFTS.items() if word in drift)
+    severity, mend = next(found, (Severity.WARNING, "see docs/tables-and-keys.md"))
+    return severity, mend.format(table=table)
 
 
 def _names(spec: TableSpec) -> frozenset[str]:

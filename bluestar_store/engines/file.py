@@ -18,8 +18,9 @@ from filelock import FileLock, Timeout
 
 from bluestar_store.engines.journal import Journal
 from bluestar_store.engines.memory import MemoryEngine
-from bluestar_store.engines.table_files import Stamp, read_table, stamp_of, sync_folder, write_table
+from bluestar_store.engines.table_files import Stamp, read_table, stamp_of, write_table
 from bluestar_store.engines.tables import Image, ItemTables, Table
+from bluestar_store.engines.whole_files import sync_folder
 from bluestar_store.errors import AccessDeniedError, ConfigurationError, ItemDecodeError, UnavailableError
 
 CHECKPOINT_BYTES = 4 * 1024 * 1024

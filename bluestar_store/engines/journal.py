@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from bluestar_store.engines.table_files import item_from_json, to_json
 from bluestar_store.engines.tables import Image
+from bluestar_store.engines.whole_files import replace_file
 from bluestar_store.errors import BlueStarError, ItemDecodeError
 from bluestar_store.keys import Key
 
@@ -110,12 +111,7 @@ class Journal:
     def start(self, number: int) -> None:
         """Replace the journal by an empty one that begins after entry `number`."""
         line = _line(number, ())
-        temporary = self.path.with_name(f".{NAME}.tmp")
-        with temporary.open("wb") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.path)
+        replace_file(self.path, (line,))
         self.inode, self.offset, self._line = self.stamp()[0], len(line), 1
 
 

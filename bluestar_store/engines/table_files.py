@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from bluestar_store.engines.checks import checked_item
 from bluestar_store.engines.tables import Table
+from bluestar_store.engines.whole_files import replace_file
 from bluestar_store.errors import InvalidWriteError, ItemDecodeError, ItemTooLargeError
 from bluestar_store.protocols import IndexSpec, Item, TableSpec, key_of
 
@@ -76,7 +77,7 @@ def read_table(path: Path) -> tuple[Table, int]:
         line = data.count(b"\n", 0, error.start) + 1
         raise ItemDecodeError(f"{path} line {line}", "is not UTF-8; mend it by hand") from None
     try:
-        content = json.loads(text, object_pairs_hook=_unique)
+        content = json.loads(text, object_pairs_hook=unique_names)
         items, header = content.pop("items"), content
         indexes = tuple(IndexSpec(*index) for index in header.get("indexes", ()))
         applied = header.get("applied", 0)
@@ -100,12 +101,12 @@ def read_table(path: Path) -> tuple[Table, int]:
     return table, applied
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """JSON objects with a name given twice would silently lose one of the values."""
+def unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An `object_pairs_hook`: a name given twice is a ValueError, else JSON would silently lose one of the values."""
     found = dict(pairs)
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"has {json.dumps(next(name for name in names if names.count(name) > 1))} twice")
+        raise ValueError(f"has {json.dumps(next(name for name in names if names.count(name) > 1))} twice in one object")
     return found
 
 
@@ -127,7 +128,7 @@ def _line_of_item(text: str, number: int) -> int:
 
 def _line_of_repeated(text: str) -> int:
     """The line on which the first item with a name given twice begins; 1 when it is the header's."""
-    decoder = json.JSONDecoder(object_pairs_hook=_unique)
+    decoder = json.JSONDecoder(object_pairs_hook=unique_names)
     for position, line in _item_lines(text):
         try:
             decoder.raw_decode(text, position)
@@ -142,28 +143,17 @@ def stamp_of(stat: os.stat_result) -> Stamp:
 
 
 def write_table(path: Path, table: Table, applied: int) -> Stamp:
-    """Replace the file by the table: a temporary file, synced, then renamed over it. Returns the new file's stamp."""
+    """Replace the file by the table, whole; the folder is the caller's to sync. Returns the new file's stamp."""
+    return stamp_of(replace_file(path, _parts(table, applied)))
+
+
+def _parts(table: Table, applied: int) -> Iterator[bytes]:
+    """The content of a table's file."""
     indexes = [[index.name, index.partition_attribute, index.sort_attribute] for index in table.spec.indexes]
     header = f'{{\n"table": {to_json(table.spec.name)},\n"indexes": {to_json(indexes)},\n"applied": {applied},\n'
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(header + '"items": [')
-        separator = "\n"
-        for item in table.items():
-            file.write(separator + to_json(item))
-            separator = ",\n"
-        file.write("\n]\n}\n")
-        file.flush()
-        os.fsync(file.fileno())
-        stamp = stamp_of(os.fstat(file.fileno()))
-    temporary.replace(path)
-    return stamp
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in the folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    yield f'{header}"items": ['.encode()
+    separator = "\n"
+    for item in table.items():
+        yield f"{separator}{to_json(item)}".encode()
+        separator = ",\n"
+    yield b"\n]\n}\n"

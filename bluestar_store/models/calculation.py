@@ -8,8 +8,7 @@ from bluestar_store.errors import RuleNotFoundError
 from bluestar_store.keys import ItemKeys
 from bluestar_store.models.attributes import DecimalAttribute, IntegerAttribute
 from bluestar_store.models.entity import PlanEntity
-from bluestar_store.models.indexes import ByLevel, index_text
-from bluestar_store.models.kind import ItemModel, Kind
+from bluestar_store.models.kind import Kind, LevelModel, by_level
 from bluestar_store.models.values import Count, Number
 
 
@@ -23,7 +22,7 @@ class CalculationRule(PlanEntity):
     description: str | None = None
 
 
-class CalculationRuleModel(ItemModel):
+class CalculationRuleModel(LevelModel):
     """PynamoDB's view of CalculationRule."""
 
     class Meta:
@@ -36,10 +35,6 @@ class CalculationRuleModel(ItemModel):
     age_threshold = IntegerAttribute(null=True)
     description = UnicodeAttribute(null=True)
 
-    bs_kind = UnicodeAttribute(null=True)
-    bs_level = UnicodeAttribute(null=True)
-    by_level = ByLevel()
-
 
 CALCULATION_RULE = Kind(
     "calculation-rule",
@@ -47,5 +42,6 @@ CALCULATION_RULE = Kind(
     CalculationRuleModel,
     ItemKeys.of("CLIENT#{plan_id:GLOBAL}", "CALC#{calc_type}"),
     RuleNotFoundError,
-    lambda rule: {"bs_kind": "calculation-rule", "bs_level": index_text(rule.plan_id, rule.calc_type)},
+    by_level("calculation-rule", "plan_id", "calc_type"),
+    "calculation_rules",
 )

@@ -12,8 +12,7 @@ from bluestar_store.errors import ConfigNotFoundError
 from bluestar_store.keys import ItemKeys
 from bluestar_store.models.attributes import IntegerAttribute
 from bluestar_store.models.entity import PlanEntity, masked
-from bluestar_store.models.indexes import ByLevel, index_text
-from bluestar_store.models.kind import ItemModel, Kind
+from bluestar_store.models.kind import Kind, LevelModel, by_level
 
 PARTITION = "CLIENT#{plan_id:DEFAULT}_{pay_freq:plain}"
 SECRET = ("account_number", "routing_number")
@@ -42,7 +41,7 @@ class AchConfig(PlanEntity):
             yield name, masked(value) if name in SECRET else value
 
 
-class ClientConfigModel(ItemModel):
+class ClientConfigModel(LevelModel):
     """PynamoDB's view of ClientConfig."""
 
     class Meta:
@@ -53,12 +52,8 @@ class ClientConfigModel(ItemModel):
     custodian = UnicodeAttribute(null=True)
     deadline_hour = IntegerAttribute(null=True)
 
-    bs_kind = UnicodeAttribute(null=True)
-    bs_level = UnicodeAttribute(null=True)
-    by_level = ByLevel()
 
-
-class AchConfigModel(ItemModel):
+class AchConfigModel(LevelModel):
     """PynamoDB's view of AchConfig."""
 
     class Meta:
@@ -70,10 +65,6 @@ class AchConfigModel(ItemModel):
     bank_id = UnicodeAttribute(null=True)
     account_number = UnicodeAttribute(null=True)
     routing_number = UnicodeAttribute(null=True)
-
-    bs_kind = UnicodeAttribute(null=True)
-    bs_level = UnicodeAttribute(null=True)
-    by_level = ByLevel()
 
     def __repr__(self) -> str:
         """PynamoDB's own, with the bank's numbers masked."""
@@ -87,7 +78,8 @@ CLIENT_CONFIG = Kind(
     ClientConfigModel,
     ItemKeys.of(PARTITION, "CONFIG"),
     ConfigNotFoundError,
-    lambda config: {"bs_kind": "client-config", "bs_level": index_text(config.plan_id, config.pay_freq)},
+    by_level("client-config", "plan_id", "pay_freq"),
+    "client_configs",
 )
 ACH_CONFIG = Kind(
     "ach-config",
@@ -95,5 +87,6 @@ ACH_CONFIG = Kind(
     AchConfigModel,
     ItemKeys.of(PARTITION, "ACH"),
     ConfigNotFoundError,
-    lambda config: {"bs_kind": "ach-config", "bs_level": index_text(config.plan_id, config.pay_freq)},
+    by_level("ach-config", "plan_id", "pay_freq"),
+    "ach_configs",
 )

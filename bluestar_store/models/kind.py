@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -16,10 +16,12 @@ from bluestar_store.errors import InvalidEntityError, ItemDecodeError, NotFoundE
 from bluestar_store.keys import ItemKeys, Key
 from bluestar_store.models.attributes import IntegerAttribute
 from bluestar_store.models.entity import Entity, Origin
+from bluestar_store.models.indexes import ByLevel, index_text
 from bluestar_store.models.values import content_of, from_wire, version_of
 from bluestar_store.protocols import OWN_PREFIX, VERSION, AttributeValue, Item, key_of
 
 E = TypeVar("E", bound=Entity)
+F = TypeVar("F", bound=Entity)
 
 
 class ItemModel(Model):
@@ -31,13 +33,32 @@ class ItemModel(Model):
     bs_actor = UnicodeAttribute(null=True)
 
 
+class LevelModel(ItemModel):
+    """What every item has that a plan may have of its own, or share with every plan: see `by_level`."""
+
+    bs_kind = UnicodeAttribute(null=True)
+    bs_level = UnicodeAttribute(null=True)
+    by_level = ByLevel()
+
+
+def by_level(kind: str, level: str, field: str) -> Callable[[Any], Mapping[str, str]]:
+    """The index attributes of a LevelModel: the kind's name, the field that is the level, and one field besides.
+
+    They are what finds every plan, and all that a plan overrides.
+    """
+    return lambda entity: {"bs_kind": kind, "bs_level": index_text(getattr(entity, level), str(getattr(entity, field)))}
+
+
 def _no_index(entity: Any) -> Mapping[str, str]:
     return {}
 
 
 @dataclass(frozen=True)
 class Kind(Generic[E]):
-    """How one entity lies on disk. `index` gives its index attributes; one it leaves out is removed by a write."""
+    """How one entity lies on disk. `index` gives its index attributes; one it leaves out is removed by a write.
+
+    `rule_list` is the name of its list in the rule file `{table}.json`; None: no rule set holds it.
+    """
 
     name: str
     entity: type[E]
@@ -45,6 +66,15 @@ class Kind(Generic[E]):
     keys: ItemKeys
     missing: type[NotFoundError]
     index: Callable[[E], Mapping[str, str]] = _no_index
+    rule_list: str | None = None
+
+    def extended(self, entity: type[F], model: type[ItemModel]) -> Kind[F]:
+        """The same kind with fields of a user's own: a subclass of the entity, and of its Model with an attribute each.
+
+        Give the new fields a default: items that are there already lack them.
+        """
+        extended: Any = replace(self, entity=entity, model=model)  # type: ignore[arg-type]  # a subclass of E
+        return extended  # type: ignore[no-any-return]
 
     @property
     def table(self) -> str:
@@ -86,8 +116,11 @@ class Kind(Generic[E]):
 
     def validated(self, entity: E) -> E:
         """The entity again, from its values: `model_copy(update=...)` does not look at what it is given."""
-        if not isinstance(entity, self.entity):
-            raise InvalidEntityError(f"expected a {self.entity.__name__}, not {type(entity).__name__}")
+        if type(entity) is not self.entity:  # fields that a subclass has would be lost
+            raise InvalidEntityError(
+                f"this Store keeps {self.name} as {self.entity.__name__}, not {type(entity).__name__}; a class of your "
+                "own is registered when the Store is opened"
+            )
         try:
             fresh = type(entity).model_validate(dict(entity.__dict__))
         except ValidationError as error:

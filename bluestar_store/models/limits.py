@@ -8,8 +8,8 @@ from bluestar_store.errors import LimitsNotFoundError
 from bluestar_store.keys import GLOBAL, ItemKeys
 from bluestar_store.models.attributes import DecimalAttribute, IntegerAttribute
 from bluestar_store.models.entity import Entity
-from bluestar_store.models.indexes import ByLevel, index_text
-from bluestar_store.models.kind import ItemModel, Kind
+from bluestar_store.models.indexes import index_text
+from bluestar_store.models.kind import Kind, LevelModel
 from bluestar_store.models.values import Count, Number
 
 
@@ -33,7 +33,7 @@ class IrsLimits(Entity):
     source: str | None = None
 
 
-class IrsLimitsModel(ItemModel):
+class IrsLimitsModel(LevelModel):
     """PynamoDB's view of IrsLimits."""
 
     class Meta:
@@ -50,10 +50,6 @@ class IrsLimitsModel(ItemModel):
     roth_catch_up_wage = DecimalAttribute(null=True)
     source = UnicodeAttribute(null=True)
 
-    bs_kind = UnicodeAttribute(null=True)
-    bs_level = UnicodeAttribute(null=True)
-    by_level = ByLevel()
-
 
 IRS_LIMITS = Kind(
     "irs-limits",
@@ -62,4 +58,5 @@ IRS_LIMITS = Kind(
     ItemKeys.of("YEAR#{year:04d}", "LIMITS"),
     LimitsNotFoundError,
     lambda limits: {"bs_kind": "irs-limits", "bs_level": index_text(GLOBAL, f"{limits.year:04d}")},
+    "irs_limits",
 )

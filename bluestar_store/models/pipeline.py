@@ -10,8 +10,7 @@ from bluestar_store.errors import PipelineNotFoundError
 from bluestar_store.keys import ItemKeys
 from bluestar_store.models.attributes import IntegerAttribute
 from bluestar_store.models.entity import PlanEntity
-from bluestar_store.models.indexes import ByLevel, index_text
-from bluestar_store.models.kind import ItemModel, Kind
+from bluestar_store.models.kind import Kind, LevelModel, by_level
 from bluestar_store.models.values import Count
 from bluestar_store.protocols import AttributeValue
 
@@ -45,7 +44,7 @@ def step_count(item: Mapping[str, AttributeValue]) -> int | None:
     return int(text) if text.isdecimal() else None
 
 
-class PipelineStepModel(ItemModel):
+class PipelineStepModel(LevelModel):
     """PynamoDB's view of PipelineStep. `bs_revision` and `bs_steps` let a reader see a half replaced pipeline."""
 
     class Meta:
@@ -63,9 +62,6 @@ class PipelineStepModel(ItemModel):
 
     bs_revision = UnicodeAttribute(null=True)
     bs_steps = IntegerAttribute(null=True)
-    bs_kind = UnicodeAttribute(null=True)
-    bs_level = UnicodeAttribute(null=True)
-    by_level = ByLevel()
 
 
 PIPELINE_STEP = Kind(
@@ -74,5 +70,6 @@ PIPELINE_STEP = Kind(
     PipelineStepModel,
     ItemKeys.of("CLIENT#{plan_id:DEFAULT}_{pay_freq:plain}", "STEP#{step_order:04d}"),
     PipelineNotFoundError,
-    lambda step: {"bs_kind": "pipeline-step", "bs_level": index_text(step.plan_id, step.pay_freq)},
+    by_level("pipeline-step", "plan_id", "pay_freq"),
+    "steps",
 )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD
 from bluestar_store.models.batches import BATCH_STATE, STEP_CLAIM, STEP_RESULT
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
+from bluestar_store.models.entity import Entity
 from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS
@@ -37,7 +37,9 @@ KINDS: tuple[Kind[Any], ...] = (
     CHAIN_HEAD,
     AUDIT_ENTRY,
 )
-"""Every kind of item, in the order of DESIGN's tables."""
+"""Every kind of item that the library has, in the order of DESIGN's tables."""
+
+E = TypeVar("E", bound=Entity)
 
 _TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 
@@ -49,6 +51,7 @@ class Tables:
     prefix: str
     suffix: str
     layout: TableLayout
+    kinds: tuple[Kind[Any], ...] = KINDS
 
     def name(self, kind: Kind[Any]) -> str:
         """The name on disk of the table that holds this kind."""
@@ -61,10 +64,23 @@ class Tables:
             )
         return name
 
-    def specs(self, kinds: Iterable[Kind[Any]] = KINDS) -> tuple[TableSpec, ...]:
-        """The tables that hold these kinds, each once, with the indexes that their Models ask for."""
+    def registered(self, kind: Kind[E]) -> Kind[E]:
+        """The kind as this environment has it: a user may have given it fields. ConfigurationError if it has not."""
+        found = next((one for one in self.kinds if one.name == kind.name), None)
+        if found is None or not issubclass(found.entity, kind.entity):
+            raise ConfigurationError(
+                f"kind {kind.name} is not registered: open the Store with kinds=[...], or set BLUESTAR_KINDS"
+            )
+        return found
+
+    def kind_of(self, entity: Entity) -> Kind[Any]:
+        """The kind of an entity."""
+        return next(kind for kind in self.kinds if type(entity) is kind.entity)
+
+    def specs(self) -> tuple[TableSpec, ...]:
+        """The tables, each once, with the indexes that the Models in it ask for."""
         indexes: dict[str, dict[str, IndexSpec]] = {}
-        for kind in kinds:
+        for kind in self.kinds:
             indexes.setdefault(self.name(kind), {}).update(index_specs(kind))
         return tuple(TableSpec(name, tuple(found.values())) for name, found in indexes.items())
 

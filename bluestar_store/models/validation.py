@@ -8,8 +8,7 @@ from bluestar_store.errors import RuleNotFoundError
 from bluestar_store.keys import GLOBAL, ItemKeys, KeyTemplate
 from bluestar_store.models.attributes import IntegerAttribute
 from bluestar_store.models.entity import PlanEntity
-from bluestar_store.models.indexes import ByLevel, index_text
-from bluestar_store.models.kind import ItemModel, Kind
+from bluestar_store.models.kind import Kind, LevelModel, by_level
 from bluestar_store.models.values import Count
 
 
@@ -27,7 +26,7 @@ class ValidationRule(PlanEntity):
     enabled: bool = True
 
 
-class ValidationRuleModel(ItemModel):
+class ValidationRuleModel(LevelModel):
     """PynamoDB's view of ValidationRule."""
 
     class Meta:
@@ -43,10 +42,6 @@ class ValidationRuleModel(ItemModel):
     severity = UnicodeAttribute(null=True)
     enabled = BooleanAttribute(null=True)
 
-    bs_kind = UnicodeAttribute(null=True)
-    bs_level = UnicodeAttribute(null=True)
-    by_level = ByLevel()
-
 
 VALIDATION_RULE = Kind(
     "validation-rule",
@@ -60,5 +55,6 @@ VALIDATION_RULE = Kind(
         KeyTemplate("RULE#{number:03d}"),
     ),
     RuleNotFoundError,
-    lambda rule: {"bs_kind": "validation-rule", "bs_level": index_text(rule.plan_id, rule.category)},
+    by_level("validation-rule", "plan_id", "category"),
+    "validation_rules",
 )

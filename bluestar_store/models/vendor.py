@@ -11,8 +11,8 @@ from bluestar_store.errors import InvalidKeyError, SchemaNotFoundError
 from bluestar_store.keys import ItemKeys, check_plan
 from bluestar_store.models.attributes import TextListAttribute, TextMapAttribute, UtcAttribute
 from bluestar_store.models.entity import Entity
-from bluestar_store.models.indexes import ByLevel, index_text
-from bluestar_store.models.kind import ItemModel, Kind
+from bluestar_store.models.indexes import index_text
+from bluestar_store.models.kind import Kind, LevelModel
 from bluestar_store.models.values import TextMap, TextTuple, UtcTime
 
 
@@ -46,7 +46,7 @@ class VendorSchema(Entity):
         return fingerprint(columns)
 
 
-class VendorSchemaModel(ItemModel):
+class VendorSchemaModel(LevelModel):
     """PynamoDB's view of VendorSchema."""
 
     class Meta:
@@ -59,10 +59,6 @@ class VendorSchemaModel(ItemModel):
     plan_id = UnicodeAttribute(null=True)
     pay_freq = UnicodeAttribute(null=True)
     created = UtcAttribute(null=True)
-
-    bs_kind = UnicodeAttribute(null=True)
-    bs_level = UnicodeAttribute(null=True)
-    by_level = ByLevel()
 
 
 def _level_index(schema: VendorSchema) -> Mapping[str, str]:
@@ -78,4 +74,5 @@ VENDOR_SCHEMA = Kind(
     ItemKeys.of("VENDOR#{vendor_id}", "SCHEMA#{fingerprint}"),
     SchemaNotFoundError,
     _level_index,
+    "vendor_schemas",
 )

@@ -12,15 +12,11 @@ from bluestar_store.models.entity import Entity
 from bluestar_store.models.indexes import BY_LEVEL, level_prefix
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS
-from bluestar_store.models.tables import KINDS
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.vendor import VENDOR_SCHEMA
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.finder import Finder
-
-PLAN_KINDS = tuple(kind for kind in KINDS if BY_LEVEL in kind.index_names and "plan_id" in kind.keys.fields)
-"""Kinds whose key says which plan an item belongs to. A vendor schema says so in an attribute."""
 
 
 class Catalog:
@@ -28,11 +24,15 @@ class Catalog:
 
     def __init__(self, access: Access, finder: Finder) -> None:
         self._access, self._finder = access, finder
+        # Kinds whose key says which plan an item belongs to. A vendor schema says so in an attribute.
+        self._plan_kinds = tuple(
+            kind for kind in access.tables.kinds if BY_LEVEL in kind.index_names and "plan_id" in kind.keys.fields
+        )
 
     def plans(self) -> tuple[str, ...]:
         """Every plan that has something of its own, sorted."""
         plans = {plan_id for item in self._items(VENDOR_SCHEMA, "", lambda key: True) if (plan_id := _plan_of(item))}
-        for kind in PLAN_KINDS:
+        for kind in self._plan_kinds:
             plans.update(self._values(kind, "plan_id"))
         return tuple(sorted(plans - {GLOBAL, DEFAULT}))
 
@@ -51,7 +51,8 @@ class Catalog:
     def at_level(self, level: str) -> tuple[Entity, ...]:
         """Everything that a level has: a plan, GLOBAL (with limits and the vendors' own schemas) or DEFAULT."""
         found: list[Entity] = []
-        kinds = (*PLAN_KINDS, IRS_LIMITS, VENDOR_SCHEMA) if level == GLOBAL else (*PLAN_KINDS, VENDOR_SCHEMA)
+        shared = (IRS_LIMITS,) if level == GLOBAL else ()
+        kinds: tuple[Kind[Any], ...] = (*self._plan_kinds, *shared, VENDOR_SCHEMA)
         for kind in kinds:
             # A vendor's own schemas lie under no plan, and so under an empty text.
             prefix = level_prefix("" if kind is VENDOR_SCHEMA and level == GLOBAL else level)

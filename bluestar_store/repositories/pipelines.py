@@ -56,6 +56,11 @@ class Pipelines(Reader[PipelineStep]):
         """
         return self._in_order(self._access.partition(self._kind, self._pk(plan_id, pay_freq)))
 
+    def is_lost(self, plan_id: str, pay_freq: str) -> bool:
+        """Whether another program deleted all steps of a pipeline that the library wrote; `remove` mends that too."""
+        written = steps_written(self._access, self._pk(plan_id, pay_freq))  # first: one being made now is not lost
+        return written > 0 and not self.remains(plan_id, pay_freq)
+
     def replace(
         self,
         plan_id: str,
@@ -77,13 +82,20 @@ class Pipelines(Reader[PipelineStep]):
             raise InvalidEntityError("a pipeline without steps; use remove to fall back to DEFAULT's")
         return self._in_order(replace_steps(self._access, self._pk(plan_id, pay_freq), wanted, expected, known))
 
-    def remove(self, plan_id: str, pay_freq: str, known: Sequence[PipelineStep] = ()) -> None:
+    def remove(
+        self,
+        plan_id: str,
+        pay_freq: str,
+        expected: PutExpectation = None,
+        known: Sequence[PipelineStep] = (),
+    ) -> None:
         """Delete the pipeline, all steps in one transaction: a plan then falls back to DEFAULT's.
 
-        No error when there is none. `known` steps, as they were read, are checked: when one was changed since, or
-        there are others, that is a ConflictError.
+        No error when there is none. With `expected` ABSENT there may be no steps (AlreadyExistsError): for a pipeline
+        that `is_lost`. `known` steps, as they were read, are checked: when one was changed since, or there are others,
+        that is a ConflictError.
         """
-        replace_steps(self._access, self._pk(plan_id, pay_freq), {}, known=known)
+        replace_steps(self._access, self._pk(plan_id, pay_freq), {}, expected, known)
 
     def put(self, step: PipelineStep, expected: PutExpectation = None) -> PipelineStep:
         """Change one step that exists; see `Repository.put`. A step is added or taken away with `replace` only.

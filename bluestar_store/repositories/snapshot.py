@@ -86,8 +86,8 @@ class Snapshots:
             pay_freq,
             year,
             steps=self._steps(levels, own or [], default or []),
-            client_config=self._first(CLIENT_CONFIG, candidates),
-            ach_config=self._first(ACH_CONFIG, candidates),
+            client_config=self._first(self._access.tables.registered(CLIENT_CONFIG), candidates),
+            ach_config=self._first(self._access.tables.registered(ACH_CONFIG), candidates),
             calculation_rules=merged(
                 *(tuple(self._decoded(CALCULATION_RULE, level or ())) for level in (global_rules, own_rules))
             ),

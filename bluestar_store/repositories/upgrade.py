@@ -9,7 +9,6 @@ from typing import Any
 from bluestar_store.engines.checks import MAX_WRITES
 from bluestar_store.errors import ConflictError, InvalidKeyError, InvalidWriteError, ItemDecodeError
 from bluestar_store.models.kind import Kind
-from bluestar_store.models.tables import KINDS
 from bluestar_store.protocols import Item, Update, key_of, scan_pages
 from bluestar_store.repositories.access import Access
 
@@ -20,7 +19,7 @@ def backfill(access: Access) -> int:
     The version stays, and is checked: an item that changes meanwhile got its attributes from whoever changed it, or
     is found by the next run. An item that does not decode has no place in an index and is left alone.
     """
-    return sum(_backfill(access, kind) for kind in KINDS if kind.index_names)
+    return sum(_backfill(access, kind) for kind in access.tables.kinds if kind.index_names)
 
 
 def _backfill(access: Access, kind: Kind[Any]) -> int:

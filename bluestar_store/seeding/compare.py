@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from bluestar_store.errors import PipelineChangingError
+from bluestar_store.errors import InvalidEntityError, PipelineChangingError
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
+from bluestar_store.models.tables import Tables
 from bluestar_store.repositories.base import Repository
 from bluestar_store.repositories.catalog import level_of
 from bluestar_store.repositories.pipelines import Pipelines
 from bluestar_store.seeding.rule_set import RuleSet
+
+E = TypeVar("E", bound=Entity)
 
 
 class Target(Protocol):
@@ -23,17 +26,8 @@ class Target(Protocol):
     @property
     def pipelines(self) -> Pipelines: ...
     @property
-    def calculation_rules(self) -> Repository[Any]: ...
-    @property
-    def validation_rules(self) -> Repository[Any]: ...
-    @property
-    def irs_limits(self) -> Repository[Any]: ...
-    @property
-    def client_configs(self) -> Repository[Any]: ...
-    @property
-    def ach_configs(self) -> Repository[Any]: ...
-    @property
-    def vendor_schemas(self) -> Repository[Any]: ...
+    def tables(self) -> Tables: ...
+    def repository(self, kind: Kind[E]) -> Repository[E]: ...
     def at_level(self, level: str) -> tuple[Entity, ...]: ...
 
 
@@ -104,6 +98,7 @@ def compare(store: Target, rule_set: RuleSet, *, prune: bool = False) -> Differe
     the other steps of a pipeline that the rule set names are all that is looked at. Raises ItemDecodeError for a
     stored item that cannot be compared.
     """
+    _check_known(store, rule_set)
     pipelines = _pipelines(rule_set.of(PIPELINE_STEP))
     parts = [pipeline_part(store, *pipeline, steps) for pipeline, steps in pipelines.items()]
     for repository in repositories(store).values():
@@ -114,6 +109,16 @@ def compare(store: Target, rule_set: RuleSet, *, prune: bool = False) -> Differe
     if prune:
         parts += _surplus(store, rule_set)
     return Difference(tuple(parts))
+
+
+def _check_known(store: Target, rule_set: RuleSet) -> None:
+    """A configuration without the fields that this store's have would seem to take them away, or lose its own."""
+    known = {kind.entity for kind in store.tables.kinds if kind.rule_list}
+    if strange := sorted({type(entity).__name__ for entity in rule_set.entities if type(entity) not in known}):
+        raise InvalidEntityError(
+            f"this Store keeps no {', '.join(strange)} as they are in the rule set: read it with "
+            "read(folder, store.tables.kinds)"
+        )
 
 
 def compare_part(store: Target, part: Part) -> Part:
@@ -127,15 +132,8 @@ def compare_part(store: Target, part: Part) -> Part:
 
 def repositories(store: Target) -> Mapping[str, Repository[Any]]:
     """Where the entities of a rule set live, pipelines apart, by the kind's name, in the order of its files."""
-    found: tuple[Repository[Any], ...] = (
-        store.validation_rules,
-        store.calculation_rules,
-        store.irs_limits,
-        store.client_configs,
-        store.ach_configs,
-        store.vendor_schemas,
-    )
-    return {repository.kind.name: repository for repository in found}
+    kinds = [kind for kind in store.tables.kinds if kind.rule_list and kind is not PIPELINE_STEP]
+    return {kind.name: store.repository(kind) for kind in kinds}
 
 
 def _pipelines(steps: Iterable[PipelineStep]) -> Mapping[tuple[str, str], tuple[PipelineStep, ...]]:
@@ -148,13 +146,16 @@ def _pipelines(steps: Iterable[PipelineStep]) -> Mapping[tuple[str, str], tuple[
 
 def pipeline_part(store: Target, plan_id: str, pay_freq: str, wanted: tuple[PipelineStep, ...]) -> Part:
     """A whole pipeline beside the store's own at that level, read consistently; none wanted: it is to be removed."""
+    damaged = False
     try:
         stored = store.pipelines.steps(plan_id, pay_freq, fallback=False, fresh=True)
     except PipelineChangingError:  # damaged, not just being replaced: what is compared here can mend it
-        stored = store.pipelines.remains(plan_id, pay_freq)
+        stored, damaged = store.pipelines.remains(plan_id, pay_freq), True
     by_number = {step.step_order: step for step in stored}
     entries = [_entry(PIPELINE_STEP, step, by_number.pop(step.step_order, None)) for step in wanted]
     entries += [_entry(PIPELINE_STEP, None, step) for step in by_number.values()]
+    if damaged:  # what is left reads alike, and nobody can read it until it is written again
+        entries = [replace(entry, action=Action.CHANGE) if entry.action is Action.SAME else entry for entry in entries]
     return Part(PIPELINE_STEP, wanted, stored, tuple(entries))
 
 

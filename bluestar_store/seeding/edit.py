@@ -24,7 +24,7 @@ from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind, reason_of
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.vendor import VendorSchema, fingerprint
-from bluestar_store.seeding.compare import Part, Target, part_of, pipeline_part, repositories
+from bluestar_store.seeding.compare import Action, Entry, Part, Target, part_of, pipeline_part, repositories
 from bluestar_store.seeding.rule_set import Reader, entity_problems, nearest
 
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,40}")
@@ -93,11 +93,19 @@ def replaced_pipeline(store: Target, plan_id: str, pay_freq: str, steps: tuple[P
 
 
 def removed_pipeline(store: Target, plan_id: str, pay_freq: str) -> Part:
-    """The plan's own pipeline, to be removed whole. Raises PipelineNotFoundError when it has none."""
+    """The plan's own pipeline, to be removed whole. Raises PipelineNotFoundError when it has no step to look at."""
     part = pipeline_part(store, plan_id, pay_freq, ())
     if not part.stored:
         raise PIPELINE_STEP.missing(f"{plan_id} has no pipeline of its own for {pay_freq}")
     return part
+
+
+def lost_pipeline(store: Target, plan_id: str, pay_freq: str) -> Entry | None:
+    """What `pipelines.remove` with `expected` ABSENT takes away where a pipeline `is_lost`; None where none is."""
+    if not store.pipelines.is_lost(plan_id, pay_freq):
+        return None
+    pk = PIPELINE_STEP.keys.partition({"plan_id": plan_id, "pay_freq": pay_freq})
+    return Entry(PIPELINE_STEP.name, pk, plan_id, Action.REMOVE)
 
 
 def read_steps(path: Path, plan_id: str, pay_freq: str) -> tuple[PipelineStep, ...]:
@@ -106,7 +114,7 @@ def read_steps(path: Path, plan_id: str, pay_freq: str) -> tuple[PipelineStep, .
     Raises SeedError with every mistake, InvalidKeyError.
     """
     PIPELINE_STEP.keys.partition({"plan_id": plan_id, "pay_freq": pay_freq})
-    reader = Reader()
+    reader = Reader({})
     content = reader.content(path)
     if isinstance(content, dict) and isinstance(content.get("steps"), list):
         belongs = {"plan_id": plan_id, "pay_freq": pay_freq}
@@ -128,7 +136,7 @@ def read_steps(path: Path, plan_id: str, pay_freq: str) -> tuple[PipelineStep, .
 
 def read_columns(path: Path) -> dict[str, Any]:
     """`columns` and `mapping` of a vendor schema, from a JSON file with one of them or both. Raises SeedError."""
-    reader = Reader()
+    reader = Reader({})
     content = reader.content(path)
     values: dict[str, Any] = {}
     if isinstance(content, dict):

@@ -13,27 +13,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bluestar_store.engines.table_files import sync_folder
+from bluestar_store.engines.whole_files import sync_folder, write_whole
 from bluestar_store.errors import AccessDeniedError, FileStoreError
 from bluestar_store.keys import Key
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.kind import Kind
-from bluestar_store.models.tables import KINDS
 from bluestar_store.protocols import Item, key_of, scan_pages
-from bluestar_store.seeding.transfer_files import (
-    MANIFEST,
-    REST,
-    Manifest,
-    Place,
-    Progress,
-    Routes,
-    TableDigest,
-    held,
-    items_path,
-    line_of,
-    make_folder,
-    write_whole,
-)
+from bluestar_store.seeding.folders import held, make_folder
+from bluestar_store.seeding.routes import REST, Place, Routes
+from bluestar_store.seeding.transfer_files import MANIFEST, Manifest, Progress, TableDigest, items_path, line_of
 
 RUN_BYTES = 4 * 1024 * 1024
 """What the sorting of one table keeps in memory; layout `single` sorts all tables at once."""
@@ -163,7 +151,7 @@ class PlanFilter:
     def _wants_trail(self, table: str, pk: str) -> bool:
         if pk in self._batches:
             return True
-        return any(_plan_in(kind, pk) in self._plans for kind in KINDS if kind.table == table)
+        return any(_plan_in(kind, pk) in self._plans for kind in self._routes.kinds if kind.table == table)
 
 
 def _plan_in(kind: Kind[Any], pk: str) -> Any:

@@ -6,79 +6,39 @@ that the next run after kill -9 goes on from there; what lies behind that point 
 
 from __future__ import annotations
 
-import hashlib
 import heapq
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
 
-from bluestar_store.engines.conditions import found_version
-from bluestar_store.errors import ConflictError, FileStoreError, InvalidWriteError
+from bluestar_store.errors import ConflictError, FileStoreError
 from bluestar_store.keys import Key
-from bluestar_store.protocols import ABSENT, VERSION, Engine, Item, Put, key_of
-from bluestar_store.seeding.transfer_files import (
-    REST,
-    Manifest,
-    Place,
-    Progress,
-    Record,
-    Routes,
-    TableDigest,
-    held,
-    line_of,
-    read_items,
-    write_whole,
-)
+from bluestar_store.protocols import Item
+from bluestar_store.seeding.folders import held
+from bluestar_store.seeding.import_state import State
+from bluestar_store.seeding.merging import COMPARED_ITEMS, ImportReport, settle
+from bluestar_store.seeding.routes import REST, Place, Routes
+from bluestar_store.seeding.transfer_files import Manifest, Progress, Record, TableDigest, read_items
 
 ROUND_ITEMS, ROUND_BYTES = 1000, 8 * 1024 * 1024
 """Items between two notes of how far an import came: all of them are in memory."""
-COMPARED_ITEMS = 100
-"""Items read, compared and written together: one BatchGetItem and one transaction (AWS limits)."""
+MERGE = "merge into them (merge=True, or --merge at the terminal), or import into empty tables"
 SHOWN = 10
 """Refused items that an error names."""
-MAX_KEYS = 1000
-"""Keys of items left alone that a report keeps."""
-ATTEMPTS = 5
-"""Tries of items that others change at the same time."""
-
-
-@dataclass(frozen=True)
-class ImportReport:
-    """What became of the items. `left_alone`: they differ in the target; the first of their tables and keys.
-
-    `resumed`: items that an interrupted run had brought in before.
-    """
-
-    written: int = 0
-    same: int = 0
-    overwritten: int = 0
-    left_alone: int = 0
-    left_alone_keys: tuple[tuple[str, Key], ...] = ()
-    resumed: int = 0
-
-    def __add__(self, other: ImportReport) -> ImportReport:
-        return ImportReport(
-            self.written + other.written,
-            self.same + other.same,
-            self.overwritten + other.overwritten,
-            self.left_alone + other.left_alone,
-            (self.left_alone_keys + other.left_alone_keys)[:MAX_KEYS],
-            self.resumed + other.resumed,
-        )
 
 
 def import_(
     target: Place, folder: Path, *, merge: bool = False, overwrite: bool = False, progress: Progress | None = None
 ) -> ImportReport:
-    """Bring an export into the target, every item exactly as it was, its version too.
+    """Bring an export into an empty target, every item exactly as it was, its version too.
 
     A target that is not empty is refused with ConflictError, unless `merge`: then what is absent is written, what
     differs is left alone and reported, or with `overwrite` replaced if it is still at the version that was compared.
-    An item whose `version` is no number to check, or that is another table's in layout `single`, is left alone always.
+    What replaces an item gets a version above that one's, unless its own is higher, so that whoever read it before
+    sees a change; where only a lower version differs, the item counts as the same. An item whose `version` is no
+    number to check, or that is another table's in layout `single`, is left alone always.
 
     Raises before anything is written: FileStoreError and ItemDecodeError (file, line) for an export that is not as
     it was made, ConflictError with the first items that cannot lie in the target. Goes on after an interruption: run
@@ -101,7 +61,10 @@ class Import:
         self._routes = Routes(target.tables)
         self._manifest = Manifest.read(folder)
         if unknown := self._manifest.tables.keys() - {*self._routes.names, REST}:
-            raise FileStoreError(f"{folder} has tables that are not known here: {', '.join(sorted(unknown))}")
+            raise FileStoreError(
+                f"{folder} has tables that are not known here: {', '.join(sorted(unknown))}; kinds of your own are "
+                "named by BLUESTAR_KINDS"
+            )
         self.state = State(folder, target, self._manifest)
 
     def is_begun(self) -> bool:
@@ -200,103 +163,13 @@ class Import:
             self._progress(what, done, self._manifest.items)
 
 
-def check_empty(target: Place) -> None:
-    """ConflictError, naming the tables, when there are items in the target."""
+def check_empty(target: Place, instead: str = MERGE) -> None:
+    """ConflictError, naming the tables, when there are items in the target. `instead`: what to do then."""
     if filled := _filled(target):
-        raise ConflictError(
-            f"{target.engine.location} is not empty: there are items in {', '.join(filled)}; import with merge, or "
-            "into empty tables"
-        )
+        raise ConflictError(f"{target.engine.location} is not empty: there are items in {', '.join(filled)}; {instead}")
 
 
 def _filled(target: Place) -> list[str]:
     """The tables, by their names on disk, that have items."""
     names = [spec.name for spec in target.tables.specs()]
     return [name for name in names if target.engine.scan(name, limit=1, consistent=True).items]
-
-
-def settle(
-    target: Place, routes: Routes, table: str, items: Iterable[Item], *, overwrite: bool = False
-) -> ImportReport:
-    """Compare at most a hundred items of one table with the target's, and write what may be written, conditionally."""
-    on_disk = routes.on_disk(table)
-    pending = {key_of(item): item for item in items}
-    report = ImportReport()
-    for _ in range(ATTEMPTS):
-        stored = target.engine.get(on_disk, pending, consistent=True)
-        puts = []
-        for key, item in pending.items():
-            found = stored.get(key)
-            if found is None:
-                puts.append(Put(on_disk, item, ABSENT))
-            elif line_of(found) == line_of(item):
-                report += ImportReport(same=1)
-            elif overwrite and routes.belongs(table, found) and (version := _checkable_version(found)) is not None:
-                puts.append(Put(on_disk, item, version))
-            else:
-                report += ImportReport(left_alone=1, left_alone_keys=((table, key),))
-        lost = _write(target.engine, puts)
-        pending = {put.key: put.item for put in lost}
-        for put in puts:
-            if put.key not in pending:
-                report += ImportReport(written=1) if put.expect is ABSENT else ImportReport(overwritten=1)
-        if not pending:
-            return report
-    raise ConflictError(f"{lost[0].table}: {lost[0].key}: others keep writing it; import again when they are done")
-
-
-def _checkable_version(item: Item) -> int | None:
-    """The version that a write can expect; None for one that no condition can check."""
-    version = found_version(item)
-    return None if version == -1 or (version == 0 and VERSION in item) else version
-
-
-def _write(engine: Engine, puts: Sequence[Put]) -> list[Put]:
-    """Write all; gives back those that others were faster with. Together when possible, else in halves."""
-    try:
-        engine.write(*puts)
-    except (ConflictError, InvalidWriteError) as error:  # the latter for items of more than 4 MB together
-        if len(puts) > 1:
-            half = len(puts) // 2
-            return _write(engine, puts[:half]) + _write(engine, puts[half:])
-        if isinstance(error, InvalidWriteError):
-            raise
-        return list(puts)
-    return []
-
-
-class State:
-    """How far an import came: how many items of each table are in the target, and the key of the last one."""
-
-    def __init__(self, folder: Path, target: Place, manifest: Manifest) -> None:
-        place = [target.engine.location, *(spec.name for spec in target.tables.specs())]
-        name = hashlib.sha256(json.dumps(place).encode()).hexdigest()[:16]
-        self._path = folder / f".import-{name}.json"
-        self._manifest = manifest
-        self.done: dict[str, tuple[int, Key]] = {}
-
-    def count(self, table: str) -> int:
-        """How many items of the table are done."""
-        return self.done[table][0] if table in self.done else 0
-
-    def load(self) -> bool:
-        """Whether an interrupted run of this very export left its notes; `done` is what they say."""
-        try:
-            content = json.loads(self._path.read_bytes())
-            self.done = {table: (int(count), Key(pk, sk)) for table, (count, pk, sk) in content["done"].items()}
-            return content["export"] == self._manifest.digest and self.done.keys() <= self._manifest.tables.keys()
-        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
-            return False
-
-    def is_true_of(self, target: Place, routes: Routes) -> bool:
-        """Whether the target has what the notes say: it may have been made anew since."""
-        return all(target.engine.get(routes.on_disk(t), [key], consistent=True) for t, (_, key) in self.done.items())
-
-    def save(self) -> None:
-        """Note it, durably."""
-        done = {table: [count, *key] for table, (count, key) in self.done.items()}
-        write_whole(self._path, json.dumps({"export": self._manifest.digest, "done": done}).encode())
-
-    def remove(self) -> None:
-        """The import is complete."""
-        self._path.unlink(missing_ok=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from bluestar_store.models.kind import Kind
+from bluestar_store.models.tables import KINDS
 from bluestar_store.models.vendor import VENDOR_SCHEMA
-from bluestar_store.seeding.rule_set import FILES
+from bluestar_store.seeding.rule_set import rule_files
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SUFFIX = ".schema.json"
@@ -20,16 +21,16 @@ def schema_name(file: str) -> str:
     return file.removesuffix(".json") + SUFFIX
 
 
-def json_schemas() -> dict[str, dict[str, Any]]:
+def json_schemas(kinds: Iterable[Kind[Any]] = KINDS) -> dict[str, dict[str, Any]]:
     """The schema of each rule file, by the schema's own file name."""
-    return {schema_name(file): _file_schema(file, lists) for file, lists in FILES.items()}
+    return {schema_name(file): _file_schema(file, lists) for file, lists in rule_files(kinds).items()}
 
 
-def write_schemas(folder: Path) -> list[Path]:
+def write_schemas(folder: Path, kinds: Iterable[Kind[Any]] = KINDS) -> list[Path]:
     """Write the schemas into a folder, which is made if need be; the files, sorted by name."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for name, schema in sorted(json_schemas().items()):
+    for name, schema in sorted(json_schemas(kinds).items()):
         path = folder / name
         path.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
         paths.append(path)

@@ -8,8 +8,11 @@ from bluestar_store.errors import BlueStarError, ConfigurationError, ConflictErr
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.protocols import Item, key_of, scan_pages
 from bluestar_store.seeding.export import digests, export
-from bluestar_store.seeding.importing import COMPARED_ITEMS, Import, ImportReport, check_empty, settle
-from bluestar_store.seeding.transfer_files import Manifest, Place, Progress, Routes, held
+from bluestar_store.seeding.folders import held
+from bluestar_store.seeding.importing import Import, check_empty
+from bluestar_store.seeding.merging import COMPARED_ITEMS, ImportReport, settle
+from bluestar_store.seeding.routes import Place, Routes
+from bluestar_store.seeding.transfer_files import Manifest, Progress
 
 FOLDER = "migration"
 """The export within the work folder."""
@@ -24,7 +27,7 @@ def migrate(source: Place, target: Place, work_folder: Path, *, progress: Progre
     """
     folder = work_folder / FOLDER
     if not _is_begun(target, folder):
-        check_empty(target)
+        check_empty(target, "migrate into empty tables")
         export(source, folder, replace=True, progress=progress)
     with held(folder, "migrate"):
         importing = Import(target, folder, progress)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib import resources
@@ -19,30 +19,28 @@ from typing import Any
 from pydantic import ValidationError
 
 from bluestar_store.engines.checks import MAX_TRANSACTION_BYTES, checked_item, item_bytes
+from bluestar_store.engines.table_files import unique_names
 from bluestar_store.errors import BlueStarError, InvalidKeyError, RuleSetProblem, SeedError
 from bluestar_store.keys import Key
-from bluestar_store.models.calculation import CALCULATION_RULE
-from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind, reason_of
-from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.pipeline import PIPELINE_STEP
-from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
+from bluestar_store.models.tables import KINDS
+from bluestar_store.models.validation import ValidationRule
 from bluestar_store.models.vendor import VENDOR_SCHEMA, fingerprint
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.changes import new_item
 from bluestar_store.repositories.pipeline_head import head_key
 from bluestar_store.repositories.pipeline_replacement import MAX_STEPS
 
-FILES: Mapping[str, Mapping[str, Kind[Any]]] = {
-    "processing-pipeline.json": {"steps": PIPELINE_STEP},
-    "validation-rules.json": {"validation_rules": VALIDATION_RULE},
-    "calculation-rules.json": {"calculation_rules": CALCULATION_RULE},
-    "irs-limits.json": {"irs_limits": IRS_LIMITS},
-    "agent-config.json": {"client_configs": CLIENT_CONFIG, "ach_configs": ACH_CONFIG},
-    "vendor-schema-mapping.json": {"vendor_schemas": VENDOR_SCHEMA},
-}
-"""The lists that each file may hold."""
+
+def rule_files(kinds: Iterable[Kind[Any]] = KINDS) -> Mapping[str, Mapping[str, Kind[Any]]]:
+    """The files of a rule set, one for each table that has rules, and the lists that each may hold."""
+    files: dict[str, dict[str, Kind[Any]]] = {}
+    for kind in kinds:
+        if kind.rule_list is not None:
+            files.setdefault(f"{kind.table}.json", {})[kind.rule_list] = kind
+    return files
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class RuleSet:
 
     def of(self, kind: Kind[Any]) -> tuple[Any, ...]:
         """The entities of one kind, in order."""
-        return tuple(entity for entity in self.entities if isinstance(entity, kind.entity))
+        return tuple(entity for entity in self.entities if type(entity) is kind.entity)
 
 
 def baseline() -> RuleSet:
@@ -65,15 +63,18 @@ def baseline() -> RuleSet:
         return read(folder)
 
 
-def read(folder: Path | str) -> RuleSet:
-    """The rule set in a folder. Raises SeedError with every problem of every file."""
+def read(folder: Path | str, kinds: Iterable[Kind[Any]] = KINDS) -> RuleSet:
+    """The rule set in a folder. Raises SeedError with every problem of every file.
+
+    `kinds` of a Store with users' own: `store.tables.kinds`.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise SeedError([RuleSetProblem(str(folder), "", "is not a folder")])
-    reader = Reader()
+    reader = Reader(rule_files(kinds))
     files = sorted(folder.glob("*.json"))
     if not files:
-        reader.problem(str(folder), "", f"holds none of {', '.join(FILES)}")
+        reader.problem(str(folder), "", f"holds none of {', '.join(reader.files)}")
     for path in files:
         reader.read_file(path)
     reader.check_pipelines()
@@ -85,7 +86,8 @@ def read(folder: Path | str) -> RuleSet:
 class Reader:
     """Collects entities and problems over all files."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: Mapping[str, Mapping[str, Kind[Any]]]) -> None:
+        self.files = files
         self.entities: list[Entity] = []
         self.problems: list[RuleSetProblem] = []
         self._places: dict[tuple[str, Key], str] = {}
@@ -96,12 +98,12 @@ class Reader:
 
     def read_file(self, path: Path) -> None:
         file = path.name
-        if file not in FILES:
-            self.problem(file, "", f"is no file of a rule set{nearest(file, FILES)}")
+        if file not in self.files:
+            self.problem(file, "", f"is no file of a rule set{nearest(file, self.files)}")
             return
         content = self.content(path)
         if content is not None:
-            self.read_lists(file, FILES[file], content)
+            self.read_lists(file, self.files[file], content)
 
     def content(self, path: Path) -> Any:
         """The JSON in a file, numbers exact; None (and a problem) when there is none."""
@@ -111,7 +113,7 @@ class Reader:
                 path.read_text(encoding="utf-8"),
                 parse_float=Decimal,
                 parse_constant=_refuse_constant,
-                object_pairs_hook=_unique,
+                object_pairs_hook=unique_names,
             )
         except json.JSONDecodeError as error:
             self.problem(file, "", f"line {error.lineno}, column {error.colno}: {error.msg}")
@@ -235,11 +237,3 @@ def _escaped(part: str) -> str:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"an object has {next(name for name in names if names.count(name) > 1)!r} twice")
-    return found

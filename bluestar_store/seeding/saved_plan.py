@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from bluestar_store.engines.table_files import item_from_json, to_json
+from bluestar_store.engines.whole_files import write_whole
 from bluestar_store.errors import BlueStarError, PlanOutdatedError, RuleSetProblem, SeedError
 from bluestar_store.models.canonical import canonical, digest
 from bluestar_store.models.kind import Kind
-from bluestar_store.models.tables import KINDS
 from bluestar_store.seeding.compare import Difference, Part, Target, compare_part
 from bluestar_store.seeding.load import LoadReport, outcome_of, report, watched, write_part
 
@@ -22,10 +22,8 @@ def save_plan(difference: Difference, path: Path) -> None:
     """Write a difference as a plan, an entry a line for people to read; replaces the file whole."""
     content = [_part_data(part) for part in difference.parts if not part.is_same]
     lines = ",\n".join(to_json(part) for part in content)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.touch(mode=0o600)  # bank numbers are whole in it
-    temporary.write_text(f'{{"format": {FORMAT}, "parts": [\n{lines}\n]}}\n', encoding="utf-8")
-    temporary.replace(path)
+    text = f'{{"format": {FORMAT}, "parts": [\n{lines}\n]}}\n'
+    write_whole(path, text.encode(), mode=0o600)  # bank numbers are whole in it
 
 
 def apply_plan(store: Target, path: Path, *, progress: Callable[[int], None] | None = None) -> LoadReport:
@@ -36,7 +34,7 @@ def apply_plan(store: Target, path: Path, *, progress: Callable[[int], None] | N
     change an item in that moment, the plan stops there with a ConflictError, and a new one shows what is left.
     Raises SeedError for a file that is no plan.
     """
-    planned = [(data["stored"], _part(data)) for data in _read(path)]
+    planned = _read(path, store.tables.kinds)
     parts = [compare_part(store, part) for _, part in planned]
     moved = [
         place
@@ -91,25 +89,23 @@ def _moved(then: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[str]:
     return moved
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
+def _read(path: Path, kinds: Sequence[Kind[Any]]) -> list[tuple[list[dict[str, Any]], Part]]:
+    """Each part, with the states of what was stored when the plan was made."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             raise ValueError(f"format {content['format']}")
-        parts: list[dict[str, Any]] = content["parts"]
-        for part in parts:
-            _part(part)
+        return [(data["stored"], _part(data, kinds)) for data in content["parts"]]
     except OSError as error:
         raise SeedError([RuleSetProblem(str(path), "", f"cannot be read: {error.strerror}")]) from None
     except (ValueError, KeyError, TypeError, StopIteration, BlueStarError) as error:
         reason = f"is no plan of this version of bluestar-store ({error})"
         raise SeedError([RuleSetProblem(str(path), "", reason)]) from None
-    return parts
 
 
-def _part(data: dict[str, Any]) -> Part:
+def _part(data: dict[str, Any], kinds: Sequence[Kind[Any]]) -> Part:
     """The part of a plan: what is wanted, and what was stored when it was made."""
-    kind = next(kind for kind in KINDS if kind.name == data["kind"])
+    kind = next(kind for kind in kinds if kind.name == data["kind"])
     wanted = tuple(_fresh(kind, item) for item in data["wanted"])
     stored = tuple(kind.decode(item_from_json(kind.table, state["item"])) for state in data["stored"])
     return Part(kind, wanted, stored, ())

@@ -7,19 +7,15 @@ and lines are sorted, numbers have the one spelling, binary is base64 as in Dyna
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
 import json
-import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from bluestar_store.engines.checks import MAX_ITEM_BYTES, item_bytes
-from bluestar_store.engines.table_files import item_from_json, sync_folder
+from bluestar_store.engines.table_files import item_from_json
 from bluestar_store.errors import (
     FileMissingError,
     FileStoreError,
@@ -28,19 +24,12 @@ from bluestar_store.errors import (
     ItemDecodeError,
     ItemTooLargeError,
 )
-from bluestar_store.keys import MAX_SK_BYTES, Key
-from bluestar_store.models.kind import Kind
-from bluestar_store.models.tables import KINDS, Tables
+from bluestar_store.keys import Key
 from bluestar_store.models.values import number_text
-from bluestar_store.protocols import OWN_PREFIX, AttributeValue, Engine, Item, key_of
-from bluestar_store.settings import TableLayout
+from bluestar_store.protocols import AttributeValue, Item, key_of
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-REST = "store"
-"""The file for items of layout `single` that tell no table: another program wrote them."""
-MARK = f"{OWN_PREFIX}table"
-"""In layout `single`: which table an item belongs to whose key does not say it."""
 MAX_LINE_BYTES = 4 * 1024 * 1024
 """More than an item of 400 KB takes in JSON, where a byte may become six."""
 
@@ -230,133 +219,3 @@ def _item_in(line: bytes, table: str, where: str) -> Item:
     else:
         return item
     raise ItemDecodeError(where, f"{reason}; restore the file or export again")
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace a small file, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    sync_folder(path.parent)
-
-
-def make_folder(folder: Path) -> None:
-    """A folder for what has bank account numbers in it; FileStoreError when it cannot be."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise FileStoreError(f"{folder} is not a folder") from None
-    except OSError as error:
-        raise FileStoreError(f"{folder} cannot be made: {error.strerror}") from error
-
-
-@contextmanager
-def held(folder: Path, what: str) -> Iterator[None]:
-    """Keep a folder for this process: the kernel lets go of it, whenever the process dies, and no file is left.
-
-    FileStoreError when another process has it, and instead of an OSError of the files in it.
-    """
-    if not folder.exists():
-        raise FileMissingError(f"{folder} does not exist: nothing to {what}")
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            _lock(descriptor, folder)
-            yield
-        finally:
-            os.close(descriptor)
-    except BrokenPipeError:  # of whoever reads our progress
-        raise
-    except OSError as error:
-        raise FileStoreError(f"{error.filename or folder}: cannot {what}: {error.strerror}") from error
-
-
-def _lock(descriptor: int, folder: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise FileStoreError(f"{folder} is in use by another export or import") from None
-
-
-class Place(Protocol):
-    """What a transfer needs of a Store."""
-
-    @property
-    def engine(self) -> Engine: ...
-    @property
-    def tables(self) -> Tables: ...
-
-
-class Routes:
-    """Which table an item belongs to, by its name without prefix, in the layout of a place.
-
-    In `single`, an item whose key is no entity's carries the name of its table in `bs_table`; exports leave that away.
-    """
-
-    def __init__(self, tables: Tables, kinds: Iterable[Kind[Any]] = KINDS) -> None:
-        self._kinds = tuple(kinds)
-        self.single = tables.layout is TableLayout.SINGLE
-        self._specs = {kind.table: tables.spec(kind) for kind in self._kinds}
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The tables of layout `eight`, in DESIGN's order."""
-        return tuple(self._specs)
-
-    @property
-    def sources(self) -> Mapping[str, str | None]:
-        """The tables on disk, each with the one table whose items it holds; None: with those of all tables."""
-        return {spec.name: None if self.single else name for name, spec in self._specs.items()}
-
-    def on_disk(self, table: str) -> str:
-        """The name on disk of the table that holds the items of `table`."""
-        spec = next(iter(self._specs.values())) if self.single else self._specs[table]
-        return spec.name
-
-    def identity(self, key: Key) -> tuple[Kind[Any] | None, Mapping[str, Any]]:
-        """The kind that owns a key, and what the key says."""
-        for kind in self._kinds:
-            found = kind.keys.parse(key)
-            if found is not None:
-                return kind, found
-        return None, {}
-
-    def outgoing(self, item: Item) -> tuple[str, Item]:
-        """The table of an item that lies in layout `single`, and the item as it lies in that table."""
-        kind, _ = self.identity(key_of(item))
-        if kind is not None:
-            return kind.table, item
-        named = item.get(MARK, {}).get("S")
-        if named not in self._specs:
-            return REST, item
-        return named, {name: value for name, value in item.items() if name != MARK}
-
-    def belongs(self, table: str, item: Item) -> bool:
-        """Whether an item found where the items of `table` lie is one of them."""
-        return not self.single or self.outgoing(item)[0] == table
-
-    def incoming(self, table: str, key: Key, item: Item) -> Item:
-        """The item as it has to lie at this place; ValueError with the reason why it cannot."""
-        if not self.single:
-            if table not in self._specs:
-                raise ValueError("tells no table that it could go to in layout eight")
-            spec = self._specs[table]
-        else:
-            spec = next(iter(self._specs.values()))
-            kind, _ = self.identity(key)
-            if kind is None and table != REST:
-                if MARK in item:
-                    raise ValueError(f"has an attribute {MARK}, which layout single needs for itself")
-                item = item | {MARK: {"S": table}}
-                if item_bytes(item) > MAX_ITEM_BYTES:
-                    raise ValueError("is too large for the name of its table, which layout single adds")
-            elif kind is not None and table not in (REST, kind.table):
-                raise ValueError(f"would become a {kind.name} of {kind.table} in layout single, though in {table}")
-        for index in spec.indexes:
-            for name in (index.partition_attribute, index.sort_attribute):
-                if name in item and not 0 < len(item[name].get("S", "").encode()) <= MAX_SK_BYTES:
-                    raise ValueError(f"has an attribute {name} that is no key of the index {index.name}")
-        return item

@@ -6,9 +6,16 @@ from functools import partial
 
 import pytest
 
-from bluestar_store.errors import ConflictError, InvalidEntityError, ItemTooLargeError, VersionConflictError
+from bluestar_store.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    InvalidEntityError,
+    ItemTooLargeError,
+    VersionConflictError,
+)
 from bluestar_store.keys import DEFAULT, Key
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
+from bluestar_store.protocols import ABSENT, Delete
 from bluestar_store.store import Store
 from bluestar_store.testing.side_door import RawGet, RawPut, table, wire
 from bluestar_store.testing.store_suite_pipelines import PK, numbers_of, steps
@@ -112,6 +119,23 @@ class ReplacementTests:
             store.pipelines.remove(plan_id, "Weekly")
             assert store.pipelines.steps(plan_id, "Weekly", fallback=False) == ()
             assert numbers_of(store, plan_id) == [1]
+
+    def test_a_pipeline_whose_steps_another_program_deleted_is_lost_until_it_is_removed(self, store: Store) -> None:
+        made = store.pipelines.replace("ACME", "Weekly", steps(100, 200))
+        keys = [step.origin.key for step in made if step.origin is not None]
+        for key in keys:
+            assert not store.pipelines.is_lost("ACME", "Weekly")
+            store.engine.write(Delete(table(store, PIPELINE_STEP), key))
+        assert store.pipelines.is_lost("ACME", "Weekly")
+        store.pipelines.remove("ACME", "Weekly", expected=ABSENT)
+        assert not store.pipelines.is_lost("ACME", "Weekly")
+        assert store.pipelines.steps("ACME", "Weekly", fallback=False) == ()
+
+    def test_removing_what_is_expected_to_be_absent_takes_no_steps_away(self, store: Store) -> None:
+        made = store.pipelines.replace("ACME", "Weekly", steps(100, 200))
+        with pytest.raises(AlreadyExistsError):
+            store.pipelines.remove("ACME", "Weekly", expected=ABSENT)
+        assert store.pipelines.steps("ACME", "Weekly") == made
 
     def test_replacements_at_once_never_mix(self, store: Store, raw_put: RawPut) -> None:
         if not self.isolated_transactions:

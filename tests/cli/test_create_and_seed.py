@@ -12,7 +12,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from bluestar_store.cli.tables import _MENDS
+from bluestar_store.doctor.tables import remedy
 from tests.cli.conftest import DEMO, Run, on
 
 
@@ -73,7 +73,8 @@ def test_create_tells_of_drift_and_what_mends_it(dynamodb: Any, run: Run) -> Non
     assert drifts == [
         "drift: table bluestar-irs-limits: its billing mode is PROVISIONED, not on-demand; mend it: "
         "aws dynamodb update-table --table-name bluestar-irs-limits --billing-mode PAY_PER_REQUEST",
-        f"drift: table bluestar-agent-config: its primary key is not PK (S), SK (S); mend it: {_MENDS['primary key']}",
+        "drift: table bluestar-agent-config: its primary key is not PK (S), SK (S); mend it: "
+        + remedy("bluestar-agent-config", "primary key")[1],
     ]
 
 

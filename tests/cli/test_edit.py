@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from bluestar_store import CalculationRule, Store
 from bluestar_store.cli import app, asking
-from bluestar_store.seeding.rule_set import FILES
+from bluestar_store.protocols import Delete
+from bluestar_store.seeding.rule_set import rule_files
 from tests.cli.conftest import Run
 
 
@@ -199,6 +200,28 @@ def test_a_pipeline_is_replaced_by_the_steps_in_a_file(seeded_run: Run, tmp_path
     assert "mine.json#/steps: step 100 is of X Weekly, not of BETA Weekly\n" in done.stderr
 
 
+def test_removing_a_pipeline_mends_one_whose_steps_another_program_deleted(
+    seeded_run: Run, opened: Callable[[], Store]
+) -> None:
+    with opened() as store:
+        steps = store.pipelines.steps("ACME", "BiWeeklyFri")
+        table = store.tables.name(store.pipelines.kind)
+        store.engine.write(*(Delete(table, step.origin.key) for step in steps if step.origin is not None))
+    asked = seeded_run("pipeline", "remove", "ACME", "BiWeeklyFri")
+    assert (asked.exit_code, asked.stderr.startswith("error: nothing was written")) == (1, True)
+    assert asked.stdout == (
+        "ACME: remove 1\n"
+        "  remove  pipeline-step CLIENT#ACME_BiWeeklyFri\n"
+        "Its steps are gone already: another program deleted them.\n"
+    )
+    done = seeded_run("pipeline", "remove", "ACME", "BiWeeklyFri", "--yes", "--json")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert [(one["key"], one["action"]) for one in json.loads(done.stdout)] == [("CLIENT#ACME_BiWeeklyFri", "remove")]
+    assert inspected(seeded_run, "pipeline", "ACME", "BiWeeklyFri")["steps"][0]["scope"] == "DEFAULT"
+    done = seeded_run("pipeline", "remove", "ACME", "BiWeeklyFri", "--yes")
+    assert done.stderr == "error: ACME has no pipeline of its own for BiWeeklyFri\n"
+
+
 def test_a_vendors_schema_is_set_by_its_columns_and_deleted(seeded_run: Run, tmp_path: Path) -> None:
     file = tmp_path / "columns.json"
     mapping = {"SSN": "ssn", "Account Number": "account_number"}
@@ -224,7 +247,7 @@ def test_the_json_schemas_are_written_into_a_folder(spelling: list[str], run: Ru
     folder = tmp_path / "new" / "schemas"
     done = run(*spelling, str(folder), "--json")
     assert (done.exit_code, done.stderr) == (0, "")
-    names = sorted(name.replace(".json", ".schema.json") for name in FILES)
+    names = sorted(name.replace(".json", ".schema.json") for name in rule_files())
     assert json.loads(done.stdout) == [str(folder / name) for name in names]
     assert sorted(path.name for path in folder.iterdir()) == names
     assert run(*spelling, str(folder)).stdout.splitlines() == [str(folder / name) for name in names]

@@ -137,6 +137,8 @@ def test_a_pipeline_of_ours_that_another_program_took_steps_from(left: int, stor
     found = examine(store)
     assert [(one.check, one.table, one.pk, one.sk) for one in found] == [("pipeline", table, ACME, None)]
     assert found[0].what == f"has lost {12 - left} of its 12 steps"
+    for command in ("pipeline replace", "pipeline remove", "seed --overwrite"):
+        assert f"bluestar-store {command}" in found[0].mend
     with pytest.raises(PipelineChangingError):
         store.pipelines.steps("ACME", "BiWeeklyFri")
     store.pipelines.replace("ACME", "BiWeeklyFri", fresh(steps))  # what it says mends it does

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from bluestar_store.seeding.json_schemas import json_schemas, schema_name, write_schemas
-from bluestar_store.seeding.rule_set import FILES
+from bluestar_store.seeding.rule_set import rule_files
 
 ROOT = Path(__file__).parents[2]
 SEEDING = ROOT / "bluestar_store" / "seeding"
@@ -25,7 +25,7 @@ def contents(path: Path) -> Any:
 def test_the_schemas_in_the_package_are_current(tmp_path: Path) -> None:
     """If not: bluestar-store schema bluestar_store/seeding/schemas."""
     written = write_schemas(tmp_path / "new")
-    assert [path.name for path in written] == sorted(map(schema_name, FILES))
+    assert [path.name for path in written] == sorted(map(schema_name, rule_files()))
     assert {path.name for path in SCHEMAS.iterdir()} == {path.name for path in written}
     for path in written:
         assert contents(SCHEMAS / path.name) == contents(path)

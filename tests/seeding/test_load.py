@@ -7,7 +7,15 @@ from decimal import Decimal
 
 import pytest
 
-from bluestar_store import CalculationRule, PersistenceMode, PipelineChangingError, Settings, Store, seeding
+from bluestar_store import (
+    CalculationRule,
+    PersistenceMode,
+    PipelineChangingError,
+    PipelineStep,
+    Settings,
+    Store,
+    seeding,
+)
 from bluestar_store.protocols import Delete
 from bluestar_store.seeding.compare import Action
 from bluestar_store.seeding.rule_set import RuleSet
@@ -120,3 +128,17 @@ def test_overwriting_mends_a_pipeline_that_lost_a_step(store: Store, monkeypatch
     assert [entry.action for entry in report.left_alone].count(Action.ADD) == 1
     seeding.load(store, rules, overwrite=True)
     assert store.pipelines.steps("ACME", "BiWeeklyFri") == steps
+
+
+def test_overwriting_mends_a_pipeline_of_which_just_the_wanted_steps_are_left(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bluestar_store.repositories.pipelines.READ_ATTEMPTS", 2)
+    first, second = (PipelineStep(plan_id="ACME", pay_freq="Weekly", step_order=number) for number in (100, 200))
+    _, last = store.pipelines.replace("ACME", "Weekly", (first, second))
+    assert last.origin is not None
+    store.engine.write(Delete(store.tables.name(store.pipelines.kind), last.origin.key))
+    rules = RuleSet((first,))
+    assert [entry.action for entry in seeding.compare(store, rules).entries] == [Action.CHANGE]
+    seeding.load(store, rules, overwrite=True)
+    assert store.pipelines.steps("ACME", "Weekly") == (first,)

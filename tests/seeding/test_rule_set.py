@@ -39,6 +39,12 @@ def test_numbers_are_read_exactly(tmp_path: Path) -> None:
     assert rule.max_pct == Decimal(exact)
 
 
+def test_a_name_given_twice_is_a_mistake(tmp_path: Path) -> None:
+    text = '{"calculation_rules": [{"plan_id": "A", "calc_type": "b", "max_pct": 1, "max_pct": 2}]}'
+    write(tmp_path, calculation_rules=text)
+    assert problems(tmp_path) == ['calculation-rules.json: has "max_pct" twice in one object']
+
+
 def test_a_fingerprint_left_out_follows_from_the_columns(tmp_path: Path) -> None:
     schema = {"vendor_id": "V", "columns": ["SSN ", "Gross  Pay"], "mapping": {"SSN ": "ssn"}}
     (read,) = seeding.read(write(tmp_path, vendor_schema_mapping={"vendor_schemas": [schema]})).entities

@@ -17,7 +17,9 @@ from bluestar_store.keys import Key
 from bluestar_store.models.tables import KINDS, Tables
 from bluestar_store.protocols import AttributeValue, Item
 from bluestar_store.seeding import export as exporting
-from bluestar_store.seeding.transfer_files import Manifest, Routes, TableDigest, held, line_of, read_items
+from bluestar_store.seeding.folders import held
+from bluestar_store.seeding.routes import Routes
+from bluestar_store.seeding.transfer_files import Manifest, TableDigest, line_of, read_items
 from bluestar_store.settings import TableLayout
 from tests.strategies import decimals, placed
 

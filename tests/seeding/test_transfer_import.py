@@ -11,14 +11,23 @@ from typing import Any
 
 import pytest
 
-from bluestar_store import CalculationRule, ConflictError, FileMissingError, FileStoreError, ItemDecodeError, Store
+from bluestar_store import (
+    CalculationRule,
+    ConflictError,
+    FileMissingError,
+    FileStoreError,
+    ItemDecodeError,
+    Store,
+    VersionConflictError,
+)
 from bluestar_store.engines.file import FileEngine
 from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, Put, Write
 from bluestar_store.seeding import importing
 from bluestar_store.seeding.export import export
-from bluestar_store.seeding.importing import ImportReport, import_
+from bluestar_store.seeding.importing import import_
+from bluestar_store.seeding.merging import ImportReport
 from bluestar_store.seeding.transfer_files import Manifest, TableDigest
 from tests.seeding.test_transfer_round_trip import SINGLE, content, fill, in_folder, in_memory
 
@@ -214,6 +223,7 @@ def test_a_target_with_items_is_refused_and_its_tables_named(target: Store, expo
     with pytest.raises(ConflictError, match="bluestar-calculation-rules") as caught:
         import_(target, exported)
     assert "irs-limits" not in str(caught.value)
+    assert "merge=True, or --merge at the terminal" in str(caught.value)
     assert stored(target, RULE) is None
 
 
@@ -275,6 +285,76 @@ def test_overwriting_replaces_what_differs_by_what_was_exported(source: Store, t
     report = import_(target, exported, merge=True, overwrite=True)
     assert report == ImportReport(written=COUNT + 10, overwritten=1)
     assert stored(target, RULE) == stored(source, RULE)
+
+
+@pytest.mark.parametrize(
+    ("exported_version", "found", "written"),
+    [
+        ("3", "7", "8"),
+        ("3", "3", "4"),
+        ("9", "7", "9"),
+        (None, "7", "8"),
+        ("0", "7", "8"),
+        ("3", None, "3"),
+        (None, None, None),
+    ],
+)
+@pytest.mark.parametrize("layout", ["eight", "single"])
+def test_what_overwrites_an_item_has_a_version_that_nobody_who_read_that_knows(
+    tmp_path: Path, layout: Any, exported_version: str | None, found: str | None, written: str | None
+) -> None:
+    def at(version: str | None, max_pct: str) -> Item:
+        return item(RULE, max_pct={"N": max_pct}) | ({} if version is None else {"version": {"N": version}})
+
+    with in_memory() as source, in_memory(layout) as target:
+        fill(source, {"calculation-rules": [at(exported_version, "6")]})
+        fill(target, {"calculation-rules": [at(found, "7")]})
+        read = target.calculation_rules.get("A", "match")
+        export(source, tmp_path)
+        assert import_(target, tmp_path, merge=True, overwrite=True) == ImportReport(overwritten=1)
+        assert stored(target, RULE) == at(written, "6")
+        assert import_(target, tmp_path, merge=True, overwrite=True) == ImportReport(same=1)  # it may be run again
+        assert stored(target, RULE) == at(written, "6")
+        if written is not None:
+            with pytest.raises(VersionConflictError):
+                target.calculation_rules.put(read.model_copy(update={"max_pct": 1}))
+
+
+def test_an_item_that_changes_while_it_is_overwritten_gets_a_version_above_the_latest(
+    target: Store, exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(target, {"calculation-rules": [item(RULE, version={"N": "7"})]})
+    write, rules = MemoryEngine.write, target.tables.name(target.calculation_rules.kind)
+    left = 1
+
+    def racing(engine: MemoryEngine, *writes: Write) -> None:
+        nonlocal left
+        if left and any(one.key == RULE for one in writes):
+            left -= 1
+            write(engine, Put(rules, item(RULE, version={"N": "8"})))
+        write(engine, *writes)
+
+    monkeypatch.setattr(MemoryEngine, "write", racing)
+    assert import_(target, exported, merge=True, overwrite=True).overwritten == 1
+    assert (stored(target, RULE) or {})["version"] == {"N": "9"}
+
+
+@pytest.mark.parametrize("version", [{"N": "1.5"}, {"S": "v1"}])
+def test_a_version_of_another_program_that_is_no_number_to_count_up_overwrites_as_it_is(
+    source: Store, target: Store, tmp_path: Path, version: Any
+) -> None:
+    fill(source, {"calculation-rules": [item(RULE, version=version)]})
+    fill(target, {"calculation-rules": [item(RULE, version={"N": "7"})]})
+    export(source, tmp_path)
+    assert import_(target, tmp_path, merge=True, overwrite=True).overwritten == 1
+    assert (stored(target, RULE) or {})["version"] == version
+
+
+def test_without_overwrite_an_item_that_differs_in_its_version_only_is_left_alone(
+    source: Store, target: Store, exported: Path
+) -> None:
+    fill(target, {"calculation-rules": [(stored(source, RULE) or {}) | {"version": {"N": "9"}}]})
+    assert import_(target, exported, merge=True).left_alone == 1
 
 
 @pytest.mark.parametrize("version", [{"N": "0"}, {"N": "1.5"}, {"S": "3"}])

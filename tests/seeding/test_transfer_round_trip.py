@@ -15,7 +15,7 @@ from bluestar_store import PersistenceMode, Settings, Store, TableLayout
 from bluestar_store.protocols import Item
 from bluestar_store.seeding.export import export
 from bluestar_store.seeding.importing import import_
-from bluestar_store.seeding.transfer_files import Routes
+from bluestar_store.seeding.routes import Routes
 from tests.seeding.test_transfer_files import stores
 
 SINGLE, EIGHT = TableLayout.SINGLE, TableLayout.EIGHT

@@ -33,8 +33,10 @@ from bluestar_store import (
     VendorSchema,
     VersionConflictError,
 )
+from bluestar_store.extending import Configs, Repository
 from bluestar_store.models.calculation import CalculationRuleModel
 from bluestar_store.protocols import Engine, TableStatus
+from tests.own_kinds import PAY_CALENDAR, PAYROLL_CONFIG, PayCalendar, PayCalendars, PayrollConfig
 
 
 def the_designs_example() -> None:
@@ -107,6 +109,13 @@ def writing(store: Store, batch: BatchState) -> None:
 
     steps = [PipelineStep(plan_id="ACME", pay_freq="Weekly", step_order=100, agent="IDP")]
     assert_type(store.pipelines.replace("ACME", "Weekly", steps), tuple[PipelineStep, ...])
+
+
+def kinds_of_ones_own(store: Store) -> None:
+    assert_type(store.repository(PAYROLL_CONFIG, Configs), Configs[PayrollConfig])
+    assert_type(store.repository(PAYROLL_CONFIG, Configs).get("ACME", "Weekly").forfeiture_pct, Decimal | None)
+    assert_type(store.repository(PAY_CALENDAR, PayCalendars), PayCalendars)
+    assert_type(store.repository(PAY_CALENDAR), Repository[PayCalendar])
 
 
 def mistakes_that_the_type_checker_finds(store: Store) -> None:

@@ -1,0 +1,50 @@
+"""All that it takes to give BlueStar items of your own: see docs/adding-an-entity.md."""
+
+from bluestar_store.keys import ItemKeys, Key
+from bluestar_store.models.attributes import (
+    DecimalAttribute,
+    DocumentAttribute,
+    EnumAttribute,
+    IntegerAttribute,
+    TextListAttribute,
+    TextMapAttribute,
+    UtcAttribute,
+)
+from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfigModel, ClientConfigModel
+from bluestar_store.models.entity import Entity, PlanEntity
+from bluestar_store.models.kind import ItemModel, Kind, LevelModel, by_level
+from bluestar_store.models.values import Count, Document, Number, TextMap, TextTuple, UtcTime
+from bluestar_store.repositories.base import Reader, Repository, readable
+from bluestar_store.repositories.configs import Configs
+
+__all__ = [
+    "ACH_CONFIG",
+    "CLIENT_CONFIG",
+    "AchConfigModel",
+    "ClientConfigModel",
+    "Configs",
+    "Count",
+    "DecimalAttribute",
+    "Document",
+    "DocumentAttribute",
+    "Entity",
+    "EnumAttribute",
+    "IntegerAttribute",
+    "ItemKeys",
+    "ItemModel",
+    "Key",
+    "Kind",
+    "LevelModel",
+    "Number",
+    "PlanEntity",
+    "Reader",
+    "Repository",
+    "TextListAttribute",
+    "TextMap",
+    "TextMapAttribute",
+    "TextTuple",
+    "UtcAttribute",
+    "UtcTime",
+    "by_level",
+    "readable",
+]

@@ -1,0 +1,108 @@
+"""Bringing items into tables in use: each is compared with what is there, and written only if it still is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bluestar_store.engines.conditions import found_version
+from bluestar_store.errors import ConflictError, InvalidWriteError
+from bluestar_store.keys import Key
+from bluestar_store.protocols import ABSENT, VERSION, Engine, Item, Put, key_of
+from bluestar_store.seeding.routes import Place, Routes
+from bluestar_store.seeding.transfer_files import line_of
+
+COMPARED_ITEMS = 100
+"""Items read, compared and written together: one BatchGetItem and one transaction (AWS limits)."""
+MAX_KEYS = 1000
+"""Keys of items left alone that a report keeps."""
+ATTEMPTS = 5
+"""Tries of items that others change at the same time."""
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What became of the items. `left_alone`: they differ in the target; the first of their tables and keys.
+
+    `resumed`: items that an interrupted run had brought in before.
+    """
+
+    written: int = 0
+    same: int = 0
+    overwritten: int = 0
+    left_alone: int = 0
+    left_alone_keys: tuple[tuple[str, Key], ...] = ()
+    resumed: int = 0
+
+    def __add__(self, other: ImportReport) -> ImportReport:
+        return ImportReport(
+            self.written + other.written,
+            self.same + other.same,
+            self.overwritten + other.overwritten,
+            self.left_alone + other.left_alone,
+            (self.left_alone_keys + other.left_alone_keys)[:MAX_KEYS],
+            self.resumed + other.resumed,
+        )
+
+
+def settle(
+    target: Place, routes: Routes, table: str, items: Iterable[Item], *, overwrite: bool = False
+) -> ImportReport:
+    """Compare at most a hundred items of one table with the target's, and write what may be written, conditionally.
+
+    What overwrites an item at version n gets version n + 1 unless its own is higher: whoever read that item before
+    has to see a change. What differs in a lower version only is therefore the same: an earlier run may have raised it.
+    """
+    on_disk = routes.on_disk(table)
+    pending = {key_of(item): item for item in items}
+    report = ImportReport()
+    for _ in range(ATTEMPTS):
+        stored = target.engine.get(on_disk, pending, consistent=True)
+        puts = []
+        for key, item in pending.items():
+            found = stored.get(key)
+            if found is None:
+                puts.append(Put(on_disk, item, ABSENT))
+            elif line_of(found) == line_of(item):
+                report += ImportReport(same=1)
+            elif overwrite and routes.belongs(table, found) and (version := _checkable_version(found)) is not None:
+                if line_of(found) == line_of(_at_least(version, item)):
+                    report += ImportReport(same=1)
+                else:
+                    puts.append(Put(on_disk, _at_least(version + 1 if version else 0, item), version))
+            else:
+                report += ImportReport(left_alone=1, left_alone_keys=((table, key),))
+        lost = _write(target.engine, puts)
+        pending = {put.key: pending[put.key] for put in lost}
+        for put in puts:
+            if put.key not in pending:
+                report += ImportReport(written=1) if put.expect is ABSENT else ImportReport(overwritten=1)
+        if not pending:
+            return report
+    raise ConflictError(f"{lost[0].table}: {lost[0].key}: others keep writing it; import again when they are done")
+
+
+def _checkable_version(item: Item) -> int | None:
+    """The version that a write can expect; None for one that no condition can check."""
+    version = found_version(item)
+    return None if version == -1 or (version == 0 and VERSION in item) else version
+
+
+def _at_least(version: int, item: Item) -> Item:
+    """The item, its version raised to this one if it is lower; one that no condition can check stays as it is."""
+    own = found_version(item)
+    return item if own is None or own == -1 or own >= version else item | {VERSION: {"N": str(version)}}
+
+
+def _write(engine: Engine, puts: Sequence[Put]) -> list[Put]:
+    """Write all; gives back those that others were faster with. Together when possible, else in halves."""
+    try:
+        engine.write(*puts)
+    except (ConflictError, InvalidWriteError) as error:  # the latter for items of more than 4 MB together
+        if len(puts) > 1:
+            half = len(puts) // 2
+            return _write(engine, puts[:half]) + _write(engine, puts[half:])
+        if isinstance(error, InvalidWriteError):
+            raise
+        return list(puts)
+    return []
