@@ -14,7 +14,8 @@ from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfigMod
 from bluestar_store.models.entity import Entity, PlanEntity
 from bluestar_store.models.kind import ItemModel, Kind, LevelModel, by_level
 from bluestar_store.models.values import Count, Document, Number, TextMap, TextTuple, UtcTime
-from bluestar_store.repositories.base import Reader, Repository, readable
+from bluestar_store.repositories.answers import readable
+from bluestar_store.repositories.base import Reader, Repository
 from bluestar_store.repositories.configs import Configs
 
 __all__ = [

@@ -6,12 +6,13 @@ an engine returns belongs to the caller, and what it was given is never kept: bo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
+from bluestar_store.errors import BlueStarError
 from bluestar_store.keys import Key
 
 AttributeValue: TypeAlias = dict[str, Any]
@@ -23,9 +24,6 @@ ACTOR = "bs_actor"
 """The attribute that names who wrote the item last, as far as they said."""
 OWN_PREFIX = "bs_"
 """Attributes that begin so are the library's own bookkeeping: index attributes, a pipeline's revision."""
-
-U = TypeVar("U", bound=Hashable)
-V = TypeVar("V")
 
 
 class Expected(Enum):
@@ -151,6 +149,10 @@ class Engine(Protocol):
     def location(self) -> str:
         """Where the items are, in words for a person; shows no secret."""
 
+    @property
+    def data_id(self) -> str:
+        """Tells these items from other engines' for a cache that processes share; letters, digits and '-' only."""
+
     def get(self, table: str, keys: Iterable[Key], *, consistent: bool = False) -> dict[Key, Item]:
         """The items found, in the order asked, each once; any number of keys. A missing key is left out."""
 
@@ -218,17 +220,58 @@ class Engine(Protocol):
         """Let go of connections, files and threads; may be called twice."""
 
 
+Unit: TypeAlias = tuple[Any, ...]
+"""What a cache keeps as one: an item, `("calculation-rule", "ACME", "match")`, or all items of a kind in a partition,
+`("pipeline-step*", "ACME", "Weekly")`. The kind's name, and the fields of the identity."""
+
+
+class Missing(Enum):
+    """The type of MISSING: what a cache has nothing for, not even an absence."""
+
+    MISSING = 0
+
+
+MISSING: Final = Missing.MISSING
+
+
+@dataclass(frozen=True)
+class Stale:
+    """A value that was kept past its time, because the engine failed with `error`."""
+
+    value: Any
+    error: BlueStarError
+
+
+class Source(Protocol):
+    """What lies behind a cache for one kind of units. A value that is an error is passed on and never kept."""
+
+    @property
+    def sensitive(self) -> bool:
+        """Whether the values may not leave the process."""
+
+    def load(self, units: Sequence[Unit]) -> Mapping[Unit, Any]:
+        """The value of every unit, read consistently, all at once; what is absent has a value that is false."""
+
+    def encode(self, unit: Unit, value: Any) -> bytes:
+        """The value as it is kept outside the process."""
+
+    def decode(self, unit: Unit, data: bytes) -> Any:
+        """The value again; ValueError or BlueStarError for what `encode` of this version did not make of this unit."""
+
+    def weigh(self, value: Any) -> int:
+        """About how many bytes the value takes in the process."""
+
+
 class Cache(Protocol):
-    """What lies between repositories and the engine. A unit names one item, or one partition of one entity."""
+    """What lies between repositories and the engine."""
 
-    def fetch(self, units: Sequence[U], load: Callable[[Sequence[U]], Mapping[U, V]], *, fresh: bool) -> Mapping[U, V]:
-        """The value of every unit; `load` is called with those that are missing, with all of them when `fresh`.
+    def peek(self, unit: Unit) -> Any:
+        """The value if it is here, in the process, and not due; else MISSING. None is a value: an absence."""
 
-        `load` must give a value for each unit it is asked for: an absence is a value too. A value that is an error
-        is passed on and never kept.
-        """
+    def fetch(self, units: Sequence[Unit], source: Source, *, fresh: bool) -> Mapping[Unit, Any]:
+        """The value of every unit, or a Stale one; what is missing (when `fresh`: all) is loaded from the source."""
 
-    def writing(self, units: Iterable[Hashable]) -> AbstractContextManager[None]:
+    def writing(self, units: Iterable[Unit]) -> AbstractContextManager[None]:
         """Around a write that changes these units, whether the write succeeds or its outcome is unknown."""
 
     def close(self) -> None:

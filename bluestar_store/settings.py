@@ -37,6 +37,14 @@ class TableLayout(StrEnum):
     SINGLE = "single"
 
 
+class RedisMode(StrEnum):
+    """What a Redis URL leads to: one server, a cluster, or the Sentinels that know which server is the master."""
+
+    STANDALONE = "standalone"
+    CLUSTER = "cluster"
+    SENTINEL = "sentinel"
+
+
 class Settings(BaseSettings):
     """How a Store is opened. A bad value is a ConfigurationError that names it; secrets are masked in every repr.
 
@@ -47,6 +55,16 @@ class Settings(BaseSettings):
     because `create --upgrade` runs after they do: then no table is scanned for items without them.
 
     `kinds` names users' own kinds of items, `module:NAME` each, with commas between them: see `Store.repository`.
+
+    `redis_url` names the second tier of the cache; unset, the first one works alone. Of `redis_mode` sentinel, the URL
+    names the Sentinels, `redis://sentinel1:26379,sentinel2:26379`, and `redis_sentinel_service` the master. No read
+    waits for Redis longer than `redis_timeout_ms`.
+
+    `cache_ttl_seconds` is how long a value may be old that another program changed behind the library's back,
+    `cache_absence_ttl_seconds` the same for what is not there; `cache_degraded_ttl_seconds` while changes of other
+    processes cannot be heard. `cache_stale_if_error_seconds`: how long past its time a value may still be given when
+    the engine fails (0: never). The first tier holds `cache_max_entries` at most, and about `cache_max_bytes`; either
+    as 0 turns it off. `cache_sensitive` lets bank accounts into Redis.
 
     `max_attempts` counts the tries of one call to AWS, the first included; `conflict_attempts` the tries of a
     transaction that others keep interfering with, and of a batch that comes back unfinished.
@@ -68,6 +86,17 @@ class Settings(BaseSettings):
     aws_region: str | None = None
     dynamodb_endpoint_url: str | None = None
     redis_url: SecretStr | None = None
+    redis_mode: RedisMode = RedisMode.STANDALONE
+    redis_sentinel_service: str | None = None
+    redis_timeout_ms: Annotated[int, Field(ge=1, le=60_000)] = 50
+    cache_ttl_seconds: Seconds = 300
+    cache_absence_ttl_seconds: Seconds = 60
+    cache_degraded_ttl_seconds: Seconds = 5
+    cache_stale_if_error_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0
+    cache_max_entries: Annotated[int, Field(ge=0)] = 100_000
+    cache_max_bytes: Annotated[int, Field(ge=0)] = 256 * 1024 * 1024
+    cache_sensitive: bool = False
+    cache_heartbeat_seconds: Annotated[float, Field(ge=0.05, le=60)] = 0.5
     connect_timeout_seconds: Seconds = 2
     read_timeout_seconds: Seconds = 5
     max_attempts: Annotated[int, Field(ge=1, le=20)] = 4

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
-from bluestar_store.cache import NullCache
+from bluestar_store.cache import CacheControl, open_cache
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.models.calculation import CalculationRule
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
@@ -44,8 +44,15 @@ class Store:
         self.settings, self.engine = settings, engine
         self.tables = tables_of(settings, kinds)
         self.tables.specs()  # refuses names that DynamoDB would
+        cache = open_cache(settings, _namespace(settings, engine), _unit_fields(self.tables))
+        self.cache = CacheControl(cache)
         access = self._access = Access(
-            engine, self.tables, NullCache(), settings.actor, indexes_complete=settings.indexes_complete
+            engine,
+            self.tables,
+            cache,
+            settings.actor,
+            indexes_complete=settings.indexes_complete,
+            share_sensitive=settings.cache_sensitive,
         )
         finder = Finder(access)
         self.pipelines = Pipelines(access)
@@ -179,6 +186,17 @@ def tables_of(settings: Settings, kinds: Sequence[Kind[Any]] = ()) -> Tables:
     """The tables that the settings ask for, with users' own kinds in them. Raises ConfigurationError."""
     every = with_kinds((*kinds_named(settings.kinds), *kinds))
     return Tables(settings.table_prefix, settings.table_suffix, settings.table_layout, every)
+
+
+def _namespace(settings: Settings, engine: Engine) -> str:
+    """What tells an environment from all others that may share a Redis: no such name has a colon."""
+    return ":".join((engine.data_id, settings.table_prefix, settings.table_suffix, settings.table_layout))
+
+
+def _unit_fields(tables: Tables) -> dict[str, tuple[str, ...]]:
+    """The fields of what the cache keeps, by the first member of its units."""
+    items = {kind.name: kind.keys.fields for kind in tables.kinds}
+    return items | {f"{kind.name}*": kind.partition_fields for kind in tables.kinds}
 
 
 def make_engine(settings: Settings, tables: Tables) -> Engine:

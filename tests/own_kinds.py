@@ -50,8 +50,7 @@ class PayCalendarNotFoundError(NotFoundError):
 
 class PayCalendars(Repository[PayCalendar]):
     def get(self, plan_id: str, year: int, *, fresh: bool = False) -> PayCalendar:
-        keys = [self.kind.keys.build({"plan_id": level, "year": year}) for level in dict.fromkeys((plan_id, "DEFAULT"))]
-        calendar = self._first(keys, fresh=fresh)
+        calendar = self._first((plan_id, year), ("DEFAULT", year), fresh=fresh)
         if calendar is None:
             raise self._missing(f"no pay days for plan {plan_id!r} in {year}")
         return calendar

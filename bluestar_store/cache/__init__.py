@@ -1,5 +1,8 @@
-"""The cache between repositories and the engine. For now there is one implementation: none."""
+"""The cache between repositories and the engine: values in this process, over values in Redis, over the engine."""
 
+from bluestar_store.cache.control import CacheControl, Explanation
 from bluestar_store.cache.null import NullCache
+from bluestar_store.cache.opening import open_cache
+from bluestar_store.cache.stats import CacheStats
 
-__all__ = ["NullCache"]
+__all__ = ["CacheControl", "CacheStats", "Explanation", "NullCache", "open_cache"]

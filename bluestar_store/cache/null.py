@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TypeVar
+from typing import Any
 
-U = TypeVar("U", bound=Hashable)
-V = TypeVar("V")
+from bluestar_store.protocols import MISSING, Source, Unit
 
 
 class NullCache:
     """Reads go to the engine, writes have nothing to invalidate."""
 
-    def fetch(self, units: Sequence[U], load: Callable[[Sequence[U]], Mapping[U, V]], *, fresh: bool) -> Mapping[U, V]:
-        """Whatever `load` gives for all units."""
-        return load(units)
+    def peek(self, unit: Unit) -> Any:
+        """MISSING."""
+        return MISSING
 
-    def writing(self, units: Iterable[Hashable]) -> AbstractContextManager[None]:
+    def fetch(self, units: Sequence[Unit], source: Source, *, fresh: bool) -> Mapping[Unit, Any]:
+        """Whatever the source loads for all units."""
+        return source.load(list(dict.fromkeys(units)))
+
+    def writing(self, units: Iterable[Unit]) -> AbstractContextManager[None]:
         """Nothing to do."""
         return nullcontext()
 

@@ -72,6 +72,11 @@ class DynamoEngine:
         """Where the items are."""
         return self.connection.location
 
+    @property
+    def data_id(self) -> str:
+        """Alike however DynamoDB is reached: a cache is shared by those who share the tables' names."""
+        return "dynamo"
+
     def _retrying(self, *errors: type[Exception]) -> Retrying:
         """Attempts with full jitter, from 50 ms up to 2 s apart."""
         return Retrying(

@@ -8,6 +8,7 @@ hand is noticed by its time stamp and read again.
 from __future__ import annotations
 
 import errno
+import hashlib
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -47,6 +48,11 @@ class FileEngine(MemoryEngine):
     def location(self) -> str:
         """The folder."""
         return str(self.folder)
+
+    @property
+    def data_id(self) -> str:
+        """The folder's."""
+        return f"file-{hashlib.sha256(str(self.folder.resolve()).encode()).hexdigest()[:16]}"
 
     @contextmanager
     def _reading(self) -> Iterator[ItemTables]:

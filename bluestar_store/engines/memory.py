@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -30,11 +31,17 @@ class MemoryEngine:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._items = ItemTables(self.location)
+        self._data_id = f"memory-{uuid.uuid4().hex}"
 
     @property
     def location(self) -> str:
         """Where the items are."""
         return "this process's memory"
+
+    @property
+    def data_id(self) -> str:
+        """Another one for each engine: they have nothing in common."""
+        return self._data_id
 
     @contextmanager
     def _reading(self) -> Iterator[ItemTables]:

@@ -89,4 +89,5 @@ ACH_CONFIG = Kind(
     ConfigNotFoundError,
     by_level("ach-config", "plan_id", "pay_freq"),
     "ach_configs",
+    sensitive=True,
 )

@@ -48,6 +48,7 @@ class Entity(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
     _origin: Origin | None = PrivateAttr(default=None)
+    _stale: bool = PrivateAttr(default=False)
 
     @property
     def origin(self) -> Origin | None:
@@ -63,6 +64,11 @@ class Entity(BaseModel):
     def written_by(self) -> str | None:
         """Who wrote the item last, when the library wrote it with a `BLUESTAR_ACTOR`; other programs do not say."""
         return self._origin.item.get(ACTOR, {}).get("S") if self._origin else None
+
+    @property
+    def stale(self) -> bool:
+        """Whether this was given past its time, because the engine failed: see `cache_stale_if_error_seconds`."""
+        return self._stale
 
     @property
     def extra(self) -> Mapping[str, Any]:

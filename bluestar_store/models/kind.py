@@ -18,7 +18,7 @@ from bluestar_store.models.attributes import IntegerAttribute
 from bluestar_store.models.entity import Entity, Origin
 from bluestar_store.models.indexes import ByLevel, index_text
 from bluestar_store.models.values import content_of, from_wire, version_of
-from bluestar_store.protocols import OWN_PREFIX, VERSION, AttributeValue, Item, key_of
+from bluestar_store.protocols import OWN_PREFIX, VERSION, AttributeValue, Item, Unit, key_of
 
 E = TypeVar("E", bound=Entity)
 F = TypeVar("F", bound=Entity)
@@ -57,7 +57,8 @@ def _no_index(entity: Any) -> Mapping[str, str]:
 class Kind(Generic[E]):
     """How one entity lies on disk. `index` gives its index attributes; one it leaves out is removed by a write.
 
-    `rule_list` is the name of its list in the rule file `{table}.json`; None: no rule set holds it.
+    `rule_list` is the name of its list in the rule file `{table}.json`; None: no rule set holds it. `sensitive` values
+    do not go to Redis, unless a setting lets them.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Kind(Generic[E]):
     missing: type[NotFoundError]
     index: Callable[[E], Mapping[str, str]] = _no_index
     rule_list: str | None = None
+    sensitive: bool = False
 
     def extended(self, entity: type[F], model: type[ItemModel]) -> Kind[F]:
         """The same kind with fields of a user's own: a subclass of the entity, and of its Model with an attribute each.
@@ -101,6 +103,37 @@ class Kind(Generic[E]):
     def index_names(self) -> frozenset[str]:
         """The names of the indexes that this kind's Model has."""
         return frozenset(self.model._indexes)
+
+    @cached_property
+    def partition_fields(self) -> tuple[str, ...]:
+        """The fields that make the partition key."""
+        return tuple(name for name in self.keys.fields if name not in self.keys.sort.fields)
+
+    def item_unit(self, *values: Any) -> Unit:
+        """What a cache calls the item of an identity, its values in the order of `keys.fields`."""
+        return (self.name, *values)
+
+    def partition_unit(self, *values: Any) -> Unit:
+        """What a cache calls all items in a partition, by the values of `partition_fields`."""
+        return (f"{self.name}*", *values)
+
+    def partition_units(self, pk: str) -> tuple[Unit, ...]:
+        """What a cache calls all items in this partition; none for a partition that is no entity's."""
+        for template, fixed in self.keys.forms:
+            if (found := template.parse(pk)) is not None:
+                identity = {**fixed, **found}
+                return (self.partition_unit(*(identity[name] for name in self.partition_fields)),)
+        return ()
+
+    def units(self, key: Key) -> tuple[Unit, ...]:
+        """Every unit of a cache that a write of this item touches; none for a key that is no entity's."""
+        identity = self.keys.parse(key)
+        if identity is None:
+            return ()
+        return (
+            self.item_unit(*(identity[name] for name in self.keys.fields)),
+            self.partition_unit(*(identity[name] for name in self.partition_fields)),
+        )
 
     def identity(self, entity: E) -> dict[str, Any]:
         """The fields that make the key."""

@@ -19,10 +19,17 @@ class Access:
     """The way to the items."""
 
     def __init__(
-        self, engine: Engine, tables: Tables, cache: Cache, actor: str | None = None, *, indexes_complete: bool = False
+        self,
+        engine: Engine,
+        tables: Tables,
+        cache: Cache,
+        actor: str | None = None,
+        *,
+        indexes_complete: bool = False,
+        share_sensitive: bool = False,
     ) -> None:
         self.engine, self.tables, self.cache, self.actor = engine, tables, cache, actor
-        self.indexes_complete = indexes_complete
+        self.indexes_complete, self.share_sensitive = indexes_complete, share_sensitive
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None
         self._process = 0

@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import pairwise
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from bluestar_store.errors import (
-    AlreadyExistsError,
-    BlueStarError,
-    ConflictError,
-    ItemDecodeError,
-    PipelineChangingError,
-    VersionConflictError,
-)
+from bluestar_store.errors import AlreadyExistsError, BlueStarError, ConflictError, VersionConflictError
 from bluestar_store.keys import Key
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
-from bluestar_store.protocols import Item
+from bluestar_store.protocols import MISSING, Item
 from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.answers import every, first
 from bluestar_store.repositories.changes import Change, PutExpectation, ambiguous, delete_change, put_change
+from bluestar_store.repositories.sources import ItemSource, PartitionSource
 
 E = TypeVar("E", bound=Entity)
-V = TypeVar("V")
 
 PUT_ATTEMPTS = 8
 """Tries of a put that expects nothing, while others write the same item."""
-
-
-class Unit(NamedTuple):
-    """What a cache keeps as one: an item of a kind, or (`sk` None) all items of a kind in a partition."""
-
-    kind: str
-    pk: str
-    sk: str | None
 
 
 class Reader(Generic[E]):
@@ -44,59 +31,60 @@ class Reader(Generic[E]):
 
     def __init__(self, access: Access, kind: Kind[E]) -> None:
         self._access, self._kind = access, kind
+        self._peek, self._name, self._partition_name = access.cache.peek, kind.name, f"{kind.name}*"
+        self._items = ItemSource(access, kind)
+        self._whole = PartitionSource(access, kind, lambda pk: self._load(pk))
 
     @property
     def kind(self) -> Kind[E]:
         """How the entity lies on disk."""
         return self._kind
 
-    def _first(self, keys: Sequence[Key], *, fresh: bool) -> E | None:
-        """The entity at the first key that has one; all that is missing from the cache in one BatchGetItem.
+    def _first(self, *identities: tuple[Any, ...], fresh: bool) -> E | None:
+        """The entity of the first identity that has one, through the cache; None when none of them has.
 
-        An item that does not decode is an error only when it is the answer: a broken GLOBAL rule does not keep a plan
-        from its own.
+        An identity has the values of the key's fields, in their order. All that is missing from the cache is read in
+        one BatchGetItem. An item that does not decode is an error only when it is the answer: a broken GLOBAL rule does
+        not keep a plan from its own.
         """
-        units = [Unit(self._kind.name, key.pk, key.sk) for key in keys]
-        found = self._access.cache.fetch(units, self._load_items, fresh=fresh)
+        found: Any = MISSING
+        if not fresh:
+            try:
+                for identity in identities:
+                    found = self._peek((self._name, *identity))
+                    if found is not None:
+                        break
+            except TypeError:  # suppress() costs half of a hit; what cannot be hashed is refused below
+                pass
+        if found is MISSING:
+            units = [self._kind.item_unit(*identity) for identity in identities]
+            for unit in units:
+                self._items.key(unit)
+            answers = self._access.cache.fetch(units, self._items, fresh=fresh)
+            found = first(answers[unit] for unit in units)
+        entity: E | None = found
+        return entity
+
+    def _partitions(self, *identities: tuple[Any, ...], fresh: bool) -> Sequence[tuple[E, ...] | BlueStarError]:
+        """The entities of each partition, in order, or why it cannot be read (see `readable`); through the cache.
+
+        An identity has the values of the partition key's fields. What is missing from the cache is queried at once.
+        """
+        if not fresh:
+            with suppress(TypeError):  # see above
+                found = [self._peek((self._partition_name, *identity)) for identity in identities]
+                if not any(one is MISSING for one in found):
+                    return found
+        units = [self._kind.partition_unit(*identity) for identity in identities]
         for unit in units:
-            if (entity := readable(found[unit])) is not None:
-                return entity
-        return None
-
-    def _load_items(self, units: Sequence[Unit]) -> dict[Unit, E | ItemDecodeError | None]:
-        keys = {unit: Key(unit.pk, unit.sk or "") for unit in units}
-        items = self._access.engine.get(self._access.table(self._kind), keys.values(), consistent=True)
-        return {unit: self._decoded(items[key]) if key in items else None for unit, key in keys.items()}
-
-    def _decoded(self, item: Item) -> E | ItemDecodeError:
-        try:
-            return self._decode(item)
-        except ItemDecodeError as error:
-            return error
+            self._whole.pk(unit)
+        answers = self._access.cache.fetch(units, self._whole, fresh=fresh)
+        return every([answers[unit] for unit in units])
 
     def _stored(self, keys: Iterable[Key]) -> dict[Key, E]:
         """The entities found in the table itself, consistently, past every cache."""
         found = self._access.engine.get(self._access.table(self._kind), keys, consistent=True)
         return {key: self._decode(item) for key, item in found.items()}
-
-    def _partitions(self, pks: Sequence[str], *, fresh: bool) -> list[tuple[E, ...] | BlueStarError]:
-        """The entities of each partition, in order, or why it cannot be read (see `readable`).
-
-        What is missing from the cache is queried at once.
-        """
-        units = [Unit(self._kind.name, pk, None) for pk in pks]
-        found = self._access.cache.fetch(units, self._load_partitions, fresh=fresh)
-        return [found[unit] for unit in units]
-
-    def _load_partitions(self, units: Sequence[Unit]) -> dict[Unit, tuple[E, ...] | BlueStarError]:
-        answers = self._access.together([partial(self._loaded, unit.pk) for unit in units])
-        return dict(zip(units, answers, strict=True))
-
-    def _loaded(self, pk: str) -> tuple[E, ...] | BlueStarError:
-        try:
-            return self._load(pk)
-        except (ItemDecodeError, PipelineChangingError) as error:
-            return error
 
     def _load(self, pk: str) -> tuple[E, ...]:
         """One partition from the engine."""
@@ -122,26 +110,15 @@ class Reader(Generic[E]):
     def _attempt(self, plan: Callable[[], Change]) -> Change:
         change = plan()
         try:
-            with self._access.cache.writing(self._units(change.write.key)):
+            with self._access.cache.writing(self._kind.units(change.write.key)):
                 self._access.engine.write(change.write)
         except ConflictError as error:
             error.settled = change.settled
             raise
         return change
 
-    def _units(self, key: Key) -> tuple[Unit, ...]:
-        """Every unit that a write of this item touches."""
-        return Unit(self._kind.name, key.pk, key.sk), Unit(self._kind.name, key.pk, None)
-
     def _missing(self, what: str) -> Exception:
         return self._kind.missing(f"{what} in {self._access.table(self._kind)}")
-
-
-def readable(value: V | BlueStarError) -> V:
-    """The value, or its error raised."""
-    if isinstance(value, BlueStarError):
-        raise value
-    return value
 
 
 class Repository(Reader[E]):

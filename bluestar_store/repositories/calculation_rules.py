@@ -9,7 +9,8 @@ from immutabledict import immutabledict
 from bluestar_store.keys import GLOBAL
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.base import Repository, readable
+from bluestar_store.repositories.answers import readable
+from bluestar_store.repositories.base import Repository
 
 
 class CalculationRules(Repository[CalculationRule]):
@@ -24,11 +25,7 @@ class CalculationRules(Repository[CalculationRule]):
         `plan_id` may be GLOBAL itself. `fresh` reads past the cache, consistently. Raises RuleNotFoundError,
         InvalidKeyError.
         """
-        keys = [
-            self._kind.keys.build({"plan_id": level, "calc_type": calc_type})
-            for level in dict.fromkeys((plan_id, GLOBAL))
-        ]
-        rule = self._first(keys, fresh=fresh)
+        rule = self._first((plan_id, calc_type), (GLOBAL, calc_type), fresh=fresh)
         if rule is None:
             raise self._missing(f"no calculation rule {calc_type!r} for plan {plan_id!r} nor {GLOBAL}")
         return rule
@@ -38,8 +35,7 @@ class CalculationRules(Repository[CalculationRule]):
 
         Empty when there is none. Two queries at once.
         """
-        pks = [self._kind.keys.partition({"plan_id": level}) for level in dict.fromkeys((GLOBAL, plan_id))]
-        return merged(*map(readable, self._partitions(pks, fresh=fresh)))
+        return merged(*map(readable, self._partitions((GLOBAL,), (plan_id,), fresh=fresh)))
 
 
 def merged(*levels: tuple[CalculationRule, ...]) -> Mapping[str, CalculationRule]:

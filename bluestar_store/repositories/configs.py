@@ -19,9 +19,8 @@ class Configs(Repository[C]):
 
         Without `fallback` the plan's own only. Raises ConfigNotFoundError, InvalidKeyError.
         """
-        levels = dict.fromkeys((plan_id, DEFAULT)) if fallback else (plan_id,)
-        keys = [self._kind.keys.build({"plan_id": level, "pay_freq": pay_freq}) for level in levels]
-        config = self._first(keys, fresh=fresh)
+        levels = ((plan_id, pay_freq), (DEFAULT, pay_freq)) if fallback else ((plan_id, pay_freq),)
+        config = self._first(*levels, fresh=fresh)
         if config is None:
             raise self._missing(f"no {self._kind.entity.__name__} for plan {plan_id!r}, {pay_freq!r}")
         return config

@@ -19,7 +19,7 @@ class IrsLimitsByYear(Repository[IrsLimits]):
 
     def get(self, year: int, *, fresh: bool = False) -> IrsLimits:
         """The limits of a year, in dollars. Raises LimitsNotFoundError; no other year is ever given instead."""
-        limits = self._first([self._kind.keys.build({"year": year})], fresh=fresh)
+        limits = self._first((year,), fresh=fresh)
         if limits is None:
             raise self._missing(f"no limits for {year}")
         return limits

@@ -11,7 +11,6 @@ from bluestar_store.errors import AlreadyExistsError, ConflictError, InvalidEnti
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.protocols import ABSENT, AttributeValue, Delete, Item, Update, Write, key_of
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.base import Unit
 from bluestar_store.repositories.changes import PutExpectation, ambiguous, change_over, item_version
 from bluestar_store.repositories.pipeline_head import head_write, read_head
 
@@ -133,7 +132,7 @@ def _stamps(access: Access, items: Iterable[Item]) -> list[Write]:
 
 
 def _write(access: Access, pk: str, writes: Sequence[Write], items: Iterable[Item]) -> None:
-    units = [Unit(KIND.name, pk, None), *(Unit(KIND.name, pk, key_of(item).sk) for item in items)]
+    units = [*KIND.partition_units(pk), *(unit for item in items for unit in KIND.units(key_of(item)))]
     try:
         with access.cache.writing(units):
             access.engine.write(*writes)

@@ -15,7 +15,8 @@ from bluestar_store.keys import DEFAULT
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.protocols import Item, Put
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.base import Reader, readable
+from bluestar_store.repositories.answers import readable
+from bluestar_store.repositories.base import Reader
 from bluestar_store.repositories.changes import Change, PutExpectation, put_change
 from bluestar_store.repositories.pipeline_head import steps_written
 from bluestar_store.repositories.pipeline_replacement import replace_steps, validated_steps
@@ -40,9 +41,8 @@ class Pipelines(Reader[PipelineStep]):
         Without `fallback` the plan's own only, empty when it has none. Raises PipelineNotFoundError when neither has
         one, PipelineChangingError when the steps keep disagreeing, InvalidKeyError.
         """
-        levels = dict.fromkeys((plan_id, DEFAULT)) if fallback else (plan_id,)
-        pks = [self._pk(level, pay_freq) for level in levels]
-        for found in self._partitions(pks, fresh=fresh):
+        levels = ((plan_id, pay_freq), (DEFAULT, pay_freq)) if fallback else ((plan_id, pay_freq),)
+        for found in self._partitions(*levels, fresh=fresh):
             if steps := readable(found):
                 return steps
         if not fallback:

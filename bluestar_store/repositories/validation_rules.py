@@ -5,7 +5,8 @@ from __future__ import annotations
 from bluestar_store.keys import GLOBAL
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.base import Repository, readable
+from bluestar_store.repositories.answers import readable
+from bluestar_store.repositories.base import Repository
 
 
 class ValidationRules(Repository[ValidationRule]):
@@ -19,17 +20,13 @@ class ValidationRules(Repository[ValidationRule]):
 
         A plan's own rule replaces the GLOBAL rule of its number; with `enabled` false it switches it off.
         """
-        pks = self._pks(category, plan_id)
-        return overlaid(*map(readable, self._partitions(pks, fresh=fresh)))
+        levels = self._partitions((category, GLOBAL), (category, plan_id), fresh=fresh)
+        return overlaid(*map(readable, levels))
 
     def at_level(self, category: str, plan_id: str = GLOBAL, *, fresh: bool = False) -> tuple[ValidationRule, ...]:
         """The rules that a level (a plan, or GLOBAL) has of its own in a category, disabled ones too, by number."""
-        (rules,) = self._partitions(self._pks(category, plan_id)[-1:], fresh=fresh)
+        (rules,) = self._partitions((category, plan_id), fresh=fresh)
         return readable(rules)
-
-    def _pks(self, category: str, plan_id: str) -> list[str]:
-        levels = dict.fromkeys((GLOBAL, plan_id))
-        return [self._kind.keys.partition({"category": category, "plan_id": level}) for level in levels]
 
 
 def overlaid(*levels: tuple[ValidationRule, ...]) -> tuple[ValidationRule, ...]:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from bluestar_store.keys import check_plan
 from bluestar_store.models.vendor import VENDOR_SCHEMA, VendorSchema, fingerprint
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.base import Repository, readable
+from bluestar_store.repositories.answers import readable
+from bluestar_store.repositories.base import Repository
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -21,8 +22,7 @@ class VendorSchemas(Repository[VendorSchema]):
 
     def get(self, vendor_id: str, fingerprint: str, *, fresh: bool = False) -> VendorSchema:
         """The schema stored under a fingerprint, ours or another program's. Raises SchemaNotFoundError."""
-        key = self._kind.keys.build({"vendor_id": vendor_id, "fingerprint": fingerprint})
-        schema = self._first([key], fresh=fresh)
+        schema = self._first((vendor_id, fingerprint), fresh=fresh)
         if schema is None:
             raise self._missing(f"no schema {fingerprint!r} of vendor {vendor_id!r}")
         return schema
@@ -36,8 +36,7 @@ class VendorSchemas(Repository[VendorSchema]):
 
     def for_vendor(self, vendor_id: str, *, fresh: bool = False) -> tuple[VendorSchema, ...]:
         """All schemas of a vendor, by fingerprint; empty when there is none."""
-        pk = self._kind.keys.partition({"vendor_id": vendor_id})
-        (schemas,) = self._partitions([pk], fresh=fresh)
+        (schemas,) = self._partitions((vendor_id,), fresh=fresh)
         return readable(schemas)
 
     def for_plan(self, vendor_id: str, plan_id: str, pay_freq: str, *, fresh: bool = False) -> VendorSchema:

@@ -1,0 +1,86 @@
+"""Names in Redis: one environment's keys and its channel, never those of another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from bluestar_store.protocols import Unit
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+@dataclass(frozen=True)
+class Message:
+    """What processes tell each other: these units changed, or everything that `fields` match (of a kind, or any)."""
+
+    origin: str
+    units: tuple[Unit, ...] = ()
+    kind: str | None = None
+    fields: Mapping[str, Any] | None = None
+    probe: str | None = None
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """The keys of one environment. `name` tells it from all others that may share the server."""
+
+    name: str
+    channel: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channel", f"bluestar:{self.name}:changes".encode())
+
+    def slot_key(self, unit: Unit) -> bytes:
+        """The part of a unit's key that no restart changes; what a cluster places it by stands in braces."""
+        return _slot_key(self.name, unit)
+
+    def key(self, unit: Unit, run_id: bytes) -> bytes:
+        """The key of a unit in one run of a server."""
+        return b"%b%b" % (_slot_key(self.name, unit), run_id)
+
+    def pattern(self, run_id: bytes) -> bytes:
+        """What SCAN finds all keys of a run by; braces mean nothing to it, and names have no special character."""
+        return f"bluestar:{{{self.name}|*}}:".encode() + run_id
+
+    def unit(self, key: bytes) -> Unit | None:
+        """The unit of a key; None for what is none of ours."""
+        head = f"bluestar:{{{self.name}|".encode()
+        text, end, _ = key.removeprefix(head).rpartition(b"}:")
+        try:
+            found = json.loads(text)
+        except ValueError:
+            return None
+        return tuple(found) if key.startswith(head) and end and isinstance(found, list) else None
+
+    def changed(self, origin: str, units: Iterable[Unit]) -> bytes:
+        """The message that units changed."""
+        return _ENCODER.encode({"o": origin, "u": list(dict.fromkeys(units))}).encode()
+
+    def matching(self, origin: str, kind: str | None, fields: Mapping[str, Any]) -> bytes:
+        """The message that everything changed that the fields match."""
+        return _ENCODER.encode({"o": origin, "k": kind, "f": dict(fields)}).encode()
+
+    def probe(self, origin: str, nonce: str) -> bytes:
+        """The message by which a channel tests itself."""
+        return _ENCODER.encode({"o": origin, "p": nonce}).encode()
+
+
+def read_message(data: bytes) -> Message | None:
+    """A message; None for what is none, for example of another version."""
+    try:
+        content = json.loads(data)
+        units = tuple(tuple(unit) for unit in content.get("u", ()))
+        message = Message(content["o"], units, content.get("k"), content.get("f"), content.get("p"))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    known = message.units or message.probe or isinstance(message.fields, dict)
+    return message if known else None
+
+
+@lru_cache(maxsize=8192)
+def _slot_key(name: str, unit: Unit) -> bytes:
+    return f"bluestar:{{{name}|{_ENCODER.encode(unit)}}}:".encode()

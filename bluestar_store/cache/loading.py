@@ -1,0 +1,207 @@
+"""Loading what this process does not have: from the engine alone, or from Redis and then the engine."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from bluestar_store.cache.limits import CacheLimits
+from bluestar_store.cache.stats import Counters
+from bluestar_store.cache.stored import (
+    MAX_PAYLOAD_BYTES,
+    Blocked,
+    Busy,
+    Fill,
+    Garbage,
+    Held,
+    Leased,
+    Outdated,
+    Stored,
+    new_token,
+)
+from bluestar_store.errors import BlueStarError
+from bluestar_store.protocols import Source, Unit
+
+if TYPE_CHECKING:
+    from bluestar_store.cache.remote import Remote  # loads redis, which a process without a second tier does not need
+
+Claim: TypeAlias = Held | Outdated | Leased
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.002, 0.02
+"""Between two looks at what another process is loading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A value, and how long this process may keep it: 0 for not at all."""
+
+    value: Any
+    seconds: float
+
+
+class Loader(Protocol):
+    """What a first tier loads from."""
+
+    def load(self, units: Sequence[Unit], source: Source, *, max_age_seconds: float) -> Mapping[Unit, Loaded]:
+        """Every unit's value; one that has been kept elsewhere for longer than this does not count."""
+
+
+class EngineLoader:
+    """There is no second tier."""
+
+    def __init__(self, limits: CacheLimits, counters: Counters) -> None:
+        self._limits, self._counters = limits, counters
+
+    def load(self, units: Sequence[Unit], source: Source, *, max_age_seconds: float) -> Mapping[Unit, Loaded]:
+        """From the source."""
+        values = self._values(units, source)
+        return {unit: Loaded(values[unit], self._seconds(values[unit])) for unit in units}
+
+    def _values(self, units: Sequence[Unit], source: Source) -> Mapping[Unit, Any]:
+        self._counters.add("misses", len(units))
+        self._counters.add("loads")
+        values = source.load(units)
+        self._counters.add("absences", sum(not value for value in values.values()))
+        return values
+
+    def _seconds(self, value: Any) -> float:
+        return 0.0 if isinstance(value, BlueStarError) else self._limits.lifetime_seconds(value)
+
+
+class RemoteLoader(EngineLoader):
+    """Redis first. A miss costs two round trips: one that finds nothing and leaves our lease, one that fills."""
+
+    def __init__(self, limits: CacheLimits, counters: Counters, remote: Remote) -> None:
+        super().__init__(limits, counters)
+        self._remote = remote
+
+    def load(self, units: Sequence[Unit], source: Source, *, max_age_seconds: float = math.inf) -> dict[Unit, Loaded]:
+        """From Redis, else from the source, all that is missing at once; the answer is left in Redis if it may be."""
+        found = self._remote.look(units)
+        if found is None:
+            return self._without_redis(units, source)
+        done, claims, busy = self._sorted(found, source, max_age_seconds)
+        done |= self._claimed(claims, source)
+        return done | self._awaited(busy, source)
+
+    def _sorted(
+        self, found: Mapping[Unit, Stored], source: Source, max_age_seconds: float
+    ) -> tuple[dict[Unit, Loaded], dict[Unit, Claim | None], dict[Unit, Busy]]:
+        """What is there, what is to be loaded (with what it may replace), and what others are loading."""
+        done: dict[Unit, Loaded] = {}
+        claims: dict[Unit, Claim | None] = {}
+        busy: dict[Unit, Busy] = {}
+        for unit, state in found.items():
+            match state:
+                case Held() if state.age_ms < max_age_seconds * 1000:
+                    loaded = self._decoded(unit, state, source)
+                    if loaded is None:
+                        claims[unit] = state
+                    else:
+                        done[unit] = loaded
+                case Held() | Outdated() | Leased():
+                    claims[unit] = state
+                case Busy() if max_age_seconds > 0:
+                    busy[unit] = state
+                case Garbage():
+                    self._counters.add("undecodable")
+                    self._remote.discard(unit)
+                    claims[unit] = None
+                case Busy() | Blocked():
+                    claims[unit] = None
+        self._counters.add("hits_redis", len(done))
+        return done, claims, busy
+
+    def _decoded(self, unit: Unit, held: Held, source: Source) -> Loaded | None:
+        """The value, kept here no longer than there; None for what does not decode."""
+        try:
+            value = source.decode(unit, held.payload)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, BlueStarError):
+            self._counters.add("undecodable")
+            return None
+        return Loaded(value, min(self._seconds(value), held.remaining_ms / 1000))
+
+    def _without_redis(self, units: Sequence[Unit], source: Source) -> dict[Unit, Loaded]:
+        """Nobody can say whether a write is under way, so what is loaded is kept for a short time only."""
+        values = self._values(units, source)
+        most = self._limits.degraded_ttl_seconds
+        return {unit: Loaded(values[unit], min(self._seconds(values[unit]), most)) for unit in units}
+
+    def _claimed(self, claims: Mapping[Unit, Claim | None], source: Source) -> dict[Unit, Loaded]:
+        """Load units and put each where its claim still stands. What is refused there is kept nowhere."""
+        if not claims:
+            return {}
+        try:
+            values = self._values(list(claims), source)
+        except BaseException:
+            self._give_back(claims)
+            raise
+        self._give_back({unit: claim for unit, claim in claims.items() if isinstance(values[unit], BlueStarError)})
+        fills = {
+            unit: self._fill(unit, claim, values[unit], source)
+            for unit, claim in claims.items()
+            if claim is not None and not isinstance(values[unit], BlueStarError)
+        }
+        taken = self._remote.fill(fills)
+        self._counters.add("fills_refused", sum(not done for done in taken.values()))
+        self._announce(claims, fills, taken)
+        return {
+            unit: Loaded(values[unit], fills[unit].lifetime_ms / 1000 if taken.get(unit) else 0.0) for unit in claims
+        }
+
+    def _fill(self, unit: Unit, claim: Claim, value: Any, source: Source) -> Fill:
+        token = claim.token if isinstance(claim, Leased) else new_token()
+        lifetime_ms = max(int(self._seconds(value) * 1000), 1)
+        payload = None if source.sensitive else source.encode(unit, value)
+        if payload is not None and len(payload) > MAX_PAYLOAD_BYTES:
+            payload = None
+        return Fill(claim.claim, token, payload, lifetime_ms)
+
+    def _announce(
+        self, claims: Mapping[Unit, Claim | None], fills: Mapping[Unit, Fill], taken: Mapping[Unit, bool]
+    ) -> None:
+        """Tell other processes of what turned out to have changed behind the library's back."""
+        changed = [
+            unit
+            for unit, fill in fills.items()
+            if taken.get(unit) and isinstance(claim := claims[unit], Held) and claim.payload != fill.payload
+        ]
+        if changed:
+            self._remote.publish(self._remote.namespace.changed(self._remote.origin, changed))
+
+    def _give_back(self, claims: Mapping[Unit, Claim | None]) -> None:
+        """Let go of leases: nothing will come of them, and others should not wait."""
+        leases = {unit: claim for unit, claim in claims.items() if isinstance(claim, Leased)}
+        self._remote.fill({unit: Fill(claim.claim, claim.token, None, 1) for unit, claim in leases.items()})
+
+    def _awaited(self, busy: dict[Unit, Busy], source: Source) -> dict[Unit, Loaded]:
+        """What other processes are loading, as soon as they have; after a while one of those who wait takes over.
+
+        Whoever has waited twice as long loads without keeping what comes of it.
+        """
+        done: dict[Unit, Loaded] = {}
+        self._counters.add("lease_waits", len(busy))
+        start, pause = time.monotonic(), FIRST_PAUSE_SECONDS
+        while busy:
+            time.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
+            found = self._remote.look(list(busy))
+            if found is None:
+                return done | self._without_redis(list(busy), source)
+            waited = (time.monotonic() - start) / self._limits.lease_wait_seconds
+            ready, claims, still = self._sorted(found, source, math.inf)
+            claims |= self._taken_over(still, waited)
+            done |= ready | self._claimed(claims, source)
+            busy = {unit: state for unit, state in still.items() if unit not in claims}
+        return done
+
+    def _taken_over(self, busy: Mapping[Unit, Busy], waited: float) -> dict[Unit, Claim | None]:
+        """The claims on units that others hold for too long, by how many times the usual wait it has been."""
+        if waited < 1:
+            return {}
+        leases: Iterable[tuple[Unit, Claim | None]] = (
+            (unit, self._remote.take_over(unit, state)) for unit, state in busy.items()
+        )
+        return {unit: lease for unit, lease in leases if lease is not None or waited >= 2}

@@ -1,0 +1,182 @@
+"""The first tier: decoded values in this process, the least recently used ones dropped when room is short.
+
+A value gets in only by the flight that loaded it, and only while that flight is the unit's current one: an invalidation
+takes the flight away along with the entry, so what was loaded before it cannot come in after it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from cachetools import LRUCache
+
+from bluestar_store.cache.flights import Flight
+from bluestar_store.protocols import MISSING, Unit
+
+ENTRY_BYTES = 640
+"""What an entry takes besides its value: its slots, its unit and its places in three dictionaries (measured)."""
+MAX_BLOCKED = 10_000
+"""Units that are kept from the cache for a while; when there are more, all are."""
+
+
+class Entry:
+    """A value and its times, on the clock of the cache. `due`: from then on a look is not enough (see `peek`)."""
+
+    __slots__ = ("due", "expires", "stored", "value", "weight")
+
+    def __init__(self, value: Any, stored: float, due: float, expires: float, weight: int) -> None:
+        self.value, self.stored, self.due, self.expires, self.weight = value, stored, due, expires, weight
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """How long a value is good, how long before its end it is due for a refresh, how long after it may still serve."""
+
+    seconds: float
+    ahead_seconds: float = 0.0
+    stale_seconds: float = 0.0
+
+
+class Local:
+    """Safe for threads. Every method holds one lock, for no longer than a few dictionary operations."""
+
+    def __init__(self, max_entries: int, max_bytes: int, clock: Callable[[], float]) -> None:
+        self._max_entries, self._max_bytes, self._clock = max_entries, max_bytes, clock
+        self.hits = self.flushes = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Empty, and with a lock of its own: a forked child cannot trust its parent's."""
+        self._lock = threading.Lock()
+        self._entries: LRUCache[Unit, Entry] = LRUCache(max(self._max_bytes, 1), getsizeof=_weight)
+        self._flights: dict[Unit, Flight] = {}
+        self._blocked: dict[Unit, float] = {}
+        self._all_blocked_until = 0.0
+
+    def peek(self, unit: Unit) -> Any:
+        """The value, MISSING when there is none or it is due."""
+        with self._lock:
+            try:
+                entry = self._entries[unit]
+            except KeyError:
+                return MISSING
+            if entry.due <= self._clock():
+                return MISSING
+            self.hits += 1
+            return entry.value
+
+    def look(self, unit: Unit) -> Entry | None:
+        """The entry, even when it is due, expired, or kept for the case of an error only."""
+        with self._lock:
+            return self._entries.get(unit)
+
+    def take_refresh(self, unit: Unit, entry: Entry) -> bool:
+        """Whether the caller is the one to refresh an entry that is due; nobody else is told so again."""
+        with self._lock:
+            if entry.due >= entry.expires or self._entries.get(unit) is not entry:
+                return False
+            entry.due = entry.expires
+            return True
+
+    def board(self, unit: Unit, *, anew: bool = False) -> tuple[Flight, bool]:
+        """The unit's flight, and whether the caller leads it. `anew`: a new flight takes the place of an older one."""
+        with self._lock:
+            flight = self._flights.get(unit)
+            if flight is not None and not anew:
+                return flight, False
+            flight = self._flights[unit] = Flight()
+            return flight, True
+
+    def give_up(self, unit: Unit, flight: Flight) -> None:
+        """Take a flight away whose leader is not heard of: the next one to board leads."""
+        with self._lock:
+            if self._flights.get(unit) is flight:
+                del self._flights[unit]
+
+    def land(self, unit: Unit, flight: Flight, value: Any, weight: int, lifetime: Lifetime | None) -> bool:
+        """Keep a value that was loaded, unless its unit was invalidated meanwhile; whether it was kept.
+
+        Without a lifetime it is given to those who wait and not kept.
+        """
+        with self._lock:
+            current = self._flights.get(unit) is flight
+            if current:
+                del self._flights[unit]
+            kept = current and lifetime is not None and self._put(unit, value, weight, lifetime)
+        flight.land(value)
+        return kept
+
+    def _put(self, unit: Unit, value: Any, weight: int, lifetime: Lifetime) -> bool:
+        now = self._clock()
+        if self._is_blocked(unit, now):
+            return False
+        expires = now + lifetime.seconds
+        self._entries.pop(unit, None)
+        if weight + ENTRY_BYTES > self._max_bytes or self._max_entries < 1:
+            return False
+        self._entries[unit] = Entry(value, now, expires - lifetime.ahead_seconds, expires, weight + ENTRY_BYTES)
+        while len(self._entries) > self._max_entries:
+            self._entries.popitem()
+        return True
+
+    def drop(self, units: Iterable[Unit]) -> None:
+        """Forget the units, and let no load of them that is under way in."""
+        with self._lock:
+            for unit in units:
+                self._entries.pop(unit, None)
+                self._flights.pop(unit, None)
+
+    def drop_where(self, matches: Callable[[Unit], bool]) -> int:
+        """Forget every unit that matches, and the loads of such units; how many entries there were."""
+        with self._lock:
+            entries = [unit for unit in self._entries if matches(unit)]
+            for unit in entries:
+                del self._entries[unit]
+            for unit in [unit for unit in self._flights if matches(unit)]:
+                del self._flights[unit]
+            return len(entries)
+
+    def block(self, units: Iterable[Unit], seconds: float) -> None:
+        """Keep the units out for a while: nobody knows whether and when a write of them takes place."""
+        with self._lock:
+            until = self._clock() + seconds
+            for unit in units:
+                self._entries.pop(unit, None)
+                self._flights.pop(unit, None)
+                self._blocked[unit] = max(until, self._blocked.get(unit, 0.0))
+            if len(self._blocked) > MAX_BLOCKED:
+                self._all_blocked_until = max(self._blocked.values())
+                self._blocked.clear()
+
+    def flush(self) -> None:
+        """Forget everything, and let no load that is under way in."""
+        with self._lock:
+            self._entries.clear()
+            self._flights.clear()
+            self.flushes += 1
+
+    @property
+    def entries(self) -> int:
+        """How many there are."""
+        return len(self._entries)
+
+    @property
+    def bytes(self) -> int:
+        """About how many bytes they take."""
+        return int(self._entries.currsize)
+
+    def _is_blocked(self, unit: Unit, now: float) -> bool:
+        if now < self._all_blocked_until:
+            return True
+        until = self._blocked.get(unit)
+        if until is not None and until <= now:
+            del self._blocked[unit]
+            return False
+        return until is not None
+
+
+def _weight(entry: Entry) -> int:
+    return entry.weight

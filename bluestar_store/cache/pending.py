@@ -1,0 +1,58 @@
+"""What writers could not tell Redis, kept until it can be told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bluestar_store.protocols import Unit
+
+MAX_NOTICES = 100_000
+"""About 40 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A unit that `writer` changes: barred until a time on the cache's clock, or (None) changed and free again."""
+
+    unit: Unit
+    writer: bytes
+    until: float | None
+
+
+class Pending:
+    """The last notice of each writer for each unit. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._notices: dict[tuple[Unit, bytes], Notice] = {}
+        self.overflowed = False
+
+    def __bool__(self) -> bool:
+        return bool(self._notices) or self.overflowed
+
+    def __len__(self) -> int:
+        return len(self._notices)
+
+    def add(self, notices: Iterable[Notice]) -> None:
+        """Keep them; a later one of the same writer takes the place of an earlier one.
+
+        When there are too many, none is kept, and everything there is has to be forgotten instead.
+        """
+        with self._lock:
+            self._notices.update({(notice.unit, notice.writer): notice for notice in notices})
+            if len(self._notices) > MAX_NOTICES:
+                self._notices.clear()
+                self.overflowed = True
+
+    def put_back(self, notices: Iterable[Notice]) -> None:
+        """Keep what was taken and could not be told, except where there is a later one by now."""
+        with self._lock:
+            self._notices = {(notice.unit, notice.writer): notice for notice in notices} | self._notices
+
+    def take(self) -> Sequence[Notice]:
+        """All of them; they are the caller's now."""
+        with self._lock:
+            notices, self._notices = self._notices, {}
+            return list(notices.values())

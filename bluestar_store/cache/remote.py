@@ -1,0 +1,251 @@
+"""The second tier: encoded values in Redis, filled by lease and compare-and-set, barred by tombstones.
+
+It never raises. When a call fails the breaker opens: from then on nothing is asked of Redis, and what writers wanted to
+tell it is kept, until the keeper (see `keeper.py`) has reached it and told it all of that.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice
+
+from bluestar_store.cache import stored
+from bluestar_store.cache.keys import Namespace
+from bluestar_store.cache.link import Command, Link, LinkError
+from bluestar_store.cache.pending import Notice, Pending
+from bluestar_store.cache.scripts import BLOCK, FILL, FORGET, RELEASE
+from bluestar_store.cache.stats import Counters
+from bluestar_store.cache.stored import Busy, Fill, Held, Leased, Outdated, Stored
+from bluestar_store.cache.topology import Topology
+from bluestar_store.protocols import Unit
+
+LEASE_MS = 10_000
+"""How long a load may take and still be kept."""
+SCAN_KEYS = 500
+"""Keys that one SCAN looks at."""
+
+
+class Remote:
+    """Safe for threads."""
+
+    def __init__(
+        self, topology: Topology, namespace: Namespace, origin: str, counters: Counters, clock: Callable[[], float]
+    ) -> None:
+        self.topology, self.namespace, self.origin = topology, namespace, origin
+        self._counters, self._clock = counters, clock
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew, as a forked child has to."""
+        self.topology.reset()
+        self.pending = Pending()
+        self._lock = threading.Lock()
+        self.opened = threading.Event()
+        self.is_open = False
+        self._trusted_since = float("-inf")
+
+    def look(self, units: Sequence[Unit]) -> Mapping[Unit, Stored] | None:
+        """What each key holds, with our lease where it held nothing; None when Redis is out. One round trip a server.
+
+        A value that came in before the last outage ended is Outdated, whoever it is from: a writer may have been cut
+        off too.
+        """
+        if self.is_open:
+            return None
+        own = stored.new_token()
+        lease = stored.lease(own)
+        replies = self._each(units, lambda _, key: [("SET", key, lease, "NX", "GET", "PX", LEASE_MS), ("PTTL", key)])
+        if replies is None:
+            return None
+        now = self._clock()
+        found = [self._believed(stored.read(content, left, own), now) for content, left in replies]
+        return dict(zip(units, found, strict=True))
+
+    def _believed(self, found: Stored, now: float) -> Stored:
+        if isinstance(found, Held) and now - found.age_ms / 1000 < self._trusted_since:
+            return Outdated(found.token)
+        return found
+
+    def fill(self, fills: Mapping[Unit, Fill]) -> Mapping[Unit, bool]:
+        """Put values where our claim still stands; for which units it did. Empty when Redis is out."""
+        if self.is_open or not fills:
+            return {}
+
+        def commands(number: int, key: bytes) -> list[Command]:
+            fill = wanted[number]
+            content = b"" if fill.payload is None else stored.value(fill.token, fill.lifetime_ms, fill.payload)
+            return [("EVAL", FILL, 1, key, fill.claim, content, fill.lifetime_ms)]
+
+        wanted = list(fills.values())
+        replies = self._each(list(fills), commands)
+        return {} if replies is None else {unit: reply == [1] for unit, reply in zip(fills, replies, strict=True)}
+
+    def take_over(self, unit: Unit, busy: Busy) -> Leased | None:
+        """Our lease in place of one whose holder is not heard of; None when somebody else was faster."""
+        lease = stored.new_token()
+        replies = self._each([unit], lambda _, key: [("EVAL", FILL, 1, key, busy.claim, stored.lease(lease), LEASE_MS)])
+        return Leased(lease) if replies == [[1]] else None
+
+    def block(self, units: Iterable[Unit], writer: bytes, seconds: float) -> None:
+        """Before a write, and after one whose outcome is unknown: no value may be there or come in."""
+        until = self._clock() + seconds
+        self._tell([Notice(unit, writer, until) for unit in units])
+
+    def release(self, units: Iterable[Unit], writer: bytes) -> None:
+        """After a write: what is loaded from now on may come in."""
+        self._tell([Notice(unit, writer, None) for unit in units])
+
+    def _tell(self, notices: Sequence[Notice]) -> None:
+        """Tell Redis, and every process by it; what cannot be told now is kept."""
+        if self.is_open or not self._send(notices):
+            self.pending.add(notices)
+            self.open("a write could not be announced")  # it may have closed between these lines
+
+    def _send(self, notices: Sequence[Notice]) -> bool:
+        """Tell now; whether that was possible."""
+        now = self._clock()
+
+        def commands(number: int, key: bytes) -> list[Command]:
+            notice = notices[number]
+            if notice.until is not None and notice.until > now:
+                return [("EVAL", BLOCK, 1, key, notice.writer, max(int((notice.until - now) * 1000), 1))]
+            return [("EVAL", RELEASE, 1, key, notice.writer)]
+
+        units = [notice.unit for notice in notices]
+        if self._each(units, commands) is None:
+            return False
+        return self.publish(self.namespace.changed(self.origin, units))
+
+    def publish(self, message: bytes) -> bool:
+        """Send a message to every process; whether that was possible."""
+        try:
+            self.topology.any().call(lambda _: [("PUBLISH", self.namespace.channel, message)])
+        except LinkError as error:
+            self.open(str(error))
+            return False
+        self._counters.add("invalidations_out")
+        return True
+
+    def open(self, reason: str) -> None:
+        """Take Redis out of the path until `recover` has reached it."""
+        with self._lock:
+            if not self.is_open:
+                self.is_open = True
+                self._counters.opened(reason)
+            self.opened.set()
+
+    def recover(self) -> bool:
+        """Try to reach Redis again and tell it what waited; whether it is back in the path."""
+        try:
+            self.topology.refresh()
+            for link in self.topology.links():
+                link.call(lambda _: [("PING",)])
+            if self.pending.overflowed:
+                self.forget(lambda unit: True)
+                self.publish(self.namespace.matching(self.origin, None, {}))
+                self.pending.overflowed = False
+        except LinkError:
+            return False
+        while True:
+            waiting = self.pending.take()
+            if waiting and not self._send(waiting):
+                self.pending.put_back(waiting)
+                return False
+            with self._lock:
+                if not self.pending:
+                    self._trusted_since = self._clock()
+                    self.is_open = False
+                    self.opened.clear()
+                    return True
+
+    def see(self, unit: Unit) -> Held | str:
+        """What a key holds, for people; where it is no value, what it is, in words."""
+        if self.is_open:
+            return "Redis is out of the path"
+        replies = self._each([unit], lambda _, key: [("GET", key), ("PTTL", key)])
+        if replies is None:
+            return "Redis does not answer"
+        ((content, left),) = replies
+        match self._believed(stored.read(content, left, b""), self._clock()):
+            case Held() as held:
+                return held
+            case Busy():
+                return "a process is loading it"
+            case stored.Blocked():
+                return "it is being written"
+            case Outdated():
+                return "what Redis has is older than its last outage"
+            case stored.Garbage():
+                return "what Redis has cannot be read"
+        return "nothing in Redis"
+
+    def discard(self, unit: Unit) -> None:
+        """Remove what should not be there; a tombstone stays."""
+        self._each([unit], lambda _, key: [("EVAL", FORGET, 1, key)])
+
+    def forget(self, matches: Callable[[Unit], bool]) -> int:
+        """Remove the values and leases of matching units; how many. Raises LinkError."""
+        count = 0
+        for unit, key, link in self.held_keys():
+            if matches(unit):
+                (removed,) = link.call(lambda _, key=key: [("EVAL", FORGET, 1, key)])  # type: ignore[misc]
+                count += removed
+        return count
+
+    def held_keys(self) -> Iterator[tuple[Unit, bytes, Link]]:
+        """Every key that this run of the servers has for the environment. Raises LinkError."""
+        for link in self.topology.links():
+            cursor: object = 0
+            while True:
+                ((cursor, keys),) = link.call(
+                    lambda run_id, at=cursor: [  # type: ignore[misc]
+                        ("SCAN", at, "MATCH", self.namespace.pattern(run_id), "COUNT", SCAN_KEYS)
+                    ]
+                )
+                for key in keys:
+                    unit = self.namespace.unit(key)
+                    if unit is not None:
+                        yield unit, key, link
+                if cursor in (0, b"0"):
+                    break
+
+    def _each(
+        self, units: Sequence[Unit], commands: Callable[[int, bytes], list[Command]]
+    ) -> list[list[object]] | None:
+        """The replies to the commands for each unit; None, and the breaker open, when one of the servers fails."""
+        replies: list[list[object]] = [[] for _ in units]
+        try:
+            for link, numbers in self._by_link(units):
+                counts: list[int] = []
+                found = iter(link.call(partial(self._built, units, numbers, commands, counts)))
+                for number, count in zip(numbers, counts, strict=True):
+                    replies[number] = list(islice(found, count))
+        except LinkError as error:
+            self.open(str(error))
+            return None
+        return replies
+
+    def _built(
+        self,
+        units: Sequence[Unit],
+        numbers: Sequence[int],
+        commands: Callable[[int, bytes], list[Command]],
+        counts: list[int],
+        run_id: bytes,
+    ) -> list[Command]:
+        each = [commands(number, self.namespace.key(units[number], run_id)) for number in numbers]
+        counts[:] = map(len, each)
+        return [command for group in each for command in group]
+
+    def _by_link(self, units: Sequence[Unit]) -> Iterable[tuple[Link, list[int]]]:
+        groups: dict[int, tuple[Link, list[int]]] = {}
+        for number, unit in enumerate(units):
+            link = self.topology.link(self.namespace.slot_key(unit))
+            groups.setdefault(id(link), (link, []))[1].append(number)
+        return groups.values()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.topology.close()

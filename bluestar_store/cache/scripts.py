@@ -1,0 +1,59 @@
+"""The Lua scripts: each changes one key only if it still is what the caller believes. One key each, so that they run
+in a cluster; sent as text, so that a server that lost its scripts is no special case.
+"""
+
+from __future__ import annotations
+
+FILL = """
+if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return 0 end
+if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+return 1
+"""
+"""Replace what begins with ARGV[1] by ARGV[2], for ARGV[3] ms; by nothing when ARGV[2] is empty. 1: done, 0: refused.
+
+As a new lease it also takes over a lease whose holder is not heard of.
+"""
+
+_TOMBSTONES = """
+local now = redis.call('TIME')
+now = now[1] * 1000 + math.floor(now[2] / 1000)
+local content = redis.call('GET', KEYS[1])
+local kept, last = {}, 0
+if content and string.sub(content, 1, 1) == 'T' then
+  for token, ends in string.gmatch(content, '(%x+):(%d+);') do
+    if token ~= ARGV[1] and tonumber(ends) > now then
+      kept[#kept + 1] = token .. ':' .. ends .. ';'
+      last = math.max(last, tonumber(ends))
+    end
+  end
+end
+"""
+"""The tombstones of other writers that still count, and when the last of them ends. TIME is the server's own."""
+
+BLOCK = (
+    _TOMBSTONES
+    + """
+local ends = now + tonumber(ARGV[2])
+kept[#kept + 1] = ARGV[1] .. ':' .. string.format('%.0f', ends) .. ';'
+redis.call('SET', KEYS[1], 'T' .. table.concat(kept), 'PX', string.format('%.0f', math.max(last, ends) - now))
+return 1
+"""
+)
+"""Put the tombstone of writer ARGV[1] there for ARGV[2] ms; those of others stay as long as they would have."""
+
+RELEASE = (
+    _TOMBSTONES
+    + """
+if #kept == 0 then redis.call('DEL', KEYS[1])
+else redis.call('SET', KEYS[1], 'T' .. table.concat(kept), 'PX', string.format('%.0f', last - now)) end
+return 1
+"""
+)
+"""Take the tombstone of writer ARGV[1] away: its write is done. A value or a lease that lies there goes too."""
+
+FORGET = """
+local content = redis.call('GETRANGE', KEYS[1], 0, 0)
+if content ~= '' and content ~= 'T' then redis.call('DEL', KEYS[1]) return 1 end
+return 0
+"""
+"""Remove a value or a lease, and leave tombstones alone. 1: there was one."""

@@ -1,0 +1,99 @@
+"""What a cache did and how it is, counted and told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TypeAlias
+
+
+@dataclass(frozen=True)
+class CacheStats:
+    """Counts since the Store was opened, and the state now. A read of two levels counts twice.
+
+    `hits_local`, `hits_redis`: values and absences found; `absences`: how many of them were absences. `misses`: found
+    in neither tier. `loads`: calls to the engine, for one or more units. `waits`: reads that waited for another
+    thread's load; `lease_waits`: for another process's. `stale_served`: kept values given because the engine failed.
+    `fills_refused`: loaded values that were not kept, because of a write meanwhile. `undecodable`: values in Redis
+    that were none for this version. `invalidations_out`, `invalidations_in`: messages to and from other processes.
+    `refreshes`: loads ahead of expiry. `outages`: how often Redis was taken out of the path.
+
+    `redis`: "off" (no second tier), "closed" (in the path), "open" (out of it until it answers again). `channel`:
+    whether invalidations of other processes are heard. `pending`: invalidations that wait for Redis. `bytes`: an
+    estimate of what the first tier holds.
+    """
+
+    hits_local: int = 0
+    hits_redis: int = 0
+    absences: int = 0
+    misses: int = 0
+    loads: int = 0
+    waits: int = 0
+    lease_waits: int = 0
+    stale_served: int = 0
+    fills_refused: int = 0
+    undecodable: int = 0
+    invalidations_out: int = 0
+    invalidations_in: int = 0
+    refreshes: int = 0
+    outages: int = 0
+    flushes: int = 0
+    redis: str = "off"
+    redis_error: str | None = None
+    channel: bool = False
+    pending: int = 0
+    entries: int = 0
+    bytes: int = 0
+
+
+Listener: TypeAlias = Callable[[str, int], None]
+"""Told of what was counted, by the name of a field of CacheStats, as it happens; hits in the process are not told."""
+
+COUNTED = tuple(
+    field.name
+    for field in fields(CacheStats)
+    if field.type == "int" and field.name not in ("pending", "entries", "bytes")
+)
+
+
+class Counters:
+    """Counts, safe for threads. A listener that raises is not asked again: it must not fail a read."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[str, int] = dict.fromkeys(COUNTED, 0)
+        self.last_error: str | None = None
+        self._listeners: tuple[Listener, ...] = ()
+
+    def add(self, name: str, amount: int = 1) -> None:
+        """Count something, and tell the listeners."""
+        if not amount:
+            return
+        with self._lock:
+            self._counts[name] += amount
+        for listener in self._listeners:
+            try:
+                listener(name, amount)
+            except Exception:  # whatever a user's callback raises
+                self.leave(listener)
+
+    def opened(self, reason: str) -> None:
+        """Count an outage of Redis."""
+        self.last_error = reason
+        self.add("outages")
+
+    def listen(self, listener: Listener) -> None:
+        """Tell a listener from now on."""
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
+
+    def leave(self, listener: Listener) -> None:
+        """Tell it nothing more."""
+        with self._lock:
+            self._listeners = tuple(one for one in self._listeners if one is not listener)
+
+    def counts(self) -> dict[str, int]:
+        """All counts, as of one moment."""
+        with self._lock:
+            return dict(self._counts)

@@ -1,0 +1,257 @@
+"""The cache under every cached read: values in this process, over values in Redis, over the engine.
+
+The order of things keeps it true. A write bars its units in Redis and tells every process, commits, and does both
+again. A load takes a lease before it reads, and what it read comes in only where that lease still stands: into Redis by
+compare-and-set, into this process by the flight that loaded it. What is refused in one place is kept in none.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from bluestar_store.cache import family
+from bluestar_store.cache.flights import Flight
+from bluestar_store.cache.keys import Message
+from bluestar_store.cache.limits import AHEAD, CacheLimits
+from bluestar_store.cache.loading import EngineLoader, Loader, RemoteLoader
+from bluestar_store.cache.local import Lifetime, Local
+from bluestar_store.cache.matching import Fields, matcher
+from bluestar_store.cache.refreshing import Refresher
+from bluestar_store.cache.stats import CacheStats, Counters
+from bluestar_store.cache.stored import new_token
+from bluestar_store.errors import BlueStarError, ThrottledError, UnavailableError
+from bluestar_store.protocols import MISSING, Source, Stale, Unit
+
+if TYPE_CHECKING:
+    from bluestar_store.cache.keeper import Keeper  # these load redis
+    from bluestar_store.cache.remote import Remote
+
+
+class TieredCache:
+    """Safe for threads and for fork. No thread runs before the first read that `peek` cannot answer."""
+
+    def __init__(
+        self,
+        limits: CacheLimits,
+        namespace: str,
+        fields: Fields,
+        counters: Counters,
+        *,
+        remote: Remote | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`fields` names the fields of each kind's units."""
+        self.limits, self.namespace, self.fields, self.counters, self.clock = limits, namespace, fields, counters, clock
+        self.local = Local(limits.max_entries, limits.max_bytes, clock)
+        self.peek = self.local.peek
+        self.remote = remote
+        self._loader: Loader = (
+            EngineLoader(limits, counters) if remote is None else RemoteLoader(limits, counters, remote)
+        )
+        self._reset()
+        family.join(self)
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._keeper: Keeper | None = None
+        self._started = self._closed = self._channel = False
+        self._refresher = Refresher()
+
+    def forked(self) -> None:
+        """In a forked child: nothing of the parent's is to be used, nor closed."""
+        closed = self._closed
+        self._reset()
+        self._closed = closed
+        self.local.reset()
+        if self.remote is not None:
+            self.remote.reset()
+
+    # ------------------------------------------------------------------------------------------------------- reading
+
+    def fetch(self, units: Sequence[Unit], source: Source, *, fresh: bool) -> Mapping[Unit, Any]:
+        """See Cache. One load for all that is missing and that no other thread is loading already."""
+        self._start()
+        answers: dict[Unit, Any] = {}
+        leading: dict[Unit, Flight] = {}
+        following: dict[Unit, Flight] = {}
+        for unit in dict.fromkeys(units):
+            if not fresh and (found := self._here(unit, source)) is not MISSING:
+                answers[unit] = found
+                continue
+            flight, leads = self.local.board(unit, anew=fresh)
+            (leading if leads else following)[unit] = flight
+        answers |= self._lead(leading, source, 0 if fresh else math.inf)
+        for unit, flight in following.items():
+            answers[unit] = self._follow(unit, flight, source)
+        return answers
+
+    def _here(self, unit: Unit, source: Source) -> Any:
+        """The value in this process, which is refreshed in the background when it soon expires."""
+        entry = self.local.look(unit)
+        if entry is None or entry.expires <= self.clock():
+            return MISSING
+        self.counters.add("hits_local")
+        if entry.due <= self.clock() and self.local.take_refresh(unit, entry):
+            self._refresher.submit(lambda: self._refresh(unit, source))
+        return entry.value
+
+    def _refresh(self, unit: Unit, source: Source) -> None:
+        """Load what is still good, unless another process just did."""
+        flight, leads = self.local.board(unit)
+        if leads:
+            self.counters.add("refreshes")
+            self._lead({unit: flight}, source, self.limits.ttl_seconds * AHEAD)
+
+    def _lead(self, leading: Mapping[Unit, Flight], source: Source, max_age_seconds: float) -> dict[Unit, Any]:
+        """Load units, and give the values to those who follow."""
+        if not leading:
+            return {}
+        try:
+            loaded = self._loader.load(list(leading), source, max_age_seconds=max_age_seconds)
+        except (ThrottledError, UnavailableError) as error:
+            serve = max_age_seconds > 0
+            return {unit: self._instead(unit, flight, error, serve=serve) for unit, flight in leading.items()}
+        except BaseException as error:
+            for unit, flight in leading.items():
+                self.local.give_up(unit, flight)
+                flight.fail(error)
+            raise
+        for unit, flight in leading.items():
+            value, seconds = loaded[unit].value, loaded[unit].seconds
+            lifetime = self._lifetime(seconds) if seconds > 0 else None
+            self.local.land(unit, flight, value, 0 if lifetime is None else source.weigh(value), lifetime)
+        return {unit: loaded[unit].value for unit in leading}
+
+    def _lifetime(self, seconds: float) -> Lifetime:
+        if self.remote is not None and not self._channel:
+            seconds = min(seconds, self.limits.degraded_ttl_seconds)
+        return Lifetime(seconds, seconds * AHEAD)
+
+    def _instead(self, unit: Unit, flight: Flight, error: BlueStarError, *, serve: bool) -> Any:
+        """What there is when the engine fails: a value that is past its time, if one may be served, or the error."""
+        entry = self.local.look(unit)
+        value: Any = error
+        if serve and entry is not None and self.clock() < entry.expires + self.limits.stale_if_error_seconds:
+            value = Stale(entry.value, error)
+            self.counters.add("stale_served")
+        self.local.land(unit, flight, value, 0, None)
+        return value
+
+    def _follow(self, unit: Unit, flight: Flight, source: Source) -> Any:
+        """What the leader loads; of one that is interrupted or hangs, somebody who waits takes the place."""
+        self.counters.add("waits")
+        while (value := flight.wait(self.limits.flight_seconds)) is MISSING:
+            self.local.give_up(unit, flight)
+            flight, leads = self.local.board(unit)
+            if leads:
+                return self._lead({unit: flight}, source, math.inf)[unit]
+        return value
+
+    # ------------------------------------------------------------------------------------------------------- writing
+
+    @contextmanager
+    def writing(self, units: Iterable[Unit]) -> Iterator[None]:
+        """See Cache. An outcome that is unknown counts as written, for as long as it may still become true."""
+        barred, writer = list(dict.fromkeys(units)), new_token()
+        self._drop(barred)
+        if self.remote is not None:
+            self.remote.block(barred, writer, self.limits.block_seconds)
+        known = False
+        try:
+            yield
+            known = True
+        except BlueStarError as error:
+            known = not isinstance(error, UnavailableError)
+            raise
+        finally:
+            if known:
+                self._drop(barred)
+            else:
+                for cache in self.peers():
+                    cache.local.block(barred, self.limits.block_seconds)
+            if self.remote is not None:
+                if known:
+                    self.remote.release(barred, writer)
+                else:
+                    self.remote.block(barred, writer, self.limits.block_seconds)
+                if self.remote.is_open:
+                    self._start()  # who only writes has nobody yet to tell Redis later
+
+    def _drop(self, units: Sequence[Unit]) -> None:
+        """In all Stores of this process that look at the same data."""
+        for cache in self.peers():
+            cache.local.drop(units)
+
+    def peers(self) -> list[TieredCache]:
+        """The caches of this process that look at the same data, this one among them."""
+        return family.of(self.namespace)
+
+    # ------------------------------------------------------------------------------------------------- the background
+
+    def _start(self) -> None:
+        """Before the first load: listen to other processes. Waits for the channel no longer than for any answer."""
+        if self._started or self.remote is None:
+            return
+        from bluestar_store.cache.keeper import Keeper
+
+        with self._lock:
+            if self._keeper is None and not self._closed:
+                self._keeper = Keeper(
+                    self.remote, hear=self._hear, tell=self._tell, heartbeat_seconds=self.limits.heartbeat_seconds
+                )
+                self._keeper.start()
+                self._keeper.wait(self.limits.redis_timeout_seconds)
+                self._started = True
+
+    def forget_here(self, matches: Callable[[Unit], bool]) -> int:
+        """Forget matching units in this process; how many entries there were."""
+        return sum(cache.local.drop_where(matches) for cache in self.peers())
+
+    def _hear(self, message: Message) -> None:
+        self.counters.add("invalidations_in")
+        self.local.drop(message.units)
+        if message.fields is not None:
+            self.local.drop_where(matcher(self.fields, message.kind, message.fields))
+
+    def _tell(self, there: bool) -> None:
+        """The channel came or went: what was said in between was not heard."""
+        self._channel = there
+        self.local.flush()
+
+    def close(self) -> None:
+        """End the threads and connections; may be called twice. What is read afterwards is loaded."""
+        with self._lock:
+            self._closed = True
+            keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.close()
+        self._refresher.close()
+        self.local.flush()
+        if self.remote is not None:
+            if self.remote.pending:
+                self.remote.recover()  # the last chance to tell
+            self.remote.close()
+        family.leave(self)
+
+    # -------------------------------------------------------------------------------------------------------- looking
+
+    def stats(self) -> CacheStats:
+        """What it did and how it is."""
+        counts = self.counters.counts()
+        counts["hits_local"] += self.local.hits
+        counts["flushes"] = self.local.flushes
+        redis = "off" if self.remote is None else "open" if self.remote.is_open else "closed"
+        return CacheStats(
+            **counts,
+            redis=redis,
+            redis_error=self.counters.last_error,
+            channel=self._channel,
+            pending=0 if self.remote is None else len(self.remote.pending),
+            entries=self.local.entries,
+            bytes=self.local.bytes,
+        )

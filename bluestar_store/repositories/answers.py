@@ -1,0 +1,59 @@
+"""What a cache answered: values, errors, and values past their time, as repositories give them on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from bluestar_store.errors import BlueStarError
+from bluestar_store.models.entity import Entity
+from bluestar_store.protocols import Stale
+
+V = TypeVar("V")
+E = TypeVar("E", bound=Entity)
+
+
+def readable(value: V | BlueStarError) -> V:
+    """The value, or its error raised."""
+    if isinstance(value, BlueStarError):
+        raise value
+    return value
+
+
+def first(answers: Iterable[Any]) -> Any:
+    """The first entity, marked when it, or an absence before it, is past its time; None when all are absent.
+
+    Raises the error of what is reached and cannot be read; and, instead of None, the engine's error when one of the
+    absences is past its time: what is not found has to be true.
+    """
+    error = None
+    for answer in map(readable, answers):
+        value = answer
+        if isinstance(answer, Stale):
+            error, value = answer.error, answer.value
+        if value is not None:
+            return value if error is None else marked(value)
+    if error is not None:
+        raise error
+    return None
+
+
+def every(answers: Sequence[Any]) -> list[Any]:
+    """Partitions, or the errors in their places; all entities marked when one of the partitions is past its time.
+
+    When one is, and there is no entity at all, each is the engine's error.
+    """
+    error = next((answer.error for answer in answers if isinstance(answer, Stale)), None)
+    if error is None:
+        return list(answers)
+    values = [answer.value if isinstance(answer, Stale) else answer for answer in answers]
+    if not any(isinstance(value, tuple) and value for value in values):
+        return [value if isinstance(value, BlueStarError) else error for value in values]
+    return [value if isinstance(value, BlueStarError) else tuple(map(marked, value)) for value in values]
+
+
+def marked(entity: E) -> E:
+    """A copy that says that it is stale."""
+    copy = entity.model_copy()
+    copy._stale = True
+    return copy

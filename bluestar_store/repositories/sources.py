@@ -1,0 +1,122 @@
+"""Where a cache's values come from: items and partitions of one kind, loaded, and as they cross to Redis."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Generic, TypeVar
+
+from bluestar_store.engines.checks import item_bytes
+from bluestar_store.engines.table_files import item_from_json, to_json
+from bluestar_store.errors import BlueStarError, ItemDecodeError, PipelineChangingError
+from bluestar_store.keys import Key
+from bluestar_store.models.entity import Entity
+from bluestar_store.models.kind import Kind
+from bluestar_store.protocols import Item, Unit
+from bluestar_store.repositories.access import Access
+
+E = TypeVar("E", bound=Entity)
+
+ENTITY_BYTES, FACTOR = 2000, 4
+"""What an entity takes in the process besides its item, and how many times its size on disk that one (measured)."""
+
+
+class KindSource(Generic[E]):
+    """What items and partitions have in common. Encoded values name their unit, so that none is taken for another."""
+
+    def __init__(self, access: Access, kind: Kind[E]) -> None:
+        self._access, self._kind = access, kind
+
+    @property
+    def sensitive(self) -> bool:
+        """Whether the values may not leave the process: bank accounts, unless a setting lets them."""
+        return self._kind.sensitive and not self._access.share_sensitive
+
+    def _decoded(self, item: Item) -> E | ItemDecodeError:
+        try:
+            return self._kind.decode(item, self._access.table(self._kind))
+        except ItemDecodeError as error:
+            return error
+
+
+class ItemSource(KindSource[E]):
+    """One item each: an entity, None where there is none, or why it does not decode."""
+
+    def load(self, units: Sequence[Unit]) -> Mapping[Unit, E | ItemDecodeError | None]:
+        """All in one call to the engine."""
+        keys = {unit: self.key(unit) for unit in units}
+        items = self._access.engine.get(self._access.table(self._kind), keys.values(), consistent=True)
+        return {unit: self._decoded(items[key]) if key in items else None for unit, key in keys.items()}
+
+    def key(self, unit: Unit) -> Key:
+        """Where the item lies. Raises InvalidKeyError."""
+        return self._kind.keys.build(dict(zip(self._kind.keys.fields, unit[1:], strict=True)))
+
+    def encode(self, unit: Unit, value: E | None) -> bytes:
+        """See Source."""
+        return _encoded(unit, [] if value is None else [value])
+
+    def decode(self, unit: Unit, data: bytes) -> E | None:
+        """See Source."""
+        items = _items(unit, data, self._kind.table)
+        return self._kind.decode(items[0], self._access.table(self._kind)) if items else None
+
+    def weigh(self, value: E | None) -> int:
+        """See Source."""
+        return 0 if value is None else _weight(value)
+
+
+class PartitionSource(KindSource[E]):
+    """All items of the kind in a partition: a tuple of entities in order, or why it cannot be read."""
+
+    def __init__(self, access: Access, kind: Kind[E], load: Callable[[str], tuple[E, ...]]) -> None:
+        super().__init__(access, kind)
+        self._load = load
+
+    def load(self, units: Sequence[Unit]) -> Mapping[Unit, tuple[E, ...] | BlueStarError]:
+        """A query each, all at once."""
+        pks = [self.pk(unit) for unit in units]
+        answers = self._access.together([partial(self._loaded, pk) for pk in pks])
+        return dict(zip(units, answers, strict=True))
+
+    def pk(self, unit: Unit) -> str:
+        """The partition key. Raises InvalidKeyError."""
+        return self._kind.keys.partition(dict(zip(self._kind.partition_fields, unit[1:], strict=True)))
+
+    def _loaded(self, pk: str) -> tuple[E, ...] | BlueStarError:
+        try:
+            return self._load(pk)
+        except (ItemDecodeError, PipelineChangingError) as error:
+            return error
+
+    def encode(self, unit: Unit, value: tuple[E, ...]) -> bytes:
+        """See Source."""
+        return _encoded(unit, value)
+
+    def decode(self, unit: Unit, data: bytes) -> tuple[E, ...]:
+        """See Source."""
+        table = self._access.table(self._kind)
+        return tuple(self._kind.decode(item, table) for item in _items(unit, data, self._kind.table))
+
+    def weigh(self, value: tuple[E, ...]) -> int:
+        """See Source."""
+        return sum(map(_weight, value))
+
+
+def _encoded(unit: Unit, entities: Iterable[Entity]) -> bytes:
+    """The items as they were read, in DynamoDB's JSON: numbers are strings in it, and so stay exact."""
+    items = [entity.origin.item for entity in entities if entity.origin is not None]
+    return to_json([unit, items]).encode()
+
+
+def _items(unit: Unit, data: bytes, table: str) -> list[Item]:
+    named, items = json.loads(data)
+    if tuple(named) != unit or not isinstance(items, list):
+        raise ValueError("is the value of another unit")
+    # Only binary values look otherwise in JSON than on the wire.
+    return [item_from_json(table, item) for item in items] if b'"B"' in data or b'"BS"' in data else items
+
+
+def _weight(entity: Entity) -> int:
+    return ENTITY_BYTES + FACTOR * item_bytes(entity.origin.item) if entity.origin is not None else ENTITY_BYTES

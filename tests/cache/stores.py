@@ -1,0 +1,70 @@
+"""Stores over one engine, with the caches that a test wants."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from decimal import Decimal
+from typing import Any
+
+from bluestar_store import CalculationRule, Settings, Store
+from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.protocols import Engine
+from tests.cache.fault_engine import FaultEngine
+
+WAIT_SECONDS = 10.0
+
+
+class Clock:
+    """A clock that stands still until it is told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Wait for a condition; fail when it does not come about."""
+    end = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"{what}: not within {WAIT_SECONDS} seconds")
+        time.sleep(0.001)
+
+
+def rule(plan_id: str, max_pct: int, calc_type: str = "match") -> CalculationRule:
+    return CalculationRule(plan_id=plan_id, calc_type=calc_type, max_pct=Decimal(max_pct))
+
+
+@contextmanager
+def stores(engine: Engine, count: int, redis_url: str | None, **settings: Any) -> Iterator[list[Store]]:
+    """Some Stores over one engine, as if each were in a process of its own when they share a Redis.
+
+    The Redis keys are of a namespace that no other test has.
+    """
+    options: dict[str, Any] = {"table_suffix": f"-{uuid.uuid4().hex[:12]}", "redis_timeout_ms": 1000} | settings
+    with ExitStack() as stack:
+        opened = [
+            stack.enter_context(Store(Settings(persistence_mode="memory", redis_url=redis_url, **options), engine))
+            for _ in range(count)
+        ]
+        opened[0].create_tables()
+        for store in opened:  # apart in this process, so that only Redis can tell one of the other's writes
+            store.cache._cache.peers = lambda cache=store.cache._cache: [cache]  # type: ignore[misc, method-assign]
+        yield opened
+
+
+@contextmanager
+def one_store(redis_url: str | None = None, **settings: Any) -> Iterator[tuple[Store, FaultEngine]]:
+    """A Store, and the engine that counts its calls."""
+    engine = FaultEngine(MemoryEngine())
+    with stores(engine, 1, redis_url, **settings) as (store,):
+        engine.forget()
+        yield store, engine

@@ -1,0 +1,122 @@
+"""The engine that faults are injected into passes calls on, counts them, holds them and fails them as told."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.errors import AccessDeniedError, ThrottledError, UnavailableError
+from bluestar_store.keys import Key
+from bluestar_store.protocols import ABSENT, Engine, Item, Put, TableSpec
+from tests.cache.fault_engine import Call, FaultEngine
+
+TABLE = "tools"
+KEY, OTHER = Key("A", "1"), Key("A", "2")
+
+
+def item(key: Key, value: str) -> Item:
+    return {"PK": {"S": key.pk}, "SK": {"S": key.sk}, "value": {"S": value}}
+
+
+@pytest.fixture
+def engine() -> FaultEngine:
+    """A memory engine with KEY in its table, behind faults; counts are at nought."""
+    engine = FaultEngine(MemoryEngine())
+    engine.create_tables([TableSpec(TABLE)])
+    engine.write(Put(TABLE, item(KEY, "old")))
+    engine.forget()
+    return engine
+
+
+def value(engine: Engine, key: Key = KEY) -> str | None:
+    found = engine.get(TABLE, [key])
+    return found[key]["value"]["S"] if key in found else None
+
+
+def asks_for_other(call: Call) -> bool:
+    return OTHER in call.arguments["keys"]
+
+
+def test_calls_are_passed_on_and_counted_by_name(engine: FaultEngine) -> None:
+    assert engine.get(TABLE, iter([KEY, OTHER]), consistent=True) == {KEY: item(KEY, "old")}
+    assert engine.query(TABLE, "A").items == [item(KEY, "old")]
+    assert engine.put_many(TABLE, iter([item(OTHER, "new")])) == 1
+    assert engine.counts == {"get": 1, "query": 1, "put_many": 1}
+    assert engine.calls[0] == Call("get", {"table": TABLE, "keys": (KEY, OTHER), "consistent": True})
+
+
+def test_calls_of_many_threads_are_all_counted(engine: FaultEngine) -> None:
+    with ThreadPoolExecutor(8) as executor:
+        assert set(executor.map(lambda _: value(engine), range(400))) == {"old"}
+    assert engine.counts == {"get": 400}
+
+
+@pytest.mark.parametrize(("after", "seen"), [(False, "new"), (True, "old")])
+def test_a_held_read_sees_the_items_as_of_where_it_was_held(engine: FaultEngine, after: bool, seen: str) -> None:
+    with engine.hold("get", after=after) as hold, ThreadPoolExecutor(1) as executor:
+        read = executor.submit(value, engine)
+        hold.reached.wait()
+        engine.write(Put(TABLE, item(KEY, "new")))
+        assert not read.done()
+        hold.release()
+        assert read.result() == seen
+    assert value(engine) == "new"  # one call was to be held
+
+
+def test_a_hold_can_be_for_certain_calls_alone(engine: FaultEngine) -> None:
+    with engine.hold("get", which=asks_for_other) as hold, ThreadPoolExecutor(1) as executor:
+        assert value(engine) == "old"
+        assert not hold.reached.is_set()
+        read = executor.submit(value, engine, OTHER)
+        hold.reached.wait()
+        hold.release()
+        assert read.result() is None
+
+
+def test_a_hold_that_nothing_reaches_is_an_error(engine: FaultEngine) -> None:
+    with engine.hold("write") as hold, pytest.raises(TimeoutError):
+        hold.reached.wait(0.01)
+
+
+def test_a_failure_before_the_call_leaves_everything_as_it_was(engine: FaultEngine) -> None:
+    engine.fail("write", ThrottledError, times=1)
+    with pytest.raises(ThrottledError):
+        engine.write(Put(TABLE, item(KEY, "new")))
+    assert value(engine) == "old"
+    engine.write(Put(TABLE, item(KEY, "new")))  # one failure was asked for
+
+
+def test_a_failure_after_the_call_has_applied_it(engine: FaultEngine) -> None:
+    engine.fail("write", UnavailableError, after=True)
+    with pytest.raises(UnavailableError):
+        engine.write(Put(TABLE, item(OTHER, "new"), ABSENT))
+    assert value(engine, OTHER) == "new"
+
+
+def test_failures_last_until_cleared_and_are_counted(engine: FaultEngine) -> None:
+    engine.fail("get", AccessDeniedError, which=asks_for_other)
+    for _ in range(3):
+        with pytest.raises(AccessDeniedError):
+            value(engine, OTHER)
+    assert value(engine) == "old"
+    assert engine.counts == {"get": 4}
+    engine.clear()
+    assert value(engine, OTHER) is None
+
+
+def test_a_call_may_be_held_and_then_fail(engine: FaultEngine) -> None:
+    hold = engine.hold("write", after=True)
+    engine.fail("write", UnavailableError, after=True, times=1)
+    with hold, ThreadPoolExecutor(1) as executor:
+        write = executor.submit(engine.write, Put(TABLE, item(KEY, "new")))
+        hold.reached.wait()
+        assert value(engine) == "new"
+        hold.release()
+        assert isinstance(write.exception(), UnavailableError)
+
+
+def test_a_name_that_engines_do_not_have_is_refused(engine: FaultEngine) -> None:
+    with pytest.raises(ValueError, match="gett"):
+        engine.hold("gett")
