@@ -11,7 +11,7 @@ from functools import cache
 import hypothesis
 import pytest
 
-from tests import servers
+from tests import redis_servers, servers
 
 pytest.register_assert_rewrite("bluestar_store.testing")  # before anything imports it: it is shipped, not collected
 
@@ -91,8 +91,8 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             pytest.fail(f"BLUESTAR_TEST_REDIS_URL is set and nothing answers at {url}", pytrace=False)
         yield url
         return
-    with servers.redis_server(tmp_path_factory.mktemp("redis")) as url:
-        yield url
+    with redis_servers.redis_process(tmp_path_factory.mktemp("redis")) as server:
+        yield server.url
 
 
 @pytest.fixture(scope="session")

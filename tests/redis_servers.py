@@ -24,11 +24,17 @@ from tests.servers import HOST
 FIXED_PORTS = range(20_000, 32_000)
 STOP_SECONDS = 10.0
 
+#: The ports that this process has drawn: one whose server is down is not drawn again.
+_drawn: set[int] = set()
+
 
 def fixed_port() -> int:
-    """A free port that stays free while its server is down, short of another test's drawing the same number."""
+    """A free port that stays free while its server is down, short of another worker's drawing the same number."""
     while True:
-        port = random.choice(FIXED_PORTS)
+        port = random.SystemRandom().choice(FIXED_PORTS)  # hypothesis gives all workers the same seed
+        if port in _drawn:
+            continue
+        _drawn.add(port)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

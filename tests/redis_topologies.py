@@ -88,7 +88,10 @@ class RedisCluster:
 
     def master_of(self, key: str) -> RedisProcess:
         """The node that serves the key now."""
-        return self._serving(key)[0]
+        serving = self._serving(key)
+        if not serving:
+            raise servers.ServerError(f"no node serves {key!r}")
+        return serving[0]
 
     def replicas_of(self, key: str) -> list[RedisProcess]:
         """The nodes that stand by for the key now."""
@@ -110,14 +113,19 @@ class RedisCluster:
 
     def wait_until_taken_over(self, key: str, killed: RedisProcess) -> RedisProcess:
         """Until another node than the killed one serves the key and all agree about it; gives that node."""
-        servers.wait_until(lambda: self.master_of(key) is not killed, f"another node took over {key!r}")
+
+        def taken_over() -> bool:
+            serving = self._serving(key)
+            return bool(serving) and serving[0] is not killed
+
+        servers.wait_until(taken_over, f"another node took over {key!r}")
         self.wait_until_ready()
         return self.master_of(key)
 
     def _serving(self, key: str) -> list[RedisProcess]:
         node = self.running[0]
         slot = ask(node, "CLUSTER", "KEYSLOT", key)
-        ports = next(entry.ports for entry in slot_ranges(node) if entry.first <= slot <= entry.last)
+        ports = [port for entry in slot_ranges(node) if entry.first <= slot <= entry.last for port in entry.ports]
         return [next(node for node in self.nodes if node.port == port) for port in ports]
 
 
@@ -134,14 +142,15 @@ def redis_cluster(folder: Path, *, replicas: int = 0) -> Iterator[RedisCluster]:
     if cli is None:
         servers.unavailable("a Redis Cluster is made by redis-cli, which is not on PATH")
     with ExitStack() as started:
-        addresses, nodes = [], []
+        bus_ports: dict[int, int] = {}
+        nodes = []
         for number in range(MASTERS * (1 + replicas)):
             home = folder / f"node-{number}"
             home.mkdir(parents=True)
-            bus_port = fixed_port()  # Redis's own choice, 10000 above the port, might be taken
 
-            def make(port: int, home: Path = home, bus_port: int = bus_port) -> RedisProcess:
-                cluster = ["--cluster-enabled", "yes", "--cluster-port", str(bus_port)]
+            def make(port: int, home: Path = home) -> RedisProcess:
+                bus_ports[port] = fixed_port()  # Redis's own choice, 10000 above the port, might be taken
+                cluster = ["--cluster-enabled", "yes", "--cluster-port", str(bus_ports[port])]
                 cluster += ["--cluster-node-timeout", str(NODE_TIMEOUT_MS)]
                 options = ["--port", str(port), *common_options(home), *cluster]
                 return RedisProcess([program], options, url=f"redis://{HOST}:{port}/0", port=port, folder=home)
@@ -149,7 +158,7 @@ def redis_cluster(folder: Path, *, replicas: int = 0) -> Iterator[RedisCluster]:
             node = first_start(make)
             started.callback(node.close)
             nodes.append(node)
-            addresses.append(f"{HOST}:{node.port}@{bus_port}")
+        addresses = [f"{HOST}:{node.port}@{bus_ports[node.port]}" for node in nodes]
         command = [cli, "--cluster", "create", *addresses, "--cluster-replicas", str(replicas), "--cluster-yes"]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
         if done.returncode:

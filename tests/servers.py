@@ -1,4 +1,7 @@
-"""Real servers for tests: each is a child process on a free port, waited for by condition, ended by its process id."""
+"""Real servers for tests: each is a child process on a free port, waited for by condition, ended by its process id.
+
+Redis has a file of its own: redis_servers.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,10 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -26,6 +29,8 @@ START_ATTEMPTS = 3
 FETCHED_DYNAMODB_LOCAL = Path(__file__).parent.parent / ".servers" / "dynamodb-local"
 #: What conftest looks for to list the missing servers at the end of a run.
 UNAVAILABLE = "server not available: "
+
+P = TypeVar("P")
 
 
 class ServerError(Exception):
@@ -72,35 +77,64 @@ def redis_answers(url: str) -> bool:
         return False
 
 
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
+    """Come back as soon as the condition holds; a ServerError that says `what` was not so, after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() >= deadline:
+            raise ServerError(f"waited {seconds:g} seconds and still not: {what}")
+        time.sleep(0.01)
+
+
+def launch(
+    name: str, command: Sequence[str], ready: Callable[[subprocess.Popen[bytes]], bool], folder: Path, log: Path
+) -> subprocess.Popen[bytes]:
+    """Start a server and wait until it is ready. Its output goes to `log`, and into the error."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        wait_until(lambda: process.poll() is not None or ready(process), f"{name} answers")
+        if process.poll() is None:
+            return process
+        failure = f"{name} ended with {process.returncode}"
+    except ServerError as error:
+        failure = str(error)
+    except BaseException:  # also KeyboardInterrupt: nobody else knows the process yet
+        stop(process)
+        raise
+    stop(process)
+    raise ServerError(f"{failure}: {log.read_text(errors='replace')[-2000:]}")
+
+
+def on_a_free_port(start: Callable[[int], P], port: Callable[[], int] = free_port) -> tuple[P, int]:
+    """Start something on a free port; on another one if that fails.
+
+    Between our finding a free port and the server's binding it another process may take it.
+    """
+    for _ in range(START_ATTEMPTS - 1):
+        candidate = port()
+        with suppress(ServerError):
+            return start(candidate), candidate
+    candidate = port()
+    return start(candidate), candidate
+
+
 @contextmanager
 def running(
     name: str, command: Callable[[int], Sequence[str]], ready: Callable[[int], bool], folder: Path
 ) -> Iterator[int]:
-    """Run a server on a free port (`command` and `ready` are given the port) until the block ends.
+    """Run a server on a free port (`command` and `ready` are given the port) until the block ends."""
 
-    Between our finding a free port and the server's binding it another process may take it, so a server that ends while
-    it starts is tried again on another port. Its output goes to a file in `folder` and into the error.
-    """
-    failure = ""
-    for attempt in range(1, START_ATTEMPTS + 1):
-        port = free_port()
-        log = folder / f"{name}-{port}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                command(port), cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-            )
-        try:
-            deadline = time.monotonic() + START_SECONDS
-            while process.poll() is None and time.monotonic() < deadline:
-                if ready(port):
-                    yield port
-                    return
-                time.sleep(0.02)
-            state = "did not answer in time" if process.poll() is None else f"ended with {process.returncode}"
-            failure = f"{name} {state} (attempt {attempt}): {log.read_text(errors='replace')[-2000:]}"
-        finally:
-            stop(process)
-    raise ServerError(failure)
+    def start(port: int) -> subprocess.Popen[bytes]:
+        return launch(name, command(port), lambda _: ready(port), folder, folder / f"{name}-{port}.log")
+
+    process, port = on_a_free_port(start)
+    try:
+        yield port
+    finally:
+        stop(process)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
@@ -127,20 +161,6 @@ def dynamodb_local(folder: Path) -> Iterator[str]:
 
     with running("dynamodb-local", command, lambda port: http_answers(f"http://{HOST}:{port}"), folder) as port:
         yield f"http://{HOST}:{port}"
-
-
-@contextmanager
-def redis_server(folder: Path) -> Iterator[str]:
-    """An empty Redis without persistence."""
-    binary = shutil.which("redis-server")
-    if binary is None:
-        unavailable("redis-server is not on PATH")
-
-    def command(port: int) -> list[str]:
-        return [binary, "--bind", HOST, "--port", str(port), "--save", "", "--appendonly", "no"]
-
-    with running("redis", command, lambda port: redis_answers(f"redis://{HOST}:{port}"), folder) as port:
-        yield f"redis://{HOST}:{port}/0"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -13,6 +15,7 @@ from botocore.exceptions import ClientError, HTTPClientError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tests import servers
 from tests.servers import FaultProxy
 
 FaultProxyFactory = Callable[[str], FaultProxy]
@@ -101,3 +104,25 @@ def test_a_rule_key_that_the_proxy_does_not_know_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match="reponse"):
         fault_proxy(dynamodb_local_url).add_rule({"operation": "PutItem", "reponse": {"abort_bytes": 0}})
+
+
+def test_a_server_that_does_not_start_is_an_error_with_its_last_words(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "raise SystemExit('no such option')"]
+    with pytest.raises(servers.ServerError, match="no such option"):
+        servers.launch("broken", command, lambda _: False, tmp_path, tmp_path / "log")
+
+
+def test_a_port_that_somebody_else_took_is_not_the_end() -> None:
+    ports = iter([1, 2, 3])
+
+    def start(port: int) -> str:
+        if port == 1:
+            raise servers.ServerError("address in use")
+        return f"server on {port}"
+
+    assert servers.on_a_free_port(start, lambda: next(ports)) == ("server on 2", 2)
+
+
+def test_waiting_in_vain_says_for_what() -> None:
+    with pytest.raises(servers.ServerError, match="still not: the moon is blue"):
+        servers.wait_until(lambda: False, "the moon is blue", seconds=0.01)

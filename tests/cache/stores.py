@@ -68,3 +68,12 @@ def one_store(redis_url: str | None = None, **settings: Any) -> Iterator[tuple[S
     with stores(engine, 1, redis_url, **settings) as (store,):
         engine.forget()
         yield store, engine
+
+
+def set_clock(store: Store) -> Clock:
+    """Have a Store's cache live by a clock of the test's own."""
+    clock, cache = Clock(), store.cache._cache
+    cache.clock = cache.local._clock = clock
+    if cache.remote is not None:
+        cache.remote._clock = clock
+    return clock
