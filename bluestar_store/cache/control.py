@@ -23,7 +23,7 @@ class Explanation:
 
     unit: Unit
     tier: str
-    absent: bool = False
+    absent: bool | None = None
     age_seconds: float | None = None
     expires_in_seconds: float | None = None
     note: str | None = None

@@ -62,6 +62,7 @@ class Keeper:
         pause = 0.0
         while not self._closing.wait(pause):
             try:
+                self._recover()
                 self._session()
                 pause = 0.0
             except Exception:  # whatever it is: without this thread nothing of others would ever be heard again
@@ -69,7 +70,6 @@ class Keeper:
                 pause = min(max(2 * pause, 0.02), 0.5) * random.uniform(0.7, 1.0)  # noqa: S311  # no secret
             finally:
                 self._settled.set()
-            self._recover()
 
     def _recover(self) -> None:
         if self._remote.is_open and not self._closing.is_set():

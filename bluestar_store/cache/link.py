@@ -10,11 +10,11 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NoReturn, Protocol, TypeAlias
 
 from redis.connection import ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 Command: TypeAlias = tuple[Any, ...]
@@ -23,7 +23,14 @@ MAX_IDLE = 64
 
 
 class LinkError(Exception):
-    """Redis did not do what it was asked; its message names the kind of failure and nothing that was sent."""
+    """Redis did not do what it was asked. Its message names the kind of failure, and nothing of what was sent.
+
+    `cause` is what redis-py raised; its own text may repeat what was sent.
+    """
+
+    def __init__(self, message: str, cause: BaseException | None = None) -> None:
+        super().__init__(message)
+        self.cause = cause or self
 
 
 class Connection(Protocol):
@@ -67,15 +74,13 @@ class Link:
 
     def connect(self) -> Connection:
         """A new connection, greeted; the caller's own. Raises LinkError."""
-        connection: Any = self._pool.make_connection()
+        # Not make_connection(), which counts: the pool would give up after its hundredth.
+        connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)
         try:
             connection.connect()
-        except (RedisError, OSError) as error:
+        except BaseException as error:
             connection.disconnect()
-            raise failure(error) from None
-        except BaseException:
-            connection.disconnect()
-            raise
+            raise_link_error(error)
         return connection  # type: ignore[no-any-return]
 
     def call(self, commands: Callable[[bytes], Sequence[Command]]) -> list[Any]:
@@ -97,12 +102,9 @@ class Link:
                     raise failure(error) from None
                 self.drop_idle()
                 connection, fresh = self.connect(), True
-            except (RedisError, OSError) as error:
+            except BaseException as error:  # also of an interruption: the rest of the reply would be the next one's
                 connection.disconnect()
-                raise failure(error) from None
-            except BaseException:  # interrupted in the middle: the rest of the reply would be the next one's
-                connection.disconnect()
-                raise
+                raise_link_error(error)
             else:
                 self._keep(connection)
                 for reply in replies:
@@ -143,11 +145,22 @@ def _exchange(connection: Connection, commands: Sequence[Command]) -> list[Any]:
     return replies
 
 
+def raise_link_error(error: BaseException) -> NoReturn:
+    """A LinkError for whatever redis-py raised; an interruption as it is.
+
+    For any Exception: not all that comes out of redis-py is a RedisError (a cluster's errors, a parser's), and none of
+    it may fail a read.
+    """
+    if isinstance(error, Exception):
+        raise failure(error) from None
+    raise error
+
+
 def failure(error: BaseException) -> LinkError:
     """One LinkError for whatever redis-py raises. Of a server's own text only the first word is told: its code."""
     if isinstance(error, RedisTimeoutError | TimeoutError):
-        return LinkError("no answer in time")
+        return LinkError("no answer in time", error)
     if isinstance(error, ResponseError):
         code = str(error).split(" ", 1)[0]
-        return LinkError(f"refused: {code if code.isupper() else type(error).__name__}")
-    return LinkError(f"connection failed ({type(error).__name__})")
+        return LinkError(f"refused: {code if code.isupper() else type(error).__name__}", error)
+    return LinkError(f"connection failed ({type(error).__name__})", error)

@@ -25,10 +25,41 @@ MAX_BLOCKED = 10_000
 class Entry:
     """A value and its times, on the clock of the cache. `due`: from then on a look is not enough (see `peek`)."""
 
-    __slots__ = ("due", "expires", "stored", "value", "weight")
+    __slots__ = ("due", "expires", "stored", "used", "value", "weight")
 
     def __init__(self, value: Any, stored: float, due: float, expires: float, weight: int) -> None:
         self.value, self.stored, self.due, self.expires, self.weight = value, stored, due, expires, weight
+        self.used = False
+
+
+class Recent(LRUCache[Unit, Entry]):
+    """An LRU whose hits take no lock: they read `found` and mark the entry; its place moves when room is short."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(max(max_bytes, 1), getsizeof=_weight)
+        self.found: dict[Unit, Entry] = {}
+
+    def __setitem__(self, unit: Unit, entry: Entry) -> None:
+        super().__setitem__(unit, entry)
+        self.found[unit] = entry
+
+    def __delitem__(self, unit: Unit) -> None:
+        self.found.pop(unit, None)
+        super().__delitem__(unit)
+
+    def popitem(self) -> tuple[Unit, Entry]:
+        """Drop the entry that has not been used for longest; one that was used since it came last is put behind."""
+        while True:
+            unit, entry = super().popitem()
+            if not entry.used:
+                return unit, entry
+            entry.used = False
+            self[unit] = entry
+
+    def clear(self) -> None:
+        """Drop all."""
+        self.found.clear()
+        super().clear()
 
 
 @dataclass(frozen=True)
@@ -41,7 +72,10 @@ class Lifetime:
 
 
 class Local:
-    """Safe for threads. Every method holds one lock, for no longer than a few dictionary operations."""
+    """Safe for threads. Every method but `peek` holds one lock, for no longer than a few dictionary operations.
+
+    `hits` are those of `peek`; two threads at the very same moment may count as one.
+    """
 
     def __init__(self, max_entries: int, max_bytes: int, clock: Callable[[], float]) -> None:
         self._max_entries, self._max_bytes, self._clock = max_entries, max_bytes, clock
@@ -51,32 +85,29 @@ class Local:
     def reset(self) -> None:
         """Empty, and with a lock of its own: a forked child cannot trust its parent's."""
         self._lock = threading.Lock()
-        self._entries: LRUCache[Unit, Entry] = LRUCache(max(self._max_bytes, 1), getsizeof=_weight)
+        self._entries = Recent(self._max_bytes)
+        self._found = self._entries.found
         self._flights: dict[Unit, Flight] = {}
         self._blocked: dict[Unit, float] = {}
         self._all_blocked_until = 0.0
 
     def peek(self, unit: Unit) -> Any:
-        """The value, MISSING when there is none or it is due."""
-        with self._lock:
-            try:
-                entry = self._entries[unit]
-            except KeyError:
-                return MISSING
-            if entry.due <= self._clock():
-                return MISSING
-            self.hits += 1
-            return entry.value
+        """The value, MISSING when there is none or it is due. Takes no lock: dictionaries are safe to read."""
+        entry = self._found.get(unit)
+        if entry is None or entry.due <= self._clock():
+            return MISSING
+        entry.used = True
+        self.hits += 1
+        return entry.value
 
     def look(self, unit: Unit) -> Entry | None:
         """The entry, even when it is due, expired, or kept for the case of an error only."""
-        with self._lock:
-            return self._entries.get(unit)
+        return self._found.get(unit)
 
     def take_refresh(self, unit: Unit, entry: Entry) -> bool:
         """Whether the caller is the one to refresh an entry that is due; nobody else is told so again."""
         with self._lock:
-            if entry.due >= entry.expires or self._entries.get(unit) is not entry:
+            if entry.due >= entry.expires or self._found.get(unit) is not entry:
                 return False
             entry.due = entry.expires
             return True

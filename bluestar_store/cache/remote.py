@@ -23,6 +23,8 @@ from bluestar_store.protocols import Unit
 
 LEASE_MS = 10_000
 """How long a load may take and still be kept."""
+PROBE: Unit = ("probe",)
+"""What is written to see whether a server takes writes again."""
 SCAN_KEYS = 500
 """Keys that one SCAN looks at."""
 
@@ -142,6 +144,9 @@ class Remote:
             self.topology.refresh()
             for link in self.topology.links():
                 link.call(lambda _: [("PING",)])
+            # A server that is full, or has become a replica, answers and is of no use.
+            place = self.topology.link(self.namespace.slot_key(PROBE))
+            place.call(lambda run_id: [("SET", self.namespace.key(PROBE, run_id), self.origin, "PX", 1000)])
             if self.pending.overflowed:
                 self.forget(lambda unit: True)
                 self.publish(self.namespace.matching(self.origin, None, {}))
@@ -206,7 +211,7 @@ class Remote:
                 )
                 for key in keys:
                     unit = self.namespace.unit(key)
-                    if unit is not None:
+                    if unit is not None and unit != PROBE:
                         yield unit, key, link
                 if cursor in (0, b"0"):
                     break

@@ -52,8 +52,7 @@ return 1
 """Take the tombstone of writer ARGV[1] away: its write is done. A value or a lease that lies there goes too."""
 
 FORGET = """
-local content = redis.call('GETRANGE', KEYS[1], 0, 0)
-if content ~= '' and content ~= 'T' then redis.call('DEL', KEYS[1]) return 1 end
-return 0
+if redis.call('GETRANGE', KEYS[1], 0, 0) == 'T' then return 0 end
+return redis.call('DEL', KEYS[1])
 """
 """Remove a value or a lease, and leave tombstones alone. 1: there was one."""

@@ -50,11 +50,9 @@ class CacheStats:
 Listener: TypeAlias = Callable[[str, int], None]
 """Told of what was counted, by the name of a field of CacheStats, as it happens; hits in the process are not told."""
 
-COUNTED = tuple(
-    field.name
-    for field in fields(CacheStats)
-    if field.type == "int" and field.name not in ("pending", "entries", "bytes")
-)
+GAUGES = ("pending", "entries", "bytes", "channel")
+"""Fields of CacheStats that may also fall."""
+COUNTED = tuple(field.name for field in fields(CacheStats) if field.type == "int" and field.name not in GAUGES)
 
 
 class Counters:

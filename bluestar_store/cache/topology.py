@@ -10,11 +10,10 @@ from urllib.parse import urlsplit
 from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
 from redis.connection import ConnectionPool, SSLConnection, parse_url
-from redis.exceptions import RedisError
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
-from bluestar_store.cache.link import Link, failure, greet
+from bluestar_store.cache.link import Link, greet, raise_link_error
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.settings import RedisMode, Settings
 
@@ -63,6 +62,8 @@ def open_topology(settings: Settings) -> Topology:
         options = {**parse_url(url), **options}  # type: ignore[no-untyped-call]  # redis-py has no types there
         if url.startswith("rediss://"):
             options.setdefault("connection_class", SSLConnection)
+        if url.startswith("unix://") and not options.get("path"):
+            raise ValueError
         if settings.redis_mode is RedisMode.CLUSTER:
             return Cluster(options)
         return OneServer(ConnectionPool(**options))
@@ -133,8 +134,8 @@ class Cluster:
         cluster = self._known()
         try:
             node = cluster.get_node_from_key(key)
-        except RedisError as error:
-            raise failure(error) from None
+        except Exception as error:  # see raise_link_error
+            raise_link_error(error)
         return self._link(node)
 
     def any(self) -> Link:
@@ -152,8 +153,8 @@ class Cluster:
         if self._cluster is not None:
             try:
                 self._cluster.nodes_manager.initialize()
-            except (RedisError, OSError) as error:
-                raise failure(error) from None
+            except Exception as error:
+                raise_link_error(error)
 
     def reset(self) -> None:
         """See Topology."""
@@ -176,9 +177,9 @@ class Cluster:
                 if issubclass(self._options.get("connection_class", object), SSLConnection):
                     options["ssl"] = True
                 try:
-                    self._cluster = RedisCluster(**options, cluster_error_retry_attempts=0)
-                except (RedisError, OSError) as error:
-                    raise failure(error) from None
+                    self._cluster = RedisCluster(**options)
+                except Exception as error:
+                    raise_link_error(error)
             return self._cluster
 
     def _link(self, node: Any) -> Link:

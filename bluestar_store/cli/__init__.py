@@ -11,6 +11,7 @@ import sys
 import typer
 
 from bluestar_store.cli import (
+    cache,
     create,
     doctor,
     edit_pipelines,
@@ -43,6 +44,7 @@ app.command("take-over")(transfer.take_over)
 app.command("doctor")(doctor.doctor)
 app.command("iam-policy")(iam_policy.iam_policy)
 app.add_typer(inspect.app, name="inspect")
+app.add_typer(cache.app, name="cache")
 app.add_typer(edit_rules.rule, name="rule")
 app.add_typer(edit_rules.validation, name="validation")
 app.add_typer(edit_rules.limits, name="limits")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from bluestar_store.cli.output import cell
-from bluestar_store.cli.records import Record, is_bank_number, plain
+from bluestar_store.cli.records import Record, plain
 
 if TYPE_CHECKING:
     from bluestar_store.seeding import Change, Entry
@@ -45,6 +45,7 @@ def entry_records(entries: Iterable[Entry]) -> list[Record]:
 def shown_value(kind: str, attribute: str, value: Any) -> Any:
     """A value of an entity of this kind as it may be shown: see `records`."""
     from bluestar_store.models.config import AchConfig
+    from bluestar_store.models.entity import is_bank_number
 
     unknown_to_ach = kind == "ach-config" and attribute not in AchConfig.model_fields
     names_count = not (kind == "vendor-schema" and attribute == "mapping")

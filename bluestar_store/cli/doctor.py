@@ -95,10 +95,11 @@ def _line(finding: Finding) -> str:
 
 def _summary(findings: Sequence[Finding], healthy: bool) -> str:
     from bluestar_store.doctor import Severity
+    from bluestar_store.doctor.findings import MEND_AGAIN
 
     counts = Counter[Severity]()
-    for finding in findings:
-        counts[finding.severity] += finding.count
+    for finding in findings:  # a line each, except those that are not listed
+        counts[finding.severity] += finding.count if finding.mend == MEND_AGAIN else 1
     found = ", ".join(
         f"{count} {severity}{'s' if count > 1 and severity is not Severity.INFO else ''}"
         for severity in Severity

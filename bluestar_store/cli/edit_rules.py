@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bluestar_store.cli.asking import Yes
-from bluestar_store.cli.editing import Values, delete, group, set_values
+from bluestar_store.cli.editing import delete, group, set_values, values
 from bluestar_store.cli.options import AsJson, Frequency, Plan
 
 CalcType = Annotated[str, typer.Argument(metavar="TYPE", help="Such as match.", show_default=False)]
@@ -17,6 +17,11 @@ Level = Annotated[str, typer.Option("--plan", metavar="PLAN", help="The rule of 
 Year = Annotated[int, typer.Argument(metavar="YEAR", min=0, help="Such as 2026.", show_default=False)]
 Ach = Annotated[bool, typer.Option("--ach", help="The ACH configuration instead of the client configuration.")]
 
+RuleValues = Annotated[list[str], values("max_pct=5.5")]
+ValidationValues = Annotated[list[str], values("severity=ERROR or enabled=false")]
+LimitValues = Annotated[list[str], values("max_401k=24500")]
+ConfigValues = Annotated[list[str], values("deadline_hour=16; with --ach, bank_id=B7")]
+
 rule = group("Change one calculation rule.")
 validation = group("Change one validation rule.")
 limits = group("Change the IRS limits of one year.")
@@ -25,13 +30,13 @@ config = group("Change the configuration of one plan.")
 
 @rule.command("set")
 def set_rule(
-    ctx: typer.Context, plan: Plan, calc_type: CalcType, values: Values, yes: Yes = False, as_json: AsJson = False
+    ctx: typer.Context, plan: Plan, calc_type: CalcType, texts: RuleValues, yes: Yes = False, as_json: AsJson = False
 ) -> None:
     """Set values of a calculation rule; make the rule if need be.
 
     Shows the difference and asks. PLAN may be GLOBAL.
     """
-    set_values(ctx, as_json, "calculation-rule", {"plan_id": plan, "calc_type": calc_type}, values, yes=yes)
+    set_values(ctx, as_json, "calculation-rule", {"plan_id": plan, "calc_type": calc_type}, texts, yes=yes)
 
 
 @rule.command("delete")
@@ -48,7 +53,7 @@ def set_validation(
     ctx: typer.Context,
     category: Category,
     number: Number,
-    values: Values,
+    texts: ValidationValues,
     plan: Level = "GLOBAL",
     yes: Yes = False,
     as_json: AsJson = False,
@@ -58,7 +63,7 @@ def set_validation(
     Shows the difference and asks. A plan's own rule with enabled=false switches GLOBAL's of that number off.
     """
     identity = {"category": category, "plan_id": plan, "number": number}
-    set_values(ctx, as_json, "validation-rule", identity, values, yes=yes)
+    set_values(ctx, as_json, "validation-rule", identity, texts, yes=yes)
 
 
 @validation.command("delete")
@@ -79,12 +84,12 @@ def delete_validation(
 
 
 @limits.command("set")
-def set_limits(ctx: typer.Context, year: Year, values: Values, yes: Yes = False, as_json: AsJson = False) -> None:
+def set_limits(ctx: typer.Context, year: Year, texts: LimitValues, yes: Yes = False, as_json: AsJson = False) -> None:
     """Set limits of a year, in dollars; make the year if need be.
 
     Shows the difference and asks.
     """
-    set_values(ctx, as_json, "irs-limits", {"year": year}, values, yes=yes)
+    set_values(ctx, as_json, "irs-limits", {"year": year}, texts, yes=yes)
 
 
 @limits.command("delete")
@@ -101,7 +106,7 @@ def set_config(
     ctx: typer.Context,
     plan: Plan,
     freq: Frequency,
-    values: Values,
+    texts: ConfigValues,
     ach: Ach = False,
     yes: Yes = False,
     as_json: AsJson = False,
@@ -110,7 +115,7 @@ def set_config(
 
     Shows the difference and asks. PLAN may be DEFAULT.
     """
-    set_values(ctx, as_json, _config_kind(ach), {"plan_id": plan, "pay_freq": freq}, values, yes=yes)
+    set_values(ctx, as_json, _config_kind(ach), {"plan_id": plan, "pay_freq": freq}, texts, yes=yes)
 
 
 @config.command("delete")

@@ -68,7 +68,8 @@ def set_schema(
         list[str] | None,
         typer.Argument(
             metavar="FINGERPRINT|KEY=VALUE",
-            help="First, if need be, a FINGERPRINT (without: of the columns in --file); then plan_id=ACME, ...",
+            help="First, if need be, a FINGERPRINT (without: of the columns in --file); then plan_id=ACME, "
+            "pay_freq=Weekly, ...",
             show_default=False,
         ),
     ] = None,

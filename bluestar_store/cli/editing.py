@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from bluestar_store.seeding.compare import Part
     from bluestar_store.store import Store
 
-Values = Annotated[
-    list[str],
-    typer.Argument(metavar="KEY=VALUE", help="Such as max_pct=5.5; KEY=null takes a value away.", show_default=False),
-]
+
+def values(example: str) -> Any:
+    """The argument of a `set` command, with an example of what may be set."""
+    return typer.Argument(metavar="KEY=VALUE", help=f"Such as {example}; KEY=null takes it away.", show_default=False)
 
 
 def group(what: str) -> typer.Typer:

@@ -17,7 +17,7 @@ from typing import NoReturn, TextIO
 
 import typer
 
-from bluestar_store.errors import BlueStarError, SeedError
+from bluestar_store.errors import BlueStarError, ImportRefusedError, SeedError
 
 ERROR, USAGE, DIFFERENCES, INTERRUPTED, BROKEN_PIPE = 1, 2, 3, 130, 141
 
@@ -53,8 +53,8 @@ def reporting(debug: bool) -> Iterator[None]:
         _fail(str(error), USAGE, debug)
     except Declined as error:
         _fail(str(error), ERROR, debug)
-    except SeedError as error:
-        _fail("\n".join(map(escaped, str(error).splitlines())), ERROR, debug)
+    except (SeedError, ImportRefusedError) as error:
+        _fail("\n".join(map(escaped, error.lines)), ERROR, debug)
     except BlueStarError as error:
         _fail(escaped(str(error)), ERROR, debug)
     except Exception as error:

@@ -22,8 +22,10 @@ def iam_policy(
 ) -> None:
     """Print the IAM policy of a role for these tables.
 
-    It allows the calls that the library makes, on these tables and their indexes. The region is that of --region,
-    given before the command (or BLUESTAR_AWS_REGION), else the word REGION. It is JSON with and without --json.
+    It allows the calls that the library makes, on these tables and their indexes; the operator's, to move data, also on
+    the other layout's tables, and reading of bluestar-processing-results and bluestar-audit-log. The region is that of
+    --region, given before the command (or BLUESTAR_AWS_REGION), else the word REGION. It is JSON with and without
+    --json.
     """
     invocation: Invocation = ctx.obj
     with reporting(invocation.debug):

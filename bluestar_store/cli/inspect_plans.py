@@ -88,8 +88,8 @@ def diff(
 ) -> None:
     """What two plans effectively have different.
 
-    Calculation rules, validation rules, pipelines and configurations, wherever each comes from. A plan without
-    anything of its own has the defaults. The exit code is 3 when there is any difference.
+    Calculation rules, validation rules, pipelines, configurations and entities of your own, wherever each comes from.
+    A plan without anything of its own has the defaults. The exit code is 3 when there is any difference.
     """
     with session(ctx, as_json) as (store, out):
         from bluestar_store.seeding.plan_difference import diff_plans

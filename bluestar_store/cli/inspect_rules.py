@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bluestar_store.cli.cache import explanations
 from bluestar_store.cli.options import AsJson, Frequency, Long, Plan, session
 from bluestar_store.cli.output import Grid
 from bluestar_store.cli.records import Record, record, records
@@ -42,6 +43,9 @@ def rule(
     ctx: typer.Context,
     plan: Plan,
     calc_type: Annotated[str, typer.Argument(metavar="TYPE", help="Such as match.", show_default=False)],
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show where each level is cached, how old it is and when it expires.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """A calculation rule as it applies to a plan.
@@ -49,8 +53,16 @@ def rule(
     The plan's own, or else GLOBAL's: see its scope. PLAN may be GLOBAL.
     """
     with session(ctx, as_json) as (store, out):
+        kind = store.calculation_rules.kind
+        kept, grid = explanations(
+            store, {level: kind.item_unit(level, calc_type) for level in dict.fromkeys((plan, "GLOBAL"))}
+        )
         found = record(store.calculation_rules.get(plan, calc_type))
-        out.show(found, Grid.card(f"Rule {calc_type} for {plan}", found))
+        card = Grid.card(f"Rule {calc_type} for {plan}", found)
+        if explain:
+            out.show({**found, "cache": kept}, card, grid)
+        else:
+            out.show(found, card)
 
 
 def rules(ctx: typer.Context, plan: Plan, long: Long = False, as_json: AsJson = False) -> None:

@@ -6,10 +6,10 @@ Whatever a command prints of an entity, as a table or as JSON, comes from here.
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Iterable, Mapping, Set
 from datetime import datetime
 from decimal import Decimal
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
-_BANK_NUMBER = re.compile(r"account|routing|iban", re.IGNORECASE)
-
 
 def record(entity: Entity) -> Record:
     """The entity's fields, its `scope` where it has a level, `version`, `written_by`, and what it does not know."""
     from bluestar_store.models.config import AchConfig
+    from bluestar_store.models.entity import is_bank_number
     from bluestar_store.models.vendor import VendorSchema
 
     found: Record = {}
@@ -46,19 +45,20 @@ def records(entities: Iterable[Entity]) -> list[Record]:
     return [record(entity) for entity in entities]
 
 
-def is_bank_number(attribute: str) -> bool:
-    """Whether what has this name may be a bank account's number."""
-    return _BANK_NUMBER.search(attribute) is not None
-
-
 def plain(value: Any, *, secret: bool = False, names_count: bool = True) -> Any:
     """A value in JSON's terms, and numbers and times. What is `secret`, or lies under such a name, is masked."""
-    from bluestar_store.models.entity import masked
+    from pydantic import BaseModel
+
+    from bluestar_store.models.entity import is_bank_number, masked
     from bluestar_store.models.values import number_text
 
     match value:
         case None | bool():
             return value
+        case BaseModel():
+            return plain(dict(value), secret=secret, names_count=names_count)
+        case Enum():
+            return plain(value.value, secret=secret)
         case Mapping():
             return {
                 str(name): plain(

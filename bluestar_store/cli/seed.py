@@ -84,7 +84,8 @@ def seed(
             return
         if dry_run and plan is not None:
             raise BadUsage("give either --dry-run or --plan: both only show the difference, --plan saves it too")
-        rule_set = seeding.baseline() if folder is None else seeding.read(folder, store.tables.kinds)
+        kinds = store.tables.kinds
+        rule_set = seeding.baseline(kinds) if folder is None else seeding.read(folder, kinds)
         source = "the baseline" if folder is None else str(folder)
         with progress("Comparing"):
             difference = seeding.compare(store, rule_set, prune=prune)

@@ -37,7 +37,7 @@ def export(
     """Write all items to a folder, a file a table.
 
     The same items give the same bytes, whatever engine or layout they come from. Stop writers first if the export has
-    to be of one moment.
+    to be of one moment. Memory is constant, but mode file holds its tables in memory.
     """
     with session(ctx, as_json) as (store, out):
         from bluestar_store.seeding.export import export as export_items
@@ -59,6 +59,7 @@ def import_(
     Versions and foreign attributes too. Tables that are not empty are refused, unless --merge: then what differs is
     left alone and listed (exit code 3), unless --overwrite. What that changes gets a version above the one it had, so
     that programs that read it before see a change. Interrupted, it goes on where it stopped when it is run again.
+    Memory is constant, but mode file holds its tables in memory.
     """
     with session(ctx, as_json) as (store, out):
         from bluestar_store.seeding.importing import import_ as import_items

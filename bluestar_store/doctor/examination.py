@@ -24,7 +24,7 @@ def examine(
     `progress` is told the number of items of each page. What fails is a finding, never an exception.
     """
     findings = Findings()
-    findings.take(redis_server.check(store.settings.redis_url))
+    findings.take(redis_server.check(store.settings))
     unreachable = engine.check(store)
     findings.take(unreachable)
     if unreachable:

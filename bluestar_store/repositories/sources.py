@@ -13,13 +13,16 @@ from bluestar_store.errors import BlueStarError, ItemDecodeError, PipelineChangi
 from bluestar_store.keys import Key
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
-from bluestar_store.protocols import Item, Unit
+from bluestar_store.protocols import AttributeValue, Item, Unit
 from bluestar_store.repositories.access import Access
 
 E = TypeVar("E", bound=Entity)
 
-ENTITY_BYTES, FACTOR = 2000, 4
-"""What an entity takes in the process besides its item, and how many times its size on disk that one (measured)."""
+ENTITY_BYTES, ATTRIBUTE_BYTES = 1400, 300
+"""What an entity takes in the process, and each attribute of the item that it remembers, besides what they say.
+
+Measured on CPython 3.11 to 3.13: by this estimate a rule is 0.9 to 1.1 of what it takes.
+"""
 
 
 class KindSource(Generic[E]):
@@ -119,4 +122,14 @@ def _items(unit: Unit, data: bytes, table: str) -> list[Item]:
 
 
 def _weight(entity: Entity) -> int:
-    return ENTITY_BYTES + FACTOR * item_bytes(entity.origin.item) if entity.origin is not None else ENTITY_BYTES
+    if entity.origin is None:
+        return ENTITY_BYTES
+    return ENTITY_BYTES + sum(map(_attribute_weight, entity.origin.item.values()))
+
+
+def _attribute_weight(value: AttributeValue) -> int:
+    """Text by its length; whatever contains other values by its size on disk, which is about half of what it takes."""
+    ((kind, content),) = value.items()
+    if kind == "S":
+        return ATTRIBUTE_BYTES + len(content)
+    return ATTRIBUTE_BYTES if kind in ("N", "BOOL", "NULL") else ATTRIBUTE_BYTES + 2 * item_bytes({kind: value})

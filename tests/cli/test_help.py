@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from importlib.metadata import version
+from typing import Any
 
 import pytest
 
+from bluestar_store import AchConfig
+from bluestar_store.models.calculation import CALCULATION_RULE
+from bluestar_store.models.config import CLIENT_CONFIG
+from bluestar_store.models.kind import Kind
+from bluestar_store.models.limits import IRS_LIMITS
+from bluestar_store.models.validation import VALIDATION_RULE
+from bluestar_store.models.vendor import VENDOR_SCHEMA
 from tests.cli.conftest import Run
 
-GROUPS = ["inspect", "rule", "validation", "limits", "config", "schema", "pipeline"]
+GROUPS = ["inspect", "cache", "cache invalidate", "rule", "validation", "limits", "config", "schema", "pipeline"]
 COMMANDS = [
     [],
     ["create"],
@@ -30,7 +39,9 @@ COMMANDS = [
     *([group, name] for group in ("rule", "validation", "limits", "config") for name in ("set", "delete")),
     *(["schema", name] for name in ("write", "set", "delete")),
     *(["pipeline", name] for name in ("replace", "remove")),
-    *([group] for group in GROUPS if group != "inspect"),
+    *(["cache", name] for name in ("stats", "clear", "warm")),
+    *(["cache", "invalidate", name] for name in ("plan", "rule", "category", "limits", "vendor")),
+    *(group.split() for group in GROUPS if group != "inspect"),
 ]
 WITHOUT = {"botocore", "redis", "pynamodb", "pydantic_settings"}
 
@@ -50,7 +61,7 @@ def test_every_command_has_help_that_fits_80_columns(command: list[str], run: Ru
 def test_the_list_of_commands_is_complete(run: Run) -> None:
     listed = [
         [*group, line.split()[0]]
-        for group in ([], *([group] for group in GROUPS))
+        for group in ([], *(group.split() for group in GROUPS))
         for line in run(*group, "--help").stdout.partition("Commands:\n")[2].splitlines()
     ]
     assert sorted(listed) == sorted(COMMANDS[1:])
@@ -76,3 +87,20 @@ print(json.dumps(sorted({{name.split(".")[0] for name in sys.modules}})))
 def test_version(run: Run) -> None:
     result = run("--version")
     assert (result.exit_code, result.stdout) == (0, f"bluestar-store {version('bluestar-store')}\n")
+
+
+@pytest.mark.parametrize(
+    ("group", "kind"),
+    [
+        ("rule", CALCULATION_RULE),
+        ("validation", VALIDATION_RULE),
+        ("limits", IRS_LIMITS),
+        ("config", CLIENT_CONFIG),
+        ("schema", VENDOR_SCHEMA),
+    ],
+)
+def test_the_help_of_set_shows_a_field_of_what_it_sets(group: str, kind: Kind[Any], run: Run) -> None:
+    named = re.findall(r"\b([a-z_0-9]+)=", run(group, "set", "--help").stdout)
+    fields = {*kind.entity.model_fields, *(AchConfig.model_fields if group == "config" else ())}
+    assert named
+    assert {*named} <= fields

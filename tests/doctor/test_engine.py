@@ -11,7 +11,6 @@ import pytest
 import redis
 from botocore.exceptions import ClientError
 from moto import mock_aws
-from pydantic import SecretStr
 
 from bluestar_store import Settings, Store
 from bluestar_store.doctor import Finding, examine
@@ -266,17 +265,21 @@ def test_every_table_that_is_looked_at_belongs_to_the_store(store: Store, monkey
 SECRET = "hunter2"
 
 
+def with_redis(url: str | None, **settings: Any) -> list[Finding]:
+    return list(check(Settings(persistence_mode="memory", redis_url=url, **settings)))
+
+
 def test_no_redis_is_asked_for_without_a_setting() -> None:
-    assert list(check(None)) == []
+    assert with_redis(None) == []
 
 
 def test_a_redis_that_answers(redis_url: str) -> None:
-    assert list(check(SecretStr(redis_url))) == []
+    assert with_redis(redis_url) == []
 
 
 def test_a_redis_that_is_not_there() -> None:
     port = free_port()
-    (finding,) = check(SecretStr(f"redis://user:{SECRET}@127.0.0.1:{port}/3?socket_keepalive=1"))
+    (finding,) = with_redis(f"redis://user:{SECRET}@127.0.0.1:{port}/3?socket_keepalive=1")
     assert finding.what == f"Redis at redis://127.0.0.1:{port}/3 does not answer (ConnectionError)"
     assert SECRET not in str(finding)
     assert finding.severity == "warning"
@@ -286,26 +289,31 @@ def test_a_redis_that_is_not_there() -> None:
     ("error", "word"),
     [
         (redis.AuthenticationError(f"invalid {SECRET}"), "refuses the user or password"),
-        (redis.exceptions.NoPermissionError(SECRET), "does not let this user PING"),
+        (redis.exceptions.NoPermissionError(SECRET), "does not let this user do what the cache does"),
+        (redis.exceptions.OutOfMemoryError(SECRET), "is full"),
+        (redis.exceptions.ReadOnlyError(SECRET), "is a replica"),
         (redis.TimeoutError(SECRET), "does not answer (TimeoutError)"),
         (redis.BusyLoadingError(SECRET), "does not answer (BusyLoadingError)"),
     ],
 )
 def test_what_redis_says_is_translated(error: Exception, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Any, **kwargs: Any) -> None:
+    def refuse(self: Any) -> None:
         raise error
 
-    monkeypatch.setattr(redis.Redis, "ping", refuse)
-    (finding,) = check(SecretStr(f"rediss://user:{SECRET}@cache.example:6379"))
-    assert finding.what == f"Redis at rediss://cache.example:6379 {word}"
+    monkeypatch.setattr(redis.Connection, "connect", refuse)
+    (finding,) = with_redis(f"redis://user:{SECRET}@cache.example:6379")
+    assert finding.what == f"Redis at redis://cache.example:6379 {word}"
     assert SECRET not in str(finding)
 
 
-@pytest.mark.parametrize("url", [f"redis://:{SECRET}@h:port/0", f"redis://u:{SECRET}@h:1/0?db=x&socket_timeout=y"])
-def test_a_redis_url_that_cannot_be_read(url: str) -> None:
-    (finding,) = check(SecretStr(url))
-    assert SECRET not in str(finding)
-    assert "BLUESTAR_REDIS_URL" in finding.mend
+def test_a_redis_that_is_no_cluster(redis_url: str) -> None:
+    (finding,) = with_redis(redis_url, redis_mode="cluster")
+    assert finding.what.endswith("is no cluster that can be used")
+
+
+def test_a_sentinel_that_is_none(redis_url: str) -> None:
+    (finding,) = with_redis(redis_url.removesuffix("/0"), redis_mode="sentinel", redis_sentinel_service="main")
+    assert finding.what.endswith("names no master")
 
 
 def test_an_address_shows_no_secret() -> None:

@@ -71,6 +71,35 @@ def test_an_item_that_does_not_decode(kind: Any, item: Item, store: Store, damag
     assert "1234567890" not in str(finding)
 
 
+def test_a_pattern_that_is_no_regular_expression(store: Store, damage: Damage) -> None:
+    own = ("ACME TPA|SSN", "CATEGORY#SSN#CLIENT#ACME TPA", "RULE#001")
+    damage(VALIDATION_RULE, indexed("validation-rule", *own, pattern="[0-9"))
+    (finding,) = examine(store)
+    assert (finding.severity, finding.check, finding.sk) == (Severity.ERROR, "unusable", "RULE#001")
+    assert finding.what.startswith("pattern is no regular expression: ")
+    assert "validation set SSN 1 --plan 'ACME TPA' pattern=REGEX" in finding.mend
+
+
+@pytest.mark.parametrize(
+    ("plan", "freq", "seed", "without"),
+    [
+        ("DEFAULT", "Weekly", "bluestar-store seed --overwrite, or with --from FOLDER,", "have none"),
+        ("A B", "Weekly", "bluestar-store seed --overwrite --from FOLDER,", "the plan then has DEFAULT's"),
+    ],
+)
+def test_the_advice_about_a_pipeline_names_it_and_fits_its_level(
+    plan: str, freq: str, seed: str, without: str, store: Store, damage: Damage
+) -> None:
+    step = store.pipelines.steps("DEFAULT", freq)[0]
+    key = Key(f"CLIENT#{plan}_{freq}", step.origin.key.sk) if step.origin else None
+    assert key is not None
+    damage(PIPELINE_STEP, indexed("pipeline-step", f"{plan}|{freq}", *key, bs_revision="x", bs_steps={"N": "40"}))
+    (finding,) = examine(store)
+    named = f"'{plan}'" if " " in plan else plan
+    for text in (seed, f"pipeline replace {named} {freq} FILE", f"pipeline remove {named} {freq},", without):
+        assert text in finding.mend
+
+
 def test_two_items_of_one_number(store: Store, damage: Damage) -> None:
     damage(PIPELINE_STEP, *(wire("CLIENT#W_Weekly", sk) for sk in ("STEP#100", "STEP#0100", "STEP#200")))
     damage(VALIDATION_RULE, *(wire("CATEGORY#W", sk) for sk in ("RULE#1", "RULE#01", "RULE#2")))
@@ -140,7 +169,7 @@ def test_a_pipeline_of_ours_that_another_program_took_steps_from(left: int, stor
     for command in ("pipeline replace", "pipeline remove", "seed --overwrite"):
         assert f"bluestar-store {command}" in found[0].mend
     with pytest.raises(PipelineChangingError):
-        store.pipelines.steps("ACME", "BiWeeklyFri")
+        store.pipelines.steps("ACME", "BiWeeklyFri", fresh=True)
     store.pipelines.replace("ACME", "BiWeeklyFri", fresh(steps))  # what it says mends it does
     assert examine(store) == ()
 

@@ -123,7 +123,7 @@ def test_overwriting_mends_a_pipeline_that_lost_a_step(store: Store, monkeypatch
     assert steps[3].origin is not None
     store.engine.write(Delete(store.tables.name(store.pipelines.kind), steps[3].origin.key))
     with pytest.raises(PipelineChangingError):
-        store.pipelines.steps("ACME", "BiWeeklyFri")
+        store.pipelines.steps("ACME", "BiWeeklyFri", fresh=True)
     report = seeding.load(store, rules)
     assert [entry.action for entry in report.left_alone].count(Action.ADD) == 1
     seeding.load(store, rules, overwrite=True)

@@ -206,8 +206,10 @@ class SameAnswers(RuleBasedStateMachine):
         kind, item = foreign
         if deleting and kind is not PIPELINE_STEP:  # a pipeline that lost a step takes long to be sure of
             self.same(lambda store, _: store.engine.write(Delete(store.tables.name(kind), key_of(item))))
+            self.same(lambda store, _: store.cache.clear() and None)
         else:
             self.same(lambda store, _: store.engine.write(Put(store.tables.name(kind), item)))
+            self.same(lambda store, _: store.cache.clear() and None)
 
     @rule(plan_id=PLANS, fresh=st.booleans())
     def ask_rules(self, plan_id: str, fresh: bool) -> None:
@@ -248,6 +250,7 @@ def clear(store: Store) -> None:
         assert page.cursor is None
         for start in range(0, len(page.items), 100):
             store.engine.write(*(Delete(spec.name, key_of(item)) for item in page.items[start : start + 100]))
+    store.cache.clear()
 
 
 def run(stores: Sequence[Store], examples: int, steps: int) -> None:

@@ -1,0 +1,79 @@
+"""What the rows share: how much to measure, and servers that are started when the first row asks for them."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bluestar_store import Settings
+from tests import redis_servers, servers
+
+FAKE_AWS = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
+REDIS_TIMEOUT_MS = 2000  # a busy machine must not open the breaker: then something else would be measured
+QUICK = 8
+
+
+def clean_environment() -> None:
+    """No settings of the developer's, no way to a real AWS account; for this process and those it starts."""
+    for name in list(os.environ):
+        if name.startswith(("BLUESTAR_", "AWS_")):
+            del os.environ[name]
+    os.environ.update(FAKE_AWS, NO_PROXY="127.0.0.1,localhost", no_proxy="127.0.0.1,localhost")
+
+
+class Bench:
+    """A context manager: the servers end with it."""
+
+    def __init__(self, folder: Path, *, quick: bool) -> None:
+        self.quick, self._folder = quick, folder
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def rounds(self, full: int) -> int:
+        """How many rounds to measure, of so many for a full run."""
+        return max(full // QUICK, 3) if self.quick else full
+
+    @cached_property
+    def redis_url(self) -> str:
+        """A Redis of our own on a free port."""
+        return self._stack.enter_context(redis_servers.redis_process(self._named("redis"))).url
+
+    @cached_property
+    def dynamodb_url(self) -> str:
+        """AWS's DynamoDB Local on a free port."""
+        return self._stack.enter_context(servers.dynamodb_local(self._named("dynamodb-local")))
+
+    def memory(self, **options: Any) -> Settings:
+        """A Store in this process's memory."""
+        return Settings(persistence_mode="memory", redis_timeout_ms=REDIS_TIMEOUT_MS, **options)
+
+    def dynamo(self, **options: Any) -> Settings:
+        """A Store in DynamoDB Local, with tables of its own unless `table_suffix` names others'."""
+        own = {"table_suffix": f"-{uuid.uuid4().hex[:8]}", "redis_timeout_ms": REDIS_TIMEOUT_MS}
+        return Settings(
+            persistence_mode="dynamo",
+            dynamodb_endpoint_url=self.dynamodb_url,
+            aws_region="us-east-1",
+            **(own | options),
+        )
+
+    def _named(self, name: str) -> Path:
+        folder = self._folder / name
+        folder.mkdir()
+        return folder

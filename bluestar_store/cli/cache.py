@@ -1,0 +1,134 @@
+"""`bluestar-store cache`: what the cache holds, and making it forget or read ahead."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bluestar_store.cli.options import AsJson, Plan, group_options, session
+from bluestar_store.cli.output import Grid, progress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Look at the cache, or change what it has.")
+app.callback()(group_options)
+invalidate = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Forget what others changed, everywhere.",
+)
+invalidate.callback()(group_options)
+app.add_typer(invalidate, name="invalidate")
+
+
+@app.command("stats")
+def stats(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """What Redis holds for this environment, and whether it can be used.
+
+    The counts of an agent's own process are in `store.cache.stats()`: no other process can see them.
+    """
+    with session(ctx, as_json) as (store, out):
+        held = store.cache.held()
+        found = store.cache.stats()
+        data = {"redis": found.redis, "redis_error": found.redis_error, "keys": sum(held.values()), "kinds": dict(held)}
+        state = {"off": "none: BLUESTAR_REDIS_URL is not set", "closed": "answers", "open": "does not answer"}
+        rows = [
+            [name.removesuffix("*"), "partitions" if name.endswith("*") else "items", n] for name, n in held.items()
+        ]
+        views: list[Any] = [f"Redis: {state[found.redis]}"]
+        if held:
+            views.append(Grid(f"Kept in Redis: {data['keys']}", ("Kind", "Of", "Keys"), rows))
+        out.show(data, *views)
+
+
+@app.command("clear")
+def clear(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """Forget everything of this environment, in Redis and in every process that uses it."""
+    with session(ctx, as_json) as (store, out):
+        count = store.cache.clear()
+        out.show({"forgotten": count}, f"Forgotten: {count} in Redis, and everything in the processes that use it.")
+
+
+@app.command("warm")
+def warm(
+    ctx: typer.Context,
+    plans: Annotated[
+        list[str] | None, typer.Argument(metavar="[PLAN]...", help="All, unless some are named.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read what applies to plans, so that Redis has it before the agents ask."""
+    with session(ctx, as_json) as (store, out):
+        from bluestar_store.warming import warm
+
+        with progress("Reading"):
+            count = warm(store, plans or None)
+        out.show({"reads": count, "kept": store.cache.held()}, f"Read: {count}.")
+
+
+@invalidate.command("plan")
+def plan(ctx: typer.Context, plan: Plan, as_json: AsJson = False) -> None:
+    """Forget everything of a plan (or GLOBAL, or DEFAULT): its rules, pipelines, configurations, and their absence."""
+    _forget(ctx, as_json, None, {"plan_id": plan})
+
+
+@invalidate.command("rule")
+def rule(
+    ctx: typer.Context,
+    plan: Plan,
+    calc_type: Annotated[str, typer.Argument(metavar="TYPE", help="Such as match.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Forget one calculation rule of a plan, or GLOBAL's."""
+    _forget(ctx, as_json, "calculation-rule", {"plan_id": plan, "calc_type": calc_type})
+
+
+@invalidate.command("category")
+def category(
+    ctx: typer.Context,
+    category: Annotated[str, typer.Argument(metavar="CATEGORY", help="Such as SSN.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Forget the validation rules of a category, GLOBAL's and every plan's."""
+    _forget(ctx, as_json, "validation-rule", {"category": category})
+
+
+@invalidate.command("limits")
+def limits(
+    ctx: typer.Context,
+    year: Annotated[int, typer.Argument(metavar="YEAR", help="Such as 2026.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Forget the IRS limits of a year."""
+    _forget(ctx, as_json, "irs-limits", {"year": year})
+
+
+@invalidate.command("vendor")
+def vendor(
+    ctx: typer.Context,
+    vendor: Annotated[str, typer.Argument(metavar="VENDOR", help="Such as ADP.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Forget the schemas of a vendor."""
+    _forget(ctx, as_json, "vendor-schema", {"vendor_id": vendor})
+
+
+def _forget(ctx: typer.Context, as_json: bool, kind: str | None, fields: Mapping[str, Any]) -> None:
+    with session(ctx, as_json) as (store, out):
+        count = store.cache.invalidate(kind, fields)
+        out.show({"forgotten": count}, f"Forgotten: {count} in Redis, and as much in the processes that use it.")
+
+
+def explanations(store: Any, units: Mapping[str, Any]) -> tuple[list[dict[str, Any]], Grid]:
+    """Where units are kept, by level: as data and as a table."""
+    found = [{"level": level, **asdict(store.cache.explain(unit))} for level, unit in units.items()]
+    for one in found:
+        del one["unit"]
+        for name in ("age_seconds", "expires_in_seconds"):
+            one[name] = None if one[name] is None else round(one[name], 1)
+    columns = {"Level": "level", "Kept in": "tier", "Absent": "absent", "Age s": "age_seconds"}
+    columns |= {"Expires in s": "expires_in_seconds", "Note": "note"}
+    return found, Grid.of("In the cache, before this read", found, columns)

@@ -1,0 +1,44 @@
+"""Warming the cache: reading what agents are about to read, so that the second tier has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+
+from bluestar_store.errors import NotFoundError
+from bluestar_store.keys import DEFAULT, GLOBAL
+from bluestar_store.models.config import AchConfig, ClientConfig
+from bluestar_store.models.pipeline import PipelineStep
+from bluestar_store.store import Store
+
+
+def warm(store: Store, plan_ids: Iterable[str] | None = None, *, progress: Callable[[int], None] | None = None) -> int:
+    """Read what applies to some plans (None: to every plan) through the cache; how many reads that was.
+
+    Their rules by type and all at once, validation rules by category, pipelines and configurations by pay frequency,
+    and the limits of every year. An item that cannot be read raises as it would for an agent.
+    """
+    count = 0
+    for plan_id in store.plans() if plan_ids is None else plan_ids:
+        for read in _reads(store, plan_id):
+            with suppress(NotFoundError):
+                read()
+            count += 1
+            if progress is not None:
+                progress(1)
+    return count
+
+
+def _reads(store: Store, plan_id: str) -> Iterator[Callable[[], object]]:
+    entities = [entity for level in (plan_id, DEFAULT) for entity in store.at_level(level)]
+    by_frequency = (PipelineStep, ClientConfig, AchConfig)
+    for pay_freq in sorted({entity.pay_freq for entity in entities if isinstance(entity, by_frequency)}):
+        yield lambda pay_freq=pay_freq: store.pipelines.steps(plan_id, pay_freq)  # type: ignore[misc]
+        yield lambda pay_freq=pay_freq: store.client_configs.get(plan_id, pay_freq)  # type: ignore[misc]
+        yield lambda pay_freq=pay_freq: store.ach_configs.get(plan_id, pay_freq)  # type: ignore[misc]
+    for calc_type in {**store.calculation_rules.all(GLOBAL), **store.calculation_rules.all(plan_id)}:
+        yield lambda calc_type=calc_type: store.calculation_rules.get(plan_id, calc_type)  # type: ignore[misc]
+    for category in store.categories():
+        yield lambda category=category: store.validation_rules.for_category(category, plan_id)  # type: ignore[misc]
+    for limits in store.irs_limits.all():
+        yield lambda year=limits.year: store.irs_limits.get(year)  # type: ignore[misc]
