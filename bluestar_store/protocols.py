@@ -249,6 +249,9 @@ class Source(Protocol):
     def sensitive(self) -> bool:
         """Whether the values may not leave the process."""
 
+    def settles(self, value: Any) -> bool:
+        """Whether this value of one unit makes those of the units after it unnecessary."""
+
     def load(self, units: Sequence[Unit]) -> Mapping[Unit, Any]:
         """The value of every unit, read consistently, all at once; what is absent has a value that is false."""
 
@@ -269,7 +272,10 @@ class Cache(Protocol):
         """The value if it is here, in the process, and not due; else MISSING. None is a value: an absence."""
 
     def fetch(self, units: Sequence[Unit], source: Source, *, fresh: bool) -> Mapping[Unit, Any]:
-        """The value of every unit, or a Stale one; what is missing (when `fresh`: all) is loaded from the source."""
+        """The value of every unit, or a Stale one; what is missing (when `fresh`: all) is loaded from the source.
+
+        Units after one whose value settles the question may be left out.
+        """
 
     def writing(self, units: Iterable[Unit]) -> AbstractContextManager[None]:
         """Around a write that changes these units, whether the write succeeds or its outcome is unknown."""

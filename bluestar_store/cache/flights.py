@@ -11,27 +11,33 @@ from bluestar_store.protocols import MISSING
 class Flight:
     """One load under way. Whoever boarded it first leads; the others wait for its value or its error."""
 
-    __slots__ = ("_landed", "error", "value")
+    __slots__ = ("_under_way", "error", "value")
 
     def __init__(self) -> None:
-        self._landed = threading.Event()
+        self._under_way = threading.Lock()  # an Event takes twenty times as long to make, and mostly nobody waits
+        self._under_way.acquire()
         self.value: Any = MISSING
         self.error: Exception | None = None
 
     def land(self, value: Any) -> None:
         """Give the value to those who wait."""
         self.value = value
-        self._landed.set()
+        self._under_way.release()
 
     def fail(self, error: BaseException) -> None:
         """Give the error to those who wait; a leader that was interrupted leaves the load to one of them."""
         if isinstance(error, Exception):
             self.error = error
-        self._landed.set()
+        self._under_way.release()
+
+    def turn_back(self) -> None:
+        """The leader needs no value any more; whoever waits leads."""
+        self._under_way.release()
 
     def wait(self, timeout_seconds: float) -> Any:
         """The value; MISSING when the leader was interrupted or takes too long. Raises what the load raised."""
-        self._landed.wait(timeout_seconds)
+        if self._under_way.acquire(timeout=timeout_seconds):
+            self._under_way.release()  # for the next one who waits
         if self.error is not None:
             raise self.error
         return self.value

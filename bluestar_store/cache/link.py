@@ -17,6 +17,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from bluestar_store.cache.scripts import LOOK
+
 Command: TypeAlias = tuple[Any, ...]
 MAX_IDLE = 64
 """Connections kept open while nobody uses them."""
@@ -48,10 +50,12 @@ class Connection(Protocol):
 
 
 def greet(connection: Connection) -> None:
-    """What a connection does first: log in, and ask which run of the server this is."""
+    """What a connection does first: log in, ask which run of the server this is, and load the script of every hit."""
     connection.on_connect()
-    connection.send_packed_command(connection.pack_commands([("INFO", "server")]), check_health=False)
+    first = [("INFO", "server"), ("SCRIPT", "LOAD", LOOK)]
+    connection.send_packed_command(connection.pack_commands(first), check_health=False)
     info = connection.read_response()
+    connection.read_response()
     lines = info.splitlines() if isinstance(info, bytes) else []
     run_id = next((line.partition(b":")[2] for line in lines if line.startswith(b"run_id:")), b"")
     if not run_id:
@@ -86,6 +90,22 @@ class Link:
     def call(self, commands: Callable[[bytes], Sequence[Command]]) -> list[Any]:
         """The replies to some commands, sent together; the builder is given the server's run_id.
 
+        Raises LinkError.
+        """
+
+        def packed(connection: Connection) -> tuple[Any, int]:
+            built = commands(connection.bluestar_run_id)
+            return connection.pack_commands(built), len(built)
+
+        return self._call(packed)
+
+    def call_packed(self, request: Callable[[bytes], tuple[list[bytes], int]]) -> list[Any]:
+        """The same for a request that is packed already, with the number of its commands. Raises LinkError."""
+        return self._call(lambda connection: request(connection.bluestar_run_id))
+
+    def _call(self, packed: Callable[[Connection], tuple[Any, int]]) -> list[Any]:
+        """Send, and take the replies.
+
         Raises LinkError when the connection or one of the commands fails. A connection that had lain idle and turns
         out to be dead is replaced once.
         """
@@ -95,7 +115,7 @@ class Link:
             connection, fresh = self.connect(), True
         while True:
             try:
-                replies = _exchange(connection, commands(connection.bluestar_run_id))
+                replies = _exchange(connection, *packed(connection))
             except RedisConnectionError as error:
                 connection.disconnect()
                 if fresh:
@@ -133,11 +153,11 @@ class Link:
         self.drop_idle()
 
 
-def _exchange(connection: Connection, commands: Sequence[Command]) -> list[Any]:
+def _exchange(connection: Connection, packed: Any, count: int) -> list[Any]:
     """All replies in order; one that is an error is among them, so that the next one is not taken for it."""
-    connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+    connection.send_packed_command(packed, check_health=False)
     replies: list[Any] = []
-    for _ in commands:
+    for _ in range(count):
         try:
             replies.append(connection.read_response())
         except ResponseError as error:

@@ -45,7 +45,10 @@ class Loader(Protocol):
     """What a first tier loads from."""
 
     def load(self, units: Sequence[Unit], source: Source, *, max_age_seconds: float) -> Mapping[Unit, Loaded]:
-        """Every unit's value; one that has been kept elsewhere for longer than this does not count."""
+        """Every unit's value, but for those after one that settles the question.
+
+        A value that has been kept elsewhere for longer than `max_age_seconds` does not count.
+        """
 
 
 class EngineLoader:
@@ -89,11 +92,19 @@ class RemoteLoader(EngineLoader):
     def _sorted(
         self, found: Mapping[Unit, Stored], source: Source, max_age_seconds: float
     ) -> tuple[dict[Unit, Loaded], dict[Unit, Claim | None], dict[Unit, Busy]]:
-        """What is there, what is to be loaded (with what it may replace), and what others are loading."""
+        """What is there, what is to be loaded (with what it may replace), and what others are loading.
+
+        Units that are not needed, because what is there settles the question, are in none of them.
+        """
         done: dict[Unit, Loaded] = {}
         claims: dict[Unit, Claim | None] = {}
         busy: dict[Unit, Busy] = {}
+        settled = False
         for unit, state in found.items():
+            if settled:
+                if isinstance(state, Leased):
+                    self._give_back({unit: state})
+                continue
             match state:
                 case Held() if state.age_ms < max_age_seconds * 1000:
                     loaded = self._decoded(unit, state, source)
@@ -101,6 +112,7 @@ class RemoteLoader(EngineLoader):
                         claims[unit] = state
                     else:
                         done[unit] = loaded
+                        settled = not claims and not busy and source.settles(loaded.value)
                 case Held() | Outdated() | Leased():
                     claims[unit] = state
                 case Busy() if max_age_seconds > 0:

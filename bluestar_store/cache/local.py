@@ -146,7 +146,7 @@ class Local:
             return False
         expires = now + lifetime.seconds
         self._entries.pop(unit, None)
-        if weight + ENTRY_BYTES > self._max_bytes or self._max_entries < 1:
+        if weight + ENTRY_BYTES > self._max_bytes or not self.is_on:
             return False
         self._entries[unit] = Entry(value, now, expires - lifetime.ahead_seconds, expires, weight + ENTRY_BYTES)
         while len(self._entries) > self._max_entries:
@@ -188,6 +188,11 @@ class Local:
             self._entries.clear()
             self._flights.clear()
             self.flushes += 1
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is kept at all."""
+        return self._max_entries > 0 and self._max_bytes > 0
 
     @property
     def entries(self) -> int:

@@ -10,12 +10,13 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
+from typing import Any, TypeVar
 
 from bluestar_store.cache import stored
 from bluestar_store.cache.keys import Namespace
 from bluestar_store.cache.link import Command, Link, LinkError
 from bluestar_store.cache.pending import Notice, Pending
-from bluestar_store.cache.scripts import BLOCK, FILL, FORGET, RELEASE
+from bluestar_store.cache.scripts import BLOCK, FILL, FORGET, LOOK_SHA, RELEASE
 from bluestar_store.cache.stats import Counters
 from bluestar_store.cache.stored import Busy, Fill, Held, Leased, Outdated, Stored
 from bluestar_store.cache.topology import Topology
@@ -25,8 +26,12 @@ LEASE_MS = 10_000
 """How long a load may take and still be kept."""
 PROBE: Unit = ("probe",)
 """What is written to see whether a server takes writes again."""
+CALL_LOOK = b"*%d\r\n$7\r\nEVALSHA\r\n$40\r\n" + LOOK_SHA.encode() + b"\r\n$%d\r\n%b\r\n%b$%d\r\n%b\r\n$5\r\n10000\r\n"
 SCAN_KEYS = 500
 """Keys that one SCAN looks at."""
+
+
+T = TypeVar("T")
 
 
 class Remote:
@@ -57,13 +62,32 @@ class Remote:
         if self.is_open:
             return None
         own = stored.new_token()
-        lease = stored.lease(own)
-        replies = self._each(units, lambda _, key: [("SET", key, lease, "NX", "GET", "PX", LEASE_MS), ("PTTL", key)])
-        if replies is None:
+        replies: dict[int, tuple[Any, Any]] = {}
+        try:
+            for link, numbers in self._by_link(units, range(len(units))):
+                # Keys of a cluster may be in one script only when they are in one slot.
+                alone = 1 if self.topology.single is None else len(numbers)
+                request = partial(self._look_request, [units[number] for number in numbers], stored.lease(own), alone)
+                found = [one for reply in link.call_packed(request) for one in reply]
+                replies |= zip(numbers, zip(found[::2], found[1::2], strict=True), strict=True)
+        except LinkError as error:
+            self.open(str(error))
             return None
         now = self._clock()
-        found = [self._believed(stored.read(content, left, own), now) for content, left in replies]
-        return dict(zip(units, found, strict=True))
+        return {unit: self._believed(stored.read(*replies[n], own), now) for n, unit in enumerate(units)}
+
+    def _look_request(
+        self, units: Sequence[Unit], lease: bytes, together: int, run_id: bytes
+    ) -> tuple[list[bytes], int]:
+        """Calls of LOOK with so many keys each, in Redis's protocol: packing takes redis-py longer than sending."""
+        keys = [self.namespace.key(unit, run_id) for unit in units]
+        calls = [keys[start : start + together] for start in range(0, len(keys), together)]
+        packed = []
+        for call in calls:
+            count = b"%d" % len(call)
+            names = b"".join([b"$%d\r\n%b\r\n" % (len(key), key) for key in call])
+            packed.append(CALL_LOOK % (5 + len(call), len(count), count, names, len(lease), lease))
+        return [b"".join(packed)], len(calls)
 
     def _believed(self, found: Stored, now: float) -> Stored:
         if isinstance(found, Held) and now - found.age_ms / 1000 < self._trusted_since:
@@ -222,7 +246,7 @@ class Remote:
         """The replies to the commands for each unit; None, and the breaker open, when one of the servers fails."""
         replies: list[list[object]] = [[] for _ in units]
         try:
-            for link, numbers in self._by_link(units):
+            for link, numbers in self._by_link(units, range(len(units))):
                 counts: list[int] = []
                 found = iter(link.call(partial(self._built, units, numbers, commands, counts)))
                 for number, count in zip(numbers, counts, strict=True):
@@ -244,10 +268,13 @@ class Remote:
         counts[:] = map(len, each)
         return [command for group in each for command in group]
 
-    def _by_link(self, units: Sequence[Unit]) -> Iterable[tuple[Link, list[int]]]:
+    def _by_link(self, units: Sequence[Unit], numbers: Sequence[int]) -> Iterable[tuple[Link, Sequence[int]]]:
+        """The numbers of units by the server that has them."""
+        if (single := self.topology.single) is not None:
+            return ((single, numbers),)
         groups: dict[int, tuple[Link, list[int]]] = {}
-        for number, unit in enumerate(units):
-            link = self.topology.link(self.namespace.slot_key(unit))
+        for number in numbers:
+            link = self.topology.link(self.namespace.slot_key(units[number]))
             groups.setdefault(id(link), (link, []))[1].append(number)
         return groups.values()
 

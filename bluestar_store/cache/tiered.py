@@ -70,6 +70,7 @@ class TieredCache:
         self.local.reset()
         if self.remote is not None:
             self.remote.reset()
+            self.remote.origin = new_token().decode()  # what it says is news to its parent and the other children
 
     # ------------------------------------------------------------------------------------------------------- reading
 
@@ -82,6 +83,8 @@ class TieredCache:
         for unit in dict.fromkeys(units):
             if not fresh and (found := self._here(unit, source)) is not MISSING:
                 answers[unit] = found
+                if source.settles(found):
+                    break
                 continue
             flight, leads = self.local.board(unit, anew=fresh)
             (leading if leads else following)[unit] = flight
@@ -122,10 +125,14 @@ class TieredCache:
                 flight.fail(error)
             raise
         for unit, flight in leading.items():
+            if unit not in loaded:
+                self.local.give_up(unit, flight)
+                flight.turn_back()
+                continue
             value, seconds = loaded[unit].value, loaded[unit].seconds
-            lifetime = self._lifetime(seconds) if seconds > 0 else None
+            lifetime = self._lifetime(seconds) if seconds > 0 and self.local.is_on else None
             self.local.land(unit, flight, value, 0 if lifetime is None else source.weigh(value), lifetime)
-        return {unit: loaded[unit].value for unit in leading}
+        return {unit: one.value for unit, one in loaded.items()}
 
     def _lifetime(self, seconds: float) -> Lifetime:
         if self.remote is not None and not self._channel:

@@ -19,7 +19,9 @@ from bluestar_store.settings import RedisMode, Settings
 
 
 class Topology(Protocol):
-    """Where keys lie."""
+    """Where keys lie. `single` is the one server that has all of them, if there is one."""
+
+    single: Link | None
 
     def link(self, key: bytes) -> Link:
         """The server that holds a key. Raises LinkError."""
@@ -96,6 +98,7 @@ class OneServer:
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._link = Link(pool)
+        self.single: Link | None = self._link
 
     def link(self, key: bytes) -> Link:
         """The server."""
@@ -127,6 +130,7 @@ class Cluster:
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options
+        self.single: Link | None = None
         self.reset()
 
     def link(self, key: bytes) -> Link:

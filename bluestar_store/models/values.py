@@ -190,7 +190,10 @@ def version_of(item: Mapping[str, AttributeValue]) -> int:
     wire = item.get(VERSION)
     if wire is None:
         return 0
-    number = Decimal(content_of(wire, "N"))
+    text = content_of(wire, "N")
+    if text.isdecimal() and text.isascii():
+        return int(text)
+    number = Decimal(text)
     if number != number.to_integral_value() or number < 0:
         raise ValueError("is no whole number from 0")
     return int(number)

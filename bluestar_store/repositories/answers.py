@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from bluestar_store.errors import BlueStarError
@@ -55,5 +56,6 @@ def every(answers: Sequence[Any]) -> list[Any]:
 def marked(entity: E) -> E:
     """A copy that says that it is stale."""
     copy = entity.model_copy()
-    copy._stale = True
+    if entity.origin is not None:
+        copy._origin = replace(entity.origin, stale=True)
     return copy

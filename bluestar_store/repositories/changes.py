@@ -92,7 +92,7 @@ def new_item(kind: Kind[E], entity: E) -> Item:
     """The item of an entity that is not stored yet. Raises InvalidKeyError, InvalidEntityError."""
     key = kind.keys.build(kind.identity(entity))
     item = {"PK": {"S": key.pk}, "SK": {"S": key.sk}, **kind.encode(entity), VERSION: {"N": "1"}}
-    return item | {name: {"S": text} for name, text in kind.index(entity).items()}
+    return item | {name: {"S": text} for name, text in kind.index_of(entity).items()}
 
 
 def delete_change(access: Access, kind: Kind[E], entity: E, expected: PutExpectation = None) -> Change:
@@ -166,10 +166,10 @@ def _update(
     encoded = kind.encode(entity)
     names = {kind.attributes[field].attr_name for field in changed}
     wanted = {name: value for name, value in encoded.items() if name in names}
-    wanted |= {name: {"S": text} for name, text in kind.index(entity).items()}
+    wanted |= {name: {"S": text} for name, text in kind.index_of(entity).items()}
     wanted |= own
     wanted |= {ACTOR: {"S": access.actor}} if access.actor else {}
-    gone = (names - encoded.keys()) | (kind.index_attributes - kind.index(entity).keys())
+    gone = (names - encoded.keys()) | (kind.index_attributes - kind.index_of(entity).keys())
     gone |= set() if access.actor else {ACTOR}  # whoever wrote before did not write this
     sets = {name: value for name, value in wanted.items() if item.get(name) != value}
     sets[VERSION] = {"N": str(version + 1)}

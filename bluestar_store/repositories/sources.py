@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Generic, TypeVar
 
 from bluestar_store.engines.checks import item_bytes
@@ -18,6 +18,8 @@ from bluestar_store.repositories.access import Access
 
 E = TypeVar("E", bound=Entity)
 
+KEYS_KEPT = 4096
+"""Keys that need not be built and checked again, of each repository."""
 ENTITY_BYTES, ATTRIBUTE_BYTES = 1400, 300
 """What an entity takes in the process, and each attribute of the item that it remembers, besides what they say.
 
@@ -29,7 +31,7 @@ class KindSource(Generic[E]):
     """What items and partitions have in common. Encoded values name their unit, so that none is taken for another."""
 
     def __init__(self, access: Access, kind: Kind[E]) -> None:
-        self._access, self._kind = access, kind
+        self._access, self._kind, self._table = access, kind, access.table(kind)
 
     @property
     def sensitive(self) -> bool:
@@ -38,22 +40,36 @@ class KindSource(Generic[E]):
 
     def _decoded(self, item: Item) -> E | ItemDecodeError:
         try:
-            return self._kind.decode(item, self._access.table(self._kind))
+            return self._kind.decode(item, self._table)
         except ItemDecodeError as error:
             return error
 
 
 class ItemSource(KindSource[E]):
-    """One item each: an entity, None where there is none, or why it does not decode."""
+    """One item each: an entity, None where there is none, or why it does not decode. The first entity settles."""
+
+    def __init__(self, access: Access, kind: Kind[E]) -> None:
+        super().__init__(access, kind)
+        self._kept_key = lru_cache(KEYS_KEPT)(self._key)
+
+    def key(self, unit: Unit) -> Key:
+        """Where the item of a unit lies. Raises InvalidKeyError."""
+        try:
+            return self._kept_key(unit)
+        except TypeError:  # it cannot be hashed
+            return self._key(unit)
+
+    def settles(self, value: E | None) -> bool:
+        """See Source."""
+        return value is not None
 
     def load(self, units: Sequence[Unit]) -> Mapping[Unit, E | ItemDecodeError | None]:
         """All in one call to the engine."""
         keys = {unit: self.key(unit) for unit in units}
-        items = self._access.engine.get(self._access.table(self._kind), keys.values(), consistent=True)
+        items = self._access.engine.get(self._table, keys.values(), consistent=True)
         return {unit: self._decoded(items[key]) if key in items else None for unit, key in keys.items()}
 
-    def key(self, unit: Unit) -> Key:
-        """Where the item lies. Raises InvalidKeyError."""
+    def _key(self, unit: Unit) -> Key:
         return self._kind.keys.build(dict(zip(self._kind.keys.fields, unit[1:], strict=True)))
 
     def encode(self, unit: Unit, value: E | None) -> bytes:
@@ -63,7 +79,10 @@ class ItemSource(KindSource[E]):
     def decode(self, unit: Unit, data: bytes) -> E | None:
         """See Source."""
         items = _items(unit, data, self._kind.table)
-        return self._kind.decode(items[0], self._access.table(self._kind)) if items else None
+        if not items:
+            return None
+        identity = dict(zip(self._kind.keys.fields, unit[1:], strict=True))
+        return self._kind.decode(items[0], self._table, identity=identity)
 
     def weigh(self, value: E | None) -> int:
         """See Source."""
@@ -76,6 +95,18 @@ class PartitionSource(KindSource[E]):
     def __init__(self, access: Access, kind: Kind[E], load: Callable[[str], tuple[E, ...]]) -> None:
         super().__init__(access, kind)
         self._load = load
+        self._kept_pk = lru_cache(KEYS_KEPT)(self._pk)
+
+    def pk(self, unit: Unit) -> str:
+        """The partition key of a unit. Raises InvalidKeyError."""
+        try:
+            return self._kept_pk(unit)
+        except TypeError:  # it cannot be hashed
+            return self._pk(unit)
+
+    def settles(self, value: tuple[E, ...]) -> bool:
+        """See Source: all levels are needed."""
+        return False
 
     def load(self, units: Sequence[Unit]) -> Mapping[Unit, tuple[E, ...] | BlueStarError]:
         """A query each, all at once."""
@@ -83,8 +114,7 @@ class PartitionSource(KindSource[E]):
         answers = self._access.together([partial(self._loaded, pk) for pk in pks])
         return dict(zip(units, answers, strict=True))
 
-    def pk(self, unit: Unit) -> str:
-        """The partition key. Raises InvalidKeyError."""
+    def _pk(self, unit: Unit) -> str:
         return self._kind.keys.partition(dict(zip(self._kind.partition_fields, unit[1:], strict=True)))
 
     def _loaded(self, pk: str) -> tuple[E, ...] | BlueStarError:
@@ -99,8 +129,12 @@ class PartitionSource(KindSource[E]):
 
     def decode(self, unit: Unit, data: bytes) -> tuple[E, ...]:
         """See Source."""
-        table = self._access.table(self._kind)
-        return tuple(self._kind.decode(item, table) for item in _items(unit, data, self._kind.table))
+        known = dict(zip(self._kind.partition_fields, unit[1:], strict=True))
+        decode, sort = self._kind.decode, self._kind.keys.sort
+        return tuple(
+            decode(item, self._table, identity=known | (sort.parse(item["SK"]["S"]) or {}))
+            for item in _items(unit, data, self._kind.table)
+        )
 
     def weigh(self, value: tuple[E, ...]) -> int:
         """See Source."""

@@ -34,7 +34,7 @@ def _update(access: Access, kind: Kind[Any], item: Item) -> Update | None:
     """What mends the item's index attributes, missing or copied from another item; None when they are right."""
     try:
         entity = kind.decode(item, access.table(kind))
-        attributes = {name: {"S": text} for name, text in kind.index(entity).items()}
+        attributes = {name: {"S": text} for name, text in kind.index_of(entity).items()}
     except (ItemDecodeError, InvalidKeyError):
         return None
     sets = {name: value for name, value in attributes.items() if item.get(name) != value}

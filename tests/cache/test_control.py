@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -65,7 +66,10 @@ def test_opentelemetry_collects_the_counts() -> None:
         data = reader.get_metrics_data()
         assert data is not None
         (metrics,) = (scope.metrics for resource in data.resource_metrics for scope in resource.scope_metrics)
-        values = {metric.name: next(iter(metric.data.data_points)).value for metric in metrics}  # type: ignore[union-attr]
+        values: dict[str, Any] = {}
+        for metric in metrics:
+            points: Any = metric.data.data_points
+            values[metric.name] = points[0].value
     assert values["bluestar_store.cache.hits_local"] == 1
     assert values["bluestar_store.cache.entries"] == 2
     assert values["bluestar_store.cache.redis_usable"] == 0
@@ -171,15 +175,14 @@ def test_a_value_over_a_mebibyte_stays_in_the_process(redis_process: RedisProces
             big = rule("ACME", 5, f"t{number}").model_copy(update={"description": "x" * 300_000})
             store.calculation_rules.put(big)
         assert len(store.calculation_rules.all("ACME")) == 4
-        assert ("calculation-rule*", "ACME") not in store.cache.held()
-        assert store.cache.held() == {"calculation-rule*": 1}
+        assert store.cache.held() == {"calculation-rule*": 1}  # GLOBAL's
         engine.forget()
         assert len(store.calculation_rules.all("ACME")) == 4
         assert engine.counts == {}
 
 
 @pytest.mark.parametrize("bound", [{"cache_max_entries": 10}, {"cache_max_bytes": 40_000}])
-def test_the_process_keeps_no_more_than_it_may(bound: dict[str, int]) -> None:
+def test_the_process_keeps_no_more_than_it_may(bound: dict[str, Any]) -> None:
     with one_store(**bound) as (store, engine):
         for year in range(2000, 2100):
             store.irs_limits.put(IrsLimits(year=year, max_401k=Decimal(year)))
@@ -195,7 +198,7 @@ def test_the_process_keeps_no_more_than_it_may(bound: dict[str, int]) -> None:
 
 
 @pytest.mark.parametrize("off", [{"cache_max_entries": 0}, {"cache_max_bytes": 0}])
-def test_the_first_tier_can_be_turned_off(off: dict[str, int]) -> None:
+def test_the_first_tier_can_be_turned_off(off: dict[str, Any]) -> None:
     with one_store(**off) as (store, engine):
         store.calculation_rules.put(rule("ACME", 5))
         engine.forget()
@@ -243,7 +246,8 @@ def test_an_expired_value_is_served_and_marked_when_the_engine_fails_and_the_set
         engine.fail("query", UnavailableError)
         clock.pass_(301)
         served = store.calculation_rules.get("ACME", "match")
-        assert (served.max_pct, served.stale) == (6, True)
+        assert served.max_pct == 6
+        assert served.stale
         assert store.calculation_rules.all("ACME")["match"].stale
         with pytest.raises(UnavailableError):
             store.calculation_rules.get("ACME", "match", fresh=True)

@@ -115,7 +115,7 @@ def test_each_entity_of_a_partition_has_its_own_units(both: Both) -> None:
     engine.forget()
     store.ach_configs.put(store.ach_configs.get("ACME", "Weekly").model_copy(update={"bank_id": "B"}))
     assert store.pipelines.steps("ACME", "Weekly")
-    assert store.client_configs.get("ACME", "Weekly")
+    assert store.client_configs.get("ACME", "Weekly").custodian == "Fidelity"
     assert engine.counts == {"write": 1}
     assert store.ach_configs.get("ACME", "Weekly").bank_id == "B"
 
