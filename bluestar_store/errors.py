@@ -14,6 +14,7 @@ BlueStarError
 │   ├── VersionConflictError        holds `expected` and `found`
 │   ├── PipelineChangingError       a pipeline that is (or was left) half replaced
 │   ├── PlanOutdatedError           a reviewed plan, and a store that has moved since
+│   ├── ImportRefusedError          an export, and tables that it cannot lie in
 │   └── TransactionConflictError
 ├── EngineError             the engine failed; the AWS code and request id are kept
 │   ├── ThrottledError, UnavailableError, AccessDeniedError
@@ -44,6 +45,7 @@ __all__ = [
     "FileMissingError",
     "FileStoreError",
     "HoldNotFoundError",
+    "ImportRefusedError",
     "IndexMissingError",
     "InvalidEntityError",
     "InvalidKeyError",
@@ -256,6 +258,17 @@ class RuleSetProblem:
         return f"{self.file}{'#' + self.pointer if self.pointer else ''}: {self.reason}"
 
 
+class ImportRefusedError(ConflictError):
+    """Items of an export cannot lie in the target; nothing was written. `lines` says which, and what to do."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__(tuple(lines))
+        self.lines = tuple(lines)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
 class SeedError(BlueStarError):
     """A rule set that cannot be loaded; `problems` holds every mistake in it. Nothing was written."""
 
@@ -263,6 +276,11 @@ class SeedError(BlueStarError):
         super().__init__(tuple(problems))
         self.problems = tuple(problems)
 
-    def __str__(self) -> str:
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """How many problems there are, and each of them."""
         count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
-        return "\n".join([f"the rule set has {count}; nothing was written:", *(f"  {p}" for p in self.problems)])
+        return (f"the rule set has {count}; nothing was written:", *(f"  {problem}" for problem in self.problems))
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)

@@ -12,7 +12,7 @@ from bluestar_store.models.attributes import (
 )
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfigModel, ClientConfigModel
 from bluestar_store.models.entity import Entity, PlanEntity
-from bluestar_store.models.kind import ItemModel, Kind, LevelModel, by_level
+from bluestar_store.models.kind import ItemModel, Kind, LevelModel
 from bluestar_store.models.values import Count, Document, Number, TextMap, TextTuple, UtcTime
 from bluestar_store.repositories.answers import readable
 from bluestar_store.repositories.base import Reader, Repository
@@ -46,6 +46,5 @@ __all__ = [
     "TextTuple",
     "UtcAttribute",
     "UtcTime",
-    "by_level",
     "readable",
 ]

@@ -203,6 +203,13 @@ class ItemKeys:
         return tuple(dict.fromkeys((*names, *self.sort.fields)))
 
     @property
+    def level(self) -> str | None:
+        """The level that every plan falls back to, GLOBAL or DEFAULT; None where there is none."""
+        fixed = [values.get("plan_id") for _, values in self.forms]
+        forms = [part[2] for template in (self.sort, *(one for one, _ in self.forms)) for part in template._parts]
+        return next((level for level in (*fixed, *forms) if level in (GLOBAL, DEFAULT)), None)
+
+    @property
     def numbers(self) -> frozenset[str]:
         """The identity's fields that are numbers."""
         return self.sort.numbers.union(*(template.numbers for template, _ in self.forms))

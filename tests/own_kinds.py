@@ -18,7 +18,6 @@ from bluestar_store.extending import (
     Repository,
     TextListAttribute,
     TextTuple,
-    by_level,
 )
 
 
@@ -63,7 +62,6 @@ PAY_CALENDAR = Kind(
     PayCalendarModel,
     ItemKeys.of("CLIENT#{plan_id:DEFAULT}", "PAYDAYS#{year:04d}"),
     PayCalendarNotFoundError,
-    by_level("pay-calendar", "plan_id", "year"),
-    "pay_calendars",
+    rule_list="pay_calendars",
 )
 KINDS = (PAYROLL_CONFIG, PAY_CALENDAR)

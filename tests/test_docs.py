@@ -38,7 +38,7 @@ def test_its_python_prints_what_it_says(page: Path, monkeypatch: pytest.MonkeyPa
     for block in blocks(page, "python"):
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            exec(compile(block, page.name, "exec"), namespace)  # noqa: S102  # the documentation is ours
+            exec(compile(block, page.name, "exec", dont_inherit=True), namespace)  # noqa: S102  # the documentation is ours
         promised = [line.removeprefix("#> ") for line in block.splitlines() if line.startswith("#> ")]
         assert printed.getvalue().splitlines() == promised
 

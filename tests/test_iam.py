@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +15,11 @@ from moto import mock_aws
 from bluestar_store import BatchState, CalculationRule, PipelineStep, PlanHold, Settings, Store, TableLayout, seeding
 from bluestar_store.doctor import examine
 from bluestar_store.engines.aws import AwsConnection
-from bluestar_store.iam import ACTIONS, Role, policy
+from bluestar_store.iam import ACTIONS, OLDER_TABLES, Role, policy
 from bluestar_store.models.calculation import CalculationRuleModel
 from bluestar_store.models.tables import Tables
+from bluestar_store.protocols import TableSpec
+from bluestar_store.seeding.migrate import migrate, take_over
 from tests.cli.conftest import Run, run
 
 __all__ = ["run"]
@@ -87,15 +91,53 @@ def test_each_role_covers_the_calls_that_its_work_makes(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("layout", list(TableLayout))
 @pytest.mark.parametrize("role", list(Role))
 def test_resources_are_our_tables_and_their_indexes(role: Role, layout: TableLayout) -> None:
-    tables = Tables("pre.", "-dev", layout)
+    tables = Tables("bluestar-", "-production-us", layout)
     found = policy(tables, role, region="eu-west-1", account="123456789012", partition="aws-cn")
     arn = "arn:aws-cn:dynamodb:eu-west-1:123456789012:table/"
-    own = {arn + spec.name for spec in tables.specs()}
-    indexes = {f"{arn}{spec.name}/index/{index.name}" for spec in tables.specs() for index in spec.indexes}
+    layouts = list(TableLayout) if role is Role.OPERATOR else [layout]
+    specs = [spec for one in layouts for spec in replace(tables, layout=one).specs()]
+    own = {arn + spec.name for spec in specs}
+    indexes = {f"{arn}{spec.name}/index/{index.name}" for spec in specs for index in spec.indexes}
     for action, resources in allowed(found).items():
-        assert resources == (own | indexes if action == "Query" else own)
+        older = resources - own - indexes
+        assert resources - older == (own | indexes if action == "Query" else own)
+        assert bool(older) is (role is Role.OPERATOR and action in ("Scan", "DescribeTable"))
+        assert older <= {f"{arn}bluestar-processing-results", f"{arn}bluestar-audit-log"}
     assert "*" not in json.dumps(found)
     assert len(json.dumps(found, separators=(",", ":"))) < 6144  # AWS limit of a managed policy
+
+
+def test_the_operator_may_migrate_a_layout_and_take_over_older_tables(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The calls and the tables that both commands touch, as they are on an engine that speaks to AWS."""
+    touched: set[tuple[str, str]] = set()
+    call = AwsConnection.call
+
+    def listening(self: AwsConnection, operation: str, table: str, **arguments: Any) -> dict[str, Any]:
+        touched.update((action, table) for action in ACTIONS[operation] if operation != "transact_write_items")
+        return call(self, operation, table, **arguments)
+
+    with mock_aws(), Store.open(Settings(aws_region="us-east-1")) as store:
+        store.create_tables()
+        seeding.load(store, seeding.read("fixtures/demo"))
+        older = [TableSpec(name) for name in OLDER_TABLES]
+        store.engine.create_tables(older)
+        store.engine.put_many(older[0].name, [{"PK": {"S": "BATCH#b"}, "SK": {"S": "NOTE"}}])
+        with monkeypatch.context() as patch, Store(single(store.settings), store.engine) as target:
+            patch.setattr(AwsConnection, "call", listening)
+            target.create_tables()
+            migrate(store, target, tmp_path / "work")
+            for spec in older:
+                take_over(store, spec.name)
+    may = allowed(policy(Tables("bluestar-", "", TableLayout.EIGHT), Role.OPERATOR))
+    assert {("Scan", "bluestar-audit-log"), ("BatchWriteItem", "bluestar-store")} <= touched
+    for action, name in touched:
+        assert any(resource.endswith(f"table/{name}") for resource in may[action]), (action, name)
+
+
+def single(settings: Settings) -> Settings:
+    return settings.model_copy(update={"table_layout": TableLayout.SINGLE})
 
 
 def test_each_role_may_do_what_the_one_before_may() -> None:

@@ -17,8 +17,6 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from bluestar_store.cache.scripts import LOOK
-
 Command: TypeAlias = tuple[Any, ...]
 MAX_IDLE = 64
 """Connections kept open while nobody uses them."""
@@ -50,12 +48,10 @@ class Connection(Protocol):
 
 
 def greet(connection: Connection) -> None:
-    """What a connection does first: log in, ask which run of the server this is, and load the script of every hit."""
+    """What a connection does first: log in, and ask which run of the server this is."""
     connection.on_connect()
-    first = [("INFO", "server"), ("SCRIPT", "LOAD", LOOK)]
-    connection.send_packed_command(connection.pack_commands(first), check_health=False)
+    connection.send_packed_command(connection.pack_commands([("INFO", "server")]), check_health=False)
     info = connection.read_response()
-    connection.read_response()
     lines = info.splitlines() if isinstance(info, bytes) else []
     run_id = next((line.partition(b":")[2] for line in lines if line.startswith(b"run_id:")), b"")
     if not run_id:

@@ -26,7 +26,8 @@ class Finding:
     """One thing that is not as it should be.
 
     `table`, `pk` and `sk` say where, as far as it has a place: an item has all three, a pipeline no `sk`. `count` is
-    how many items it stands for. No text shows a value of an item, a password or a bank account number.
+    how many items it stands for, or how many findings that are not listed. No text shows a value of an item, a password
+    or a bank account number.
     """
 
     severity: Severity
@@ -67,7 +68,7 @@ class Findings:
         if len(listed) < LISTED:
             listed.append(finding)
         else:
-            self._more[place] = self._more.get(place, 0) + finding.count
+            self._more[place] = self._more.get(place, 0) + 1
 
     def result(self) -> tuple[Finding, ...]:
         """The gravest first, by check in the order found; each check's count of those not listed comes last."""

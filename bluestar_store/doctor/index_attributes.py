@@ -21,7 +21,7 @@ def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
         if one.kind is None or not one.kind.index_names or not isinstance(one.entity, Entity):
             continue
         try:
-            wanted = one.kind.index(one.entity)
+            wanted = one.kind.index_of(one.entity)
         except InvalidKeyError:  # of no plan that could be asked for: `reach` tells
             continue
         wrong = {name for name in one.kind.index_attributes if one.item.get(name) != _wire(wanted.get(name))}

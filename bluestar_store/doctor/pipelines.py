@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from shlex import quote
 
 from bluestar_store.doctor.findings import Finding, Severity
 from bluestar_store.doctor.reading import Seen
 from bluestar_store.errors import AccessDeniedError, TableMissingError
-from bluestar_store.keys import Key
+from bluestar_store.keys import DEFAULT, Key
 from bluestar_store.models.audit import CHAIN_HEAD, ChainHead
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.protocols import Item, key_of
@@ -20,11 +21,6 @@ from bluestar_store.repositories.pipeline_head import COUNT
 
 LOOKS = 5
 """How often a pipeline that is being replaced while we look is read again."""
-MEND = (
-    "write it again, whole: bluestar-store pipeline replace PLAN FREQ FILE, or bluestar-store seed --overwrite (--from "
-    "FOLDER) with a rule set that has it; or take it away: bluestar-store pipeline remove PLAN FREQ, the plan then has "
-    "DEFAULT's. In Python: pipelines.replace or pipelines.remove of a Store"
-)
 
 
 def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
@@ -67,7 +63,22 @@ def fault(items: Sequence[Item], written: int) -> str | None:
 
 def _findings(access: Access, pk: str, what: str | None) -> Iterator[Finding]:
     if what is not None:
-        yield Finding(Severity.ERROR, "pipeline", what, MEND, access.table(PIPELINE_STEP), pk)
+        yield Finding(Severity.ERROR, "pipeline", what, _mend(pk), access.table(PIPELINE_STEP), pk)
+
+
+def _mend(pk: str) -> str:
+    """What writes the pipeline again, and what takes it away."""
+    identity = PIPELINE_STEP.keys.forms[0][0].parse(pk) or {"plan_id": "PLAN", "pay_freq": "FREQ"}
+    place = f"{quote(identity['plan_id'])} {quote(identity['pay_freq'])}"
+    if identity["plan_id"] == DEFAULT:
+        rules, without = "seed --overwrite, or with --from FOLDER", "plans that live on the defaults then have none"
+    else:
+        rules, without = "seed --overwrite --from FOLDER", "the plan then has DEFAULT's"
+    return (
+        f"write it again, whole: bluestar-store {rules}, if the rule set has it, or bluestar-store pipeline replace "
+        f"{place} FILE; or take it away: bluestar-store pipeline remove {place}, {without}. In Python: "
+        "pipelines.replace or pipelines.remove of a Store"
+    )
 
 
 def _promised(page: Iterable[Seen]) -> Iterator[str]:

@@ -42,7 +42,7 @@ def _owner(one: Seen, entity: VendorSchema | BatchState) -> Iterator[Finding]:
     """Both name their plan in an attribute, which another program may set to what is no plan."""
     try:
         if one.kind is not None:
-            one.kind.index(entity)
+            one.kind.index_of(entity)
     except InvalidKeyError as error:
         what = f"{error}: no question about a plan finds it"
         yield one.finding(Severity.WARNING, CHECK, what, "set plan_id to the plan that is meant, or remove it")

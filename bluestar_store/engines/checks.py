@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bluestar_store.errors import InvalidKeyError, InvalidWriteError, ItemTooLargeError
+from bluestar_store.errors import ConfigurationError, InvalidKeyError, InvalidWriteError, ItemTooLargeError
 from bluestar_store.keys import MAX_PK_BYTES, MAX_SK_BYTES, Key, shown
 from bluestar_store.models.values import number_text
-from bluestar_store.protocols import AttributeValue, Check, Delete, Expected, Item, Put, Update, Write
+from bluestar_store.protocols import AttributeValue, Check, Delete, Expected, Item, Put, TableSpec, Update, Write
 
 MAX_WRITES = 100
 """Writes in one transaction (AWS limit)."""
@@ -20,6 +20,10 @@ MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
 """Items of one transaction together (AWS limit)."""
 MAX_ITEM_BYTES = 400 * 1024
 """One item, names and values (AWS limit)."""
+MAX_NAME_BYTES = 64 * 1024 - 1
+"""The name of an attribute, inside of a map too (AWS limit)."""
+MAX_INDEXED_NAME_BYTES = 255
+"""The name of an attribute that is a key of an index (AWS limit)."""
 MAX_DEPTH = 32
 """Nesting of lists and maps, the innermost value counted (AWS limit)."""
 MAX_CHANGES = 250
@@ -59,10 +63,10 @@ def _checked(write: Write) -> tuple[Write, int]:
                 raise InvalidWriteError(
                     f"{write.table}: {write.key}: an update sets and removes one attribute, or a key"
                 )
-            if not 1 <= len(write.set) + len(write.remove) <= MAX_CHANGES or "" in write.remove:
-                raise InvalidWriteError(
-                    f"{write.table}: {write.key}: an update changes 1 to {MAX_CHANGES} attributes, each with a name"
-                )
+            if not 1 <= len(write.set) + len(write.remove) <= MAX_CHANGES:
+                raise InvalidWriteError(f"{write.table}: {write.key}: an update changes 1 to {MAX_CHANGES} attributes")
+            for name in write.remove:
+                _value(write.table, write.key, name, {"NULL": True})
             changes = {name: _value(write.table, write.key, name, value) for name, value in write.set.items()}
             size = item_bytes(changes)
             if size > MAX_ITEM_BYTES:
@@ -89,6 +93,18 @@ def checked_item(table: str, item: Mapping[str, AttributeValue]) -> Item:
     if size > MAX_ITEM_BYTES:
         raise _too_large(table, key, size)
     return copy
+
+
+def check_specs(specs: Iterable[TableSpec]) -> None:
+    """ConfigurationError for an index on an attribute whose name DynamoDB does not take there."""
+    for spec in specs:
+        for index in spec.indexes:
+            for name in (index.partition_attribute, index.sort_attribute):
+                if not 0 < len(name.encode()) <= MAX_INDEXED_NAME_BYTES:
+                    raise ConfigurationError(
+                        f"{spec.name}: index {index.name}: attribute {shown(name)} has a name of 0 or of more than "
+                        f"{MAX_INDEXED_NAME_BYTES} bytes (an AWS limit)"
+                    )
 
 
 def check_key(table: str, key: Key) -> None:
@@ -147,15 +163,21 @@ def check_size(table: str, key: Key, item: Item) -> None:
 
 def _value(table: str, key: Key, name: str, value: AttributeValue) -> AttributeValue:
     try:
-        if not name:
-            raise ValueError("has an empty name")
-        name.encode()
+        _check_name(name)
         return _normal(value, 0)
     except UnicodeEncodeError:
         reason = "is not valid Unicode"
     except (ValueError, TypeError, AttributeError) as error:
         reason = str(error)
     raise InvalidWriteError(f"{table}: {key}: attribute {shown(name)} {reason}")
+
+
+def _check_name(name: str) -> None:
+    """ValueError for the name of an attribute that DynamoDB does not take."""
+    if not name:
+        raise ValueError("has or contains an empty name")
+    if len(name.encode()) > MAX_NAME_BYTES:
+        raise ValueError(f"has or contains a name of more than {MAX_NAME_BYTES} bytes (an AWS limit)")
 
 
 def _normal(value: AttributeValue, depth: int) -> AttributeValue:
@@ -180,9 +202,8 @@ def _normal(value: AttributeValue, depth: int) -> AttributeValue:
         case "L", list() | tuple():
             return {"L": [_normal(inner, depth + 1) for inner in content]}
         case "M", Mapping():
-            if "" in content:
-                raise ValueError("contains an empty name")
-            "".join(content).encode()  # refuses names that are no Unicode
+            for name in content:
+                _check_name(name)
             return {"M": {name: _normal(inner, depth + 1) for name, inner in content.items()}}
         case (("SS" | "NS" | "BS"), list() | tuple()):
             return {kind: _normal_set(kind[0], content)}

@@ -18,6 +18,7 @@ from bluestar_store.engines.checks import (
     check_keys,
     check_limit,
     check_question,
+    check_specs,
     checked,
     checked_item,
 )
@@ -273,6 +274,7 @@ class DynamoEngine:
 
     def create_tables(self, specs: Sequence[TableSpec], *, upgrade: bool = False) -> list[str]:
         """See `protocols.Engine`."""
+        check_specs(specs)
         return dynamo_tables.create(self.connection, specs, upgrade=upgrade, sleep=self._sleep)
 
     def describe(self, spec: TableSpec) -> TableStatus:

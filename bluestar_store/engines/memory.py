@@ -12,6 +12,7 @@ from bluestar_store.engines.checks import (
     check_keys,
     check_limit,
     check_question,
+    check_specs,
     checked,
     checked_item,
 )
@@ -130,6 +131,7 @@ class MemoryEngine:
 
     def create_tables(self, specs: Sequence[TableSpec], *, upgrade: bool = False) -> list[str]:
         """See `protocols.Engine`."""
+        check_specs(specs)
         with self._writing() as items:
             made = [spec for spec in specs if spec.name not in items.tables]
             for spec in made:

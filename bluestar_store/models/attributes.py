@@ -11,7 +11,7 @@ from typing import Any
 from pynamodb.attributes import Attribute
 from pynamodb.constants import LIST, MAP, NUMBER, STRING
 
-from bluestar_store.models.values import from_wire, number_text, to_wire, utc_from_text, utc_text
+from bluestar_store.models.values import exact_number, from_wire, number_text, to_wire, utc_from_text, utc_text
 
 
 class DecimalAttribute(Attribute[Decimal]):
@@ -32,7 +32,10 @@ class IntegerAttribute(Attribute[int]):
     attr_type = NUMBER
 
     def serialize(self, value: Any) -> str:
-        return str(int(value))
+        number = exact_number(value)
+        if number != number.to_integral_value():
+            raise ValueError("is no whole number")
+        return str(int(number))
 
     def deserialize(self, value: str) -> int:
         number = Decimal(value)

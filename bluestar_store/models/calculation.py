@@ -8,7 +8,7 @@ from bluestar_store.errors import RuleNotFoundError
 from bluestar_store.keys import ItemKeys
 from bluestar_store.models.attributes import DecimalAttribute, IntegerAttribute
 from bluestar_store.models.entity import PlanEntity
-from bluestar_store.models.kind import Kind, LevelModel, by_level
+from bluestar_store.models.kind import Kind, LevelModel
 from bluestar_store.models.values import Count, Number
 
 
@@ -42,6 +42,5 @@ CALCULATION_RULE = Kind(
     CalculationRuleModel,
     ItemKeys.of("CLIENT#{plan_id:GLOBAL}", "CALC#{calc_type}"),
     RuleNotFoundError,
-    by_level("calculation-rule", "plan_id", "calc_type"),
-    "calculation_rules",
+    rule_list="calculation_rules",
 )

@@ -6,9 +6,12 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Set
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
+from enum import Enum
 from typing import Any
+
+from pydantic import BaseModel
 
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.values import number_text, utc_text
@@ -36,8 +39,14 @@ def _plain(value: Any) -> Any:
             return value
         case int() | Decimal():
             return {"N": number_text(value)}
+        case Enum():
+            return _plain(value.value)
         case datetime():
             return {"T": utc_text(value)}
+        case date():
+            return {"D": value.isoformat()}
+        case BaseModel():
+            return {"M": {name: _plain(getattr(value, name)) for name in type(value).model_fields}}
         case bytes():
             return {"B": base64.b64encode(value).decode()}
         case Mapping():

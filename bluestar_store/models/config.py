@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 from pynamodb.attributes import UnicodeAttribute
@@ -11,12 +10,10 @@ from pynamodb.attributes import UnicodeAttribute
 from bluestar_store.errors import ConfigNotFoundError
 from bluestar_store.keys import ItemKeys
 from bluestar_store.models.attributes import IntegerAttribute
-from bluestar_store.models.entity import PlanEntity, masked
-from bluestar_store.models.kind import Kind, LevelModel, by_level
+from bluestar_store.models.entity import PlanEntity
+from bluestar_store.models.kind import Kind, LevelModel
 
 PARTITION = "CLIENT#{plan_id:DEFAULT}_{pay_freq:plain}"
-SECRET = ("account_number", "routing_number")
-"""Fields of AchConfig that are never shown whole."""
 
 
 class ClientConfig(PlanEntity):
@@ -35,10 +32,6 @@ class AchConfig(PlanEntity):
     bank_id: str | None = None
     account_number: str | None = None
     routing_number: str | None = None
-
-    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        for name, value in super().__repr_args__():
-            yield name, masked(value) if name in SECRET else value
 
 
 class ClientConfigModel(LevelModel):
@@ -66,11 +59,6 @@ class AchConfigModel(LevelModel):
     account_number = UnicodeAttribute(null=True)
     routing_number = UnicodeAttribute(null=True)
 
-    def __repr__(self) -> str:
-        """PynamoDB's own, with the bank's numbers masked."""
-        shown = {name: masked(value) if name in SECRET else value for name, value in self.attribute_values.items()}
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
-
 
 CLIENT_CONFIG = Kind(
     "client-config",
@@ -78,8 +66,7 @@ CLIENT_CONFIG = Kind(
     ClientConfigModel,
     ItemKeys.of(PARTITION, "CONFIG"),
     ConfigNotFoundError,
-    by_level("client-config", "plan_id", "pay_freq"),
-    "client_configs",
+    rule_list="client_configs",
 )
 ACH_CONFIG = Kind(
     "ach-config",
@@ -87,7 +74,6 @@ ACH_CONFIG = Kind(
     AchConfigModel,
     ItemKeys.of(PARTITION, "ACH"),
     ConfigNotFoundError,
-    by_level("ach-config", "plan_id", "pay_freq"),
-    "ach_configs",
+    rule_list="ach_configs",
     sensitive=True,
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -26,12 +27,15 @@ class Scope(StrEnum):
 class Origin:
     """Where an entity was read: the item as it was on disk, its version (0: none) and its unknown attributes.
 
+    `stale`: it was given past its time, because the engine failed.
+
     The repr leaves the attributes out: one of them may be a bank account number.
     """
 
     item: Item = field(repr=False)
     version: int
     extra: Mapping[str, Any] = field(repr=False)
+    stale: bool = False
 
     @property
     def key(self) -> Key:
@@ -48,7 +52,6 @@ class Entity(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
     _origin: Origin | None = PrivateAttr(default=None)
-    _stale: bool = PrivateAttr(default=False)
 
     @property
     def origin(self) -> Origin | None:
@@ -68,12 +71,16 @@ class Entity(BaseModel):
     @property
     def stale(self) -> bool:
         """Whether this was given past its time, because the engine failed: see `cache_stale_if_error_seconds`."""
-        return self._stale
+        return self._origin is not None and self._origin.stale
 
     @property
     def extra(self) -> Mapping[str, Any]:
         """The attributes on the item that the entity does not know: numbers as Decimal, containers immutable."""
         return self._origin.extra if self._origin else immutabledict()
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, veiled(name or "", value)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Entity):
@@ -93,6 +100,25 @@ class PlanEntity(Entity):
     def scope(self) -> Scope:
         """CLIENT for a plan's own, else the level that every plan falls back to."""
         return Scope(self.plan_id) if self.plan_id in (GLOBAL, DEFAULT) else Scope.CLIENT
+
+
+_BANK_NUMBER = re.compile(r"account|routing|iban", re.IGNORECASE)
+
+
+def is_bank_number(name: str) -> bool:
+    """Whether what has this name may be a bank account's number: such are never shown whole."""
+    return _BANK_NUMBER.search(name) is not None
+
+
+def veiled(name: str, value: Any) -> Any:
+    """The value of a field as a repr may show it: bank numbers masked, however deep. Each of them has a digit."""
+    if is_bank_number(name) and any(map(str.isdigit, text := str(value))):
+        return masked(text)
+    if isinstance(value, BaseModel | Mapping):
+        return {inner: veiled(str(inner), one) for inner, one in dict(value).items()}
+    if isinstance(value, tuple):
+        return tuple(veiled(name, one) for one in value)
+    return value
 
 
 def masked(secret: str | None) -> str | None:

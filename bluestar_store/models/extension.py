@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib import import_module
 from itertools import product
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.keys import ItemKeys, KeyTemplate
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.indexes import BY_LEVEL
-from bluestar_store.models.kind import ItemModel, Kind
+from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import KINDS
+from bluestar_store.models.wholeness import check_extension, check_whole
 
 EXTENSIBLE = (CLIENT_CONFIG, ACH_CONFIG)
 """Kinds whose entity users may give fields of their own."""
@@ -27,8 +27,10 @@ def with_kinds(own: Iterable[Kind[Any]]) -> tuple[Kind[Any], ...]:
     kinds = {kind.name: kind for kind in KINDS}
     added = list(own)
     for kind in added:
-        _check_whole(kind)
         plain = kinds.get(kind.name)
+        if kind is plain:  # named by BLUESTAR_KINDS and given to Store.open besides
+            continue
+        check_whole(kind)
         if plain is None:
             _check_apart(kind, kinds.values())
         elif not _extends(kind, plain):
@@ -36,6 +38,8 @@ def with_kinds(own: Iterable[Kind[Any]]) -> tuple[Kind[Any], ...]:
                 f"kind {kind.name}: there is a kind of this name already; only ClientConfig and AchConfig can be "
                 "extended, by CLIENT_CONFIG.extended(...) and ACH_CONFIG.extended(...), and each once"
             )
+        else:
+            check_extension(kind, plain)
         kinds[kind.name] = kind
     return tuple(kinds.values())
 
@@ -47,10 +51,10 @@ def kinds_named(names: Iterable[str]) -> tuple[Kind[Any], ...]:
         module, _, attribute = name.partition(":")
         try:
             value = getattr(import_module(module), attribute)
-        except (ImportError, AttributeError, ValueError) as error:
+        except (Exception, SystemExit) as error:  # whatever a module of a user's raises
             raise ConfigurationError(
-                f"BLUESTAR_KINDS: {name!r} cannot be imported ({error}); it names a module that Python finds, and a "
-                "Kind or a tuple of Kinds in it: payroll.calendar:CALENDAR"
+                f"BLUESTAR_KINDS: {name!r} cannot be imported ({type(error).__name__}: {error}); it names a "
+                "module that Python finds, and a Kind or a tuple of Kinds in it: payroll.calendar:CALENDAR"
             ) from error
         kinds = [value] if isinstance(value, Kind) else value
         if not isinstance(kinds, list | tuple) or not all(isinstance(kind, Kind) for kind in kinds):
@@ -60,43 +64,12 @@ def kinds_named(names: Iterable[str]) -> tuple[Kind[Any], ...]:
 
 
 def _extends(kind: Kind[Any], plain: Kind[Any]) -> bool:
-    same_place = (kind.table, kind.keys, kind.rule_list) == (plain.table, plain.keys, plain.rule_list)
     return (
         any(plain is one for one in EXTENSIBLE)
-        and same_place
+        and replace(kind, entity=plain.entity, model=plain.model) == plain
         and issubclass(kind.entity, plain.entity)
         and issubclass(kind.model, plain.model)
     )
-
-
-def _check_whole(kind: Kind[Any]) -> None:
-    """Whether entity, Model and keys fit each other."""
-
-    def wrong(what: str) -> ConfigurationError:
-        return ConfigurationError(f"kind {kind.name}: {what}")
-
-    if not issubclass(kind.entity, Entity) or not issubclass(kind.model, ItemModel):
-        raise wrong("its entity must be a subclass of Entity, its Model one of ItemModel or LevelModel")
-    fields, attributes = set(kind.entity.model_fields), set(kind.model.get_attributes())
-    if missing := fields - attributes:
-        raise wrong(f"{kind.model.__name__} has no attribute for {', '.join(sorted(missing))}")
-    if missing := set(kind.keys.fields) - fields:
-        raise wrong(f"{kind.entity.__name__} has no field {', '.join(sorted(missing))}, which its key names")
-    if not isinstance(getattr(getattr(kind.model, "Meta", None), "table_name", None), str):
-        raise wrong(f"{kind.model.__name__}.Meta needs a table_name, without prefix and suffix")
-    if mutable := [name for name, field in kind.entity.model_fields.items() if _is_mutable(field.annotation)]:
-        raise wrong(f"{', '.join(mutable)} could be changed by whoever reads it; take a tuple, TextMap or Document")
-    for template in (kind.keys.sort, *(template for template, _ in kind.keys.forms)):
-        if (reason := template.ambiguity) is not None:
-            raise wrong(f"key {template.text!r}: {reason}")
-    if BY_LEVEL in kind.index_names and "plan_id" not in kind.keys.fields:
-        raise wrong("a LevelModel is for kinds whose key has a plan_id; take ItemModel")
-
-
-def _is_mutable(annotation: Any) -> bool:
-    if isinstance(annotation, type) and issubclass(annotation, list | dict | set | bytearray):
-        return True
-    return get_origin(annotation) in (list, dict, set) or any(map(_is_mutable, get_args(annotation)))
 
 
 def _check_apart(kind: Kind[Any], others: Iterable[Kind[Any]]) -> None:
@@ -106,6 +79,10 @@ def _check_apart(kind: Kind[Any], others: Iterable[Kind[Any]]) -> None:
             raise ConfigurationError(
                 f"kind {kind.name}: its keys can be those of {other.name}, in layout single at least; let its sort "
                 f"key begin otherwise than with {other.keys.sort.prefix!r}, nor with a part of it"
+            )
+        if kind.rule_list is not None and (kind.table, kind.rule_list) == (other.table, other.rule_list):
+            raise ConfigurationError(
+                f"kind {kind.name}: rule_list {kind.rule_list} of {kind.table}.json is that of {other.name} already"
             )
         if kind.entity is other.entity:
             raise ConfigurationError(f"kind {kind.name}: {kind.entity.__name__} is the entity of {other.name} already")

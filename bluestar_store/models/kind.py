@@ -15,10 +15,12 @@ from pynamodb.models import Model
 from bluestar_store.errors import InvalidEntityError, ItemDecodeError, NotFoundError
 from bluestar_store.keys import ItemKeys, Key
 from bluestar_store.models.attributes import IntegerAttribute
-from bluestar_store.models.entity import Entity, Origin
-from bluestar_store.models.indexes import ByLevel, index_text
+from bluestar_store.models.entity import Entity, Origin, veiled
+from bluestar_store.models.indexes import BY_LEVEL, ByLevel, index_text
 from bluestar_store.models.values import content_of, from_wire, version_of
 from bluestar_store.protocols import OWN_PREFIX, VERSION, AttributeValue, Item, Unit, key_of
+
+NOTHING: Mapping[str, Any] = immutabledict()
 
 E = TypeVar("E", bound=Entity)
 F = TypeVar("F", bound=Entity)
@@ -32,30 +34,23 @@ class ItemModel(Model):
     version = IntegerAttribute(null=True)
     bs_actor = UnicodeAttribute(null=True)
 
+    def __repr__(self) -> str:
+        """PynamoDB's own, with bank numbers masked."""
+        shown = ", ".join(f"{name}={veiled(name, value)!r}" for name, value in self.attribute_values.items())
+        return f"{type(self).__name__}({shown})"
+
 
 class LevelModel(ItemModel):
-    """What every item has that a plan may have of its own, or share with every plan: see `by_level`."""
+    """What every item has that a plan may have of its own, or share with every plan: see `Kind.index_of`."""
 
     bs_kind = UnicodeAttribute(null=True)
     bs_level = UnicodeAttribute(null=True)
     by_level = ByLevel()
 
 
-def by_level(kind: str, level: str, field: str) -> Callable[[Any], Mapping[str, str]]:
-    """The index attributes of a LevelModel: the kind's name, the field that is the level, and one field besides.
-
-    They are what finds every plan, and all that a plan overrides.
-    """
-    return lambda entity: {"bs_kind": kind, "bs_level": index_text(getattr(entity, level), str(getattr(entity, field)))}
-
-
-def _no_index(entity: Any) -> Mapping[str, str]:
-    return {}
-
-
 @dataclass(frozen=True)
 class Kind(Generic[E]):
-    """How one entity lies on disk. `index` gives its index attributes; one it leaves out is removed by a write.
+    """How one entity lies on disk. `index` is for what is not indexed as `index_of` says.
 
     `rule_list` is the name of its list in the rule file `{table}.json`; None: no rule set holds it. `sensitive` values
     do not go to Redis, unless a setting lets them.
@@ -66,7 +61,7 @@ class Kind(Generic[E]):
     model: type[ItemModel]
     keys: ItemKeys
     missing: type[NotFoundError]
-    index: Callable[[E], Mapping[str, str]] = _no_index
+    index: Callable[[E], Mapping[str, str]] | None = None
     rule_list: str | None = None
     sensitive: bool = False
 
@@ -90,6 +85,16 @@ class Kind(Generic[E]):
         return {name: known[name] for name in self.entity.model_fields}
 
     @cached_property
+    def _read(self) -> tuple[tuple[str, str, str, Callable[[Any], Any]], ...]:
+        """What is read of an item: the field, its name and type on disk, and how; of the key only what is a number."""
+        texts = set(self.keys.fields) - self.keys.numbers
+        return tuple(
+            (name, attribute.attr_name, attribute.attr_type, attribute.deserialize)
+            for name, attribute in self.attributes.items()
+            if name not in texts
+        )
+
+    @cached_property
     def _known(self) -> frozenset[str]:
         names = (attribute.attr_name for attribute in self.attributes.values())
         return frozenset((*names, "PK", "SK", VERSION))
@@ -108,6 +113,20 @@ class Kind(Generic[E]):
     def partition_fields(self) -> tuple[str, ...]:
         """The fields that make the partition key."""
         return tuple(name for name in self.keys.fields if name not in self.keys.sort.fields)
+
+    def index_of(self, entity: E) -> Mapping[str, str]:
+        """The index attributes of an entity; one that is left out is removed by a write.
+
+        Those of a LevelModel follow from its key: the kind's name, the plan, and the next field besides. They are what
+        finds every plan, and all that a plan overrides.
+        """
+        if self.index is not None:
+            return self.index(entity)
+        if BY_LEVEL not in self.index_names:
+            return {}
+        identity = self.identity(entity)
+        plan_id = identity.pop("plan_id")
+        return {"bs_kind": self.name, "bs_level": index_text(plan_id, str(next(iter(identity.values()), "")))}
 
     def item_unit(self, *values: Any) -> Unit:
         """What a cache calls the item of an identity, its values in the order of `keys.fields`."""
@@ -174,35 +193,40 @@ class Kind(Generic[E]):
                     encoded[attribute.attr_name] = {attribute.attr_type: attribute.serialize(value)}
                 except ValueError as error:
                     raise InvalidEntityError(f"{self.entity.__name__}: {name} {error}") from None
+                except (TypeError, AttributeError):  # a value that is not the attribute's, its text unseen
+                    reason = f"is {type(value).__name__}, which {type(attribute).__name__} cannot write"
+                    raise InvalidEntityError(f"{self.entity.__name__}: {name} {reason}") from None
         return encoded
 
     def owns(self, item: Mapping[str, AttributeValue]) -> bool:
         """Whether the item's key is one of this kind's."""
         return self.keys.parse(key_of(item)) is not None
 
-    def decode(self, item: Item, table: str | None = None) -> E:
-        """The entity in an item; ItemDecodeError, naming the attribute, when it is not one."""
+    def decode(self, item: Item, table: str | None = None, *, identity: Mapping[str, Any] | None = None) -> E:
+        """The entity in an item; ItemDecodeError, naming the attribute, when it is not one.
+
+        `identity` is what the key is known to say, for an item that was decoded before.
+        """
         key = key_of(item)
 
         def broken(attribute: str, reason: str) -> ItemDecodeError:
             return ItemDecodeError(table or self.table, reason, pk=key.pk, sk=key.sk, attribute=attribute)
 
-        identity = self.keys.parse(key)
+        if identity is None:
+            identity = self.keys.parse(key)
         if identity is None:
             raise broken("PK, SK", f"are not a key of a {self.entity.__name__}")
         values: dict[str, Any] = {}
-        for name, attribute in self.attributes.items():
-            if name in identity and name not in self.keys.numbers:
-                continue
-            wire = item.get(attribute.attr_name)
+        for name, on_disk, kind, deserialize in self._read:
+            wire = item.get(on_disk)
             if wire is None or "NULL" in wire:
                 continue
             try:
-                values[name] = attribute.deserialize(content_of(wire, attribute.attr_type))
+                values[name] = deserialize(content_of(wire, kind))
             except (ValueError, TypeError, ArithmeticError) as error:
-                raise broken(attribute.attr_name, str(error)) from None
+                raise broken(on_disk, str(error)) from None
             if name in identity and values[name] != identity[name]:
-                raise broken(attribute.attr_name, f"is {values[name]}, the key says {identity[name]}")
+                raise broken(on_disk, f"is {values[name]}, the key says {identity[name]}")
         values |= identity
         try:
             entity = self.entity.model_validate(values)
@@ -223,7 +247,7 @@ class Kind(Generic[E]):
     def _extra(self, item: Item) -> Mapping[str, Any]:
         unknown = item.keys() - self._known
         if not unknown:
-            return immutabledict()
+            return NOTHING
         return immutabledict({n: from_wire(item[n]) for n in sorted(unknown) if not n.startswith(OWN_PREFIX)})
 
 

@@ -10,7 +10,7 @@ from bluestar_store.errors import PipelineNotFoundError
 from bluestar_store.keys import ItemKeys
 from bluestar_store.models.attributes import IntegerAttribute
 from bluestar_store.models.entity import PlanEntity
-from bluestar_store.models.kind import Kind, LevelModel, by_level
+from bluestar_store.models.kind import Kind, LevelModel
 from bluestar_store.models.values import Count
 from bluestar_store.protocols import AttributeValue
 
@@ -70,6 +70,5 @@ PIPELINE_STEP = Kind(
     PipelineStepModel,
     ItemKeys.of("CLIENT#{plan_id:DEFAULT}_{pay_freq:plain}", "STEP#{step_order:04d}"),
     PipelineNotFoundError,
-    by_level("pipeline-step", "plan_id", "pay_freq"),
-    "steps",
+    rule_list="steps",
 )

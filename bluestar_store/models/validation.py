@@ -8,7 +8,7 @@ from bluestar_store.errors import RuleNotFoundError
 from bluestar_store.keys import GLOBAL, ItemKeys, KeyTemplate
 from bluestar_store.models.attributes import IntegerAttribute
 from bluestar_store.models.entity import PlanEntity
-from bluestar_store.models.kind import Kind, LevelModel, by_level
+from bluestar_store.models.kind import Kind, LevelModel
 from bluestar_store.models.values import Count
 
 
@@ -55,6 +55,5 @@ VALIDATION_RULE = Kind(
         KeyTemplate("RULE#{number:03d}"),
     ),
     RuleNotFoundError,
-    by_level("validation-rule", "plan_id", "category"),
-    "validation_rules",
+    rule_list="validation_rules",
 )

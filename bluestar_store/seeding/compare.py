@@ -117,7 +117,7 @@ def _check_known(store: Target, rule_set: RuleSet) -> None:
     if strange := sorted({type(entity).__name__ for entity in rule_set.entities if type(entity) not in known}):
         raise InvalidEntityError(
             f"this Store keeps no {', '.join(strange)} as they are in the rule set: read it with "
-            "read(folder, store.tables.kinds)"
+            "read(folder, store.tables.kinds), or baseline(store.tables.kinds)"
         )
 
 

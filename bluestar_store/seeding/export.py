@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from bluestar_store.engines.whole_files import sync_folder, write_whole
 from bluestar_store.errors import AccessDeniedError, FileStoreError
-from bluestar_store.keys import Key
+from bluestar_store.keys import Key, shown
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.kind import Kind
 from bluestar_store.protocols import Item, key_of, scan_pages
@@ -44,19 +45,24 @@ def export(
     `plans` limits it to what these plans have of their own: rules, pipelines, configs, schemas, holds, batches with
     results and trails, and whatever names the plan in `plan_id`. A folder that holds an export is refused with
     FileStoreError unless `replace`. Reads are consistent, but not as of one moment: stop the writers first when the
-    export has to be. Progress counts the items read; its total is the engine's own count, on DynamoDB an old one.
+    export has to be. Progress counts the items read; its total is the engine's own count, on DynamoDB an old one. Warns
+    of a plan that nothing belongs to.
     """
     if isinstance(plans, str) or (plans is not None and not plans):
         raise ValueError("plans must be a collection of plan ids, or None for all items")
     make_folder(folder)
     with held(folder, "export"):
         if (folder / MANIFEST).exists() and not replace:
-            raise FileStoreError(f"{folder} holds an export already; replace it, or take another folder")
+            raise FileStoreError(
+                f"{folder} holds an export already; replace it (replace=True, or --replace at the terminal), "
+                "or take another folder"
+            )
         for left in folder.glob(f"{SCRATCH}*"):  # of a process that was killed
             shutil.rmtree(left)
+        wanted = PlanFilter(source, plans) if plans is not None else None
         with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as scratch:
             written = {}
-            for table, lines in _sorted_tables(source, Path(scratch), plans, progress):
+            for table, lines in _sorted_tables(source, Path(scratch), wanted, progress):
                 with items_path(Path(scratch), table).open("wb") as file:
                     written[table] = _digest(lines, file.write)
                     file.flush()
@@ -71,6 +77,8 @@ def export(
                     place.unlink(missing_ok=True)
         sync_folder(folder)
         write_whole(folder / MANIFEST, manifest.to_bytes())
+    if wanted is not None and (unseen := sorted(wanted.plans - wanted.seen)):
+        warnings.warn(f"nothing belongs to plan {', '.join(map(shown, unseen))}", stacklevel=2)
     return manifest
 
 
@@ -96,11 +104,10 @@ def _digest(lines: Iterable[bytes], write: Callable[[bytes], Any] = len) -> Tabl
 
 
 def _sorted_tables(
-    source: Place, scratch: Path, plans: Collection[str] | None, progress: Progress | None, what: str = "export"
+    source: Place, scratch: Path, wanted: PlanFilter | None, progress: Progress | None, what: str = "export"
 ) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Each table with its lines in order; to be taken one after the other."""
     routes, engine = Routes(source.tables), source.engine
-    wanted = PlanFilter(source, routes, plans).wants if plans is not None else None
     total = _count(source) if progress is not None else None
     done = 0
     for on_disk, table in routes.sources.items():
@@ -108,7 +115,7 @@ def _sorted_tables(
         for items in scan_pages(engine, on_disk):
             for item in items:
                 place, plain = (table, item) if table else routes.outgoing(item)
-                if wanted is None or wanted(plain):
+                if wanted is None or wanted.wants(plain):
                     sorters[place].add(key_of(plain), line_of(plain))
             done += len(items)
             if progress is not None:
@@ -127,10 +134,14 @@ def _count(source: Place) -> int | None:
 
 
 class PlanFilter:
-    """What belongs to some plans. Keeps the keys of their batches, whose other items do not name the plan."""
+    """What belongs to some plans. Keeps the keys of their batches, whose other items do not name the plan.
 
-    def __init__(self, source: Place, routes: Routes, plans: Collection[str]) -> None:
-        self._routes, self._plans = routes, frozenset(plans)
+    `seen`: the plans that something belongs to.
+    """
+
+    def __init__(self, source: Place, plans: Collection[str]) -> None:
+        self._routes, self.plans = Routes(source.tables), frozenset(plans)
+        self.seen: set[str] = set()
         self._batches: set[str] = set()
         for items in scan_pages(source.engine, source.tables.name(BATCH_STATE), sk_prefix="STATE"):
             self._batches.update(key_of(item).pk for item in items if BATCH_STATE.owns(item) and self._named(item))
@@ -140,18 +151,24 @@ class PlanFilter:
         key = key_of(item)
         _, identity = self._routes.identity(key)
         if "plan_id" in identity:
-            return identity["plan_id"] in self._plans
+            return self._is_one(identity["plan_id"])
         if identity.get("partition") is not None:
             return self._wants_trail(identity["table"], identity["partition"])
         return key.pk in self._batches or self._named(item)
 
     def _named(self, item: Item) -> bool:
-        return item.get("plan_id", {}).get("S") in self._plans
+        return self._is_one(item.get("plan_id", {}).get("S"))
+
+    def _is_one(self, plan_id: str | None) -> bool:
+        if plan_id not in self.plans:
+            return False
+        self.seen.add(plan_id)
+        return True
 
     def _wants_trail(self, table: str, pk: str) -> bool:
         if pk in self._batches:
             return True
-        return any(_plan_in(kind, pk) in self._plans for kind in self._routes.kinds if kind.table == table)
+        return any(self._is_one(_plan_in(kind, pk)) for kind in self._routes.kinds if kind.table == table)
 
 
 def _plan_in(kind: Kind[Any], pk: str) -> Any:

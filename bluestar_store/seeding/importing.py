@@ -13,18 +13,22 @@ from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
 
-from bluestar_store.errors import ConflictError, FileStoreError
+from bluestar_store.errors import ConflictError, FileStoreError, ImportRefusedError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item
 from bluestar_store.seeding.folders import held
 from bluestar_store.seeding.import_state import State
 from bluestar_store.seeding.merging import COMPARED_ITEMS, ImportReport, settle
-from bluestar_store.seeding.routes import REST, Place, Routes
+from bluestar_store.seeding.routes import MARK, REST, Place, Routes
 from bluestar_store.seeding.transfer_files import Manifest, Progress, Record, TableDigest, read_items
 
 ROUND_ITEMS, ROUND_BYTES = 1000, 8 * 1024 * 1024
 """Items between two notes of how far an import came: all of them are in memory."""
 MERGE = "merge into them (merge=True, or --merge at the terminal), or import into empty tables"
+LOST = (
+    f"what to do with items that tell no table: in layout single, give each an attribute {MARK} (S) with the name of "
+    "the table that it belongs to, such as processing-metadata, or delete it; then export again"
+)
 SHOWN = 10
 """Refused items that an error names."""
 
@@ -41,8 +45,8 @@ def import_(
     number to check, or that is another table's in layout `single`, is left alone always.
 
     Raises before anything is written: FileStoreError and ItemDecodeError (file, line) for an export that is not as
-    it was made, ConflictError with the first items that cannot lie in the target. Goes on after an interruption: run
-    it again. Caches are not told: they follow within their TTL, or by `bluestar-store cache invalidate`.
+    it was made, ImportRefusedError with the first items that cannot lie in the target. Goes on after an interruption:
+    run it again. Caches are not told: they follow within their TTL, or by `bluestar-store cache invalidate`.
     """
     if overwrite and not merge:
         raise ValueError("overwrite belongs to merge: without it the target must be empty")
@@ -103,7 +107,7 @@ class Import:
         return report
 
     def _check(self) -> None:
-        """Read everything once; ConflictError with the items that cannot lie in the target."""
+        """Read everything once; ImportRefusedError with the items that cannot lie in the target."""
         refused: list[str] = []
         count = done = 0
         streams = (self._checked(table, digest) for table, digest in self._manifest.tables.items())
@@ -120,11 +124,14 @@ class Import:
                 self._tell("check", done)
         self._tell("check", done)
         if count:
-            shown = "\n  ".join(refused)
-            raise ConflictError(
-                f"{count} items cannot lie in {self._target.engine.location}, nothing was written:\n  {shown}"
-                + ("\n  ..." if count > len(refused) else "")
-            )
+            items = f"{count} item{'s' if count != 1 else ''}"
+            lines = [f"{items} cannot lie in {self._target.engine.location}; nothing was written:"]
+            lines += [f"  {reason}" for reason in refused]
+            if count > len(refused):
+                lines.append("  ...")
+            if not self._routes.single and REST in self._manifest.tables:
+                lines.append(LOST)
+            raise ImportRefusedError(lines)
 
     def _checked(self, table: str, digest: TableDigest) -> Iterator[tuple[Key, str, str]]:
         """Each key of one table, in order, with the reason why it cannot lie in the target, if there is one."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from bluestar_store.errors import BlueStarError, ConfigurationError, ConflictError, FileMissingError
+from bluestar_store.errors import BlueStarError, ConfigurationError, ConflictError, FileMissingError, TableMissingError
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.protocols import Item, key_of, scan_pages
 from bluestar_store.seeding.export import digests, export
@@ -73,7 +74,7 @@ def take_over(target: Place, old_table: str, *, progress: Progress | None = None
     if old_table == routes.on_disk(table):
         raise ConfigurationError(f"{old_table} is itself the table to copy to; name an older one")
     report, done = ImportReport(), 0
-    for items in scan_pages(target.engine, old_table):
+    for items in _older_items(target, old_table):
         ready: list[Item] = []
         for item in items:
             try:
@@ -86,3 +87,13 @@ def take_over(target: Place, old_table: str, *, progress: Progress | None = None
         if progress is not None:
             progress("take over", done, None)
     return report
+
+
+def _older_items(source: Place, table: str) -> Iterator[list[Item]]:
+    try:
+        yield from scan_pages(source.engine, table)
+    except TableMissingError:  # its own advice is to create the table
+        raise ConfigurationError(
+            f"there is no table {table} in {source.engine.location}; an older table is named in full, as in "
+            "bluestar-processing-results, and looked for in the same region"
+        ) from None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from bluestar_store.errors import ConfigNotFoundError, PipelineNotFoundError
@@ -13,9 +14,13 @@ from bluestar_store.keys import check_plan
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
 from bluestar_store.models.entity import Entity, PlanEntity
+from bluestar_store.models.indexes import BY_LEVEL
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
+from bluestar_store.models.tables import KINDS as EVERY_KIND
+from bluestar_store.models.tables import Tables
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
+from bluestar_store.repositories.base import Repository
 from bluestar_store.repositories.calculation_rules import CalculationRules
 from bluestar_store.repositories.configs import Configs
 from bluestar_store.repositories.pipelines import Pipelines
@@ -23,9 +28,10 @@ from bluestar_store.repositories.validation_rules import ValidationRules
 from bluestar_store.seeding.compare import Change
 
 C = TypeVar("C", bound=PlanEntity)
+E = TypeVar("E", bound=Entity)
 Place: TypeAlias = tuple[Any, ...]
 KINDS: tuple[Kind[Any], ...] = (CALCULATION_RULE, VALIDATION_RULE, PIPELINE_STEP, CLIENT_CONFIG, ACH_CONFIG)
-"""What is compared, in this order."""
+"""What is compared, in this order; users' own kinds behind them."""
 
 
 class Plans(Protocol):
@@ -41,6 +47,9 @@ class Plans(Protocol):
     def client_configs(self) -> Configs[ClientConfig]: ...
     @property
     def ach_configs(self) -> Configs[AchConfig]: ...
+    @property
+    def tables(self) -> Tables: ...
+    def repository(self, kind: Kind[E]) -> Repository[E]: ...
     def at_level(self, level: str) -> tuple[Entity, ...]: ...
 
 
@@ -60,16 +69,21 @@ class PlanDifference:
 
 
 def diff_plans(store: Plans, one: str, other: str) -> tuple[PlanDifference, ...]:
-    """What applies to two plans differently: rules, pipelines and configurations, read consistently.
+    """What applies to two plans differently: rules, pipelines, configurations and users' own, read consistently.
 
-    Only what at least one of them overrides can differ, so other categories and pay frequencies are not read. Raises
+    Users' own entities count as the library's do: the plan's own, else that of the level that its key names. Only what
+    at least one of them overrides can differ, so other categories and pay frequencies are not read. Raises
     InvalidKeyError.
     """
+    kinds = (*KINDS, *_users_kinds(store.tables))
     own = [entity for plan in (one, other) for entity in store.at_level(check_plan(plan))]
     categories = sorted({entity.category for entity in own if isinstance(entity, ValidationRule)})
     kept_by_frequency = (PipelineStep, ClientConfig, AchConfig)
     frequencies = sorted({entity.pay_freq for entity in own if isinstance(entity, kept_by_frequency)})
-    left, right = (_by_item(_effective(store, plan, categories, frequencies)) for plan in (one, other))
+    left, right = (
+        _by_item(kinds, (*_effective(store, plan, categories, frequencies), *_users_effective(store, plan, own)))
+        for plan in (one, other)
+    )
     found = []
     for place in left.keys() | right.keys():
         pair = left.get(place), right.get(place)
@@ -77,7 +91,7 @@ def diff_plans(store: Plans, one: str, other: str) -> tuple[PlanDifference, ...]
         changes = attribute_changes(*pair, left_out=("plan_id", *item))
         if changes:
             found.append(PlanDifference(kind, item, *pair, changes))
-    return tuple(sorted(found, key=_order))
+    return tuple(sorted(found, key=partial(_order, kinds)))
 
 
 def attribute_changes(
@@ -114,15 +128,33 @@ def _config(configs: Configs[C], plan_id: str, pay_freq: str) -> Iterator[C]:
         yield configs.get(plan_id, pay_freq, fresh=True)
 
 
-def _by_item(entities: Iterable[PlanEntity]) -> dict[Place, PlanEntity]:
+def _users_kinds(tables: Tables) -> tuple[Kind[Any], ...]:
+    """Users' own kinds of what a plan may have of its own."""
+    known = {kind.name for kind in EVERY_KIND}
+    return tuple(kind for kind in tables.kinds if kind.name not in known and BY_LEVEL in kind.index_names)
+
+
+def _users_effective(store: Plans, plan_id: str, overriding: Iterable[Entity]) -> Iterator[PlanEntity]:
+    """What applies to a plan of the identities that are overridden, the plan's own over the shared level's."""
+    entities = list(overriding)
+    for kind in _users_kinds(store.tables):
+        found: dict[Place, PlanEntity] = {}
+        named = [entity for entity in entities if type(entity) is kind.entity]
+        for level in filter(None, (kind.keys.level, plan_id)):
+            at_level = [entity.model_copy(update={"plan_id": level}) for entity in named]
+            found |= {_place((kind,), one, {}): one for one in store.repository(kind).current(at_level).values()}
+        yield from found.values()
+
+
+def _by_item(kinds: Sequence[Kind[Any]], entities: Iterable[PlanEntity]) -> dict[Place, PlanEntity]:
     found = list(entities)
     names = Counter((one.pay_freq, one.subroutine_name) for one in found if isinstance(one, PipelineStep))
-    return {_place(one, names): one for one in found}
+    return {_place(kinds, one, names): one for one in found}
 
 
-def _place(entity: PlanEntity, names: Mapping[tuple[str, str | None], int]) -> Place:
+def _place(kinds: Sequence[Kind[Any]], entity: PlanEntity, names: Mapping[tuple[str, str | None], int]) -> Place:
     """The kind and the identity but for the plan; of a step whose subroutine says which it is, by that."""
-    kind = _kind(entity)
+    kind = _kind(kinds, entity)
     fields = [name for name in kind.keys.fields if name != "plan_id"]
     if (
         isinstance(entity, PipelineStep)
@@ -133,14 +165,14 @@ def _place(entity: PlanEntity, names: Mapping[tuple[str, str | None], int]) -> P
     return (kind.name, *((name, getattr(entity, name)) for name in fields))
 
 
-def _kind(entity: PlanEntity) -> Kind[Any]:
-    return next(kind for kind in KINDS if isinstance(entity, kind.entity))
+def _kind(kinds: Sequence[Kind[Any]], entity: PlanEntity) -> Kind[Any]:
+    return next(kind for kind in kinds if isinstance(entity, kind.entity))
 
 
-def _order(difference: PlanDifference) -> tuple[Any, ...]:
+def _order(kinds: Sequence[Kind[Any]], difference: PlanDifference) -> tuple[Any, ...]:
     """By kind, then by identity: steps by number, the one plan's first."""
     entity = difference.one or difference.other
     assert entity is not None  # noqa: S101  # what neither has is no difference
-    kind = _kind(entity)
+    kind = _kind(kinds, entity)
     identity = [value for name, value in kind.identity(entity).items() if name != "plan_id"]
-    return (KINDS.index(kind), *identity, difference.one is None)
+    return (kinds.index(kind), *identity, difference.one is None)

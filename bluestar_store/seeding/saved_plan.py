@@ -10,12 +10,17 @@ from typing import Any
 from bluestar_store.engines.table_files import item_from_json, to_json
 from bluestar_store.engines.whole_files import write_whole
 from bluestar_store.errors import BlueStarError, PlanOutdatedError, RuleSetProblem, SeedError
+from bluestar_store.keys import shown
 from bluestar_store.models.canonical import canonical, digest
 from bluestar_store.models.kind import Kind
 from bluestar_store.seeding.compare import Difference, Part, Target, compare_part
 from bluestar_store.seeding.load import LoadReport, outcome_of, report, watched, write_part
 
 FORMAT = 1
+
+
+class _StrangerError(Exception):
+    """A plan that was made where other kinds are known."""
 
 
 def save_plan(difference: Difference, path: Path) -> None:
@@ -78,14 +83,20 @@ def _state(kind: Kind[Any], entity: Any) -> dict[str, Any]:
 
 
 def _moved(then: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[str]:
-    """The raw keys of items that came, went or changed, and who wrote them, as far as they said."""
+    """The raw keys of items that came, went or changed, and who did that, as far as it is known.
+
+    An item that another program changes keeps the name of whoever wrote it before: its version tells.
+    """
     before, after = ({(state["pk"], state["sk"]): state for state in states} for states in (then, now))
     moved = []
     for place in sorted(before.keys() | after.keys()):
         old, new = before.get(place, {}), after.get(place, {})
-        if any(old.get(name) != new.get(name) for name in ("version", "digest")):
-            by = f" (by {new['actor']})" if new.get("actor") else " (deleted)" if not new else ""
-            moved.append(" ".join(place) + by)
+        if not new:
+            moved.append(f"{' '.join(place)} (deleted)")
+        elif new["version"] != old.get("version"):
+            moved.append(" ".join(place) + (f" (by {new['actor']})" if new["actor"] else ""))
+        elif new["digest"] != old.get("digest"):
+            moved.append(f"{' '.join(place)} (by a program that keeps no versions)")
     return moved
 
 
@@ -97,15 +108,19 @@ def _read(path: Path, kinds: Sequence[Kind[Any]]) -> list[tuple[list[dict[str, A
             raise ValueError(f"format {content['format']}")
         return [(data["stored"], _part(data, kinds)) for data in content["parts"]]
     except OSError as error:
-        raise SeedError([RuleSetProblem(str(path), "", f"cannot be read: {error.strerror}")]) from None
-    except (ValueError, KeyError, TypeError, StopIteration, BlueStarError) as error:
+        reason = f"cannot be read: {error.strerror}"
+    except _StrangerError as error:
+        reason = f"{error}; kinds of your own are named by BLUESTAR_KINDS, as when the plan was made"
+    except (ValueError, KeyError, TypeError, BlueStarError) as error:
         reason = f"is no plan of this version of bluestar-store ({error})"
-        raise SeedError([RuleSetProblem(str(path), "", reason)]) from None
+    raise SeedError([RuleSetProblem(str(path), "", reason)])
 
 
 def _part(data: dict[str, Any], kinds: Sequence[Kind[Any]]) -> Part:
     """The part of a plan: what is wanted, and what was stored when it was made."""
-    kind = next(kind for kind in kinds if kind.name == data["kind"])
+    kind = next((kind for kind in kinds if kind.name == data["kind"]), None)
+    if kind is None:
+        raise _StrangerError(f"has items of a kind {shown(data['kind'])} that is not known here")
     wanted = tuple(_fresh(kind, item) for item in data["wanted"])
     stored = tuple(kind.decode(item_from_json(kind.table, state["item"])) for state in data["stored"])
     return Part(kind, wanted, stored, ())
@@ -113,4 +128,7 @@ def _part(data: dict[str, Any], kinds: Sequence[Kind[Any]]) -> Part:
 
 def _fresh(kind: Kind[Any], item: Any) -> Any:
     """An entity that was never read: it carries no version."""
-    return kind.entity(**dict(kind.decode(item_from_json(kind.table, item))))
+    entity = kind.decode(item_from_json(kind.table, item))
+    if entity.extra:
+        raise _StrangerError(f"has attributes of {kind.name} that are not known here: {', '.join(entity.extra)}")
+    return kind.entity(**dict(entity))

@@ -6,9 +6,22 @@ from typing import Any
 
 import pytest
 
-from bluestar_store.errors import InvalidKeyError, InvalidWriteError, ItemTooLargeError
+from bluestar_store.errors import ConfigurationError, InvalidKeyError, InvalidWriteError, ItemTooLargeError
 from bluestar_store.keys import Key
-from bluestar_store.protocols import ABSENT, ANY, EXISTS, Check, Delete, Engine, Put, Update, Write, key_of
+from bluestar_store.protocols import (
+    ABSENT,
+    ANY,
+    EXISTS,
+    Check,
+    Delete,
+    Engine,
+    IndexSpec,
+    Put,
+    TableSpec,
+    Update,
+    Write,
+    key_of,
+)
 from bluestar_store.testing.engine_case import EngineCase, SideDoor, item
 from bluestar_store.testing.engine_reads import IMPOSSIBLE
 
@@ -172,6 +185,29 @@ class LimitsSuite(EngineCase):
         ):
             with pytest.raises(InvalidWriteError):
                 engine.write(write)
+
+    def test_the_name_of_an_attribute_has_less_than_64_kb(self, engine: Engine, door: SideDoor, table: str) -> None:
+        long, longer = "n" * 30_000, "é" * (32 * 1024)  # DynamoDB Local fails (500) at 60,000 already
+        engine.write(Put(table, item("A", **{long: "x"})))
+        assert door.get(table, KEY) == item("A", **{long: "x"})
+        for write in (
+            Put(table, item("A", **{longer: "x"})),
+            Put(table, item("A") | {"x": {"M": {longer: {"S": "x"}}}}),
+            Update(table, KEY, {longer: {"S": "x"}}),
+            Update(table, KEY, remove=frozenset({longer})),
+        ):
+            with pytest.raises(InvalidWriteError, match="65535 bytes"):
+                engine.write(Put(table, item("B")), write)
+        with pytest.raises(InvalidWriteError):
+            engine.put_many(table, [item("B", **{longer: "x"})])
+        assert door.get(table, KEY) == item("A", **{long: "x"})
+        assert door.get(table, Key("B", "A")) is None
+
+    def test_the_name_of_an_attribute_that_an_index_has_is_shorter(self, engine: Engine, table: str) -> None:
+        for name in ("n" * 256, "é" * 128, ""):
+            for index in (IndexSpec("by_x", name, "bs_x"), IndexSpec("by_x", "bs_x", name)):
+                with pytest.raises(ConfigurationError, match="255 bytes"):
+                    engine.create_tables([TableSpec(table, (index,))], upgrade=True)
 
     def test_an_update_that_cannot_mean_anything_is_refused(self, engine: Engine, door: SideDoor, table: str) -> None:
         door.put(table, item("A", x="old"))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 from bluestar_store import Store
+from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.testing.side_door import wire
@@ -42,9 +43,18 @@ def test_damage_at_80_columns(seeded_run: Run, opened: Opened) -> None:
     assert max(map(len, lines)) <= 80
     assert "ERROR: duplicate" in lines
     assert "INFO: key-unknown" in lines
-    assert lines[-1] == "Found: 2 errors, 2 warnings, 1 info"
+    assert lines[-1] == "Found: 2 errors, 1 warning, 1 info"
     assert "567890" not in done.stdout
     assert not set(done.stdout) & set("\x1b\u202e")
+
+
+def test_the_last_line_counts_what_is_listed_and_what_is_not(seeded_run: Run, opened: Opened) -> None:
+    with opened() as store:
+        table = store.tables.name(CALCULATION_RULE)
+        store.engine.put_many(table, [wire(f"CLIENT#P{n}", "CALC#match") for n in range(30)])  # one finding
+        store.engine.put_many(table, [wire(f"CLIENT#Q{n}", "CALC#match", max_pct="x") for n in range(30)])
+    lines = seeded_run("doctor").stdout.splitlines()
+    assert lines[-1] == "Found: 30 errors, 1 warning"
 
 
 def test_damage_as_json(seeded_run: Run, opened: Opened) -> None:

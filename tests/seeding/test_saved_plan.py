@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from bluestar_store import CalculationRule, PersistenceMode, PlanOutdatedError, SeedError, Settings, Store, seeding
+from bluestar_store.keys import Key
+from bluestar_store.models.calculation import CALCULATION_RULE
+from bluestar_store.protocols import EXISTS, Update
 from bluestar_store.seeding.load import to_write
 from bluestar_store.seeding.rule_set import RuleSet
 from bluestar_store.seeding.saved_plan import apply_plan, save_plan
@@ -99,4 +102,26 @@ def test_a_refusal_names_who_moved_the_item(store: Store, tmp_path: Path) -> Non
     with pytest.raises(PlanOutdatedError, match=r"CALC#match \(by pat\)"):
         apply_plan(store, tmp_path / "plan.json")
     store.calculation_rules.put(rule("ACME", "match", "2"))
+    with pytest.raises(PlanOutdatedError, match=r"CALC#match$"):
+        apply_plan(store, tmp_path / "plan.json")
     assert store.calculation_rules.get("ACME", "match").written_by is None
+
+
+def test_who_wrote_an_item_last_is_not_blamed_for_what_another_program_did_to_it(store: Store, tmp_path: Path) -> None:
+    with_actor = Store(Settings(persistence_mode=PersistenceMode.MEMORY, actor="pat"), store.engine)
+    with_actor.calculation_rules.put(rule("ACME", "match", "1"))
+    changed(store, tmp_path / "plan.json")
+    table = store.tables.name(CALCULATION_RULE)
+    key = Key("CLIENT#ACME", "CALC#match")
+    store.engine.write(Update(table, key, {"max_pct": {"N": "9"}}, expect=EXISTS))
+    with pytest.raises(PlanOutdatedError) as caught:
+        apply_plan(store, tmp_path / "plan.json")
+    assert caught.value.moved == ("CLIENT#ACME CALC#match (by a program that keeps no versions)",)
+
+
+def test_a_refusal_says_what_was_deleted(store: Store, tmp_path: Path) -> None:
+    changed(store, tmp_path / "plan.json")
+    store.calculation_rules.delete(store.calculation_rules.get("ACME", "match"))
+    with pytest.raises(PlanOutdatedError) as caught:
+        apply_plan(store, tmp_path / "plan.json")
+    assert caught.value.moved == ("CLIENT#ACME CALC#match (deleted)",)

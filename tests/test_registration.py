@@ -1,0 +1,359 @@
+"""Users' own kinds, when a Store is opened with them: what would fail later, or harm others, is refused at once."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections import deque
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import BaseModel, Field, create_model
+from pynamodb.attributes import JSONAttribute, MapAttribute, NumberAttribute, UnicodeAttribute
+
+from bluestar_store import (
+    AchConfig,
+    BatchStatus,
+    ClientConfig,
+    ConfigurationError,
+    InvalidEntityError,
+    NotFoundError,
+    PersistenceMode,
+    Settings,
+    StepResult,
+    Store,
+    VendorSchema,
+)
+from bluestar_store.cli.records import record
+from bluestar_store.extending import (
+    CLIENT_CONFIG,
+    AchConfigModel,
+    ClientConfigModel,
+    Count,
+    Document,
+    Entity,
+    IntegerAttribute,
+    ItemKeys,
+    ItemModel,
+    Kind,
+    LevelModel,
+    Number,
+    PlanEntity,
+    TextListAttribute,
+    TextMap,
+    TextTuple,
+    UtcAttribute,
+    UtcTime,
+)
+from bluestar_store.models.canonical import canonical
+from bluestar_store.models.extension import with_kinds
+from bluestar_store.models.immutability import is_immutable
+from bluestar_store.models.tables import KINDS as LIBRARY_KINDS
+from tests.own_kinds import (
+    KINDS,
+    PAY_CALENDAR,
+    PAYROLL_CONFIG,
+    PayCalendar,
+    PayCalendarModel,
+    PayrollConfig,
+    PayrollConfigModel,
+)
+
+MEMORY = PersistenceMode.MEMORY
+CALENDAR = PayCalendar(plan_id="ACME", year=2026, pay_days=("2026-01-09",))
+
+
+class Broken(Entity):
+    plan_id: str
+    year: int
+    notes: list[str]
+
+
+class Lacking(ItemModel):
+    class Meta:
+        table_name = "broken"
+
+    plan_id = UnicodeAttribute(null=True)
+
+
+class Whole(Lacking):
+    year = UnicodeAttribute(null=True)
+    notes = UnicodeAttribute(null=True)
+
+
+class Nameless(LevelModel):
+    plan_id = UnicodeAttribute(null=True)
+    year = UnicodeAttribute(null=True)
+    pay_days = UnicodeAttribute(null=True)
+
+
+def keyed(partition: str, sort: str) -> dict[str, Any]:
+    return {"keys": ItemKeys.of(partition, sort)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"entity": Broken, "model": Whole}, "notes could be changed"),
+        ({"model": Lacking}, "Lacking has no attribute for pay_days, year"),
+        ({"model": Nameless}, "needs a table_name"),
+        (keyed("CLIENT#{plan}", "PAYDAYS#{year:04d}"), "has no field plan, which its key names"),
+        (keyed("CLIENT#{plan_id}", "{year:04d}"), "must begin with text"),
+        (keyed("CLIENT#{plan_id}", "PAYDAYS#{year:04d}{plan_id}"), "must be followed by"),
+        (keyed("CLIENT#{plan_id}", "PAYDAYS#{year:4}"), "a field is"),
+        (keyed("CLIENT#{plan_id}", "CALC#{year:04d}"), "can be those of calculation-rule"),
+        (keyed("CLIENT#{plan_id}", "CON{year:04d}"), "can be those of client-config"),
+        (keyed("YEARS#{year:04d}", "PAYDAYS#{year:04d}"), "LevelModel is for kinds whose key has a plan_id"),
+        ({"name": "irs-limits"}, "there is a kind of this name already"),
+        ({"name": "client-config"}, "there is a kind of this name already"),
+    ],
+)
+def test_a_kind_that_could_get_in_the_way_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        with_kinds([replace(PAY_CALENDAR, **changes)])
+
+
+def test_one_kind_given_twice_is_one_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLUESTAR_KINDS", "tests.own_kinds:KINDS")
+    with Store.open(Settings(persistence_mode=MEMORY), kinds=KINDS) as store:
+        assert [kind for kind in store.tables.kinds if kind.name in ("client-config", "pay-calendar")] == list(KINDS)
+
+
+def test_two_kinds_of_one_name_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="there is a kind of this name already"):
+        with_kinds([PAY_CALENDAR, replace(PAY_CALENDAR, rule_list="others")])
+    with pytest.raises(ConfigurationError, match="each once"):
+        with_kinds([PAYROLL_CONFIG, CLIENT_CONFIG.extended(PayrollConfig, PayrollConfigModel)])
+
+
+def test_the_librarys_own_entities_are_immutable_by_the_same_rule() -> None:
+    fields = [field for kind in LIBRARY_KINDS for field in kind.entity.model_fields.values()]
+    assert len(fields) > 50
+    assert all(is_immutable(field.annotation, *field.metadata) for field in fields)
+
+
+def test_a_level_model_is_indexed_by_its_kind_its_plan_and_the_next_field_of_its_key() -> None:
+    assert PAY_CALENDAR.index_of(CALENDAR) == {"bs_kind": "pay-calendar", "bs_level": "ACME\x1f2026"}
+    assert replace(PAY_CALENDAR, name="days").index_of(CALENDAR)["bs_kind"] == "days"
+
+
+class Pinned(BaseModel, frozen=True):
+    days: tuple[int, ...] = ()
+    next: Pinned | None = None
+
+
+class Loose(BaseModel):
+    days: tuple[int, ...] = ()
+
+
+class Color(Enum):
+    RED = "red"
+
+
+GOOD: list[Any] = [
+    *(str, int, bool, bytes, Decimal, date, datetime, Color, Number, UtcTime, Count, TextTuple, TextMap, Document),
+    *(str | None, Literal["a", "b"], tuple[str, ...], tuple[int, Decimal], frozenset[str], Pinned, TextMap | None),
+    *(tuple[Pinned, ...], Annotated[int, Field(ge=0)] | None, tuple[Document, ...] | None, BatchStatus),
+]
+BAD: list[Any] = [
+    *(list[str], dict[str, str], set[str], bytearray, Sequence[str], Mapping[str, str], MutableMapping[str, str]),
+    *(Any, object, list, tuple, float, deque[int], array, Loose, tuple[list[str], ...], str | list[str]),
+    *(Iterable[str], frozenset[Any], tuple[Any, ...]),
+]
+
+
+@pytest.mark.parametrize("annotation", GOOD)
+def test_a_field_of_an_immutable_type_is_taken(annotation: Any) -> None:
+    assert is_immutable(annotation)
+
+
+@pytest.mark.parametrize("annotation", BAD)
+def test_a_field_that_could_be_changed_or_is_of_no_known_type_is_refused(annotation: Any) -> None:
+    assert not is_immutable(annotation)
+
+
+def made(base: type[Entity], **fields: Any) -> Any:
+    """A subclass with these fields."""
+    return create_model("Made", __base__=base, **fields)
+
+
+def calendar_model(**attributes: Any) -> type[LevelModel]:
+    return type("Model", (PayCalendarModel,), {"Meta": PayCalendarModel.Meta, **attributes})
+
+
+def calendar(**fields: Any) -> dict[str, Any]:
+    """A calendar with more fields, each with an attribute."""
+    entity = made(PayCalendar, **dict.fromkeys(fields, (str | None, None)))
+    return {"entity": entity, "model": calendar_model(**fields)}
+
+
+class Plain(Entity):
+    plan_id: str
+    year: int
+    pay_days: TextTuple = ()
+
+
+class PlainModel(ItemModel):
+    class Meta:
+        table_name = "pay-calendar"
+
+    plan_id = UnicodeAttribute(null=True)
+    year = IntegerAttribute(null=True)
+    pay_days = TextListAttribute(null=True)
+
+
+def table(name: str) -> dict[str, Any]:
+    return {"model": type("Model", (PayCalendarModel,), {"Meta": type("Meta", (), {"table_name": name})})}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (calendar(note=UnicodeAttribute(attr_name="payDays", null=True)), "two fields in one attribute: payDays"),
+        (calendar(note=UnicodeAttribute(attr_name="plan_id", null=True)), "two fields in one attribute: plan_id"),
+        (calendar(note=UnicodeAttribute(attr_name="PK", null=True)), "note cannot be kept in the attribute PK"),
+        (calendar(note=UnicodeAttribute(attr_name="SK", null=True)), "the attribute SK, which is the library's own"),
+        (calendar(note=UnicodeAttribute(attr_name="version", null=True)), "the attribute version"),
+        (calendar(note=UnicodeAttribute(attr_name="bs_note", null=True)), "the attribute bs_note"),
+        ({"model": calendar_model(bs_kind=UnicodeAttribute(attr_name="kind", null=True))}, "changes bs_kind"),
+        (calendar(note=NumberAttribute(null=True)), "note: PynamoDB's NumberAttribute makes floats of numbers; take"),
+        (calendar(note=JSONAttribute(null=True)), "note: PynamoDB's JSONAttribute makes floats"),
+        (calendar(note=MapAttribute(null=True)), "note: PynamoDB's MapAttribute makes floats"),
+        (table("PayCalendar"), "table_name 'PayCalendar' may have the characters a-z, 0-9 and '-' only"),
+        (table("pay_calendar"), "may have the characters"),
+        (table("store"), "table_name 'store' is that of layout single"),
+        ({"entity": Plain, "model": PlainModel}, "rule_list needs a LevelModel"),
+        ({"entity": Plain}, "the entity of a LevelModel is a PlanEntity"),
+        ({"index": lambda entity: {}}, "a LevelModel is indexed by itself"),
+        ({**table("agent-config"), "rule_list": "client_configs"}, "is that of client-config already"),
+    ],
+)
+def test_a_kind_that_would_fail_later_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        with_kinds([replace(PAY_CALENDAR, **changes)])
+
+
+@pytest.mark.parametrize("name", ["version", "origin", "written_by", "scope", "extra", "stale", "model_copy"])
+@pytest.mark.filterwarnings("ignore:Field name")
+def test_a_field_that_shadows_what_an_entity_says_of_itself_is_refused(name: str) -> None:
+    entity = made(PayCalendar, **{name: (str | None, None)})
+    with pytest.raises(ConfigurationError, match=f"every entity has {name} of its own"):
+        with_kinds([replace(PAY_CALENDAR, entity=entity)])
+
+
+def extended(fields: dict[str, Any], attributes: dict[str, Any]) -> Kind[Any]:
+    entity = made(ClientConfig, **fields)
+    return CLIENT_CONFIG.extended(entity, type("Model", (ClientConfigModel,), attributes))
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (extended({"grade": (str, ...)}, {"grade": UnicodeAttribute(null=True)}), "grade needs a default"),
+        (extended({"custodian": (int | None, None)}, {}), "custodian is a field of ClientConfig and cannot be changed"),
+        (extended({"deadline_hour": (int | None, None)}, {}), "deadline_hour is a field of ClientConfig"),
+        (extended({"custodian": (str | None, "Fidelity")}, {}), "custodian is a field of ClientConfig"),
+        (extended({}, {"custodian": UnicodeAttribute(attr_name="holder", null=True)}), "custodian is an attribute of"),
+        (replace(PAYROLL_CONFIG, sensitive=True), "there is a kind of this name already"),
+    ],
+)
+def test_an_extension_that_others_could_not_live_with_is_refused(kind: Kind[Any], said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        with_kinds([kind])
+
+
+@pytest.mark.parametrize("error", ["ZeroDivisionError('x')", "SystemExit(3)", "TypeError('y')"])
+def test_a_module_that_fails_when_it_is_imported_is_named(
+    error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "failing_kinds.py").write_text(f"raise {error}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigurationError, match=r"BLUESTAR_KINDS: 'failing_kinds:KINDS' cannot be imported \(\w+"):
+        Store.open(Settings(persistence_mode=MEMORY, kinds="failing_kinds:KINDS"))
+
+
+class Rate(PlanEntity):
+    rate: Number | None = None
+    when: UtcTime | None = None
+
+
+class RateModel(LevelModel):
+    class Meta:
+        table_name = "rate"
+
+    plan_id = UnicodeAttribute(null=True)
+    rate = IntegerAttribute(null=True)
+    when = UtcAttribute(null=True)
+
+
+RATE = Kind("rate", Rate, RateModel, ItemKeys.of("CLIENT#{plan_id}", "THERATE"), NotFoundError)
+
+
+def test_a_value_that_its_attribute_cannot_write_is_refused_and_never_cut() -> None:
+    with Store.open(Settings(persistence_mode=MEMORY), kinds=[RATE]) as store:
+        store.create_tables()
+        rates = store.repository(RATE)
+        with pytest.raises(InvalidEntityError, match="rate is no whole number"):
+            rates.put(Rate(plan_id="ACME", rate=Decimal("2.75")))
+        assert rates.put(Rate(plan_id="ACME", rate=Decimal("2.00"))).rate == 2
+        unwritable = replace(RATE, model=type("Model", (RateModel,), {"rate": TextListAttribute(null=True)}))
+        with pytest.raises(InvalidEntityError, match="rate is Decimal, which TextListAttribute cannot write"):
+            unwritable.encode(Rate(plan_id="ACME", rate=Decimal("2.75")))
+
+
+def test_a_kind_of_one_item_a_plan_is_listed() -> None:
+    with Store.open(Settings(persistence_mode=MEMORY), kinds=[RATE]) as store:
+        store.create_tables()
+        store.repository(RATE).put(Rate(plan_id="ACME"))
+        assert (store.plans(), store.overrides("ACME")) == (("ACME",), (Rate(plan_id="ACME"),))
+
+
+class Payee(BaseModel, frozen=True):
+    name: str
+    iban: str
+
+
+class Payment(PlanEntity):
+    day: date
+    color: Color
+    payee: Payee
+
+
+def test_values_of_every_type_that_is_taken_have_a_digest_and_are_shown() -> None:
+    number = "DE02120300000000202051"
+    payment = Payment(plan_id="A", day=date(2026, 1, 9), color=Color.RED, payee=Payee(name="P", iban=number))
+    assert canonical(payment)["fields"] == {
+        "plan_id": "A",
+        "day": {"D": "2026-01-09"},
+        "color": "red",
+        "payee": {"M": {"name": "P", "iban": number}},
+    }
+    shown = record(payment)
+    assert (shown["day"], shown["color"]) == ("2026-01-09", "red")
+    assert shown["payee"] == {"name": "P", "iban": "******************2051"}
+    assert number not in repr(payment)
+    assert number not in repr(StepResult(batch_id="b", step=1, result={"lines": [{"account": number}]}))
+
+
+def test_a_vendors_mapping_shows_what_a_column_called_account_means() -> None:
+    schema = VendorSchema(vendor_id="V", fingerprint="f", mapping={"Account Number": "account"})
+    assert "{'Account Number': 'account'}" in repr(schema)
+
+
+def test_bank_numbers_of_an_extension_never_show_whole_whatever_they_are_called() -> None:
+    fields = dict.fromkeys(("iban", "beneficiary_account", "RoutingCode"), (str | None, None))
+    entity = made(AchConfig, **fields)
+    number = "DE02120300000000202051"
+    account = entity(plan_id="A", pay_freq="W", bank_id="B7", **dict.fromkeys(fields, number))
+    model: Any = type("BankModel", (AchConfigModel,), {name: UnicodeAttribute(null=True) for name in fields})
+    row = model("CLIENT#A_W", "ACH", bank_id="B7", **dict.fromkeys(fields, number))
+    for text in (repr(account), str(account), repr(row), str(row), json.dumps(record(account))):
+        assert number not in text
+        assert text.count("*2051") == 3
+        assert "B7" in text
