@@ -1,39 +1,26 @@
-"""The caches of one process. Those of the same environment tell each other of writes; a forked child empties all."""
+"""The caches of one process: those of the same environment tell each other of writes."""
 
 from __future__ import annotations
 
-import os
-import threading
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING
 
-_lock = threading.Lock()
-_caches: weakref.WeakSet[Any] = weakref.WeakSet()
+if TYPE_CHECKING:
+    from bluestar_store.cache.tiered import TieredCache
+
+_caches: weakref.WeakSet[TieredCache] = weakref.WeakSet()
 
 
-def join(cache: Any) -> None:
+def join(cache: TieredCache) -> None:
     """From now on it is told."""
-    with _lock:
-        _caches.add(cache)
+    _caches.add(cache)
 
 
-def leave(cache: Any) -> None:
+def leave(cache: TieredCache) -> None:
     """It is told no more."""
-    with _lock:
-        _caches.discard(cache)
+    _caches.discard(cache)
 
 
-def of(namespace: str) -> list[Any]:
+def of(namespace: str) -> list[TieredCache]:
     """The open caches of one environment."""
-    with _lock:
-        return [cache for cache in _caches if cache.namespace == namespace]
-
-
-def _forked() -> None:
-    global _lock
-    _lock = threading.Lock()
-    for cache in list(_caches):
-        cache.forked()
-
-
-os.register_at_fork(after_in_child=_forked)
+    return [cache for cache in list(_caches) if cache.namespace == namespace]

@@ -11,13 +11,15 @@ from bluestar_store.protocols import MISSING
 class Flight:
     """One load under way. Whoever boarded it first leads; the others wait for its value or its error."""
 
-    __slots__ = ("_under_way", "error", "value")
+    __slots__ = ("_under_way", "error", "successor", "value")
 
     def __init__(self) -> None:
         self._under_way = threading.Lock()  # an Event takes twenty times as long to make, and mostly nobody waits
         self._under_way.acquire()
         self.value: Any = MISSING
         self.error: Exception | None = None
+        self.successor: Flight | None = None
+        """The flight that took its place, because its leader was interrupted or not heard of."""
 
     def land(self, value: Any) -> None:
         """Give the value to those who wait."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -101,9 +101,7 @@ class RemoteLoader(EngineLoader):
         busy: dict[Unit, Busy] = {}
         settled = False
         for unit, state in found.items():
-            if settled:
-                if isinstance(state, Leased):
-                    self._give_back({unit: state})
+            if settled and not isinstance(state, Leased):  # what nobody has yet is loaded all the same, once for all
                 continue
             match state:
                 case Held() if state.age_ms < max_age_seconds * 1000:
@@ -112,16 +110,18 @@ class RemoteLoader(EngineLoader):
                         claims[unit] = state
                     else:
                         done[unit] = loaded
-                        settled = not claims and not busy and source.settles(loaded.value)
+                        settled = settled or source.settles(loaded.value)
                 case Held() | Outdated() | Leased():
                     claims[unit] = state
                 case Busy() if max_age_seconds > 0:
                     busy[unit] = state
+                case Busy():  # they may have read too early for us: what they load must not come in after ours
+                    claims[unit] = self._remote.take_over(unit, state)
                 case Garbage():
                     self._counters.add("undecodable")
                     self._remote.discard(unit)
                     claims[unit] = None
-                case Busy() | Blocked():
+                case Blocked():
                     claims[unit] = None
         self._counters.add("hits_redis", len(done))
         return done, claims, busy
@@ -188,32 +188,50 @@ class RemoteLoader(EngineLoader):
         leases = {unit: claim for unit, claim in claims.items() if isinstance(claim, Leased)}
         self._remote.fill({unit: Fill(claim.claim, claim.token, None, 1) for unit, claim in leases.items()})
 
-    def _awaited(self, busy: dict[Unit, Busy], source: Source) -> dict[Unit, Loaded]:
-        """What other processes are loading, as soon as they have; after a while one of those who wait takes over.
+    def _awaited(self, busy: Mapping[Unit, Busy], source: Source) -> dict[Unit, Loaded]:
+        """What other processes are loading, as soon as they have.
 
-        Whoever has waited twice as long loads without keeping what comes of it.
+        When one is not heard of for a while, one of those who wait takes over; the others wait for that one, twice as
+        long. Whoever has waited for both loads without keeping what comes of it.
         """
         done: dict[Unit, Loaded] = {}
+        if not busy:
+            return done
         self._counters.add("lease_waits", len(busy))
-        start, pause = time.monotonic(), FIRST_PAUSE_SECONDS
-        while busy:
+        waits = {unit: Wait(state, self._limits.lease_wait_seconds) for unit, state in busy.items()}
+        pause = FIRST_PAUSE_SECONDS
+        while waits:
             time.sleep(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
-            found = self._remote.look(list(busy))
+            found = self._remote.look(list(waits))
             if found is None:
-                return done | self._without_redis(list(busy), source)
-            waited = (time.monotonic() - start) / self._limits.lease_wait_seconds
+                return done | self._without_redis(list(waits), source)
             ready, claims, still = self._sorted(found, source, math.inf)
-            claims |= self._taken_over(still, waited)
+            for unit, state in still.items():
+                if not waits[unit].is_over(state):
+                    continue
+                if waits[unit].is_second:
+                    claims[unit] = None
+                elif (lease := self._remote.take_over(unit, state)) is not None:
+                    claims[unit] = lease
+                else:
+                    break  # somebody else was faster, and takes over the rest as well
             done |= ready | self._claimed(claims, source)
-            busy = {unit: state for unit, state in still.items() if unit not in claims}
+            waits = {unit: waits[unit] for unit in still if unit not in claims}
         return done
 
-    def _taken_over(self, busy: Mapping[Unit, Busy], waited: float) -> dict[Unit, Claim | None]:
-        """The claims on units that others hold for too long, by how many times the usual wait it has been."""
-        if waited < 1:
-            return {}
-        leases: Iterable[tuple[Unit, Claim | None]] = (
-            (unit, self._remote.take_over(unit, state)) for unit, state in busy.items()
-        )
-        return {unit: lease for unit, lease in leases if lease is not None or waited >= 2}
+
+class Wait:
+    """The patience of one process for another one's load."""
+
+    def __init__(self, busy: Busy, seconds: float) -> None:
+        self._token, self._seconds, self._since = busy.token, seconds, time.monotonic()
+        self.is_second = False
+
+    def is_over(self, busy: Busy) -> bool:
+        """Whether whoever is loading has had time enough; another one than before is given more."""
+        now = time.monotonic()
+        if busy.token != self._token and not self.is_second:
+            self._token, self._since, self.is_second = busy.token, now, True
+            self._seconds *= 2
+        return now - self._since > self._seconds

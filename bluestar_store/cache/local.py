@@ -112,17 +112,48 @@ class Local:
             entry.due = entry.expires
             return True
 
-    def board(self, unit: Unit, *, anew: bool = False) -> tuple[Flight, bool]:
-        """The unit's flight, and whether the caller leads it. `anew`: a new flight takes the place of an older one."""
+    def board(self, unit: Unit) -> Entry | tuple[Flight, bool]:
+        """The unit's flight, and whether the caller leads it; or the entry, if it has come in since it was missed."""
         with self._lock:
-            flight = self._flights.get(unit)
-            if flight is not None and not anew:
-                return flight, False
+            entry = self._found.get(unit)
+            if entry is not None and entry.expires > self._clock():
+                return entry
+            return self._join(unit)
+
+    def board_refresh(self, unit: Unit) -> Flight | None:
+        """A flight for a unit that is here and soon will not be; None when somebody is loading it already."""
+        with self._lock:
+            flight, leads = self._join(unit)
+            return flight if leads else None
+
+    def board_anew(self, unit: Unit) -> Flight:
+        """A new flight, in the place of one that may have read too early."""
+        with self._lock:
             flight = self._flights[unit] = Flight()
-            return flight, True
+            return flight
+
+    def succeed(self, unit: Unit, flight: Flight) -> tuple[Flight, bool]:
+        """The flight that takes the place of one that gives no value, and whether the caller leads it.
+
+        The same for all who waited: one of them loads, and the others wait for that one.
+        """
+        with self._lock:
+            if flight.successor is not None:
+                return flight.successor, False
+            if self._flights.get(unit) is flight:
+                del self._flights[unit]
+            flight.successor, leads = self._join(unit)
+            return flight.successor, leads
+
+    def _join(self, unit: Unit) -> tuple[Flight, bool]:
+        flight = self._flights.get(unit)
+        if flight is not None:
+            return flight, False
+        flight = self._flights[unit] = Flight()
+        return flight, True
 
     def give_up(self, unit: Unit, flight: Flight) -> None:
-        """Take a flight away whose leader is not heard of: the next one to board leads."""
+        """Take a flight away that brings nothing: the next one to board leads another."""
         with self._lock:
             if self._flights.get(unit) is flight:
                 del self._flights[unit]
@@ -193,6 +224,12 @@ class Local:
     def is_on(self) -> bool:
         """Whether anything is kept at all."""
         return self._max_entries > 0 and self._max_bytes > 0
+
+    def turn_off(self) -> None:
+        """Keep nothing from now on."""
+        with self._lock:
+            self._max_entries = 0
+        self.flush()
 
     @property
     def entries(self) -> int:

@@ -76,6 +76,10 @@ class Counters:
             except Exception:  # whatever a user's callback raises
                 self.leave(listener)
 
+    def forked(self) -> None:
+        """Have a lock of its own again: another thread of the parent may have held it."""
+        self._lock = threading.Lock()
+
     def opened(self, reason: str) -> None:
         """Count an outage of Redis."""
         self.last_error = reason

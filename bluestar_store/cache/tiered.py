@@ -19,12 +19,13 @@ from bluestar_store.cache.flights import Flight
 from bluestar_store.cache.keys import Message
 from bluestar_store.cache.limits import AHEAD, CacheLimits
 from bluestar_store.cache.loading import EngineLoader, Loader, RemoteLoader
-from bluestar_store.cache.local import Lifetime, Local
+from bluestar_store.cache.local import Entry, Lifetime, Local
 from bluestar_store.cache.matching import Fields, matcher
 from bluestar_store.cache.refreshing import Refresher
 from bluestar_store.cache.stats import CacheStats, Counters
 from bluestar_store.cache.stored import new_token
 from bluestar_store.errors import BlueStarError, ThrottledError, UnavailableError
+from bluestar_store.forking import remember
 from bluestar_store.protocols import MISSING, Source, Stale, Unit
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class TieredCache:
         )
         self._reset()
         family.join(self)
+        remember(self)
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
@@ -67,6 +69,7 @@ class TieredCache:
         closed = self._closed
         self._reset()
         self._closed = closed
+        self.counters.forked()
         self.local.reset()
         if self.remote is not None:
             self.remote.reset()
@@ -86,7 +89,14 @@ class TieredCache:
                 if source.settles(found):
                     break
                 continue
-            flight, leads = self.local.board(unit, anew=fresh)
+            if fresh:
+                leading[unit] = self.local.board_anew(unit)
+                continue
+            boarded = self.local.board(unit)
+            if isinstance(boarded, Entry):
+                answers[unit] = boarded.value
+                continue
+            flight, leads = boarded
             (leading if leads else following)[unit] = flight
         answers |= self._lead(leading, source, 0 if fresh else math.inf)
         for unit, flight in following.items():
@@ -100,15 +110,16 @@ class TieredCache:
             return MISSING
         self.counters.add("hits_local")
         if entry.due <= self.clock() and self.local.take_refresh(unit, entry):
-            self._refresher.submit(lambda: self._refresh(unit, source))
+            life = entry.expires - entry.stored
+            self._refresher.submit(lambda: self._refresh(unit, source, life * AHEAD / 2))
         return entry.value
 
-    def _refresh(self, unit: Unit, source: Source) -> None:
+    def _refresh(self, unit: Unit, source: Source, max_age_seconds: float) -> None:
         """Load what is still good, unless another process just did."""
-        flight, leads = self.local.board(unit)
-        if leads:
+        flight = self.local.board_refresh(unit)
+        if flight is not None:
             self.counters.add("refreshes")
-            self._lead({unit: flight}, source, self.limits.ttl_seconds * AHEAD)
+            self._lead({unit: flight}, source, max_age_seconds)
 
     def _lead(self, leading: Mapping[Unit, Flight], source: Source, max_age_seconds: float) -> dict[Unit, Any]:
         """Load units, and give the values to those who follow."""
@@ -153,8 +164,7 @@ class TieredCache:
         """What the leader loads; of one that is interrupted or hangs, somebody who waits takes the place."""
         self.counters.add("waits")
         while (value := flight.wait(self.limits.flight_seconds)) is MISSING:
-            self.local.give_up(unit, flight)
-            flight, leads = self.local.board(unit)
+            flight, leads = self.local.succeed(unit, flight)
             if leads:
                 return self._lead({unit: flight}, source, math.inf)[unit]
         return value
@@ -238,7 +248,7 @@ class TieredCache:
         if keeper is not None:
             keeper.close()
         self._refresher.close()
-        self.local.flush()
+        self.local.turn_off()
         if self.remote is not None:
             if self.remote.pending:
                 self.remote.recover()  # the last chance to tell

@@ -13,12 +13,12 @@ from bluestar_store.cli.output import Grid, progress
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Look at the cache, or change what it has.")
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Look at the cache, or change it.")
 app.callback()(group_options)
 invalidate = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Forget what others changed, everywhere.",
+    help="Forget what other programs changed.",
 )
 invalidate.callback()(group_options)
 app.add_typer(invalidate, name="invalidate")
@@ -26,9 +26,9 @@ app.add_typer(invalidate, name="invalidate")
 
 @app.command("stats")
 def stats(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """What Redis holds for this environment, and whether it can be used.
+    """What Redis holds for this environment.
 
-    The counts of an agent's own process are in `store.cache.stats()`: no other process can see them.
+    And whether it can be used. The counts of an agent's own process are in `store.cache.stats()`: no other process can see them.
     """
     with session(ctx, as_json) as (store, out):
         held = store.cache.held()
@@ -46,7 +46,10 @@ def stats(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 @app.command("clear")
 def clear(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """Forget everything of this environment, in Redis and in every process that uses it."""
+    """Forget everything of this environment.
+
+    In Redis, and in every process that uses it.
+    """
     with session(ctx, as_json) as (store, out):
         count = store.cache.clear()
         out.show({"forgotten": count}, f"Forgotten: {count} in Redis, and everything in the processes that use it.")
@@ -60,7 +63,10 @@ def warm(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read what applies to plans, so that Redis has it before the agents ask."""
+    """Read ahead what applies to plans.
+
+    So that Redis has it before the agents ask.
+    """
     with session(ctx, as_json) as (store, out):
         from bluestar_store.warming import warm
 
@@ -71,7 +77,10 @@ def warm(
 
 @invalidate.command("plan")
 def plan(ctx: typer.Context, plan: Plan, as_json: AsJson = False) -> None:
-    """Forget everything of a plan (or GLOBAL, or DEFAULT): its rules, pipelines, configurations, and their absence."""
+    """Forget everything of a plan.
+
+    Its rules, pipelines and configurations, and what it has none of. PLAN may be GLOBAL or DEFAULT.
+    """
     _forget(ctx, as_json, None, {"plan_id": plan})
 
 
@@ -92,7 +101,10 @@ def category(
     category: Annotated[str, typer.Argument(metavar="CATEGORY", help="Such as SSN.", show_default=False)],
     as_json: AsJson = False,
 ) -> None:
-    """Forget the validation rules of a category, GLOBAL's and every plan's."""
+    """Forget the validation rules of a category.
+
+    GLOBAL's and every plan's.
+    """
     _forget(ctx, as_json, "validation-rule", {"category": category})
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluestar_store.cli.errors import DIFFERENCES, BadUsage
+from bluestar_store.cli.errors import DIFFERENCES, BadUsage, tell
 from bluestar_store.cli.options import AsJson, session
 from bluestar_store.cli.output import Grid, Output, console_of
 from bluestar_store.cli.records import Record
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from bluestar_store.seeding.merging import ImportReport
     from bluestar_store.seeding.transfer_files import Manifest, Progress
+    from bluestar_store.store import Store
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", file_okay=False, show_default=False, help="The export.")]
 
@@ -68,7 +69,18 @@ def import_(
             raise BadUsage("--overwrite goes with --merge; without it the tables must be empty")
         with phases() as progress:
             report = import_items(store, folder, merge=merge, overwrite=overwrite, progress=progress)
+        _forget_cached(store)
         _show_report(out, f"Imported {folder}", report)
+
+
+def _forget_cached(store: Store) -> None:
+    """What agents have cached of before the import, most of all that something was not there."""
+    from bluestar_store.errors import CacheError
+
+    try:
+        store.cache.clear()
+    except CacheError as error:
+        tell(f"warning: {error}")
 
 
 def migrate_layout(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from bluestar_store.forking import remember
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import Cache, Engine, Item, pages
@@ -30,9 +30,13 @@ class Access:
     ) -> None:
         self.engine, self.tables, self.cache, self.actor = engine, tables, cache, actor
         self.indexes_complete, self.share_sensitive = indexes_complete, share_sensitive
+        self.forked()
+        remember(self)
+
+    def forked(self) -> None:
+        """In a forked child: its parent's threads are not there, and its lock may be held by one of them."""
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None
-        self._process = 0
 
     def table(self, kind: Kind[Any]) -> str:
         """The table's name on disk."""
@@ -64,15 +68,14 @@ class Access:
 
     def _threads(self) -> ThreadPoolExecutor:
         with self._lock:
-            if self._executor is None or self._process != os.getpid():  # a forked child has no threads
+            if self._executor is None:
                 self._executor = ThreadPoolExecutor(self.engine.parallel_calls, thread_name_prefix="bluestar-read")
-                self._process = os.getpid()
             return self._executor
 
     def close(self) -> None:
         """End the threads, the cache and the engine."""
         with self._lock:
-            if self._executor is not None and self._process == os.getpid():
+            if self._executor is not None:
                 self._executor.shutdown()
             self._executor = None
         self.cache.close()

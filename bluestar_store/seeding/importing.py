@@ -46,7 +46,8 @@ def import_(
 
     Raises before anything is written: FileStoreError and ItemDecodeError (file, line) for an export that is not as
     it was made, ImportRefusedError with the first items that cannot lie in the target. Goes on after an interruption:
-    run it again. Caches are not told: they follow within their TTL, or by `bluestar-store cache invalidate`.
+    run it again. Caches are not told: call
+    `store.cache.clear()` afterwards, as the command does, or they follow within their TTL.
     """
     if overwrite and not merge:
         raise ValueError("overwrite belongs to merge: without it the target must be empty")

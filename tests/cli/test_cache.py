@@ -77,3 +77,11 @@ def test_a_redis_that_does_not_answer_is_told(seeded: Path, monkeypatch: pytest.
 def test_without_redis_there_is_nothing_to_count(seeded_run: Run, opened: Callable[[], Store]) -> None:
     assert seeded_run("cache", "stats").stdout == "Redis: none: BLUESTAR_REDIS_URL is not set\n"
     assert seeded_run("cache", "clear").exit_code == 0
+
+
+def test_an_import_makes_every_process_forget(cached: Run, tmp_path: Path) -> None:
+    assert cached("export", str(tmp_path / "all")).exit_code == 0
+    cached("inspect", "rule", "ACME", "match")
+    assert json.loads(cached("cache", "stats", "--json").stdout)["keys"] == 2
+    assert cached("import", str(tmp_path / "all"), "--merge").exit_code == 0
+    assert json.loads(cached("cache", "stats", "--json").stdout)["keys"] == 0
