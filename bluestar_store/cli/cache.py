@@ -28,7 +28,8 @@ app.add_typer(invalidate, name="invalidate")
 def stats(ctx: typer.Context, as_json: AsJson = False) -> None:
     """What Redis holds for this environment.
 
-    And whether it can be used. The counts of an agent's own process are in `store.cache.stats()`: no other process can see them.
+    And whether it can be used. The counts of an agent's own process are in `store.cache.stats()`: no other process can
+    see them.
     """
     with session(ctx, as_json) as (store, out):
         held = store.cache.held()
