@@ -52,6 +52,7 @@ class CacheControl:
 
         For what was changed behind the library's back: `invalidate(fields={"plan_id": "ACME"})` is everything of a
         plan, `invalidate("calculation-rule", {"plan_id": "ACME", "calc_type": "match"})` one rule, absences included.
+        Without Redis, in this process. ValueError for a kind or a field that does not exist.
         """
         wanted = dict(fields or {})
         matches = matcher(self._cache.fields, kind, wanted)
@@ -100,7 +101,7 @@ class CacheControl:
         from bluestar_store.cache.link import LinkError
 
         try:
-            for unit, _, _ in remote.held_keys():
+            for unit in remote.held_units():
                 counts[unit[0]] = counts.get(unit[0], 0) + 1
         except LinkError as error:
             raise CacheError(f"Redis cannot be asked: {error}") from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,8 @@ from bluestar_store.cache.remote import Remote
 
 SUBSCRIBED_SECONDS = 1.0
 """How long the channel may take to hear its own test message."""
+RECOVERY_SECONDS = 0.5
+"""Between two tries to reach a Redis that is out of the path."""
 
 
 class Keeper:
@@ -44,14 +47,13 @@ class Keeper:
         """Begin to listen."""
         self._thread.start()
 
-    def wait(self, timeout_seconds: float) -> None:
-        """Until the channel has been tried once."""
-        self._settled.wait(timeout_seconds)
+    def wait(self, timeout_seconds: float) -> bool:
+        """Until the channel has been tried once; whether it has."""
+        return self._settled.wait(timeout_seconds)
 
     def close(self) -> None:
         """End the thread, and wait for that."""
         self._closing.set()
-        self._remote.opened.set()
         connection = self._connection
         if connection is not None:
             connection.disconnect()  # wakes it
@@ -67,7 +69,7 @@ class Keeper:
                 pause = 0.0
             except Exception:  # whatever it is: without this thread nothing of others would ever be heard again
                 # Fast at first, then twice a second: all processes of a fleet look for the same server.
-                pause = min(max(2 * pause, 0.02), 0.5) * random.uniform(0.7, 1.0)  # noqa: S311  # no secret
+                pause = min(max(2 * pause, 0.02), RECOVERY_SECONDS) * random.uniform(0.7, 1.0)  # noqa: S311  # no secret
             finally:
                 self._settled.set()
 
@@ -106,19 +108,21 @@ class Keeper:
 
     def _listen(self, connection: Connection) -> None:
         """Pass messages on until the channel is lost; a peer that is silent for two heartbeats is gone."""
-        asked = False
+        asked, heard = False, time.monotonic()
         while not self._closing.is_set():
             self._recover()
-            if connection.can_read(self._heartbeat_seconds):
+            if connection.can_read(min(self._heartbeat_seconds, RECOVERY_SECONDS)):
                 message = _message(connection.read_response())
-                asked = False
+                asked, heard = False, time.monotonic()
                 if message is not None and message.probe is None and message.origin != self._remote.origin:
                     self._hear(message)
+            elif time.monotonic() - heard < self._heartbeat_seconds:
+                continue
             elif asked:
                 raise LinkError("the channel is silent")
             else:
                 connection.send_packed_command(connection.pack_commands([("PING",)]), check_health=False)
-                asked = True
+                asked, heard = True, time.monotonic()
 
 
 def _message(reply: Any) -> Message | None:

@@ -51,6 +51,11 @@ class CacheLimits:
             flight_seconds=attempt,
         )
 
+    @property
+    def keeps(self) -> bool:
+        """Whether the process keeps anything."""
+        return self.max_entries > 0 and self.max_bytes > 0
+
     def lifetime_seconds(self, value: object) -> float:
         """How long a value is good, jittered; an absence not as long."""
         seconds = self.absence_ttl_seconds if _is_absence(value) else self.ttl_seconds

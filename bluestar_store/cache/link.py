@@ -74,12 +74,14 @@ class Link:
 
     def connect(self) -> Connection:
         """A new connection, greeted; the caller's own. Raises LinkError."""
-        # Not make_connection(), which counts: the pool would give up after its hundredth.
-        connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)
+        connection: Any = None
         try:
+            # Not make_connection(), which counts: the pool would give up after its hundredth.
+            connection = self._pool.connection_class(**self._pool.connection_kwargs)
             connection.connect()
         except BaseException as error:
-            connection.disconnect()
+            if connection is not None:
+                connection.disconnect()
             raise_link_error(error)
         return connection  # type: ignore[no-any-return]
 
@@ -102,8 +104,8 @@ class Link:
     def _call(self, packed: Callable[[Connection], tuple[Any, int]]) -> list[Any]:
         """Send, and take the replies.
 
-        Raises LinkError when the connection or one of the commands fails. A connection that had lain idle and turns
-        out to be dead is replaced once.
+        Raises LinkError when the connection or one of the commands fails, but for a key of the wrong type. A
+        connection that had lain idle and turns out to be dead is replaced once.
         """
         try:
             connection, fresh = self._idle.pop(), False
@@ -124,7 +126,7 @@ class Link:
             else:
                 self._keep(connection)
                 for reply in replies:
-                    if isinstance(reply, ResponseError):
+                    if isinstance(reply, ResponseError) and not is_wrong_type(reply):
                         raise failure(reply)
                 return replies
 
@@ -159,6 +161,11 @@ def _exchange(connection: Connection, packed: Any, count: int) -> list[Any]:
         except ResponseError as error:
             replies.append(error)
     return replies
+
+
+def is_wrong_type(reply: object) -> bool:
+    """Whether a reply says that a key holds no text: somebody else put something there. It is given as the reply."""
+    return isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE")
 
 
 def raise_link_error(error: BaseException) -> NoReturn:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -35,10 +35,11 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.002, 0.02
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A value, and how long this process may keep it: 0 for not at all."""
+    """A value, until when this process may keep it (by the cache's clock; None: not at all), and what it weighs."""
 
     value: Any
-    seconds: float
+    until: float | None = None
+    weight: int = 0
 
 
 class Loader(Protocol):
@@ -54,13 +55,20 @@ class Loader(Protocol):
 class EngineLoader:
     """There is no second tier."""
 
-    def __init__(self, limits: CacheLimits, counters: Counters) -> None:
-        self._limits, self._counters = limits, counters
+    def __init__(self, limits: CacheLimits, counters: Counters, clock: Callable[[], float]) -> None:
+        self._limits, self._counters, self._clock = limits, counters, clock
 
     def load(self, units: Sequence[Unit], source: Source, *, max_age_seconds: float) -> Mapping[Unit, Loaded]:
-        """From the source."""
+        """From the source. What is loaded is as old as the moment before."""
+        before = self._clock()
         values = self._values(units, source)
-        return {unit: Loaded(values[unit], self._seconds(values[unit])) for unit in units}
+        return {unit: self._loaded(values[unit], before, math.inf, source) for unit in units}
+
+    def _loaded(self, value: Any, since: float, most_seconds: float, source: Source) -> Loaded:
+        if isinstance(value, BlueStarError):
+            return Loaded(value)
+        weight = source.weigh(value) if self._limits.keeps else 0
+        return Loaded(value, since + min(self._limits.lifetime_seconds(value), most_seconds), weight)
 
     def _values(self, units: Sequence[Unit], source: Source) -> Mapping[Unit, Any]:
         self._counters.add("misses", len(units))
@@ -69,28 +77,26 @@ class EngineLoader:
         self._counters.add("absences", sum(not value for value in values.values()))
         return values
 
-    def _seconds(self, value: Any) -> float:
-        return 0.0 if isinstance(value, BlueStarError) else self._limits.lifetime_seconds(value)
-
 
 class RemoteLoader(EngineLoader):
     """Redis first. A miss costs two round trips: one that finds nothing and leaves our lease, one that fills."""
 
-    def __init__(self, limits: CacheLimits, counters: Counters, remote: Remote) -> None:
-        super().__init__(limits, counters)
+    def __init__(self, limits: CacheLimits, counters: Counters, clock: Callable[[], float], remote: Remote) -> None:
+        super().__init__(limits, counters, clock)
         self._remote = remote
 
     def load(self, units: Sequence[Unit], source: Source, *, max_age_seconds: float = math.inf) -> dict[Unit, Loaded]:
         """From Redis, else from the source, all that is missing at once; the answer is left in Redis if it may be."""
+        asked = self._clock()
         found = self._remote.look(units)
         if found is None:
             return self._without_redis(units, source)
-        done, claims, busy = self._sorted(found, source, max_age_seconds)
+        done, claims, busy = self._sorted(found, asked, source, max_age_seconds)
         done |= self._claimed(claims, source)
         return done | self._awaited(busy, source)
 
     def _sorted(
-        self, found: Mapping[Unit, Stored], source: Source, max_age_seconds: float
+        self, found: Mapping[Unit, Stored], asked: float, source: Source, max_age_seconds: float
     ) -> tuple[dict[Unit, Loaded], dict[Unit, Claim | None], dict[Unit, Busy]]:
         """What is there, what is to be loaded (with what it may replace), and what others are loading.
 
@@ -105,7 +111,7 @@ class RemoteLoader(EngineLoader):
                 continue
             match state:
                 case Held() if state.age_ms < max_age_seconds * 1000:
-                    loaded = self._decoded(unit, state, source)
+                    loaded = self._decoded(unit, state, asked, source)
                     if loaded is None:
                         claims[unit] = state
                     else:
@@ -126,25 +132,26 @@ class RemoteLoader(EngineLoader):
         self._counters.add("hits_redis", len(done))
         return done, claims, busy
 
-    def _decoded(self, unit: Unit, held: Held, source: Source) -> Loaded | None:
+    def _decoded(self, unit: Unit, held: Held, asked: float, source: Source) -> Loaded | None:
         """The value, kept here no longer than there; None for what does not decode."""
         try:
-            value = source.decode(unit, held.payload)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, BlueStarError):
+            return self._loaded(source.decode(unit, held.payload), asked, held.remaining_ms / 1000, source)
+        except Exception:  # whatever garbage makes a decoder stumble: it must not fail a read
             self._counters.add("undecodable")
             return None
-        return Loaded(value, min(self._seconds(value), held.remaining_ms / 1000))
 
     def _without_redis(self, units: Sequence[Unit], source: Source) -> dict[Unit, Loaded]:
         """Nobody can say whether a write is under way, so what is loaded is kept for a short time only."""
+        before = self._clock()
         values = self._values(units, source)
         most = self._limits.degraded_ttl_seconds
-        return {unit: Loaded(values[unit], min(self._seconds(values[unit]), most)) for unit in units}
+        return {unit: self._loaded(values[unit], before, most, source) for unit in units}
 
     def _claimed(self, claims: Mapping[Unit, Claim | None], source: Source) -> dict[Unit, Loaded]:
         """Load units and put each where its claim still stands. What is refused there is kept nowhere."""
         if not claims:
             return {}
+        before = self._clock()
         try:
             values = self._values(list(claims), source)
         except BaseException:
@@ -160,12 +167,15 @@ class RemoteLoader(EngineLoader):
         self._counters.add("fills_refused", sum(not done for done in taken.values()))
         self._announce(claims, fills, taken)
         return {
-            unit: Loaded(values[unit], fills[unit].lifetime_ms / 1000 if taken.get(unit) else 0.0) for unit in claims
+            unit: self._loaded(values[unit], before, fills[unit].lifetime_ms / 1000, source)
+            if taken.get(unit)
+            else Loaded(values[unit])
+            for unit in claims
         }
 
     def _fill(self, unit: Unit, claim: Claim, value: Any, source: Source) -> Fill:
         token = claim.token if isinstance(claim, Leased) else new_token()
-        lifetime_ms = max(int(self._seconds(value) * 1000), 1)
+        lifetime_ms = max(int(self._limits.lifetime_seconds(value) * 1000), 1)
         payload = None if source.sensitive else source.encode(unit, value)
         if payload is not None and len(payload) > MAX_PAYLOAD_BYTES:
             payload = None
@@ -203,10 +213,11 @@ class RemoteLoader(EngineLoader):
         while waits:
             time.sleep(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
+            asked = self._clock()
             found = self._remote.look(list(waits))
             if found is None:
                 return done | self._without_redis(list(waits), source)
-            ready, claims, still = self._sorted(found, source, math.inf)
+            ready, claims, still = self._sorted(found, asked, source, math.inf)
             for unit, state in still.items():
                 if not waits[unit].is_over(state):
                     continue

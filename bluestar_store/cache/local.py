@@ -18,6 +18,8 @@ from bluestar_store.protocols import MISSING, Unit
 
 ENTRY_BYTES = 640
 """What an entry takes besides its value: its slots, its unit and its places in three dictionaries (measured)."""
+SECOND_CHANCES = 16
+"""Entries in use that one eviction passes over."""
 MAX_BLOCKED = 10_000
 """Units that are kept from the cache for a while; when there are more, all are."""
 
@@ -48,18 +50,17 @@ class Recent(LRUCache[Unit, Entry]):
         super().__delitem__(unit)
 
     def popitem(self) -> tuple[Unit, Entry]:
-        """Drop the entry that has not been used for longest; one that was used since it came last is put behind."""
-        while True:
+        """Drop the entry that has not been used for longest.
+
+        One that was used since it came last is put behind, but not more than a few: who waits, waits for this.
+        """
+        for _ in range(SECOND_CHANCES):
             unit, entry = super().popitem()
             if not entry.used:
                 return unit, entry
             entry.used = False
             self[unit] = entry
-
-    def clear(self) -> None:
-        """Drop all."""
-        self.found.clear()
-        super().clear()
+        return super().popitem()
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,15 @@ class Local:
     def reset(self) -> None:
         """Empty, and with a lock of its own: a forked child cannot trust its parent's."""
         self._lock = threading.Lock()
-        self._entries = Recent(self._max_bytes)
-        self._found = self._entries.found
+        self._empty()
         self._flights: dict[Unit, Flight] = {}
         self._blocked: dict[Unit, float] = {}
         self._all_blocked_until = 0.0
+
+    def _empty(self) -> None:
+        """Anew rather than entry by entry, which takes long."""
+        self._entries = Recent(self._max_bytes)
+        self._found = self._entries.found
 
     def peek(self, unit: Unit) -> Any:
         """The value, MISSING when there is none or it is due. Takes no lock: dictionaries are safe to read."""
@@ -161,15 +166,22 @@ class Local:
     def land(self, unit: Unit, flight: Flight, value: Any, weight: int, lifetime: Lifetime | None) -> bool:
         """Keep a value that was loaded, unless its unit was invalidated meanwhile; whether it was kept.
 
-        Without a lifetime it is given to those who wait and not kept.
+        Without a lifetime it is given to those who wait, and an older one is not kept either.
         """
         with self._lock:
             current = self._flights.get(unit) is flight
             if current:
                 del self._flights[unit]
+                if lifetime is None:
+                    self._entries.pop(unit, None)
             kept = current and lifetime is not None and self._put(unit, value, weight, lifetime)
         flight.land(value)
         return kept
+
+    def land_instead(self, unit: Unit, flight: Flight, value: Any) -> None:
+        """Give those who wait what there is instead of a loaded value; what is kept stays."""
+        self.give_up(unit, flight)
+        flight.land(value)
 
     def _put(self, unit: Unit, value: Any, weight: int, lifetime: Lifetime) -> bool:
         now = self._clock()
@@ -177,7 +189,7 @@ class Local:
             return False
         expires = now + lifetime.seconds
         self._entries.pop(unit, None)
-        if weight + ENTRY_BYTES > self._max_bytes or not self.is_on:
+        if weight + ENTRY_BYTES > self._max_bytes or self._max_entries < 1:
             return False
         self._entries[unit] = Entry(value, now, expires - lifetime.ahead_seconds, expires, weight + ENTRY_BYTES)
         while len(self._entries) > self._max_entries:
@@ -204,7 +216,9 @@ class Local:
     def block(self, units: Iterable[Unit], seconds: float) -> None:
         """Keep the units out for a while: nobody knows whether and when a write of them takes place."""
         with self._lock:
-            until = self._clock() + seconds
+            now = self._clock()
+            until = now + seconds
+            self._blocked = {unit: ends for unit, ends in self._blocked.items() if ends > now}
             for unit in units:
                 self._entries.pop(unit, None)
                 self._flights.pop(unit, None)
@@ -216,14 +230,9 @@ class Local:
     def flush(self) -> None:
         """Forget everything, and let no load that is under way in."""
         with self._lock:
-            self._entries.clear()
+            self._empty()
             self._flights.clear()
             self.flushes += 1
-
-    @property
-    def is_on(self) -> bool:
-        """Whether anything is kept at all."""
-        return self._max_entries > 0 and self._max_bytes > 0
 
     def turn_off(self) -> None:
         """Keep nothing from now on."""

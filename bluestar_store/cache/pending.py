@@ -43,16 +43,19 @@ class Pending:
         with self._lock:
             self._notices.update({(notice.unit, notice.writer): notice for notice in notices})
             if len(self._notices) > MAX_NOTICES:
-                self._notices.clear()
+                # What may still be committed is kept: it has to be barred, not only forgotten.
+                self._notices = {at: notice for at, notice in self._notices.items() if notice.until is not None}
                 self.overflowed = True
 
-    def put_back(self, notices: Iterable[Notice]) -> None:
+    def put_back(self, notices: Iterable[Notice], overflowed: bool) -> None:
         """Keep what was taken and could not be told, except where there is a later one by now."""
         with self._lock:
+            self.overflowed |= overflowed
             self._notices = {(notice.unit, notice.writer): notice for notice in notices} | self._notices
 
-    def take(self) -> Sequence[Notice]:
-        """All of them; they are the caller's now."""
+    def take(self) -> tuple[Sequence[Notice], bool]:
+        """All of them, and whether there were more; they are the caller's now."""
         with self._lock:
             notices, self._notices = self._notices, {}
-            return list(notices.values())
+            overflowed, self.overflowed = self.overflowed, False
+            return list(notices.values()), overflowed

@@ -56,7 +56,6 @@ class Remote:
         self.topology.reset()
         self.pending = Pending()
         self._lock = threading.Lock()
-        self.opened = threading.Event()
         self.is_open = False
         self._trusted_since = float("-inf")
 
@@ -153,10 +152,9 @@ class Remote:
     def open(self, reason: str) -> None:
         """Take Redis out of the path until `recover` has reached it."""
         with self._lock:
-            if not self.is_open:
-                self.is_open = True
-                self._counters.opened(reason)
-            self.opened.set()
+            opens, self.is_open = not self.is_open, True
+        if opens:
+            self._counters.opened(reason)  # not under the lock: it calls listeners
 
     def recover(self) -> bool:
         """Try to reach Redis again and tell it what waited; whether it is back in the path."""
@@ -167,23 +165,28 @@ class Remote:
             # A server that is full, or has become a replica, answers and is of no use.
             place = self.topology.link(self.namespace.slot_key(PROBE))
             place.call(lambda run_id: [("SET", self.namespace.key(PROBE, run_id), self.origin, "PX", 1000)])
-            if self.pending.overflowed:
-                self.forget(lambda unit: True)
-                self.publish(self.namespace.matching(self.origin, None, {}))
-                self.pending.overflowed = False
         except LinkError:
             return False
         while True:
-            waiting = self.pending.take()
-            if waiting and not self._send(waiting):
-                self.pending.put_back(waiting)
+            waiting, overflowed = self.pending.take()
+            if not self._tell_all(overflowed) or (waiting and not self._send(waiting)):
+                self.pending.put_back(waiting, overflowed)
                 return False
             with self._lock:
                 if not self.pending:
                     self._trusted_since = self._clock()
                     self.is_open = False
-                    self.opened.clear()
                     return True
+
+    def _tell_all(self, overflowed: bool) -> bool:
+        """Forget everything, everywhere, if there was more to tell than could be kept; whether that was possible."""
+        if not overflowed:
+            return True
+        try:
+            self.forget(lambda unit: True)
+        except LinkError:
+            return False
+        return self.publish(self.namespace.matching(self.origin, None, {}))
 
     def see(self, unit: Unit) -> Held | str:
         """What a key holds, for people; where it is no value, what it is, in words."""
@@ -213,14 +216,19 @@ class Remote:
     def forget(self, matches: Callable[[Unit], bool]) -> int:
         """Remove the values and leases of matching units; how many. Raises LinkError."""
         count = 0
-        for unit, key, link in self.held_keys():
-            if matches(unit):
-                (removed,) = link.call(lambda _, key=key: [("EVAL", FORGET, 1, key)])  # type: ignore[misc]
-                count += removed
+        for link, found in self._scanned():
+            keys = [key for unit, key in found if matches(unit)]
+            if keys:
+                commands = [("EVAL", FORGET, 1, key) for key in keys]
+                count += sum(link.call(lambda _, commands=commands: commands))  # type: ignore[misc]
         return count
 
-    def held_keys(self) -> Iterator[tuple[Unit, bytes, Link]]:
-        """Every key that this run of the servers has for the environment. Raises LinkError."""
+    def held_units(self) -> Iterator[Unit]:
+        """The unit of every key that this run of the servers has for the environment. Raises LinkError."""
+        for _, found in self._scanned():
+            yield from (unit for unit, _ in found)
+
+    def _scanned(self) -> Iterator[tuple[Link, list[tuple[Unit, bytes]]]]:
         for link in self.topology.links():
             cursor: object = 0
             while True:
@@ -229,10 +237,8 @@ class Remote:
                         ("SCAN", at, "MATCH", self.namespace.pattern(run_id), "COUNT", SCAN_KEYS)
                     ]
                 )
-                for key in keys:
-                    unit = self.namespace.unit(key)
-                    if unit is not None and unit != PROBE:
-                        yield unit, key, link
+                units = ((self.namespace.unit(key), key) for key in keys)
+                yield link, [(unit, key) for unit, key in units if unit is not None and unit != PROBE]
                 if cursor in (0, b"0"):
                     break
 

@@ -1,11 +1,12 @@
 """The Lua scripts: each changes one key only if it still is what the caller believes. One key each, so that they run
-in a cluster; sent as text, so that a server that lost its scripts is no special case.
+in a cluster; sent as text, so that a server that lost its scripts is no special case. With pcall, a key of another
+type, which somebody else put there, counts as one that holds nothing of ours.
 """
 
 from __future__ import annotations
 
 FILL = """
-if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return 0 end
+if redis.pcall('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return 0 end
 if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
 return 1
 """
@@ -17,9 +18,9 @@ As a new lease it also takes over a lease whose holder is not heard of.
 _TOMBSTONES = """
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
-local content = redis.call('GET', KEYS[1])
+local content = redis.pcall('GET', KEYS[1])
 local kept, last = {}, 0
-if content and string.sub(content, 1, 1) == 'T' then
+if type(content) == 'string' and string.sub(content, 1, 1) == 'T' then
   for token, ends in string.gmatch(content, '(%x+):(%d+);') do
     if token ~= ARGV[1] and tonumber(ends) > now then
       kept[#kept + 1] = token .. ':' .. ends .. ';'
@@ -52,7 +53,7 @@ return 1
 """Take the tombstone of writer ARGV[1] away: its write is done. A value or a lease that lies there goes too."""
 
 FORGET = """
-if redis.call('GETRANGE', KEYS[1], 0, 0) == 'T' then return 0 end
+if redis.pcall('GETRANGE', KEYS[1], 0, 0) == 'T' then return 0 end
 return redis.call('DEL', KEYS[1])
 """
 """Remove a value or a lease, and leave tombstones alone. 1: there was one."""

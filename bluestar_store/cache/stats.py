@@ -12,11 +12,12 @@ from typing import TypeAlias
 class CacheStats:
     """Counts since the Store was opened, and the state now. A read of two levels counts twice.
 
-    `hits_local`, `hits_redis`: values and absences found; `absences`: how many of them were absences. `misses`: found
-    in neither tier. `loads`: calls to the engine, for one or more units. `waits`: reads that waited for another
-    thread's load; `lease_waits`: for another process's. `stale_served`: kept values given because the engine failed.
-    `fills_refused`: loaded values that were not kept, because of a write meanwhile. `undecodable`: values in Redis
-    that were none for this version. `invalidations_out`, `invalidations_in`: messages to and from other processes.
+    `hits_local`, `hits_redis`: values and absences found. `misses`: found in neither tier; `absences`: how many of
+    those turned out not to be there at all. `loads`: calls to the engine, for one or more units. `waits`: reads that
+    waited for another thread's load; `lease_waits`: for another process's. `stale_served`: kept values given because
+    the engine failed. `fills_refused`: loaded values that were not kept, because of a write meanwhile. `undecodable`:
+    values in Redis that were none for this version. `invalidations_out`, `invalidations_in`: messages to and from other
+    processes.
     `refreshes`: loads ahead of expiry. `outages`: how often Redis was taken out of the path.
 
     `redis`: "off" (no second tier), "closed" (in the path), "open" (out of it until it answers again). `channel`:

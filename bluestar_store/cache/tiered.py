@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from bluestar_store.cache import family
+from bluestar_store.cache.family import FAMILIES
 from bluestar_store.cache.flights import Flight
 from bluestar_store.cache.keys import Message
 from bluestar_store.cache.limits import AHEAD, CacheLimits
@@ -24,13 +24,25 @@ from bluestar_store.cache.matching import Fields, matcher
 from bluestar_store.cache.refreshing import Refresher
 from bluestar_store.cache.stats import CacheStats, Counters
 from bluestar_store.cache.stored import new_token
-from bluestar_store.errors import BlueStarError, ThrottledError, UnavailableError
+from bluestar_store.errors import (
+    BlueStarError,
+    ConfigurationError,
+    ConflictError,
+    InvalidEntityError,
+    InvalidKeyError,
+    InvalidWriteError,
+    ItemTooLargeError,
+    ThrottledError,
+    UnavailableError,
+)
 from bluestar_store.forking import remember
 from bluestar_store.protocols import MISSING, Source, Stale, Unit
 
 if TYPE_CHECKING:
     from bluestar_store.cache.keeper import Keeper  # these load redis
     from bluestar_store.cache.remote import Remote
+
+NEVER_SENT = InvalidWriteError | ItemTooLargeError | InvalidKeyError | InvalidEntityError | ConfigurationError
 
 
 class TieredCache:
@@ -52,10 +64,10 @@ class TieredCache:
         self.peek = self.local.peek
         self.remote = remote
         self._loader: Loader = (
-            EngineLoader(limits, counters) if remote is None else RemoteLoader(limits, counters, remote)
+            EngineLoader(limits, counters, clock) if remote is None else RemoteLoader(limits, counters, clock, remote)
         )
         self._reset()
-        family.join(self)
+        FAMILIES.join(self)
         remember(self)
 
     def _reset(self) -> None:
@@ -108,7 +120,8 @@ class TieredCache:
         entry = self.local.look(unit)
         if entry is None or entry.expires <= self.clock():
             return MISSING
-        self.counters.add("hits_local")
+        if entry.due <= self.clock():
+            self.counters.add("hits_local")  # the others `peek` has counted already
         if entry.due <= self.clock() and self.local.take_refresh(unit, entry):
             life = entry.expires - entry.stored
             self._refresher.submit(lambda: self._refresh(unit, source, life * AHEAD / 2))
@@ -140,25 +153,29 @@ class TieredCache:
                 self.local.give_up(unit, flight)
                 flight.turn_back()
                 continue
-            value, seconds = loaded[unit].value, loaded[unit].seconds
-            lifetime = self._lifetime(seconds) if seconds > 0 and self.local.is_on else None
-            self.local.land(unit, flight, value, 0 if lifetime is None else source.weigh(value), lifetime)
+            one = loaded[unit]
+            self.local.land(unit, flight, one.value, one.weight, self._lifetime(one.until))
         return {unit: one.value for unit, one in loaded.items()}
 
-    def _lifetime(self, seconds: float) -> Lifetime:
+    def _lifetime(self, until: float | None) -> Lifetime | None:
+        if until is None or not self.limits.keeps:
+            return None
+        seconds = until - self.clock()
         if self.remote is not None and not self._channel:
             seconds = min(seconds, self.limits.degraded_ttl_seconds)
-        return Lifetime(seconds, seconds * AHEAD)
+        return Lifetime(seconds, seconds * AHEAD) if seconds > 0 else None
 
     def _instead(self, unit: Unit, flight: Flight, error: BlueStarError, *, serve: bool) -> Any:
         """What there is when the engine fails: a value that is past its time, if one may be served, or the error."""
-        entry = self.local.look(unit)
-        value: Any = error
-        if serve and entry is not None and self.clock() < entry.expires + self.limits.stale_if_error_seconds:
-            value = Stale(entry.value, error)
-            self.counters.add("stale_served")
-        self.local.land(unit, flight, value, 0, None)
-        return value
+        self.local.land_instead(unit, flight, error)  # those who wait look for themselves
+        return self._served(unit, error) if serve else error
+
+    def _served(self, unit: Unit, error: BlueStarError) -> Stale | BlueStarError:
+        entry, now = self.local.look(unit), self.clock()
+        if entry is None or not entry.expires <= now < entry.expires + self.limits.stale_if_error_seconds:
+            return error
+        self.counters.add("stale_served")
+        return Stale(entry.value, error)
 
     def _follow(self, unit: Unit, flight: Flight, source: Source) -> Any:
         """What the leader loads; of one that is interrupted or hangs, somebody who waits takes the place."""
@@ -166,8 +183,8 @@ class TieredCache:
         while (value := flight.wait(self.limits.flight_seconds)) is MISSING:
             flight, leads = self.local.succeed(unit, flight)
             if leads:
-                return self._lead({unit: flight}, source, math.inf)[unit]
-        return value
+                return self._lead({unit: flight}, source, math.inf).get(unit, MISSING)
+        return self._served(unit, value) if isinstance(value, ThrottledError | UnavailableError) else value
 
     # ------------------------------------------------------------------------------------------------------- writing
 
@@ -183,7 +200,8 @@ class TieredCache:
             yield
             known = True
         except BlueStarError as error:
-            known = not isinstance(error, UnavailableError)
+            # An error that came after a try without an answer says nothing of that try: only these are sure.
+            known = isinstance(error, ConflictError | NEVER_SENT)
             raise
         finally:
             if known:
@@ -206,7 +224,7 @@ class TieredCache:
 
     def peers(self) -> list[TieredCache]:
         """The caches of this process that look at the same data, this one among them."""
-        return family.of(self.namespace)
+        return FAMILIES.of(self.namespace)
 
     # ------------------------------------------------------------------------------------------------- the background
 
@@ -222,7 +240,8 @@ class TieredCache:
                     self.remote, hear=self._hear, tell=self._tell, heartbeat_seconds=self.limits.heartbeat_seconds
                 )
                 self._keeper.start()
-                self._keeper.wait(self.limits.redis_timeout_seconds)
+                if not self._keeper.wait(self.limits.redis_timeout_seconds):
+                    self.remote.open("no answer in time")  # nobody waits for it a second time
                 self._started = True
 
     def forget_here(self, matches: Callable[[Unit], bool]) -> int:
@@ -253,7 +272,7 @@ class TieredCache:
             if self.remote.pending:
                 self.remote.recover()  # the last chance to tell
             self.remote.close()
-        family.leave(self)
+        FAMILIES.leave(self)
 
     # -------------------------------------------------------------------------------------------------------- looking
 

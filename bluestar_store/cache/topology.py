@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from inspect import signature
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
-from redis.connection import ConnectionPool, SSLConnection, parse_url
+from redis.connection import AbstractConnection, ConnectionPool, SSLConnection, parse_url
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
-from bluestar_store.cache.link import Link, greet, raise_link_error
+from bluestar_store.cache.link import Link, LinkError, greet, raise_link_error
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.settings import RedisMode, Settings
+
+_OPTIONS = signature(AbstractConnection.__init__).parameters
+UNTOLD = ("driver_info",) if "driver_info" in _OPTIONS else ("lib_name", "lib_version")
+"""Options by which redis-py tells the server about itself, a round trip each; their names depend on its version."""
 
 
 class Topology(Protocol):
@@ -55,22 +60,30 @@ def open_topology(settings: Settings) -> Topology:
         "retry_on_error": [],
         "health_check_interval": 0,
         "protocol": 2,
-        "driver_info": None,
+        "decode_responses": False,
         "redis_connect_func": greet,
+        **dict.fromkeys(UNTOLD),
     }
     try:
         if settings.redis_mode is RedisMode.SENTINEL:
-            return OneServer(_sentinel_pool(url, settings.redis_sentinel_service or "", options))
+            if settings.redis_sentinel_service is None:
+                raise ConfigurationError("BLUESTAR_REDIS_MODE=sentinel needs BLUESTAR_REDIS_SENTINEL_SERVICE")
+            return OneServer(_checked(_sentinel_pool(url, settings.redis_sentinel_service, options)))
         options = {**parse_url(url), **options}  # type: ignore[no-untyped-call]  # redis-py has no types there
         if url.startswith("rediss://"):
             options.setdefault("connection_class", SSLConnection)
         if url.startswith("unix://") and not options.get("path"):
             raise ValueError
-        if settings.redis_mode is RedisMode.CLUSTER:
-            return Cluster(options)
-        return OneServer(ConnectionPool(**options))
+        pool = _checked(ConnectionPool(**options))
+        return Cluster(options) if settings.redis_mode is RedisMode.CLUSTER else OneServer(pool)
     except (ValueError, TypeError):
         raise ConfigurationError("BLUESTAR_REDIS_URL cannot be read; it looks like redis://host:6379/0") from None
+
+
+def _checked(pool: ConnectionPool) -> ConnectionPool:
+    """The pool, when a connection can be made of its options; none is opened. TypeError for an unknown option."""
+    pool.connection_class(**pool.connection_kwargs)
+    return pool
 
 
 def _sentinel_pool(url: str, service: str, options: dict[str, Any]) -> ConnectionPool:
@@ -81,7 +94,8 @@ def _sentinel_pool(url: str, service: str, options: dict[str, Any]) -> Connectio
     shared = parse_url(one)  # type: ignore[no-untyped-call]  # redis-py has no types there
     for name in ("host", "connection_class"):
         shared.pop(name, None)
-    tls = {"ssl": True} if parts.scheme == "rediss" else {}
+    tls = {name: value for name, value in shared.items() if name.startswith("ssl_")}
+    tls |= {"ssl": True} if parts.scheme == "rediss" else {}
     quick = {name: options[name] for name in ("socket_timeout", "socket_connect_timeout", "retry")}
     addresses = [_address(host) for host in hosts.split(",")]
     sentinel = Sentinel(addresses, sentinel_kwargs={**quick, **tls})  # type: ignore[no-untyped-call]
@@ -144,11 +158,19 @@ class Cluster:
 
     def any(self) -> Link:
         """A master: the cluster passes messages on to all nodes."""
-        return next(iter(self.links()))
+        link = next(iter(self.links()), None)
+        if link is None:
+            raise LinkError("the cluster has no master")
+        return link
 
     def links(self) -> Iterable[Link]:
         """Every master."""
-        return [self._link(node) for node in self._known().get_primaries()]
+        cluster = self._known()
+        try:
+            nodes = cluster.get_primaries()
+        except Exception as error:  # see raise_link_error
+            raise_link_error(error)
+        return [self._link(node) for node in nodes]
 
     def refresh(self) -> None:
         """Ask the nodes that are known which slots they hold now."""
@@ -164,6 +186,7 @@ class Cluster:
         """See Topology."""
         self._lock = threading.Lock()
         self._cluster: Any = None
+        self._failures = 0
         self._links: dict[str, Link] = {}
 
     def close(self) -> None:
@@ -174,8 +197,11 @@ class Cluster:
             self._cluster.close()
 
     def _known(self) -> Any:
+        failures = self._failures
         with self._lock:
             if self._cluster is None:
+                if self._failures != failures:  # for whoever held the lock; waiting as long again helps nobody
+                    raise LinkError("the cluster cannot be reached")
                 kept = ("host", "port", "username", "password", "protocol", "retry")
                 options = {k: v for k, v in self._options.items() if k in kept or k.startswith(("socket_", "ssl"))}
                 if issubclass(self._options.get("connection_class", object), SSLConnection):
@@ -183,6 +209,7 @@ class Cluster:
                 try:
                     self._cluster = RedisCluster(**options)
                 except Exception as error:
+                    self._failures += 1
                     raise_link_error(error)
             return self._cluster
 

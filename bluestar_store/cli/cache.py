@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bluestar_store.cli.options import AsJson, Plan, group_options, session
-from bluestar_store.cli.output import Grid, progress
+from bluestar_store.cli.output import Grid, Output, progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from bluestar_store.store import Store
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Look at the cache, or change it.")
 app.callback()(group_options)
@@ -35,11 +37,11 @@ def stats(ctx: typer.Context, as_json: AsJson = False) -> None:
         held = store.cache.held()
         found = store.cache.stats()
         data = {"redis": found.redis, "redis_error": found.redis_error, "keys": sum(held.values()), "kinds": dict(held)}
-        state = {"off": "none: BLUESTAR_REDIS_URL is not set", "closed": "answers", "open": "does not answer"}
+        state = "none: BLUESTAR_REDIS_URL is not set" if found.redis == "off" else "answers"
         rows = [
             [name.removesuffix("*"), "partitions" if name.endswith("*") else "items", n] for name, n in held.items()
         ]
-        views: list[Any] = [f"Redis: {state[found.redis]}"]
+        views: list[Any] = [f"Redis: {state}"]
         if held:
             views.append(Grid(f"Kept in Redis: {data['keys']}", ("Kind", "Of", "Keys"), rows))
         out.show(data, *views)
@@ -52,8 +54,7 @@ def clear(ctx: typer.Context, as_json: AsJson = False) -> None:
     In Redis, and in every process that uses it.
     """
     with session(ctx, as_json) as (store, out):
-        count = store.cache.clear()
-        out.show({"forgotten": count}, f"Forgotten: {count} in Redis, and everything in the processes that use it.")
+        _show(store, out, store.cache.clear())
 
 
 @app.command("warm")
@@ -131,11 +132,17 @@ def vendor(
 
 def _forget(ctx: typer.Context, as_json: bool, kind: str | None, fields: Mapping[str, Any]) -> None:
     with session(ctx, as_json) as (store, out):
-        count = store.cache.invalidate(kind, fields)
-        out.show({"forgotten": count}, f"Forgotten: {count} in Redis, and as much in the processes that use it.")
+        _show(store, out, store.cache.invalidate(kind, fields))
 
 
-def explanations(store: Any, units: Mapping[str, Any]) -> tuple[list[dict[str, Any]], Grid]:
+def _show(store: Store, out: Output, count: int) -> None:
+    shared = store.settings.redis_url is not None
+    done = f"Forgotten: {count} in Redis; every process that uses it has been told."
+    alone = "BLUESTAR_REDIS_URL is not set: no other process can be told, they follow within their TTL."
+    out.show({"forgotten": count, "told": shared}, done if shared else alone)
+
+
+def explanations(store: Store, units: Mapping[str, Any]) -> tuple[list[dict[str, Any]], Grid]:
     """Where units are kept, by level: as data and as a table."""
     found = [{"level": level, **asdict(store.cache.explain(unit))} for level, unit in units.items()]
     for one in found:

@@ -53,11 +53,18 @@ def rule(
     The plan's own, or else GLOBAL's: see its scope. PLAN may be GLOBAL.
     """
     with session(ctx, as_json) as (store, out):
+        from bluestar_store.errors import RuleNotFoundError
+
         kind = store.calculation_rules.kind
         kept, grid = explanations(
             store, {level: kind.item_unit(level, calc_type) for level in dict.fromkeys((plan, "GLOBAL"))}
         )
-        found = record(store.calculation_rules.get(plan, calc_type))
+        try:
+            found = record(store.calculation_rules.get(plan, calc_type))
+        except RuleNotFoundError:
+            if explain:
+                out.show({"cache": kept}, grid)
+            raise
         card = Grid.card(f"Rule {calc_type} for {plan}", found)
         if explain:
             out.show({**found, "cache": kept}, card, grid)

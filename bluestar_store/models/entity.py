@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -32,7 +33,7 @@ class Origin:
     The repr leaves the attributes out: one of them may be a bank account number.
     """
 
-    item: Item = field(repr=False)
+    wire: Item = field(repr=False)
     version: int
     extra: Mapping[str, Any] = field(repr=False)
     stale: bool = False
@@ -40,7 +41,12 @@ class Origin:
     @property
     def key(self) -> Key:
         """The raw key, whatever its width."""
-        return key_of(self.item)
+        return key_of(self.wire)
+
+    @property
+    def item(self) -> Item:
+        """The item as it was on disk; a copy, and the caller's own. `wire` is shared with everybody who read it."""
+        return deepcopy(self.wire)
 
 
 class Entity(BaseModel):
@@ -66,7 +72,7 @@ class Entity(BaseModel):
     @property
     def written_by(self) -> str | None:
         """Who wrote the item last, when the library wrote it with a `BLUESTAR_ACTOR`; other programs do not say."""
-        return self._origin.item.get(ACTOR, {}).get("S") if self._origin else None
+        return self._origin.wire.get(ACTOR, {}).get("S") if self._origin else None
 
     @property
     def stale(self) -> bool:

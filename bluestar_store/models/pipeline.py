@@ -30,12 +30,12 @@ class PipelineStep(PlanEntity):
     @property
     def revision(self) -> str | None:
         """The replacement of the pipeline that wrote this step; None for a step that another program wrote."""
-        return self.origin.item.get("bs_revision", {}).get("S") if self.origin else None
+        return self.origin.wire.get("bs_revision", {}).get("S") if self.origin else None
 
     @property
     def pipeline_length(self) -> int | None:
         """How many steps that replacement wrote."""
-        return step_count(self.origin.item) if self.origin else None
+        return step_count(self.origin.wire) if self.origin else None
 
 
 def step_count(item: Mapping[str, AttributeValue]) -> int | None:

@@ -62,9 +62,9 @@ def put_change(
     entity = kind.validated(entity)
     own = bookkeeping or {}
     if entity.origin is not None and expected is None and kind.key(entity) == entity.origin.key:
-        known = kind.decode(entity.origin.item)
+        known = kind.decode(entity.origin.wire)
         changed = {name for name in kind.attributes if getattr(known, name) != getattr(entity, name)}
-        return _update(access, kind, entity, entity.origin.item, changed, own, settled=True)
+        return _update(access, kind, entity, entity.origin.wire, changed, own, settled=True)
     current = current_item(access, kind, entity)
     _expect(access, kind, entity, current, expected)
     settled = expected is ABSENT if current is None else isinstance(expected, int)

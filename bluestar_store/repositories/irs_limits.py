@@ -19,6 +19,8 @@ class IrsLimitsByYear(Repository[IrsLimits]):
 
     def get(self, year: int, *, fresh: bool = False) -> IrsLimits:
         """The limits of a year, in dollars. Raises LimitsNotFoundError; no other year is ever given instead."""
+        if type(year) is not int:  # 2026.0 would find what is cached of 2026
+            self._kind.keys.build({"year": year})
         limits = self._first((year,), fresh=fresh)
         if limits is None:
             raise self._missing(f"no limits for {year}")

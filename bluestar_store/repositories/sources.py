@@ -143,7 +143,7 @@ class PartitionSource(KindSource[E]):
 
 def _encoded(unit: Unit, entities: Iterable[Entity]) -> bytes:
     """The items as they were read, in DynamoDB's JSON: numbers are strings in it, and so stay exact."""
-    items = [entity.origin.item for entity in entities if entity.origin is not None]
+    items = [entity.origin.wire for entity in entities if entity.origin is not None]
     return to_json([unit, items]).encode()
 
 
@@ -158,7 +158,7 @@ def _items(unit: Unit, data: bytes, table: str) -> list[Item]:
 def _weight(entity: Entity) -> int:
     if entity.origin is None:
         return ENTITY_BYTES
-    return ENTITY_BYTES + sum(map(_attribute_weight, entity.origin.item.values()))
+    return ENTITY_BYTES + sum(map(_attribute_weight, entity.origin.wire.values()))
 
 
 def _attribute_weight(value: AttributeValue) -> int:

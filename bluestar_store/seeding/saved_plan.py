@@ -78,7 +78,7 @@ def _state(kind: Kind[Any], entity: Any) -> dict[str, Any]:
         "version": entity.version,
         "digest": digest(canonical(entity)),
         "actor": entity.written_by,
-        "item": entity.origin.item,
+        "item": entity.origin.wire,
     }
 
 

@@ -73,7 +73,7 @@ def one_store(redis_url: str | None = None, **settings: Any) -> Iterator[tuple[S
 def set_clock(store: Store) -> Clock:
     """Have a Store's cache live by a clock of the test's own."""
     clock, cache = Clock(), store.cache._cache
-    cache.clock = cache.local._clock = clock
+    cache.clock = cache.local._clock = cache._loader._clock = clock  # type: ignore[attr-defined]
     if cache.remote is not None:
         cache.remote._clock = clock
     return clock
