@@ -56,6 +56,9 @@ class Settings(BaseSettings):
 
     `kinds` names users' own kinds of items, `module:NAME` each, with commas between them: see `Store.repository`.
 
+    `files_url` names the file store: s3://bucket/prefix, file:///folder or memory://; `files_endpoint_url` another S3
+    than AWS's own.
+
     `redis_url` names the second tier of the cache; unset, the first one works alone. Of `redis_mode` sentinel, the URL
     names the Sentinels, `redis://sentinel1:26379,sentinel2:26379`, and `redis_sentinel_service` the master. No read
     waits for Redis longer than `redis_timeout_ms`.
@@ -85,6 +88,8 @@ class Settings(BaseSettings):
     table_layout: TableLayout = TableLayout.EIGHT
     aws_region: str | None = None
     dynamodb_endpoint_url: str | None = None
+    files_url: str | None = None
+    files_endpoint_url: str | None = None
     redis_url: SecretStr | None = None
     redis_mode: RedisMode = RedisMode.STANDALONE
     redis_sentinel_service: str | None = None
@@ -140,13 +145,20 @@ class Settings(BaseSettings):
             raise ValueError("a region is a name such as us-east-1")
         return value
 
-    @field_validator("dynamodb_endpoint_url")
+    @field_validator("dynamodb_endpoint_url", "files_endpoint_url")
     @classmethod
     def _endpoint_is_a_url(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("an endpoint begins with http:// or https://")
         if value is not None and "@" in value:
             raise ValueError("an endpoint has no user or password; credentials come from the AWS configuration")
+        return value
+
+    @field_validator("files_url")
+    @classmethod
+    def _files_url_has_no_credentials(cls, value: str | None) -> str | None:
+        if value is not None and "@" in value.partition("://")[2].partition("/")[0]:
+            raise ValueError("a file store's URL has no user or password; credentials come from the environment")
         return value
 
     @field_validator("redis_url")

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, overload
 
 from bluestar_store.cache import CacheControl, open_cache
 from bluestar_store.errors import ConfigurationError
+from bluestar_store.files import FileStore, open_files
 from bluestar_store.models.calculation import CalculationRule
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
 from bluestar_store.models.entity import Entity
@@ -67,6 +68,7 @@ class Store:
         self.results = step_results(access)
         self.claims = step_claims(access)
         self.audit = Audit(access)
+        self._files: FileStore | None = None
         self._catalog = Catalog(access, finder)
         self._snapshots = Snapshots(access, finder, self.pipelines)
 
@@ -166,8 +168,23 @@ class Store:
             raise ConfigurationError(f"{model.__name__} is no Model of this Store")
         return bound(kind, self.tables.spec(kind), self.engine.connection)
 
+    @property
+    def files(self) -> FileStore:
+        """The files of BLUESTAR_FILES_URL, opened at first use. ConfigurationError when it is not set."""
+        if self._files is None:
+            if self.settings.files_url is None:
+                raise ConfigurationError("no file store: set BLUESTAR_FILES_URL, such as s3://bucket/prefix")
+            self._files = open_files(
+                self.settings.files_url,
+                region=self.settings.aws_region,
+                endpoint_url=self.settings.files_endpoint_url,
+            )
+        return self._files
+
     def close(self) -> None:
         """Let go of connections, files and threads; may be called twice."""
+        if self._files is not None:
+            self._files.close()
         self._access.close()
 
     def __enter__(self) -> Store:

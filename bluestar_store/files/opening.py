@@ -1,0 +1,48 @@
+"""From a URL to a file store."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote, urlsplit
+
+from bluestar_store.errors import ConfigurationError
+from bluestar_store.files.paths import InvalidPathError, checked_path
+from bluestar_store.files.protocol import FileStore
+
+FORMS = "s3://bucket/prefix, file:///folder or memory://"
+
+
+def open_files(url: str, *, region: str | None = None, endpoint_url: str | None = None) -> FileStore:
+    """The file store of a URL. Nothing is sent before the first call. Raises ConfigurationError.
+
+    `region` and `endpoint_url` are for s3:// alone. Without a region the AWS SDK's own order decides.
+    """
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        raise ConfigurationError("BLUESTAR_FILES_URL has a user or password; credentials come from the environment")
+    if parts.query or parts.fragment:
+        raise ConfigurationError("BLUESTAR_FILES_URL has a ? or a #; write them as %3F and %23")
+    prefix = unquote(parts.path)
+    match parts.scheme:
+        case "memory" if not parts.netloc and not parts.path:
+            from bluestar_store.files.memory import MemoryFileStore
+
+            return MemoryFileStore()
+        case "file" if parts.netloc in ("", "localhost") and prefix.startswith("/") and "\0" not in prefix:
+            from bluestar_store.files.local import LocalFileStore
+
+            return LocalFileStore(prefix)
+        case "s3" if parts.netloc:
+            from bluestar_store.files.s3 import S3FileStore
+
+            prefix = prefix.strip("/")
+            if prefix:
+                try:
+                    checked_path(prefix)
+                except InvalidPathError as error:
+                    raise ConfigurationError(f"BLUESTAR_FILES_URL: {error}") from None
+            return S3FileStore(parts.netloc, region, endpoint_url, prefix=prefix)
+        case "az":
+            raise ConfigurationError(
+                f"BLUESTAR_FILES_URL: az:// needs the file store on Azure Blob, which this version lacks: use {FORMS}"
+            )
+    raise ConfigurationError(f"BLUESTAR_FILES_URL: {url!r} is none of {FORMS}")

@@ -1,0 +1,157 @@
+"""The one botocore client of an S3 file store, and the one translation of what it reports."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+import botocore.exceptions as aws
+import botocore.session
+from botocore.config import Config
+from botocore.parsers import ResponseParserError
+
+from bluestar_store.errors import (
+    AlreadyExistsError,
+    BlueStarError,
+    ConfigurationError,
+    FileMissingError,
+    FileStoreError,
+)
+
+CODES: dict[str, type[BlueStarError]] = {
+    "NoSuchKey": FileMissingError,
+    "404": FileMissingError,  # all that the answer to a HEAD says
+    "NotFound": FileMissingError,
+    "NoSuchBucket": ConfigurationError,
+    "PreconditionFailed": AlreadyExistsError,
+    "412": AlreadyExistsError,
+    "InvalidAccessKeyId": ConfigurationError,
+    "SignatureDoesNotMatch": ConfigurationError,
+    "ExpiredToken": ConfigurationError,
+    "PermanentRedirect": ConfigurationError,
+    "AuthorizationHeaderMalformed": ConfigurationError,
+}
+"""S3's code to error. A code that is not here keeps its text in a FileStoreError."""
+
+CONFLICT_ATTEMPTS = 4
+
+FAILURES = (aws.BotoCoreError, aws.ClientError, aws.HTTPClientError, ResponseParserError, ValueError, OSError)
+"""What a call, or reading its body, may raise."""
+
+
+class S3Calls:
+    """Calls on one bucket. The client is made at the first call, by one thread, and again in a forked child."""
+
+    def __init__(
+        self,
+        bucket: str,
+        region: str | None,
+        endpoint_url: str | None,
+        connect_timeout_seconds: float,
+        read_timeout_seconds: float,
+        max_attempts: int,
+    ) -> None:
+        self.bucket, self._region, self._endpoint_url = bucket, region, endpoint_url
+        self._config = Config(
+            signature_version="s3v4",  # links, too
+            s3={"addressing_style": "path" if endpoint_url else "auto"},
+            connect_timeout=connect_timeout_seconds,
+            read_timeout=read_timeout_seconds,
+            retries={"total_max_attempts": max_attempts, "mode": "standard"},
+        )
+        self._lock = threading.Lock()
+        self._client: Any = None
+        self._process = 0
+        self._bucket_seen = False
+
+    @property
+    def location(self) -> str:
+        at = f" at {self._endpoint_url}" if self._endpoint_url else ""
+        return f"S3 bucket {self.bucket}{at}"
+
+    @property
+    def client(self) -> Any:
+        """The botocore client."""
+        with self._lock:
+            if self._client is None or self._process != os.getpid():
+                session = botocore.session.get_session()
+                region = self._region or session.get_config_variable("region") or "us-east-1"
+                client = session.create_client(
+                    "s3", region_name=region, endpoint_url=self._endpoint_url, config=self._config
+                )
+                self._client, self._process = client, os.getpid()
+            return self._client
+
+    def __call__(self, operation: str, path: str, **arguments: Any) -> dict[str, Any]:
+        """One call by botocore's method name; `path` is for the error. Raises the translated error."""
+        try:
+            answer = self._sent(operation, arguments)
+        except FAILURES as error:
+            found = self.translated(error, path)
+            if isinstance(found, FileMissingError) and operation == "head_object":
+                self._check_bucket()
+            raise found from error
+        self._bucket_seen = True
+        return answer
+
+    def _sent(self, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The call, again when somebody else's write of the same file was under way: S3 asks for that."""
+        for left in reversed(range(CONFLICT_ATTEMPTS)):
+            try:
+                answer: dict[str, Any] = getattr(self.client, operation)(Bucket=self.bucket, **arguments)
+                return answer
+            except aws.ClientError as error:
+                if not left or operation != "put_object" or code_of(error) != "ConditionalRequestConflict":
+                    raise
+        raise AssertionError("unreachable")
+
+    def _check_bucket(self) -> None:
+        """ConfigurationError when there is no bucket: a HEAD of a file does not say which of the two is missing."""
+        if not self._bucket_seen:
+            try:
+                self.client.head_bucket(Bucket=self.bucket)
+            except aws.ClientError as error:
+                if code_of(error) in ("404", "NoSuchBucket"):
+                    raise self._no_bucket() from None
+            except FAILURES:
+                return
+            self._bucket_seen = True
+
+    def _no_bucket(self) -> ConfigurationError:
+        return ConfigurationError(f"{self.location} does not exist: make it, or mend BLUESTAR_FILES_URL")
+
+    def translated(self, error: Exception, path: str) -> BlueStarError:
+        """Our error for one of botocore's."""
+        if isinstance(error, aws.ClientError):
+            code, message = code_of(error), str(error.response.get("Error", {}).get("Message", ""))
+            kind = CODES.get(code, FileStoreError)
+            if kind is FileMissingError:
+                return FileMissingError(f"{path} is not there ({self.location})")
+            if kind is AlreadyExistsError:
+                return AlreadyExistsError(f"{path} is there already, or has changed ({self.location})")
+            if code == "NoSuchBucket":
+                return self._no_bucket()
+            return kind(f"{path} ({self.location}): {message or code} ({code})")
+        if isinstance(error, aws.NoCredentialsError | aws.PartialCredentialsError | aws.CredentialRetrievalError):
+            return ConfigurationError(
+                "no AWS credentials found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            )
+        if isinstance(error, aws.ProfileNotFound | aws.ConfigParseError | aws.ConfigNotFound):
+            return ConfigurationError(f"{error}: mend AWS_PROFILE or the AWS configuration files")
+        if isinstance(error, aws.ParamValidationError | aws.InvalidRegionError | ValueError):
+            return ConfigurationError(f"{self.location}: {error}: mend BLUESTAR_FILES_URL, the region or the endpoint")
+        if isinstance(error, aws.HTTPClientError | aws.ConnectionError | OSError):
+            return FileStoreError(f"{self.location} cannot be reached, or broke off ({type(error).__name__}): {path}")
+        return FileStoreError(f"{path} ({self.location}): {type(error).__name__}: {error}")
+
+    def close(self) -> None:
+        with self._lock:
+            if self._client is not None and self._process == os.getpid():
+                self._client.close()
+            self._client = None
+
+
+def code_of(error: aws.ClientError) -> str:
+    """S3's error code; of a HEAD the status."""
+    return str(error.response.get("Error", {}).get("Code", ""))

@@ -1,0 +1,115 @@
+"""Streams into a file store, and what all stores do by streams."""
+
+from __future__ import annotations
+
+import io
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO
+
+from bluestar_store.errors import FileMissingError, FileStoreError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+class FileWriter(io.RawIOBase):
+    """A file that is being written. `close` makes it the store's; `discard`, or an error in the block, drops it.
+
+    So does forgetting it: what nobody closed is not whole.
+    """
+
+    _broken = False
+
+    def _take(self, data: memoryview) -> None:
+        """Write on."""
+        raise NotImplementedError
+
+    def _commit(self) -> None:
+        """Make what was written the file, whole."""
+        raise NotImplementedError
+
+    def _drop(self) -> None:
+        """Forget what was written."""
+        raise NotImplementedError
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write all of the data; returns its length in bytes."""
+        if self.closed:
+            raise ValueError("write to a closed file")
+        view = memoryview(data).cast("B")
+        try:
+            self._take(view)
+        except BaseException:
+            self._broken = True
+            raise
+        return view.nbytes
+
+    def close(self) -> None:
+        """Make it the store's file. Raises AlreadyExistsError, FileStoreError; then it is dropped."""
+        if self.closed:
+            return
+        if self._broken:
+            self.discard()
+            raise FileStoreError("an earlier part of the file could not be written: nothing of it was kept")
+        try:
+            self._commit()
+        except BaseException:
+            self.discard()
+            raise
+        super().close()
+
+    def discard(self) -> None:
+        """Drop what was written; the store stays as it was."""
+        if not self.closed:
+            super().close()
+            self._drop()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            with suppress(FileStoreError):  # the block's own error says more
+                self.discard()
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # also of one that was never made
+            self.discard()
+
+
+class StreamedFiles(ABC):
+    """What every store does by its streams."""
+
+    @abstractmethod
+    def _reader(self, path: str) -> BinaryIO: ...
+
+    @abstractmethod
+    def _writer(self, path: str, content_type: str, if_absent: bool) -> FileWriter: ...
+
+    @abstractmethod
+    def _check_there(self, path: str) -> None:
+        """FileMissingError when the file is not there."""
+
+    def read(self, path: str) -> bytes:
+        with self._reader(path) as file:
+            return file.read()
+
+    def write(
+        self, path: str, data: bytes | str, content_type: str = "application/octet-stream", *, if_absent: bool = False
+    ) -> str:
+        with self._writer(path, content_type, if_absent) as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+        return path
+
+    def exists(self, path: str) -> bool:
+        try:
+            self._check_there(path)
+        except FileMissingError:
+            return False
+        return True

@@ -1,0 +1,31 @@
+"""The drop-in for hand-made persistence modules: raw items as dicts, over the library's own engines.
+
+Change one import and keep working; then move to the typed `Store`, call by call (docs/persistence.md).
+"""
+
+import redis as redis  # tests of old modules patch `persistence.redis.Redis`
+
+from bluestar_store.errors import BlueStarError, CacheError, RuleNotFoundError
+from bluestar_store.persistence.cache_backends import MemoryCacheBackend, RedisCacheBackend
+from bluestar_store.persistence.protocols import IBatchStore, ICacheBackend, IRulesStore
+from bluestar_store.persistence.rule_cache import CACHE_TTL
+from bluestar_store.persistence.rules import DynamoDBRulesStore, EngineRulesStore, MemoryRulesStore
+from bluestar_store.persistence.scripts import TABLE_DEFINITIONS, create_tables, seed_pipeline_data
+
+__all__ = [
+    "CACHE_TTL",
+    "TABLE_DEFINITIONS",
+    "BlueStarError",
+    "CacheError",
+    "DynamoDBRulesStore",
+    "EngineRulesStore",
+    "IBatchStore",
+    "ICacheBackend",
+    "IRulesStore",
+    "MemoryCacheBackend",
+    "MemoryRulesStore",
+    "RedisCacheBackend",
+    "RuleNotFoundError",
+    "create_tables",
+    "seed_pipeline_data",
+]

@@ -1,0 +1,115 @@
+"""The library's choices, made on raw items: each is decoded as far as a choice needs it, and no further.
+
+So nothing else on an item of an older table can be an error, and there is one implementation of specificity, of
+overlaying and of what is a whole pipeline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from bluestar_store.errors import ItemDecodeError
+from bluestar_store.models.entity import Entity
+from bluestar_store.models.kind import Kind
+from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
+from bluestar_store.models.validation import VALIDATION_RULE
+from bluestar_store.models.vendor import VENDOR_SCHEMA, VendorSchema
+from bluestar_store.protocols import Item, key_of
+from bluestar_store.repositories.pipelines import Pipelines
+from bluestar_store.repositories.validation_rules import overlaid
+from bluestar_store.repositories.vendor_schemas import VendorSchemas
+
+E = TypeVar("E", bound=Entity)
+
+REVISION = "bs_revision"
+"""On every step that the library wrote."""
+
+
+def bare(kind: Kind[E], item: Item, identity: Mapping[str, Any], *names: str) -> E:
+    """An entity that knows its identity and these attributes, as far as they can be read; its origin is the item."""
+    read = {name: item[name] for name in ("PK", "SK", *names) if name in item}
+    while True:
+        try:
+            entity = kind.decode(read, identity=identity)
+        except ItemDecodeError as error:
+            if error.attribute not in names or read.pop(error.attribute, None) is None:
+                raise
+        else:
+            if entity.origin is not None:
+                entity._origin = replace(entity.origin, wire=item)
+            return entity
+
+
+def raw(entity: Entity) -> Item:
+    """The item of a bare entity."""
+    return entity.origin.item if entity.origin else {}
+
+
+class BareSchemas(VendorSchemas):
+    """Chooses a vendor's schema by plan, frequency and date."""
+
+    def for_vendor(self, vendor_id: str, *, fresh: bool = False) -> tuple[VendorSchema, ...]:
+        """All schemas of a vendor, but those whose plan or frequency is no text: they could not be asked for."""
+        pk = self._kind.keys.partition({"vendor_id": vendor_id})
+        return tuple(
+            bare(VENDOR_SCHEMA, item, _schema_identity(vendor_id, item), "plan_id", "pay_freq", "created")
+            for item in self._access.partition(self._kind, pk)
+            if all(item.get(name, {"NULL": True}).keys() <= {"S", "NULL"} for name in ("plan_id", "pay_freq"))
+        )
+
+
+def _schema_identity(vendor_id: str, item: Item) -> dict[str, str]:
+    return {"vendor_id": vendor_id, "fingerprint": key_of(item).sk}
+
+
+class BarePipelines(Pipelines):
+    """Tells whether steps are a whole pipeline, where the library wrote them."""
+
+    def items(self, plan_id: str, pay_freq: str) -> list[Item]:
+        """The steps, by stepOrder. Raises PipelineChangingError where steps of the library's keep disagreeing."""
+        pk = self._pk(plan_id, pay_freq)
+        items = self._access.partition(PIPELINE_STEP, pk)
+        if any(REVISION in item for item in items):
+            items = [raw(step) for step in self.whole(pk, items)]
+        return sorted(items, key=_step_order)
+
+    def _in_order(self, items: Iterable[Item]) -> tuple[PipelineStep, ...]:
+        """The steps in any order: `items` sorts them."""
+        unknown = {"plan_id": "?", "pay_freq": "?", "step_order": 0}
+        return tuple(bare(PIPELINE_STEP, item, PIPELINE_STEP.keys.parse(key_of(item)) or unknown) for item in items)
+
+
+def _step_order(item: Item) -> tuple[bool, float, str]:
+    """By stepOrder, by the number in the key where there is none, and those without either last."""
+    order, in_key = item.get("stepOrder", {}).get("N"), number_order(PIPELINE_STEP, item)
+    return (False, float(order), in_key[2]) if order is not None else in_key
+
+
+def number_order(kind: Kind[Any], item: Item) -> tuple[bool, float, str]:
+    """By the number in the sort key, whatever its width; keys without one last."""
+    sk = key_of(item).sk
+    numbers = kind.keys.sort.parse(sk) or {}
+    number = next(iter(numbers.values()), None)
+    return number is None, number or 0, sk
+
+
+def rules_laid_over(shared: Iterable[Item], own: Iterable[Item]) -> list[Item]:
+    """The enabled rules of a category, a client's own over the GLOBAL ones, by number.
+
+    Rules whose sort key has no number lie over each other by the sort key itself, and come last.
+    """
+    levels: list[list[Any]] = []
+    unnumbered: dict[str, Item] = {}
+    for items in (shared, own):
+        levels.append([])
+        for item in items:
+            key = key_of(item)
+            identity = VALIDATION_RULE.keys.parse(key)
+            if identity is None:
+                unnumbered[key.sk] = item
+            else:
+                levels[-1].append(bare(VALIDATION_RULE, item, identity, "enabled"))
+    rest = (item for _, item in sorted(unnumbered.items()) if item.get("enabled") != {"BOOL": False})
+    return [*(raw(rule) for rule in overlaid(*map(tuple, levels))), *rest]

@@ -1,0 +1,99 @@
+"""Backends for a cache of texts: Redis, or this process's memory."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+from cachetools import TLRUCache
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from bluestar_store.cache.link import failure
+from bluestar_store.errors import CacheError
+
+TIMEOUT_SECONDS = 0.5
+"""How long a call may wait for Redis: without a limit, a read would hang where Redis does not answer."""
+MAX_TEXTS = 10_000
+"""Texts that a MemoryCacheBackend keeps at most; those that were not used longest go first."""
+
+
+class RedisCacheBackend:
+    """See `ICacheBackend`. Nothing is sent before the first call; every failure is a CacheError."""
+
+    def __init__(self, host: str = "localhost", port: int = 6379, db: int = 0) -> None:
+        with _failures("cannot be set up"):
+            self._client: Any = redis.Redis(
+                host=host,
+                port=port,
+                db=db,
+                socket_timeout=TIMEOUT_SECONDS,
+                socket_connect_timeout=TIMEOUT_SECONDS,
+                # Once more over a new connection, where an idle one had died; redis-py's own tries ten times.
+                retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+            )
+
+    def get(self, key: str) -> str | None:
+        """See `ICacheBackend`."""
+        with _failures("cannot be read"):
+            value = self._client.get(key)
+            return value if value is None or isinstance(value, str) else bytes(value).decode()
+
+    def setex(self, key: str, ttl: int, value: str) -> None:
+        """See `ICacheBackend`."""
+        with _failures("cannot be written"):
+            if isinstance(self._client, redis.client.Redis):
+                self._client.set(key, value, ex=ttl)  # redis-py 8 warns of setex
+            else:  # what a test of an old module put in its place
+                self._client.setex(key, ttl, value)
+
+    def delete(self, key: str) -> None:
+        """See `ICacheBackend`."""
+        with _failures("cannot be written"):
+            self._client.delete(key)
+
+    def close(self) -> None:
+        """Close the connections."""
+        with _failures("cannot be closed"):
+            self._client.close()
+
+
+@contextmanager
+def _failures(what: str) -> Iterator[None]:
+    """CacheError for whatever redis-py raises: not all of it is a RedisError, and its texts may show a password."""
+    try:
+        yield
+    except Exception as error:
+        raise CacheError(f"Redis {what}: {failure(error)}") from None
+
+
+class MemoryCacheBackend:
+    """See `ICacheBackend`. `clock` tells seconds; the default is the monotonic one."""
+
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        self._texts: TLRUCache[str, tuple[int, str]] = TLRUCache(
+            MAX_TEXTS, ttu=lambda key, value, now: now + value[0], timer=clock or time.monotonic
+        )
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> str | None:
+        """See `ICacheBackend`."""
+        with self._lock:
+            found = self._texts.get(key)
+        return found[1] if found is not None else None
+
+    def setex(self, key: str, ttl: int, value: str) -> None:
+        """See `ICacheBackend`. Raises CacheError for a time that Redis would refuse too."""
+        if ttl < 1:
+            raise CacheError(f"a text is kept for at least 1 second, not {ttl}")
+        with self._lock:
+            self._texts[key] = (ttl, value)
+
+    def delete(self, key: str) -> None:
+        """See `ICacheBackend`."""
+        with self._lock:
+            self._texts.pop(key, None)

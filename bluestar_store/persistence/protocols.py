@@ -1,0 +1,84 @@
+"""What agents ask of rules, of batches and of a cache. Any class with these methods will do.
+
+An item is a dict of all its attributes by their names on disk, PK and SK among them; numbers are int, or float where
+they are not whole. It belongs to the caller.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+PlainItem: TypeAlias = dict[str, Any]
+
+
+@runtime_checkable
+class IRulesStore(Protocol):
+    """The rules, limits and configurations that a batch runs by.
+
+    Every method raises InvalidKeyError for an identifier that cannot stand in a key, and other BlueStarErrors when the
+    items cannot be read.
+    """
+
+    def get_client_config(self, plan_id: str, pay_freq: str) -> PlainItem:
+        """The plan's own configuration; {} when it has none (there is no DEFAULT here)."""
+
+    def get_validation_rules(self, category: str) -> list[PlainItem]:
+        """The GLOBAL rules of a category, disabled ones too, by number; [] when there are none."""
+
+    def get_calculation_rule(self, plan_id: str, calc_type: str) -> PlainItem:
+        """The plan's own rule, else GLOBAL's. Raises RuleNotFoundError when neither has one."""
+
+    def get_pipeline_steps(self, plan_id: str, pay_freq: str) -> list[PlainItem]:
+        """The plan's own steps, disabled ones too, by stepOrder; [] when it has none (there is no DEFAULT here)."""
+
+    def get_plan_holds(self, plan_id: str) -> list[PlainItem]:
+        """The plan's holds by their ids, released ones too (they have a `released`); [] when there are none."""
+
+    def get_irs_limits(self, year: int) -> PlainItem:
+        """The limits of a year, in dollars; {} when there are none."""
+
+    def get_ach_config(self, plan_id: str, pay_freq: str) -> PlainItem:
+        """The plan's own bank details; {} when it has none."""
+
+    def get_vendor_schema(self, vendor_id: str, plan_id: str, pay_freq: str) -> PlainItem:
+        """The most specific schema: of plan and frequency, of the plan, of the vendor; {} when there is none.
+
+        Where there is none in vendor-schema-mapping, the one at the old place: see docs/persistence.md.
+        """
+
+
+@runtime_checkable
+class IBatchStore(Protocol):
+    """What a running batch reads and leaves behind."""
+
+    def get_pipeline(self, plan_id: str, pay_freq: str | None = None) -> list[PlainItem]:
+        """The plan's own steps by stepOrder; without a frequency all of them, by frequency, then order."""
+
+    def get_client_validation_rules(self, client_id: str, field: str) -> list[PlainItem]:
+        """The rules of every category that apply to the field, the client's own laid over the GLOBAL ones."""
+
+    def save_batch_state(self, batch_id: str, state: dict[str, Any]) -> None:
+        """Keep the state of a batch."""
+
+    def get_batch_state(self, batch_id: str) -> PlainItem:
+        """The state of a batch; {} when there is none."""
+
+    def save_processing_result(self, batch_id: str, step: str, result: dict[str, Any]) -> None:
+        """Keep what a step came to."""
+
+    def append_audit_entry(self, entry: dict[str, Any]) -> None:
+        """Add an entry to an audit trail."""
+
+
+@runtime_checkable
+class ICacheBackend(Protocol):
+    """Texts under keys, each for a time. The backends here raise CacheError, and nothing else, when they fail."""
+
+    def get(self, key: str) -> str | None:
+        """The text; None when there is none, or its time is over."""
+
+    def setex(self, key: str, ttl: int, value: str) -> None:
+        """Keep the text for `ttl` seconds, at least 1, in place of what is there."""
+
+    def delete(self, key: str) -> None:
+        """Forget the text; no error when there is none."""

@@ -1,0 +1,197 @@
+"""Rules as raw items, from any engine of the library's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+from bluestar_store.cache.null import NullCache
+from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.errors import SchemaNotFoundError, TableMissingError
+from bluestar_store.keys import DEFAULT, GLOBAL, ItemKeys, Key, check_identifier, check_plan
+from bluestar_store.models.calculation import CALCULATION_RULE
+from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
+from bluestar_store.models.holds import PLAN_HOLD
+from bluestar_store.models.indexes import BY_LEVEL, level_prefix
+from bluestar_store.models.kind import Kind
+from bluestar_store.models.limits import IRS_LIMITS
+from bluestar_store.models.pipeline import PIPELINE_STEP
+from bluestar_store.models.tables import Tables
+from bluestar_store.models.validation import VALIDATION_RULE
+from bluestar_store.persistence.bare import BarePipelines, BareSchemas, number_order, raw, rules_laid_over
+from bluestar_store.persistence.protocols import ICacheBackend, PlainItem
+from bluestar_store.persistence.rule_cache import rule_cache
+from bluestar_store.persistence.values import plain_item, wire_item
+from bluestar_store.protocols import Engine, Item, key_of
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.answers import first
+from bluestar_store.repositories.catalog import Catalog
+from bluestar_store.repositories.finder import Finder
+from bluestar_store.settings import PersistenceMode, Settings, TableLayout
+from bluestar_store.store import make_engine
+
+PREFIX = "bluestar-"
+OLD_SCHEMAS = ItemKeys.of("VENDOR#{vendor_id}_{plan_id}_{pay_freq:plain}", "SCHEMA")
+"""Where vendor schemas lay before they had a table: among the validation rules."""
+
+
+def tables_with(suffix: str) -> Tables:
+    """The eight production tables."""
+    return Tables(PREFIX, suffix, TableLayout.EIGHT)
+
+
+class EngineRulesStore:
+    """See `IRulesStore` and, for its reads of rules, `IBatchStore`; on any engine. Reads are consistent."""
+
+    def __init__(self, engine: Engine, tables: Tables, cache: ICacheBackend | None = None) -> None:
+        access = self._access = Access(engine, tables, NullCache())
+        self._cache = rule_cache(cache)
+        self._finder = Finder(access)
+        self._catalog = Catalog(access, self._finder)
+        self._pipelines, self._schemas = BarePipelines(access), BareSchemas(access)
+
+    def get_client_config(self, plan_id: str, pay_freq: str) -> PlainItem:
+        """See `IRulesStore`."""
+        return self._one(CLIENT_CONFIG, plan_id=plan_id, pay_freq=pay_freq)
+
+    def get_ach_config(self, plan_id: str, pay_freq: str) -> PlainItem:
+        """See `IRulesStore`."""
+        return self._one(ACH_CONFIG, plan_id=plan_id, pay_freq=pay_freq)
+
+    def get_irs_limits(self, year: int) -> PlainItem:
+        """See `IRulesStore`."""
+        return self._one(IRS_LIMITS, year=year)
+
+    def get_validation_rules(self, category: str) -> list[PlainItem]:
+        """See `IRulesStore`."""
+        items = self._partition(VALIDATION_RULE, category=category, plan_id=GLOBAL)
+        return [plain_item(item) for item in sorted(items, key=partial(number_order, VALIDATION_RULE))]
+
+    def get_plan_holds(self, plan_id: str) -> list[PlainItem]:
+        """See `IRulesStore`."""
+        return [plain_item(item) for item in self._partition(PLAN_HOLD, plan_id=plan_id)]
+
+    def get_pipeline_steps(self, plan_id: str, pay_freq: str) -> list[PlainItem]:
+        """See `IRulesStore`. Steps that the library wrote are given as a whole, or PipelineChangingError."""
+        return [plain_item(item) for item in self._pipelines.items(plan_id, pay_freq)]
+
+    def get_calculation_rule(self, plan_id: str, calc_type: str) -> PlainItem:
+        """See `IRulesStore`: one BatchGetItem, or the cache's answer."""
+        levels = (plan_id, GLOBAL)
+        keys = [CALCULATION_RULE.keys.build({"plan_id": level, "calc_type": calc_type}) for level in levels]
+
+        def read() -> PlainItem:
+            table = self._access.table(CALCULATION_RULE)
+            found = self._access.engine.get(table, keys, consistent=True)
+            item = first(found.get(key) for key in keys)
+            if item is None:
+                raise CALCULATION_RULE.missing(
+                    f"no calculation rule {calc_type!r} for plan {plan_id!r} nor {GLOBAL} in {table}"
+                )
+            return plain_item(item)
+
+        return self._cache.rule(plan_id, calc_type, read)
+
+    def get_vendor_schema(self, vendor_id: str, plan_id: str, pay_freq: str) -> PlainItem:
+        """See `IRulesStore`. A table that does not exist counts as one without schemas."""
+        old = OLD_SCHEMAS.build({"vendor_id": vendor_id, "plan_id": plan_id, "pay_freq": pay_freq})
+        with suppress(SchemaNotFoundError, TableMissingError):
+            return plain_item(raw(self._schemas.for_plan(vendor_id, plan_id, pay_freq)))
+        with suppress(TableMissingError):
+            return self._at(VALIDATION_RULE, old)
+        return {}
+
+    def get_pipeline(self, plan_id: str, pay_freq: str | None = None) -> list[PlainItem]:
+        """See `IBatchStore`."""
+        frequencies = self._frequencies(plan_id) if pay_freq is None else [pay_freq]
+        return [step for frequency in frequencies for step in self.get_pipeline_steps(plan_id, frequency)]
+
+    def _frequencies(self, plan_id: str) -> list[str]:
+        prefix = level_prefix(check_plan(plan_id, level=DEFAULT))
+        found = self._finder.find(PIPELINE_STEP, BY_LEVEL, PIPELINE_STEP.name, prefix)
+        identities = (PIPELINE_STEP.keys.parse(key_of(item)) or {} for item in found)
+        return sorted({identity["pay_freq"] for identity in identities if identity.get("plan_id") == plan_id})
+
+    def get_client_validation_rules(self, client_id: str, field: str) -> list[PlainItem]:
+        """See `IBatchStore`: by category and number. A rule that the client switched off does not apply."""
+        check_identifier("client_id", client_id)
+        levels = [(category, level) for category in self._catalog.categories() for level in (GLOBAL, client_id)]
+        found = self._access.together(
+            [partial(self._partition, VALIDATION_RULE, category=category, plan_id=level) for category, level in levels]
+        )
+        rules = [rule for both in zip(found[::2], found[1::2], strict=True) for rule in rules_laid_over(*both)]
+        return [plain_item(rule) for rule in rules if rule.get("field") == {"S": field}]
+
+    def _one(self, kind: Kind[Any], **identity: Any) -> PlainItem:
+        return self._at(kind, kind.keys.build(identity))
+
+    def _at(self, kind: Kind[Any], key: Key) -> PlainItem:
+        found = self._access.engine.get(self._access.table(kind), [key], consistent=True)
+        return plain_item(found[key]) if key in found else {}
+
+    def _partition(self, kind: Kind[Any], **identity: Any) -> list[Item]:
+        return self._access.partition(kind, kind.keys.partition(identity))
+
+    def close(self) -> None:
+        """Let go of connections and threads."""
+        self._access.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        tables = self._access.tables
+        return f"{type(self).__name__}({self._access.engine.location}, tables {tables.prefix}*{tables.suffix})"
+
+
+class DynamoDBRulesStore(EngineRulesStore):
+    """On DynamoDB. Without `endpoint_url` the AWS SDK knows where; timeouts and retries are those of `Settings`.
+
+    Nothing is sent before the first call. Raises ConfigurationError for a suffix, region or endpoint that cannot be
+    one. Calculation rules are cached where a `cache` is given, for CACHE_TTL seconds; nothing else ever is.
+    """
+
+    def __init__(
+        self,
+        table_suffix: str = "",
+        region: str = "us-east-1",
+        endpoint_url: str | None = None,
+        cache: ICacheBackend | None = None,
+    ) -> None:
+        settings = Settings(
+            persistence_mode=PersistenceMode.DYNAMO,
+            table_suffix=table_suffix,
+            aws_region=region,
+            dynamodb_endpoint_url=endpoint_url,
+        )
+        tables = tables_with(table_suffix)
+        super().__init__(make_engine(settings, tables), tables, cache)
+
+
+class MemoryRulesStore(EngineRulesStore):
+    """In this process's memory, for tests. `items` are dicts by the name of their table: `{"irs-limits": [{...}]}`."""
+
+    def __init__(
+        self, items: Mapping[str, Iterable[Mapping[str, Any]]] | None = None, cache: ICacheBackend | None = None
+    ) -> None:
+        tables = tables_with("")
+        engine = MemoryEngine()
+        engine.create_tables(tables.specs())
+        super().__init__(engine, tables, cache)
+        for table, found in (items or {}).items():
+            self.put(table, *found)
+
+    def put(self, table: str, *items: Mapping[str, Any]) -> None:
+        """Put items, as dicts with their PK and SK, in place of those with the same keys.
+
+        Raises TableMissingError for a table that is none of the eight, InvalidWriteError for what is no item.
+        """
+        self._access.engine.put_many(f"{PREFIX}{table}", map(wire_item, items))

@@ -1,0 +1,51 @@
+"""Wire items as dicts of plain Python, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from decimal import Decimal
+from typing import Any
+
+from bluestar_store.errors import InvalidWriteError
+from bluestar_store.models.values import from_wire, to_wire
+from bluestar_store.persistence.protocols import PlainItem
+from bluestar_store.protocols import Item
+
+
+def plain_item(item: Item) -> PlainItem:
+    """The item as a dict of the caller's own: numbers as int, or float where they are not whole."""
+    return {name: _plain(from_wire(value)) for name, value in item.items()}
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case Mapping():
+            return {name: _plain(inner) for name, inner in value.items()}
+        case tuple():
+            return [_plain(inner) for inner in value]
+        case Set():
+            return {_plain(inner) for inner in value}
+    return value
+
+
+def wire_item(item: Mapping[str, Any]) -> Item:
+    """A dict as a wire item; a float stands for the number that Python prints. Raises InvalidWriteError."""
+    try:
+        return {name: to_wire(_exact(value)) for name, value in item.items()}
+    except ValueError as error:
+        raise InvalidWriteError(f"an item with a value that {error}") from None
+
+
+def _exact(value: Any) -> Any:
+    match value:
+        case float():
+            return Decimal(repr(value))
+        case Mapping():
+            return {name: _exact(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [_exact(inner) for inner in value]
+        case Set():
+            return {_exact(inner) for inner in value}
+    return value

@@ -1,0 +1,81 @@
+"""The files suite on every store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bluestar_store.files.local import LocalFileStore
+from bluestar_store.files.memory import MemoryFileStore
+from bluestar_store.files.s3 import S3FileStore
+from bluestar_store.testing.files_suite import FilesSuite
+from tests.files.doors import BucketDoor, FolderDoor, MemoryFileDoor, new_bucket
+
+Bucket = tuple[S3FileStore, BucketDoor]
+
+
+class TestMemory(FilesSuite):
+    @pytest.fixture
+    def files(self) -> MemoryFileStore:
+        return MemoryFileStore()
+
+    @pytest.fixture
+    def door(self, files: MemoryFileStore) -> MemoryFileDoor:
+        return MemoryFileDoor(files)
+
+
+class TestLocal(FilesSuite):
+    keeps_content_types = False
+
+    @pytest.fixture
+    def files(self, tmp_path: Path) -> LocalFileStore:
+        return LocalFileStore(tmp_path / "to be made" / "store")
+
+    @pytest.fixture
+    def door(self, files: LocalFileStore) -> FolderDoor:
+        return FolderDoor(files.folder)
+
+
+class S3Suite(FilesSuite):
+    """One bucket for all tests, emptied before each: a botocore client takes longer to make than a test."""
+
+    makes_links = True
+
+    @pytest.fixture
+    def files(self, bucket: Bucket) -> S3FileStore:
+        bucket[1].empty()
+        return bucket[0]
+
+    @pytest.fixture
+    def door(self, bucket: Bucket) -> BucketDoor:
+        return bucket[1]
+
+
+class TestMoto(S3Suite):
+    links_lead_here = False
+
+    @pytest.fixture
+    def bucket(self, moto_bucket: Bucket) -> Bucket:
+        return moto_bucket
+
+
+class TestMotoServer(S3Suite):
+    @pytest.fixture
+    def bucket(self, server_bucket: Bucket) -> Bucket:
+        return server_bucket
+
+
+@pytest.fixture(scope="module")
+def moto_bucket(moto_s3: None) -> Iterator[Bucket]:
+    made = new_bucket()
+    yield made
+    made[0].close()
+
+
+@pytest.fixture(scope="module")
+def server_bucket(moto_server: str) -> Iterator[Bucket]:
+    made = new_bucket(moto_server, "a prefix/of two")
+    yield made
+    made[0].close()
