@@ -12,6 +12,7 @@ from bluestar_store.cache.limits import CacheLimits
 from bluestar_store.cache.stats import Counters
 from bluestar_store.cache.stored import (
     MAX_PAYLOAD_BYTES,
+    Abandoned,
     Blocked,
     Busy,
     Fill,
@@ -28,7 +29,7 @@ from bluestar_store.protocols import Source, Unit
 if TYPE_CHECKING:
     from bluestar_store.cache.remote import Remote  # loads redis, which a process without a second tier does not need
 
-Claim: TypeAlias = Held | Outdated | Leased
+Claim: TypeAlias = Held | Outdated | Abandoned | Leased
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.002, 0.02
 """Between two looks at what another process is loading."""
 
@@ -117,7 +118,7 @@ class RemoteLoader(EngineLoader):
                     else:
                         done[unit] = loaded
                         settled = settled or source.settles(loaded.value)
-                case Held() | Outdated() | Leased():
+                case Held() | Outdated() | Abandoned() | Leased():
                     claims[unit] = state
                 case Busy() if max_age_seconds > 0:
                     busy[unit] = state

@@ -18,7 +18,7 @@ from bluestar_store.cache.link import Command, Link, LinkError
 from bluestar_store.cache.pending import Notice, Pending
 from bluestar_store.cache.scripts import BLOCK, FILL, FORGET, RELEASE
 from bluestar_store.cache.stats import Counters
-from bluestar_store.cache.stored import Busy, Fill, Held, Leased, Outdated, Stored
+from bluestar_store.cache.stored import Abandoned, Busy, Fill, Held, Leased, Outdated, Stored
 from bluestar_store.cache.topology import Topology
 from bluestar_store.protocols import Unit
 
@@ -63,7 +63,7 @@ class Remote:
         """What each key holds, with our lease where it held nothing; None when Redis is out. One round trip a server.
 
         A value that came in before the last outage ended is Outdated, whoever it is from: a writer may have been cut
-        off too.
+        off too. A lease of that time is Abandoned: a server that hung carries out what its clients gave up long ago.
         """
         if self.is_open:
             return None
@@ -87,6 +87,8 @@ class Remote:
     def _believed(self, found: Stored, now: float) -> Stored:
         if isinstance(found, Held) and now - found.age_ms / 1000 < self._trusted_since:
             return Outdated(found.token)
+        if isinstance(found, Busy) and now - (LEASE_MS - found.remaining_ms) / 1000 < self._trusted_since:
+            return Abandoned(found.token)
         return found
 
     def fill(self, fills: Mapping[Unit, Fill]) -> Mapping[Unit, bool]:
@@ -203,7 +205,7 @@ class Remote:
                 return "a process is loading it"
             case stored.Blocked():
                 return "it is being written"
-            case Outdated():
+            case Outdated() | Abandoned():
                 return "what Redis has is older than its last outage"
             case stored.Garbage():
                 return "what Redis has cannot be read"

@@ -63,10 +63,23 @@ class Leased:
 
 
 @dataclass(frozen=True, slots=True)
-class Busy:
-    """Somebody else's lease: they are loading."""
+class Abandoned:
+    """A lease that nobody holds any more; to be loaded, and replaced."""
 
     token: bytes
+
+    @property
+    def claim(self) -> bytes:
+        """What the key begins with as long as nobody else has touched it."""
+        return b"L" + self.token
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Somebody else's lease: they are loading. It ends by itself after the remaining time."""
+
+    token: bytes
+    remaining_ms: int
 
     @property
     def claim(self) -> bytes:
@@ -94,7 +107,7 @@ class Fill:
     lifetime_ms: int
 
 
-Stored: TypeAlias = Held | Outdated | Leased | Busy | Blocked | Garbage
+Stored: TypeAlias = Held | Outdated | Abandoned | Leased | Busy | Blocked | Garbage
 
 
 def new_token() -> bytes:
@@ -124,7 +137,7 @@ def read(content: object, remaining_ms: object, own: bytes) -> Stored:
     if len(token) < TOKEN_BYTES:
         return Garbage()
     if kind == b"L":
-        return Leased(own) if token == own else Busy(token)
+        return Leased(own) if token == own else Busy(token, remaining_ms)
     end = content.find(b"\n", 1 + TOKEN_BYTES, 40)
     if kind == b"V" and content[17:18] == FORMAT and end > 0 and content[18:end].isdigit():
         return Held(token, content[end + 1 :], int(content[18:end]), remaining_ms)

@@ -151,6 +151,25 @@ def test_a_lost_reply_keeps_nothing_that_may_be_old(behind: Both, redis_proxy: R
     assert store.calculation_rules.get("ACME", "match").max_pct == 4
 
 
+def test_a_lease_that_a_hung_server_grants_after_all_keeps_nobody_waiting(redis_process: RedisProcess) -> None:
+    with one_store(redis_process.url, redis_timeout_ms=100, cache_heartbeat_seconds=0.1) as (store, engine):
+        for plan in ("ACME", "OMEGA"):
+            store.calculation_rules.put(rule(plan, 5))
+        store.calculation_rules.get("ACME", "match")
+        redis_process.suspend()
+        assert store.calculation_rules.get("OMEGA", "match").max_pct == 5
+        redis_process.resume()
+        until(lambda: is_closed(store), "Redis is back in the path")
+        forget_here(store)
+        engine.forget()
+        assert store.calculation_rules.get("OMEGA", "match").max_pct == 5
+        assert store.cache.stats().lease_waits == 0
+        assert engine.counts == {"get": 1}
+        forget_here(store)
+        assert store.calculation_rules.get("OMEGA", "match").max_pct == 5
+        assert engine.counts == {"get": 1}
+
+
 def test_a_flushed_redis_is_just_empty(redis_process: RedisProcess) -> None:
     with one_store(redis_process.url) as (store, engine):
         store.calculation_rules.put(rule("ACME", 5))
