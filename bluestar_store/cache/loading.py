@@ -219,9 +219,8 @@ class RemoteLoader(EngineLoader):
             if found is None:
                 return done | self._without_redis(list(waits), source)
             ready, claims, still = self._sorted(found, asked, source, math.inf)
-            for unit, state in still.items():
-                if not waits[unit].is_over(state):
-                    continue
+            over = [waits[unit].is_over(state) for unit, state in still.items()]
+            for unit, state in still.items() if all(over) else ():  # whoever takes over one of them takes over all
                 if waits[unit].is_second:
                     claims[unit] = None
                 elif (lease := self._remote.take_over(unit, state)) is not None:
