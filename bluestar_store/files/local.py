@@ -10,13 +10,13 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copyfileobj
-from typing import BinaryIO, Literal, overload
+from typing import BinaryIO
 
 from bluestar_store.errors import FileMissingError, FileStoreError
 from bluestar_store.files.local_writer import LocalWriter
 from bluestar_store.files.paths import TEMPORARY, InvalidPathError, checked_path, checked_prefix
-from bluestar_store.files.protocol import BINARY, FileInfo
-from bluestar_store.files.streams import FileWriter, StreamedFiles
+from bluestar_store.files.protocol import FileInfo
+from bluestar_store.files.streams import BINARY, FileWriter, StreamedFiles
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 COPY_BYTES = 1024 * 1024
@@ -34,17 +34,6 @@ class LocalFileStore(StreamedFiles):
     @property
     def location(self) -> str:
         return f"files in {self.folder}"
-
-    @overload
-    def open(self, path: str, mode: Literal["rb"] = "rb") -> BinaryIO: ...
-    @overload
-    def open(
-        self, path: str, mode: Literal["wb"], content_type: str = BINARY, *, if_absent: bool = False
-    ) -> FileWriter: ...
-    def open(
-        self, path: str, mode: Literal["rb", "wb"] = "rb", content_type: str = BINARY, *, if_absent: bool = False
-    ) -> BinaryIO | FileWriter:
-        return self._reader(path) if mode == "rb" else self._writer(path, content_type, if_absent)
 
     def _reader(self, path: str) -> BinaryIO:
         with self._at(path) as (folder, name):

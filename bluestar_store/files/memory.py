@@ -7,11 +7,11 @@ import io
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import BinaryIO, Literal, overload
+from typing import BinaryIO
 
 from bluestar_store.errors import AlreadyExistsError, FileMissingError, FileStoreError
 from bluestar_store.files.paths import checked_path, checked_prefix
-from bluestar_store.files.protocol import BINARY, FileInfo
+from bluestar_store.files.protocol import FileInfo
 from bluestar_store.files.streams import FileWriter, StreamedFiles
 
 
@@ -30,17 +30,6 @@ class MemoryFileStore(StreamedFiles):
     def __init__(self) -> None:
         self._files: dict[str, _File] = {}
         self._lock = threading.Lock()
-
-    @overload
-    def open(self, path: str, mode: Literal["rb"] = "rb") -> BinaryIO: ...
-    @overload
-    def open(
-        self, path: str, mode: Literal["wb"], content_type: str = BINARY, *, if_absent: bool = False
-    ) -> FileWriter: ...
-    def open(
-        self, path: str, mode: Literal["rb", "wb"] = "rb", content_type: str = BINARY, *, if_absent: bool = False
-    ) -> BinaryIO | FileWriter:
-        return self._reader(path) if mode == "rb" else self._writer(path, content_type, if_absent)
 
     def _reader(self, path: str) -> BinaryIO:
         return io.BytesIO(self._found(path).content)

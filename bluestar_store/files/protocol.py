@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, Literal, Protocol, overload, runtime_checkable
 
-from bluestar_store.files.streams import FileWriter
-
-BINARY = "application/octet-stream"
-"""The content type of a file that was given none."""
+from bluestar_store.files.streams import BINARY, FileWriter
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import uuid
-from typing import Any, BinaryIO, Literal, cast, overload
+from typing import Any, BinaryIO, cast
 
 from bluestar_store.errors import AlreadyExistsError, ConfigurationError, FileMissingError, FileStoreError
 from bluestar_store.files.paths import InvalidPathError, checked_path, checked_prefix
-from bluestar_store.files.protocol import BINARY, FileInfo
+from bluestar_store.files.protocol import FileInfo
 from bluestar_store.files.s3_calls import FAILURES, S3Calls
 from bluestar_store.files.s3_streams import S3Reader, S3Writer
-from bluestar_store.files.streams import FileWriter, StreamedFiles
+from bluestar_store.files.streams import BINARY, FileWriter, StreamedFiles
 
 MAX_LINK_SECONDS = 7 * 24 * 3600
 """An AWS limit."""
@@ -45,17 +45,6 @@ class S3FileStore(StreamedFiles):
     @property
     def location(self) -> str:
         return f"{self._calls.location}, files {self.prefix}*" if self.prefix else self._calls.location
-
-    @overload
-    def open(self, path: str, mode: Literal["rb"] = "rb") -> BinaryIO: ...
-    @overload
-    def open(
-        self, path: str, mode: Literal["wb"], content_type: str = BINARY, *, if_absent: bool = False
-    ) -> FileWriter: ...
-    def open(
-        self, path: str, mode: Literal["rb", "wb"] = "rb", content_type: str = BINARY, *, if_absent: bool = False
-    ) -> BinaryIO | FileWriter:
-        return self._reader(path) if mode == "rb" else self._writer(path, content_type, if_absent)
 
     def _reader(self, path: str) -> BinaryIO:
         return cast(BinaryIO, io.BufferedReader(S3Reader(self._calls, path, self._key(path)), 1024 * 1024))

@@ -6,12 +6,15 @@ import io
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Literal, overload
 
 from bluestar_store.errors import FileMissingError, FileStoreError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+
+BINARY = "application/octet-stream"
+"""The content type of a file that was given none."""
 
 
 class FileWriter(io.RawIOBase):
@@ -22,17 +25,17 @@ class FileWriter(io.RawIOBase):
 
     _broken = False
 
+    @abstractmethod
     def _take(self, data: memoryview) -> None:
         """Write on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _commit(self) -> None:
         """Make what was written the file, whole."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _drop(self) -> None:
         """Forget what was written."""
-        raise NotImplementedError
 
     def writable(self) -> bool:
         return True
@@ -86,11 +89,24 @@ class FileWriter(io.RawIOBase):
 class StreamedFiles(ABC):
     """What every store does by its streams."""
 
-    @abstractmethod
-    def _reader(self, path: str) -> BinaryIO: ...
+    @overload
+    def open(self, path: str, mode: Literal["rb"] = "rb") -> BinaryIO: ...
+    @overload
+    def open(
+        self, path: str, mode: Literal["wb"], content_type: str = BINARY, *, if_absent: bool = False
+    ) -> FileWriter: ...
+    def open(
+        self, path: str, mode: Literal["rb", "wb"] = "rb", content_type: str = BINARY, *, if_absent: bool = False
+    ) -> BinaryIO | FileWriter:
+        return self._reader(path) if mode == "rb" else self._writer(path, content_type, if_absent)
 
     @abstractmethod
-    def _writer(self, path: str, content_type: str, if_absent: bool) -> FileWriter: ...
+    def _reader(self, path: str) -> BinaryIO:
+        """A stream of a file."""
+
+    @abstractmethod
+    def _writer(self, path: str, content_type: str, if_absent: bool) -> FileWriter:
+        """A file that is being written."""
 
     @abstractmethod
     def _check_there(self, path: str) -> None:
@@ -100,9 +116,7 @@ class StreamedFiles(ABC):
         with self._reader(path) as file:
             return file.read()
 
-    def write(
-        self, path: str, data: bytes | str, content_type: str = "application/octet-stream", *, if_absent: bool = False
-    ) -> str:
+    def write(self, path: str, data: bytes | str, content_type: str = BINARY, *, if_absent: bool = False) -> str:
         with self._writer(path, content_type, if_absent) as file:
             file.write(data.encode() if isinstance(data, str) else data)
         return path
