@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 
 from bluestar_store.errors import NotFoundError
 from bluestar_store.keys import DEFAULT, GLOBAL
@@ -33,12 +34,12 @@ def _reads(store: Store, plan_id: str) -> Iterator[Callable[[], object]]:
     entities = [entity for level in (plan_id, DEFAULT) for entity in store.at_level(level)]
     by_frequency = (PipelineStep, ClientConfig, AchConfig)
     for pay_freq in sorted({entity.pay_freq for entity in entities if isinstance(entity, by_frequency)}):
-        yield lambda pay_freq=pay_freq: store.pipelines.steps(plan_id, pay_freq)  # type: ignore[misc]
-        yield lambda pay_freq=pay_freq: store.client_configs.get(plan_id, pay_freq)  # type: ignore[misc]
-        yield lambda pay_freq=pay_freq: store.ach_configs.get(plan_id, pay_freq)  # type: ignore[misc]
+        yield partial(store.pipelines.steps, plan_id, pay_freq)
+        yield partial(store.client_configs.get, plan_id, pay_freq)
+        yield partial(store.ach_configs.get, plan_id, pay_freq)
     for calc_type in {**store.calculation_rules.all(GLOBAL), **store.calculation_rules.all(plan_id)}:
-        yield lambda calc_type=calc_type: store.calculation_rules.get(plan_id, calc_type)  # type: ignore[misc]
+        yield partial(store.calculation_rules.get, plan_id, calc_type)
     for category in store.categories():
-        yield lambda category=category: store.validation_rules.for_category(category, plan_id)  # type: ignore[misc]
+        yield partial(store.validation_rules.for_category, category, plan_id)
     for limits in store.irs_limits.all():
-        yield lambda year=limits.year: store.irs_limits.get(year)  # type: ignore[misc]
+        yield partial(store.irs_limits.get, limits.year)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bluestar_store.cache.matching import matcher
+from bluestar_store.cache.matching import check, matcher
 from bluestar_store.cache.stats import CacheStats, Listener
 from bluestar_store.cache.stored import Held
 from bluestar_store.cache.tiered import TieredCache
@@ -55,6 +55,7 @@ class CacheControl:
         Without Redis, in this process. ValueError for a kind or a field that does not exist.
         """
         wanted = dict(fields or {})
+        check(self._cache.fields, kind, wanted)
         matches = matcher(self._cache.fields, kind, wanted)
         count = self._cache.forget_here(matches)
         remote = self._cache.remote

@@ -25,7 +25,6 @@ class CacheLimits:
     stale_if_error_seconds: float
     max_entries: int
     max_bytes: int
-    sensitive: bool
     redis_timeout_seconds: float
     heartbeat_seconds: float
     block_seconds: float
@@ -44,7 +43,6 @@ class CacheLimits:
             stale_if_error_seconds=settings.cache_stale_if_error_seconds,
             max_entries=settings.cache_max_entries,
             max_bytes=settings.cache_max_bytes,
-            sensitive=settings.cache_sensitive,
             redis_timeout_seconds=settings.redis_timeout_ms / 1000,
             heartbeat_seconds=settings.cache_heartbeat_seconds,
             block_seconds=settings.conflict_attempts * attempt,

@@ -83,7 +83,7 @@ class Link:
             if connection is not None:
                 connection.disconnect()
             raise_link_error(error)
-        return connection  # type: ignore[no-any-return]
+        return connection  # type: ignore[no-any-return]  # a class that the options chose
 
     def call(self, commands: Callable[[bytes], Sequence[Command]]) -> list[Any]:
         """The replies to some commands, sent together; the builder is given the server's run_id.

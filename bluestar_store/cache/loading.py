@@ -212,7 +212,7 @@ class RemoteLoader(EngineLoader):
         waits = {unit: Wait(state, self._limits.lease_wait_seconds) for unit, state in busy.items()}
         pause = FIRST_PAUSE_SECONDS
         while waits:
-            time.sleep(pause)
+            time.sleep(pause)  # another process is loading: nothing in this one could wake us
             pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
             asked = self._clock()
             found = self._remote.look(list(waits))

@@ -163,38 +163,32 @@ class Local:
             if self._flights.get(unit) is flight:
                 del self._flights[unit]
 
-    def land(self, unit: Unit, flight: Flight, value: Any, weight: int, lifetime: Lifetime | None) -> bool:
-        """Keep a value that was loaded, unless its unit was invalidated meanwhile; whether it was kept.
+    def land(self, unit: Unit, flight: Flight, value: Any, weight: int, lifetime: Lifetime | None) -> None:
+        """Keep a value that was loaded, unless its unit was invalidated meanwhile, and give it to those who wait.
 
-        Without a lifetime it is given to those who wait, and an older one is not kept either.
+        Without a lifetime it is not kept, and an older one is not kept either.
         """
         with self._lock:
-            current = self._flights.get(unit) is flight
-            if current:
+            if self._flights.get(unit) is flight:
                 del self._flights[unit]
-                if lifetime is None:
-                    self._entries.pop(unit, None)
-            kept = current and lifetime is not None and self._put(unit, value, weight, lifetime)
+                self._entries.pop(unit, None)
+                if lifetime is not None:
+                    self._put(unit, value, weight, lifetime)
         flight.land(value)
-        return kept
 
     def land_instead(self, unit: Unit, flight: Flight, value: Any) -> None:
         """Give those who wait what there is instead of a loaded value; what is kept stays."""
         self.give_up(unit, flight)
         flight.land(value)
 
-    def _put(self, unit: Unit, value: Any, weight: int, lifetime: Lifetime) -> bool:
+    def _put(self, unit: Unit, value: Any, weight: int, lifetime: Lifetime) -> None:
         now = self._clock()
-        if self._is_blocked(unit, now):
-            return False
+        if self._is_blocked(unit, now) or weight + ENTRY_BYTES > self._max_bytes or self._max_entries < 1:
+            return
         expires = now + lifetime.seconds
-        self._entries.pop(unit, None)
-        if weight + ENTRY_BYTES > self._max_bytes or self._max_entries < 1:
-            return False
         self._entries[unit] = Entry(value, now, expires - lifetime.ahead_seconds, expires, weight + ENTRY_BYTES)
         while len(self._entries) > self._max_entries:
             self._entries.popitem()
-        return True
 
     def drop(self, units: Iterable[Unit]) -> None:
         """Forget the units, and let no load of them that is under way in."""

@@ -9,8 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from bluestar_store.cache import stored
 from bluestar_store.cache.keys import Namespace
@@ -36,9 +35,6 @@ Packing them anew takes redis-py as long as sending them; as one script they tak
 """
 SCAN_KEYS = 500
 """Keys that one SCAN looks at."""
-
-
-T = TypeVar("T")
 
 
 class Remote:
@@ -96,20 +92,20 @@ class Remote:
         if self.is_open or not fills:
             return {}
 
-        def commands(number: int, key: bytes) -> list[Command]:
+        def command(number: int, key: bytes) -> Command:
             fill = wanted[number]
             content = b"" if fill.payload is None else stored.value(fill.token, fill.lifetime_ms, fill.payload)
-            return [("EVAL", FILL, 1, key, fill.claim, content, fill.lifetime_ms)]
+            return "EVAL", FILL, 1, key, fill.claim, content, fill.lifetime_ms
 
         wanted = list(fills.values())
-        replies = self._each(list(fills), commands)
-        return {} if replies is None else {unit: reply == [1] for unit, reply in zip(fills, replies, strict=True)}
+        replies = self._each(list(fills), command)
+        return {} if replies is None else {unit: reply == 1 for unit, reply in zip(fills, replies, strict=True)}
 
     def take_over(self, unit: Unit, busy: Busy) -> Leased | None:
         """Our lease in place of one whose holder is not heard of; None when somebody else was faster."""
         lease = stored.new_token()
-        replies = self._each([unit], lambda _, key: [("EVAL", FILL, 1, key, busy.claim, stored.lease(lease), LEASE_MS)])
-        return Leased(lease) if replies == [[1]] else None
+        replies = self._each([unit], lambda _, key: ("EVAL", FILL, 1, key, busy.claim, stored.lease(lease), LEASE_MS))
+        return Leased(lease) if replies == [1] else None
 
     def block(self, units: Iterable[Unit], writer: bytes, seconds: float) -> None:
         """Before a write, and after one whose outcome is unknown: no value may be there or come in."""
@@ -130,14 +126,14 @@ class Remote:
         """Tell now; whether that was possible."""
         now = self._clock()
 
-        def commands(number: int, key: bytes) -> list[Command]:
+        def command(number: int, key: bytes) -> Command:
             notice = notices[number]
             if notice.until is not None and notice.until > now:
-                return [("EVAL", BLOCK, 1, key, notice.writer, max(int((notice.until - now) * 1000), 1))]
-            return [("EVAL", RELEASE, 1, key, notice.writer)]
+                return "EVAL", BLOCK, 1, key, notice.writer, max(int((notice.until - now) * 1000), 1)
+            return "EVAL", RELEASE, 1, key, notice.writer
 
         units = [notice.unit for notice in notices]
-        if self._each(units, commands) is None:
+        if self._each(units, command) is None:
             return False
         return self.publish(self.namespace.changed(self.origin, units))
 
@@ -194,10 +190,14 @@ class Remote:
         """What a key holds, for people; where it is no value, what it is, in words."""
         if self.is_open:
             return "Redis is out of the path"
-        replies = self._each([unit], lambda _, key: [("GET", key), ("PTTL", key)])
-        if replies is None:
+        try:
+            link = self.topology.link(self.namespace.slot_key(unit))
+            content, left = link.call(
+                lambda run_id: [(name, self.namespace.key(unit, run_id)) for name in ("GET", "PTTL")]
+            )
+        except LinkError as error:
+            self.open(str(error))
             return "Redis does not answer"
-        ((content, left),) = replies
         match self._believed(stored.read(content, left, b""), self._clock()):
             case Held() as held:
                 return held
@@ -213,7 +213,7 @@ class Remote:
 
     def discard(self, unit: Unit) -> None:
         """Remove what should not be there; a tombstone stays."""
-        self._each([unit], lambda _, key: [("EVAL", FORGET, 1, key)])
+        self._each([unit], lambda _, key: ("EVAL", FORGET, 1, key))
 
     def forget(self, matches: Callable[[Unit], bool]) -> int:
         """Remove the values and leases of matching units; how many. Raises LinkError."""
@@ -221,8 +221,7 @@ class Remote:
         for link, found in self._scanned():
             keys = [key for unit, key in found if matches(unit)]
             if keys:
-                commands = [("EVAL", FORGET, 1, key) for key in keys]
-                count += sum(link.call(lambda _, commands=commands: commands))  # type: ignore[misc]
+                count += sum(link.call(partial(_forgetting, keys)))
         return count
 
     def held_units(self) -> Iterator[Unit]:
@@ -234,43 +233,31 @@ class Remote:
         for link in self.topology.links():
             cursor: object = 0
             while True:
-                ((cursor, keys),) = link.call(
-                    lambda run_id, at=cursor: [  # type: ignore[misc]
-                        ("SCAN", at, "MATCH", self.namespace.pattern(run_id), "COUNT", SCAN_KEYS)
-                    ]
-                )
+                ((cursor, keys),) = link.call(partial(self._scan, cursor))
                 units = ((self.namespace.unit(key), key) for key in keys)
                 yield link, [(unit, key) for unit, key in units if unit is not None and unit != PROBE]
                 if cursor in (0, b"0"):
                     break
 
-    def _each(
-        self, units: Sequence[Unit], commands: Callable[[int, bytes], list[Command]]
-    ) -> list[list[object]] | None:
-        """The replies to the commands for each unit; None, and the breaker open, when one of the servers fails."""
-        replies: list[list[object]] = [[] for _ in units]
+    def _scan(self, cursor: object, run_id: bytes) -> list[Command]:
+        return [("SCAN", cursor, "MATCH", self.namespace.pattern(run_id), "COUNT", SCAN_KEYS)]
+
+    def _each(self, units: Sequence[Unit], command: Callable[[int, bytes], Command]) -> list[object] | None:
+        """The reply to each unit's command; None, and the breaker open, when one of the servers fails."""
+        replies: dict[int, object] = {}
         try:
             for link, numbers in self._by_link(units, range(len(units))):
-                counts: list[int] = []
-                found = iter(link.call(partial(self._built, units, numbers, commands, counts)))
-                for number, count in zip(numbers, counts, strict=True):
-                    replies[number] = list(islice(found, count))
+                found = link.call(partial(self._commands, units, numbers, command))
+                replies |= zip(numbers, found, strict=True)
         except LinkError as error:
             self.open(str(error))
             return None
-        return replies
+        return [replies[number] for number in range(len(units))]
 
-    def _built(
-        self,
-        units: Sequence[Unit],
-        numbers: Sequence[int],
-        commands: Callable[[int, bytes], list[Command]],
-        counts: list[int],
-        run_id: bytes,
+    def _commands(
+        self, units: Sequence[Unit], numbers: Sequence[int], command: Callable[[int, bytes], Command], run_id: bytes
     ) -> list[Command]:
-        each = [commands(number, self.namespace.key(units[number], run_id)) for number in numbers]
-        counts[:] = map(len, each)
-        return [command for group in each for command in group]
+        return [command(number, self.namespace.key(units[number], run_id)) for number in numbers]
 
     def _by_link(self, units: Sequence[Unit], numbers: Sequence[int]) -> Iterable[tuple[Link, Sequence[int]]]:
         """The numbers of units by the server that has them."""
@@ -285,3 +272,7 @@ class Remote:
     def close(self) -> None:
         """Close all connections."""
         self.topology.close()
+
+
+def _forgetting(keys: Sequence[bytes], run_id: bytes) -> list[Command]:
+    return [("EVAL", FORGET, 1, key) for key in keys]

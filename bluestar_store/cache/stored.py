@@ -19,18 +19,36 @@ MAX_PAYLOAD_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A value: what it was encoded to, how long it was to live when it came in, and how long it still has."""
+class OfValue:
+    """A key with a value."""
 
     token: bytes
-    payload: bytes
-    lifetime_ms: int
-    remaining_ms: int
 
     @property
     def claim(self) -> bytes:
         """What the key begins with as long as nobody else has touched it."""
         return b"V" + self.token
+
+
+@dataclass(frozen=True, slots=True)
+class OfLease:
+    """A key with a lease."""
+
+    token: bytes
+
+    @property
+    def claim(self) -> bytes:
+        """What the key begins with as long as nobody else has touched it."""
+        return lease(self.token)
+
+
+@dataclass(frozen=True, slots=True)
+class Held(OfValue):
+    """A value: what it was encoded to, how long it was to live when it came in, and how long it still has."""
+
+    payload: bytes
+    lifetime_ms: int
+    remaining_ms: int
 
     @property
     def age_ms(self) -> int:
@@ -38,53 +56,23 @@ class Held:
         return max(self.lifetime_ms - self.remaining_ms, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Outdated:
+class Outdated(OfValue):
     """A value that is not to be believed; to be loaded, and replaced."""
 
-    token: bytes
 
-    @property
-    def claim(self) -> bytes:
-        """What the key begins with as long as nobody else has touched it."""
-        return b"V" + self.token
-
-
-@dataclass(frozen=True, slots=True)
-class Leased:
+class Leased(OfLease):
     """Nothing was there, and now our lease is: we load, and may fill."""
 
-    token: bytes
 
-    @property
-    def claim(self) -> bytes:
-        """What the key begins with as long as nobody else has touched it."""
-        return b"L" + self.token
-
-
-@dataclass(frozen=True, slots=True)
-class Abandoned:
+class Abandoned(OfLease):
     """A lease that nobody holds any more; to be loaded, and replaced."""
 
-    token: bytes
-
-    @property
-    def claim(self) -> bytes:
-        """What the key begins with as long as nobody else has touched it."""
-        return b"L" + self.token
-
 
 @dataclass(frozen=True, slots=True)
-class Busy:
+class Busy(OfLease):
     """Somebody else's lease: they are loading. It ends by itself after the remaining time."""
 
-    token: bytes
     remaining_ms: int
-
-    @property
-    def claim(self) -> bytes:
-        """What the key begins with as long as they are."""
-        return b"L" + self.token
 
 
 @dataclass(frozen=True, slots=True)

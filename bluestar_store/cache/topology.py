@@ -98,8 +98,8 @@ def _sentinel_pool(url: str, service: str, options: dict[str, Any]) -> Connectio
     tls |= {"ssl": True} if parts.scheme == "rediss" else {}
     quick = {name: options[name] for name in ("socket_timeout", "socket_connect_timeout", "retry")}
     addresses = [_address(host) for host in hosts.split(",")]
-    sentinel = Sentinel(addresses, sentinel_kwargs={**quick, **tls})  # type: ignore[no-untyped-call]
-    return SentinelConnectionPool(service, sentinel, **{**shared, **options, **tls})  # type: ignore[no-untyped-call]
+    sentinel = Sentinel(addresses, sentinel_kwargs={**quick, **tls})  # type: ignore[no-untyped-call]  # see above
+    return SentinelConnectionPool(service, sentinel, **{**shared, **options, **tls})  # type: ignore[no-untyped-call]  # see above
 
 
 def _address(host: str) -> tuple[str, int]:

@@ -71,7 +71,7 @@ class Kind(Generic[E]):
         Give the new fields a default: items that are there already lack them.
         """
         extended: Any = replace(self, entity=entity, model=model)  # type: ignore[arg-type]  # a subclass of E
-        return extended  # type: ignore[no-any-return]
+        return extended  # type: ignore[no-any-return]  # of the entity that was given
 
     @property
     def table(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 from bluestar_store import CalculationRule, Settings, Store
 from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.protocols import Engine
+from tests import servers
 from tests.cache.fault_engine import FaultEngine
 
 WAIT_SECONDS = 10.0
@@ -31,12 +31,8 @@ class Clock:
 
 
 def until(condition: Callable[[], object], what: str) -> None:
-    """Wait for a condition; fail when it does not come about."""
-    end = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"{what}: not within {WAIT_SECONDS} seconds")
-        time.sleep(0.001)
+    """Wait for a condition, not as long as for a server; fail when it does not come about."""
+    servers.wait_until(lambda: bool(condition()), what, WAIT_SECONDS)
 
 
 def rule(plan_id: str, max_pct: int, calc_type: str = "match") -> CalculationRule:
