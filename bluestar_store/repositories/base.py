@@ -57,7 +57,7 @@ class Reader(Generic[E]):
             except TypeError:  # suppress() costs half of a hit; what cannot be hashed is refused below
                 pass
         if found is MISSING:
-            units = [self._kind.item_unit(*identity) for identity in identities]
+            units = [(self._name, *identity) for identity in identities]
             for unit in units:
                 self._items.key(unit)
             answers = self._access.cache.fetch(units, self._items, fresh=fresh)
