@@ -150,6 +150,8 @@ class ConflictError(BlueStarError):
 
     settled = True
     """Whether the caller's own expectation failed; False when only a look just before the write is outdated."""
+    place: tuple[str, Any] | None = None
+    """The table and key of the item that was not as expected; None where it is not one item."""
 
 
 class AlreadyExistsError(ConflictError):
