@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar, Token, copy_context
 from typing import Any, TypeVar
 
 from bluestar_store.cache.null import NullCache
+from bluestar_store.clock import Clock, SystemClock
 from bluestar_store.forking import remember
 from bluestar_store.keys import Key
 from bluestar_store.models.kind import Kind
@@ -32,6 +33,7 @@ class Access:
         *,
         indexes_complete: bool = False,
         share_sensitive: bool = False,
+        clock: Clock | None = None,
     ) -> None:
         self._engine, self._cache, self.tables, self.actor = engine, cache, tables, actor
         self._unit: ContextVar[Transaction | None] = ContextVar("bluestar_unit_of_work", default=None)
@@ -39,6 +41,7 @@ class Access:
         self.peek, self.unit_here = cache.peek, self._unit.get
         """What is in the process, when no unit of work is open here: asked before all else, so without a detour."""
         self.indexes_complete, self.share_sensitive = indexes_complete, share_sensitive
+        self.now = (clock or SystemClock()).now
         self.forked()
         remember(self)
 
@@ -67,13 +70,25 @@ class Access:
         if (outer := self._unit.get()) is not None:
             yield outer
             return
-        transaction = Transaction(self._engine, self.tables.specs())
-        token = self._unit.set(transaction)
+        transaction, token = self.begin()
         try:
             yield transaction
-            transaction.commit(self._send)
+            self.commit(transaction)
         finally:
-            self._unit.reset(token)
+            self.end(token)
+
+    def begin(self) -> tuple[Transaction, Token[Transaction | None]]:
+        """Open a unit of work in this context; `end` is called with the token, in the same context."""
+        transaction = Transaction(self._engine, self.tables.specs())
+        return transaction, self._unit.set(transaction)
+
+    def end(self, token: Token[Transaction | None]) -> None:
+        """Leave the unit of work that `begin` opened, committed or not."""
+        self._unit.reset(token)
+
+    def commit(self, transaction: Transaction) -> None:
+        """Send it; in a context in which it is open."""
+        transaction.commit(self._send)
 
     def _send(self, writes: Mapping[tuple[str, Key], Write]) -> None:
         kinds = [(self.table(kind), kind) for kind in self.tables.kinds]

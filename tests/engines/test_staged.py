@@ -73,6 +73,14 @@ stored = st.lists(
 )
 
 
+def _all_at_once(target: MemoryEngine, made: list[Write]) -> None:
+    """What does not hold is told at once, or when it is sent."""
+    staged = StagedEngine(target, [SPEC])
+    for write in made:
+        staged.write(write)
+    target.write(*staged.writes.values())
+
+
 def everything(engine: MemoryEngine | StagedEngine, limit: int | None = None) -> list[Any]:
     """All that reads of any form give, in order where there is one."""
     found: list[Any] = [engine.get("table", KEYS), engine.get_isolated("table", KEYS)]
@@ -81,9 +89,7 @@ def everything(engine: MemoryEngine | StagedEngine, limit: int | None = None) ->
             for newest_first in (False, True):
 
                 def page(cursor: str | None, asked: tuple[str, str, bool] = (pk, prefix, newest_first)) -> Any:
-                    return engine.query(
-                        "table", asked[0], asked[1], newest_first=asked[2], limit=limit, cursor=cursor
-                    )
+                    return engine.query("table", asked[0], asked[1], newest_first=asked[2], limit=limit, cursor=cursor)
 
                 found.append(list(pages(page)))
     found.append(
@@ -109,10 +115,8 @@ def test_a_unit_sees_and_leaves_what_its_writes_would_leave_one_by_one(
         for write in made:
             direct.write(write)
     except ConflictError:
-        with pytest.raises(ConflictError):  # at once, or when it is sent
-            for write in made:
-                staged.write(write)
-            target.write(*staged.writes.values())
+        with pytest.raises(ConflictError):
+            _all_at_once(target, made)
         assert everything(target) == everything(engine_with(items))
         return
     for write in made:
@@ -165,8 +169,7 @@ def test_what_is_no_transaction_is_refused() -> None:
 def test_threads_may_write_into_one_unit() -> None:
     staged = StagedEngine(engine_with([]), [SPEC])
     threads = [
-        threading.Thread(target=lambda n=n: staged.write(Put("table", _item(Key("T", str(n)), {}))))  # type: ignore[misc]
-        for n in range(50)
+        threading.Thread(target=lambda n=n: staged.write(Put("table", _item(Key("T", str(n)), {})))) for n in range(50)
     ]
     for thread in threads:
         thread.start()
