@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import redis
 from cachetools import TLRUCache
@@ -27,15 +27,18 @@ class RedisCacheBackend:
 
     def __init__(self, host: str = "localhost", port: int = 6379, db: int = 0) -> None:
         with _failures("cannot be set up"):
-            self._client: Any = redis.Redis(
-                host=host,
-                port=port,
-                db=db,
-                socket_timeout=TIMEOUT_SECONDS,
-                socket_connect_timeout=TIMEOUT_SECONDS,
-                # Once more over a new connection, where an idle one had died; redis-py's own tries ten times.
-                retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-            )
+            self._client: Any = redis.Redis(host=host, port=port, db=db, **_patience(TIMEOUT_SECONDS))
+
+    @classmethod
+    def from_url(cls, url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> Self:
+        """On the server that a redis://, rediss:// or unix:// URL names, with its user, password and database.
+
+        Raises CacheError for one that cannot be read.
+        """
+        backend = cls.__new__(cls)  # not by the constructor: it makes a client of its own
+        with _failures("cannot be set up by its URL"):
+            backend._client = redis.Redis.from_url(url, **_patience(timeout_seconds))
+        return backend
 
     def get(self, key: str) -> str | None:
         """See `ICacheBackend`."""
@@ -60,6 +63,15 @@ class RedisCacheBackend:
         """Close the connections."""
         with _failures("cannot be closed"):
             self._client.close()
+
+
+def _patience(timeout_seconds: float) -> dict[str, Any]:
+    """How long a client waits, and how often it tries.
+
+    Once more over a new connection, where an idle one had died; redis-py's own tries ten times.
+    """
+    retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
+    return {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds, "retry": retry}
 
 
 @contextmanager
