@@ -27,7 +27,7 @@ class RedisCacheBackend:
 
     def __init__(self, host: str = "localhost", port: int = 6379, db: int = 0) -> None:
         with _failures("cannot be set up"):
-            self._client: Any = redis.Redis(host=host, port=port, db=db, **_patience(TIMEOUT_SECONDS))
+            self._client: Any = _redis().Redis(host=host, port=port, db=db, **_patience(TIMEOUT_SECONDS))
 
     @classmethod
     def from_url(cls, url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> Self:
@@ -37,7 +37,7 @@ class RedisCacheBackend:
         """
         backend = cls.__new__(cls)  # not by the constructor: it makes a client of its own
         with _failures("cannot be set up by its URL"):
-            backend._client = redis.Redis.from_url(url, **_patience(timeout_seconds))
+            backend._client = _redis().Redis.from_url(url, **_patience(timeout_seconds))
         return backend
 
     def get(self, key: str) -> str | None:
@@ -49,9 +49,9 @@ class RedisCacheBackend:
     def setex(self, key: str, ttl: int, value: str) -> None:
         """See `ICacheBackend`."""
         with _failures("cannot be written"):
-            if isinstance(self._client, redis.client.Redis):
+            if issubclass(type(self._client), redis.client.Redis):
                 self._client.set(key, value, ex=ttl)  # redis-py 8 warns of setex
-            else:  # what a test of an old module put in its place
+            else:  # what a test of an old module put in its place; a mock may claim to be an instance of Redis
                 self._client.setex(key, ttl, value)
 
     def delete(self, key: str) -> None:
@@ -63,6 +63,13 @@ class RedisCacheBackend:
         """Close the connections."""
         with _failures("cannot be closed"):
             self._client.close()
+
+
+def _redis() -> Any:
+    """The module under the name that tests of old modules patch: `persistence.redis`, or Redis in it."""
+    from bluestar_store import persistence
+
+    return persistence.redis
 
 
 def _patience(timeout_seconds: float) -> dict[str, Any]:
@@ -88,7 +95,9 @@ class MemoryCacheBackend:
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
         self._texts: TLRUCache[str, tuple[int, str]] = TLRUCache(
-            MAX_TEXTS, ttu=lambda key, value, now: now + value[0], timer=clock or time.monotonic
+            MAX_TEXTS,
+            ttu=lambda key, value, now: now + value[0],
+            timer=clock or (lambda: time.monotonic()),  # looked up each time: a test may freeze it at any time
         )
         self._lock = threading.Lock()
 

@@ -12,7 +12,6 @@ from pydantic_core import Url
 
 from bluestar_store.errors import ConfigurationError
 
-
 PLAIN = (str, bytes, int, float, list, tuple, set)
 """What has no attributes that could be meant."""
 
