@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+import botocore.session
+from botocore.exceptions import BotoCoreError
+
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.files import open_files
 from bluestar_store.persistence.cache_backends import MemoryCacheBackend, RedisCacheBackend
@@ -14,14 +17,16 @@ from bluestar_store.persistence.rules import DynamoDBRulesStore, EngineRulesStor
 from bluestar_store.settings import PersistenceMode, RedisMode, Settings
 from bluestar_store.store import make_engine, tables_of
 
+REGION = "us-east-1"
+
 
 def create_persistence(settings: object = None) -> tuple[EngineRulesStore, ICacheBackend | None, IFileStore]:
     """The rules store, its cache and the file store that the settings ask for. Nothing is sent before the first call.
 
     `settings`: ours; None for the environment's; or any object or mapping of the old shape, `redis.host`, `.port` and
     `.db`, `dynamodb.table_suffix`, `.region` and `.endpoint_url`, `s3.bucket`, `.region` and `.endpoint_url`. What it
-    does not say is taken from the environment. Its redis and s3 count in mode `dynamo` alone: a test that sets
-    PERSISTENCE_MODE reaches no server of production by them.
+    does not say is taken from the environment; a region that is nowhere is us-east-1. Its redis and s3 count in mode
+    `dynamo` alone: a test that sets PERSISTENCE_MODE reaches no server of production by them.
 
     The cache is None where no Redis is named, but for mode `memory`, whose cache is in memory too. Without a bucket and
     without BLUESTAR_FILES_URL, files are kept in memory in mode `memory` alone; otherwise each call to the file store
@@ -34,7 +39,16 @@ def create_persistence(settings: object = None) -> tuple[EngineRulesStore, ICach
     if settings is None:
         return _opened(Settings(), None)
     old = OldSettings.of(settings)
-    return _opened(Settings(**old.dynamodb), old)
+    ours = Settings(**old.dynamodb)
+    return _opened(ours.model_copy(update={"aws_region": ours.aws_region or _region()}), old)
+
+
+def _region() -> str | None:
+    """The AWS SDK's own, else that of the old constructors. None where the SDK's files are broken: a call will tell."""
+    try:
+        return botocore.session.get_session().get_config_variable("region") or REGION
+    except BotoCoreError:
+        return None
 
 
 def _opened(settings: Settings, old: OldSettings | None) -> tuple[EngineRulesStore, ICacheBackend | None, IFileStore]:

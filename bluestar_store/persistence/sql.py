@@ -61,8 +61,8 @@ class SQLClient:
     def transaction(self) -> Iterator[Self]:
         """See `ISQLClient`. Gives the client itself.
 
-        A transaction belongs to the thread, and in asyncio to the task, that began it: what other threads do with the
-        client is none of it.
+        A transaction belongs to the thread that began it, in asyncio to the task and to those begun within the block:
+        what others do with the client is none of it.
         """
         outer = self._current()
         with self._database.transaction() if outer is None else outer.nested() as block:

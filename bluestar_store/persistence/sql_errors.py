@@ -38,7 +38,7 @@ BY_CODE: tuple[tuple[str, type[EngineError]], ...] = (
 """By how the SQLSTATE, or SQLite's name of the error, begins. Any other is a SqlError."""
 
 TELLING = (
-    *("no such ", "near ", "UNIQUE ", "NOT NULL ", "FOREIGN KEY ", "table ", "incomplete input"),
+    *("no such ", "near ", "UNIQUE ", "NOT NULL ", "FOREIGN KEY ", "CHECK ", "table ", "incomplete input"),
     *("Error binding ", "cannot adapt type "),
 )
 """How messages of SQLite and of drivers begin that name parts of the statement, or types, and no values."""

@@ -152,6 +152,20 @@ def test_attributes_that_are_missing_or_none_are_their_defaults() -> None:
     assert files._calls._endpoint_url is None
 
 
+def test_a_region_that_is_nowhere_is_that_of_the_old_constructors(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = {"s3": {"bucket": "b"}}
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    assert "DynamoDB in eu-west-1" in repr(create_persistence(old)[0])
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    rules, _, files = create_persistence(old)
+    assert "DynamoDB in us-east-1" in repr(rules)
+    assert isinstance(files, S3FileStore)
+    assert files._calls._region == "us-east-1"
+    monkeypatch.setenv("AWS_PROFILE", "nosuch")
+    with pytest.raises(ConfigurationError, match="nosuch"):
+        create_persistence(old)[0].get_irs_limits(2026)
+
+
 def test_a_host_that_is_none_is_no_redis() -> None:
     _, cache, _ = create_persistence({"redis": {"host": None, "port": 6379, "db": 0}})
     assert cache is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -298,6 +299,31 @@ class TestPostgres(SqlSuite):
         )
         assert row == {"n": Decimal(1), "a": [1, 2], "t": False}
         assert isinstance(row["n"], Decimal)
+
+    def test_other_tasks_are_not_in_the_transaction_and_those_begun_within_are(self, client: SQLClient) -> None:
+        async def look() -> list[Any]:
+            return self.names(client)
+
+        async def book(begun: asyncio.Event, looked: asyncio.Event) -> list[Any]:
+            with client.transaction():
+                self.add(client, "a")
+                within = await asyncio.create_task(look())
+                begun.set()
+                await looked.wait()
+                with pytest.raises(SqlConstraintError), client.transaction():
+                    self.add(client, "a")
+            return within
+
+        async def both() -> tuple[list[Any], list[Any]]:
+            begun, looked = asyncio.Event(), asyncio.Event()
+            booking = asyncio.create_task(book(begun, looked))
+            await begun.wait()
+            outside = await look()
+            looked.set()
+            return outside, await booking
+
+        assert asyncio.run(both()) == ([], ["a"])
+        assert self.names(client) == ["a"]
 
     def test_a_connection_that_died_while_idle_is_replaced(self, client: SQLClient, url: str) -> None:
         [row] = client.fetch_all("SELECT pg_backend_pid() AS pid")
