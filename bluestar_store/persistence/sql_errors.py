@@ -27,6 +27,7 @@ BY_CODE: tuple[tuple[str, type[EngineError]], ...] = (
     ("55P03", UnavailableError),  # a lock that was not to be had in time
     ("57", UnavailableError),  # shut down, or cancelled for its time
     ("HYT", UnavailableError),  # ODBC: no answer in time
+    ("IM", UnavailableError),  # ODBC: no such driver, or data source
     ("SQLITE_BUSY", UnavailableError),
     ("SQLITE_CANTOPEN", UnavailableError),
     ("SQLITE_CONSTRAINT", SqlConstraintError),
@@ -53,7 +54,7 @@ def translated(error: Exception, location: str, sets: Sequence[Mapping[str, Any]
     if code.startswith("40"):  # serialization failure, deadlock
         return TransactionConflictError(f"{text} ({code}); nothing was written: do it again from its beginning")
     if not code and _is_connection(error):
-        return UnavailableError(f"{location}: cannot be reached, or refuses the login ({reason})")
+        return UnavailableError(f"{location}: cannot be reached, broke off, or refuses the login ({reason})")
     kind = next((found for start, found in BY_CODE if code.startswith(start)), SqlError)
     return kind(text, code=code)
 
