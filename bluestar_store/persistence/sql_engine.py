@@ -19,8 +19,10 @@ CONNECT_SECONDS = 5
 """How long to wait for PostgreSQL to take a connection, where the URL says nothing else."""
 DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 """What a URL means that names no driver."""
-T = TypeVar("T")
 BEGIN = "bluestar_sqlite_begin"
+"""The option of a connection that says how SQLite begins."""
+
+T = TypeVar("T")
 
 
 class Database:
