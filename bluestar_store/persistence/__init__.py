@@ -7,6 +7,7 @@ import redis as redis  # tests of old modules patch `persistence.redis.Redis`
 
 from bluestar_store.errors import BlueStarError, CacheError, RuleNotFoundError
 from bluestar_store.persistence.cache_backends import MemoryCacheBackend, RedisCacheBackend
+from bluestar_store.persistence.file_stores import IFileStore, MemoryFileStore, S3FileStore
 from bluestar_store.persistence.protocols import IBatchStore, ICacheBackend, IRulesStore
 from bluestar_store.persistence.rule_cache import CACHE_TTL
 from bluestar_store.persistence.rules import DynamoDBRulesStore, EngineRulesStore, MemoryRulesStore
@@ -21,11 +22,14 @@ __all__ = [
     "EngineRulesStore",
     "IBatchStore",
     "ICacheBackend",
+    "IFileStore",
     "IRulesStore",
     "MemoryCacheBackend",
+    "MemoryFileStore",
     "MemoryRulesStore",
     "RedisCacheBackend",
     "RuleNotFoundError",
+    "S3FileStore",
     "create_tables",
     "seed_pipeline_data",
 ]
