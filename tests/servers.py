@@ -26,9 +26,14 @@ import pytest
 HOST = "127.0.0.1"
 START_SECONDS = 30.0
 START_ATTEMPTS = 3
-FETCHED_DYNAMODB_LOCAL = Path(__file__).parent.parent / ".servers" / "dynamodb-local"
+FETCHED = Path(__file__).parent.parent / ".servers"
+"""Where `make servers` puts them."""
 #: What conftest looks for to list the missing servers at the end of a run.
 UNAVAILABLE = "server not available: "
+
+AZURITE_ACCOUNT = "devstoreaccount1"
+AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+"""Published by Microsoft: no secret."""
 
 P = TypeVar("P")
 
@@ -149,7 +154,7 @@ def dynamodb_local(folder: Path) -> Iterator[str]:
     java = shutil.which("java")
     if java is None:
         unavailable("DynamoDB Local needs java, which is not on PATH")
-    home = Path(os.environ.get("BLUESTAR_TEST_DYNAMODB_LOCAL_DIR") or FETCHED_DYNAMODB_LOCAL).resolve()
+    home = Path(os.environ.get("BLUESTAR_TEST_DYNAMODB_LOCAL_DIR") or FETCHED / "dynamodb-local").resolve()
     if not (home / "DynamoDBLocal.jar").is_file():
         unavailable("DynamoDB Local is not here: run `make servers`, or set BLUESTAR_TEST_DYNAMODB_LOCAL_DIR")
 
@@ -161,6 +166,29 @@ def dynamodb_local(folder: Path) -> Iterator[str]:
 
     with running("dynamodb-local", command, lambda port: http_answers(f"http://{HOST}:{port}"), folder) as port:
         yield f"http://{HOST}:{port}"
+
+
+@contextmanager
+def azurite(folder: Path, *, in_memory: bool = True) -> Iterator[str]:
+    """Microsoft's emulator of Azure Blob; gives the connection string of its one account, whose key everybody knows."""
+    node = shutil.which("node")
+    if node is None:
+        unavailable("Azurite needs node, which is not on PATH")
+    main = FETCHED / "azurite" / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+    if not main.is_file():
+        unavailable("Azurite is not here: run `make servers`")
+
+    def command(port: int) -> list[str]:
+        # Without the last option it refuses what is newer than itself: the current client.
+        options = ["--disableTelemetry", "--silent", "--skipApiVersionCheck"]
+        place = ["--inMemoryPersistence"] if in_memory else ["--location", str(folder)]
+        return [node, str(main), "--blobHost", HOST, "--blobPort", str(port), *place, *options]
+
+    with running("azurite", command, lambda port: http_answers(f"http://{HOST}:{port}"), folder) as port:
+        yield (
+            f"AccountName={AZURITE_ACCOUNT};AccountKey={AZURITE_KEY};"
+            f"BlobEndpoint=http://{HOST}:{port}/{AZURITE_ACCOUNT}"
+        )
 
 
 @dataclass(frozen=True)
