@@ -191,6 +191,20 @@ def azurite(folder: Path, *, in_memory: bool = True) -> Iterator[str]:
         )
 
 
+@contextmanager
+def ministack(folder: Path) -> Iterator[str]:
+    """An S3 that compares the checksums it is sent, as AWS does."""
+    program = FETCHED / "ministack" / "bin" / "ministack"
+    if not program.is_file():
+        unavailable("MiniStack is not here: run `make servers`")
+
+    def command(port: int) -> list[str]:
+        return ["env", f"GATEWAY_PORT={port}", f"BIND_HOST={HOST}", str(program)]
+
+    with running("ministack", command, lambda port: http_answers(f"http://{HOST}:{port}"), folder) as port:
+        yield f"http://{HOST}:{port}"
+
+
 @dataclass(frozen=True)
 class FaultProxy:
     """microburst before a server. Without rules it passes everything on; the first rule that matches wins."""

@@ -72,8 +72,9 @@ class AzureCalls:
         self._options: dict[str, Any] = {
             "connection_timeout": connect_timeout_seconds,
             "read_timeout": read_timeout_seconds,
+            # Up to 1 s, then 1 to 3, 3 to 5: the SDK's own first pause is 15 s.
             "retry_policy": ExponentialRetry(
-                initial_backoff=1, increment_base=2, retry_total=max_attempts - 1, random_jitter_range=1
+                initial_backoff=0, increment_base=2, retry_total=max_attempts - 1, random_jitter_range=1
             ),
             # A checksum of a range is had up to 4 MiB (an Azure limit).
             "max_single_get_size": 4 * 1024 * 1024,
@@ -100,8 +101,11 @@ class AzureCalls:
         try:
             return self._service().get_container_client(self.container)
         except ValueError:  # its text might repeat a part of the connection string
-            where = CONNECTION_STRING if self._connection_string else "BLUESTAR_FILES_ENDPOINT_URL"
-            raise ConfigurationError(f"{where} is none of a storage account: mend it") from None
+            if self._connection_string:
+                raise ConfigurationError(f"{CONNECTION_STRING} is none of a storage account: mend it") from None
+            raise ConfigurationError(
+                f"BLUESTAR_FILES_ENDPOINT_URL is no https:// URL: set {CONNECTION_STRING} for an account without TLS"
+            ) from None
 
     def _service(self) -> BlobServiceClient:
         if not self._connection_string:
@@ -166,8 +170,6 @@ class AzureCalls:
             return ConfigurationError(
                 f"no Azure credentials found: set {CONNECTION_STRING}, or what azure-identity looks for"
             )
-        if isinstance(error, azure.ServiceRequestError) and "non-TLS" in str(error):
-            return ConfigurationError(f"{self.location}: an identity's token is only sent over https://")
         if isinstance(error, azure.ServiceRequestError | azure.ServiceResponseError | OSError):
             return FileStoreError(f"{self.location} cannot be reached, or broke off ({type(error).__name__}): {path}")
         return FileStoreError(f"{path} ({self.location}): {type(error).__name__}: {_first_line(error)}")

@@ -40,3 +40,10 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The connection string of an Azure Blob emulator in a process of its own."""
     with servers.azurite(tmp_path_factory.mktemp("azurite")) as connection_string:
         yield connection_string
+
+
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of an S3 that compares checksums."""
+    with servers.ministack(tmp_path_factory.mktemp("ministack")) as url:
+        yield url

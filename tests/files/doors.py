@@ -69,12 +69,14 @@ def client(endpoint_url: str | None = None) -> Any:
     return botocore.session.get_session().create_client("s3", region_name="us-east-1", endpoint_url=endpoint_url)
 
 
-def new_bucket(endpoint_url: str | None = None, prefix: str = "") -> tuple[S3FileStore, BucketDoor]:
-    """A store on a bucket of its own, and its door."""
+def new_bucket(
+    endpoint_url: str | None = None, prefix: str = "", *, through: str | None = None
+) -> tuple[S3FileStore, BucketDoor]:
+    """A store on a bucket of its own, and its door; `through` is the URL by which the store alone gets there."""
     made = client(endpoint_url)
     bucket = f"test-{uuid.uuid4().hex}"
     made.create_bucket(Bucket=bucket)
-    files = S3FileStore(bucket, "us-east-1", endpoint_url, prefix=prefix)
+    files = S3FileStore(bucket, "us-east-1", through or endpoint_url, prefix=prefix, max_attempts=2)
     return files, BucketDoor(made, bucket, files.prefix)
 
 
@@ -99,11 +101,11 @@ class ContainerDoor:
 
 
 def new_container(
-    connection_string: str, prefix: str = "", endpoint_url: str | None = None
+    connection_string: str, prefix: str = "", *, through: str | None = None
 ) -> tuple[AzureFileStore, ContainerDoor]:
-    """A store on a container of its own, and its door."""
+    """A store on a container of its own, and its door; `through` as in `new_bucket`."""
     made = BlobServiceClient.from_connection_string(connection_string).create_container(f"test-{uuid.uuid4().hex}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AZURE_STORAGE_CONNECTION_STRING", connection_string)
-        files = AzureFileStore(made.container_name, endpoint_url, prefix=prefix, max_attempts=2)
+        files = AzureFileStore(made.container_name, through, prefix=prefix, max_attempts=2)
     return files, ContainerDoor(made, files.prefix)

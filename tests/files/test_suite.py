@@ -69,6 +69,12 @@ class TestMotoServer(RemoteSuite):
         return server_bucket
 
 
+class TestMiniStack(RemoteSuite):
+    @pytest.fixture
+    def bucket(self, ministack_bucket: Bucket) -> Bucket:
+        return ministack_bucket
+
+
 class TestAzurite(RemoteSuite):
     @pytest.fixture
     def bucket(self, azurite_container: Bucket) -> Bucket:
@@ -85,6 +91,13 @@ def moto_bucket(moto_s3: None) -> Iterator[Bucket]:
 @pytest.fixture(scope="module")
 def server_bucket(moto_server: str) -> Iterator[Bucket]:
     made = new_bucket(moto_server, "a prefix/of two")
+    yield made
+    made[0].close()
+
+
+@pytest.fixture(scope="module")
+def ministack_bucket(ministack: str) -> Iterator[Bucket]:
+    made = new_bucket(ministack)
     yield made
     made[0].close()
 
