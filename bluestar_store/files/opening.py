@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.files.paths import InvalidPathError, checked_path
 from bluestar_store.files.protocol import FileStore
+from bluestar_store.settings import Settings
 
 FORMS = "s3://bucket/prefix, az://container/prefix, file:///folder or memory://"
 
@@ -45,6 +46,13 @@ def open_files(url: str, *, region: str | None = None, endpoint_url: str | None 
 
             return AzureFileStore(parts.netloc, endpoint_url, prefix=_checked(prefix))
     raise ConfigurationError(f"BLUESTAR_FILES_URL: {url!r} is none of {FORMS}")
+
+
+def files_of(settings: Settings) -> FileStore:
+    """The file store that the settings name. Raises ConfigurationError, most of all when they name none."""
+    if settings.files_url is None:
+        raise ConfigurationError("no file store: set BLUESTAR_FILES_URL (or --files-url), such as s3://bucket/prefix")
+    return open_files(settings.files_url, region=settings.aws_region, endpoint_url=settings.files_endpoint_url)
 
 
 def _checked(prefix: str) -> str:
