@@ -56,6 +56,15 @@ def free_port() -> int:
         return port
 
 
+def listens(port: int) -> bool:
+    """Whether somebody takes connections there."""
+    try:
+        socket.create_connection((HOST, port), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
 def http_answers(url: str) -> bool:
     """Whether an HTTP server is there; any status will do (DynamoDB answers 400 to an unsigned GET)."""
     address = urlsplit(url)
@@ -169,8 +178,11 @@ def dynamodb_local(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def azurite(folder: Path, *, in_memory: bool = True) -> Iterator[str]:
-    """Microsoft's emulator of Azure Blob; gives the connection string of its one account, whose key everybody knows."""
+def azurite(folder: Path, *, in_memory: bool = True, tls: tuple[Path, Path] | None = None) -> Iterator[str]:
+    """Microsoft's emulator of Azure Blob; gives the connection string of its one account, whose key everybody knows.
+
+    With `tls` (a certificate and its key) it is reached by https, and believes the tokens of any identity.
+    """
     node = shutil.which("node")
     if node is None:
         unavailable("Azurite needs node, which is not on PATH")
@@ -181,14 +193,14 @@ def azurite(folder: Path, *, in_memory: bool = True) -> Iterator[str]:
     def command(port: int) -> list[str]:
         # Without the last option it refuses what is newer than itself: the current client.
         options = ["--disableTelemetry", "--silent", "--skipApiVersionCheck"]
-        place = ["--inMemoryPersistence"] if in_memory else ["--location", str(folder)]
-        return [node, str(main), "--blobHost", HOST, "--blobPort", str(port), *place, *options]
+        options += ["--inMemoryPersistence"] if in_memory else ["--location", str(folder)]
+        if tls:
+            options += ["--cert", str(tls[0]), "--key", str(tls[1]), "--oauth", "basic"]
+        return [node, str(main), "--blobHost", HOST, "--blobPort", str(port), *options]
 
-    with running("azurite", command, lambda port: http_answers(f"http://{HOST}:{port}"), folder) as port:
-        yield (
-            f"AccountName={AZURITE_ACCOUNT};AccountKey={AZURITE_KEY};"
-            f"BlobEndpoint=http://{HOST}:{port}/{AZURITE_ACCOUNT}"
-        )
+    with running("azurite", command, listens, folder) as port:
+        endpoint = f"{'https' if tls else 'http'}://{HOST}:{port}/{AZURITE_ACCOUNT}"
+        yield f"AccountName={AZURITE_ACCOUNT};AccountKey={AZURITE_KEY};BlobEndpoint={endpoint}"
 
 
 @contextmanager

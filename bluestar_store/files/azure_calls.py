@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -81,12 +82,13 @@ class AzureCalls:
             "max_chunk_get_size": 4 * 1024 * 1024,
         }
         self._connection_string = os.environ.get(CONNECTION_STRING)
-        account = os.environ.get(ACCOUNT)
-        self._endpoint_url = endpoint_url or (
-            f"https://{account}.blob.core.windows.net" if account and not self._connection_string else None
-        )
+        self._account = os.environ.get(ACCOUNT)
+        if endpoint_url is None and self._account and not self._connection_string:
+            endpoint_url = f"https://{self._account}.blob.core.windows.net"
+        self._endpoint_url = endpoint_url
         if not self._connection_string and not self._endpoint_url:
             raise ConfigurationError(NO_ACCOUNT)
+        _hide_signatures_from_debug_log()
         made = self._make()  # sends nothing, and finds a malformed connection string
         self.location = f"Azure container {container} at {made.scheme}://{made.primary_hostname}"
         self._client = ProcessClient(self._make)
@@ -144,8 +146,12 @@ class AzureCalls:
             if hasattr(signer, "account_key"):
                 signature = generate_blob_sas(signer.account_name, account_key=signer.account_key, **what)
             elif hasattr(signer, "get_token"):
-                delegated = self._service().get_user_delegation_key(now, expiry)
-                signature = generate_blob_sas(str(client.account_name), user_delegation_key=delegated, **what)
+                account = client.account_name or self._account
+                if account is None:
+                    raise FileStoreError(f"{self.location} does not tell the account's name: set {ACCOUNT}")
+                with self._service() as service:
+                    delegated = service.get_user_delegation_key(now, expiry)
+                signature = generate_blob_sas(account, user_delegation_key=delegated, **what)
             else:
                 raise FileStoreError(f"{self.location}: a shared access signature cannot sign a link; use a key")
         except FAILURES as error:
@@ -192,3 +198,22 @@ def is_folder(metadata: dict[str, str] | None) -> bool:
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
+
+
+class _HideSignatures(logging.Filter):
+    """urllib3's debug log shows the URL of every call, and in it a shared access signature; this leaves the path."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(_without_query(arg) for arg in record.args)
+        return True
+
+
+def _without_query(arg: object) -> object:
+    return arg.partition("?")[0] if isinstance(arg, str) and "sig=" in arg else arg
+
+
+def _hide_signatures_from_debug_log() -> None:
+    logger = logging.getLogger("urllib3.connectionpool")
+    if not any(isinstance(found, _HideSignatures) for found in logger.filters):
+        logger.addFilter(_HideSignatures())
