@@ -147,21 +147,13 @@ def put(
 @app.command("cp")
 def cp(ctx: typer.Context, src: Source, dst: Target, force: Force = False, as_json: AsJson = False) -> None:
     """Copy a file within the file store."""
-    with file_session(ctx, as_json) as (files, out):
-        dst = _free(files, src, dst, force=force)
-        with progress(f"Copying {src}"):
-            files.copy(src, dst)
-        out.show({"src": src, "dst": dst}, f"Copied {src} to {dst}.")
+    _to_another_path(ctx, src, dst, force, as_json, move=False)
 
 
 @app.command("mv")
 def mv(ctx: typer.Context, src: Source, dst: Target, force: Force = False, as_json: AsJson = False) -> None:
     """Give a file another path. Broken off, it is at the old path, the new one, or both."""
-    with file_session(ctx, as_json) as (files, out):
-        dst = _free(files, src, dst, force=force)
-        with progress(f"Moving {src}"):
-            files.move(src, dst)
-        out.show({"src": src, "dst": dst}, f"Moved {src} to {dst}.")
+    _to_another_path(ctx, src, dst, force, as_json, move=True)
 
 
 @app.command("rm")
@@ -212,15 +204,18 @@ def _inside(path: str, name: str) -> str:
     return path + name if path.endswith("/") else path
 
 
-def _free(files: FileStore, src: str, dst: str, *, force: bool) -> str:
-    """The path to copy to. AlreadyExistsError when a file is there, as it is looked at just before."""
-    from bluestar_store.errors import AlreadyExistsError
+def _to_another_path(ctx: typer.Context, src: str, dst: str, force: bool, as_json: bool, *, move: bool) -> None:
+    with file_session(ctx, as_json) as (files, out):
+        from bluestar_store.errors import AlreadyExistsError
 
-    dst = _inside(dst, src.rpartition("/")[2])
-    with _kept():
-        if not force and dst != src and files.exists(dst):
-            raise AlreadyExistsError(f"{dst} is there already")
-    return dst
+        dst = _inside(dst, src.rpartition("/")[2])
+        with _kept():
+            if not force and dst != src and files.exists(dst):
+                raise AlreadyExistsError(f"{dst} is there already")
+        call, doing, done = (files.move, "Moving", "Moved") if move else (files.copy, "Copying", "Copied")
+        with progress(doing):
+            call(src, dst)
+        out.show({"src": src, "dst": dst}, f"{done} {src} to {dst}.")
 
 
 @contextmanager

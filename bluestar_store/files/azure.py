@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from azure.core import MatchConditions
@@ -14,7 +15,6 @@ from bluestar_store.files.azure_calls import AzureCalls, is_folder
 from bluestar_store.files.azure_streams import AzureReader, AzureWriter
 from bluestar_store.files.protocol import FileInfo
 from bluestar_store.files.remote import RemoteFiles
-from bluestar_store.files.remote_streams import RemoteReader, RemoteWriter
 
 COPY_POLL_SECONDS = 0.5
 """Within an account a copy is done when its call returns, as a rule."""
@@ -39,13 +39,13 @@ class AzureFileStore(RemoteFiles):
         max_attempts: int = 4,
     ) -> None:
         self._calls = AzureCalls(container, endpoint_url, connect_timeout_seconds, read_timeout_seconds, max_attempts)
-        super().__init__(self._calls.location, prefix, endpoint_url)
-
-    def _reading(self, path: str, key: str) -> RemoteReader:
-        return AzureReader(self._calls, path, key)
-
-    def _writing(self, path: str, key: str, content_type: str, if_absent: bool, token: str) -> RemoteWriter:
-        return AzureWriter(self._calls, path, key, content_type, if_absent, token)
+        super().__init__(
+            self._calls.location,
+            prefix,
+            endpoint_url,
+            reading=partial(AzureReader, self._calls),
+            writing=partial(AzureWriter, self._calls),
+        )
 
     def _check_there(self, path: str) -> None:
         self._found(path)

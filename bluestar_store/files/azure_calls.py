@@ -19,7 +19,7 @@ from bluestar_store.errors import (
     FileMissingError,
     FileStoreError,
 )
-from bluestar_store.files.clients import ProcessClient
+from bluestar_store.files.clients import ProcessClient, missing, refused
 
 CONNECTION_STRING = "AZURE_STORAGE_CONNECTION_STRING"
 ACCOUNT = "AZURE_STORAGE_ACCOUNT"
@@ -162,16 +162,9 @@ class AzureCalls:
         """Our error for one of the SDK's. Of its text the first line alone: what follows may tell what was signed."""
         if isinstance(error, azure.HttpResponseError) and error.response is not None:
             code = code_of(error)
-            kind = CODES.get(code, FileStoreError)
-            if kind is FileMissingError:
-                return FileMissingError(f"{path} is not there ({self.location})")
-            if kind is AlreadyExistsError:
-                return AlreadyExistsError(f"{path} is there already, or has changed ({self.location})")
             if code == "ContainerNotFound":
-                return ConfigurationError(
-                    f"{self.location} does not exist: make it, or mend its name (BLUESTAR_FILES_URL)"
-                )
-            return kind(f"{path} ({self.location}): {_first_line(error)} ({code})")
+                return missing(self.location)
+            return refused(CODES.get(code, FileStoreError), path, self.location, f"{_first_line(error)} ({code})")
         if isinstance(error, azure.ClientAuthenticationError):
             return ConfigurationError(
                 f"no Azure credentials found: set {CONNECTION_STRING}, or what azure-identity looks for"

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from bluestar_store.errors import ConfigurationError
+from bluestar_store.errors import AlreadyExistsError, BlueStarError, ConfigurationError, FileMissingError
 
 
 class ProcessClient:
@@ -37,3 +37,12 @@ class ProcessClient:
 def missing(location: str) -> ConfigurationError:
     """The error for a bucket or container that is not there."""
     return ConfigurationError(f"{location} does not exist: make it, or mend its name (BLUESTAR_FILES_URL)")
+
+
+def refused(kind: type[BlueStarError], path: str, location: str, reason: str) -> BlueStarError:
+    """The error for a call on a file that the service refused."""
+    if kind is FileMissingError:
+        return FileMissingError(f"{path} is not there ({location})")
+    if kind is AlreadyExistsError:
+        return AlreadyExistsError(f"{path} is there already, or has changed ({location})")
+    return kind(f"{path} ({location}): {reason}")

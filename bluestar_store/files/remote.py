@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import uuid
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
 from bluestar_store.errors import AlreadyExistsError, ConfigurationError, FileMissingError, FileStoreError
@@ -22,24 +22,25 @@ MAX_KEY_BYTES = 1024
 class RemoteFiles(StreamedFiles):
     """The files whose keys begin with `prefix/`."""
 
-    def __init__(self, service: str, prefix: str, endpoint_url: str | None) -> None:
+    def __init__(
+        self,
+        service: str,
+        prefix: str,
+        endpoint_url: str | None,
+        *,
+        reading: Callable[[str, str], RemoteReader],
+        writing: Callable[[str, str, str, bool, str], RemoteWriter],
+    ) -> None:
+        """`reading` opens a path by its key; `writing` is also given a content type, if_absent and a mark."""
         if endpoint_url is not None and "@" in endpoint_url:
             raise ConfigurationError("the endpoint has a user or password; credentials come from the environment")
         self.prefix = f"{checked_path(prefix.strip('/'))}/" if prefix.strip("/") else ""
-        self._service = service
+        self._service, self._reading, self._writing = service, reading, writing
 
     @property
     def location(self) -> str:
         """See `FileStore`."""
         return f"{self._service}, files {self.prefix}*" if self.prefix else self._service
-
-    @abstractmethod
-    def _reading(self, path: str, key: str) -> RemoteReader:
-        """The file, opened. FileMissingError."""
-
-    @abstractmethod
-    def _writing(self, path: str, key: str, content_type: str, if_absent: bool, token: str) -> RemoteWriter:
-        """The file, to be written; `token` marks this write."""
 
     @abstractmethod
     def _copied(self, src: str, dst: str) -> str:

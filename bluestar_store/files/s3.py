@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from bluestar_store.errors import AlreadyExistsError, FileStoreError
 from bluestar_store.files.protocol import FileInfo
 from bluestar_store.files.remote import RemoteFiles
-from bluestar_store.files.remote_streams import RemoteReader, RemoteWriter
 from bluestar_store.files.s3_calls import FAILURES, S3Calls
 from bluestar_store.files.s3_streams import S3Reader, S3Writer
 from bluestar_store.files.streams import BINARY
@@ -34,13 +34,13 @@ class S3FileStore(RemoteFiles):
     ) -> None:
         self.bucket = bucket
         self._calls = S3Calls(bucket, region, endpoint_url, connect_timeout_seconds, read_timeout_seconds, max_attempts)
-        super().__init__(self._calls.location, prefix, endpoint_url)
-
-    def _reading(self, path: str, key: str) -> RemoteReader:
-        return S3Reader(self._calls, path, key)
-
-    def _writing(self, path: str, key: str, content_type: str, if_absent: bool, token: str) -> RemoteWriter:
-        return S3Writer(self._calls, path, key, content_type, if_absent, token)
+        super().__init__(
+            self._calls.location,
+            prefix,
+            endpoint_url,
+            reading=partial(S3Reader, self._calls),
+            writing=partial(S3Writer, self._calls),
+        )
 
     def _check_there(self, path: str) -> None:
         self._head(path)

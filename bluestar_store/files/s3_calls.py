@@ -16,7 +16,7 @@ from bluestar_store.errors import (
     FileMissingError,
     FileStoreError,
 )
-from bluestar_store.files.clients import ProcessClient, missing
+from bluestar_store.files.clients import ProcessClient, missing, refused
 
 CODES: dict[str, type[BlueStarError]] = {
     "NoSuchKey": FileMissingError,
@@ -116,14 +116,9 @@ class S3Calls:
         """Our error for one of botocore's."""
         if isinstance(error, aws.ClientError):
             code, message = code_of(error), str(error.response.get("Error", {}).get("Message", ""))
-            kind = CODES.get(code, FileStoreError)
-            if kind is FileMissingError:
-                return FileMissingError(f"{path} is not there ({self.location})")
-            if kind is AlreadyExistsError:
-                return AlreadyExistsError(f"{path} is there already, or has changed ({self.location})")
             if code == "NoSuchBucket":
                 return missing(self.location)
-            return kind(f"{path} ({self.location}): {message or code} ({code})")
+            return refused(CODES.get(code, FileStoreError), path, self.location, f"{message or code} ({code})")
         if isinstance(error, aws.NoCredentialsError | aws.PartialCredentialsError | aws.CredentialRetrievalError):
             return ConfigurationError(
                 "no AWS credentials found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from bluestar_store.files.local import LocalFileStore
-from tests.cli.conftest import Run, invoke
+from tests.cli.conftest import Run, invoke, on_a_terminal
 
 COMMAND = [sys.executable, "-c", "from bluestar_store.cli import main; main()"]
 
@@ -189,22 +188,12 @@ def test_bytes_go_through_a_pipe_as_they_are(tmp_path: Path) -> None:
     assert (put.stderr, got.stdout, got.stderr) == (b"", content, b"")
 
 
-@pytest.mark.parametrize("columns", ["80", "120"])
-def test_a_transfer_shows_a_bar_on_a_terminal(tmp_path: Path, columns: str) -> None:
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_transfer_shows_a_bar_on_a_terminal(tmp_path: Path, columns: int) -> None:
     name = f"a {{long}} name {'on and ' * 20}.bin"
     (tmp_path / name).write_bytes(bytes(3 * 1024 * 1024))
     store = ["--files-url", (tmp_path / "store").as_uri(), "files"]
-    reader, terminal = pty.openpty()
-    try:
-        environment = {**os.environ, "TERM": "xterm", "COLUMNS": columns}
-        done = subprocess.run(
-            [*COMMAND, *store, "put", name, "a/"], cwd=tmp_path, check=True, stdout=subprocess.PIPE, stderr=terminal,
-            env=environment,
-        )  # fmt: skip
-        shown = os.read(reader, 100_000).decode()
-    finally:
-        os.close(reader)
-        os.close(terminal)
+    printed, shown = on_a_terminal([*COMMAND, *store, "put", name, "a/"], tmp_path, columns)
     assert "Bringing a {long}" in shown
     assert "3.1/3.1 MB" in shown
-    assert done.stdout.decode() == f"Brought a/{name}: 3145728 bytes.\n"
+    assert printed == f"Brought a/{name}: 3145728 bytes.\n"
