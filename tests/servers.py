@@ -205,13 +205,14 @@ def azurite(folder: Path, *, in_memory: bool = True, tls: tuple[Path, Path] | No
 
 @contextmanager
 def ministack(folder: Path) -> Iterator[str]:
-    """An S3 that compares the checksums it is sent, as AWS does."""
+    """An S3 that compares the checksums it is sent, as AWS does, and the signatures of links: by the key `testing`."""
     program = FETCHED / "ministack" / "bin" / "ministack"
     if not program.is_file():
         unavailable("MiniStack is not here: run `make servers`")
 
     def command(port: int) -> list[str]:
-        return ["env", f"GATEWAY_PORT={port}", f"BIND_HOST={HOST}", str(program)]
+        keys = ["AWS_ACCESS_KEY_ID=testing", "AWS_SECRET_ACCESS_KEY=testing"]
+        return ["env", f"GATEWAY_PORT={port}", f"BIND_HOST={HOST}", *keys, str(program)]
 
     with running("ministack", command, lambda port: http_answers(f"http://{HOST}:{port}"), folder) as port:
         yield f"http://{HOST}:{port}"
