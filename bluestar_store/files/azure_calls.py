@@ -122,7 +122,7 @@ class AzureCalls:
         try:
             return getattr(self.client.get_blob_client(key), operation)(**arguments)
         except FAILURES as error:
-            raise self.translated(error, path) from error
+            raise self.translated(error, path) from _shown(error)
 
     def keys(self, prefix: str) -> Iterator[str]:
         """The keys of all blobs that begin with the prefix, but folders (of accounts with a hierarchical namespace)."""
@@ -133,7 +133,7 @@ class AzureCalls:
                 if not is_folder(blob.metadata):
                     yield blob.name
         except FAILURES as error:
-            raise self.translated(error, prefix) from error
+            raise self.translated(error, prefix) from _shown(error)
 
     def link(self, key: str, expires_seconds: int) -> str:
         """A URL that is signed with the account's key, or with one that the identity is given."""
@@ -155,7 +155,7 @@ class AzureCalls:
             else:
                 raise FileStoreError(f"{self.location}: a shared access signature cannot sign a link; use a key")
         except FAILURES as error:
-            raise self.translated(error, key) from error
+            raise self.translated(error, key) from _shown(error)
         return f"{blob.url}?{signature}"
 
     def translated(self, error: Exception, path: str) -> BlueStarError:
@@ -164,7 +164,10 @@ class AzureCalls:
             code = code_of(error)
             if code == "ContainerNotFound":
                 return missing(self.location)
-            return refused(CODES.get(code, FileStoreError), path, self.location, f"{_first_line(error)} ({code})")
+            kind, mend = CODES.get(code, FileStoreError), ""
+            if kind is ConfigurationError:
+                mend = f": mend {CONNECTION_STRING}, or what the identity is allowed"
+            return refused(kind, path, self.location, f"{_first_line(error)} ({code}){mend}")
         if isinstance(error, azure.ClientAuthenticationError):
             return ConfigurationError(
                 f"no Azure credentials found: set {CONNECTION_STRING}, or what azure-identity looks for"
@@ -191,6 +194,11 @@ def is_folder(metadata: dict[str, str] | None) -> bool:
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
+
+
+def _shown(error: Exception) -> Exception | None:
+    """What a traceback may show as the cause: not what has a URL with a shared access signature in its text."""
+    return None if "sig=" in str(error) else error
 
 
 class _HideSignatures(logging.Filter):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -255,6 +256,16 @@ def test_a_shared_access_signature_reads_and_writes_but_signs_no_links(
     assert "urllib3" in caplog.text
     assert secret not in shown
     assert unquote(secret) not in shown
+
+
+def test_a_traceback_shows_no_signature(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "BlobEndpoint=http://127.0.0.1:1/a;SharedAccessSignature=sv=2025-01-01&sig=topsecret"
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", text)
+    files = AzureFileStore("container", max_attempts=1)
+    for call in (files.read, files.stat, files.list_files, files.delete):
+        with pytest.raises(FileStoreError) as failed:
+            call("a")
+        assert "topsecret" not in "".join(traceback.format_exception(failed.value))
 
 
 class Identity:
