@@ -122,7 +122,7 @@ class AzureCalls:
         try:
             return getattr(self.client.get_blob_client(key), operation)(**arguments)
         except FAILURES as error:
-            raise self.translated(error, path) from _shown(error)
+            raise self.translated(error, path) from error
 
     def keys(self, prefix: str) -> Iterator[str]:
         """The keys of all blobs that begin with the prefix, but folders (of accounts with a hierarchical namespace)."""
@@ -133,7 +133,7 @@ class AzureCalls:
                 if not is_folder(blob.metadata):
                     yield blob.name
         except FAILURES as error:
-            raise self.translated(error, prefix) from _shown(error)
+            raise self.translated(error, prefix) from error
 
     def link(self, key: str, expires_seconds: int) -> str:
         """A URL that is signed with the account's key, or with one that the identity is given."""
@@ -155,7 +155,7 @@ class AzureCalls:
             else:
                 raise FileStoreError(f"{self.location}: a shared access signature cannot sign a link; use a key")
         except FAILURES as error:
-            raise self.translated(error, key) from _shown(error)
+            raise self.translated(error, key) from error
         return f"{blob.url}?{signature}"
 
     def translated(self, error: Exception, path: str) -> BlueStarError:
@@ -194,11 +194,6 @@ def is_folder(metadata: dict[str, str] | None) -> bool:
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
-
-
-def _shown(error: Exception) -> Exception | None:
-    """What a traceback may show as the cause: not what has a URL with a shared access signature in its text."""
-    return None if "sig=" in str(error) else error
 
 
 class _HideSignatures(logging.Filter):

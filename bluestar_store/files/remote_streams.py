@@ -89,7 +89,7 @@ class RemoteReader(io.RawIOBase, ABC):
         except self._failures as error:
             self._let_go()
             if last:
-                raise self._translated(error) from None  # its text may have a URL with a signature
+                raise self._translated(error) from error
             return b""
         if not data:
             self._let_go()
