@@ -56,8 +56,8 @@ class Settings(BaseSettings):
 
     `kinds` names users' own kinds of items, `module:NAME` each, with commas between them: see `Store.repository`.
 
-    `files_url` names the file store: s3://bucket/prefix, file:///folder or memory://; `files_endpoint_url` another S3
-    than AWS's own.
+    `files_url` names the file store: s3://bucket/prefix, az://container/prefix, file:///folder or memory://;
+    `files_endpoint_url` another S3 than AWS's own, or the Azure storage account.
 
     `redis_url` names the second tier of the cache; unset, the first one works alone. Of `redis_mode` sentinel, the URL
     names the Sentinels, `redis://sentinel1:26379,sentinel2:26379`, and `redis_sentinel_service` the master. No read

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, overload
 
 from bluestar_store.cache import CacheControl, open_cache
 from bluestar_store.errors import ConfigurationError
-from bluestar_store.files import FileStore, open_files
+from bluestar_store.files import FileStore, files_of
 from bluestar_store.models.calculation import CalculationRule
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
 from bluestar_store.models.entity import Entity
@@ -184,13 +184,7 @@ class Store:
     def files(self) -> FileStore:
         """The files of BLUESTAR_FILES_URL, opened at first use. ConfigurationError when it is not set."""
         if self._files is None:
-            if self.settings.files_url is None:
-                raise ConfigurationError("no file store: set BLUESTAR_FILES_URL, such as s3://bucket/prefix")
-            self._files = open_files(
-                self.settings.files_url,
-                region=self.settings.aws_region,
-                endpoint_url=self.settings.files_endpoint_url,
-            )
+            self._files = files_of(self.settings)
         return self._files
 
     def close(self) -> None:

@@ -43,7 +43,7 @@ def soak(pytestconfig: pytest.Config) -> bool:
 def _clean(patch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         ours = name.startswith("BLUESTAR_") and not name.startswith("BLUESTAR_TEST_")
-        if ours or name.startswith("AWS_"):
+        if ours or name.startswith(("AWS_", "AZURE_")):
             patch.delenv(name)
     for name, value in FAKE_AWS.items():
         patch.setenv(name, value)
@@ -53,7 +53,7 @@ def _clean(patch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _clean_session() -> Iterator[None]:
-    """No test reaches a real AWS account, nor sees the developer's own settings; wider fixtures do not either."""
+    """No test reaches a real cloud account, nor sees the developer's own settings; wider fixtures do not either."""
     with pytest.MonkeyPatch.context() as patch:
         _clean(patch)
         yield

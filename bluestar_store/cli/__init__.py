@@ -17,6 +17,7 @@ from bluestar_store.cli import (
     edit_pipelines,
     edit_rules,
     edit_schemas,
+    files,
     iam_policy,
     inspect,
     seed,
@@ -51,6 +52,7 @@ app.add_typer(edit_rules.limits, name="limits")
 app.add_typer(edit_rules.config, name="config")
 app.add_typer(edit_schemas.schema, name="schema")
 app.add_typer(edit_pipelines.pipeline, name="pipeline")
+app.add_typer(files.app, name="files")
 
 
 def main() -> None:
