@@ -11,8 +11,8 @@ from typing import Any
 from bluestar_store import CalculationRule, Settings, Store
 from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.protocols import Engine
+from bluestar_store.testing import FaultEngine
 from tests import servers
-from tests.cache.fault_engine import FaultEngine
 
 WAIT_SECONDS = 10.0
 
@@ -62,7 +62,7 @@ def one_store(redis_url: str | None = None, **settings: Any) -> Iterator[tuple[S
     """A Store, and the engine that counts its calls."""
     engine = FaultEngine(MemoryEngine())
     with stores(engine, 1, redis_url, **settings) as (store,):
-        engine.forget()
+        engine.faults.forget()
         yield store, engine
 
 

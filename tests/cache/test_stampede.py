@@ -30,7 +30,7 @@ from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.errors import EngineError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, Put, Unit
-from tests.cache.fault_engine import FaultEngine, Signal
+from bluestar_store.testing import FaultEngine, Signal
 from tests.cache.stores import Clock, one_store, rule, stores, until
 
 THREADS = 64
@@ -114,14 +114,14 @@ def test_many_threads_on_a_cold_key_make_one_engine_read(remote: bool, request: 
     with one_store(request.getfixturevalue("redis_url") if remote else None) as (store, engine):
         for number in range(20):
             store.calculation_rules.put(rule(f"P{number}", number))
-            engine.forget()
+            engine.faults.forget()
             answers = at_once(THREADS, lambda plan=f"P{number}": store.calculation_rules.get(plan, "match").max_pct)  # type: ignore[misc]
             assert {answer.result() for answer in answers} == {number}
-            assert engine.counts == {"get": 1}
+            assert engine.faults.counts == {"get": 1}
 
 
 def test_all_who_wait_get_what_the_leader_gets() -> None:
-    with one_store() as (store, engine), engine.hold("get", after=True) as hold:
+    with one_store() as (store, engine), engine.faults.hold("get", after=True) as hold:
         leader = background(lambda: store.calculation_rules.get("ACME", "match"))
         hold.reached.wait()
         others = [background(lambda: store.calculation_rules.get("ACME", "match")) for _ in range(THREADS)]
@@ -130,16 +130,16 @@ def test_all_who_wait_get_what_the_leader_gets() -> None:
         for one in (leader, *others):
             with pytest.raises(RuleNotFoundError):
                 one.result(10)
-        assert engine.counts == {"get": 1}
+        assert engine.faults.counts == {"get": 1}
 
 
 @pytest.mark.parametrize("error", [AccessDeniedError, UnavailableError])
 def test_all_who_wait_get_the_leaders_error_and_the_next_read_loads(error: type[EngineError]) -> None:
     with one_store() as (store, engine):
         store.calculation_rules.put(rule("ACME", 5))
-        engine.forget()
-        with engine.hold("get") as hold:
-            engine.fail("get", error, times=1)
+        engine.faults.forget()
+        with engine.faults.hold("get") as hold:
+            engine.faults.fail("get", error, times=1)
             leader = background(lambda: store.calculation_rules.get("ACME", "match"))
             hold.reached.wait()
             others = [background(lambda: store.calculation_rules.get("ACME", "match")) for _ in range(THREADS)]
@@ -148,7 +148,7 @@ def test_all_who_wait_get_the_leaders_error_and_the_next_read_loads(error: type[
             for one in (leader, *others):
                 with pytest.raises(error):
                     one.result(10)
-        assert engine.counts == {"get": 1}
+        assert engine.faults.counts == {"get": 1}
         assert store.calculation_rules.get("ACME", "match").max_pct == 5
 
 
@@ -166,13 +166,13 @@ def test_who_missed_while_the_leader_landed_takes_its_value() -> None:
 
         local.look = slow_look  # type: ignore[method-assign]
         store.calculation_rules.put(rule("ACME", 5))
-        engine.forget()
+        engine.faults.forget()
         late = background(lambda: store.calculation_rules.get("ACME", "match").max_pct)
         missed.wait()
         assert store.calculation_rules.get("ACME", "match").max_pct == 5
         landed.set()
         assert late.result(10) == 5
-        assert engine.counts == {"get": 1}
+        assert engine.faults.counts == {"get": 1}
 
 
 def test_a_leader_that_is_interrupted_is_replaced_by_one_who_waits() -> None:
@@ -291,7 +291,7 @@ def test_what_redis_has_too_is_refreshed_from_the_engine(redis_url: str, there: 
     with one_store(redis_url, **times) as (store, engine):
         if there:
             store.irs_limits.put(IrsLimits(year=2026))
-        engine.forget()
+        engine.faults.forget()
 
         def read() -> bool:
             with suppress(LimitsNotFoundError):
@@ -300,11 +300,11 @@ def test_what_redis_has_too_is_refreshed_from_the_engine(redis_url: str, there: 
 
         until(read, "the channel is there")
         read()
-        count, begun = engine.counts["get"], time.monotonic()
+        count, begun = engine.faults.counts["get"], time.monotonic()
         while time.monotonic() < begun + 1.75:
             read()
             time.sleep(0.01)
-        assert engine.counts["get"] == count + 1
+        assert engine.faults.counts["get"] == count + 1
         assert store.cache.stats().refreshes == 1
 
 
@@ -315,27 +315,27 @@ def test_one_process_loads_for_all(redis_url: str) -> None:
     engine = FaultEngine(MemoryEngine())
     with stores(engine, 4, redis_url) as opened:
         opened[0].calculation_rules.put(rule("ACME", 5))
-        engine.forget()
-        with engine.hold("get", after=True) as hold:
+        engine.faults.forget()
+        with engine.faults.hold("get", after=True) as hold:
             answers = [background(lambda store=store: read_rule(store)) for store in opened]  # type: ignore[misc]
             hold.reached.wait()
             until(lambda: sum(store.cache.stats().lease_waits for store in opened) >= 3, "the others wait")
             hold.release()
             assert [answer.result(10) for answer in answers] == [5] * 4
-        assert engine.counts == {"get": 1}
+        assert engine.faults.counts == {"get": 1}
 
 
 def test_of_a_process_that_hangs_one_other_takes_the_place_also_when_loads_are_slow(redis_url: str) -> None:
     engine = FaultEngine(SlowEngine())
     with stores(engine, 4, redis_url) as opened:
         opened[0].calculation_rules.put(rule("ACME", 5))
-        engine.forget()
-        with engine.hold("get") as hold:
+        engine.faults.forget()
+        with engine.faults.hold("get") as hold:
             leader = background(lambda: read_rule(opened[0]))
             hold.reached.wait()
             answers = [background(lambda store=store: read_rule(store)) for store in opened[1:]]  # type: ignore[misc]
             assert [answer.result(10) for answer in answers] == [5] * 3
-            counts = engine.counts
+            counts = engine.faults.counts
             hold.release()
             assert leader.result(10) == 5
         assert counts == {"get": 2}
@@ -346,7 +346,7 @@ def test_a_fresh_read_is_not_undone_by_an_older_load(redis_url: str) -> None:
     with stores(engine, 2, redis_url) as (one, other):
         own = one.calculation_rules.put(rule("ACME", 5))
         assert own.origin is not None
-        with engine.hold("get", after=True) as hold:
+        with engine.faults.hold("get", after=True) as hold:
             slow = background(lambda: read_rule(one))
             hold.reached.wait()
             theirs = {**own.origin.item, "max_pct": {"N": "9"}}

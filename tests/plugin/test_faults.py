@@ -10,7 +10,7 @@ from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.errors import AccessDeniedError, ThrottledError, UnavailableError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import ABSENT, Engine, Item, Put, TableSpec
-from tests.cache.fault_engine import Call, FaultEngine
+from bluestar_store.testing import Call, FaultEngine
 
 TABLE = "tools"
 KEY, OTHER = Key("A", "1"), Key("A", "2")
@@ -26,7 +26,7 @@ def engine() -> FaultEngine:
     engine = FaultEngine(MemoryEngine())
     engine.create_tables([TableSpec(TABLE)])
     engine.write(Put(TABLE, item(KEY, "old")))
-    engine.forget()
+    engine.faults.forget()
     return engine
 
 
@@ -43,19 +43,19 @@ def test_calls_are_passed_on_and_counted_by_name(engine: FaultEngine) -> None:
     assert engine.get(TABLE, iter([KEY, OTHER]), consistent=True) == {KEY: item(KEY, "old")}
     assert engine.query(TABLE, "A").items == [item(KEY, "old")]
     assert engine.put_many(TABLE, iter([item(OTHER, "new")])) == 1
-    assert engine.counts == {"get": 1, "query": 1, "put_many": 1}
-    assert engine.calls[0] == Call("get", {"table": TABLE, "keys": (KEY, OTHER), "consistent": True})
+    assert engine.faults.counts == {"get": 1, "query": 1, "put_many": 1}
+    assert engine.faults.calls[0] == Call("get", {"table": TABLE, "keys": (KEY, OTHER), "consistent": True})
 
 
 def test_calls_of_many_threads_are_all_counted(engine: FaultEngine) -> None:
     with ThreadPoolExecutor(8) as executor:
         assert set(executor.map(lambda _: value(engine), range(400))) == {"old"}
-    assert engine.counts == {"get": 400}
+    assert engine.faults.counts == {"get": 400}
 
 
 @pytest.mark.parametrize(("after", "seen"), [(False, "new"), (True, "old")])
 def test_a_held_read_sees_the_items_as_of_where_it_was_held(engine: FaultEngine, after: bool, seen: str) -> None:
-    with engine.hold("get", after=after) as hold, ThreadPoolExecutor(1) as executor:
+    with engine.faults.hold("get", after=after) as hold, ThreadPoolExecutor(1) as executor:
         read = executor.submit(value, engine)
         hold.reached.wait()
         engine.write(Put(TABLE, item(KEY, "new")))
@@ -66,7 +66,7 @@ def test_a_held_read_sees_the_items_as_of_where_it_was_held(engine: FaultEngine,
 
 
 def test_a_hold_can_be_for_certain_calls_alone(engine: FaultEngine) -> None:
-    with engine.hold("get", which=asks_for_other) as hold, ThreadPoolExecutor(1) as executor:
+    with engine.faults.hold("get", which=asks_for_other) as hold, ThreadPoolExecutor(1) as executor:
         assert value(engine) == "old"
         assert not hold.reached.is_set()
         read = executor.submit(value, engine, OTHER)
@@ -76,12 +76,12 @@ def test_a_hold_can_be_for_certain_calls_alone(engine: FaultEngine) -> None:
 
 
 def test_a_hold_that_nothing_reaches_is_an_error(engine: FaultEngine) -> None:
-    with engine.hold("write") as hold, pytest.raises(TimeoutError):
+    with engine.faults.hold("write") as hold, pytest.raises(TimeoutError):
         hold.reached.wait(0.01)
 
 
 def test_a_failure_before_the_call_leaves_everything_as_it_was(engine: FaultEngine) -> None:
-    engine.fail("write", ThrottledError, times=1)
+    engine.faults.fail("write", ThrottledError, times=1)
     with pytest.raises(ThrottledError):
         engine.write(Put(TABLE, item(KEY, "new")))
     assert value(engine) == "old"
@@ -89,26 +89,26 @@ def test_a_failure_before_the_call_leaves_everything_as_it_was(engine: FaultEngi
 
 
 def test_a_failure_after_the_call_has_applied_it(engine: FaultEngine) -> None:
-    engine.fail("write", UnavailableError, after=True)
+    engine.faults.fail("write", UnavailableError, after=True)
     with pytest.raises(UnavailableError):
         engine.write(Put(TABLE, item(OTHER, "new"), ABSENT))
     assert value(engine, OTHER) == "new"
 
 
 def test_failures_last_until_cleared_and_are_counted(engine: FaultEngine) -> None:
-    engine.fail("get", AccessDeniedError, which=asks_for_other)
+    engine.faults.fail("get", AccessDeniedError, which=asks_for_other)
     for _ in range(3):
         with pytest.raises(AccessDeniedError):
             value(engine, OTHER)
     assert value(engine) == "old"
-    assert engine.counts == {"get": 4}
-    engine.clear()
+    assert engine.faults.counts == {"get": 4}
+    engine.faults.clear()
     assert value(engine, OTHER) is None
 
 
 def test_a_call_may_be_held_and_then_fail(engine: FaultEngine) -> None:
-    hold = engine.hold("write", after=True)
-    engine.fail("write", UnavailableError, after=True, times=1)
+    hold = engine.faults.hold("write", after=True)
+    engine.faults.fail("write", UnavailableError, after=True, times=1)
     with hold, ThreadPoolExecutor(1) as executor:
         write = executor.submit(engine.write, Put(TABLE, item(KEY, "new")))
         hold.reached.wait()
@@ -119,4 +119,4 @@ def test_a_call_may_be_held_and_then_fail(engine: FaultEngine) -> None:
 
 def test_a_name_that_engines_do_not_have_is_refused(engine: FaultEngine) -> None:
     with pytest.raises(ValueError, match="gett"):
-        engine.hold("gett")
+        engine.faults.hold("gett")
