@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -36,28 +36,33 @@ class Wanted:
     faults: Faults
     clock: Clock | None = None
 
-    def read_settings(self, mode: PersistenceMode) -> Settings:
-        """The settings, whatever the environment says."""
+
+class Seeded:
+    """What all tests of a run share, each made once: settings, and engines in memory that hold the baseline."""
+
+    def __init__(self) -> None:
+        self._read: list[tuple[dict[str, Any], Settings]] = []
+        self._made: dict[tuple[Any, ...], tuple[Tables, MemoryEngine]] = {}
+
+    def settings(self, mode: PersistenceMode, given: Mapping[str, Any]) -> Settings:
+        """Settings with these fields, whatever the environment says. Reading them takes longer than the rest."""
+        fields = {**given, "persistence_mode": mode}
+        for known, settings in self._read:
+            if known == fields:
+                return settings
         with pytest.MonkeyPatch.context() as patch:
             without_settings(patch)
-            return Settings(**{**self.settings, "persistence_mode": mode})
-
-
-@dataclass(frozen=True)
-class Seeded:
-    """Engines in memory that hold the baseline, each made once; a test is given a copy."""
-
-    _made: dict[tuple[Any, ...], tuple[Tables, MemoryEngine]] = field(default_factory=dict)
+            self._read.append((fields, Settings(**fields)))
+        return self._read[-1][1]
 
     def engine(self, tables: Tables) -> MemoryEngine:
-        """A new engine with these tables, and the baseline in them."""
+        """A new engine with these tables, and the baseline in them: a copy of one that was made before."""
         # By the identity of the kinds, which are kept so that no other can have it.
         name = (tables.prefix, tables.suffix, tables.layout, *map(id, tables.kinds))
         if name not in self._made:
             engine = MemoryEngine()
             settings = {"table_prefix": tables.prefix, "table_suffix": tables.suffix, "table_layout": tables.layout}
-            wanted = Wanted(settings, tables.kinds, Faults(()))
-            with Store(wanted.read_settings(PersistenceMode.MEMORY), engine, kinds=tables.kinds) as store:
+            with Store(self.settings(PersistenceMode.MEMORY, settings), engine, kinds=tables.kinds) as store:
                 store.create_tables()
                 load(store, baseline(store.tables.kinds))
             self._made[name] = (tables, engine)
@@ -74,7 +79,7 @@ class Stores:
 
     def memory(self) -> AbstractContextManager[Store]:
         """A Store in memory, for a block."""
-        settings = self._wanted.read_settings(PersistenceMode.MEMORY)
+        settings = self._seeded.settings(PersistenceMode.MEMORY, self._wanted.settings)
         return self._opened(settings, self._seeded.engine(tables_of(settings, self._wanted.kinds)))
 
     def dynamo(self) -> AbstractContextManager[Store]:
@@ -82,7 +87,8 @@ class Stores:
 
         Never with an endpoint: moto leaves calls to other addresses than AWS's alone.
         """
-        settings = self._wanted.read_settings(PersistenceMode.DYNAMO).model_copy(update={"dynamodb_endpoint_url": None})
+        given = {**self._wanted.settings, "dynamodb_endpoint_url": None}
+        settings = self._seeded.settings(PersistenceMode.DYNAMO, given)
         tables = tables_of(settings, self._wanted.kinds)
         engine, seeded = make_engine(settings, tables), self._seeded.engine(tables)
         engine.create_tables(tables.specs())
@@ -96,9 +102,11 @@ class Stores:
         with Store(settings, faulty, kinds=self._wanted.kinds, clock=self._wanted.clock) as store:
             self.reads.watch(store)
             self.opened.append(store)
-            yield store
-            self.opened.remove(store)
-            self._wanted.faults.clear()  # closing is no part of the test
+            try:
+                yield store
+            finally:
+                self.opened.remove(store)
+                self._wanted.faults.clear()  # closing is no part of the test
 
 
 class SeedRules:

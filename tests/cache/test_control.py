@@ -14,9 +14,9 @@ from bluestar_store import AchConfig, CacheError, CalculationRule, IrsLimits, Un
 from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.protocols import Put
 from bluestar_store.telemetry import instrument
-from bluestar_store.testing import FaultEngine
+from bluestar_store.testing import FaultEngine, FrozenClock
 from bluestar_store.warming import warm
-from tests.cache.stores import one_store, rule, set_clock, stores, until
+from tests.cache.stores import one_store, rule, stores, until
 from tests.redis_servers import RedisProcess
 
 UNIT = ("calculation-rule", "ACME", "match")
@@ -208,15 +208,15 @@ def test_the_first_tier_can_be_turned_off(off: dict[str, Any]) -> None:
 
 
 def test_values_and_absences_expire(redis_url: str) -> None:
-    with one_store(cache_ttl_seconds=300, cache_absence_ttl_seconds=60) as (store, engine):
-        clock = set_clock(store)
+    clock = FrozenClock()
+    with one_store(cache_ttl_seconds=300, cache_absence_ttl_seconds=60, clock=clock) as (store, engine):
         store.calculation_rules.put(rule("ACME", 5))
         store.calculation_rules.get("ACME", "match")
         engine.faults.forget()
-        clock.pass_(61)
+        clock.advance(61)
         store.calculation_rules.get("ACME", "match")
         assert engine.faults.counts == {}
-        clock.pass_(240)
+        clock.advance(240)
         store.calculation_rules.get("ACME", "match")
         assert len(engine.faults.calls[0].arguments["keys"]) == 2
 
@@ -237,14 +237,14 @@ def test_the_process_keeps_nothing_longer_than_redis(redis_process: RedisProcess
 
 
 def test_an_expired_value_is_served_and_marked_when_the_engine_fails_and_the_setting_allows_it() -> None:
-    with one_store(cache_stale_if_error_seconds=600) as (store, engine):
-        clock = set_clock(store)
+    clock = FrozenClock()
+    with one_store(cache_stale_if_error_seconds=600, clock=clock) as (store, engine):
         store.calculation_rules.put(rule("GLOBAL", 6))
         assert not store.calculation_rules.get("ACME", "match").stale
         store.calculation_rules.all("ACME")
         engine.faults.fail("get", UnavailableError)
         engine.faults.fail("query", UnavailableError)
-        clock.pass_(301)
+        clock.advance(301)
         served = store.calculation_rules.get("ACME", "match")
         assert served.max_pct == 6
         assert served.stale
@@ -253,7 +253,7 @@ def test_an_expired_value_is_served_and_marked_when_the_engine_fails_and_the_set
             store.calculation_rules.get("ACME", "match", fresh=True)
         with pytest.raises(UnavailableError):
             store.calculation_rules.get("OMEGA", "other")
-        clock.pass_(600)
+        clock.advance(600)
         with pytest.raises(UnavailableError):
             store.calculation_rules.get("ACME", "match")
         engine.faults.clear()
@@ -262,11 +262,11 @@ def test_an_expired_value_is_served_and_marked_when_the_engine_fails_and_the_set
 
 def test_nothing_is_served_past_its_time_by_default_nor_after_it_was_invalidated() -> None:
     for seconds in (0, 600):
-        with one_store(cache_stale_if_error_seconds=seconds) as (store, engine):
-            clock = set_clock(store)
+        clock = FrozenClock()
+        with one_store(cache_stale_if_error_seconds=seconds, clock=clock) as (store, engine):
             own = store.calculation_rules.put(rule("ACME", 5))
             store.calculation_rules.get("ACME", "match")
-            clock.pass_(301)
+            clock.advance(301)
             if seconds:
                 store.calculation_rules.put(own.model_copy(update={"max_pct": Decimal(4)}))
             engine.faults.fail("get", UnavailableError)
@@ -275,12 +275,12 @@ def test_nothing_is_served_past_its_time_by_default_nor_after_it_was_invalidated
 
 
 def test_an_absence_past_its_time_is_no_answer() -> None:
-    with one_store(cache_stale_if_error_seconds=600) as (store, engine):
-        clock = set_clock(store)
+    clock = FrozenClock()
+    with one_store(cache_stale_if_error_seconds=600, clock=clock) as (store, engine):
         with pytest.raises(LookupError):
             store.calculation_rules.get("ACME", "match")
         assert store.calculation_rules.all("ACME") == {}
-        clock.pass_(301)
+        clock.advance(301)
         engine.faults.fail("get", UnavailableError)
         engine.faults.fail("query", UnavailableError)
         with pytest.raises(UnavailableError):
@@ -292,10 +292,10 @@ def test_an_absence_past_its_time_is_no_answer() -> None:
 def test_a_value_in_use_is_refreshed_before_it_expires(redis_url: str) -> None:
     for url in (None, redis_url):
         engine = FaultEngine(MemoryEngine())
-        with stores(engine, 1, url) as (store,):
+        clock = FrozenClock()
+        with stores(engine, 1, url, clock=clock) as (store,):
             stored = store.irs_limits.put(IrsLimits(year=2026, max_401k=Decimal(1)))
             store.irs_limits.get(2026)
-            clock = set_clock(store)
             store.cache._cache.local.flush()
             store.cache.clear()
             store.irs_limits.get(2026)
@@ -303,7 +303,7 @@ def test_a_value_in_use_is_refreshed_before_it_expires(redis_url: str) -> None:
             engine.inner.write(
                 Put(store.tables.name(store.irs_limits.kind), {**stored.origin.item, "max_401k": {"N": "2"}})
             )
-            clock.pass_(250)
+            clock.advance(250)
             engine.faults.forget()
             if url is not None:  # Redis has a clock of its own
                 with redis.Redis.from_url(url) as client:

@@ -30,8 +30,8 @@ from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.errors import EngineError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, Put, Unit
-from bluestar_store.testing import FaultEngine, Signal
-from tests.cache.stores import Clock, one_store, rule, stores, until
+from bluestar_store.testing import FaultEngine, FrozenClock, Signal
+from tests.cache.stores import one_store, rule, stores, until
 
 THREADS = 64
 UNIT: Unit = ("calculation-rule", "ACME", "match")
@@ -222,18 +222,18 @@ def test_a_leader_that_hangs_is_replaced_once_and_what_it_brings_late_is_not_kep
 
 
 def test_a_hot_value_is_refreshed_ahead_of_expiry_once_and_in_the_background() -> None:
-    clock, source, go_on = Clock(), Numbers(), Signal()
-    with one_cache(clock, ttl_seconds=100.0) as cache:
+    clock, source, go_on = FrozenClock(), Numbers(), Signal()
+    with one_cache(clock.monotonic, ttl_seconds=100.0) as cache:
         assert cache.fetch([UNIT], source, fresh=False)[UNIT] == 1
 
         def slowly() -> None:
             go_on.wait()
 
         source.before = slowly
-        clock.pass_(60)
+        clock.advance(60)
         assert cache.peek(UNIT) == 1
         assert threads_named("bluestar-refresh") == 0
-        clock.pass_(25)  # lives are 90 to 100 seconds; the last fifth is due
+        clock.advance(25)  # lives are 90 to 100 seconds; the last fifth is due
         for _ in range(5):
             assert cache.fetch([UNIT], source, fresh=False)[UNIT] == 1
         until(lambda: source.loads == 2, "the refresh begins")
@@ -247,8 +247,8 @@ def test_a_hot_value_is_refreshed_ahead_of_expiry_once_and_in_the_background() -
 
 
 def test_a_refresh_that_a_write_overtakes_is_not_kept() -> None:
-    clock, source, begun, go_on = Clock(), Numbers(), Signal(), Signal()
-    with one_cache(clock, ttl_seconds=100.0) as cache:
+    clock, source, begun, go_on = FrozenClock(), Numbers(), Signal(), Signal()
+    with one_cache(clock.monotonic, ttl_seconds=100.0) as cache:
         cache.fetch([UNIT], source, fresh=False)
 
         def slowly() -> None:
@@ -256,7 +256,7 @@ def test_a_refresh_that_a_write_overtakes_is_not_kept() -> None:
             go_on.wait()
 
         source.before = slowly
-        clock.pass_(85)
+        clock.advance(85)
         cache.fetch([UNIT], source, fresh=False)
         begun.wait()
         with cache.writing([UNIT]):
@@ -267,27 +267,28 @@ def test_a_refresh_that_a_write_overtakes_is_not_kept() -> None:
 
 
 def test_a_refresh_that_fails_leaves_the_value_until_it_expires() -> None:
-    clock, source = Clock(), Numbers()
+    clock, source = FrozenClock(), Numbers()
 
     def failing() -> None:
         raise UnavailableError("no engine")
 
-    with one_cache(clock, ttl_seconds=100.0) as cache:
+    with one_cache(clock.monotonic, ttl_seconds=100.0) as cache:
         cache.fetch([UNIT], source, fresh=False)
         source.before = failing
-        clock.pass_(85)
+        clock.advance(85)
         for _ in range(3):
             assert cache.fetch([UNIT], source, fresh=False)[UNIT] == 1
             until(lambda: source.loads == 2, "the refresh was tried")
         assert cache.peek(UNIT) == 1
-        clock.pass_(20)
+        clock.advance(20)
         answer = cache.fetch([UNIT], source, fresh=False)[UNIT]
         assert isinstance(answer, UnavailableError)
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["value", "absence"])
 def test_what_redis_has_too_is_refreshed_from_the_engine(redis_url: str, there: bool) -> None:
-    times = {"cache_ttl_seconds": 2 if there else 10, "cache_absence_ttl_seconds": 2}  # an absence's is a fifth
+    # An absence's life is a fifth.
+    times: dict[str, Any] = {"cache_ttl_seconds": 2 if there else 10, "cache_absence_ttl_seconds": 2}
     with one_store(redis_url, **times) as (store, engine):
         if there:
             store.irs_limits.put(IrsLimits(year=2026))
