@@ -50,7 +50,7 @@ class AssertReads:
 def _compare(where: str, expected: int | None, found: int, calls: Sequence[str]) -> None:
     __tracebackhide__ = True
     if expected is not None and expected != found:
-        lines = [f"{expected} round trips to {where} expected, {found} made{':' if calls else ''}", *calls]
+        lines = [f"round trips to {where}: {expected} expected, {found} made{':' if calls else ''}", *calls]
         raise AssertionError("\n  ".join(lines))
 
 
