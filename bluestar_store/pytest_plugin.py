@@ -150,9 +150,10 @@ def _bluestar_aws() -> Iterator[None]:
         pytest.fail(f"bluestar_dynamo_store needs moto[dynamodb] ({error}): {INSTALL}", pytrace=False)
     from bluestar_store.testing.environment import with_fake_aws
 
-    with pytest.MonkeyPatch.context() as patch, mock_aws():
+    with pytest.MonkeyPatch.context() as patch:
         with_fake_aws(patch)
-        yield
+        with mock_aws(config={"core": {"mock_credentials": False}}):  # ours are no account's already
+            yield
 
 
 @pytest.fixture(scope="session")

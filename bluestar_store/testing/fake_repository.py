@@ -9,8 +9,9 @@ from bluestar_store.cache import NullCache
 from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
+from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.models.tables import Tables
-from bluestar_store.protocols import scan_pages
+from bluestar_store.protocols import ANY, scan_pages
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Repository, in_order
 from bluestar_store.settings import TableLayout
@@ -35,16 +36,15 @@ class FakeRepository(Repository[E]):
         super().__init__(Access(engine, tables, NullCache()), kind)
         self.faults = engine.faults
         for entity in entities:
-            self.put(entity)
+            self.put(entity, expected=ANY)  # also one that was read elsewhere
         self.faults.forget()
 
     def get(self, *identity: Any, **options: Any) -> E:
         """The entity of an identity, its fields in the order of the key: `get("ACME", "match")`.
 
-        Of a kind that plans share by the item (calculation rules, configurations), the one of GLOBAL or DEFAULT
-        where the plan has none; of steps and validation rules, which go by the list, the plan's own only. `options`
-        (`fresh`) are those of the real repositories, and make no difference here: nothing is cached. Raises the
-        kind's NotFoundError, InvalidKeyError.
+        Where a plan has none, the one of the kind's level, GLOBAL or DEFAULT; but for pipeline steps, which a plan has
+        all of its own or none. `options` (`fresh`) are those of the real repositories, and make no difference here:
+        nothing is cached. Raises the kind's NotFoundError, InvalidKeyError.
         """
         found = self._first(*self._levels(identity), fresh=True)
         if found is None:
@@ -56,7 +56,7 @@ class FakeRepository(Repository[E]):
         keys = self._kind.keys
         if len(identity) != len(keys.fields):
             raise TypeError(f"a {self._kind.name} is found by {', '.join(keys.fields)}, not by {len(identity)} values")
-        if keys.level is None or keys.sort.numbers:
+        if keys.level is None or self._kind is PIPELINE_STEP:
             return [identity]
         place = keys.fields.index("plan_id")
         return [identity, (*identity[:place], keys.level, *identity[place + 1 :])]

@@ -15,7 +15,7 @@ from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import Tables
-from bluestar_store.protocols import Engine, scan_pages
+from bluestar_store.protocols import ANY, Engine, scan_pages
 from bluestar_store.seeding import RuleSet, baseline, load, read
 from bluestar_store.settings import PersistenceMode, Settings
 from bluestar_store.store import Store, make_engine, tables_of
@@ -140,4 +140,4 @@ def seed(store: Store, rules: Iterable[Rules], root: Path) -> None:
     load(store, RuleSet(tuple(one for one in entities if type(one) in listed)), overwrite=True)
     for entity in entities:
         if type(entity) not in listed:
-            store.repository(store.tables.kind_of(entity)).put(entity)
+            store.repository(store.tables.kind_of(entity)).put(entity, expected=ANY)

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import copy
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from bluestar_store.engines.memory import MemoryEngine
-from bluestar_store.errors import AccessDeniedError, ThrottledError, UnavailableError
+from bluestar_store.errors import (
+    AccessDeniedError,
+    CacheError,
+    ThrottledError,
+    UnavailableError,
+    VersionConflictError,
+)
 from bluestar_store.keys import Key
+from bluestar_store.persistence import ICacheBackend, MemoryRulesStore
 from bluestar_store.protocols import ABSENT, Engine, Item, Put, TableSpec
-from bluestar_store.testing import Call, FaultEngine
+from bluestar_store.testing import (
+    CACHE_CALLS,
+    ENGINE_CALLS,
+    READS,
+    WRITES,
+    Call,
+    FaultCache,
+    FaultEngine,
+    Faults,
+    FrozenClock,
+)
 
 TABLE = "tools"
 KEY, OTHER = Key("A", "1"), Key("A", "2")
@@ -120,3 +139,96 @@ def test_a_call_may_be_held_and_then_fail(engine: FaultEngine) -> None:
 def test_a_name_that_engines_do_not_have_is_refused(engine: FaultEngine) -> None:
     with pytest.raises(ValueError, match="gett"):
         engine.faults.hold("gett")
+
+
+def test_a_rule_for_several_calls_counts_them_together(engine: FaultEngine) -> None:
+    engine.faults.fail(READS, ThrottledError, times=2)
+    for read in (lambda: value(engine), lambda: engine.query(TABLE, "A"), lambda: engine.scan(TABLE)):
+        if engine.faults.counts.total() < 2:
+            with pytest.raises(ThrottledError):
+                read()
+        else:
+            read()
+    engine.write(Put(TABLE, item(OTHER, "x")))
+    assert engine.faults.counts.total() == 4
+
+
+def test_an_error_of_the_tests_own_is_raised_as_it_is(engine: FaultEngine) -> None:
+    error = VersionConflictError("somewhere", 1, 2)
+    engine.faults.fail("write", error, times=1)
+    with pytest.raises(VersionConflictError) as raised:
+        engine.write(Put(TABLE, item(OTHER, "x")))
+    assert raised.value is error
+
+
+def test_a_delay_is_waited_for_by_the_clock_that_was_given() -> None:
+    clock = FrozenClock()
+    engine = FaultEngine(MemoryEngine(), Faults(ENGINE_CALLS, sleep=clock.sleep))
+    begun = clock.now()
+    engine.faults.delay(WRITES, 2.5, times=1)
+    engine.create_tables([TableSpec(TABLE)])
+    for _ in range(2):
+        engine.put_many(TABLE, [item(KEY, "x")])
+    assert (clock.now() - begun).total_seconds() == 2.5
+
+
+def test_a_delay_without_a_clock_takes_real_time(engine: FaultEngine) -> None:
+    engine.faults.delay("get", 0.05)
+    begun = time.monotonic()
+    value(engine)
+    assert time.monotonic() - begun >= 0.05
+
+
+def test_engines_may_share_their_faults() -> None:
+    faults = Faults(ENGINE_CALLS)
+    engines = [FaultEngine(MemoryEngine(), faults) for _ in range(2)]
+    faults.fail("create_tables", UnavailableError)
+    for one in engines:
+        with pytest.raises(UnavailableError):
+            one.create_tables([TableSpec(TABLE)])
+    assert faults.counts == {"create_tables": 2}
+
+
+def test_what_the_engine_behind_has_besides_is_had_through_it() -> None:
+    engine = FaultEngine(MemoryEngine())
+    assert engine.copy().location == engine.location
+    with pytest.raises(AttributeError, match="connection"):
+        engine.connection  # noqa: B018 the access is the point
+    assert copy.copy(engine).location == engine.location
+
+
+class TestCache:
+    @pytest.fixture
+    def cache(self, bluestar_cache: FaultCache) -> FaultCache:
+        return bluestar_cache
+
+    def test_it_is_a_cache_backend(self, cache: FaultCache) -> None:
+        assert isinstance(cache, ICacheBackend)
+        cache.setex("key", 60, "text")
+        assert cache.get("key") == "text"
+        cache.delete("key")
+        assert cache.get("key") is None
+        assert [(call.name, call.arguments["key"]) for call in cache.faults.calls] == [
+            ("setex", "key"),
+            ("get", "key"),
+            ("delete", "key"),
+            ("get", "key"),
+        ]
+
+    def test_its_texts_expire_by_the_frozen_clock(self, cache: FaultCache, bluestar_clock: FrozenClock) -> None:
+        cache.setex("key", 60, "text")
+        bluestar_clock.advance(61)
+        assert cache.get("key") is None
+
+    def test_a_read_of_a_rule_does_not_fail_with_it(self, cache: FaultCache) -> None:
+        rule = {"PK": "CLIENT#GLOBAL", "SK": "CALC#match", "max_pct": 6}
+        rules = MemoryRulesStore({"calculation-rules": [rule]}, cache=cache)
+        cache.faults.fail(CACHE_CALLS, CacheError)
+        assert rules.get_calculation_rule("ACME", "match")["max_pct"] == 6
+        assert cache.faults.counts["get"] == 1
+
+    def test_its_delays_take_the_frozen_clocks_time(self, cache: FaultCache, bluestar_clock: FrozenClock) -> None:
+        begun = bluestar_clock.now()
+        cache.faults.delay("get", 30)
+        cache.get("key")
+        assert (bluestar_clock.now() - begun).total_seconds() == 30
