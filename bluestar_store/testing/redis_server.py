@@ -221,7 +221,9 @@ def redis_for_tests(kind: str) -> RedisForTests:
         raise ConfigurationError(f"bluestar_redis is fake or server, not {kind!r}")
     server = FakeServer() if kind == "fake" else RealServer(_program())
     server.start()
-    return RedisForTests(server)
+    found = RedisForTests(server)
+    found.pass_time(0)  # fakeredis loads Lua at the first script, which takes longer than a Store may wait
+    return found
 
 
 def _program() -> str:
