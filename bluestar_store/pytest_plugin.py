@@ -128,7 +128,7 @@ def _bluestar(
 ) -> Stores:
     from bluestar_store.testing.stores import Stores, Wanted
 
-    settings = dict(bluestar_settings)
+    settings = {"files_url": "memory://", **bluestar_settings}
     if redis := _asked(request, "bluestar_redis"):
         # Two seconds rather than 50 ms: a busy machine is no outage, and fakeredis shares this process's time.
         settings = {"redis_timeout_ms": 2000, **settings, "redis_url": redis.url}

@@ -27,8 +27,8 @@ class Patch(Protocol):
 def without_settings(patch: Patch) -> None:
     """Take this library's settings out of the environment; BLUESTAR_TEST_ variables are none, and stay."""
     for name in list(os.environ):
-        ours = name.startswith("BLUESTAR_") and not name.startswith("BLUESTAR_TEST_")
-        if ours or name in UNPREFIXED:
+        known = name.upper()  # settings are read in any case
+        if known in UNPREFIXED or (known.startswith("BLUESTAR_") and not known.startswith("BLUESTAR_TEST_")):
             patch.delenv(name)
 
 

@@ -54,7 +54,7 @@ class RedisForTests:
     host = HOST
 
     def __init__(self, server: Server) -> None:
-        self._server = server
+        self._server, self._is_out = server, False
         self.port = server.port
         self.url = f"redis://{HOST}:{server.port}/0"
         once_more = Retry(NoBackoff(), 1)  # over a new connection, after an outage
@@ -67,14 +67,17 @@ class RedisForTests:
         A Store notices the end within a second, in the background: `store.cache.stats().redis` says "closed" then.
         """
         self._server.stop()
+        self._is_out = True
         try:
             yield
         finally:
             self._server.start()
+            self._is_out = False
 
     def pass_time(self, seconds: float) -> None:
-        """Let keys expire as if so many seconds had passed."""
-        self.client.eval(LET_EXPIRE, 0, str(round(seconds * 1000)))
+        """Let keys expire as if so many seconds had passed; in an outage there are none."""
+        if not self._is_out:
+            self.client.eval(LET_EXPIRE, 0, str(round(seconds * 1000)))
 
     def clear(self) -> None:
         """Forget all keys."""
@@ -106,7 +109,6 @@ class FakeServer:
         from fakeredis import TcpFakeServer
 
         self._server = TcpFakeServer((HOST, self.port))
-        self._server.daemon_threads = True
         self._server.RequestHandlerClass = _with_info(self._server.RequestHandlerClass)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.01,), name="fakeredis", daemon=True).start()
@@ -196,7 +198,7 @@ class RealServer:
 
     def _answers(self) -> bool:
         """Whether it is this very process that answers: another may have taken the port."""
-        client = redis.Redis(host=HOST, port=self.port, retry=Retry(NoBackoff(), 0))
+        client = redis.Redis(host=HOST, port=self.port, retry=Retry(NoBackoff(), 0), socket_timeout=1)
         try:
             return self._process is not None and client.info("server")["process_id"] == self._process.pid
         except redis.RedisError:

@@ -115,11 +115,19 @@ def test_a_store_pays_no_heed_to_the_environment(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("BLUESTAR_REDIS_URL", "redis://production:6379")
     monkeypatch.setenv("BLUESTAR_TABLE_SUFFIX", "-prod")
     monkeypatch.setenv("PERSISTENCE_MODE", "file")
+    monkeypatch.setenv("bluestar_actor", "nobody")
     monkeypatch.setenv("BLUESTAR_DYNAMODB_ENDPOINT_URL", "http://production:8000")
     with Stores(Seeded(), Wanted({}, (), Faults(()))).memory() as store:
         assert store.settings.redis_url is None
         assert store.settings.table_suffix == ""
+        assert store.settings.actor is None
         assert store.settings.dynamodb_endpoint_url is None
+
+
+@pytest.mark.parametrize("round_", [1, 2])
+def test_a_store_has_files_of_its_own_for_the_test(store: Store, round_: int) -> None:
+    assert store.files.list_files() == []
+    store.files.write("in/pay.csv", "ssn,pay")
 
 
 def test_models_can_be_bound_to_the_store_on_moto(bluestar_dynamo_store: Store) -> None:

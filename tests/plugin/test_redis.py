@@ -144,6 +144,12 @@ def test_its_keys_expire_by_the_frozen_clock(bluestar_redis: RedisForTests, blue
     assert client.ttl("ever") == -1
 
 
+def test_time_may_pass_in_an_outage(bluestar_redis: RedisForTests, bluestar_clock: FrozenClock) -> None:
+    with bluestar_redis.outage():
+        bluestar_clock.advance(61)
+    assert bluestar_redis.client.ping()
+
+
 def test_the_second_tier_expires_with_the_first(
     bluestar_store: Store, bluestar_redis: RedisForTests, bluestar_clock: FrozenClock, assert_reads: AssertReads
 ) -> None:
