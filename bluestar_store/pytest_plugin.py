@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from bluestar_store.testing.stores import Seeded, Stores
 
 REDIS_KINDS = ("fake", "server")
-INSTALL = "pip install 'bluestar-store[testing]'"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -145,12 +144,12 @@ def _bluestar_seeded() -> Seeded:
 
 @pytest.fixture
 def _bluestar_aws() -> Iterator[None]:
+    from bluestar_store.testing.environment import INSTALL, with_fake_aws
+
     try:
         from moto import mock_aws
     except ImportError as error:
         pytest.fail(f"bluestar_dynamo_store needs moto[dynamodb] ({error}): {INSTALL}", pytrace=False)
-    from bluestar_store.testing.environment import with_fake_aws
-
     with pytest.MonkeyPatch.context() as patch:
         with_fake_aws(patch)
         with mock_aws(config={"core": {"mock_credentials": False}}):  # ours are no account's already

@@ -13,6 +13,8 @@ FAKE_AWS = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
+INSTALL = "pip install 'bluestar-store[testing]'"
+"""What to say where something for tests is not installed."""
 UNPREFIXED = ("PERSISTENCE_MODE", "FILE_PERSISTENCE_DIR")
 """Settings that are also read without the prefix."""
 

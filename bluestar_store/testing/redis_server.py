@@ -19,10 +19,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from bluestar_store.errors import ConfigurationError
+from bluestar_store.testing.environment import INSTALL
 from bluestar_store.testing.redis_wire import RequestDecoder, encoded
 
 HOST = "127.0.0.1"
-INSTALL = "pip install 'bluestar-store[testing]'"
 START_SECONDS = 10.0
 ATTEMPTS = 3
 
