@@ -12,6 +12,11 @@ BlueStarError
 ├── ConflictError           somebody else's write got in between
 │   ├── AlreadyExistsError
 │   ├── VersionConflictError        holds `expected` and `found`
+│   ├── InvalidTransitionError      a batch is not in a status from which it may go there
+│   ├── PlanOnHoldError             a batch cannot run: its plan has open holds; holds their `hold_ids`
+│   ├── ClaimTakenError             another worker owns the step; holds its name and until when
+│   ├── ClaimLostError              a worker's claim is over: another one took the step, or it was released
+│   ├── ResultConflictError         a step has another result already
 │   ├── PipelineChangingError       a pipeline that is (or was left) half replaced
 │   ├── PlanOutdatedError           a reviewed plan, and a store that has moved since
 │   ├── ImportRefusedError          an export, and tables that it cannot lie in
@@ -30,6 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 __all__ = [
@@ -38,6 +44,8 @@ __all__ = [
     "BatchNotFoundError",
     "BlueStarError",
     "CacheError",
+    "ClaimLostError",
+    "ClaimTakenError",
     "ConfigNotFoundError",
     "ConfigurationError",
     "ConflictError",
@@ -49,6 +57,7 @@ __all__ = [
     "IndexMissingError",
     "InvalidEntityError",
     "InvalidKeyError",
+    "InvalidTransitionError",
     "InvalidWriteError",
     "ItemDecodeError",
     "ItemTooLargeError",
@@ -56,7 +65,9 @@ __all__ = [
     "NotFoundError",
     "PipelineChangingError",
     "PipelineNotFoundError",
+    "PlanOnHoldError",
     "PlanOutdatedError",
+    "ResultConflictError",
     "RuleNotFoundError",
     "RuleSetProblem",
     "SchemaNotFoundError",
@@ -150,6 +161,8 @@ class ConflictError(BlueStarError):
 
     settled = True
     """Whether the caller's own expectation failed; False when only a look just before the write is outdated."""
+    place: tuple[str, Any] | None = None
+    """The table and key of the item that was not as expected; None where it is not one item."""
 
 
 class AlreadyExistsError(ConflictError):
@@ -167,6 +180,41 @@ class VersionConflictError(ConflictError):
         expected = "any version" if self.expected is None else f"version {self.expected}"
         found = "it does not exist" if self.found is None else f"found version {self.found}"
         return f"{self.item}: expected {expected}, {found}; read it again and repeat the change"
+
+
+class InvalidTransitionError(ConflictError):
+    """A batch cannot go from the status that it has to the one that was asked for; nothing was written."""
+
+
+class PlanOnHoldError(ConflictError):
+    """A batch cannot run while its plan has open holds; `hold_ids` names them, oldest first."""
+
+    def __init__(self, plan_id: str, hold_ids: Sequence[str]) -> None:
+        super().__init__(plan_id, tuple(hold_ids))
+        self.plan_id, self.hold_ids = plan_id, tuple(hold_ids)
+
+    def __str__(self) -> str:
+        count = f"{len(self.hold_ids)} open hold{'s' if len(self.hold_ids) != 1 else ''}"
+        return f"plan {self.plan_id!r} has {count}: {', '.join(self.hold_ids)}; release them first"
+
+
+class ClaimTakenError(ConflictError):
+    """Another worker owns the step: `worker`, until `expires` if it is not heard of (UTC)."""
+
+    def __init__(self, step: str, worker: str, expires: datetime) -> None:
+        super().__init__(step, worker, expires)
+        self.step, self.worker, self.expires = step, worker, expires
+
+    def __str__(self) -> str:
+        return f"{self.step} is claimed by {self.worker!r} until {self.expires.isoformat()}"
+
+
+class ClaimLostError(ConflictError):
+    """A worker's claim is over: another one took the step, or it was released. Nothing was written."""
+
+
+class ResultConflictError(ConflictError):
+    """A step has another result already; the one that is there stays."""
 
 
 class TransactionConflictError(ConflictError):

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -120,7 +121,7 @@ class KeyTemplate:
         )
         object.__setattr__(self, "_pattern", re.compile(pattern, re.DOTALL))
 
-    @property
+    @cached_property
     def prefix(self) -> str:
         """The text before the first field: what a query for all such keys begins with."""
         return self._parts[0][0]
@@ -141,12 +142,12 @@ class KeyTemplate:
                 return f"{{{name}}} must be followed by '#', or by '_' and a field that is :plain"
         return None
 
-    @property
+    @cached_property
     def fields(self) -> tuple[str, ...]:
         """The names of the fields, in order."""
         return tuple(name for _, name, _ in self._parts if name)
 
-    @property
+    @cached_property
     def numbers(self) -> frozenset[str]:
         """The names of the fields that are numbers."""
         return frozenset(name for _, name, form in self._parts if form.endswith("d"))
@@ -196,20 +197,20 @@ class ItemKeys:
         """Keys with one form of partition key."""
         return cls(((KeyTemplate(partition), {}),), KeyTemplate(sort))
 
-    @property
+    @cached_property
     def fields(self) -> tuple[str, ...]:
         """The fields that make the identity, partition first, each once."""
         names = (name for template, fixed in self.forms for name in (*template.fields, *fixed))
         return tuple(dict.fromkeys((*names, *self.sort.fields)))
 
-    @property
+    @cached_property
     def level(self) -> str | None:
         """The level that every plan falls back to, GLOBAL or DEFAULT; None where there is none."""
         fixed = [values.get("plan_id") for _, values in self.forms]
         forms = [part[2] for template in (self.sort, *(one for one, _ in self.forms)) for part in template._parts]
         return next((level for level in (*fixed, *forms) if level in (GLOBAL, DEFAULT)), None)
 
-    @property
+    @cached_property
     def numbers(self) -> frozenset[str]:
         """The identity's fields that are numbers."""
         return self.sort.numbers.union(*(template.numbers for template, _ in self.forms))

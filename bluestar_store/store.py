@@ -18,19 +18,23 @@ from bluestar_store.models.kind import ItemModel, Kind
 from bluestar_store.models.tables import Tables, index_specs
 from bluestar_store.protocols import Engine, TableStatus
 from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.audit import Audit
 from bluestar_store.repositories.base import Repository
+from bluestar_store.repositories.batches import Batches
 from bluestar_store.repositories.calculation_rules import CalculationRules
 from bluestar_store.repositories.catalog import Catalog
 from bluestar_store.repositories.configs import Configs
 from bluestar_store.repositories.finder import Finder
+from bluestar_store.repositories.holds import Holds
 from bluestar_store.repositories.irs_limits import IrsLimitsByYear
 from bluestar_store.repositories.pipelines import Pipelines
-from bluestar_store.repositories.records import Audit, Batches, Holds, step_claims, step_results
 from bluestar_store.repositories.snapshot import PlanSnapshot, Snapshots
+from bluestar_store.repositories.steps import Claims, Results
 from bluestar_store.repositories.upgrade import backfill
 from bluestar_store.repositories.validation_rules import ValidationRules
 from bluestar_store.repositories.vendor_schemas import VendorSchemas
 from bluestar_store.settings import PersistenceMode, Settings
+from bluestar_store.unit_of_work import UnitOfWork
 
 E = TypeVar("E", bound=Entity)
 R = TypeVar("R")
@@ -67,14 +71,14 @@ class Store:
         self.client_configs: Configs[ClientConfig] = Configs(access, self.tables.registered(CLIENT_CONFIG))
         self.ach_configs: Configs[AchConfig] = Configs(access, self.tables.registered(ACH_CONFIG))
         self.vendor_schemas = VendorSchemas(access)
+        self._snapshots = Snapshots(access, finder, self.pipelines)
         self.holds = Holds(access, finder)
-        self.batches = Batches(access, finder)
-        self.results = step_results(access)
-        self.claims = step_claims(access)
+        self.batches = Batches(access, finder, self._snapshots, self.holds)
+        self.claims = Claims(access)
+        self.results = Results(access)
         self.audit = Audit(access)
         self._files: FileStore | None = None
         self._catalog = Catalog(access, finder)
-        self._snapshots = Snapshots(access, finder, self.pipelines)
 
     @classmethod
     def open(
@@ -156,6 +160,14 @@ class Store:
         the rules of the others are current. Raises PipelineNotFoundError, LimitsNotFoundError.
         """
         return self._snapshots.take(plan_id, pay_freq, year)
+
+    def unit_of_work(self) -> UnitOfWork[Store]:
+        """A block whose writes are one transaction, or none: `with store.unit_of_work() as uow: uow.holds.place(...)`.
+
+        `uow` is this Store. Reads within the block see what it has written so far; nobody else does before the commit.
+        At most 100 items and 4 MB (AWS limits). `bluestar_store.unit_of_work.unit_of_work` is the decorator.
+        """
+        return UnitOfWork(self, self._access)
 
     def bind(self, model: type[ItemModel]) -> type[Any]:
         """The Model as a PynamoDB class bound to this Store, for reading: get, query, scan, count.

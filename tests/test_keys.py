@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bluestar_store import DEFAULT, GLOBAL, InvalidKeyError
 from bluestar_store.keys import MAX_PK_BYTES, MAX_SK_BYTES, ItemKeys, Key, check_plan
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD
-from bluestar_store.models.batches import BATCH_STATE, STEP_CLAIM, STEP_RESULT
+from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE, STEP_CLAIM, STEP_RESULT
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
 from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
@@ -38,6 +38,7 @@ EXAMPLES: list[tuple[Kind[Any], dict[str, Any], str, str]] = [
     (PLAN_HOLD, {"plan_id": "ACME", "hold_id": "h1"}, "PLAN#ACME", "HOLD#h1"),
     (HOLD_GUARD, {"plan_id": "ACME"}, "GUARD#ACME", "HOLDS"),
     (BATCH_STATE, {"batch_id": "b1"}, "BATCH#b1", "STATE"),
+    (BATCH_RULES, {"batch_id": "b1"}, "BATCH#b1", "RULES"),
     (STEP_RESULT, {"batch_id": "b1", "step": 100}, "BATCH#b1", "RESULT#0100"),
     (STEP_CLAIM, {"batch_id": "b1", "step": 100}, "BATCH#b1", "CLAIM#0100"),
     (CHAIN_HEAD, {"batch_id": "b1", "table": None, "partition": None}, "BATCH#b1", "CHAIN"),

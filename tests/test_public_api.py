@@ -23,9 +23,9 @@ DESIGN = {
     "ABSENT", "ANY", "DEFAULT", "GLOBAL", "PersistenceMode", "PlanSnapshot", "RuleSetProblem", "Scope", "Settings",
     "Store", "TableLayout",
     # entities and their enums
-    "AchConfig", "AuditEntry", "BatchState", "BatchStatus", "CalculationRule", "ChainHead", "ClientConfig", "Entity",
-    "HoldGuard", "IrsLimits", "PipelineStep", "PlanHold", "StepClaim", "StepResult", "Trail", "ValidationRule",
-    "VendorSchema",
+    "AchConfig", "AuditEntry", "BatchRules", "BatchState", "BatchStatus", "CalculationRule", "ChainHead",
+    "ClientConfig", "Entity", "HoldGuard", "IrsLimits", "PipelineStep", "PlanHold", "StepClaim", "StepResult", "Trail",
+    "ValidationRule", "VendorSchema",
 }  # fmt: skip
 """Besides the errors."""
 ERRORS = """

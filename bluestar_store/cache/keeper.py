@@ -15,8 +15,9 @@ from collections.abc import Callable
 from typing import Any
 
 from bluestar_store.cache.keys import Message, read_message
-from bluestar_store.cache.link import Connection, LinkError
+from bluestar_store.cache.link import LinkError
 from bluestar_store.cache.remote import Remote
+from bluestar_store.cache.wire import Connection
 
 SUBSCRIBED_SECONDS = 1.0
 """How long the channel may take to hear its own test message."""

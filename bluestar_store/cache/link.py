@@ -10,14 +10,15 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, Protocol, TypeAlias
+from typing import Any, NoReturn
 
 from redis.connection import ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-Command: TypeAlias = tuple[Any, ...]
+from bluestar_store.cache.wire import Command, Connection, Wire, packed
+
 MAX_IDLE = 64
 """Connections kept open while nobody uses them."""
 
@@ -33,32 +34,6 @@ class LinkError(Exception):
         self.cause = cause or self
 
 
-class Connection(Protocol):
-    """What we use of a redis-py connection."""
-
-    bluestar_run_id: bytes
-
-    def connect(self) -> None: ...
-    def on_connect(self) -> None: ...
-    def pack_commands(self, commands: Sequence[Command]) -> Any: ...
-    def send_packed_command(self, command: Any, check_health: bool = True) -> None: ...
-    def read_response(self) -> Any: ...
-    def can_read(self, timeout: float = 0) -> bool: ...
-    def disconnect(self) -> None: ...
-
-
-def greet(connection: Connection) -> None:
-    """What a connection does first: log in, and ask which run of the server this is."""
-    connection.on_connect()
-    connection.send_packed_command(connection.pack_commands([("INFO", "server")]), check_health=False)
-    info = connection.read_response()
-    lines = info.splitlines() if isinstance(info, bytes) else []
-    run_id = next((line.partition(b":")[2] for line in lines if line.startswith(b"run_id:")), b"")
-    if not run_id:
-        raise ResponseError("INFO tells no run_id")
-    connection.bluestar_run_id = run_id
-
-
 class Link:
     """One server. Safe for threads; a forked child calls `reset` and opens connections of its own."""
 
@@ -68,7 +43,7 @@ class Link:
 
     def reset(self) -> None:
         """Forget the connections without touching them: in a forked child they are the parent's."""
-        self._idle: deque[Connection] = deque()
+        self._idle: deque[Wire] = deque()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -91,76 +66,63 @@ class Link:
         Raises LinkError.
         """
 
-        def packed(connection: Connection) -> tuple[Any, int]:
-            built = commands(connection.bluestar_run_id)
-            return connection.pack_commands(built), len(built)
+        def request(run_id: bytes) -> tuple[bytes, int]:
+            built = commands(run_id)
+            return packed(built), len(built)
 
-        return self._call(packed)
+        return self.call_packed(request)
 
-    def call_packed(self, request: Callable[[bytes], tuple[list[bytes], int]]) -> list[Any]:
-        """The same for a request that is packed already, with the number of its commands. Raises LinkError."""
-        return self._call(lambda connection: request(connection.bluestar_run_id))
-
-    def _call(self, packed: Callable[[Connection], tuple[Any, int]]) -> list[Any]:
-        """Send, and take the replies.
+    def call_packed(self, request: Callable[[bytes], tuple[bytes, int]]) -> list[Any]:
+        """The same for a request that is packed already, with the number of its commands.
 
         Raises LinkError when the connection or one of the commands fails, but for a key of the wrong type. A
         connection that had lain idle and turns out to be dead is replaced once.
         """
         try:
-            connection, fresh = self._idle.pop(), False
+            wire, fresh = self._idle.pop(), False
         except IndexError:
-            connection, fresh = self.connect(), True
+            wire, fresh = Wire(self.connect()), True
         while True:
             try:
-                replies = _exchange(connection, *packed(connection))
-            except RedisConnectionError as error:
-                connection.disconnect()
+                replies = wire.exchange(*request(wire.run_id))
+            except TimeoutError as error:
+                wire.close()
+                raise failure(error) from None
+            except (RedisConnectionError, OSError) as error:
+                wire.close()
                 if fresh:
                     raise failure(error) from None
                 self.drop_idle()
-                connection, fresh = self.connect(), True
+                wire, fresh = Wire(self.connect()), True
             except BaseException as error:  # also of an interruption: the rest of the reply would be the next one's
-                connection.disconnect()
+                wire.close()
                 raise_link_error(error)
             else:
-                self._keep(connection)
+                self._keep(wire)
                 for reply in replies:
                     if isinstance(reply, ResponseError) and not is_wrong_type(reply):
                         raise failure(reply)
                 return replies
 
-    def _keep(self, connection: Connection) -> None:
+    def _keep(self, wire: Wire) -> None:
         with self._lock:
             if not self._closed and len(self._idle) < MAX_IDLE:
-                self._idle.append(connection)
+                self._idle.append(wire)
                 return
-        connection.disconnect()
+        wire.close()
 
     def drop_idle(self) -> None:
         """Close the connections that nobody uses: the server behind them may not be the one to ask any more."""
         with self._lock:
             idle, self._idle = self._idle, deque()
-        for connection in idle:
-            connection.disconnect()
+        for wire in idle:
+            wire.close()
 
     def close(self) -> None:
         """Close the connections; those in use close when they are done."""
         with self._lock:
             self._closed = True
         self.drop_idle()
-
-
-def _exchange(connection: Connection, packed: Any, count: int) -> list[Any]:
-    """All replies in order; one that is an error is among them, so that the next one is not taken for it."""
-    connection.send_packed_command(packed, check_health=False)
-    replies: list[Any] = []
-    for _ in range(count):
-        try:
-            replies.append(connection.read_response())
-        except ResponseError as error:
-            replies.append(error)
-    return replies
 
 
 def is_wrong_type(reply: object) -> bool:

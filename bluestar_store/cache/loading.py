@@ -34,7 +34,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.002, 0.02
 """Between two looks at what another process is loading."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Loaded:
     """A value, until when this process may keep it (by the cache's clock; None: not at all), and what it weighs."""
 
@@ -66,10 +66,10 @@ class EngineLoader:
         return {unit: self._loaded(values[unit], before, math.inf, source) for unit in units}
 
     def _loaded(self, value: Any, since: float, most_seconds: float, source: Source) -> Loaded:
-        if isinstance(value, BlueStarError):
+        if not self._limits.keeps or isinstance(value, BlueStarError):
             return Loaded(value)
-        weight = source.weigh(value) if self._limits.keeps else 0
-        return Loaded(value, since + min(self._limits.lifetime_seconds(value), most_seconds), weight)
+        until = since + min(self._limits.lifetime_seconds(value), most_seconds)
+        return Loaded(value, until, source.weigh(value))
 
     def _values(self, units: Sequence[Unit], source: Source) -> Mapping[Unit, Any]:
         self._counters.add("misses", len(units))
@@ -93,8 +93,11 @@ class RemoteLoader(EngineLoader):
         if found is None:
             return self._without_redis(units, source)
         done, claims, busy = self._sorted(found, asked, source, max_age_seconds)
-        done |= self._claimed(claims, source)
-        return done | self._awaited(busy, source)
+        if claims:
+            done |= self._claimed(claims, source)
+        if busy:
+            done |= self._awaited(busy, source)
+        return done
 
     def _sorted(
         self, found: Mapping[Unit, Stored], asked: float, source: Source, max_age_seconds: float
@@ -150,8 +153,6 @@ class RemoteLoader(EngineLoader):
 
     def _claimed(self, claims: Mapping[Unit, Claim | None], source: Source) -> dict[Unit, Loaded]:
         """Load units and put each where its claim still stands. What is refused there is kept nowhere."""
-        if not claims:
-            return {}
         before = self._clock()
         try:
             values = self._values(list(claims), source)
@@ -206,8 +207,6 @@ class RemoteLoader(EngineLoader):
         long. Whoever has waited for both loads without keeping what comes of it.
         """
         done: dict[Unit, Loaded] = {}
-        if not busy:
-            return done
         self._counters.add("lease_waits", len(busy))
         waits = {unit: Wait(state, self._limits.lease_wait_seconds) for unit, state in busy.items()}
         pause = FIRST_PAUSE_SECONDS
@@ -227,7 +226,7 @@ class RemoteLoader(EngineLoader):
                     claims[unit] = lease
                 else:
                     break  # somebody else was faster, and takes over the rest as well
-            done |= ready | self._claimed(claims, source)
+            done |= ready | (self._claimed(claims, source) if claims else {})
             waits = {unit: waits[unit] for unit in still if unit not in claims}
         return done
 

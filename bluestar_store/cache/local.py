@@ -63,7 +63,7 @@ class Recent(LRUCache[Unit, Entry]):
         return super().popitem()
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Lifetime:
     """How long a value is good, how long before its end it is due for a refresh, how long after it may still serve."""
 
@@ -117,13 +117,28 @@ class Local:
             entry.due = entry.expires
             return True
 
-    def board(self, unit: Unit) -> Entry | tuple[Flight, bool]:
-        """The unit's flight, and whether the caller leads it; or the entry, if it has come in since it was missed."""
+    def board(
+        self, units: Iterable[Unit], settles: Callable[[Any], bool]
+    ) -> tuple[dict[Unit, Entry], dict[Unit, Flight], dict[Unit, Flight]]:
+        """The entries that are here; of the rest, the flights that the caller leads, and those that others lead.
+
+        Units after an entry whose value settles the question are in none of them.
+        """
+        here: dict[Unit, Entry] = {}
+        leading: dict[Unit, Flight] = {}
+        following: dict[Unit, Flight] = {}
         with self._lock:
-            entry = self._found.get(unit)
-            if entry is not None and entry.expires > self._clock():
-                return entry
-            return self._join(unit)
+            now = self._clock()
+            for unit in units:
+                entry = self._found.get(unit)
+                if entry is not None and entry.expires > now:
+                    here[unit] = entry
+                    if settles(entry.value):
+                        break
+                elif unit not in leading:
+                    flight, leads = self._join(unit)
+                    (leading if leads else following)[unit] = flight
+        return here, leading, following
 
     def board_refresh(self, unit: Unit) -> Flight | None:
         """A flight for a unit that is here and soon will not be; None when somebody is loading it already."""
@@ -131,11 +146,12 @@ class Local:
             flight, leads = self._join(unit)
             return flight if leads else None
 
-    def board_anew(self, unit: Unit) -> Flight:
-        """A new flight, in the place of one that may have read too early."""
+    def board_anew(self, units: Iterable[Unit]) -> dict[Unit, Flight]:
+        """New flights, in the place of those that may have read too early."""
+        flights = {unit: Flight() for unit in units}
         with self._lock:
-            flight = self._flights[unit] = Flight()
-            return flight
+            self._flights |= flights
+        return flights
 
     def succeed(self, unit: Unit, flight: Flight) -> tuple[Flight, bool]:
         """The flight that takes the place of one that gives no value, and whether the caller leads it.
@@ -171,7 +187,8 @@ class Local:
         with self._lock:
             if self._flights.get(unit) is flight:
                 del self._flights[unit]
-                self._entries.pop(unit, None)
+                if unit in self._found:
+                    del self._entries[unit]
                 if lifetime is not None:
                     self._put(unit, value, weight, lifetime)
         flight.land(value)

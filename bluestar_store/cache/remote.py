@@ -13,12 +13,13 @@ from typing import Any
 
 from bluestar_store.cache import stored
 from bluestar_store.cache.keys import Namespace
-from bluestar_store.cache.link import Command, Link, LinkError
+from bluestar_store.cache.link import Link, LinkError
 from bluestar_store.cache.pending import Notice, Pending
 from bluestar_store.cache.scripts import BLOCK, FILL, FORGET, RELEASE
 from bluestar_store.cache.stats import Counters
 from bluestar_store.cache.stored import Abandoned, Busy, Fill, Held, Leased, Outdated, Stored
 from bluestar_store.cache.topology import Topology
+from bluestar_store.cache.wire import Command
 from bluestar_store.protocols import Unit
 
 LEASE_MS = 10_000
@@ -64,25 +65,27 @@ class Remote:
         if self.is_open:
             return None
         own = stored.new_token()
-        replies: dict[int, tuple[Any, Any]] = {}
+        lease = stored.lease(own)
+        states: dict[Unit, Any] = dict.fromkeys(units)  # in their order, whichever server answers first
         try:
             for link, numbers in self._by_link(units, range(len(units))):
-                request = partial(self._look_request, [units[number] for number in numbers], stored.lease(own))
-                found = link.call_packed(request)
-                replies |= zip(numbers, zip(found[::2], found[1::2], strict=True), strict=True)
+                asked = [units[number] for number in numbers]
+                replies = iter(link.call_packed(partial(self._look_request, asked, lease)))
+                now = self._clock()
+                for unit, content, left in zip(asked, replies, replies, strict=True):
+                    states[unit] = self._believed(stored.read(content, left, own), now)
         except LinkError as error:
             self.open(str(error))
             return None
-        now = self._clock()
-        return {unit: self._believed(stored.read(*replies[n], own), now) for n, unit in enumerate(units)}
+        return states
 
-    def _look_request(self, units: Sequence[Unit], lease: bytes, run_id: bytes) -> tuple[list[bytes], int]:
+    def _look_request(self, units: Sequence[Unit], lease: bytes, run_id: bytes) -> tuple[bytes, int]:
         keys = [self.namespace.key(unit, run_id) for unit in units]
-        return [b"".join([LOOK % (len(key), key, lease, len(key), key) for key in keys])], 2 * len(units)
+        return b"".join([LOOK % (len(key), key, lease, len(key), key) for key in keys]), 2 * len(units)
 
     def _believed(self, found: Stored, now: float) -> Stored:
-        if isinstance(found, Held) and now - found.age_ms / 1000 < self._trusted_since:
-            return Outdated(found.token)
+        if isinstance(found, Held):
+            return Outdated(found.token) if now - found.age_ms / 1000 < self._trusted_since else found
         if isinstance(found, Busy) and now - (LEASE_MS - found.remaining_ms) / 1000 < self._trusted_since:
             return Abandoned(found.token)
         return found

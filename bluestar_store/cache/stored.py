@@ -7,7 +7,8 @@ writers that are not known to be done, each with the time until which it counts.
 
 from __future__ import annotations
 
-import secrets
+import os
+import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,7 +19,7 @@ MAX_PAYLOAD_BYTES = 1024 * 1024
 """A larger value is not kept outside the process."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OfValue:
     """A key with a value."""
 
@@ -30,7 +31,7 @@ class OfValue:
         return b"V" + self.token
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OfLease:
     """A key with a lease."""
 
@@ -42,7 +43,7 @@ class OfLease:
         return lease(self.token)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Held(OfValue):
     """A value: what it was encoded to, how long it was to live when it came in, and how long it still has."""
 
@@ -68,24 +69,24 @@ class Abandoned(OfLease):
     """A lease that nobody holds any more; to be loaded, and replaced."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Busy(OfLease):
     """Somebody else's lease: they are loading. It ends by itself after the remaining time."""
 
     remaining_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Blocked:
     """A writer's tombstone: load, and keep it nowhere."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Garbage:
     """Nothing that this version put there: to be removed."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Fill:
     """A value to put where `claim` still stands; without a payload, only whether it does."""
 
@@ -95,12 +96,14 @@ class Fill:
     lifetime_ms: int
 
 
+_VALUE = re.compile(b"V(.{%d})%b([0-9]{1,20})\n" % (TOKEN_BYTES, FORMAT), re.DOTALL)
+
 Stored: TypeAlias = Held | Outdated | Abandoned | Leased | Busy | Blocked | Garbage
 
 
 def new_token() -> bytes:
     """Names one load or one write, among all processes."""
-    return secrets.token_hex(TOKEN_BYTES // 2).encode()
+    return os.urandom(TOKEN_BYTES // 2).hex().encode()
 
 
 def lease(token: bytes) -> bytes:
@@ -119,14 +122,11 @@ def read(content: object, remaining_ms: object, own: bytes) -> Stored:
         return Leased(own)
     if not isinstance(content, bytes) or not isinstance(remaining_ms, int):
         return Garbage()
+    if (found := _VALUE.match(content)) is not None:
+        return Held(found[1], content[found.end() :], int(found[2]), remaining_ms)
     kind, token = content[:1], content[1 : 1 + TOKEN_BYTES]
     if kind == b"T":
         return Blocked()
-    if len(token) < TOKEN_BYTES:
-        return Garbage()
-    if kind == b"L":
+    if kind == b"L" and len(token) == TOKEN_BYTES:
         return Leased(own) if token == own else Busy(token, remaining_ms)
-    end = content.find(b"\n", 1 + TOKEN_BYTES, 40)
-    if kind == b"V" and content[17:18] == FORMAT and end > 0 and content[18:end].isdigit():
-        return Held(token, content[end + 1 :], int(content[18:end]), remaining_ms)
     return Garbage()

@@ -91,40 +91,27 @@ class TieredCache:
 
     def fetch(self, units: Sequence[Unit], source: Source, *, fresh: bool) -> Mapping[Unit, Any]:
         """See Cache. One load for all that is missing and that no other thread is loading already."""
-        self._start()
-        answers: dict[Unit, Any] = {}
-        leading: dict[Unit, Flight] = {}
-        following: dict[Unit, Flight] = {}
-        for unit in dict.fromkeys(units):
-            if not fresh and (found := self._here(unit, source)) is not MISSING:
-                answers[unit] = found
-                if source.settles(found):
-                    break
-                continue
-            if fresh:
-                leading[unit] = self.local.board_anew(unit)
-                continue
-            boarded = self.local.board(unit)
-            if isinstance(boarded, Entry):
-                answers[unit] = boarded.value
-                continue
-            flight, leads = boarded
-            (leading if leads else following)[unit] = flight
-        answers |= self._lead(leading, source, 0 if fresh else math.inf)
+        if not self._started:
+            self._start()
+        here, following = dict[Unit, Entry](), dict[Unit, Flight]()
+        if fresh:
+            leading = self.local.board_anew(units)
+        else:
+            here, leading, following = self.local.board(units, source.settles)
+        answers = {unit: self._kept(unit, entry, source) for unit, entry in here.items()}
+        if leading:
+            answers |= self._lead(leading, source, 0 if fresh else math.inf)
         for unit, flight in following.items():
             answers[unit] = self._follow(unit, flight, source)
         return answers
 
-    def _here(self, unit: Unit, source: Source) -> Any:
-        """The value in this process, which is refreshed in the background when it soon expires."""
-        entry = self.local.look(unit)
-        if entry is None or entry.expires <= self.clock():
-            return MISSING
+    def _kept(self, unit: Unit, entry: Entry, source: Source) -> Any:
+        """The value of an entry, which is refreshed in the background when it soon expires."""
         if entry.due <= self.clock():
             self.counters.add("hits_local")  # the others `peek` has counted already
-        if entry.due <= self.clock() and self.local.take_refresh(unit, entry):
-            life = entry.expires - entry.stored
-            self._refresher.submit(lambda: self._refresh(unit, source, life * AHEAD / 2))
+            if self.local.take_refresh(unit, entry):
+                life = entry.expires - entry.stored
+                self._refresher.submit(lambda: self._refresh(unit, source, life * AHEAD / 2))
         return entry.value
 
     def _refresh(self, unit: Unit, source: Source, max_age_seconds: float) -> None:
@@ -136,8 +123,6 @@ class TieredCache:
 
     def _lead(self, leading: Mapping[Unit, Flight], source: Source, max_age_seconds: float) -> dict[Unit, Any]:
         """Load units, and give the values to those who follow."""
-        if not leading:
-            return {}
         try:
             loaded = self._loader.load(list(leading), source, max_age_seconds=max_age_seconds)
         except (ThrottledError, UnavailableError) as error:
@@ -149,16 +134,16 @@ class TieredCache:
                 flight.fail(error)
             raise
         for unit, flight in leading.items():
-            if unit not in loaded:
+            one = loaded.get(unit)
+            if one is None:
                 self.local.give_up(unit, flight)
                 flight.turn_back()
-                continue
-            one = loaded[unit]
-            self.local.land(unit, flight, one.value, one.weight, self._lifetime(one.until))
+            else:
+                self.local.land(unit, flight, one.value, one.weight, self._lifetime(one.until))
         return {unit: one.value for unit, one in loaded.items()}
 
     def _lifetime(self, until: float | None) -> Lifetime | None:
-        if until is None or not self.limits.keeps:
+        if until is None:
             return None
         seconds = until - self.clock()
         if self.remote is not None and not self._channel:

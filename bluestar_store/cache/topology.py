@@ -14,7 +14,8 @@ from redis.connection import AbstractConnection, ConnectionPool, SSLConnection, 
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
-from bluestar_store.cache.link import Link, LinkError, greet, raise_link_error
+from bluestar_store.cache.link import Link, LinkError, raise_link_error
+from bluestar_store.cache.wire import greet
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.settings import RedisMode, Settings
 

@@ -20,7 +20,13 @@ def found_version(item: Item | None) -> int | None:
 
 def conflict(table: str, key: Key, expect: Expectation, item: Item | None) -> ConflictError | None:
     """The error when the stored `item` (None: there is none) is not as expected; None when it is."""
-    place = f"{table}: {key}"
+    error = _conflict(f"{table}: {key}", expect, item)
+    if error is not None:
+        error.place = (table, key)
+    return error
+
+
+def _conflict(place: str, expect: Expectation, item: Item | None) -> ConflictError | None:
     match expect:
         case Expected.ANY:
             return None

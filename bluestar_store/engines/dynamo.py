@@ -313,7 +313,9 @@ def _raise_cancelled(writes: Sequence[Write], error: aws.ClientError, location: 
     for write, reason in reasons:
         if reason["Code"] == "ConditionalCheckFailed":
             found = conflict(write.table, write.key, write.expect, reason.get("Item"))
-            raise found or ConflictError(f"{write.table}: {write.key}: changed while it was written") from None
+            changed = ConflictError(f"{write.table}: {write.key}: changed while it was written")
+            changed.place = (write.table, write.key)
+            raise found or changed from None
     for write, reason in reasons:
         if reason["Code"].startswith("ResourceNotFound"):  # moto's way to miss a table
             raise missing_table(write.table, location) from error

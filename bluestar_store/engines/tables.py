@@ -181,7 +181,7 @@ class ItemTables:
                 case Delete():
                     images.append(Image(write.table, write.key, None))
                 case Update():
-                    images.append(Image(write.table, write.key, _updated(write, current)))
+                    images.append(Image(write.table, write.key, updated(write, current)))
                 case Check():
                     pass
         return self.checked(images)
@@ -205,7 +205,8 @@ class ItemTables:
             self.table(image.table).set(image.key, image.item)
 
 
-def _updated(write: Update, current: Item | None) -> Item:
+def updated(write: Update, current: Item | None) -> Item:
+    """The item after an update of this one. ItemTooLargeError when it would grow too far."""
     item: Item = {"PK": {"S": write.key.pk}, "SK": {"S": write.key.sk}}
     item |= {name: value for name, value in (current or {}).items() if name not in write.remove}
     item |= write.set

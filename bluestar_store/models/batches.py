@@ -11,11 +11,17 @@ from pynamodb.attributes import UnicodeAttribute
 
 from bluestar_store.errors import BatchNotFoundError
 from bluestar_store.keys import ItemKeys, check_plan
-from bluestar_store.models.attributes import DocumentAttribute, EnumAttribute, IntegerAttribute, UtcAttribute
+from bluestar_store.models.attributes import (
+    DocumentAttribute,
+    EnumAttribute,
+    IntegerAttribute,
+    TextMapAttribute,
+    UtcAttribute,
+)
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.indexes import ByPlan, index_part, index_text
 from bluestar_store.models.kind import ItemModel, Kind
-from bluestar_store.models.values import Count, Document, UtcTime, utc_text
+from bluestar_store.models.values import Count, Document, TextMap, UtcTime, utc_text
 
 PARTITION = "BATCH#{batch_id}"
 
@@ -43,6 +49,14 @@ class BatchState(Entity):
     rules_digest: str | None = None
     created: UtcTime | None = None
     updated: UtcTime | None = None
+
+
+class BatchRules(Entity):
+    """The rules that a batch was started under: the digest of all, and of each item, by `{table}/{PK}/{SK}`."""
+
+    batch_id: str
+    digest: str | None = None
+    items: TextMap | None = None
 
 
 class StepResult(Entity):
@@ -88,6 +102,17 @@ class BatchStateModel(ItemModel):
     by_plan = ByPlan()
 
 
+class BatchRulesModel(ItemModel):
+    """PynamoDB's view of BatchRules."""
+
+    class Meta:
+        table_name = "processing-metadata"
+
+    batch_id = UnicodeAttribute(null=True)
+    digest = UnicodeAttribute(null=True)
+    items = TextMapAttribute(null=True)
+
+
 class StepResultModel(ItemModel):
     """PynamoDB's view of StepResult."""
 
@@ -126,6 +151,7 @@ def _plan_index(batch: BatchState) -> Mapping[str, str]:
 BATCH_STATE = Kind(
     "batch-state", BatchState, BatchStateModel, ItemKeys.of(PARTITION, "STATE"), BatchNotFoundError, _plan_index
 )
+BATCH_RULES = Kind("batch-rules", BatchRules, BatchRulesModel, ItemKeys.of(PARTITION, "RULES"), BatchNotFoundError)
 STEP_RESULT = Kind(
     "step-result", StepResult, StepResultModel, ItemKeys.of(PARTITION, "RESULT#{step:04d}"), BatchNotFoundError
 )

@@ -23,8 +23,8 @@ def canonical(entity: Entity) -> Any:
     Numbers are tagged and spelled in one way; version, raw key and the library's own attributes are left out.
     """
     fields = {name: getattr(entity, name) for name in type(entity).model_fields}
-    known = {name: _plain(value) for name, value in fields.items() if value is not None}
-    return {"fields": known, "extra": _plain(entity.extra)}
+    known = {name: plain_value(value) for name, value in fields.items() if value is not None}
+    return {"fields": known, "extra": plain_value(entity.extra)}
 
 
 def digest(value: Any) -> str:
@@ -33,28 +33,31 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """A frozen value in plain JSON values, in the one way that digests are made of."""
     match value:
         case None | bool() | str():
             return value
         case int() | Decimal():
             return {"N": number_text(value)}
         case Enum():
-            return _plain(value.value)
+            return plain_value(value.value)
         case datetime():
             return {"T": utc_text(value)}
         case date():
             return {"D": value.isoformat()}
         case BaseModel():
-            return {"M": {name: _plain(getattr(value, name)) for name in type(value).model_fields}}
+            return {"M": {name: plain_value(getattr(value, name)) for name in type(value).model_fields}}
         case bytes():
             return {"B": base64.b64encode(value).decode()}
         case Mapping():
-            return {"M": {name: _plain(inner) for name, inner in value.items()}}
+            return {"M": {name: plain_value(inner) for name, inner in value.items()}}
         case Set():
             return {
-                "SET": sorted((_plain(inner) for inner in value), key=lambda inner: json.dumps(inner, sort_keys=True))
+                "SET": sorted(
+                    (plain_value(inner) for inner in value), key=lambda inner: json.dumps(inner, sort_keys=True)
+                )
             }
         case list() | tuple():
-            return [_plain(inner) for inner in value]
+            return [plain_value(inner) for inner in value]
     raise TypeError(f"{type(value).__name__} in an entity")

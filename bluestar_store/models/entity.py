@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from immutabledict import immutabledict
-from pydantic import BaseModel, ConfigDict, PrivateAttr
+from pydantic import BaseModel, ConfigDict
 
 from bluestar_store.keys import DEFAULT, GLOBAL, Key
 from bluestar_store.protocols import ACTOR, Item, key_of
@@ -24,8 +23,7 @@ class Scope(StrEnum):
     DEFAULT = "DEFAULT"
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """Where an entity was read: the item as it was on disk, its version (0: none) and its unknown attributes.
 
     `stale`: it was given past its time, because the engine failed.
@@ -33,10 +31,13 @@ class Origin:
     The repr leaves the attributes out: one of them may be a bank account number.
     """
 
-    wire: Item = field(repr=False)
+    wire: Item
     version: int
-    extra: Mapping[str, Any] = field(repr=False)
+    extra: Mapping[str, Any]
     stale: bool = False
+
+    def __repr__(self) -> str:
+        return f"Origin(version={self.version!r}, stale={self.stale!r})"
 
     @property
     def key(self) -> Key:
@@ -57,32 +58,56 @@ class Entity(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
-    _origin: Origin | None = PrivateAttr(default=None)
+    # No PrivateAttr, which pydantic sets up by Python code for every entity that is read: half of what reading costs.
+    __slots__ = ("_origin",)
 
     @property
     def origin(self) -> Origin | None:
         """Where this entity was read; None for one made by hand."""
-        return self._origin
+        origin: Origin | None = getattr(self, "_origin", None)
+        return origin
+
+    def read_from(self, origin: Origin | None) -> Self:
+        """This entity, which from now on remembers where it was read: for those who decode and copy."""
+        object.__setattr__(self, "_origin", origin)
+        return self
+
+    def __copy__(self) -> Self:
+        return super().__copy__().read_from(self.origin)
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        return super().__deepcopy__(memo).read_from(self.origin)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        return {**super().__getstate__(), "origin": self.origin}
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        super().__setstate__(state)
+        self.read_from(state["origin"])
 
     @property
     def version(self) -> int | None:
         """The version it was read at, 0 for an item that other programs wrote without one; None if not read."""
-        return self._origin.version if self._origin else None
+        origin = self.origin
+        return origin.version if origin else None
 
     @property
     def written_by(self) -> str | None:
         """Who wrote the item last, when the library wrote it with a `BLUESTAR_ACTOR`; other programs do not say."""
-        return self._origin.wire.get(ACTOR, {}).get("S") if self._origin else None
+        origin = self.origin
+        return origin.wire.get(ACTOR, {}).get("S") if origin else None
 
     @property
     def stale(self) -> bool:
         """Whether this was given past its time, because the engine failed: see `cache_stale_if_error_seconds`."""
-        return self._origin is not None and self._origin.stale
+        origin = self.origin
+        return origin is not None and origin.stale
 
     @property
     def extra(self) -> Mapping[str, Any]:
         """The attributes on the item that the entity does not know: numbers as Decimal, containers immutable."""
-        return self._origin.extra if self._origin else immutabledict()
+        origin = self.origin
+        return origin.extra if origin else immutabledict()
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():

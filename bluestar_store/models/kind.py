@@ -85,11 +85,14 @@ class Kind(Generic[E]):
         return {name: known[name] for name in self.entity.model_fields}
 
     @cached_property
-    def _read(self) -> tuple[tuple[str, str, str, Callable[[Any], Any]], ...]:
-        """What is read of an item: the field, its name and type on disk, and how; of the key only what is a number."""
+    def _read(self) -> tuple[tuple[str, str, str, Callable[[Any], Any] | None], ...]:
+        """What is read of an item: the field, its name and type on disk, and how; of the key only what is a number.
+
+        None: what is on disk is the value.
+        """
         texts = set(self.keys.fields) - self.keys.numbers
         return tuple(
-            (name, attribute.attr_name, attribute.attr_type, attribute.deserialize)
+            (name, attribute.attr_name, attribute.attr_type, None if _is_plain(attribute) else attribute.deserialize)
             for name, attribute in self.attributes.items()
             if name not in texts
         )
@@ -178,8 +181,7 @@ class Kind(Generic[E]):
         except ValidationError as error:
             problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {reason_of(e)}" for e in error.errors())
             raise InvalidEntityError(f"{self.entity.__name__}: {problems}") from None
-        fresh._origin = entity.origin
-        return fresh
+        return fresh.read_from(entity.origin)
 
     def encode(self, entity: E) -> dict[str, AttributeValue]:
         """The known attributes that have a value, by their names on disk; without key, version and indexes."""
@@ -222,7 +224,8 @@ class Kind(Generic[E]):
             if wire is None or "NULL" in wire:
                 continue
             try:
-                values[name] = deserialize(content_of(wire, kind))
+                content = content_of(wire, kind)
+                values[name] = content if deserialize is None else deserialize(content)
             except (ValueError, TypeError, ArithmeticError) as error:
                 raise broken(on_disk, str(error)) from None
             if name in identity and values[name] != identity[name]:
@@ -235,8 +238,7 @@ class Kind(Generic[E]):
             name = str(first["loc"][0]) if first["loc"] else ""
             on_disk = self.attributes[name].attr_name if name in self.attributes else name
             raise broken(on_disk, reason_of(first)) from None
-        entity._origin = Origin(item, self._version(item, broken), self._extra(item))
-        return entity
+        return entity.read_from(Origin(item, self._version(item, broken), self._extra(item)))
 
     def _version(self, item: Item, broken: Callable[[str, str], ItemDecodeError]) -> int:
         try:
@@ -245,10 +247,13 @@ class Kind(Generic[E]):
             raise broken(VERSION, str(error)) from None
 
     def _extra(self, item: Item) -> Mapping[str, Any]:
-        unknown = item.keys() - self._known
-        if not unknown:
-            return NOTHING
-        return immutabledict({n: from_wire(item[n]) for n in sorted(unknown) if not n.startswith(OWN_PREFIX)})
+        known = self._known
+        unknown = [name for name in item if name not in known and not name.startswith(OWN_PREFIX)]
+        return immutabledict({name: from_wire(item[name]) for name in sorted(unknown)}) if unknown else NOTHING
+
+
+def _is_plain(attribute: Attribute[Any]) -> bool:
+    return type(attribute).deserialize is Attribute.deserialize
 
 
 def _check_unicode(text: str) -> None:

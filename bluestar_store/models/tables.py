@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD
-from bluestar_store.models.batches import BATCH_STATE, STEP_CLAIM, STEP_RESULT
+from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE, STEP_CLAIM, STEP_RESULT
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
 from bluestar_store.models.entity import Entity
@@ -32,6 +32,7 @@ KINDS: tuple[Kind[Any], ...] = (
     PLAN_HOLD,
     HOLD_GUARD,
     BATCH_STATE,
+    BATCH_RULES,
     STEP_RESULT,
     STEP_CLAIM,
     CHAIN_HEAD,

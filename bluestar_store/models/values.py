@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, Overflow, Subnormal
 from typing import Annotated, Any
 
 from immutabledict import immutabledict
@@ -18,6 +18,8 @@ MAX_DIGITS = 38
 MIN_EXPONENT, MAX_EXPONENT = -130, 125
 """Magnitudes from 1E-130 to 9.99...E+125 (AWS limit)."""
 
+_EXACT = Context(MAX_DIGITS, Emin=MIN_EXPONENT, Emax=MAX_EXPONENT, traps=[Inexact, Overflow, Subnormal])
+"""Raises for a number that it would have to change: one that DynamoDB cannot hold."""
 _NORMAL = re.compile(r"0|-?(?:[1-9][0-9]*|(?:0|[1-9][0-9]*)\.[0-9]*[1-9])")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 
@@ -35,10 +37,12 @@ def exact_number(value: Any) -> Decimal:
         raise ValueError("is not a finite number")
     if number == 0:
         return Decimal(0) if number.is_signed() else number
-    if len("".join(map(str, number.as_tuple().digits)).rstrip("0")) > MAX_DIGITS:
-        raise ValueError(f"has more than the {MAX_DIGITS} digits that DynamoDB keeps")
-    if not MIN_EXPONENT <= number.adjusted() <= MAX_EXPONENT:
-        raise ValueError(f"is outside DynamoDB's range of 1E{MIN_EXPONENT} to 1E+{MAX_EXPONENT + 1}")
+    try:
+        _EXACT.plus(number)
+    except ArithmeticError:
+        if MIN_EXPONENT <= number.adjusted() <= MAX_EXPONENT:
+            raise ValueError(f"has more than the {MAX_DIGITS} digits that DynamoDB keeps") from None
+        raise ValueError(f"is outside DynamoDB's range of 1E{MIN_EXPONENT} to 1E+{MAX_EXPONENT + 1}") from None
     return number
 
 

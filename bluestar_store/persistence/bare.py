@@ -7,7 +7,6 @@ overlaying and of what is a whole pipeline.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from bluestar_store.errors import ItemDecodeError
@@ -38,7 +37,7 @@ def bare(kind: Kind[E], item: Item, identity: Mapping[str, Any], *names: str) ->
                 raise
         else:
             if entity.origin is not None:
-                entity._origin = replace(entity.origin, wire=item)
+                entity.read_from(entity.origin._replace(wire=item))
             return entity
 
 

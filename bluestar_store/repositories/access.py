@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar, Token, copy_context
 from typing import Any, TypeVar
 
+from bluestar_store.cache.null import NullCache
+from bluestar_store.clock import Clock, SystemClock
 from bluestar_store.forking import remember
+from bluestar_store.keys import Key
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import Tables
-from bluestar_store.protocols import Cache, Engine, Item, pages
+from bluestar_store.protocols import Cache, Engine, Item, Write, pages
+from bluestar_store.repositories.transaction import Transaction
 
 T = TypeVar("T")
 
@@ -27,9 +33,15 @@ class Access:
         *,
         indexes_complete: bool = False,
         share_sensitive: bool = False,
+        clock: Clock | None = None,
     ) -> None:
-        self.engine, self.tables, self.cache, self.actor = engine, tables, cache, actor
+        self._engine, self._cache, self.tables, self.actor = engine, cache, tables, actor
+        self._unit: ContextVar[Transaction | None] = ContextVar("bluestar_unit_of_work", default=None)
+        self._uncached = NullCache()
+        self.peek, self.unit_here = cache.peek, self._unit.get
+        """What is in the process, when no unit of work is open here: asked before all else, so without a detour."""
         self.indexes_complete, self.share_sensitive = indexes_complete, share_sensitive
+        self.now = (clock or SystemClock()).now
         self.forked()
         remember(self)
 
@@ -37,6 +49,52 @@ class Access:
         """In a forked child: its parent's threads are not there, and its lock may be held by one of them."""
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """Where the items live; within a unit of work, with its own writes laid over them."""
+        unit = self._unit.get()
+        return self._engine if unit is None else unit.engine
+
+    @property
+    def cache(self) -> Cache:
+        """What is read through. A unit of work reads past it, and nothing of its own gets into it before the commit."""
+        return self._cache if self._unit.get() is None else self._uncached
+
+    @contextmanager
+    def unit(self) -> Iterator[Transaction]:
+        """The unit of work that is open here, else one of its own, committed when the block ends well.
+
+        The commit raises what `Engine.write` raises. A block that raises, and a commit that fails, leave nothing.
+        """
+        if (outer := self._unit.get()) is not None:
+            yield outer
+            return
+        transaction, token = self.begin()
+        try:
+            yield transaction
+            self.commit(transaction)
+        finally:
+            self.end(token)
+
+    def begin(self) -> tuple[Transaction, Token[Transaction | None]]:
+        """Open a unit of work in this context; `end` is called with the token, in the same context."""
+        transaction = Transaction(self._engine, self.tables.specs())
+        return transaction, self._unit.set(transaction)
+
+    def end(self, token: Token[Transaction | None]) -> None:
+        """Leave the unit of work that `begin` opened, committed or not."""
+        self._unit.reset(token)
+
+    def commit(self, transaction: Transaction) -> None:
+        """Send it; in a context in which it is open."""
+        transaction.commit(self._send)
+
+    def _send(self, writes: Mapping[tuple[str, Key], Write]) -> None:
+        kinds = [(self.table(kind), kind) for kind in self.tables.kinds]
+        units = [unit for table, key in writes for name, kind in kinds if name == table for unit in kind.units(key)]
+        with self._cache.writing(units):
+            self._engine.write(*writes.values())
 
     def table(self, kind: Kind[Any]) -> str:
         """The table's name on disk."""
@@ -59,7 +117,8 @@ class Access:
         if len(calls) < 2 or self.engine.parallel_calls < 2:
             return [call() for call in calls]
         executor = self._threads()
-        futures = [executor.submit(call) for call in calls[1:]]
+        # In a copy of the context each, so that they see the unit of work that is open here.
+        futures = [executor.submit(copy_context().run, call) for call in calls[1:]]
         try:
             return [calls[0](), *(future.result() for future in futures)]
         finally:
@@ -78,5 +137,5 @@ class Access:
             if self._executor is not None:
                 self._executor.shutdown()
             self._executor = None
-        self.cache.close()
-        self.engine.close()
+        self._cache.close()
+        self._engine.close()

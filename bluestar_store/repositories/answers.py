@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from bluestar_store.errors import BlueStarError
@@ -56,6 +55,4 @@ def every(answers: Sequence[Any]) -> list[Any]:
 def marked(entity: E) -> E:
     """A copy that says that it is stale."""
     copy = entity.model_copy()
-    if entity.origin is not None:
-        copy._origin = replace(entity.origin, stale=True)
-    return copy
+    return copy if entity.origin is None else copy.read_from(entity.origin._replace(stale=True))

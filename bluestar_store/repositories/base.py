@@ -31,7 +31,7 @@ class Reader(Generic[E]):
 
     def __init__(self, access: Access, kind: Kind[E]) -> None:
         self._access, self._kind = access, kind
-        self._peek, self._name, self._partition_name = access.cache.peek, kind.name, f"{kind.name}*"
+        self._peek, self._name, self._partition_name = access.peek, kind.name, f"{kind.name}*"
         self._items = ItemSource(access, kind)
         self._whole = PartitionSource(access, kind, lambda pk: self._load(pk))
 
@@ -48,7 +48,7 @@ class Reader(Generic[E]):
         not keep a plan from its own.
         """
         found: Any = MISSING
-        if not fresh:
+        if not fresh and self._access.unit_here() is None:
             try:
                 for identity in identities:
                     found = self._peek((self._name, *identity))
@@ -57,7 +57,7 @@ class Reader(Generic[E]):
             except TypeError:  # suppress() costs half of a hit; what cannot be hashed is refused below
                 pass
         if found is MISSING:
-            units = [self._kind.item_unit(*identity) for identity in identities]
+            units = [(self._name, *identity) for identity in identities]
             for unit in units:
                 self._items.key(unit)
             answers = self._access.cache.fetch(units, self._items, fresh=fresh)
@@ -70,7 +70,7 @@ class Reader(Generic[E]):
 
         An identity has the values of the partition key's fields. What is missing from the cache is queried at once.
         """
-        if not fresh:
+        if not fresh and self._access.unit_here() is None:
             with suppress(TypeError):  # see above
                 found = [self._peek((self._partition_name, *identity)) for identity in identities]
                 if not any(one is MISSING for one in found):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Generic, TypeVar
+
+from pydantic_core import from_json
 
 from bluestar_store.engines.checks import item_bytes
 from bluestar_store.engines.table_files import item_from_json, to_json
@@ -148,7 +149,7 @@ def _encoded(unit: Unit, entities: Iterable[Entity]) -> bytes:
 
 
 def _items(unit: Unit, data: bytes, table: str) -> list[Item]:
-    named, items = json.loads(data)
+    named, items = from_json(data)
     if tuple(named) != unit or not isinstance(items, list):
         raise ValueError("is the value of another unit")
     # Only binary values look otherwise in JSON than on the wire.

@@ -9,6 +9,7 @@ import pytest
 from bluestar_store.store import Store
 from bluestar_store.testing.engine_case import SideDoor
 from bluestar_store.testing.side_door import RawGet, RawPut
+from bluestar_store.testing.store_suite_audit import AuditTests
 from bluestar_store.testing.store_suite_catalog import CatalogTests
 from bluestar_store.testing.store_suite_foreign import ForeignItemTests
 from bluestar_store.testing.store_suite_pipelines import PipelineTests
@@ -16,6 +17,8 @@ from bluestar_store.testing.store_suite_records import RecordTests
 from bluestar_store.testing.store_suite_replacement import ReplacementTests
 from bluestar_store.testing.store_suite_rules import RuleTests
 from bluestar_store.testing.store_suite_snapshot import SnapshotTests
+from bluestar_store.testing.store_suite_units import UnitTests
+from bluestar_store.testing.store_suite_workflow import WorkflowTests
 from bluestar_store.testing.store_suite_writes import WriteTests
 
 
@@ -28,6 +31,9 @@ class StoreSuite(
     CatalogTests,
     RecordTests,
     SnapshotTests,
+    UnitTests,
+    WorkflowTests,
+    AuditTests,
 ):
     """Every rule of the repositories. Subclass it in a test module, and give it two fixtures:
 

@@ -198,7 +198,7 @@ def test_a_write_of_the_child_is_seen_by_the_parent(redis_url: str, tmp_path: Pa
         assert get(store) == 5
 
         def child() -> None:
-            store._access.engine = FileEngine(tmp_path)  # its lock may not be inherited
+            store._access._engine = FileEngine(tmp_path)  # its lock may not be inherited
             store.calculation_rules.put(rule("ACME", 4))
 
         in_child(child)

@@ -23,7 +23,6 @@ from bluestar_store import (
     UnavailableError,
 )
 from bluestar_store.cache.limits import CacheLimits
-from bluestar_store.cache.local import Entry
 from bluestar_store.cache.stats import Counters
 from bluestar_store.cache.tiered import TieredCache
 from bluestar_store.engines.memory import MemoryEngine
@@ -155,16 +154,15 @@ def test_all_who_wait_get_the_leaders_error_and_the_next_read_loads(error: type[
 def test_who_missed_while_the_leader_landed_takes_its_value() -> None:
     with one_store() as (store, engine):
         local = store.cache._cache.local
-        look, missed, landed = local.look, Signal(), Signal()
+        board, missed, landed = local.board, Signal(), Signal()
 
-        def slow_look(unit: Unit) -> Entry | None:
-            entry = look(unit)
-            if entry is None and threading.current_thread() is not threading.main_thread() and unit[1] == "ACME":
+        def late_board(units: Iterable[Unit], settles: Callable[[Any], bool]) -> Any:
+            if threading.current_thread() is not threading.main_thread():
                 missed.set()
                 landed.wait()
-            return entry
+            return board(units, settles)
 
-        local.look = slow_look  # type: ignore[method-assign]
+        local.board = late_board  # type: ignore[method-assign]
         store.calculation_rules.put(rule("ACME", 5))
         engine.faults.forget()
         late = background(lambda: store.calculation_rules.get("ACME", "match").max_pct)

@@ -1,0 +1,137 @@
+"""Audit trails: append-only, numbered, each entry chained to the one before it.
+
+The head of a trail is an item of its own, written with every entry: an entry that is changed, removed, put in or moved
+breaks the chain, and one that is cut off the end is missing from the head's count. Whoever may write both items and
+knows how they are made can still make another chain: docs/iam.md has the policy that lets nobody change an entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from bluestar_store.errors import ItemDecodeError
+from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, AuditEntry, ChainHead, Trail
+from bluestar_store.models.canonical import canonical, digest
+from bluestar_store.protocols import Item, key_of
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.base import Reader
+from bluestar_store.repositories.changes import change_over, current_item
+from bluestar_store.repositories.transaction import Bookkeeping
+
+
+@dataclass(frozen=True)
+class ChainFault:
+    """What is wrong with a trail, and at which entry; the number is None for the trail as a whole."""
+
+    seq: int | None
+    what: str
+
+
+class Audit(Reader[AuditEntry]):
+    """The audit trails. The library has no call that changes or deletes an entry."""
+
+    def __init__(self, access: Access) -> None:
+        super().__init__(access, AUDIT_ENTRY)
+
+    def entries(self, trail: Trail | str) -> tuple[AuditEntry, ...]:
+        """The entries of a trail (a batch's, by its id) by number; empty when there is none."""
+        return self._load(self._partition(_trail(trail)))
+
+    def append(
+        self, trail: Trail | str, *, action: str, actor: str | None = None, details: Mapping[str, Any] | None = None
+    ) -> None:
+        """Append an entry to a trail (a batch's, by its id). `actor` is the setting's where none is given.
+
+        It has its number and hash when it is committed. Raises InvalidEntityError, InvalidKeyError.
+        """
+        values = dict(_trail(trail)) | {"action": action, "actor": actor or self._access.actor, "details": details}
+        entry = self._kind.validated(AuditEntry(**values, seq=0, at=self._access.now()))
+        with self._access.unit() as unit:
+            unit.bookkeep(partial(self._keep, entry))
+
+    def _keep(self, entry: AuditEntry, unit: Bookkeeping) -> None:
+        trail = {name: getattr(entry, name) for name in Trail.model_fields}
+        stored = current_item(self._access, CHAIN_HEAD, ChainHead(**trail))
+        head = CHAIN_HEAD.decode(stored, self._access.table(CHAIN_HEAD)) if stored else ChainHead(**trail)
+        chained = entry.model_copy(update={"seq": head.seq + 1, "previous": head.hash})
+        chained = chained.model_copy(update={"hash": entry_hash(chained)})
+        longer = head.model_copy(update={"seq": chained.seq, "hash": chained.hash})
+        unit.keep(
+            change_over(self._access, self._kind, chained, None, {}, settled=False).write,
+            change_over(self._access, CHAIN_HEAD, longer, stored, {}, settled=False).write,
+        )
+
+    def verify(self, trail: Trail | str) -> tuple[ChainFault, ...]:
+        """What is wrong with a trail, by number; empty for one that is whole, and for one that there is not."""
+        partition = self._partition(_trail(trail))
+        table = self._access.table(self._kind)
+        return chain_faults(self._access.partition_items(table, partition, ""), table)
+
+    def _partition(self, trail: Trail) -> str:
+        return self._kind.keys.partition(dict(trail))
+
+
+def entry_hash(entry: AuditEntry) -> str:
+    """SHA-256 in hex of an entry's canonical form: all that it says, its predecessor's hash among it, but its own."""
+    return digest(canonical(entry.model_copy(update={"hash": None})))
+
+
+def chain_faults(items: Iterable[Item], table: str) -> tuple[ChainFault, ...]:
+    """What is wrong with the trail in these items, which are all of one partition; others are passed over."""
+    faults: list[ChainFault] = []
+    entries: dict[int, AuditEntry] = {}
+    head: ChainHead | None = None
+    for item in items:
+        identity = AUDIT_ENTRY.keys.parse(key_of(item))
+        seq = identity["seq"] if identity else None
+        try:
+            if CHAIN_HEAD.owns(item):
+                head = CHAIN_HEAD.decode(item, table)
+            elif seq in entries:
+                faults.append(ChainFault(seq, f"there twice: SK={item['SK']['S']!r} was put in"))
+            elif seq is not None:
+                entries[seq] = AUDIT_ENTRY.decode(item, table)
+        except ItemDecodeError as error:
+            faults.append(ChainFault(seq, f"changed: {error}"))
+    faults += _broken_links(entries, {fault.seq for fault in faults})
+    faults += _at_the_end(entries, head)
+    return tuple(sorted(faults, key=lambda fault: (fault.seq is None, fault.seq or 0)))
+
+
+def _broken_links(entries: Mapping[int, AuditEntry], unreadable: set[int | None]) -> Iterable[ChainFault]:
+    for seq in range(1, max(entries, default=0) + 1):
+        entry = entries.get(seq)
+        if entry is None:
+            if seq not in unreadable:
+                yield ChainFault(seq, "removed: there is no such entry")
+            continue
+        if entry_hash(entry) != entry.hash:
+            yield ChainFault(seq, "changed: its hash is not that of what it says")
+            continue
+        before = entries.get(seq - 1)
+        if before is None:
+            if seq == 1 and entry.previous is not None:
+                yield ChainFault(seq, "moved: it is the first and names one before it")
+        elif entry.previous != before.hash and entry_hash(before) == before.hash:
+            yield ChainFault(seq, f"put in or moved: it does not follow on entry {seq - 1}")
+
+
+def _at_the_end(entries: Mapping[int, AuditEntry], head: ChainHead | None) -> Iterable[ChainFault]:
+    last = max(entries, default=0)
+    if head is None or not head.seq:
+        if entries:
+            yield ChainFault(None, f"the chain's head was removed or reset: it does not know of {len(entries)} entries")
+    elif last < head.seq:
+        missing = f"{last + 1} to {head.seq}" if head.seq - last > 1 else str(head.seq)
+        yield ChainFault(last + 1, f"cut off: the chain's head knows of {missing}")
+    elif last > head.seq:
+        yield ChainFault(head.seq + 1, f"put in: the chain's head knows of {head.seq} entries only")
+    elif entries[last].hash != head.hash:
+        yield ChainFault(last, "put in or changed: the chain's head knows another last entry")
+
+
+def _trail(trail: Trail | str) -> Trail:
+    return Trail(batch_id=trail) if isinstance(trail, str) else trail

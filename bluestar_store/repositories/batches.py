@@ -1,0 +1,213 @@
+"""Batches: one payroll file on its way through a plan's pipeline. Never cached, read consistently."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from immutabledict import immutabledict
+from ulid import ULID
+
+from bluestar_store.errors import InvalidEntityError, InvalidTransitionError
+from bluestar_store.keys import check_plan
+from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry
+from bluestar_store.models.batches import (
+    BATCH_RULES,
+    BATCH_STATE,
+    STEP_CLAIM,
+    STEP_RESULT,
+    BatchRules,
+    BatchState,
+    BatchStatus,
+    StepClaim,
+    StepResult,
+)
+from bluestar_store.models.indexes import BY_PLAN, index_part
+from bluestar_store.protocols import ABSENT, key_of
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.base import Repository, in_order
+from bluestar_store.repositories.changes import put_change
+from bluestar_store.repositories.finder import Finder
+from bluestar_store.repositories.holds import Holds, refuse_open_holds
+from bluestar_store.repositories.order import by_created
+from bluestar_store.repositories.snapshot import Snapshots
+from bluestar_store.repositories.steps import check_claim
+
+TRANSITIONS: Mapping[BatchStatus, frozenset[BatchStatus]] = immutabledict(
+    {
+        BatchStatus.RECEIVED: frozenset(
+            {BatchStatus.RUNNING, BatchStatus.ON_HOLD, BatchStatus.FAILED, BatchStatus.CANCELLED}
+        ),
+        BatchStatus.RUNNING: frozenset(
+            {
+                BatchStatus.RUNNING,
+                BatchStatus.ON_HOLD,
+                BatchStatus.COMPLETED,
+                BatchStatus.FAILED,
+                BatchStatus.CANCELLED,
+            }
+        ),
+        BatchStatus.ON_HOLD: frozenset({BatchStatus.RUNNING, BatchStatus.FAILED, BatchStatus.CANCELLED}),
+        BatchStatus.FAILED: frozenset({BatchStatus.RUNNING, BatchStatus.CANCELLED}),
+        BatchStatus.COMPLETED: frozenset(),
+        BatchStatus.CANCELLED: frozenset(),
+    }
+)
+"""Where a batch may go from each status. A failed one may be run again; a completed or cancelled one is over."""
+
+
+@dataclass(frozen=True)
+class BatchHistory:
+    """All that is known of one batch, as of one query: steps by number, audit entries by number.
+
+    `rules` is None for a batch that another program started.
+    """
+
+    state: BatchState
+    rules: BatchRules | None
+    claims: tuple[StepClaim, ...]
+    results: tuple[StepResult, ...]
+    audit: tuple[AuditEntry, ...]
+
+
+@dataclass(frozen=True)
+class RulesVerification:
+    """Whether a plan's rules still are what a batch was started under.
+
+    `changed`, `came` and `went` name items as `PlanSnapshot.item_digests` does, `{table}/{PK}/{SK}`, sorted.
+    """
+
+    started_under: str | None
+    current: str
+    changed: tuple[str, ...]
+    came: tuple[str, ...]
+    went: tuple[str, ...]
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether they are."""
+        return self.started_under == self.current
+
+
+class Batches(Repository[BatchState]):
+    """See DESIGN 2, processing-metadata."""
+
+    def __init__(self, access: Access, finder: Finder, snapshots: Snapshots, holds: Holds) -> None:
+        super().__init__(access, BATCH_STATE)
+        self._finder, self._snapshots, self._holds = finder, snapshots, holds
+
+    def get(self, batch_id: str) -> BatchState:
+        """The state of a batch. Raises BatchNotFoundError."""
+        key = self._kind.keys.build({"batch_id": batch_id})
+        found = self._stored([key])
+        if key not in found:
+            raise self._missing(f"no batch {batch_id!r}")
+        return found[key]
+
+    def for_plan(self, plan_id: str) -> tuple[BatchState, ...]:
+        """The plan's batches, newest first; one without `created` counts as oldest.
+
+        Raises IndexMissingError for a large table without the index.
+        """
+        entries = self._finder.find(self._kind, BY_PLAN, index_part(check_plan(plan_id)))
+        # What lacks the index's attributes comes whole: another plan's batches are not looked at, broken ones neither.
+        keys = [key_of(entry) for entry in entries if entry.get("plan_id", {"S": plan_id}) == {"S": plan_id}]
+        found = self._stored(keys).values()
+        return by_created(batch for batch in found if batch.plan_id == plan_id)[::-1]
+
+    def history(self, batch_id: str) -> BatchHistory:
+        """The state, claims, results and audit trail of a batch, in one query. Raises BatchNotFoundError."""
+        pk = self._kind.keys.partition({"batch_id": batch_id})
+        items = list(self._access.partition_items(self._access.table(self._kind), pk, ""))
+        states = in_order(self._access, self._kind, filter(self._kind.owns, items))
+        if not states:
+            raise self._missing(f"no batch {batch_id!r}")
+        rules = in_order(self._access, BATCH_RULES, filter(BATCH_RULES.owns, items))
+        return BatchHistory(
+            states[0],
+            rules[0] if rules else None,
+            in_order(self._access, STEP_CLAIM, filter(STEP_CLAIM.owns, items)),
+            in_order(self._access, STEP_RESULT, filter(STEP_RESULT.owns, items)),
+            in_order(self._access, AUDIT_ENTRY, filter(AUDIT_ENTRY.owns, items)),
+        )
+
+    def verify_rules(self, batch: BatchState) -> RulesVerification:
+        """Compare the plan's rules of now with those that the batch was started under, consistently, past the cache.
+
+        Raises InvalidEntityError for a batch that does not say its plan, frequency and year, and what
+        `Store.plan_snapshot` raises.
+        """
+        if batch.plan_id is None or batch.pay_freq is None or batch.year is None:
+            raise InvalidEntityError(f"batch {batch.batch_id!r} has no plan_id, pay_freq or year: it has no rules")
+        now = self._snapshots.take(batch.plan_id, batch.pay_freq, batch.year)
+        key = BATCH_RULES.keys.build({"batch_id": batch.batch_id})
+        table = self._access.table(BATCH_RULES)
+        stored = self._access.engine.get(table, [key], consistent=True).get(key)
+        then = (BATCH_RULES.decode(stored, table).items if stored else None) or {}
+        return RulesVerification(
+            batch.rules_digest,
+            now.digest,
+            tuple(sorted(name for name in then.keys() & now.item_digests if then[name] != now.item_digests[name])),
+            tuple(sorted(now.item_digests.keys() - then.keys())),
+            tuple(sorted(then.keys() - now.item_digests.keys())),
+        )
+
+    # ------------------------------------------------------------------------------------------------------- writing
+
+    def start(self, plan_id: str, pay_freq: str, year: int, batch_id: str | None = None) -> BatchState:
+        """Begin a batch, RECEIVED; returns its state. `batch_id` is a ULID where none is given.
+
+        The plan's rules are read consistently, past the cache, and their digests pinned: see `verify_rules`. Raises
+        AlreadyExistsError for an id that is taken, and what `Store.plan_snapshot` raises.
+        """
+        snapshot = self._snapshots.take(plan_id, pay_freq, year)
+        now = self._access.now()
+        state = BatchState(
+            batch_id=batch_id or str(ULID()),
+            plan_id=plan_id,
+            pay_freq=pay_freq,
+            year=year,
+            status=BatchStatus.RECEIVED,
+            rules_digest=snapshot.digest,
+            created=now,
+            updated=now,
+        )
+        rules = BatchRules(batch_id=state.batch_id, digest=snapshot.digest, items=snapshot.item_digests)
+        with self._access.unit() as unit:
+            begun = put_change(self._access, self._kind, state, ABSENT)
+            unit.engine.write(begun.write, put_change(self._access, BATCH_RULES, rules, ABSENT).write)
+        return self._decode(begun.after)
+
+    def advance(
+        self,
+        batch: BatchState,
+        status: BatchStatus | None = None,
+        step: int | None = None,
+        claim: StepClaim | None = None,
+    ) -> BatchState:
+        """Move a batch on: another status, another current step, or both; returns its state as stored.
+
+        `batch` is as it was read: VersionConflictError when it has moved since. Raises InvalidTransitionError for a
+        status that cannot follow on its own (see TRANSITIONS), PlanOnHoldError when it is to run and its plan has an
+        open hold, ClaimLostError when `claim` is given and over. Then nothing is written.
+        """
+        if batch.origin is None:
+            raise InvalidEntityError(f"batch {batch.batch_id!r} was not read from a store: batches.get gives it")
+        before = batch.status or BatchStatus.RECEIVED  # other programs may not say
+        after = status or before
+        if after not in TRANSITIONS[before] and not (status is None and TRANSITIONS[before]):
+            raise InvalidTransitionError(
+                f"batch {batch.batch_id!r} is {before} and cannot become {after}; it can become "
+                f"{', '.join(sorted(TRANSITIONS[before])) or 'nothing else: it is over'}"
+            )
+        moved = {"status": after, "current_step": batch.current_step if step is None else step}
+        changed = batch.model_copy(update={**moved, "updated": self._access.now()})
+        with self._access.unit() as unit:
+            if claim is not None:
+                unit.bookkeep(partial(check_claim, self._access, claim))
+            if status is BatchStatus.RUNNING and batch.plan_id is not None:
+                unit.bookkeep(partial(refuse_open_holds, self._access, self._holds, batch.plan_id))
+            change = put_change(self._access, self._kind, changed)
+            unit.engine.write(change.write)
+        return self._decode(change.after)

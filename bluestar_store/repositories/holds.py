@@ -1,0 +1,150 @@
+"""Holds: why a plan's batches must wait. Never cached, read consistently.
+
+Placing and releasing a hold changes the plan's guard in the same transaction, and a batch that begins to run expects
+the guard that it read the holds with: between that look and its write no hold can come in unseen. Other programs place
+holds without the guard; the look finds those that are there, but one of theirs that comes right after it is not noticed
+before the next advance.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ulid import ULID
+
+from bluestar_store.errors import PlanOnHoldError
+from bluestar_store.models.holds import HOLD_GUARD, OPEN, PLAN_HOLD, HoldGuard, PlanHold
+from bluestar_store.models.indexes import OPEN_HOLDS
+from bluestar_store.protocols import ABSENT, Check, Item, key_of
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.base import Repository
+from bluestar_store.repositories.changes import PutExpectation, change_over, current_item, item_version
+from bluestar_store.repositories.finder import Finder
+from bluestar_store.repositories.order import by_created
+from bluestar_store.repositories.transaction import Bookkeeping
+
+
+class Holds(Repository[PlanHold]):
+    """See DESIGN 2, batch-state."""
+
+    def __init__(self, access: Access, finder: Finder) -> None:
+        super().__init__(access, PLAN_HOLD)
+        self._finder = finder
+
+    def get(self, plan_id: str, hold_id: str) -> PlanHold:
+        """One hold, open or released. Raises HoldNotFoundError."""
+        key = self._kind.keys.build({"plan_id": plan_id, "hold_id": hold_id})
+        found = self._stored([key])
+        if key not in found:
+            raise self._missing(f"no hold {hold_id!r} of plan {plan_id!r}")
+        return found[key]
+
+    def for_plan(self, plan_id: str) -> tuple[PlanHold, ...]:
+        """All holds of a plan, released ones too, oldest first; one without `created` counts as oldest."""
+        return by_created(self._load(self._kind.keys.partition({"plan_id": plan_id})))
+
+    def open(self, plan_id: str) -> tuple[PlanHold, ...]:
+        """The plan's holds that are not released, oldest first."""
+        return tuple(hold for hold in self.for_plan(plan_id) if hold.is_open)
+
+    def all_open(self) -> tuple[PlanHold, ...]:
+        """Every plan's open holds, oldest first. Raises IndexMissingError for a large table without the index."""
+        entries = self._finder.find(self._kind, OPEN_HOLDS, OPEN)
+        # Released holds lack the index's attributes too; they come whole, so there is no need to read them again.
+        found = self._stored(key_of(entry) for entry in entries if not _is_released(entry)).values()
+        return by_created(hold for hold in found if hold.is_open)
+
+    # ------------------------------------------------------------------------------------------------------- writing
+
+    def place(
+        self,
+        plan_id: str,
+        reason: str,
+        *,
+        hold_id: str | None = None,
+        batch_id: str | None = None,
+        created_by: str | None = None,
+    ) -> PlanHold:
+        """Place a hold; returns it as stored. `hold_id` is a ULID where none is given.
+
+        A hold of that id that is there already, open or released, is returned as it is: repeating a call whose answer
+        was lost places nothing twice and opens nothing again. Raises InvalidKeyError.
+        """
+        wanted = PlanHold(
+            plan_id=plan_id,
+            hold_id=hold_id or str(ULID()),
+            reason=reason,
+            batch_id=batch_id,
+            created=self._access.now(),
+            created_by=created_by or self._access.actor,
+        )
+        placed = [wanted]
+
+        def step(unit: Bookkeeping) -> None:
+            found = current_item(self._access, self._kind, wanted)
+            if found is not None:
+                placed[:] = [self._decode(found)]
+                return
+            self._keep(unit, wanted, None, placed)
+
+        with self._access.unit() as unit:
+            unit.bookkeep(step)
+        return placed[0]
+
+    def release(self, plan_id: str, hold_id: str, *, released_by: str | None = None) -> PlanHold:
+        """Release a hold, which stays as a record; returns it as stored. One that is released stays as it is.
+
+        Raises HoldNotFoundError.
+        """
+        released: list[PlanHold] = []
+
+        def step(unit: Bookkeeping) -> None:
+            found = self.get(plan_id, hold_id)
+            released[:] = [found]
+            if found.is_open:
+                by = released_by or self._access.actor
+                after = found.model_copy(update={"released": self._access.now(), "released_by": by})
+                self._keep(unit, after, found.origin.wire if found.origin else None, released)
+
+        with self._access.unit() as unit:
+            unit.bookkeep(step)
+        return released[0]
+
+    def put(self, entity: PlanHold, expected: PutExpectation = None) -> PlanHold:
+        """See Repository; the plan's guard goes with it."""
+        with self._access.unit() as unit:
+            stored = super().put(entity, expected)
+            unit.bookkeep(partial(self._count, entity.plan_id))
+        return stored
+
+    def delete(self, entity: PlanHold, expected: PutExpectation = None) -> None:
+        """See Repository; the plan's guard goes with it. Released holds are records: mostly `release` is meant."""
+        with self._access.unit() as unit:
+            super().delete(entity, expected)
+            unit.bookkeep(partial(self._count, entity.plan_id))
+
+    def _keep(self, unit: Bookkeeping, hold: PlanHold, before: Item | None, stored: list[PlanHold]) -> None:
+        change = change_over(self._access, self._kind, self._kind.validated(hold), before, {}, settled=False)
+        unit.keep(change.write)
+        stored[:] = [self._decode(change.after)]
+        self._count(hold.plan_id, unit)
+
+    def _count(self, plan_id: str, unit: Bookkeeping) -> None:
+        """The guard's part; counted anew each time, since other programs place and release holds without it."""
+        guard = HoldGuard(plan_id=plan_id, open_holds=len(self.open(plan_id)))
+        before = current_item(self._access, HOLD_GUARD, guard)
+        unit.keep(change_over(self._access, HOLD_GUARD, guard, before, {}, settled=False).write)
+
+
+def refuse_open_holds(access: Access, holds: Holds, plan_id: str, unit: Bookkeeping) -> None:
+    """A step that lets its unit fail unless the plan has no open hold, then and when it commits. PlanOnHoldError."""
+    guard = HoldGuard(plan_id=plan_id)
+    stored = current_item(access, HOLD_GUARD, guard)  # before the holds: who places one afterwards changes it
+    if found := holds.open(plan_id):
+        raise PlanOnHoldError(plan_id, [hold.hold_id for hold in found])
+    expect = ABSENT if stored is None else item_version(access, HOLD_GUARD, stored)
+    unit.keep(Check(access.table(HOLD_GUARD), HOLD_GUARD.keys.build(HOLD_GUARD.identity(guard)), expect))
+
+
+def _is_released(item: Item) -> bool:
+    return item.get("released", {"NULL": True}) != {"NULL": True}

@@ -1,0 +1,203 @@
+"""The steps of a batch: who works on them, and what they found. Never cached, read consistently."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from bluestar_store.engines.checks import item_bytes
+from bluestar_store.errors import (
+    ClaimLostError,
+    ClaimTakenError,
+    InvalidEntityError,
+    ItemTooLargeError,
+    ResultConflictError,
+)
+from bluestar_store.models.batches import STEP_CLAIM, STEP_RESULT, BatchState, StepClaim, StepResult
+from bluestar_store.models.canonical import digest, plain_value
+from bluestar_store.models.entity import Entity
+from bluestar_store.protocols import Check
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.base import Reader
+from bluestar_store.repositories.changes import change_over, current_item, item_version
+from bluestar_store.repositories.transaction import Bookkeeping
+
+E = TypeVar("E", bound=Entity)
+
+SKEW = timedelta(seconds=1)
+"""How far the clocks of two machines may be apart: a claim is taken over that much later than it expires."""
+MAX_RESULT_BYTES = 350 * 1024
+"""Of a result, as an item: DynamoDB takes 400 KB (AWS limit), and the library's own attributes need room."""
+
+
+class StepRecords(Reader[E]):
+    """Results or claims of a batch's steps: one for each step."""
+
+    def get(self, batch_id: str, step: int) -> E:
+        """The record of one step, whatever the width of the number in its key. Raises BatchNotFoundError."""
+        for record in self.for_batch(batch_id):
+            if getattr(record, "step", None) == step:
+                return record
+        raise self._missing(f"no {self._kind.entity.__name__} for step {step} of batch {batch_id!r}")
+
+    def for_batch(self, batch_id: str) -> tuple[E, ...]:
+        """The records of a batch by step; empty when there is none."""
+        return self._load(self._kind.keys.partition({"batch_id": batch_id}))
+
+
+class Claims(StepRecords[StepClaim]):
+    """Which worker owns a step.
+
+    A claim carries a fencing number that only grows: a write that brings a claim is conditioned on it, so that a worker
+    that lost its claim cannot write, whatever its clock says.
+    """
+
+    def __init__(self, access: Access) -> None:
+        super().__init__(access, STEP_CLAIM)
+
+    def claim(self, batch: BatchState | str, step: int, worker: str, lease_seconds: float) -> StepClaim:
+        """Own a step for so long; returns the claim. A worker that claims its own step again has a new claim.
+
+        Raises ClaimTakenError until a second after another worker's claim has expired, and InvalidEntityError for a
+        lease of no time or a worker without a name.
+        """
+        if not worker:
+            raise InvalidEntityError("a claim needs the name of a worker")
+        wanted = StepClaim(batch_id=_id_of(batch), step=step, worker=worker)
+        made: list[StepClaim] = []
+
+        def take(unit: Bookkeeping) -> None:
+            found = self._found(wanted)
+            now = self._access.now()
+            if found is not None and _holds_off(found, worker, now):
+                raise ClaimTakenError(_place(wanted), str(found.worker), found.expires or now)
+            fence = (found.fence or 0) + 1 if found is not None else 1
+            claim = wanted.model_copy(update={"fence": fence, "claimed": now, "expires": now + _lease(lease_seconds)})
+            made[:] = [self._keep(unit, claim)]
+
+        with self._access.unit() as unit:
+            unit.bookkeep(take)
+        return made[0]
+
+    def heartbeat(self, claim: StepClaim, lease_seconds: float) -> StepClaim:
+        """Own the step for so long from now on; returns the claim as it is now. Raises ClaimLostError."""
+        return self._renewed(claim, lambda now: {"expires": now + _lease(lease_seconds)})
+
+    def release(self, claim: StepClaim) -> None:
+        """Own the step no longer. Raises ClaimLostError."""
+        self._renewed(claim, lambda now: {"worker": None, "expires": None})
+
+    def _renewed(self, claim: StepClaim, update: Any) -> StepClaim:
+        made: list[StepClaim] = []
+
+        def renew(unit: Bookkeeping) -> None:
+            found = self._owned(claim)
+            made[:] = [self._keep(unit, found.model_copy(update=update(self._access.now())))]
+
+        with self._access.unit() as unit:
+            unit.bookkeep(renew)
+        return made[0]
+
+    def _found(self, claim: StepClaim) -> StepClaim | None:
+        item = current_item(self._access, self._kind, claim)
+        return None if item is None else self._decode(item)
+
+    def _owned(self, claim: StepClaim) -> StepClaim:
+        """The claim as it is stored. Raises ClaimLostError."""
+        found = self._found(claim)
+        if found is None or claim.fence is None or (found.worker, found.fence) != (claim.worker, claim.fence):
+            raise ClaimLostError(f"{claim.worker!r} does not own {_place(claim)} any more; claim it again")
+        return found
+
+    def _keep(self, unit: Bookkeeping, claim: StepClaim) -> StepClaim:
+        claim = self._kind.validated(claim)
+        before = current_item(self._access, self._kind, claim)
+        change = change_over(self._access, self._kind, claim, before, {}, settled=False)
+        unit.keep(change.write)
+        return self._decode(change.after)
+
+
+def check_claim(access: Access, claim: StepClaim, unit: Bookkeeping) -> None:
+    """A step that lets its unit fail unless the claim stands, then and when it commits. Raises ClaimLostError.
+
+    Its time does not matter: as long as nobody else took the step, nobody else works on it.
+    """
+    found = Claims(access)._owned(claim)
+    assert found.origin is not None  # noqa: S101  # it was read
+    unit.keep(Check(access.table(STEP_CLAIM), found.origin.key, item_version(access, STEP_CLAIM, found.origin.wire)))
+
+
+class Results(StepRecords[StepResult]):
+    """What the steps of a batch found, once a step."""
+
+    def __init__(self, access: Access) -> None:
+        super().__init__(access, STEP_RESULT)
+
+    def save(
+        self,
+        batch: BatchState | str,
+        step: int,
+        result: Mapping[str, Any],
+        claim: StepClaim | None = None,
+        *,
+        worker: str | None = None,
+    ) -> StepResult:
+        """Save what a step found; returns it as stored. Saving the equal result again changes nothing.
+
+        Raises ResultConflictError when the step has another result, ClaimLostError when `claim` is given and over,
+        ItemTooLargeError over 350 KB, InvalidEntityError for what DynamoDB cannot hold.
+        """
+        by = worker or (claim.worker if claim else None)
+        wanted = self._kind.validated(
+            StepResult(batch_id=_id_of(batch), step=step, result=result, worker=by, saved=self._access.now())
+        )
+        wanted = wanted.model_copy(update={"digest": _digest(wanted)})
+        size = item_bytes(self._kind.encode(wanted))
+        if size > MAX_RESULT_BYTES:
+            raise ItemTooLargeError(
+                f"the result of {_place(wanted)} is {size} bytes, more than 350 KB: put it into the file store "
+                "(store.files.write) and save its path"
+            )
+        saved = [wanted]
+
+        def keep(unit: Bookkeeping) -> None:
+            if claim is not None:
+                check_claim(self._access, claim, unit)
+            item = current_item(self._access, self._kind, wanted)
+            if item is None:
+                change = change_over(self._access, self._kind, wanted, None, {}, settled=False)
+                unit.keep(change.write)
+                saved[:] = [self._decode(change.after)]
+                return
+            saved[:] = [self._decode(item)]
+            if _digest(saved[0]) != wanted.digest:
+                raise ResultConflictError(f"{_place(wanted)} has another result already; it stays as it is")
+
+        with self._access.unit() as unit:
+            unit.bookkeep(keep)
+        return saved[0]
+
+
+def _digest(result: StepResult) -> str:
+    return digest(plain_value(result.result))
+
+
+def _id_of(batch: BatchState | str) -> str:
+    return batch.batch_id if isinstance(batch, BatchState) else batch
+
+
+def _place(record: StepClaim | StepResult) -> str:
+    return f"step {record.step} of batch {record.batch_id!r}"
+
+
+def _holds_off(claim: StepClaim, worker: str, now: datetime) -> bool:
+    if claim.worker in (None, worker) or claim.expires is None:
+        return False
+    return now <= claim.expires + SKEW
+
+
+def _lease(seconds: float) -> timedelta:
+    if not seconds > 0:
+        raise InvalidEntityError(f"a lease of {seconds} seconds is none")
+    return timedelta(seconds=seconds)

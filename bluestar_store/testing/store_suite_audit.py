@@ -1,0 +1,139 @@
+"""Audit trails: what a chain shows of whoever touched it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bluestar_store.keys import Key
+from bluestar_store.models.audit import AUDIT_ENTRY, Trail
+from bluestar_store.protocols import Delete, Item
+from bluestar_store.repositories.audit import entry_hash
+from bluestar_store.store import Store
+from bluestar_store.testing.side_door import RawGet, RawPut, table
+
+ENTRIES = 4
+
+
+def trail_of(store: Store) -> None:
+    for number in range(1, ENTRIES + 1):
+        store.audit.append("b", actor="A", action=f"act{number}", details={"n": number})
+
+
+def _key(number: int) -> Key:
+    return Key("BATCH#b", f"AUDIT#{number:08d}")
+
+
+class AuditTests:
+    """See issue 6.6."""
+
+    def test_entries_are_numbered_and_chained(self, store: Store) -> None:
+        trail_of(store)
+        entries = store.audit.entries("b")
+        assert [(entry.seq, entry.action) for entry in entries] == [(n, f"act{n}") for n in range(1, ENTRIES + 1)]
+        assert [entry.previous for entry in entries] == [None, *(entry.hash for entry in entries[:-1])]
+        assert all(entry.hash == entry_hash(entry) for entry in entries)
+        assert store.audit.verify("b") == ()
+        assert store.audit.verify("none") == ()
+
+    def test_a_trail_may_be_another_items(self, store: Store) -> None:
+        trail = Trail(table="calculation-rules", partition="CLIENT#ACME")
+        store.audit.append(trail, action="put")
+        assert [entry.action for entry in store.audit.entries(trail)] == ["put"]
+        assert store.audit.verify(trail) == ()
+
+    def test_several_entries_of_a_unit_follow_on_each_other(self, store: Store) -> None:
+        with store.unit_of_work() as uow:
+            trail_of(store)
+            assert len(uow.audit.entries("b")) == ENTRIES
+        assert len(store.audit.entries("b")) == ENTRIES
+        assert store.audit.verify("b") == ()
+
+    def test_an_entry_that_comes_in_between_is_followed_on(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        write = store.engine.write
+        others: list[int] = []
+
+        def late(*writes: Any) -> None:
+            if not others:
+                others.append(1)
+                _in_thread(lambda: store.audit.append("b", action="theirs"))
+            write(*writes)
+
+        monkeypatch.setattr(store.engine, "write", late)
+        with store.unit_of_work() as uow:
+            uow.audit.append("b", action="ours")
+            uow.audit.append("b", action="ours, too")
+        assert [entry.action for entry in store.audit.entries("b")] == ["theirs", "ours", "ours, too"]
+        assert store.audit.verify("b") == ()
+
+    @pytest.mark.parametrize(
+        ("change", "seq", "what"),
+        [
+            ("changed", 2, "changed"),
+            ("changed and hashed anew", 3, "put in or moved"),
+            ("removed", 2, "removed"),
+            ("first removed", 1, "removed"),
+            ("swapped", 2, "changed"),
+            ("cut off", ENTRIES, "cut off"),
+            ("appended past the head", ENTRIES + 1, "put in"),
+            ("last changed and hashed anew", ENTRIES, "another last entry"),
+            ("unreadable", 2, "changed"),
+            ("put in twice", 2, "twice"),
+        ],
+    )
+    def test_what_was_done_to_a_trail_is_found_and_named(
+        self, store: Store, raw_put: RawPut, raw_get: RawGet, change: str, seq: int, what: str
+    ) -> None:
+        trail_of(store)
+        name = table(store, AUDIT_ENTRY)
+
+        def stored(number: int) -> Item:
+            found = raw_get(name, _key(number))
+            assert found is not None
+            return found
+
+        def rehashed(item: Item) -> Item:
+            return {**item, "hash": {"S": entry_hash(AUDIT_ENTRY.decode(item))}}
+
+        match change:
+            case "changed":
+                raw_put(name, {**stored(2), "actor": {"S": "B"}})
+            case "changed and hashed anew":
+                raw_put(name, rehashed({**stored(2), "actor": {"S": "B"}}))
+            case "removed":
+                store.engine.write(Delete(name, _key(2)))
+            case "first removed":
+                store.engine.write(Delete(name, _key(1)))
+            case "swapped":
+                two, three = stored(2), stored(3)
+                raw_put(name, {**three, "SK": two["SK"], "seq": two["seq"]})
+                raw_put(name, {**two, "SK": three["SK"], "seq": three["seq"]})
+            case "cut off":
+                store.engine.write(Delete(name, _key(ENTRIES)))
+            case "appended past the head":
+                last = stored(ENTRIES)
+                added = {"SK": {"S": _key(ENTRIES + 1).sk}, "seq": {"N": str(ENTRIES + 1)}, "previous": last["hash"]}
+                raw_put(name, rehashed({**last, **added}))
+            case "last changed and hashed anew":
+                raw_put(name, rehashed({**stored(ENTRIES), "actor": {"S": "B"}}))
+            case "unreadable":
+                raw_put(name, {**stored(2), "at": {"S": "no time"}})
+            case "put in twice":
+                raw_put(name, {**stored(2), "SK": {"S": "AUDIT#2"}})
+        faults = store.audit.verify("b")
+        assert seq in [fault.seq for fault in faults]
+        assert what in next(fault.what for fault in faults if fault.seq == seq)
+
+    def test_a_head_that_was_removed_is_found(self, store: Store) -> None:
+        trail_of(store)
+        store.engine.write(Delete(table(store, AUDIT_ENTRY), Key("BATCH#b", "CHAIN")))
+        (fault,) = store.audit.verify("b")
+        assert (fault.seq, "head was removed" in fault.what) == (None, True)
+
+
+def _in_thread(call: object) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(call).result()  # type: ignore[arg-type]  # a function without parameters

@@ -1,0 +1,181 @@
+"""Units of work: all of what is written within one, or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from decimal import Decimal
+
+import pytest
+
+from bluestar_store.errors import (
+    AlreadyExistsError,
+    InvalidWriteError,
+    RuleNotFoundError,
+    VersionConflictError,
+)
+from bluestar_store.keys import GLOBAL
+from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
+from bluestar_store.models.limits import IrsLimits
+from bluestar_store.store import Store
+from bluestar_store.testing.side_door import Calls, RawGet, RawPut, table, wire
+from bluestar_store.unit_of_work import unit_of_work
+
+
+def rule(plan_id: str, max_pct: int = 4, calc_type: str = "match") -> CalculationRule:
+    return CalculationRule(plan_id=plan_id, calc_type=calc_type, max_pct=Decimal(max_pct))
+
+
+class Oops(Exception):
+    """What a block raises."""
+
+
+class UnitTests:
+    """See issue 6.1."""
+
+    def test_a_unit_is_one_write_of_all_or_nothing(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        calls = Calls.of(store, monkeypatch)
+        with store.unit_of_work() as uow:
+            uow.calculation_rules.put(rule("ACME"))
+            uow.irs_limits.put(IrsLimits(year=2026, max_401k=Decimal(24500)))
+            assert "write" not in calls
+        assert calls.count("write") == 1
+        assert store.calculation_rules.get("ACME", "match").max_pct == 4
+        assert store.irs_limits.get(2026).max_401k == Decimal(24500)
+
+    def test_a_block_that_raises_leaves_nothing(self, store: Store) -> None:
+        store.calculation_rules.put(rule(GLOBAL))
+        with pytest.raises(Oops), store.unit_of_work() as uow:
+            uow.calculation_rules.put(rule("ACME", 5))
+            raise Oops
+        assert store.calculation_rules.get("ACME", "match").plan_id == GLOBAL
+
+    def test_reads_within_see_what_was_written_and_nobody_else_does(self, store: Store) -> None:
+        kept = store.calculation_rules.put(rule("ACME", 4))
+        store.calculation_rules.get("ACME", "match")  # it is in the cache
+        seen: list[Decimal | None] = []
+        with store.unit_of_work():
+            store.calculation_rules.put(kept.model_copy(update={"max_pct": Decimal(5)}))
+            store.calculation_rules.put(rule("ACME", 1, "cap"))
+            thread = threading.Thread(target=lambda: seen.append(store.calculation_rules.get("ACME", "match").max_pct))
+            thread.start()
+            thread.join()
+            assert store.calculation_rules.get("ACME", "match").max_pct == 5
+            assert set(store.calculation_rules.all("ACME")) == {"match", "cap"}
+            assert len(store.overrides("ACME")) == 2
+        assert seen == [4]
+        assert store.calculation_rules.get("ACME", "match").max_pct == 5
+
+    def test_what_a_dropped_unit_read_of_its_own_is_in_no_cache(self, store: Store) -> None:
+        store.calculation_rules.put(rule("ACME", 4))
+        with pytest.raises(Oops), store.unit_of_work():
+            store.calculation_rules.delete(rule("ACME"))
+            with pytest.raises(RuleNotFoundError):
+                store.calculation_rules.get("ACME", "match")
+            raise Oops
+        assert store.calculation_rules.get("ACME", "match").max_pct == 4
+
+    def test_several_changes_of_one_item_are_one_write(self, store: Store) -> None:
+        with store.unit_of_work():
+            first = store.calculation_rules.put(rule("ACME", 4))
+            store.calculation_rules.put(first.model_copy(update={"max_pct": Decimal(5), "formula": "a"}))
+        assert store.calculation_rules.get("ACME", "match").formula == "a"
+        with store.unit_of_work():
+            found = store.calculation_rules.get("ACME", "match")
+            store.calculation_rules.put(found.model_copy(update={"formula": None}))
+            store.calculation_rules.delete(store.calculation_rules.get("ACME", "match"))
+        with pytest.raises(RuleNotFoundError):
+            store.calculation_rules.get("ACME", "match")
+
+    def test_one_write_that_does_not_hold_stops_all_and_is_named(self, store: Store, raw_put: RawPut) -> None:
+        read = store.calculation_rules.put(rule("ACME", 4))
+        store.calculation_rules.put(read.model_copy(update={"max_pct": Decimal(5)}))
+        with pytest.raises(VersionConflictError) as caught, store.unit_of_work():
+            store.calculation_rules.put(rule("BETA", 1))
+            store.calculation_rules.put(read.model_copy(update={"max_pct": Decimal(6)}))
+        assert (caught.value.expected, caught.value.found) == (1, 2)
+        assert "CLIENT#ACME" in str(caught.value)
+        with pytest.raises(RuleNotFoundError):
+            store.calculation_rules.get("BETA", "match")
+        assert store.calculation_rules.get("ACME", "match").max_pct == 5
+
+    def test_what_came_in_meanwhile_stops_a_creation(self, store: Store, raw_put: RawPut, raw_get: RawGet) -> None:
+        name = table(store, CALCULATION_RULE)
+        with pytest.raises(AlreadyExistsError, match="CLIENT#ACME"), store.unit_of_work():
+            store.calculation_rules.put(rule("ACME", 4))
+            raw_put(name, wire("CLIENT#ACME", "CALC#match", formula="theirs"))
+        found = raw_get(name, CALCULATION_RULE.keys.build({"plan_id": "ACME", "calc_type": "match"}))
+        assert found == wire("CLIENT#ACME", "CALC#match", formula="theirs")
+
+    def test_a_unit_within_another_is_a_part_of_it(self, store: Store) -> None:
+        with pytest.raises(Oops), store.unit_of_work():
+            with store.unit_of_work():
+                store.calculation_rules.put(rule("ACME"))
+            assert store.calculation_rules.get("ACME", "match").max_pct == 4
+            raise Oops
+        with pytest.raises(RuleNotFoundError):
+            store.calculation_rules.get("ACME", "match")
+
+    def test_more_than_100_items_are_refused_before_anything_is_sent(self, store: Store) -> None:
+        with pytest.raises(InvalidWriteError, match="101 writes"), store.unit_of_work():
+            for number in range(101):
+                store.calculation_rules.put(rule("ACME", 4, f"type{number}"))
+        assert store.calculation_rules.all("ACME") == {}
+
+    def test_functions_and_coroutines_can_be_units(self, store: Store) -> None:
+        @unit_of_work(store)
+        def both(fail: bool) -> str:
+            """Adds two rules."""
+            store.calculation_rules.put(rule("ACME", 1, "a"))
+            store.calculation_rules.put(rule("ACME", 2, "b"))
+            if fail:
+                raise Oops
+            return "done"
+
+        @unit_of_work(store)
+        async def later(fail: bool) -> str:
+            await asyncio.sleep(0)
+            return both(fail)
+
+        assert (both.__name__, both.__doc__) == ("both", "Adds two rules.")
+        with pytest.raises(Oops):
+            both(True)
+        with pytest.raises(Oops):
+            asyncio.run(later(True))
+        assert store.calculation_rules.all("ACME") == {}
+        assert both(False) == "done"
+        assert asyncio.run(later(False)) == "done"
+        assert set(store.calculation_rules.all("ACME")) == {"a", "b"}
+
+    def test_units_of_tasks_that_run_by_turns_do_not_mix(self, store: Store) -> None:
+        async def one(plan_id: str, fail: bool, turn: asyncio.Event, other: asyncio.Event) -> None:
+            async with store.unit_of_work():
+                store.calculation_rules.put(rule(plan_id))
+                other.set()
+                await turn.wait()
+                if fail:
+                    raise Oops
+
+        async def both() -> list[BaseException | None]:
+            first, second = asyncio.Event(), asyncio.Event()
+            return list(
+                await asyncio.gather(
+                    one("ACME", False, first, second), one("BETA", True, second, first), return_exceptions=True
+                )
+            )
+
+        results = asyncio.run(both())
+        assert (results[0], type(results[1])) == (None, Oops)
+        assert store.calculation_rules.get("ACME", "match").plan_id == "ACME"
+        with pytest.raises(RuleNotFoundError):
+            store.calculation_rules.get("BETA", "match")
+
+    def test_a_pipeline_can_be_replaced_within_a_unit(self, store: Store) -> None:
+        from bluestar_store.models.pipeline import PipelineStep
+
+        steps = [PipelineStep(plan_id="ACME", pay_freq="Weekly", step_order=n, agent="A") for n in (1, 2)]
+        with store.unit_of_work():
+            store.pipelines.replace("ACME", "Weekly", steps)
+            assert len(store.pipelines.steps("ACME", "Weekly")) == 2
+            store.calculation_rules.put(rule("ACME"))
+        assert [step.step_order for step in store.pipelines.steps("ACME", "Weekly")] == [1, 2]

@@ -1,0 +1,290 @@
+"""Batches, holds, claims and results: what agents write, and when they may not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from bluestar_store.errors import (
+    AlreadyExistsError,
+    BatchNotFoundError,
+    ClaimLostError,
+    ClaimTakenError,
+    ConflictError,
+    HoldNotFoundError,
+    InvalidEntityError,
+    InvalidTransitionError,
+    ItemTooLargeError,
+    PlanOnHoldError,
+    VersionConflictError,
+)
+from bluestar_store.keys import DEFAULT, GLOBAL
+from bluestar_store.models.batches import BatchState, BatchStatus
+from bluestar_store.models.calculation import CalculationRule
+from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
+from bluestar_store.models.limits import IrsLimits
+from bluestar_store.models.pipeline import PipelineStep
+from bluestar_store.repositories.batches import TRANSITIONS
+from bluestar_store.store import Store
+from bluestar_store.testing.side_door import RawGet, RawPut, table, wire
+
+RUNNING = BatchStatus.RUNNING
+
+
+def with_rules(store: Store) -> Store:
+    """What a batch of ACME needs: limits, a rule, and DEFAULT's pipeline."""
+    store.irs_limits.put(IrsLimits(year=2026, max_401k=Decimal(24500)))
+    store.calculation_rules.put(CalculationRule(plan_id=GLOBAL, calc_type="match", max_pct=Decimal(4)))
+    steps = [PipelineStep(plan_id=DEFAULT, pay_freq="Weekly", step_order=n, agent="A") for n in (1, 2)]
+    store.pipelines.replace(DEFAULT, "Weekly", steps)
+    return store
+
+
+def started(store: Store, batch_id: str | None = None) -> BatchState:
+    return with_rules(store).batches.start("ACME", "Weekly", 2026, batch_id)
+
+
+class FakeTime:
+    """A clock that stands until it is moved."""
+
+    def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.time = datetime(2026, 1, 5, 8, 30, tzinfo=UTC)
+        monkeypatch.setattr(store._access, "now", lambda: self.time)
+
+    def pass_(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+class WorkflowTests:
+    """See issue 6.2 to 6.5."""
+
+    # ------------------------------------------------------------------------------------------------------- batches
+
+    def test_a_batch_is_started_once(self, store: Store) -> None:
+        batch = started(store, "b1")
+        assert (batch.status, batch.version, batch.plan_id, batch.year) == (BatchStatus.RECEIVED, 1, "ACME", 2026)
+        assert store.batches.get("b1") == batch
+        with pytest.raises(AlreadyExistsError):
+            store.batches.start("ACME", "Weekly", 2026, "b1")
+        one, other = (store.batches.start("ACME", "Weekly", 2026) for _ in range(2))
+        assert one.batch_id != other.batch_id
+        assert len(one.batch_id) == 26
+
+    def test_a_batch_pins_the_rules_that_it_was_started_under(self, store: Store) -> None:
+        batch = started(store)
+        assert batch.rules_digest == store.plan_snapshot("ACME", "Weekly", 2026).digest
+        assert store.batches.verify_rules(batch).unchanged
+        rule = store.calculation_rules.get(GLOBAL, "match")
+        store.calculation_rules.put(rule.model_copy(update={"max_pct": Decimal(6)}))
+        store.calculation_rules.put(CalculationRule(plan_id="ACME", calc_type="cap", max_pct=Decimal(1)))
+        steps = store.pipelines.steps("ACME", "Weekly")
+        store.pipelines.replace(DEFAULT, "Weekly", steps[:1])
+        found = store.batches.verify_rules(batch)
+        assert not found.unchanged
+        assert found.changed == ("calculation-rules/CLIENT#GLOBAL/CALC#match",)
+        assert found.came == ("calculation-rules/CLIENT#ACME/CALC#cap",)
+        assert found.went == ("processing-pipeline/CLIENT#DEFAULT_Weekly/STEP#0002",)
+
+    def test_a_batch_goes_only_where_the_table_says(self, store: Store) -> None:
+        with_rules(store)
+        for before in BatchStatus:
+            for after in BatchStatus:
+                batch = store.batches.put(BatchState(batch_id=f"{before}-{after}", plan_id="ACME", status=before))
+                if after in TRANSITIONS[before]:
+                    moved = store.batches.advance(batch, status=after)
+                    assert (moved.status, moved.version) == (after, 2)
+                else:
+                    with pytest.raises(InvalidTransitionError, match=f"is {before} and cannot become {after}"):
+                        store.batches.advance(batch, status=after)
+                    assert store.batches.get(batch.batch_id) == batch
+
+    def test_a_step_can_move_alone_until_the_batch_is_over(self, store: Store) -> None:
+        batch = store.batches.advance(started(store), status=RUNNING)
+        moved = store.batches.advance(batch, step=2)
+        assert (moved.status, moved.current_step) == (RUNNING, 2)
+        over = store.batches.advance(moved, status=BatchStatus.COMPLETED)
+        with pytest.raises(InvalidTransitionError, match="it is over"):
+            store.batches.advance(over, step=3)
+
+    def test_an_outdated_batch_does_not_advance(self, store: Store) -> None:
+        batch = started(store)
+        moved = store.batches.advance(batch, status=RUNNING)
+        with pytest.raises(VersionConflictError):
+            store.batches.advance(batch, status=BatchStatus.CANCELLED)
+        assert store.batches.get(batch.batch_id) == moved
+
+    def test_a_batch_made_by_hand_does_not_advance(self, store: Store) -> None:
+        with pytest.raises(InvalidEntityError, match=r"batches\.get"):
+            store.batches.advance(BatchState(batch_id="b", status=RUNNING), step=1)
+
+    def test_history_is_all_of_one_batch(self, store: Store) -> None:
+        batch = store.batches.advance(started(store, "b1"), status=RUNNING)
+        started(store, "b2")
+        claim = store.claims.claim(batch, 1, "worker", 60)
+        result = store.results.save(batch, 1, {"rows": 3}, claim)
+        store.audit.append("b1", action="checked")
+        history = store.batches.history("b1")
+        assert (history.state, history.claims, history.results) == (batch, (claim,), (result,))
+        assert [entry.action for entry in history.audit] == ["checked"]
+        assert history.rules is not None
+        assert history.rules.digest == batch.rules_digest
+        with pytest.raises(BatchNotFoundError):
+            store.batches.history("none")
+
+    # --------------------------------------------------------------------------------------------------------- holds
+
+    def test_holds_are_placed_and_released_once(self, store: Store) -> None:
+        hold = store.holds.place("ACME", "Missing data", hold_id="h1", created_by="ops")
+        assert store.holds.place("ACME", "Again", hold_id="h1") == hold
+        assert store.holds.open("ACME") == (hold,)
+        released = store.holds.release("ACME", "h1", released_by="ops")
+        assert (released.is_open, released.released_by) == (False, "ops")
+        assert store.holds.release("ACME", "h1", released_by="other") == released
+        assert store.holds.place("ACME", "Third", hold_id="h1") == released
+        assert store.holds.open("ACME") == ()
+        assert store.holds.for_plan("ACME") == (released,)
+        with pytest.raises(HoldNotFoundError):
+            store.holds.release("ACME", "none")
+
+    def test_a_hold_placed_and_released_in_one_unit_is_one_write(self, store: Store) -> None:
+        with store.unit_of_work():
+            store.holds.place("ACME", "Missing data", hold_id="h1")
+            store.holds.release("ACME", "h1")
+        assert [hold.is_open for hold in store.holds.for_plan("ACME")] == [False]
+
+    def test_a_batch_does_not_run_while_its_plan_has_a_hold(self, store: Store, raw_put: RawPut) -> None:
+        batch = started(store)
+        store.holds.place("BETA", "Of another plan")
+        store.holds.place("ACME", "Missing data", hold_id="h1")
+        with pytest.raises(PlanOnHoldError, match="h1") as caught:
+            store.batches.advance(batch, status=RUNNING)
+        assert caught.value.hold_ids == ("h1",)
+        held = store.batches.advance(batch, status=BatchStatus.ON_HOLD)
+        store.holds.release("ACME", "h1")
+        raw_put(table(store, PLAN_HOLD), wire("PLAN#ACME", "HOLD#theirs", reason="of another program"))
+        with pytest.raises(PlanOnHoldError, match="theirs"):
+            store.batches.advance(held, status=RUNNING)
+        store.holds.release("ACME", "theirs")
+        assert store.batches.advance(held, status=RUNNING).status is RUNNING
+
+    def test_a_hold_placed_in_the_same_unit_counts(self, store: Store) -> None:
+        batch = started(store)
+        with pytest.raises(PlanOnHoldError), store.unit_of_work():
+            store.holds.place("ACME", "Missing data")
+            store.batches.advance(batch, status=RUNNING)
+        assert store.holds.open("ACME") == ()
+
+    def test_a_hold_that_comes_in_between_look_and_write_stops_the_batch(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        batch = started(store)
+        write = store.engine.write
+        placed: list[int] = []
+
+        def late(*writes: object) -> None:
+            if not placed:
+                placed.append(1)
+                with monkeypatch.context() as undone:
+                    undone.setattr(store.engine, "write", write)
+                    _in_thread(lambda: store.holds.place("ACME", "Just now", hold_id="h1"))
+            write(*writes)  # type: ignore[arg-type]  # what it was given
+
+        with monkeypatch.context() as patched:
+            patched.setattr(store.engine, "write", late)
+            with pytest.raises(PlanOnHoldError, match="h1"):
+                store.batches.advance(batch, status=RUNNING)
+        assert store.batches.get(batch.batch_id) == batch
+
+    def test_the_guard_counts_open_holds(self, store: Store, raw_get: RawGet) -> None:
+        store.holds.place("ACME", "one", hold_id="h1")
+        store.holds.place("ACME", "two", hold_id="h2")
+        store.holds.release("ACME", "h1")
+        found = raw_get(table(store, HOLD_GUARD), HOLD_GUARD.keys.build({"plan_id": "ACME"}))
+        assert found is not None
+        assert (found["open_holds"], found["version"]) == ({"N": "1"}, {"N": "3"})
+
+    # -------------------------------------------------------------------------------------------------------- claims
+
+    def test_one_worker_owns_a_step_until_its_lease_is_over(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = FakeTime(store, monkeypatch)
+        claim = store.claims.claim("b", 1, "one", 10)
+        assert (claim.fence, claim.worker) == (1, "one")
+        for seconds in (0, 10, 0.9):  # the clocks of two machines may differ by a second
+            clock.pass_(seconds)
+            with pytest.raises(ClaimTakenError, match="'one'"):
+                store.claims.claim("b", 1, "two", 10)
+        assert store.claims.claim("b", 2, "two", 10).fence == 1
+        clock.pass_(0.2)
+        taken = store.claims.claim("b", 1, "two", 10)
+        assert (taken.fence, taken.worker) == (2, "two")
+        for call in (lambda: store.claims.heartbeat(claim, 10), lambda: store.claims.release(claim)):
+            with pytest.raises(ClaimLostError):
+                call()
+
+    def test_a_heartbeat_prolongs_and_a_release_ends_a_claim(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = FakeTime(store, monkeypatch)
+        claim = store.claims.claim("b", 1, "one", 10)
+        clock.pass_(9)
+        claim = store.claims.heartbeat(claim, 10)
+        clock.pass_(9)
+        with pytest.raises(ClaimTakenError):
+            store.claims.claim("b", 1, "two", 10)
+        store.claims.release(claim)
+        assert store.claims.claim("b", 1, "two", 10).fence == 2
+
+    def test_a_worker_that_claims_again_fences_off_what_it_was_before(self, store: Store) -> None:
+        crashed = store.claims.claim("b", 1, "one", 60)
+        again = store.claims.claim("b", 1, "one", 60)
+        assert again.fence == 2
+        with pytest.raises(ClaimLostError):
+            store.results.save("b", 1, {"rows": 1}, crashed)
+        store.results.save("b", 1, {"rows": 2}, again)
+
+    def test_who_lost_a_claim_writes_nothing(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = FakeTime(store, monkeypatch)
+        batch = store.batches.advance(started(store), status=RUNNING)
+        claim = store.claims.claim(batch, 1, "one", 10)
+        clock.pass_(3600)
+        batch = store.batches.advance(batch, step=1, claim=claim)  # expired, but nobody else took it
+        taken = store.claims.claim(batch, 1, "two", 10)
+        with pytest.raises(ClaimLostError):
+            store.batches.advance(batch, step=2, claim=claim)
+        with pytest.raises(ClaimLostError):
+            store.results.save(batch, 1, {"rows": 1}, claim)
+        assert store.batches.advance(batch, step=2, claim=taken).current_step == 2
+        assert store.results.for_batch(batch.batch_id) == ()
+
+    @pytest.mark.parametrize("lease_seconds", [0, -1, float("nan")])
+    def test_a_lease_of_no_time_is_refused(self, store: Store, lease_seconds: float) -> None:
+        with pytest.raises(InvalidEntityError, match="lease"):
+            store.claims.claim("b", 1, "one", lease_seconds)
+        with pytest.raises(InvalidEntityError, match="name of a worker"):
+            store.claims.claim("b", 1, "", 10)
+
+    # ------------------------------------------------------------------------------------------------------- results
+
+    def test_a_result_is_saved_once(self, store: Store) -> None:
+        saved = store.results.save("b", 1, {"rows": 3, "sums": {"a": Decimal("1.10")}})
+        assert store.results.save("b", 1, {"sums": {"a": Decimal("1.1")}, "rows": Decimal(3)}) == saved
+        with pytest.raises(ConflictError, match="another result"):
+            store.results.save("b", 1, {"rows": 4})
+        assert store.results.get("b", 1) == saved
+
+    def test_a_result_over_350_kb_belongs_into_the_file_store(self, store: Store) -> None:
+        store.results.save("b", 1, {"text": "x" * 349 * 1024})
+        with pytest.raises(ItemTooLargeError, match=r"store\.files\.write"):
+            store.results.save("b", 2, {"text": "x" * 351 * 1024})
+
+
+def _in_thread(call: object) -> None:
+    """In a thread, so as another agent would: outside of the unit of work that is open here."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(call).result()  # type: ignore[arg-type]  # a function without parameters
