@@ -62,6 +62,7 @@ class Store:
             settings.actor,
             indexes_complete=settings.indexes_complete,
             share_sensitive=settings.cache_sensitive,
+            clock=self.clock,
         )
         finder = Finder(access)
         self.pipelines = Pipelines(access)

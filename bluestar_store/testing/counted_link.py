@@ -10,7 +10,7 @@ from typing import Any
 from redis.connection import ConnectionPool
 
 from bluestar_store.cache.keys import Namespace
-from bluestar_store.cache.link import Connection, Link
+from bluestar_store.cache.link import Link
 from bluestar_store.cache.topology import OneServer
 from bluestar_store.store import Store
 from bluestar_store.testing.redis_wire import RequestDecoder, command_name
@@ -37,16 +37,17 @@ class CountedLink(Link):
         super().__init__(pool)
         self._namespace, self._told = namespace, told
 
-    def _call(self, packed: Callable[[Connection], tuple[Any, int]]) -> list[Any]:
+    def call_packed(self, request: Callable[[bytes], tuple[bytes, int]]) -> list[Any]:
+        """See `Link`: here passes all that is asked."""
         tries = count()
 
-        def telling(connection: Connection) -> tuple[Any, int]:
-            request, commands = packed(connection)
+        def telling(run_id: bytes) -> tuple[bytes, int]:
+            sent, commands = request(run_id)
             if next(tries) == 0 and threading.current_thread().name != KEEPER:
-                self._told(self._described(b"".join(request)))
-            return request, commands
+                self._told(self._described(sent))
+            return sent, commands
 
-        return super()._call(telling)
+        return super().call_packed(telling)
 
     def _described(self, request: bytes) -> str:
         """The commands of a request, and the units that their keys name."""

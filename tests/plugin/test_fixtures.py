@@ -231,6 +231,12 @@ def test_what_the_library_dates_itself_has_the_frozen_clocks_time(store: Store, 
     identity = {"vendor_id": "ADP", "fingerprint": fingerprint(["SSN"])}
     part = changed(store, VENDOR_SCHEMA, identity, {"columns": ("SSN",)})
     assert part.wanted[0].created == store.clock.now() == bluestar_clock.now()
+    batch = store.batches.start("ACME", "Weekly", 2026, "b1")
+    begun = bluestar_clock.now()
+    bluestar_clock.advance(60)
+    hold = store.holds.place("ACME", reason="Missing data")
+    assert batch.created == begun
+    assert hold.created == begun + timedelta(seconds=60)
 
 
 def test_without_the_frozen_clock_time_passes(bluestar_store: Store) -> None:
