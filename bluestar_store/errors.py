@@ -25,7 +25,9 @@ BlueStarError
 │   ├── ThrottledError, UnavailableError, AccessDeniedError
 │   ├── InvalidWriteError           a write that DynamoDB would refuse, refused before sending
 │   ├── ItemTooLargeError           over 400 KB
-│   └── UnprocessedItemsError       a bulk write gave up; holds what was not written
+│   ├── UnprocessedItemsError       a bulk write gave up; holds what was not written
+│   └── SqlError                    a statement that SQLClient or its database refused; code is the SQLSTATE
+│       └── SqlConstraintError          unique, foreign key, not null or check
 ├── CacheError              only from an explicit cache call; a cached read never raises it
 ├── FileStoreError          ── FileMissingError
 └── SeedError               every problem of a rule set at once
@@ -72,6 +74,8 @@ __all__ = [
     "RuleSetProblem",
     "SchemaNotFoundError",
     "SeedError",
+    "SqlConstraintError",
+    "SqlError",
     "TableMissingError",
     "ThrottledError",
     "TransactionConflictError",
@@ -240,7 +244,7 @@ class PlanOutdatedError(ConflictError):
 
 
 class EngineError(BlueStarError):
-    """The engine failed. `code` is the AWS error code ("" when there is none), `request_id` AWS's id of the call."""
+    """The engine failed. `code` is AWS's error code or a SQLSTATE ("" for none), `request_id` AWS's id of the call."""
 
     def __init__(self, message: str, *, code: str = "", request_id: str = "") -> None:
         super().__init__(message)
@@ -280,6 +284,14 @@ class UnprocessedItemsError(EngineError):
     def __init__(self, message: str, unwritten: Sequence[Mapping[str, Any]] = ()) -> None:
         super().__init__(message)
         self.unwritten = tuple(unwritten)
+
+
+class SqlError(EngineError):
+    """A statement that SQLClient or its database refused. `code` is the SQLSTATE, or SQLite's name of the error."""
+
+
+class SqlConstraintError(SqlError):
+    """A statement would have broken a constraint: unique, foreign key, not null or check."""
 
 
 class CacheError(BlueStarError):

@@ -14,7 +14,7 @@ import pytest
 pytest.register_assert_rewrite("bluestar_store.testing")  # before anything imports it: it is shipped, not collected
 
 from bluestar_store.testing.environment import with_fake_aws, without_settings  # noqa: E402  # see above
-from tests import redis_servers, servers  # noqa: E402  # see above
+from tests import postgres_servers, redis_servers, servers  # noqa: E402  # see above
 
 pytest_plugins = ["pytester"]
 
@@ -83,6 +83,13 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         return
     with redis_servers.redis_process(tmp_path_factory.mktemp("redis")) as server:
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A real PostgreSQL, shared by all tests of this worker: leave no tables in it."""
+    with postgres_servers.postgres(password="s3cret/word") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Real servers for tests: each is a child process on a free port, waited for by condition, ended by its process id.
 
-Redis has a file of its own: redis_servers.
+Redis and PostgreSQL have files of their own: redis_servers, postgres_servers.
 """
 
 from __future__ import annotations
@@ -87,12 +87,20 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = START_
 
 
 def launch(
-    name: str, command: Sequence[str], ready: Callable[[subprocess.Popen[bytes]], bool], folder: Path, log: Path
+    name: str,
+    command: Sequence[str],
+    ready: Callable[[subprocess.Popen[bytes]], bool],
+    folder: Path,
+    log: Path,
+    account: Mapping[str, Any] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a server and wait until it is ready. Its output goes to `log`, and into the error."""
+    """Start a server and wait until it is ready. Its output goes to `log`, and into the error.
+
+    `account` has Popen's options of whom to run it as.
+    """
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, **(account or {})
         )
     try:
         wait_until(lambda: process.poll() is not None or ready(process), f"{name} answers")

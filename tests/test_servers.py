@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import botocore.session
+import psycopg
 import pytest
 import redis
 from botocore.config import Config
@@ -15,7 +16,7 @@ from botocore.exceptions import ClientError, HTTPClientError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests import servers
+from tests import postgres_servers, servers
 from tests.servers import FaultProxy
 
 FaultProxyFactory = Callable[[str], FaultProxy]
@@ -43,6 +44,21 @@ def test_dynamodb_local_answers(dynamodb_local_url: str) -> None:
 def test_redis_answers(redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as client:
         assert client.ping()
+
+
+def test_postgres_answers(postgres_url: str) -> None:
+    with psycopg.connect(postgres_url) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_without_postgres_its_tests_are_skipped_and_fail_in_cis_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_servers, "binaries", lambda: None)
+    monkeypatch.delenv("BLUESTAR_TEST_REQUIRE_SERVERS", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="PostgreSQL is not here"), postgres_servers.postgres("x"):
+        pass
+    monkeypatch.setenv("BLUESTAR_TEST_REQUIRE_SERVERS", "1")
+    with pytest.raises(pytest.fail.Exception, match="PostgreSQL is not here"), postgres_servers.postgres("x"):
+        pass
 
 
 def test_proxy_without_rules_passes_requests_on(dynamodb_local_url: str, fault_proxy: FaultProxyFactory) -> None:

@@ -33,6 +33,7 @@ class LocalFileStore(StreamedFiles):
 
     @property
     def location(self) -> str:
+        """See `FileStore`."""
         return f"files in {self.folder}"
 
     def _reader(self, path: str) -> BinaryIO:
@@ -49,6 +50,7 @@ class LocalFileStore(StreamedFiles):
         self.stat(path)
 
     def move(self, src: str, dst: str) -> None:
+        """See `FileStore`."""
         checked_path(dst)
         with self._at(src) as (source, old):
             _plain(source, old, src)
@@ -59,6 +61,7 @@ class LocalFileStore(StreamedFiles):
                 os.fsync(source)
 
     def copy(self, src: str, dst: str) -> None:
+        """See `FileStore`."""
         checked_path(dst)
         with self._reader(src) as source:
             if src != dst:
@@ -66,6 +69,7 @@ class LocalFileStore(StreamedFiles):
                     copyfileobj(source, target, COPY_BYTES)
 
     def list_files(self, prefix: str = "") -> list[str]:
+        """See `FileStore`."""
         above = checked_prefix(prefix).rpartition("/")[0]
         try:
             with self._at(f"{above}/any" if above else "any", check=False) as (folder, _):
@@ -74,12 +78,14 @@ class LocalFileStore(StreamedFiles):
             return []
 
     def delete(self, path: str) -> None:
+        """See `FileStore`."""
         with suppress(FileMissingError), self._at(path) as (folder, name):
             _plain(folder, name, path)
             os.unlink(name, dir_fd=folder)
             os.fsync(folder)
 
     def stat(self, path: str) -> FileInfo:
+        """See `FileStore`."""
         with self._at(path) as (folder, name):
             found = _plain(folder, name, path)
         modified = datetime.fromtimestamp(found.st_mtime_ns / 1e9, UTC)
@@ -87,6 +93,7 @@ class LocalFileStore(StreamedFiles):
         return FileInfo(path, found.st_size, modified, None, etag)
 
     def link(self, path: str, expires_seconds: int = 3600) -> str:
+        """See `FileStore`."""
         self.stat(path)
         raise FileStoreError(f"{self.location}: a folder has no links that expire")
 

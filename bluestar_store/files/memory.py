@@ -56,6 +56,7 @@ class MemoryFileStore(StreamedFiles):
         return found
 
     def move(self, src: str, dst: str) -> None:
+        """See `FileStore`."""
         checked_path(dst)
         with self._lock:
             found = self._found(src)
@@ -63,25 +64,30 @@ class MemoryFileStore(StreamedFiles):
             self._files[dst] = found
 
     def copy(self, src: str, dst: str) -> None:
+        """See `FileStore`."""
         checked_path(dst)
         with self._lock:
             self._files[dst] = self._found(src)
 
     def list_files(self, prefix: str = "") -> list[str]:
+        """See `FileStore`."""
         checked_prefix(prefix)
         with self._lock:
             return sorted(path for path in self._files if path.startswith(prefix))
 
     def delete(self, path: str) -> None:
+        """See `FileStore`."""
         with self._lock:
             self._files.pop(checked_path(path), None)
 
     def stat(self, path: str) -> FileInfo:
+        """See `FileStore`."""
         found = self._found(path)
         etag = hashlib.sha256(found.content).hexdigest()
         return FileInfo(path, len(found.content), found.modified, found.content_type, etag)
 
     def link(self, path: str, expires_seconds: int = 3600) -> str:
+        """See `FileStore`."""
         self._found(path)
         raise FileStoreError(f"{self.location}: there are no links to them")
 

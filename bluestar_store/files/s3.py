@@ -44,6 +44,7 @@ class S3FileStore(StreamedFiles):
 
     @property
     def location(self) -> str:
+        """See `FileStore`."""
         return f"{self._calls.location}, files {self.prefix}*" if self.prefix else self._calls.location
 
     def _reader(self, path: str) -> BinaryIO:
@@ -62,6 +63,7 @@ class S3FileStore(StreamedFiles):
         return self._calls("head_object", path, Key=self._key(path), ChecksumMode="ENABLED")
 
     def move(self, src: str, dst: str) -> None:
+        """See `FileStore`."""
         source = self._copied(src, dst)
         if src != dst:
             try:
@@ -71,6 +73,7 @@ class S3FileStore(StreamedFiles):
                     raise FileStoreError(f"{src} changed while it was moved to {dst}: both are left") from None
 
     def copy(self, src: str, dst: str) -> None:
+        """See `FileStore`."""
         self._copied(src, dst)
 
     def _copied(self, src: str, dst: str) -> dict[str, Any]:
@@ -109,6 +112,7 @@ class S3FileStore(StreamedFiles):
             raise
 
     def list_files(self, prefix: str = "") -> list[str]:
+        """See `FileStore`."""
         checked_prefix(prefix)
         found: list[str] = []
         more: dict[str, Any] = {}
@@ -120,14 +124,17 @@ class S3FileStore(StreamedFiles):
             more = {"ContinuationToken": page["NextContinuationToken"]}
 
     def delete(self, path: str) -> None:
+        """See `FileStore`."""
         self._calls("delete_object", path, Key=self._key(path))
 
     def stat(self, path: str) -> FileInfo:
+        """See `FileStore`."""
         found = self._head(path)
         etag = str(found["ETag"]).strip('"')
         return FileInfo(path, found["ContentLength"], found["LastModified"], found.get("ContentType"), etag)
 
     def link(self, path: str, expires_seconds: int = 3600) -> str:
+        """See `FileStore`."""
         if not 1 <= expires_seconds <= MAX_LINK_SECONDS:
             raise FileStoreError(f"a link expires after 1 to {MAX_LINK_SECONDS} seconds, not {expires_seconds}")
         self._head(path)

@@ -119,7 +119,7 @@ class S3Calls:
             self._bucket_seen = True
 
     def _no_bucket(self) -> ConfigurationError:
-        return ConfigurationError(f"{self.location} does not exist: make it, or mend BLUESTAR_FILES_URL")
+        return ConfigurationError(f"{self.location} does not exist: make it, or mend its name (BLUESTAR_FILES_URL)")
 
     def translated(self, error: Exception, path: str) -> BlueStarError:
         """Our error for one of botocore's."""

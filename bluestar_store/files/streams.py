@@ -98,6 +98,7 @@ class StreamedFiles(ABC):
     def open(
         self, path: str, mode: Literal["rb", "wb"] = "rb", content_type: str = BINARY, *, if_absent: bool = False
     ) -> BinaryIO | FileWriter:
+        """See `FileStore`."""
         return self._reader(path) if mode == "rb" else self._writer(path, content_type, if_absent)
 
     @abstractmethod
@@ -113,15 +114,18 @@ class StreamedFiles(ABC):
         """FileMissingError when the file is not there."""
 
     def read(self, path: str) -> bytes:
+        """See `FileStore`."""
         with self._reader(path) as file:
             return file.read()
 
     def write(self, path: str, data: bytes | str, content_type: str = BINARY, *, if_absent: bool = False) -> str:
+        """See `FileStore`."""
         with self._writer(path, content_type, if_absent) as file:
             file.write(data.encode() if isinstance(data, str) else data)
         return path
 
     def exists(self, path: str) -> bool:
+        """See `FileStore`."""
         try:
             self._check_there(path)
         except FileMissingError:

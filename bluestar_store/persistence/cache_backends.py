@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import redis
 from cachetools import TLRUCache
@@ -27,15 +27,18 @@ class RedisCacheBackend:
 
     def __init__(self, host: str = "localhost", port: int = 6379, db: int = 0) -> None:
         with _failures("cannot be set up"):
-            self._client: Any = redis.Redis(
-                host=host,
-                port=port,
-                db=db,
-                socket_timeout=TIMEOUT_SECONDS,
-                socket_connect_timeout=TIMEOUT_SECONDS,
-                # Once more over a new connection, where an idle one had died; redis-py's own tries ten times.
-                retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-            )
+            self._client: Any = _redis().Redis(host=host, port=port, db=db, **_patience(TIMEOUT_SECONDS))
+
+    @classmethod
+    def from_url(cls, url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> Self:
+        """On the server that a redis://, rediss:// or unix:// URL names, with its user, password and database.
+
+        Raises CacheError for one that cannot be read.
+        """
+        backend = cls.__new__(cls)  # not by the constructor: it makes a client of its own
+        with _failures("cannot be set up by its URL"):
+            backend._client = _redis().Redis.from_url(url, **_patience(timeout_seconds))
+        return backend
 
     def get(self, key: str) -> str | None:
         """See `ICacheBackend`."""
@@ -46,9 +49,9 @@ class RedisCacheBackend:
     def setex(self, key: str, ttl: int, value: str) -> None:
         """See `ICacheBackend`."""
         with _failures("cannot be written"):
-            if isinstance(self._client, redis.client.Redis):
+            if issubclass(type(self._client), redis.client.Redis):
                 self._client.set(key, value, ex=ttl)  # redis-py 8 warns of setex
-            else:  # what a test of an old module put in its place
+            else:  # what a test of an old module put in its place; a mock may claim to be an instance of Redis
                 self._client.setex(key, ttl, value)
 
     def delete(self, key: str) -> None:
@@ -60,6 +63,22 @@ class RedisCacheBackend:
         """Close the connections."""
         with _failures("cannot be closed"):
             self._client.close()
+
+
+def _redis() -> Any:
+    """The module under the name that tests of old modules patch: `persistence.redis`, or Redis in it."""
+    from bluestar_store import persistence
+
+    return persistence.redis
+
+
+def _patience(timeout_seconds: float) -> dict[str, Any]:
+    """How long a client waits, and how often it tries.
+
+    Once more over a new connection, where an idle one had died; redis-py's own tries ten times.
+    """
+    retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
+    return {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds, "retry": retry}
 
 
 @contextmanager
@@ -76,7 +95,9 @@ class MemoryCacheBackend:
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
         self._texts: TLRUCache[str, tuple[int, str]] = TLRUCache(
-            MAX_TEXTS, ttu=lambda key, value, now: now + value[0], timer=clock or time.monotonic
+            MAX_TEXTS,
+            ttu=lambda key, value, now: now + value[0],
+            timer=clock or (lambda: time.monotonic()),  # looked up each time: a test may freeze it at any time
         )
         self._lock = threading.Lock()
 

@@ -1,4 +1,4 @@
-"""What agents ask of rules, of batches and of a cache. Any class with these methods will do.
+"""What agents ask of rules, of batches, of a cache and of SQL. Any class with these methods will do.
 
 An item is a dict of all its attributes by their names on disk, PK and SK among them; numbers are int, or float where
 they are not whole. It belongs to the caller.
@@ -6,6 +6,8 @@ they are not whole. It belongs to the caller.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 PlainItem: TypeAlias = dict[str, Any]
@@ -82,3 +84,25 @@ class ICacheBackend(Protocol):
 
     def delete(self, key: str) -> None:
         """Forget the text; no error when there is none."""
+
+
+@runtime_checkable
+class ISQLClient(Protocol):
+    """Statements of SQL as text, with `:name` where a parameter goes; parameters are bound, never put into the text."""
+
+    def execute(self, statement: str, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None) -> int:
+        """Carry out the statement, once for each mapping of a sequence, all or nothing; how many rows it affected.
+
+        0 where there is no such number (CREATE TABLE); of a statement that gives rows, how many it gave.
+        """
+
+    def fetch_all(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """The rows in the order the database gives them, as dicts by the names of the columns; [] for none."""
+
+    def transaction(self) -> AbstractContextManager[Any]:
+        """A block: what it executes is committed when it ends well, else rolled back.
+
+        Without one, each call is a transaction of its own. In a block within a block, only the inner one is rolled
+        back when it fails; what it did is committed with the outer one. A statement that failed has its block rolled
+        back even where the error was caught within it.
+        """

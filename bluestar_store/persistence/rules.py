@@ -31,7 +31,7 @@ from bluestar_store.repositories.answers import first
 from bluestar_store.repositories.catalog import Catalog
 from bluestar_store.repositories.finder import Finder
 from bluestar_store.settings import PersistenceMode, Settings, TableLayout
-from bluestar_store.store import make_engine
+from bluestar_store.store import make_engine, tables_of
 
 PREFIX = "bluestar-"
 OLD_SCHEMAS = ItemKeys.of("VENDOR#{vendor_id}_{plan_id}_{pay_freq:plain}", "SCHEMA")
@@ -174,6 +174,14 @@ class DynamoDBRulesStore(EngineRulesStore):
         )
         tables = tables_with(table_suffix)
         super().__init__(make_engine(settings, tables), tables, cache)
+
+    @classmethod
+    def from_settings(cls, settings: Settings, cache: ICacheBackend | None = None) -> Self:
+        """On the tables that settings of mode `dynamo` name, whatever their prefix and layout."""
+        store = cls.__new__(cls)  # not by the constructor, which knows the old names only
+        tables = tables_of(settings)
+        EngineRulesStore.__init__(store, make_engine(settings, tables), tables, cache)
+        return store
 
 
 class MemoryRulesStore(EngineRulesStore):

@@ -131,8 +131,10 @@ class Holds(Repository[PlanHold]):
 
     def _count(self, plan_id: str, unit: Bookkeeping) -> None:
         """The guard's part; counted anew each time, since other programs place and release holds without it."""
+        before = current_item(
+            self._access, HOLD_GUARD, HoldGuard(plan_id=plan_id)
+        )  # before the holds: whoever changes one changes it
         guard = HoldGuard(plan_id=plan_id, open_holds=len(self.open(plan_id)))
-        before = current_item(self._access, HOLD_GUARD, guard)
         unit.keep(change_over(self._access, HOLD_GUARD, guard, before, {}, settled=False).write)
 
 

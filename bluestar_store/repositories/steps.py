@@ -74,7 +74,7 @@ class Claims(StepRecords[StepClaim]):
                 raise ClaimTakenError(_place(wanted), str(found.worker), found.expires or now)
             fence = (found.fence or 0) + 1 if found is not None else 1
             claim = wanted.model_copy(update={"fence": fence, "claimed": now, "expires": now + _lease(lease_seconds)})
-            made[:] = [self._keep(unit, claim)]
+            made[:] = [self._keep(unit, claim, found)]
 
         with self._access.unit() as unit:
             unit.bookkeep(take)
@@ -93,7 +93,7 @@ class Claims(StepRecords[StepClaim]):
 
         def renew(unit: Bookkeeping) -> None:
             found = self._owned(claim)
-            made[:] = [self._keep(unit, found.model_copy(update=update(self._access.now())))]
+            made[:] = [self._keep(unit, found.model_copy(update=update(self._access.now())), found)]
 
         with self._access.unit() as unit:
             unit.bookkeep(renew)
@@ -110,10 +110,10 @@ class Claims(StepRecords[StepClaim]):
             raise ClaimLostError(f"{claim.worker!r} does not own {_place(claim)} any more; claim it again")
         return found
 
-    def _keep(self, unit: Bookkeeping, claim: StepClaim) -> StepClaim:
-        claim = self._kind.validated(claim)
-        before = current_item(self._access, self._kind, claim)
-        change = change_over(self._access, self._kind, claim, before, {}, settled=False)
+    def _keep(self, unit: Bookkeeping, claim: StepClaim, found: StepClaim | None) -> StepClaim:
+        # Over what was looked at, and not what is there by now: that may be another worker's.
+        before = found.origin.wire if found is not None and found.origin is not None else None
+        change = change_over(self._access, self._kind, self._kind.validated(claim), before, {}, settled=False)
         unit.keep(change.write)
         return self._decode(change.after)
 

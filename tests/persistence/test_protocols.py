@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,10 +14,18 @@ from bluestar_store.persistence import (
     EngineRulesStore,
     IBatchStore,
     ICacheBackend,
+    IFileStore,
     IRulesStore,
+    ISQLClient,
     MemoryCacheBackend,
+    MemoryFileStore,
     MemoryRulesStore,
     RedisCacheBackend,
+    S3FileStore,
+    SQLClient,
+    create_persistence,
+    create_tables,
+    seed_pipeline_data,
 )
 
 RULES: list[type[IRulesStore]] = [EngineRulesStore, DynamoDBRulesStore, MemoryRulesStore]
@@ -109,6 +119,69 @@ def test_the_protocols_have_the_methods_that_agents_know() -> None:
     assert methods(IRulesStore) == set(EIGHT.split())
     assert methods(ICacheBackend) == {"get", "setex", "delete"}
     assert methods(IBatchStore) == methods(OldBatches)
+
+
+BINARY = "application/octet-stream"
+SIGNATURES: list[tuple[Callable[..., Any], dict[str, Any]]] = [
+    (IRulesStore.get_client_config, {"plan_id": ..., "pay_freq": ...}),
+    (IRulesStore.get_validation_rules, {"category": ...}),
+    (IRulesStore.get_calculation_rule, {"plan_id": ..., "calc_type": ...}),
+    (IRulesStore.get_pipeline_steps, {"plan_id": ..., "pay_freq": ...}),
+    (IRulesStore.get_plan_holds, {"plan_id": ...}),
+    (IRulesStore.get_irs_limits, {"year": ...}),
+    (IRulesStore.get_ach_config, {"plan_id": ..., "pay_freq": ...}),
+    (IRulesStore.get_vendor_schema, {"vendor_id": ..., "plan_id": ..., "pay_freq": ...}),
+    (IBatchStore.get_pipeline, {"plan_id": ..., "pay_freq": None}),
+    (IBatchStore.get_client_validation_rules, {"client_id": ..., "field": ...}),
+    (IBatchStore.save_batch_state, {"batch_id": ..., "state": ...}),
+    (IBatchStore.get_batch_state, {"batch_id": ...}),
+    (IBatchStore.save_processing_result, {"batch_id": ..., "step": ..., "result": ...}),
+    (IBatchStore.append_audit_entry, {"entry": ...}),
+    (DynamoDBRulesStore, {"table_suffix": "", "region": "us-east-1", "endpoint_url": None, "cache": None}),
+    (ICacheBackend.get, {"key": ...}),
+    (ICacheBackend.setex, {"key": ..., "ttl": ..., "value": ...}),
+    (ICacheBackend.delete, {"key": ...}),
+    (RedisCacheBackend, {"host": "localhost", "port": 6379, "db": 0}),
+    (IFileStore.read, {"path": ...}),
+    (IFileStore.write, {"path": ..., "data": ..., "content_type": BINARY}),
+    (IFileStore.move, {"src": ..., "dst": ...}),
+    (IFileStore.list_files, {"prefix": ...}),
+    (S3FileStore, {"bucket": ..., "region": "us-east-1", "endpoint_url": None}),
+    (MemoryFileStore, {}),
+    (create_persistence, {"settings": None}),
+    (create_tables, {"ddb": ..., "suffix": ""}),
+    (seed_pipeline_data, {"ddb": ..., "suffix": ""}),
+    (ISQLClient.execute, {"statement": ..., "parameters": None}),
+    (ISQLClient.fetch_all, {"statement": ..., "parameters": None}),
+    (ISQLClient.transaction, {}),
+    (SQLClient, {"url": ...}),
+]
+"""Parameters that can be given by position, in order, with their defaults."""
+
+
+@pytest.mark.parametrize(("called", "expected"), SIGNATURES, ids=lambda found: getattr(found, "__qualname__", ""))
+def test_the_signatures_are_those_that_agents_know(called: Callable[..., Any], expected: dict[str, Any]) -> None:
+    found = {
+        name: ... if parameter.default is inspect.Parameter.empty else parameter.default
+        for name, parameter in inspect.signature(called).parameters.items()
+        if parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD and name != "self"
+    }
+    assert found == expected
+    assert list(found) == list(expected)
+
+
+def test_implementations_have_the_parameters_of_their_protocols() -> None:
+    pairs: list[tuple[type, type]] = [
+        *((one, IRulesStore) for one in (EngineRulesStore, DynamoDBRulesStore, MemoryRulesStore)),
+        *((one, ICacheBackend) for one in CACHES),
+        *((one, IFileStore) for one in (S3FileStore, MemoryFileStore)),
+        (SQLClient, ISQLClient),
+    ]
+    for implementation, protocol in pairs:
+        assert issubclass(implementation, protocol)
+        for method in methods(protocol):
+            promised = list(inspect.signature(getattr(protocol, method)).parameters)
+            assert list(inspect.signature(getattr(implementation, method)).parameters)[: len(promised)] == promised
 
 
 def test_every_name_of_the_module_is_there_and_documented() -> None:

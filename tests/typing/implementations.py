@@ -1,4 +1,7 @@
-"""Every implementation as its Protocol, as mypy in strict mode has to accept it. Checked, never run."""
+"""Every implementation as its Protocol, as mypy in strict mode has to accept it. Checked, never run.
+
+Those of the drop-in: see persistence.py.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,7 @@ from bluestar_store.files.local import LocalFileStore
 from bluestar_store.files.memory import MemoryFileStore
 from bluestar_store.files.s3 import S3FileStore
 from bluestar_store.models.calculation import CALCULATION_RULE
-from bluestar_store.persistence import (
-    DynamoDBRulesStore,
-    EngineRulesStore,
-    ICacheBackend,
-    IRulesStore,
-    MemoryCacheBackend,
-    MemoryRulesStore,
-    RedisCacheBackend,
-)
+from bluestar_store.persistence import ICacheBackend
 from bluestar_store.protocols import Cache, Engine
 from bluestar_store.testing import FakeRepository, FaultCache, FaultEngine, FrozenClock
 from tests.own_kinds import PAY_CALENDAR, PayCalendar, PayCalendars
@@ -41,16 +36,8 @@ def caches(tiered: TieredCache, null: NullCache) -> tuple[Cache, Cache]:
     return tiered, null
 
 
-def cache_backends(
-    memory: MemoryCacheBackend, redis: RedisCacheBackend, faulty: FaultCache
-) -> tuple[ICacheBackend, ICacheBackend, ICacheBackend]:
-    return memory, redis, faulty
-
-
-def rules_stores(
-    engine: EngineRulesStore, dynamo: DynamoDBRulesStore, memory: MemoryRulesStore
-) -> tuple[IRulesStore, IRulesStore, IRulesStore]:
-    return engine, dynamo, memory
+def cache_backends(faulty: FaultCache) -> ICacheBackend:
+    return faulty
 
 
 def file_stores(

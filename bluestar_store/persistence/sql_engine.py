@@ -1,0 +1,212 @@
+"""The SQLAlchemy engine behind a SQLClient; imported only when there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import sqlalchemy
+from sqlalchemy import exc
+from sqlalchemy.engine import URL, Connection, CursorResult, Engine, make_url
+from sqlalchemy.pool import QueuePool
+
+from bluestar_store.errors import ConfigurationError, SqlError
+from bluestar_store.persistence.sql_errors import translated
+from bluestar_store.persistence.sqlite_values import from_sqlite, to_sqlite
+
+CONNECT_SECONDS = 5
+"""How long to wait for PostgreSQL to take a connection, where the URL says nothing else."""
+DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+"""What a URL means that names no driver."""
+BEGIN = "bluestar_sqlite_begin"
+"""The option of a connection that says how SQLite begins."""
+
+T = TypeVar("T")
+
+
+class Database:
+    """One database and its pool of connections. Raises ConfigurationError for a URL that it cannot be opened by."""
+
+    def __init__(self, url: str) -> None:
+        self._url = _parsed(url)
+        self.location = self._url.set(query={}).render_as_string(hide_password=True)  # a query may hold passwords too
+        self._is_sqlite = self._url.get_backend_name() == "sqlite"
+        self._engine = self._made()
+
+    def _made(self) -> Engine:
+        options: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": True}
+        if self._url.drivername == "postgresql+psycopg" and "connect_timeout" not in self._url.query:
+            options["connect_args"] = {"connect_timeout": CONNECT_SECONDS}
+        if self._is_sqlite and _in_memory(self._url):
+            # One connection, which holds the database: threads take turns.
+            options |= {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0, "pool_pre_ping": False}
+            options["connect_args"] = {"check_same_thread": False}
+        try:
+            engine = sqlalchemy.create_engine(self._url, **options)
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                f"{self._url.drivername} needs a driver, whose module {error.name} is not installed; PostgreSQL's: "
+                "pip install 'psycopg[binary]'"
+            ) from None
+        except Exception as error:  # its text may repeat the URL
+            raise ConfigurationError(f"{self.location} cannot be opened ({type(error).__name__})") from None
+        if self._is_sqlite:
+            _begin_explicitly(engine)
+        return engine
+
+    @contextmanager
+    def statement(self) -> Iterator[Block]:
+        """A block for one statement, committed at its end."""
+        with self._connected({}) as block, block.committed(block.connection.begin):
+            yield block
+
+    @contextmanager
+    def transaction(self) -> Iterator[Block]:
+        """A block that is committed when it ends well, else rolled back.
+
+        SQLite's takes its lock at the beginning: one that reads first and writes then could not have it any more, once
+        another has written in between.
+        """
+        with self._connected({BEGIN: "BEGIN IMMEDIATE"}) as block, block.committed(block.connection.begin):
+            yield block
+
+    @contextmanager
+    def _connected(self, options: Mapping[str, Any]) -> Iterator[Block]:
+        try:
+            connection = self._engine.connect().execution_options(**options)
+        except Exception as error:
+            raise translated(error, self.location) from None
+        try:
+            yield Block(connection, self.location, self._is_sqlite)
+        finally:
+            with suppress(Exception):  # what was to be committed has been
+                connection.close()
+
+    def forget(self) -> None:
+        """Make connections anew, and leave those that there are as they are."""
+        self._engine.dispose(close=False)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+
+class Block:
+    """Statements in one transaction, or in a part of it that can be rolled back by itself."""
+
+    def __init__(self, connection: Connection, location: str, is_sqlite: bool) -> None:
+        self.connection, self._location, self._is_sqlite = connection, location, is_sqlite
+        self._failed = False
+
+    @contextmanager
+    def nested(self) -> Iterator[Block]:
+        """A block within this one; where it fails, what it did is rolled back, and this one can go on."""
+        self._check()
+        inner = Block(self.connection, self._location, self._is_sqlite)
+        with inner.committed(self.connection.begin_nested, outer=self):
+            yield inner
+
+    @contextmanager
+    def committed(self, begin: Callable[[], Any], outer: Block | None = None) -> Iterator[None]:
+        """Begin, and commit at the end of the block; after any failure roll back."""
+        try:
+            transaction = begin()
+        except Exception as error:
+            raise translated(error, self._location) from None
+        try:
+            yield
+            self._check()
+        except BaseException:
+            try:
+                transaction.rollback()
+            except Exception:  # the failure that led here is the one to tell
+                if outer is not None:
+                    outer._failed = True
+            raise
+        try:
+            transaction.commit()
+        except Exception as error:
+            if outer is not None:
+                outer._failed = True
+            with suppress(Exception):
+                transaction.rollback()
+            raise translated(error, self._location) from None
+
+    def execute(self, statement: str, sets: Sequence[Mapping[str, Any]]) -> int:
+        """How many rows were affected, or given."""
+
+        def count(result: CursorResult[Any]) -> int:
+            return len(result.all()) if result.returns_rows else max(result.rowcount, 0)
+
+        return self._run(statement, sets, count)
+
+    def fetch_all(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The rows, by the names of their columns."""
+
+        def rows(result: CursorResult[Any]) -> list[dict[str, Any]]:
+            if not result.returns_rows:
+                raise SqlError("the statement gives no rows, and was not carried out: use execute() for it")
+            names = list(result.keys())
+            if doubled := sorted({name for name in names if names.count(name) > 1}):
+                raise SqlError(f"several columns have the name {doubled[0]!r}: give each a name of its own with AS")
+            plain = from_sqlite if self._is_sqlite else _as_it_is
+            return [{name: plain(value) for name, value in zip(names, row, strict=True)} for row in result.all()]
+
+        return self._run(statement, [parameters], rows)
+
+    def _run(self, statement: str, sets: Sequence[Mapping[str, Any]], take: Callable[[CursorResult[Any]], T]) -> T:
+        self._check()
+        if self._is_sqlite:
+            sets = [{name: to_sqlite(value) for name, value in one.items()} for one in sets]
+        given: Any = sets[0] if len(sets) == 1 else sets
+        try:
+            return take(self.connection.execute(sqlalchemy.text(statement), given))
+        except SqlError:
+            self._failed = True
+            raise
+        except Exception as error:
+            self._failed = True
+            raise translated(error, self._location, sets) from None
+
+    def _check(self) -> None:
+        """Some databases refuse what follows a failure, and take a commit for a rollback then; others do not."""
+        if self._failed:
+            raise SqlError(
+                "a statement of this transaction failed, so all of it is rolled back; what may fail goes into a "
+                "transaction() of its own within it"
+            )
+
+
+def _parsed(url: object) -> URL:
+    if not isinstance(url, str):
+        raise ConfigurationError(f"SQLClient takes a URL as text, not {type(url).__name__}")
+    try:
+        parsed = make_url(url)
+    except (exc.ArgumentError, ValueError):  # their texts may repeat a password
+        raise ConfigurationError(
+            "the URL of a SQLClient cannot be read; it looks like postgresql://user:password@host/database, with "
+            "special characters as %XX"
+        ) from None
+    return parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
+
+
+def _in_memory(url: URL) -> bool:
+    return url.database in (None, "", ":memory:") or url.query.get("mode") == "memory"
+
+
+def _begin_explicitly(engine: Engine) -> None:
+    """Python's sqlite3 begins transactions by itself, but not before all statements: CREATE TABLE, SAVEPOINT."""
+
+    def connected(connection: Any, record: object) -> None:
+        connection.isolation_level = None
+
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get(BEGIN, "BEGIN"))
+
+    sqlalchemy.event.listen(engine, "connect", connected)
+    sqlalchemy.event.listen(engine, "begin", begun)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
