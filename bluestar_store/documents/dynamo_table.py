@@ -73,7 +73,8 @@ def _checked_index(table: str, found: Mapping[str, Any], field: str) -> str:
 def _with_index(connection: AwsConnection, found: dict[str, Any], field: str) -> dict[str, Any]:
     table = found["TableName"]
     try:
-        add_index(connection, found, _index(field), [_text(field)], time.sleep)
+        definitions = [one for one in found["AttributeDefinitions"] if one["AttributeName"] != field]
+        add_index(connection, found, _index(field), [*definitions, _text(field)], time.sleep)
     except EngineError:
         now = description(connection, table)
         if now is None or _index_on(now, field) is None:

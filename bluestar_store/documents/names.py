@@ -14,9 +14,9 @@ MAX_INDEXES = 20
 """Indexes of one table (AWS limit)."""
 
 
-def check_table_name(name: str) -> str:
+def check_table_name(name: object) -> str:
     """The name itself; InvalidKeyError where it cannot be a table's, on DynamoDB or as a file."""
-    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{2,254}", str(name)):
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{2,254}", name):
         raise InvalidKeyError(
             f"table name {shown(name)}: 3 to 255 of the characters a-z, A-Z, 0-9, '_', '-' and '.' (an AWS limit), "
             "the first one no '.'"
@@ -24,9 +24,9 @@ def check_table_name(name: str) -> str:
     return name
 
 
-def check_attribute_name(name: str) -> str:
+def check_attribute_name(name: object) -> str:
     """The name itself; InvalidKeyError where it cannot be that of a key."""
-    if not 0 < len(str(name or "").encode(errors="replace")) <= MAX_INDEXED_NAME_BYTES:
+    if not isinstance(name, str) or not 0 < len(name.encode(errors="replace")) <= MAX_INDEXED_NAME_BYTES:
         raise InvalidKeyError(f"attribute name {shown(name)}: 1 to {MAX_INDEXED_NAME_BYTES} bytes (an AWS limit)")
     return name
 

@@ -56,7 +56,7 @@ def _plain_types(value: Any) -> Any:
         case list() | tuple():
             return [_plain_types(inner) for inner in value]
         case Set():
-            return {_plain_types(inner) for inner in value}
+            return {str.__str__(inner) if isinstance(inner, str) else inner for inner in value}
     return value
 
 
