@@ -22,19 +22,20 @@ MARKS = (BINARY, SET, MAP)
 
 def item_text(item: Item) -> str:
     """One item, without a newline at the end."""
-    return _text(_names(item))
+    return _text(json_item(item))
 
 
 def tables_text(tables: Mapping[str, Iterable[Item]]) -> str:
     """Several tables in one file, as test data is: {table: [items]}."""
-    return _text({table: [_names(item) for item in items] for table, items in tables.items()}) + "\n"
+    return _text({table: [json_item(item) for item in items] for table, items in tables.items()}) + "\n"
 
 
 def _text(value: Any) -> str:
     return str(simplejson.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, use_decimal=True))
 
 
-def _names(item: Mapping[str, AttributeValue]) -> dict[str, Any]:
+def json_item(item: Mapping[str, AttributeValue]) -> dict[str, Any]:
+    """An item as values that JSON has, and Decimals."""
     return {name: _value(value) for name, value in item.items()}
 
 
@@ -42,7 +43,7 @@ def _value(wire: AttributeValue) -> Any:
     ((kind, content),) = wire.items()
     match kind:
         case "M":
-            inner = _names(content)
+            inner = json_item(content)
             return {MAP: inner} if len(inner) == 1 and inner.keys() & set(MARKS) else inner
         case "L":
             return [_value(member) for member in content]

@@ -67,3 +67,15 @@ def without_times(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if document is None:
         return None
     return {name: value for name, value in document.items() if name not in ("created", "modified")}
+
+
+def spelled(value: Any) -> Any:
+    """The value with its types and the order of its names: 1, True and Decimal(1) are equal."""
+    match value:
+        case Mapping():
+            return [(name, spelled(inner)) for name, inner in value.items()]
+        case list() | tuple():
+            return [type(value), *map(spelled, value)]
+        case set():
+            return {(type(member), member) for member in value}
+    return type(value), value

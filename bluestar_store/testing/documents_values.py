@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 from bluestar_store.documents import DocumentStore
-from bluestar_store.testing.documents_case import INVALID, DocumentsCase, refused
+from bluestar_store.testing.documents_case import INVALID, DocumentsCase, refused, spelled
 
 
 class Color(StrEnum):
@@ -99,7 +98,7 @@ class DocumentsValues(DocumentsCase):
         for document in (store.get("A1"), store.list()[0], *([] if given is None else [store.get("B2")])):
             assert document is not None
             assert document["value"] == expected
-            assert _types(document["value"]) == _types(expected)
+            assert spelled(document["value"]) == spelled(expected)
 
     @pytest.mark.parametrize("name", REFUSED)
     def test_a_value_that_dynamodb_cannot_hold_is_refused(self, name: str, store: DocumentStore) -> None:
@@ -146,15 +145,3 @@ class DocumentsValues(DocumentsCase):
         with pytest.raises(Exception, match="account") as raised:
             store.create({"orderId": "A1", "account": {"number": {"12345678901", 5}}})
         assert "12345678901" not in f"{raised.value!r} {raised.value}"
-
-
-def _types(value: Any) -> Any:
-    """The types of a value all the way down: 1, True and Decimal(1) are equal."""
-    match value:
-        case Mapping():
-            return {name: _types(inner) for name, inner in value.items()}
-        case list():
-            return [_types(inner) for inner in value]
-        case set():
-            return {(type(member), member) for member in value}
-    return type(value)
