@@ -6,39 +6,21 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import IO
 
 import pytest
 
 from bluestar_store.documents import DocumentStore, FileStore
+from tests.child_processes import output, python_module
 from tests.documents.writer_process import KEY, TABLE
 
-ROOT = Path(__file__).parents[2]
 PROCESSES = 4
 
 
-@contextmanager
-def process(job: str, name: str, number: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A writer process in the environment of the test; ended with the block."""
-    command = [sys.executable, "-m", "tests.documents.writer_process", job, name, str(number)]
-    started = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
-    try:
-        yield started
-    finally:
-        started.kill()
-        started.wait()
-        output(started).close()
-
-
-def output(writer: subprocess.Popen[bytes]) -> IO[bytes]:
-    assert writer.stdout is not None
-    return writer.stdout
+process = partial(python_module, "tests.documents.writer_process")
 
 
 @pytest.mark.slow
