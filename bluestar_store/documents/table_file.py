@@ -70,7 +70,6 @@ class TableFile:
             raise
         self._clear()
         self._apply(items)
-        self._texts = {key: _lines(item) for key, item in items.items()}
         self._keep(descriptor, stamp)
 
     def _keep(self, descriptor: int, stamp: Stamp) -> None:
@@ -93,15 +92,16 @@ class TableFile:
 
     def save(self, items: Mapping[str, Item], *, alone: bool = False) -> None:
         """Put the items into the file, durably, or leave it as it was; with `alone`, no others stay."""
-        texts = {key: _lines(item) for key, item in items.items()}
-        whole = dict(sorted((texts if alone else self._texts | texts).items()))
-        replace_file(self.path, _parts(whole.values()))
+        whole = dict(items) if alone else self.items | items
+        # What did not change was spelled out by the write before.
+        texts = {key: (key not in items and self._texts.get(key)) or _lines(whole[key]) for key in sorted(whole)}
+        replace_file(self.path, _parts(texts.values()))
         sync_folder(self.path.parent)
         descriptor = os.open(self.path, os.O_RDONLY)
         if alone:
             self._clear()
         self._apply(items)
-        self._texts = whole
+        self._texts = texts
         self._keep(descriptor, stamp_of(os.fstat(descriptor)))
 
 
