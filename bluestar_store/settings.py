@@ -17,7 +17,8 @@ from bluestar_store.errors import ConfigurationError
 
 PREFIX = "BLUESTAR_"
 TEST_PREFIX = "BLUESTAR_TEST_"
-"""Variables of the library's own test suite; never settings."""
+"""Variables of the library's own test suite, and no settings; but for those of test data."""
+TEST_DATA_PREFIX = "BLUESTAR_TEST_DATA_"
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -194,7 +195,8 @@ def _variable(location: tuple[int | str, ...]) -> str:
 def _warn_of_unknown_names() -> None:
     known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
     for name in sorted(os.environ):
-        if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) and name not in known:
+        ours = name.startswith(PREFIX) and (not name.startswith(TEST_PREFIX) or name.startswith(TEST_DATA_PREFIX))
+        if ours and name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             warnings.warn(f"{name} is no setting of bluestar-store{hint}", stacklevel=3)

@@ -45,7 +45,7 @@ class FileStore(DocumentStore):
         self._settings = settings or Settings()
         self._data_set = data_set
         self.folder = (self._settings.file_persistence_dir or default_folder()).absolute()
-        self._table = TableFile(self.folder / f"{table_name}.json", pk_name, self.indexes, self.checked_item)
+        self._table = TableFile(self.folder / f"{table_name}.json", pk_name, self.indexes)
         self._lock = threading.RLock()
         self._process_lock = folder_lock(self.folder, name=claim_of(table_name))
         with self._reading():
@@ -87,6 +87,7 @@ class FileStore(DocumentStore):
                 raise condition_failed(UPDATE, self._named(key, "does not exist"))
             stamp = timestamps.shaped(found.get(timestamps.MODIFIED), timestamps.now())
             changed = found | ({timestamps.MODIFIED: stamp} if stamp else {}) | changes
+            self._check_indexed(changed)
             check_size(changed)
             table.save({key: changed})
 

@@ -115,11 +115,9 @@ class DocumentStore(ABC):
         """
 
     def checked_item(self, item: Mapping[str, Any]) -> Item:
-        """The item in wire form. Raises UnsupportedValueError for what the table cannot hold."""
-        check_text(self.pk_name, item.get(self.pk_name))
-        wire = wire_document(item)
+        """The item in wire form. Raises UnsupportedValueError for what the table does not take."""
+        wire = checked_wire(item, self.pk_name)
         self._check_indexed(wire)
-        check_size(wire)
         return wire
 
     def _update(self, pk: str, fields: Mapping[str, Any]) -> None:
@@ -184,6 +182,14 @@ class DocumentStore(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.table_name!r}, {self.pk_name!r}) in {self.location}"
+
+
+def checked_wire(item: Mapping[str, Any], pk_name: str) -> Item:
+    """The item in wire form. Raises UnsupportedValueError for what no table with this key can hold."""
+    check_text(pk_name, item.get(pk_name))
+    wire = wire_document(item)
+    check_size(wire)
+    return wire
 
 
 def with_key(item: Mapping[str, Any], pk_name: str, id_generator: IdGenerator | None) -> Mapping[str, Any]:

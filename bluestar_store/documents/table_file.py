@@ -6,10 +6,12 @@ import os
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bluestar_store.documents.json_form import from_json, item_text
+from bluestar_store.documents.store import checked_wire
 from bluestar_store.documents.values import UnsupportedValueError
 from bluestar_store.engines.exact_json import exact_json, pointer_part
 from bluestar_store.engines.table_files import Stamp, stamp_of
@@ -24,9 +26,8 @@ CheckItem = Callable[[Mapping[str, Any]], Item]
 class TableFile:
     """What is in the file, as of the last look at it. The store holds the locks, and copies what it gives away."""
 
-    def __init__(self, path: Path, pk_name: str, fields: Iterable[str], check_item: CheckItem) -> None:
-        self.path, self._pk_name, self._check_item = path, pk_name, check_item
-        self._fields = tuple(fields)
+    def __init__(self, path: Path, pk_name: str, fields: Iterable[str]) -> None:
+        self.path, self._pk_name, self._fields = path, pk_name, tuple(fields)
         self._stamp: Stamp | None = None
         self._close: Callable[[], object] = lambda: None
         self._clear()
@@ -45,9 +46,10 @@ class TableFile:
         self.items.update(items)
 
     def _places(self, item: Item) -> Iterator[tuple[str, str]]:
+        """Where the item is to be found. A field that is no text, from before it had an index, leads nowhere."""
         for field in self._fields:
-            if field in item:
-                yield field, item[field]["S"]
+            if text := item.get(field, {}).get("S"):
+                yield field, text
 
     def find(self, field: str, value: str) -> list[Item]:
         """The items whose field has this text."""
@@ -85,14 +87,14 @@ class TableFile:
             raise ItemDecodeError(str(self.path), f"is not JSON: {error}; mend it by hand") from None
         if not isinstance(content, list):
             raise ItemDecodeError(str(self.path), "is no list of items, as documents are")
-        items, problems = read_items(content, self._pk_name, self._check_item)
+        items, problems = read_items(content, self._pk_name, partial(checked_wire, pk_name=self._pk_name))
         for pointer, reason in problems:
             raise ItemDecodeError(f"{self.path}#{pointer}", f"{reason}; mend it by hand")
         return items
 
     def save(self, items: Mapping[str, Item], *, alone: bool = False) -> None:
         """Put the items into the file, durably, or leave it as it was; with `alone`, no others stay."""
-        whole = dict(items) if alone else self.items | items
+        whole: dict[str, Item] = {**({} if alone else self.items), **items}
         # What did not change was spelled out by the write before.
         texts = {key: (key not in items and self._texts.get(key)) or _lines(whole[key]) for key in sorted(whole)}
         replace_file(self.path, _parts(texts.values()))

@@ -35,6 +35,8 @@ class DocumentsCase:
 
     large_updates = True
     """Updates of many fields, and of items near the limit of size, are taken as DynamoDB takes them."""
+    checks_whole_updates = True
+    """An update is refused for an indexed field that it does not change and that is no text, as by DynamoDB."""
 
     @pytest.fixture
     def open_store(self) -> OpenStore:

@@ -56,6 +56,20 @@ class DocumentsFind(DocumentsCase):
         assert keys(open_store(indexes="status").find("status", "open")) == ["A1"]
         assert keys(store.list()) == ["A1"]
 
+    def test_items_whose_field_is_no_text_stay_out_of_an_index_made_later(
+        self, store: DocumentStore, open_store: OpenStore
+    ) -> None:
+        for key, status in (("A1", 5), ("B2", "open"), ("C3", 6), ("D4", "")):
+            store.create({"orderId": key, "status": status})
+        indexed = open_store(indexes=["status"])
+        assert keys(indexed.find("status", "open")) == ["B2"]
+        assert keys(indexed.list()) == ["A1", "B2", "C3", "D4"]
+        if self.checks_whole_updates:
+            with refused(INVALID, "UpdateItem", "status"):
+                indexed.update_fields("A1", {"total": 1})
+        indexed.update_fields("C3", {"status": "open"})
+        assert keys(indexed.find("status", "open")) == ["B2", "C3"]
+
     def test_a_field_without_an_index_is_told(self, indexed: DocumentStore) -> None:
         with pytest.raises(ConfigurationError, match=r"no index on 'total'.*indexes=\('total',\)"):
             indexed.find("total", "5")

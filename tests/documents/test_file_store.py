@@ -64,7 +64,7 @@ def test_stores_of_one_table_see_each_others_writes(store: FileStore) -> None:
 
 
 def test_no_later_file_can_be_taken_for_the_one_that_was_read(store: FileStore, path: Path) -> None:
-    """A new file may get the inode of one that is gone; its size and, in one tick of the clock, its time are the same."""
+    """A new file may get the inode of one that is gone, and in one tick of the clock its time; the size is the same."""
     store.create(ITEM)
     reader = FileStore("customer-orders", "orderId")
     read = path.stat().st_ino
