@@ -33,6 +33,8 @@ class DocumentsDoor(Protocol):
 class DocumentsCase:
     """Subclass a suite, give these fixtures, and declare what the target lacks."""
 
+    many_threads = True
+    """Many threads may write one item at once."""
     large_updates = True
     """Updates of many fields, and of items near the limit of size, are taken as DynamoDB takes them."""
     checks_whole_updates = True
