@@ -245,14 +245,7 @@ def make_engine(settings: Settings, tables: Tables) -> Engine:
     from bluestar_store.engines.aws import AwsConnection
     from bluestar_store.engines.dynamo import DynamoEngine
 
-    connection = AwsConnection(
-        region=settings.aws_region,
-        endpoint_url=settings.dynamodb_endpoint_url,
-        connect_timeout_seconds=settings.connect_timeout_seconds,
-        read_timeout_seconds=settings.read_timeout_seconds,
-        max_attempts=settings.max_attempts,
-        pool_connections=2 * settings.parallel_calls,
-    )
+    connection = AwsConnection.from_settings(settings)
     indexes = [index for kind in tables.kinds for index in index_specs(kind).values()]
     return DynamoEngine(
         connection, indexes=indexes, parallel_calls=settings.parallel_calls, attempts=settings.conflict_attempts

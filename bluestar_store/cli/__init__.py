@@ -14,6 +14,7 @@ from bluestar_store.cli import (
     cache,
     create,
     doctor,
+    documents,
     edit_pipelines,
     edit_rules,
     edit_schemas,
@@ -46,6 +47,7 @@ app.command("doctor")(doctor.doctor)
 app.command("iam-policy")(iam_policy.iam_policy)
 app.add_typer(inspect.app, name="inspect")
 app.add_typer(cache.app, name="cache")
+app.add_typer(documents.app, name="documents")
 app.add_typer(edit_rules.rule, name="rule")
 app.add_typer(edit_rules.validation, name="validation")
 app.add_typer(edit_rules.limits, name="limits")

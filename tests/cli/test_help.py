@@ -21,7 +21,17 @@ from bluestar_store.models.vendor import VENDOR_SCHEMA
 from tests.cli.conftest import Run
 
 GROUPS = [
-    *("inspect", "cache", "cache invalidate", "rule", "validation", "limits", "config", "schema", "pipeline", "files")
+    "inspect",
+    "cache",
+    "cache invalidate",
+    "documents",
+    "rule",
+    "validation",
+    "limits",
+    "config",
+    "schema",
+    "pipeline",
+    "files",
 ]
 COMMANDS = [
     [],
@@ -39,6 +49,7 @@ COMMANDS = [
         )
     ),
     *([group, name] for group in ("rule", "validation", "limits", "config") for name in ("set", "delete")),
+    *(["documents", name] for name in ("list", "export", "import", "check", "reset")),
     *(["schema", name] for name in ("write", "set", "delete")),
     *(["pipeline", name] for name in ("replace", "remove")),
     *(["cache", name] for name in ("stats", "clear", "warm")),
