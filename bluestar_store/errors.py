@@ -30,7 +30,7 @@ BlueStarError
 │       └── SqlConstraintError          unique, foreign key, not null or check
 ├── CacheError              only from an explicit cache call; a cached read never raises it
 ├── FileStoreError          ── FileMissingError
-└── SeedError               every problem of a rule set at once
+└── SeedError               every problem of a rule set, or of test data, at once
 """
 
 from __future__ import annotations
@@ -308,7 +308,7 @@ class FileMissingError(FileStoreError):
 
 @dataclass(frozen=True)
 class RuleSetProblem:
-    """One mistake in a rule set: the file, a JSON pointer into it (RFC 6901) and what is wrong."""
+    """One mistake in a rule set, or in test data: the file, a JSON pointer into it (RFC 6901) and what is wrong."""
 
     file: str
     pointer: str
@@ -330,17 +330,20 @@ class ImportRefusedError(ConflictError):
 
 
 class SeedError(BlueStarError):
-    """A rule set that cannot be loaded; `problems` holds every mistake in it. Nothing was written."""
+    """A rule set, or other data to begin with, that cannot be loaded; `problems` holds every mistake in it.
 
-    def __init__(self, problems: Sequence[RuleSetProblem]) -> None:
+    Nothing was written.
+    """
+
+    def __init__(self, problems: Sequence[RuleSetProblem], *, what: str = "the rule set") -> None:
         super().__init__(tuple(problems))
-        self.problems = tuple(problems)
+        self.problems, self.what = tuple(problems), what
 
     @property
     def lines(self) -> tuple[str, ...]:
         """How many problems there are, and each of them."""
         count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
-        return (f"the rule set has {count}; nothing was written:", *(f"  {problem}" for problem in self.problems))
+        return (f"{self.what} has {count}; nothing was written:", *(f"  {problem}" for problem in self.problems))
 
     def __str__(self) -> str:
         return "\n".join(self.lines)

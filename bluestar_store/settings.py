@@ -17,7 +17,8 @@ from bluestar_store.errors import ConfigurationError
 
 PREFIX = "BLUESTAR_"
 TEST_PREFIX = "BLUESTAR_TEST_"
-"""Variables of the library's own test suite; never settings."""
+"""Variables of the library's own test suite, and no settings; but for those of test data."""
+TEST_DATA_PREFIX = "BLUESTAR_TEST_DATA_"
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -56,8 +57,12 @@ class Settings(BaseSettings):
 
     `kinds` names users' own kinds of items, `module:NAME` each, with commas between them: see `Store.repository`.
 
-    `files_url` names the file store: s3://bucket/prefix, file:///folder or memory://; `files_endpoint_url` another S3
-    than AWS's own.
+    `files_url` names the file store: s3://bucket/prefix, az://container/prefix, file:///folder or memory://;
+    `files_endpoint_url` another S3 than AWS's own, or the Azure storage account.
+
+    `test_data_file` fills the documents of mode file at first use: a JSON file {table: [items]}, or a folder of such
+    files, of which `test_data_set` names one; `test_data_schema` is a JSON Schema for it. All three are also read
+    without the prefix.
 
     `redis_url` names the second tier of the cache; unset, the first one works alone. Of `redis_mode` sentinel, the URL
     names the Sentinels, `redis://sentinel1:26379,sentinel2:26379`, and `redis_sentinel_service` the master. No read
@@ -88,6 +93,13 @@ class Settings(BaseSettings):
     table_layout: TableLayout = TableLayout.EIGHT
     aws_region: str | None = None
     dynamodb_endpoint_url: str | None = None
+    test_data_file: Path | None = Field(
+        None, validation_alias=AliasChoices("BLUESTAR_TEST_DATA_FILE", "TEST_DATA_FILE")
+    )
+    test_data_set: str | None = Field(None, validation_alias=AliasChoices("BLUESTAR_TEST_DATA_SET", "TEST_DATA_SET"))
+    test_data_schema: Path | None = Field(
+        None, validation_alias=AliasChoices("BLUESTAR_TEST_DATA_SCHEMA", "TEST_DATA_SCHEMA")
+    )
     files_url: str | None = None
     files_endpoint_url: str | None = None
     redis_url: SecretStr | None = None
@@ -121,6 +133,11 @@ class Settings(BaseSettings):
             ]
             raise ConfigurationError("; ".join(problems)) from None
         _warn_of_unknown_names()
+
+    @field_validator("persistence_mode", mode="before")
+    @classmethod
+    def _mode_in_any_case(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
 
     @field_validator("table_prefix", "table_suffix")
     @classmethod
@@ -178,7 +195,8 @@ def _variable(location: tuple[int | str, ...]) -> str:
 def _warn_of_unknown_names() -> None:
     known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
     for name in sorted(os.environ):
-        if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) and name not in known:
+        ours = name.startswith(PREFIX) and (not name.startswith(TEST_PREFIX) or name.startswith(TEST_DATA_PREFIX))
+        if ours and name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             warnings.warn(f"{name} is no setting of bluestar-store{hint}", stacklevel=3)

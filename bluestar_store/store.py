@@ -7,8 +7,9 @@ from types import TracebackType
 from typing import Any, TypeVar, overload
 
 from bluestar_store.cache import CacheControl, open_cache
+from bluestar_store.clock import Clock, SystemClock
 from bluestar_store.errors import ConfigurationError
-from bluestar_store.files import FileStore, open_files
+from bluestar_store.files import FileStore, files_of
 from bluestar_store.models.calculation import CalculationRule
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
 from bluestar_store.models.entity import Entity
@@ -45,11 +46,14 @@ class Store:
     Nothing is sent before the first call. Use `Store.open()`, and `close()` (or a `with` block) at the end.
     """
 
-    def __init__(self, settings: Settings, engine: Engine, *, kinds: Sequence[Kind[Any]] = ()) -> None:
-        self.settings, self.engine = settings, engine
+    def __init__(
+        self, settings: Settings, engine: Engine, *, kinds: Sequence[Kind[Any]] = (), clock: Clock | None = None
+    ) -> None:
+        self.settings, self.engine, self.clock = settings, engine, clock or SystemClock()
         self.tables = tables_of(settings, kinds)
         self.tables.specs()  # refuses names that DynamoDB would
-        cache = open_cache(settings, _namespace(settings, engine), _unit_fields(self.tables))
+        namespace = _namespace(settings, engine)
+        cache = open_cache(settings, namespace, _unit_fields(self.tables), clock=self.clock.monotonic)
         self.cache = CacheControl(cache)
         access = self._access = Access(
             engine,
@@ -58,6 +62,7 @@ class Store:
             settings.actor,
             indexes_complete=settings.indexes_complete,
             share_sensitive=settings.cache_sensitive,
+            clock=self.clock,
         )
         finder = Finder(access)
         self.pipelines = Pipelines(access)
@@ -77,14 +82,16 @@ class Store:
         self._catalog = Catalog(access, finder)
 
     @classmethod
-    def open(cls, settings: Settings | None = None, *, kinds: Sequence[Kind[Any]] = ()) -> Store:
+    def open(
+        cls, settings: Settings | None = None, *, kinds: Sequence[Kind[Any]] = (), clock: Clock | None = None
+    ) -> Store:
         """A Store as the settings (default: the environment's) say.
 
-        `kinds` are users' own kinds of items, besides those that `settings.kinds` names; see `repository`. Raises
-        ConfigurationError.
+        `kinds` are users' own kinds of items, besides those that `settings.kinds` names; see `repository`. `clock`
+        tells the time, in tests; by default it is the computer's. Raises ConfigurationError.
         """
         settings = settings or Settings()
-        return cls(settings, make_engine(settings, tables_of(settings, kinds)), kinds=kinds)
+        return cls(settings, make_engine(settings, tables_of(settings, kinds)), kinds=kinds, clock=clock)
 
     @overload
     def repository(self, kind: Kind[E]) -> Repository[E]: ...
@@ -168,29 +175,24 @@ class Store:
 
         Queries and scans give the Model's own entity only. Writes are refused: they belong to the repositories.
         """
+        from bluestar_store.engines.aws import AwsConnection
         from bluestar_store.engines.binding import bound
-        from bluestar_store.engines.dynamo import DynamoEngine
 
-        if not isinstance(self.engine, DynamoEngine):
+        connection = getattr(self.engine, "connection", None)  # DynamoEngine's, or that of one around it
+        if not isinstance(connection, AwsConnection):
             raise ConfigurationError(
                 "a Model can be bound to DynamoDB only; this Store lives in " + self.engine.location
             )
         kind = next((kind for kind in self.tables.kinds if kind.model is model), None)
         if kind is None:
             raise ConfigurationError(f"{model.__name__} is no Model of this Store")
-        return bound(kind, self.tables.spec(kind), self.engine.connection)
+        return bound(kind, self.tables.spec(kind), connection)
 
     @property
     def files(self) -> FileStore:
         """The files of BLUESTAR_FILES_URL, opened at first use. ConfigurationError when it is not set."""
         if self._files is None:
-            if self.settings.files_url is None:
-                raise ConfigurationError("no file store: set BLUESTAR_FILES_URL, such as s3://bucket/prefix")
-            self._files = open_files(
-                self.settings.files_url,
-                region=self.settings.aws_region,
-                endpoint_url=self.settings.files_endpoint_url,
-            )
+            self._files = files_of(self.settings)
         return self._files
 
     def close(self) -> None:
@@ -243,14 +245,7 @@ def make_engine(settings: Settings, tables: Tables) -> Engine:
     from bluestar_store.engines.aws import AwsConnection
     from bluestar_store.engines.dynamo import DynamoEngine
 
-    connection = AwsConnection(
-        region=settings.aws_region,
-        endpoint_url=settings.dynamodb_endpoint_url,
-        connect_timeout_seconds=settings.connect_timeout_seconds,
-        read_timeout_seconds=settings.read_timeout_seconds,
-        max_attempts=settings.max_attempts,
-        pool_connections=2 * settings.parallel_calls,
-    )
+    connection = AwsConnection.from_settings(settings)
     indexes = [index for kind in tables.kinds for index in index_specs(kind).values()]
     return DynamoEngine(
         connection, indexes=indexes, parallel_calls=settings.parallel_calls, attempts=settings.conflict_attempts

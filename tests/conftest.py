@@ -11,23 +11,17 @@ from functools import cache
 import hypothesis
 import pytest
 
-from tests import postgres_servers, redis_servers, servers
-
 pytest.register_assert_rewrite("bluestar_store.testing")  # before anything imports it: it is shipped, not collected
+
+from bluestar_store.testing.environment import with_fake_aws, without_settings  # noqa: E402  # see above
+from tests import postgres_servers, redis_servers, servers  # noqa: E402  # see above
+
+pytest_plugins = ["pytester"]
 
 # No deadlines: a first call that makes a client or a table is slow without being wrong.
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("default")  # pytest --hypothesis-profile=ci takes the other
-
-FAKE_AWS = {
-    "AWS_ACCESS_KEY_ID": "testing",
-    "AWS_SECRET_ACCESS_KEY": "testing",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
-    "AWS_CONFIG_FILE": os.devnull,
-    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,19 +35,15 @@ def soak(pytestconfig: pytest.Config) -> bool:
 
 
 def _clean(patch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        ours = name.startswith("BLUESTAR_") and not name.startswith("BLUESTAR_TEST_")
-        if ours or name.startswith("AWS_"):
-            patch.delenv(name)
-    for name, value in FAKE_AWS.items():
-        patch.setenv(name, value)
+    without_settings(patch)
+    with_fake_aws(patch)
     for name in ("NO_PROXY", "no_proxy"):  # a developer's web proxy must not stand before our local servers
         patch.setenv(name, "127.0.0.1,localhost")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _clean_session() -> Iterator[None]:
-    """No test reaches a real AWS account, nor sees the developer's own settings; wider fixtures do not either."""
+    """No test reaches a real cloud account, nor sees the developer's own settings; wider fixtures do not either."""
     with pytest.MonkeyPatch.context() as patch:
         _clean(patch)
         yield

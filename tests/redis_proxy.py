@@ -16,9 +16,9 @@ from enum import Enum, auto
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from bluestar_store.testing.redis_wire import Request, RequestDecoder, command_name
 from tests import servers
 from tests.redis_servers import fixed_port
-from tests.redis_wire import Request, RequestDecoder, command_name
 from tests.servers import HOST
 
 GARBAGE = b"HTTP/1.1 400 Bad Request\r\n\r\n"

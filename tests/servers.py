@@ -26,9 +26,14 @@ import pytest
 HOST = "127.0.0.1"
 START_SECONDS = 30.0
 START_ATTEMPTS = 3
-FETCHED_DYNAMODB_LOCAL = Path(__file__).parent.parent / ".servers" / "dynamodb-local"
+FETCHED = Path(__file__).parent.parent / ".servers"
+"""Where `make servers` puts them."""
 #: What conftest looks for to list the missing servers at the end of a run.
 UNAVAILABLE = "server not available: "
+
+AZURITE_ACCOUNT = "devstoreaccount1"
+AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+"""Published by Microsoft: no secret."""
 
 P = TypeVar("P")
 
@@ -49,6 +54,15 @@ def free_port() -> int:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def listens(port: int) -> bool:
+    """Whether somebody takes connections there."""
+    try:
+        socket.create_connection((HOST, port), timeout=2).close()
+    except OSError:
+        return False
+    return True
 
 
 def http_answers(url: str) -> bool:
@@ -157,7 +171,7 @@ def dynamodb_local(folder: Path) -> Iterator[str]:
     java = shutil.which("java")
     if java is None:
         unavailable("DynamoDB Local needs java, which is not on PATH")
-    home = Path(os.environ.get("BLUESTAR_TEST_DYNAMODB_LOCAL_DIR") or FETCHED_DYNAMODB_LOCAL).resolve()
+    home = Path(os.environ.get("BLUESTAR_TEST_DYNAMODB_LOCAL_DIR") or FETCHED / "dynamodb-local").resolve()
     if not (home / "DynamoDBLocal.jar").is_file():
         unavailable("DynamoDB Local is not here: run `make servers`, or set BLUESTAR_TEST_DYNAMODB_LOCAL_DIR")
 
@@ -168,6 +182,47 @@ def dynamodb_local(folder: Path) -> Iterator[str]:
         return [java, "-Xmx512m", library, "-jar", jar, *options]
 
     with running("dynamodb-local", command, lambda port: http_answers(f"http://{HOST}:{port}"), folder) as port:
+        yield f"http://{HOST}:{port}"
+
+
+@contextmanager
+def azurite(folder: Path, *, in_memory: bool = True, tls: tuple[Path, Path] | None = None) -> Iterator[str]:
+    """Microsoft's emulator of Azure Blob; gives the connection string of its one account, whose key everybody knows.
+
+    With `tls` (a certificate and its key) it is reached by https, and believes the tokens of any identity.
+    """
+    node = shutil.which("node")
+    if node is None:
+        unavailable("Azurite needs node, which is not on PATH")
+    main = FETCHED / "azurite" / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+    if not main.is_file():
+        unavailable("Azurite is not here: run `make servers`")
+
+    def command(port: int) -> list[str]:
+        # Without the last option it refuses what is newer than itself: the current client.
+        options = ["--disableTelemetry", "--silent", "--skipApiVersionCheck"]
+        options += ["--inMemoryPersistence"] if in_memory else ["--location", str(folder)]
+        if tls:
+            options += ["--cert", str(tls[0]), "--key", str(tls[1]), "--oauth", "basic"]
+        return [node, str(main), "--blobHost", HOST, "--blobPort", str(port), *options]
+
+    with running("azurite", command, listens, folder) as port:
+        endpoint = f"{'https' if tls else 'http'}://{HOST}:{port}/{AZURITE_ACCOUNT}"
+        yield f"AccountName={AZURITE_ACCOUNT};AccountKey={AZURITE_KEY};BlobEndpoint={endpoint}"
+
+
+@contextmanager
+def ministack(folder: Path) -> Iterator[str]:
+    """An S3 that compares the checksums it is sent, as AWS does, and the signatures of links: by the key `testing`."""
+    program = FETCHED / "ministack" / "bin" / "ministack"
+    if not program.is_file():
+        unavailable("MiniStack is not here: run `make servers`")
+
+    def command(port: int) -> list[str]:
+        keys = ["AWS_ACCESS_KEY_ID=testing", "AWS_SECRET_ACCESS_KEY=testing"]
+        return ["env", f"GATEWAY_PORT={port}", f"BIND_HOST={HOST}", *keys, str(program)]
+
+    with running("ministack", command, lambda port: http_answers(f"http://{HOST}:{port}"), folder) as port:
         yield f"http://{HOST}:{port}"
 
 

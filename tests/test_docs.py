@@ -159,3 +159,9 @@ def test_the_compose_file_and_what_is_said_of_it_agree() -> None:
         assert host == "127.0.0.1"
         assert f"127.0.0.1:{number}" in script
         assert number in page
+
+
+def test_the_tests_on_the_page_of_tests_pass(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("\n".join(blocks(DOCS / "testing.md", "python")))
+    done = pytester.runpytest_inprocess("--rootdir", str(ROOT), "-p", "no:cacheprovider", "-c", os.devnull)
+    done.assert_outcomes(passed=14)

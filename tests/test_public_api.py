@@ -134,7 +134,7 @@ def test_the_package_says_that_it_is_typed() -> None:
 
 
 @pytest.mark.slow
-def test_the_typed_usage_examples_are_accepted_by_mypy() -> None:
+def test_the_typed_examples_and_implementations_are_accepted_by_mypy() -> None:
     command = [sys.executable, "-m", "mypy", "--no-error-summary", "tests/typing"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr

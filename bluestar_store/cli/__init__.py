@@ -14,9 +14,11 @@ from bluestar_store.cli import (
     cache,
     create,
     doctor,
+    documents,
     edit_pipelines,
     edit_rules,
     edit_schemas,
+    files,
     iam_policy,
     inspect,
     seed,
@@ -45,12 +47,14 @@ app.command("doctor")(doctor.doctor)
 app.command("iam-policy")(iam_policy.iam_policy)
 app.add_typer(inspect.app, name="inspect")
 app.add_typer(cache.app, name="cache")
+app.add_typer(documents.app, name="documents")
 app.add_typer(edit_rules.rule, name="rule")
 app.add_typer(edit_rules.validation, name="validation")
 app.add_typer(edit_rules.limits, name="limits")
 app.add_typer(edit_rules.config, name="config")
 app.add_typer(edit_schemas.schema, name="schema")
 app.add_typer(edit_pipelines.pipeline, name="pipeline")
+app.add_typer(files.app, name="files")
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +13,7 @@ from bluestar_store.cli.errors import BadUsage, reporting, tell
 from bluestar_store.cli.output import Output
 
 if TYPE_CHECKING:
+    from bluestar_store.files import FileStore
     from bluestar_store.settings import Settings
     from bluestar_store.store import Store
 
@@ -35,6 +36,8 @@ class GivenSettings:
     table_layout: str | None = None
     aws_region: str | None = None
     dynamodb_endpoint_url: str | None = None
+    files_url: str | None = None
+    files_endpoint_url: str | None = None
     actor: str | None = None
 
     def settings(self) -> Settings:
@@ -69,6 +72,8 @@ OPTIONS = {
     "table_layout": "--layout",
     "aws_region": "--region",
     "dynamodb_endpoint_url": "--endpoint-url",
+    "files_url": "--files-url",
+    "files_endpoint_url": "--files-endpoint-url",
     "actor": "--actor",
 }
 
@@ -115,6 +120,14 @@ def global_options(
     endpoint_url: Annotated[
         str | None, typer.Option(metavar="URL", help="Another DynamoDB than AWS's own.", show_default=False)
     ] = None,
+    files_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="The file store, such as s3://bucket/prefix.", show_default=False),
+    ] = None,
+    files_endpoint_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Another S3 than AWS's own, or an Azure account.", show_default=False),
+    ] = None,
     actor: Annotated[
         str | None, typer.Option(metavar="NAME", help="Who writes: kept on every item.", show_default=False)
     ] = None,
@@ -138,6 +151,8 @@ def global_options(
         table_layout=layout,
         aws_region=region,
         dynamodb_endpoint_url=endpoint_url,
+        files_url=files_url,
+        files_endpoint_url=files_endpoint_url,
         actor=actor,
     )
     ctx.obj = Invocation(given, debug)
@@ -163,6 +178,27 @@ def session(ctx: typer.Context, as_json: bool) -> Iterator[tuple[Store, Output]]
             tell("warning: mode memory is empty at the start of a command and forgotten at its end; see --mode file")
         with Store.open(settings) as store:
             yield store, out
+
+
+@contextmanager
+def file_session(ctx: typer.Context, as_json: bool) -> Iterator[tuple[FileStore, Output]]:
+    """An open file store and the output of a command; what fails inside is reported and ends the program."""
+    with output(ctx, as_json) as out:
+        from bluestar_store.errors import ConfigurationError
+        from bluestar_store.files import files_of
+
+        given: GivenSettings = ctx.obj.given
+        settings = given.settings()
+        try:
+            files = files_of(settings)
+        except ConfigurationError as error:
+            if given.files_url is None or "BLUESTAR_FILES_URL" not in str(error):
+                raise
+            raise BadUsage(str(error).replace("BLUESTAR_FILES_URL", OPTIONS["files_url"])) from None
+        if settings.files_url == "memory://":
+            tell("warning: memory:// is empty at the start of a command and forgotten at its end; see file:///folder")
+        with closing(files):
+            yield files, out
 
 
 def group_options(ctx: typer.Context, as_json: AsJson = False) -> None:

@@ -25,6 +25,9 @@ PIPE_WIDTH = 120
 MIN_WIDTH = 40
 """Narrower, rich would cut values off instead of wrapping them."""
 
+NAME_WIDTH = 22
+"""Of what a bar is about, so that the rest of it fits into 80 columns."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -64,7 +67,7 @@ class Output:
 
 
 @contextmanager
-def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+def progress(what: str, total: int | None = None, *, in_bytes: bool = False) -> Iterator[Callable[[int], None]]:
     """A bar on stderr (without `total` a spinner) while something takes time; only where stderr is a terminal.
 
     Gives the function to tell how much more is done.
@@ -72,9 +75,28 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], No
     if not sys.stderr.isatty():
         yield lambda count: None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        SpinnerColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+    from rich.table import Column
 
-    columns = [SpinnerColumn(), TextColumn(what, markup=False), *([BarColumn(), MofNCompleteColumn()] if total else [])]
+    text = escaped(what).replace("{", "{{").replace("}", "}}")  # a name may have braces, which rich would fill in
+    name = TextColumn(text, markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", max_width=NAME_WIDTH))
+    columns: list[ProgressColumn] = [SpinnerColumn(), name]
+    if total:
+        columns.append(BarColumn(20 if in_bytes else 40))
+    if in_bytes:
+        columns += [DownloadColumn(), TransferSpeedColumn(), *([TimeRemainingColumn()] if total else [])]
+    elif total:
+        columns.append(MofNCompleteColumn())
     with Progress(*columns, console=console_of(sys.stderr), transient=total is None) as bar:
         task = bar.add_task(what, total=total)
         yield lambda count: bar.advance(task, count)

@@ -24,6 +24,7 @@ from bluestar_store.errors import (
     TransactionConflictError,
     UnavailableError,
 )
+from bluestar_store.settings import Settings
 
 CODES: dict[str, type[EngineError]] = {
     "ProvisionedThroughputExceededException": ThrottledError,
@@ -89,6 +90,18 @@ class AwsConnection:
         self._lock = threading.Lock()
         self._ready: tuple[Connection, Any] | None = None
         self._process = 0
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> AwsConnection:
+        """As the settings say."""
+        return cls(
+            region=settings.aws_region,
+            endpoint_url=settings.dynamodb_endpoint_url,
+            connect_timeout_seconds=settings.connect_timeout_seconds,
+            read_timeout_seconds=settings.read_timeout_seconds,
+            max_attempts=settings.max_attempts,
+            pool_connections=2 * settings.parallel_calls,
+        )
 
     @property
     def location(self) -> str:

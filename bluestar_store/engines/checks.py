@@ -163,13 +163,20 @@ def check_size(table: str, key: Key, item: Item) -> None:
 
 def _value(table: str, key: Key, name: str, value: AttributeValue) -> AttributeValue:
     try:
+        return normal_value(name, value)
+    except ValueError as error:
+        raise InvalidWriteError(f"{table}: {key}: attribute {shown(name)} {error}") from None
+
+
+def normal_value(name: str, value: AttributeValue) -> AttributeValue:
+    """A copy of an attribute's value with its numbers normalised; ValueError says what DynamoDB would refuse."""
+    try:
         _check_name(name)
         return _normal(value, 0)
     except UnicodeEncodeError:
-        reason = "is not valid Unicode"
-    except (ValueError, TypeError, AttributeError) as error:
-        reason = str(error)
-    raise InvalidWriteError(f"{table}: {key}: attribute {shown(name)} {reason}")
+        raise ValueError("is not valid Unicode") from None
+    except (TypeError, AttributeError) as error:
+        raise ValueError(str(error)) from None
 
 
 def _check_name(name: str) -> None:

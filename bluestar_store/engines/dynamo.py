@@ -93,7 +93,8 @@ class DynamoEngine:
         wanted = check_keys(table, keys)
         found: dict[Key, Item] = {}
         for chunk in chunks(wanted, BATCH_GET_KEYS):
-            found |= {key_of(item): item for item in self._batch_get(table, chunk, consistent)}
+            items = self.batch_get(table, [_wire_key(key) for key in chunk], consistent=consistent)
+            found |= {key_of(item): item for item in items}
         return {key: found[key] for key in wanted if key in found}
 
     def get_isolated(self, table: str, keys: Iterable[Key]) -> dict[Key, Item]:
@@ -111,13 +112,12 @@ class DynamoEngine:
         items = (found.get("Item") for found in answer["Responses"])
         return {key: item for key, item in zip(wanted, items, strict=True) if item}
 
-    def _batch_get(self, table: str, keys: list[Key], consistent: bool) -> list[Item]:
-        request: dict[str, Any] = {
-            table: {
-                "Keys": [_wire_key(key) for key in keys],
-                "ConsistentRead": consistent,
-            }
-        }
+    def batch_get(self, table: str, keys: Sequence[Item], *, consistent: bool) -> list[Item]:
+        """The items found under keys in wire form, whatever a key of the table is: 100 at most, in no order.
+
+        Raises ThrottledError when some stay unprocessed.
+        """
+        request: dict[str, Any] = {table: {"Keys": keys, "ConsistentRead": consistent}}
         items: list[Item] = []
         try:
             for attempt in self._retrying(_Unfinished):

@@ -20,22 +20,25 @@ def create(
     connection: AwsConnection, specs: Sequence[TableSpec], *, upgrade: bool, sleep: Callable[[float], None]
 ) -> list[str]:
     """See `protocols.Engine.create_tables`."""
-    made = [spec.name for spec in specs if _description(connection, spec.name) is None and _make(connection, spec)]
+    made = [
+        spec.name
+        for spec in specs
+        if description(connection, spec.name) is None and make(connection, spec.name, table_schema(spec))
+    ]
     for spec in specs:
-        _wait(connection, spec.name, sleep)
+        wait(connection, spec.name, sleep)
     if upgrade:
         for spec in specs:
             _add_indexes(connection, spec, sleep)
     return made
 
 
-def _make(connection: AwsConnection, spec: TableSpec) -> bool:
+def make(connection: AwsConnection, name: str, schema: dict[str, Any]) -> bool:
+    """Ask for an on-demand table with these keys and indexes; False when another process was faster."""
     try:
-        connection.call(
-            "create_table", spec.name, TableName=spec.name, BillingMode="PAY_PER_REQUEST", **table_schema(spec)
-        )
+        connection.call("create_table", name, TableName=name, BillingMode="PAY_PER_REQUEST", **schema)
     except EngineError as error:
-        if error.code == "ResourceInUseException":  # another process was faster
+        if error.code == "ResourceInUseException":
             return False
         raise
     return True
@@ -53,30 +56,40 @@ def table_schema(spec: TableSpec) -> dict[str, Any]:
 
 
 def _add_indexes(connection: AwsConnection, spec: TableSpec, sleep: Callable[[float], None]) -> None:
-    """DynamoDB takes one new index at a time."""
     for index in spec.indexes:
-        description = _description(connection, spec.name) or {}
-        if index.name in (found["IndexName"] for found in description.get("GlobalSecondaryIndexes", ())):
-            continue
-        update = {"Create": _index(index)}
-        if description.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED") == "PROVISIONED":
-            throughput = description["ProvisionedThroughput"]
-            units = {name: throughput[name] for name in ("ReadCapacityUnits", "WriteCapacityUnits")}
-            if all(units.values()):
-                update["Create"]["ProvisionedThroughput"] = units
-        connection.call(
-            "update_table",
-            spec.name,
-            TableName=spec.name,
-            AttributeDefinitions=_definitions((index,)),
-            GlobalSecondaryIndexUpdates=[update],
-        )
-        _wait(connection, spec.name, sleep)
+        found = description(connection, spec.name) or {}
+        if index.name not in (one["IndexName"] for one in found.get("GlobalSecondaryIndexes", ())):
+            add_index(connection, found, _index(index), _definitions((index,)), sleep)
+
+
+def add_index(
+    connection: AwsConnection,
+    found: dict[str, Any],
+    index: dict[str, Any],
+    definitions: list[dict[str, str]],
+    sleep: Callable[[float], None],
+) -> None:
+    """Add an index to the table that was `found`, and wait until it is filled. DynamoDB takes one at a time."""
+    name = found["TableName"]
+    update = {"Create": dict(index)}
+    if found.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED") == "PROVISIONED":
+        throughput = found["ProvisionedThroughput"]
+        units = {unit: throughput[unit] for unit in ("ReadCapacityUnits", "WriteCapacityUnits")}
+        if all(units.values()):
+            update["Create"]["ProvisionedThroughput"] = units
+    connection.call(
+        "update_table",
+        name,
+        TableName=name,
+        AttributeDefinitions=definitions,
+        GlobalSecondaryIndexUpdates=[update],
+    )
+    wait(connection, name, sleep)
 
 
 def describe(connection: AwsConnection, spec: TableSpec) -> TableStatus:
     """See `protocols.Engine.describe`."""
-    found = _description(connection, spec.name)
+    found = description(connection, spec.name)
     if found is None:
         return TableStatus(spec.name, exists=False)
     wanted = {index.name: _key_schema(index.partition_attribute, index.sort_attribute) for index in spec.indexes}
@@ -98,7 +111,7 @@ def describe(connection: AwsConnection, spec: TableSpec) -> TableStatus:
 
 def delete(connection: AwsConnection, names: Sequence[str], *, sleep: Callable[[float], None]) -> None:
     """See `protocols.Engine.delete_tables`."""
-    existing = [name for name in names if _description(connection, name) is not None]
+    existing = [name for name in names if description(connection, name) is not None]
     for name in existing:
         connection.call("delete_table", name, TableName=name)
     for name in existing:
@@ -106,12 +119,14 @@ def delete(connection: AwsConnection, names: Sequence[str], *, sleep: Callable[[
 
 
 def _is_gone(connection: AwsConnection, name: str) -> bool:
-    return _description(connection, name) is None
+    return description(connection, name) is None
 
 
-def _wait(connection: AwsConnection, name: str, sleep: Callable[[float], None]) -> None:
+def wait(connection: AwsConnection, name: str, sleep: Callable[[float], None]) -> None:
+    """Come back when the table and its indexes are active."""
+
     def active() -> bool:
-        found = _description(connection, name) or {}
+        found = description(connection, name) or {}
         states = [found.get("TableStatus")]
         states += [index.get("IndexStatus", "ACTIVE") for index in found.get("GlobalSecondaryIndexes", ())]
         return all(state == "ACTIVE" for state in states)
@@ -132,7 +147,8 @@ def _poll(done: Callable[[], bool], name: str, sleep: Callable[[float], None]) -
         raise EngineError(f"table {name} was not ready after {WAIT_SECONDS} seconds; look at it in the AWS console")
 
 
-def _description(connection: AwsConnection, name: str) -> dict[str, Any] | None:
+def description(connection: AwsConnection, name: str) -> dict[str, Any] | None:
+    """What DescribeTable says of the table; None when there is none."""
     try:
         return dict(connection.call("describe_table", name, TableName=name)["Table"])
     except TableMissingError:

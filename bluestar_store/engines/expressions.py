@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bluestar_store.protocols import VERSION, Check, Delete, Expectation, Expected, Put, Update, Write
+from bluestar_store.protocols import VERSION, AttributeValue, Check, Delete, Expectation, Expected, Put, Update, Write
 
 
 def transact_items(writes: Sequence[Write]) -> list[dict[str, Any]]:
@@ -23,7 +23,7 @@ def _transact_item(write: Write) -> dict[str, Any]:
             arguments["Item"] = write.item
         case Update():
             operation = "Update"
-            arguments["UpdateExpression"] = _update_expression(write, names, values)
+            arguments["UpdateExpression"] = update_expression(write.set, write.remove, names, values)
         case Delete():
             operation = "Delete"
         case Check():
@@ -39,13 +39,16 @@ def _transact_item(write: Write) -> dict[str, Any]:
     return {operation: arguments}
 
 
-def _update_expression(write: Update, names: dict[str, str], values: dict[str, Any]) -> str:
+def update_expression(
+    changes: Mapping[str, AttributeValue], removed: Iterable[str], names: dict[str, str], values: dict[str, Any]
+) -> str:
+    """The UpdateExpression that sets and removes attributes; what its placeholders stand for goes to the dicts."""
     sets = []
-    for number, (name, value) in enumerate(write.set.items()):
+    for number, (name, value) in enumerate(changes.items()):
         names[f"#s{number}"], values[f":s{number}"] = name, value
         sets.append(f"#s{number} = :s{number}")
     removes = []
-    for number, name in enumerate(sorted(write.remove)):
+    for number, name in enumerate(sorted(removed)):
         names[f"#r{number}"] = name
         removes.append(f"#r{number}")
     clauses = (f"SET {', '.join(sets)}" if sets else "", f"REMOVE {', '.join(removes)}" if removes else "")

@@ -7,7 +7,6 @@ hand is noticed by its time stamp and read again.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import logging
 import os
@@ -15,14 +14,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from bluestar_store.engines.journal import Journal
 from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.shared_folders import LOCK_TIMEOUT_SECONDS, claim_of, claimed, folder_failures, folder_lock
 from bluestar_store.engines.table_files import Stamp, read_table, stamp_of, write_table
 from bluestar_store.engines.tables import Image, ItemTables, Table
 from bluestar_store.engines.whole_files import sync_folder
-from bluestar_store.errors import AccessDeniedError, ConfigurationError, ItemDecodeError, UnavailableError
+from bluestar_store.errors import ConfigurationError, ItemDecodeError
 
 CHECKPOINT_BYTES = 4 * 1024 * 1024
 """A journal is folded into the table files from this size on, and from twice the tables' own size."""
@@ -33,14 +31,11 @@ _log = logging.getLogger(__name__)
 class FileEngine(MemoryEngine):
     """See `protocols.Engine`. Several processes may use one folder; an acknowledged write survives kill -9."""
 
-    def __init__(self, folder: Path, *, lock_timeout_seconds: float = 60) -> None:
+    def __init__(self, folder: Path, *, lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> None:
         self.folder = folder.absolute()
         super().__init__()
         self._journal = Journal(self.folder)
-        # Asked every millisecond: with the default of 50 a contended write would wait longer than it takes.
-        self._process_lock = FileLock(
-            self.folder / ".lock", timeout=lock_timeout_seconds, poll_interval=0.001, thread_local=False
-        )
+        self._process_lock = folder_lock(self.folder, lock_timeout_seconds)
         self._number = 0
         self._stamps: dict[str, Stamp] = {}
 
@@ -56,31 +51,17 @@ class FileEngine(MemoryEngine):
 
     @contextmanager
     def _reading(self) -> Iterator[ItemTables]:
-        with self._lock, self._translating():
+        with self._lock, folder_failures(self.folder):
             self._catch_up()
             yield self._items
 
     @contextmanager
     def _writing(self) -> Iterator[ItemTables]:
-        with self._lock, self._translating():
+        with self._lock, folder_failures(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             with self._process_lock:
                 self._catch_up()
                 yield self._items
-
-    @contextmanager
-    def _translating(self) -> Iterator[None]:
-        try:
-            yield
-        except Timeout:
-            raise UnavailableError(f"{self.folder}: another process has held its lock for too long") from None
-        except (NotADirectoryError, FileExistsError):
-            raise ConfigurationError(
-                f"BLUESTAR_FILE_PERSISTENCE_DIR (or --dir) {self.folder} is not a folder"
-            ) from None
-        except OSError as error:
-            kind = AccessDeniedError if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else UnavailableError
-            raise kind(f"{error.filename or self.folder}: {error.strerror}") from error
 
     def _catch_up(self) -> None:
         """Take over what other processes, or people with editors, did since the last call."""
@@ -99,10 +80,12 @@ class FileEngine(MemoryEngine):
                 return
 
     def _table_stamps(self) -> dict[str, Stamp]:
+        """Of the table files that are not claimed by others, such as `bluestar_store.documents`."""
         try:
             with os.scandir(self.folder) as found:
-                files = [entry for entry in found if entry.name.endswith(".json") and not entry.name.startswith(".")]
-                return {entry.name.removesuffix(".json"): stamp_of(entry.stat()) for entry in files}
+                entries = {entry.name: entry for entry in found}
+            names = [name.removesuffix(".json") for name in entries if name.endswith(".json") and name[0] != "."]
+            return {name: stamp_of(entries[f"{name}.json"].stat()) for name in names if claim_of(name) not in entries}
         except FileNotFoundError:
             return {}
 
@@ -153,6 +136,11 @@ class FileEngine(MemoryEngine):
 
     def _keep_table(self, table: Table) -> None:
         name = table.spec.name
+        if claimed(self.folder, name):
+            raise ConfigurationError(
+                f"{self.folder / name}.json belongs to bluestar_store.documents ({claim_of(name)} says so); give those "
+                "another folder (FILE_PERSISTENCE_DIR) or another table name"
+            )
         stamp = write_table(self.folder / f"{name}.json", table, self._number)
         sync_folder(self.folder)
         super()._keep_table(table)  # after the file: a table that only this process knew would lose its writes

@@ -34,6 +34,16 @@ class MemoryEngine:
         self._items = ItemTables(self.location)
         self._data_id = f"memory-{uuid.uuid4().hex}"
 
+    def copy(self) -> MemoryEngine:
+        """Another engine, with the same tables and items: what is written to one of them the other does not see.
+
+        Takes microseconds for each partition: the items themselves are shared, which no write ever changes in place.
+        """
+        other = MemoryEngine()
+        with self._reading() as items:
+            other._items.tables = {name: table.copy() for name, table in items.tables.items()}
+        return other
+
     @property
     def location(self) -> str:
         """Where the items are."""

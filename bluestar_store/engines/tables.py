@@ -59,6 +59,11 @@ class Table:
             if not partition:
                 del self.partitions[key.pk]
 
+    def copy(self) -> Table:
+        """A table of its own with the same items."""
+        partitions = ((pk, partition.copy()) for pk, partition in self.partitions.items())
+        return Table(self.spec, SortedDict(partitions))
+
     def items(self) -> Iterator[Item]:
         """All items, by partition key and sort key."""
         for partition in self.partitions.values():

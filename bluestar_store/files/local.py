@@ -13,7 +13,7 @@ from shutil import copyfileobj
 from typing import BinaryIO
 
 from bluestar_store.errors import FileMissingError, FileStoreError
-from bluestar_store.files.local_writer import LocalWriter
+from bluestar_store.files.local_writer import LocalWriter, clean
 from bluestar_store.files.paths import TEMPORARY, InvalidPathError, checked_path, checked_prefix
 from bluestar_store.files.protocol import FileInfo
 from bluestar_store.files.streams import BINARY, FileWriter, StreamedFiles
@@ -25,11 +25,13 @@ COPY_BYTES = 1024 * 1024
 class LocalFileStore(StreamedFiles):
     """The folder is made at the first write. Content types are not kept; there are no links.
 
-    What a killed process left half written lies in `.*.bluestar-tmp` files, which are never listed.
+    What a killed process left half written lies in `.*.bluestar-tmp` files, which are never listed; the first write
+    of a store into a folder deletes those that lie there.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder).absolute()
+        self._cleaned: set[tuple[int, int]] = set()
 
     @property
     def location(self) -> str:
@@ -44,7 +46,15 @@ class LocalFileStore(StreamedFiles):
     def _writer(self, path: str, content_type: str, if_absent: bool) -> FileWriter:
         with self._at(path, make=True) as (folder, name):
             _no_link(folder, name, path)
+            self._clean(folder)
             return LocalWriter(folder, name, path, if_absent)
+
+    def _clean(self, folder: int) -> None:
+        found = os.fstat(folder)
+        identity = (found.st_dev, found.st_ino)
+        if identity not in self._cleaned:
+            self._cleaned.add(identity)
+            clean(folder)
 
     def _check_there(self, path: str) -> None:
         self.stat(path)

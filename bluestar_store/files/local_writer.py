@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import uuid
 from contextlib import suppress
+from io import BufferedRandom
 
 from bluestar_store.errors import AlreadyExistsError, FileStoreError
 from bluestar_store.files.paths import TEMPORARY
@@ -19,14 +21,12 @@ class LocalWriter(FileWriter):
     def __init__(self, folder: int, name: str, path: str, if_absent: bool) -> None:
         super().__init__()
         self._name, self._path, self._if_absent = name, path, if_absent
-        self._temporary = f".{uuid.uuid4().hex}{TEMPORARY}"
         self._sum = hashlib.sha256()
         if if_absent and os.access(name, os.F_OK, dir_fd=folder):
             raise AlreadyExistsError(f"{path} is there already")
         self._folder = os.dup(folder)
         try:
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-            self._file = os.fdopen(os.open(self._temporary, flags, 0o666, dir_fd=self._folder), "w+b")
+            self._temporary, self._file = _new_file(self._folder)
         except BaseException:
             os.close(self._folder)
             raise
@@ -78,3 +78,32 @@ class LocalWriter(FileWriter):
     def _failed(self, error: OSError) -> FileStoreError:
         reason = "a folder of that name is there" if error.errno == errno.EISDIR else error.strerror or error
         return FileStoreError(f"{self._path}: {reason}; nothing was written")
+
+
+def _new_file(folder: int) -> tuple[str, BufferedRandom]:
+    """A file of a name of its own, and locked: so it is known to be somebody's."""
+    while True:
+        name = f".{uuid.uuid4().hex}{TEMPORARY}"
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        file = os.fdopen(os.open(name, flags, 0o666, dir_fd=folder), "w+b")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return name, file
+        file.close()  # somebody cleaned it away before it was locked
+
+
+def clean(folder: int) -> None:
+    """Delete what killed processes left half written in the open folder: those files that nobody has locked."""
+    for name in os.listdir(folder):
+        if name.startswith(".") and name.endswith(TEMPORARY):
+            with suppress(OSError):  # another one's to clean, or cleaned meanwhile; no reason to fail a write
+                _delete_unlocked(folder, name)
+
+
+def _delete_unlocked(folder: int, name: str) -> None:
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(name, dir_fd=folder)
+    finally:
+        os.close(descriptor)

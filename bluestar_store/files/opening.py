@@ -7,14 +7,15 @@ from urllib.parse import unquote, urlsplit
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.files.paths import InvalidPathError, checked_path
 from bluestar_store.files.protocol import FileStore
+from bluestar_store.settings import Settings
 
-FORMS = "s3://bucket/prefix, file:///folder or memory://"
+FORMS = "s3://bucket/prefix, az://container/prefix, file:///folder or memory://"
 
 
 def open_files(url: str, *, region: str | None = None, endpoint_url: str | None = None) -> FileStore:
     """The file store of a URL. Nothing is sent before the first call. Raises ConfigurationError.
 
-    `region` and `endpoint_url` are for s3:// alone. Without a region the AWS SDK's own order decides.
+    `region` is for s3:// alone, `endpoint_url` for s3:// and az://. Without a region the AWS SDK's own order decides.
     """
     parts = urlsplit(url)
     if "@" in parts.netloc:
@@ -34,15 +35,32 @@ def open_files(url: str, *, region: str | None = None, endpoint_url: str | None 
         case "s3" if parts.netloc:
             from bluestar_store.files.s3 import S3FileStore
 
-            prefix = prefix.strip("/")
-            if prefix:
-                try:
-                    checked_path(prefix)
-                except InvalidPathError as error:
-                    raise ConfigurationError(f"BLUESTAR_FILES_URL: {error}") from None
-            return S3FileStore(parts.netloc, region, endpoint_url, prefix=prefix)
-        case "az":
-            raise ConfigurationError(
-                f"BLUESTAR_FILES_URL: az:// needs the file store on Azure Blob, which this version lacks: use {FORMS}"
-            )
+            return S3FileStore(parts.netloc, region, endpoint_url, prefix=_checked(prefix))
+        case "az" if parts.netloc:
+            try:
+                from bluestar_store.files.azure import AzureFileStore
+            except ModuleNotFoundError as error:
+                if not str(error.name).startswith("azure"):
+                    raise
+                raise ConfigurationError("az:// needs the Azure SDK: pip install 'bluestar-store[azure]'") from None
+
+            return AzureFileStore(parts.netloc, endpoint_url, prefix=_checked(prefix))
     raise ConfigurationError(f"BLUESTAR_FILES_URL: {url!r} is none of {FORMS}")
+
+
+def files_of(settings: Settings) -> FileStore:
+    """The file store that the settings name. Raises ConfigurationError, most of all when they name none."""
+    if settings.files_url is None:
+        raise ConfigurationError("no file store: set BLUESTAR_FILES_URL (or --files-url), such as s3://bucket/prefix")
+    return open_files(settings.files_url, region=settings.aws_region, endpoint_url=settings.files_endpoint_url)
+
+
+def _checked(prefix: str) -> str:
+    """The prefix without the slashes around it."""
+    prefix = prefix.strip("/")
+    if prefix:
+        try:
+            checked_path(prefix)
+        except InvalidPathError as error:
+            raise ConfigurationError(f"BLUESTAR_FILES_URL: {error}") from None
+    return prefix

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from typing import Any
 
 import botocore.exceptions as aws
@@ -18,6 +16,7 @@ from bluestar_store.errors import (
     FileMissingError,
     FileStoreError,
 )
+from bluestar_store.files.clients import ProcessClient, missing, refused
 
 CODES: dict[str, type[BlueStarError]] = {
     "NoSuchKey": FileMissingError,
@@ -41,7 +40,7 @@ FAILURES = (aws.BotoCoreError, aws.ClientError, aws.HTTPClientError, ResponsePar
 
 
 class S3Calls:
-    """Calls on one bucket. The client is made at the first call, by one thread, and again in a forked child."""
+    """Calls on one bucket."""
 
     def __init__(
         self,
@@ -60,9 +59,7 @@ class S3Calls:
             read_timeout=read_timeout_seconds,
             retries={"total_max_attempts": max_attempts, "mode": "standard"},
         )
-        self._lock = threading.Lock()
-        self._client: Any = None
-        self._process = 0
+        self._client = ProcessClient(self._make)
         self._bucket_seen = False
 
     @property
@@ -73,15 +70,12 @@ class S3Calls:
     @property
     def client(self) -> Any:
         """The botocore client."""
-        with self._lock:
-            if self._client is None or self._process != os.getpid():
-                session = botocore.session.get_session()
-                region = self._region or session.get_config_variable("region") or "us-east-1"
-                client = session.create_client(
-                    "s3", region_name=region, endpoint_url=self._endpoint_url, config=self._config
-                )
-                self._client, self._process = client, os.getpid()
-            return self._client
+        return self._client()
+
+    def _make(self) -> Any:
+        session = botocore.session.get_session()
+        region = self._region or session.get_config_variable("region") or "us-east-1"
+        return session.create_client("s3", region_name=region, endpoint_url=self._endpoint_url, config=self._config)
 
     def __call__(self, operation: str, path: str, **arguments: Any) -> dict[str, Any]:
         """One call by botocore's method name; `path` is for the error. Raises the translated error."""
@@ -113,26 +107,18 @@ class S3Calls:
                 self.client.head_bucket(Bucket=self.bucket)
             except aws.ClientError as error:
                 if code_of(error) in ("404", "NoSuchBucket"):
-                    raise self._no_bucket() from None
+                    raise missing(self.location) from None
             except FAILURES:
                 return
             self._bucket_seen = True
-
-    def _no_bucket(self) -> ConfigurationError:
-        return ConfigurationError(f"{self.location} does not exist: make it, or mend its name (BLUESTAR_FILES_URL)")
 
     def translated(self, error: Exception, path: str) -> BlueStarError:
         """Our error for one of botocore's."""
         if isinstance(error, aws.ClientError):
             code, message = code_of(error), str(error.response.get("Error", {}).get("Message", ""))
-            kind = CODES.get(code, FileStoreError)
-            if kind is FileMissingError:
-                return FileMissingError(f"{path} is not there ({self.location})")
-            if kind is AlreadyExistsError:
-                return AlreadyExistsError(f"{path} is there already, or has changed ({self.location})")
             if code == "NoSuchBucket":
-                return self._no_bucket()
-            return kind(f"{path} ({self.location}): {message or code} ({code})")
+                return missing(self.location)
+            return refused(CODES.get(code, FileStoreError), path, self.location, f"{message or code} ({code})")
         if isinstance(error, aws.NoCredentialsError | aws.PartialCredentialsError | aws.CredentialRetrievalError):
             return ConfigurationError(
                 "no AWS credentials found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -146,10 +132,8 @@ class S3Calls:
         return FileStoreError(f"{path} ({self.location}): {type(error).__name__}: {error}")
 
     def close(self) -> None:
-        with self._lock:
-            if self._client is not None and self._process == os.getpid():
-                self._client.close()
-            self._client = None
+        """Close the connections; the next call makes new ones."""
+        self._client.close()
 
 
 def code_of(error: aws.ClientError) -> str:

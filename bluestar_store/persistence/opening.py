@@ -8,7 +8,7 @@ import botocore.session
 from botocore.exceptions import BotoCoreError
 
 from bluestar_store.errors import ConfigurationError
-from bluestar_store.files import open_files
+from bluestar_store.files import files_of
 from bluestar_store.persistence.cache_backends import MemoryCacheBackend, RedisCacheBackend
 from bluestar_store.persistence.file_stores import IFileStore, MemoryFileStore, S3FileStore
 from bluestar_store.persistence.old_settings import OldSettings
@@ -83,7 +83,7 @@ def _files(settings: Settings, old: OldSettings | None) -> IFileStore:
         region = old.s3.get("region", settings.aws_region)
         return S3FileStore(old.s3["bucket"], region, old.s3.get("endpoint_url", settings.files_endpoint_url))
     if settings.files_url is not None:
-        return open_files(settings.files_url, region=settings.aws_region, endpoint_url=settings.files_endpoint_url)
+        return files_of(settings)
     return MemoryFileStore() if settings.persistence_mode is PersistenceMode.MEMORY else NoFileStore()
 
 

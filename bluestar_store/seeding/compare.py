@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
+from bluestar_store.clock import Clock
 from bluestar_store.errors import InvalidEntityError, PipelineChangingError
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
@@ -24,6 +25,8 @@ E = TypeVar("E", bound=Entity)
 class Target(Protocol):
     """What seeding needs of a Store."""
 
+    @property
+    def clock(self) -> Clock: ...
     @property
     def pipelines(self) -> Pipelines: ...
     @property

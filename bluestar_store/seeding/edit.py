@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from types import NoneType, UnionType
@@ -69,7 +69,7 @@ def changed(store: Target, kind: Kind[Any], identity: Mapping[str, Any], values:
     stored = _stored(store, kind, identity)
     entity = (stored or kind.entity(**identity)).model_copy(update=dict(values))
     if stored is None and isinstance(entity, VendorSchema) and "created" not in values:
-        entity = entity.model_copy(update={"created": datetime.now(UTC)})  # else every older schema would come first
+        entity = entity.model_copy(update={"created": store.clock.now()})  # else every older schema would come first
     wanted = kind.validated(entity)
     problems = [f"{pointer.removeprefix('/')} {reason}" for pointer, reason in entity_problems(wanted)]
     problems += _fingerprint_problems(wanted, stored)

@@ -7,11 +7,9 @@ entities' field names. Numbers are exact; a vendor schema may leave out its fing
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bluestar_store.engines.checks import MAX_TRANSACTION_BYTES, checked_item, item_bytes
-from bluestar_store.engines.table_files import unique_names
+from bluestar_store.engines.exact_json import exact_json, pointer_part
 from bluestar_store.errors import BlueStarError, InvalidKeyError, RuleSetProblem, SeedError
 from bluestar_store.keys import Key
 from bluestar_store.models.entity import Entity
@@ -109,18 +107,9 @@ class Reader:
         """The JSON in a file, numbers exact; None (and a problem) when there is none."""
         file = path.name
         try:
-            content = json.loads(
-                path.read_text(encoding="utf-8"),
-                parse_float=Decimal,
-                parse_constant=_refuse_constant,
-                object_pairs_hook=unique_names,
-            )
-        except json.JSONDecodeError as error:
-            self.problem(file, "", f"line {error.lineno}, column {error.colno}: {error.msg}")
-        except (UnicodeDecodeError, ValueError, ArithmeticError) as error:
-            self.problem(file, "", str(error) or f"has a number that is none ({type(error).__name__})")
-        except RecursionError:
-            self.problem(file, "", "is nested too deeply")
+            content = exact_json(path.read_bytes())
+        except ValueError as error:
+            self.problem(file, "", str(error))
         except OSError as error:
             self.problem(file, "", f"cannot be read: {error.strerror}")
         else:
@@ -137,7 +126,7 @@ class Reader:
         for name, values in content.items():
             if name == "$schema":
                 continue
-            pointer = f"/{_escaped(name)}"
+            pointer = f"/{pointer_part(name)}"
             if name not in lists:
                 self.problem(file, pointer, f"is not known here; expected {_names(lists)}")
             elif not isinstance(values, list):
@@ -156,7 +145,7 @@ class Reader:
             entity = kind.entity.model_validate(value)
         except ValidationError as error:
             for found in error.errors():
-                place = "".join(f"/{_escaped(str(part))}" for part in found["loc"])
+                place = "".join(f"/{pointer_part(str(part))}" for part in found["loc"])
                 self.problem(file, pointer + place, _reason(kind, found))
             return
         for problem in entity_problems(entity):
@@ -228,12 +217,3 @@ def nearest(name: str, known: Mapping[str, Any]) -> str:
 
 def _names(known: Mapping[str, Any]) -> str:
     return ", ".join(known)
-
-
-def _escaped(part: str) -> str:
-    """A part of a JSON pointer (RFC 6901)."""
-    return part.replace("~", "~0").replace("/", "~1")
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")

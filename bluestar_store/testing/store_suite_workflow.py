@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -28,6 +27,7 @@ from bluestar_store.models.limits import IrsLimits
 from bluestar_store.models.pipeline import PipelineStep
 from bluestar_store.repositories.batches import TRANSITIONS
 from bluestar_store.store import Store
+from bluestar_store.testing.frozen_clock import FrozenClock
 from bluestar_store.testing.side_door import RawGet, RawPut, table, wire
 
 RUNNING = BatchStatus.RUNNING
@@ -46,15 +46,11 @@ def started(store: Store, batch_id: str | None = None) -> BatchState:
     return with_rules(store).batches.start("ACME", "Weekly", 2026, batch_id)
 
 
-class FakeTime:
-    """A clock that stands until it is moved."""
-
-    def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.time = datetime(2026, 1, 5, 8, 30, tzinfo=UTC)
-        monkeypatch.setattr(store._access, "now", lambda: self.time)
-
-    def pass_(self, seconds: float) -> None:
-        self.time += timedelta(seconds=seconds)
+def frozen(store: Store, monkeypatch: pytest.MonkeyPatch) -> FrozenClock:
+    """A clock that the Store, however it was opened, dates by from now on."""
+    clock = FrozenClock()
+    monkeypatch.setattr(store._access, "now", clock.now)
+    return clock
 
 
 class WorkflowTests:
@@ -210,15 +206,15 @@ class WorkflowTests:
     def test_one_worker_owns_a_step_until_its_lease_is_over(
         self, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        clock = FakeTime(store, monkeypatch)
+        clock = frozen(store, monkeypatch)
         claim = store.claims.claim("b", 1, "one", 10)
         assert (claim.fence, claim.worker) == (1, "one")
         for seconds in (0, 10, 0.9):  # the clocks of two machines may differ by a second
-            clock.pass_(seconds)
+            clock.advance(seconds)
             with pytest.raises(ClaimTakenError, match="'one'"):
                 store.claims.claim("b", 1, "two", 10)
         assert store.claims.claim("b", 2, "two", 10).fence == 1
-        clock.pass_(0.2)
+        clock.advance(0.2)
         taken = store.claims.claim("b", 1, "two", 10)
         assert (taken.fence, taken.worker) == (2, "two")
         for call in (lambda: store.claims.heartbeat(claim, 10), lambda: store.claims.release(claim)):
@@ -228,11 +224,11 @@ class WorkflowTests:
     def test_a_heartbeat_prolongs_and_a_release_ends_a_claim(
         self, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        clock = FakeTime(store, monkeypatch)
+        clock = frozen(store, monkeypatch)
         claim = store.claims.claim("b", 1, "one", 10)
-        clock.pass_(9)
+        clock.advance(9)
         claim = store.claims.heartbeat(claim, 10)
-        clock.pass_(9)
+        clock.advance(9)
         with pytest.raises(ClaimTakenError):
             store.claims.claim("b", 1, "two", 10)
         store.claims.release(claim)
@@ -247,10 +243,10 @@ class WorkflowTests:
         store.results.save("b", 1, {"rows": 2}, again)
 
     def test_who_lost_a_claim_writes_nothing(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-        clock = FakeTime(store, monkeypatch)
+        clock = frozen(store, monkeypatch)
         batch = store.batches.advance(started(store), status=RUNNING)
         claim = store.claims.claim(batch, 1, "one", 10)
-        clock.pass_(3600)
+        clock.advance(3600)
         batch = store.batches.advance(batch, step=1, claim=claim)  # expired, but nobody else took it
         taken = store.claims.claim(batch, 1, "two", 10)
         with pytest.raises(ClaimLostError):

@@ -9,25 +9,13 @@ from decimal import Decimal
 from typing import Any
 
 from bluestar_store import CalculationRule, Settings, Store
+from bluestar_store.clock import Clock
 from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.protocols import Engine
+from bluestar_store.testing import FaultEngine
 from tests import servers
-from tests.cache.fault_engine import FaultEngine
 
 WAIT_SECONDS = 10.0
-
-
-class Clock:
-    """A clock that stands still until it is told."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def pass_(self, seconds: float) -> None:
-        self.now += seconds
 
 
 def until(condition: Callable[[], object], what: str) -> None:
@@ -40,7 +28,9 @@ def rule(plan_id: str, max_pct: int, calc_type: str = "match") -> CalculationRul
 
 
 @contextmanager
-def stores(engine: Engine, count: int, redis_url: str | None, **settings: Any) -> Iterator[list[Store]]:
+def stores(
+    engine: Engine, count: int, redis_url: str | None, *, clock: Clock | None = None, **settings: Any
+) -> Iterator[list[Store]]:
     """Some Stores over one engine, as if each were in a process of its own when they share a Redis.
 
     The Redis keys are of a namespace that no other test has.
@@ -48,7 +38,9 @@ def stores(engine: Engine, count: int, redis_url: str | None, **settings: Any) -
     options: dict[str, Any] = {"table_suffix": f"-{uuid.uuid4().hex[:12]}", "redis_timeout_ms": 1000} | settings
     with ExitStack() as stack:
         opened = [
-            stack.enter_context(Store(Settings(persistence_mode="memory", redis_url=redis_url, **options), engine))
+            stack.enter_context(
+                Store(Settings(persistence_mode="memory", redis_url=redis_url, **options), engine, clock=clock)
+            )
             for _ in range(count)
         ]
         opened[0].create_tables()
@@ -58,18 +50,11 @@ def stores(engine: Engine, count: int, redis_url: str | None, **settings: Any) -
 
 
 @contextmanager
-def one_store(redis_url: str | None = None, **settings: Any) -> Iterator[tuple[Store, FaultEngine]]:
+def one_store(
+    redis_url: str | None = None, *, clock: Clock | None = None, **settings: Any
+) -> Iterator[tuple[Store, FaultEngine]]:
     """A Store, and the engine that counts its calls."""
     engine = FaultEngine(MemoryEngine())
-    with stores(engine, 1, redis_url, **settings) as (store,):
-        engine.forget()
+    with stores(engine, 1, redis_url, clock=clock, **settings) as (store,):
+        engine.faults.forget()
         yield store, engine
-
-
-def set_clock(store: Store) -> Clock:
-    """Have a Store's cache live by a clock of the test's own."""
-    clock, cache = Clock(), store.cache._cache
-    cache.clock = cache.local._clock = cache._loader._clock = clock  # type: ignore[attr-defined]
-    if cache.remote is not None:
-        cache.remote._clock = clock
-    return clock

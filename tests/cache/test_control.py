@@ -14,9 +14,9 @@ from bluestar_store import AchConfig, CacheError, CalculationRule, IrsLimits, Un
 from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.protocols import Put
 from bluestar_store.telemetry import instrument
+from bluestar_store.testing import FaultEngine, FrozenClock
 from bluestar_store.warming import warm
-from tests.cache.fault_engine import FaultEngine
-from tests.cache.stores import one_store, rule, set_clock, stores, until
+from tests.cache.stores import one_store, rule, stores, until
 from tests.redis_servers import RedisProcess
 
 UNIT = ("calculation-rule", "ACME", "match")
@@ -160,9 +160,9 @@ def test_bank_accounts_stay_out_of_redis_unless_they_are_let_in(redis_process: R
         with one_store(redis_process.url, cache_sensitive=allowed) as (store, engine):
             store.ach_configs.put(config)
             assert store.ach_configs.get("ACME", "Weekly") == config
-            engine.forget()
+            engine.faults.forget()
             assert store.ach_configs.get("ACME", "Weekly") == config
-            assert engine.counts == {}  # the process may keep it
+            assert engine.faults.counts == {}  # the process may keep it
             client = redis_process.client()
             assert any(b"123456789" in (client.get(key) or b"") for key in client.keys("*")) is allowed
             assert store.ach_configs.put(store.ach_configs.get("ACME", "Weekly")).version == 2
@@ -176,9 +176,9 @@ def test_a_value_over_a_mebibyte_stays_in_the_process(redis_process: RedisProces
             store.calculation_rules.put(big)
         assert len(store.calculation_rules.all("ACME")) == 4
         assert store.cache.held() == {"calculation-rule*": 1}  # GLOBAL's
-        engine.forget()
+        engine.faults.forget()
         assert len(store.calculation_rules.all("ACME")) == 4
-        assert engine.counts == {}
+        assert engine.faults.counts == {}
 
 
 @pytest.mark.parametrize("bound", [{"cache_max_entries": 10}, {"cache_max_bytes": 40_000}])
@@ -190,35 +190,35 @@ def test_the_process_keeps_no_more_than_it_may(bound: dict[str, Any]) -> None:
         found = store.cache.stats()
         assert 5 <= found.entries <= bound.get("cache_max_entries", 40)
         assert found.bytes <= bound.get("cache_max_bytes", found.bytes)
-        engine.forget()
+        engine.faults.forget()
         store.irs_limits.get(2099)
-        assert engine.counts == {}
+        assert engine.faults.counts == {}
         store.irs_limits.get(2000)
-        assert engine.counts == {"get": 1}
+        assert engine.faults.counts == {"get": 1}
 
 
 @pytest.mark.parametrize("off", [{"cache_max_entries": 0}, {"cache_max_bytes": 0}])
 def test_the_first_tier_can_be_turned_off(off: dict[str, Any]) -> None:
     with one_store(**off) as (store, engine):
         store.calculation_rules.put(rule("ACME", 5))
-        engine.forget()
+        engine.faults.forget()
         for _ in range(2):
             assert store.calculation_rules.get("ACME", "match").max_pct == 5
-        assert engine.counts == {"get": 2}
+        assert engine.faults.counts == {"get": 2}
 
 
 def test_values_and_absences_expire(redis_url: str) -> None:
-    with one_store(cache_ttl_seconds=300, cache_absence_ttl_seconds=60) as (store, engine):
-        clock = set_clock(store)
+    clock = FrozenClock()
+    with one_store(cache_ttl_seconds=300, cache_absence_ttl_seconds=60, clock=clock) as (store, engine):
         store.calculation_rules.put(rule("ACME", 5))
         store.calculation_rules.get("ACME", "match")
-        engine.forget()
-        clock.pass_(61)
+        engine.faults.forget()
+        clock.advance(61)
         store.calculation_rules.get("ACME", "match")
-        assert engine.counts == {}
-        clock.pass_(240)
+        assert engine.faults.counts == {}
+        clock.advance(240)
         store.calculation_rules.get("ACME", "match")
-        assert len(engine.calls[0].arguments["keys"]) == 2
+        assert len(engine.faults.calls[0].arguments["keys"]) == 2
 
 
 def test_the_process_keeps_nothing_longer_than_redis(redis_process: RedisProcess) -> None:
@@ -237,14 +237,14 @@ def test_the_process_keeps_nothing_longer_than_redis(redis_process: RedisProcess
 
 
 def test_an_expired_value_is_served_and_marked_when_the_engine_fails_and_the_setting_allows_it() -> None:
-    with one_store(cache_stale_if_error_seconds=600) as (store, engine):
-        clock = set_clock(store)
+    clock = FrozenClock()
+    with one_store(cache_stale_if_error_seconds=600, clock=clock) as (store, engine):
         store.calculation_rules.put(rule("GLOBAL", 6))
         assert not store.calculation_rules.get("ACME", "match").stale
         store.calculation_rules.all("ACME")
-        engine.fail("get", UnavailableError)
-        engine.fail("query", UnavailableError)
-        clock.pass_(301)
+        engine.faults.fail("get", UnavailableError)
+        engine.faults.fail("query", UnavailableError)
+        clock.advance(301)
         served = store.calculation_rules.get("ACME", "match")
         assert served.max_pct == 6
         assert served.stale
@@ -253,36 +253,36 @@ def test_an_expired_value_is_served_and_marked_when_the_engine_fails_and_the_set
             store.calculation_rules.get("ACME", "match", fresh=True)
         with pytest.raises(UnavailableError):
             store.calculation_rules.get("OMEGA", "other")
-        clock.pass_(600)
+        clock.advance(600)
         with pytest.raises(UnavailableError):
             store.calculation_rules.get("ACME", "match")
-        engine.clear()
+        engine.faults.clear()
         assert not store.calculation_rules.get("ACME", "match").stale
 
 
 def test_nothing_is_served_past_its_time_by_default_nor_after_it_was_invalidated() -> None:
     for seconds in (0, 600):
-        with one_store(cache_stale_if_error_seconds=seconds) as (store, engine):
-            clock = set_clock(store)
+        clock = FrozenClock()
+        with one_store(cache_stale_if_error_seconds=seconds, clock=clock) as (store, engine):
             own = store.calculation_rules.put(rule("ACME", 5))
             store.calculation_rules.get("ACME", "match")
-            clock.pass_(301)
+            clock.advance(301)
             if seconds:
                 store.calculation_rules.put(own.model_copy(update={"max_pct": Decimal(4)}))
-            engine.fail("get", UnavailableError)
+            engine.faults.fail("get", UnavailableError)
             with pytest.raises(UnavailableError):
                 store.calculation_rules.get("ACME", "match")
 
 
 def test_an_absence_past_its_time_is_no_answer() -> None:
-    with one_store(cache_stale_if_error_seconds=600) as (store, engine):
-        clock = set_clock(store)
+    clock = FrozenClock()
+    with one_store(cache_stale_if_error_seconds=600, clock=clock) as (store, engine):
         with pytest.raises(LookupError):
             store.calculation_rules.get("ACME", "match")
         assert store.calculation_rules.all("ACME") == {}
-        clock.pass_(301)
-        engine.fail("get", UnavailableError)
-        engine.fail("query", UnavailableError)
+        clock.advance(301)
+        engine.faults.fail("get", UnavailableError)
+        engine.faults.fail("query", UnavailableError)
         with pytest.raises(UnavailableError):
             store.calculation_rules.get("ACME", "match")
         with pytest.raises(UnavailableError):
@@ -292,10 +292,10 @@ def test_an_absence_past_its_time_is_no_answer() -> None:
 def test_a_value_in_use_is_refreshed_before_it_expires(redis_url: str) -> None:
     for url in (None, redis_url):
         engine = FaultEngine(MemoryEngine())
-        with stores(engine, 1, url) as (store,):
+        clock = FrozenClock()
+        with stores(engine, 1, url, clock=clock) as (store,):
             stored = store.irs_limits.put(IrsLimits(year=2026, max_401k=Decimal(1)))
             store.irs_limits.get(2026)
-            clock = set_clock(store)
             store.cache._cache.local.flush()
             store.cache.clear()
             store.irs_limits.get(2026)
@@ -303,15 +303,15 @@ def test_a_value_in_use_is_refreshed_before_it_expires(redis_url: str) -> None:
             engine.inner.write(
                 Put(store.tables.name(store.irs_limits.kind), {**stored.origin.item, "max_401k": {"N": "2"}})
             )
-            clock.pass_(250)
-            engine.forget()
+            clock.advance(250)
+            engine.faults.forget()
             if url is not None:  # Redis has a clock of its own
                 with redis.Redis.from_url(url) as client:
                     for key in client.keys(f"*{store.settings.table_suffix}*"):
                         client.pexpire(key, 50_000)
             assert store.irs_limits.get(2026).max_401k == 1
             until(lambda: store.irs_limits.get(2026).max_401k == 2, "it is refreshed")
-            assert engine.counts == {"get": 1}
+            assert engine.faults.counts == {"get": 1}
             assert store.cache.stats().refreshes == 1
 
 
@@ -322,7 +322,7 @@ def test_warming_reads_what_agents_will_read(redis_url: str) -> None:
         one.calculation_rules.put(rule("ACME", 5))
         one.irs_limits.put(IrsLimits(year=2026))
         assert warm(one) > 0
-        engine.forget()
+        engine.faults.forget()
         other.calculation_rules.get("ACME", "match")
         other.irs_limits.get(2026)
-        assert engine.counts == {}
+        assert engine.faults.counts == {}

@@ -22,7 +22,7 @@ from bluestar_store import (
 from bluestar_store.cache import pending
 from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.protocols import Put
-from tests.cache.fault_engine import FaultEngine
+from bluestar_store.testing import FaultEngine
 from tests.cache.stores import one_store, rule, stores, until
 from tests.redis_proxy import RedisProxy
 from tests.redis_servers import RedisProcess
@@ -99,10 +99,10 @@ def test_a_key_of_another_type_is_replaced(redis_process: RedisProcess) -> None:
             for _ in range(2):
                 store.cache._cache.local.flush()
                 assert store.calculation_rules.get("ACME", "match").max_pct == 4
-            engine.forget()
+            engine.faults.forget()
             store.cache._cache.local.flush()
             assert store.calculation_rules.get("ACME", "match").max_pct == 4
-            assert engine.counts == {}
+            assert engine.faults.counts == {}
         assert store.cache.stats().outages == 0
 
 
@@ -113,14 +113,14 @@ def test_an_error_after_a_try_without_an_answer_counts_as_written(
     with one_store(redis_process.url) as (store, engine):
         stored = store.calculation_rules.put(rule("ACME", 5))
         store.calculation_rules.get("ACME", "match")
-        engine.fail("write", error, times=1)
+        engine.faults.fail("write", error, times=1)
         with pytest.raises(error):
             store.calculation_rules.put(stored.model_copy(update={"max_pct": Decimal(4)}))
         assert store.cache.explain(UNIT).note == "it is being written"
-        engine.forget()
+        engine.faults.forget()
         for _ in range(2):
             store.calculation_rules.get("ACME", "match")
-        assert engine.counts == {"get": 2}
+        assert engine.faults.counts == {"get": 2}
 
 
 def test_more_than_can_be_kept_makes_everything_forgotten(

@@ -17,7 +17,7 @@ import pytest
 from bluestar_store import RuleNotFoundError, Store
 from bluestar_store.engines.file import FileEngine
 from bluestar_store.engines.memory import MemoryEngine
-from tests.cache.fault_engine import FaultEngine
+from bluestar_store.testing import FaultEngine
 from tests.cache.stores import rule, stores, until
 from tests.redis_servers import RedisProcess
 
@@ -66,7 +66,7 @@ def warm_store(redis_url: str | None) -> Iterator[tuple[Store, FaultEngine]]:
         if redis_url is not None:
             until(lambda: store.cache.stats().channel, "the channel is there")
         get(store)
-        engine.forget()
+        engine.faults.forget()
         yield store, engine
 
 
@@ -90,11 +90,11 @@ def redis_or_none(request: pytest.FixtureRequest) -> str | None:
 def test_a_child_starts_with_an_empty_first_tier(redis_or_none: str | None) -> None:
     with warm_store(redis_or_none) as (store, engine):
         assert get(store) == 5
-        assert engine.counts == {}
+        assert engine.faults.counts == {}
 
         def child() -> tuple[int, int, int, int]:
             entries = store.cache.stats().entries
-            return entries, get(store), store.cache.stats().entries, engine.counts["get"]
+            return entries, get(store), store.cache.stats().entries, engine.faults.counts["get"]
 
         before, found, after, gets = in_child(child)
         assert (before, found) == (0, 5)
@@ -102,7 +102,7 @@ def test_a_child_starts_with_an_empty_first_tier(redis_or_none: str | None) -> N
         assert gets == (1 if redis_or_none is None else 0)
         assert store.cache.stats().entries == 2
         assert get(store) == 5
-        assert engine.counts == {}
+        assert engine.faults.counts == {}
 
 
 def test_a_child_has_no_thread_until_it_reads_and_then_its_own(redis_url: str) -> None:
@@ -251,7 +251,7 @@ def test_locks_that_other_threads_hold_at_the_fork_do_not_hang_the_child(redis_o
 
 
 def test_a_load_under_way_at_the_fork_is_not_waited_for_in_the_child(redis_or_none: str | None) -> None:
-    with warm_store(redis_or_none) as (store, engine), engine.hold("get") as hold:
+    with warm_store(redis_or_none) as (store, engine), engine.faults.hold("get") as hold:
 
         def load() -> None:
             with suppress(RuleNotFoundError):
@@ -277,7 +277,7 @@ def test_closing_in_the_child_leaves_the_parent_working(redis_or_none: str | Non
     with warm_store(redis_or_none) as (store, engine):
         in_child(lambda: store.close())
         assert get(store) == 5
-        assert engine.counts == {}
+        assert engine.faults.counts == {}
         store.calculation_rules.put(rule("ACME", 6))
         assert get(store) == 6
         assert store.cache.stats().outages == 0
@@ -361,7 +361,7 @@ def test_close_waits_for_a_refresh_and_starts_no_other(redis_or_none: str | None
     with stores(engine, 1, redis_or_none, cache_ttl_seconds=1) as (store,):
         store.calculation_rules.put(rule("ACME", 5))
         get(store)
-        with engine.hold("get") as hold:
+        with engine.faults.hold("get") as hold:
             until(lambda: get(store) and hold.reached.is_set(), "a refresh begins")
             closer = threading.Thread(target=store.close, daemon=True)
             closer.start()

@@ -10,7 +10,7 @@ import pytest
 from bluestar_store import Store, UnavailableError
 from bluestar_store.cache.stored import FORMAT
 from bluestar_store.engines.memory import MemoryEngine
-from tests.cache.fault_engine import FaultEngine
+from bluestar_store.testing import FaultEngine
 from tests.cache.stores import one_store, rule, stores, until
 from tests.redis_proxy import RedisProxy
 from tests.redis_servers import RedisProcess
@@ -71,11 +71,11 @@ def test_reads_and_writes_go_on_without_redis_and_with_it_again(
     until(lambda: is_closed(store), "Redis is back in the path")
     assert store.cache.stats().pending == 0
     forget_here(store)
-    engine.forget()
+    engine.faults.forget()
     assert store.calculation_rules.get("ACME", "match").max_pct == 4
     forget_here(store)
     assert store.calculation_rules.get("ACME", "match").max_pct == 4
-    assert engine.counts == {"get": 1}
+    assert engine.faults.counts == {"get": 1}
 
 
 def test_one_read_waits_for_a_hung_redis_and_the_next_ones_do_not_ask_it(behind: Both, redis_proxy: RedisProxy) -> None:
@@ -161,13 +161,13 @@ def test_a_lease_that_a_hung_server_grants_after_all_keeps_nobody_waiting(redis_
         redis_process.resume()
         until(lambda: is_closed(store), "Redis is back in the path")
         forget_here(store)
-        engine.forget()
+        engine.faults.forget()
         assert store.calculation_rules.get("OMEGA", "match").max_pct == 5
         assert store.cache.stats().lease_waits == 0
-        assert engine.counts == {"get": 1}
+        assert engine.faults.counts == {"get": 1}
         forget_here(store)
         assert store.calculation_rules.get("OMEGA", "match").max_pct == 5
-        assert engine.counts == {"get": 1}
+        assert engine.faults.counts == {"get": 1}
 
 
 def test_a_flushed_redis_is_just_empty(redis_process: RedisProcess) -> None:
@@ -176,9 +176,9 @@ def test_a_flushed_redis_is_just_empty(redis_process: RedisProcess) -> None:
         store.calculation_rules.get("ACME", "match")
         redis_process.client().flushall()
         forget_here(store)
-        engine.forget()
+        engine.faults.forget()
         assert store.calculation_rules.get("ACME", "match").max_pct == 5
-        assert engine.counts == {"get": 1}
+        assert engine.faults.counts == {"get": 1}
         assert store.cache.stats().outages == 0
 
 
@@ -211,9 +211,9 @@ def test_a_server_restarted_from_an_old_snapshot_brings_no_old_value_back(saving
         assert server.client().dbsize() > 0
         until(lambda: is_closed(store), "Redis is back in the path")
         forget_here(store)
-        engine.forget()
+        engine.faults.forget()
         assert store.calculation_rules.get("ACME", "match").max_pct == 4
-        assert engine.counts == {"get": 1}
+        assert engine.faults.counts == {"get": 1}
 
 
 def test_a_value_from_before_an_outage_is_not_believed_after_it(redis_proxy: RedisProxy) -> None:
@@ -253,9 +253,9 @@ def test_what_is_no_value_of_this_version_is_removed_and_counted(redis_process: 
             assert store.calculation_rules.get("ACME", "match").max_pct == 5
             forget_here(store)
         assert store.cache.stats().undecodable == 1
-        engine.forget()
+        engine.faults.forget()
         assert store.calculation_rules.get("ACME", "match").max_pct == 5
-        assert engine.counts == {}
+        assert engine.faults.counts == {}
 
 
 def test_the_value_of_another_key_is_not_taken_for_this_one(redis_process: RedisProcess) -> None:
@@ -277,15 +277,15 @@ def test_a_write_whose_outcome_is_unknown_keeps_its_item_out_of_both_tiers(redis
     with stores(engine, 2, redis_process.url) as (one, other):
         stored = one.calculation_rules.put(rule("ACME", 5))
         assert other.calculation_rules.get("ACME", "match").max_pct == 5
-        engine.fail("write", UnavailableError, times=1)
+        engine.faults.fail("write", UnavailableError, times=1)
         with pytest.raises(UnavailableError):
             one.calculation_rules.put(stored.model_copy(update={"max_pct": Decimal(4)}))
         unit = ("calculation-rule", "ACME", "match")
         until(lambda: other.cache.explain(unit).tier != "process", "the other one is told")
-        engine.forget()
+        engine.faults.forget()
         for store in (one, other, one, other):
             assert store.calculation_rules.get("ACME", "match").max_pct == 5
-        assert engine.counts == {"get": 4}
+        assert engine.faults.counts == {"get": 4}
         assert one.cache.explain(unit).note == "it is being written"
         # Another write that is known to have taken place does not lift the bar of the first one.
         one.calculation_rules.put(stored.model_copy(update={"max_pct": Decimal(3)}))

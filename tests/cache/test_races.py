@@ -19,7 +19,7 @@ from bluestar_store.cache.stored import Stored
 from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Engine, Item, Page, Unit, Write
-from tests.cache.fault_engine import FaultEngine, Signal
+from bluestar_store.testing import FaultEngine, Signal
 from tests.cache.stores import rule, stores, until
 
 READERS = 3
@@ -219,7 +219,7 @@ def racing(name: str, count: int, redis_url: str | None, **options: Any) -> Iter
             case.read(store, "FIRST", False)
         readers = opened * READERS if count == 1 else opened[1:]
         within = 0.0 if count == 1 else PROPAGATION_SECONDS
-        engine.forget()
+        engine.faults.forget()
         yield Race(case, readers, opened[0], truth, within, **options), engine
 
 
@@ -291,8 +291,8 @@ def test_nothing_is_stale_when_nobody_knows_whether_the_write_took_place(
     with racing("rule", count, _url(request, remote), rounds_a_key=2) as (race, engine):
 
         def lose_the_reply() -> None:
-            engine.clear()
-            engine.fail("write", UnavailableError, after=True, times=1)
+            engine.faults.clear()
+            engine.faults.fail("write", UnavailableError, after=True, times=1)
 
         race.before_write = lose_the_reply
         _race(race, rounds)
@@ -333,7 +333,7 @@ def stored(count: int, redis_url: str | None) -> Iterator[tuple[list[Store], Fau
         if count > 1:  # what was said of it has been heard
             until(lambda: all(store.cache.stats().invalidations_in for store in opened[1:]), "the write is heard")
             time.sleep(0.05)
-        engine.forget()
+        engine.faults.forget()
         yield opened, engine
 
 
@@ -354,8 +354,8 @@ def is_nowhere(store: Store) -> bool:
 def is_cached(store: Store, engine: FaultEngine, value: int) -> bool:
     """Whether reads give the value, and all but the first come from the cache."""
     assert percent(store) == value
-    engine.forget()
-    return percent(store) == value and engine.calls == []
+    engine.faults.forget()
+    return percent(store) == value and engine.faults.calls == []
 
 
 def started(run: Callable[[], object]) -> threading.Thread:
@@ -373,7 +373,7 @@ def done(thread: threading.Thread) -> None:
 def test_a_value_loaded_before_a_write_does_not_come_in_after_it(redis_url: str, apart: bool) -> None:
     with stored(2, redis_url) as ((one, other), engine):
         reader = other if apart else one
-        with engine.hold("get", after=True) as hold:
+        with engine.faults.hold("get", after=True) as hold:
             found: list[int] = []
             thread = started(lambda: found.append(percent(reader)))
             hold.reached.wait()
@@ -388,7 +388,7 @@ def test_a_value_loaded_before_a_write_does_not_come_in_after_it(redis_url: str,
 
 def test_a_value_loaded_before_a_write_does_not_come_in_after_it_without_redis() -> None:
     with stored(1, None) as ((store,), engine):
-        with engine.hold("get", after=True) as hold:
+        with engine.faults.hold("get", after=True) as hold:
             thread = started(lambda: percent(store))
             hold.reached.wait()
             put(store, 6)
@@ -400,9 +400,9 @@ def test_a_value_loaded_before_a_write_does_not_come_in_after_it_without_redis()
 
 @pytest.mark.parametrize("early", [True, False], ids=["loaded-before-the-tombstone", "loaded-under-it"])
 def test_a_value_that_comes_in_during_a_write_is_not_there_after_it(redis_or_none: str | None, early: bool) -> None:
-    with stored(1, redis_or_none) as ((store,), engine), engine.hold("write") as writing:
+    with stored(1, redis_or_none) as ((store,), engine), engine.faults.hold("write") as writing:
         if early:
-            with engine.hold("get", after=True) as loading:
+            with engine.faults.hold("get", after=True) as loading:
                 reader = started(lambda: percent(store))
                 loading.reached.wait()
                 writer = started(lambda: put(store, 6))
@@ -449,7 +449,7 @@ def test_a_hit_in_redis_from_before_a_write_does_not_come_into_the_process_after
 
 
 def test_who_comes_after_a_write_does_not_wait_for_a_load_from_before_it(redis_or_none: str | None) -> None:
-    with stored(1, redis_or_none) as ((store,), engine), engine.hold("get", after=True) as hold:
+    with stored(1, redis_or_none) as ((store,), engine), engine.faults.hold("get", after=True) as hold:
         thread = started(lambda: percent(store))
         hold.reached.wait()
         put(store, 6)
@@ -462,7 +462,7 @@ def test_who_comes_after_a_write_does_not_wait_for_a_load_from_before_it(redis_o
 
 def test_a_writer_that_is_done_does_not_end_the_tombstone_of_another(redis_url: str) -> None:
     with stored(2, redis_url) as ((one, other), engine):
-        with engine.hold("write") as hold:
+        with engine.faults.hold("write") as hold:
             slow = started(lambda: put(one, 6))
             hold.reached.wait()
             put(other, 7)
@@ -480,7 +480,7 @@ def test_a_writer_that_is_done_does_not_end_the_tombstone_of_another(redis_url: 
 def test_after_a_write_of_unknown_outcome_nothing_is_kept(redis_or_none: str | None) -> None:
     with stored(1, redis_or_none) as ((store,), engine):
         assert percent(store) == 5
-        engine.fail("write", UnavailableError, after=True, times=1)
+        engine.faults.fail("write", UnavailableError, after=True, times=1)
         with pytest.raises(UnavailableError):
             put(store, 6)
         for _ in range(3):

@@ -29,8 +29,8 @@ from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.errors import EngineError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, Put, Unit
-from tests.cache.fault_engine import FaultEngine, Signal
-from tests.cache.stores import Clock, one_store, rule, stores, until
+from bluestar_store.testing import FaultEngine, FrozenClock, Signal
+from tests.cache.stores import one_store, rule, stores, until
 
 THREADS = 64
 UNIT: Unit = ("calculation-rule", "ACME", "match")
@@ -113,14 +113,14 @@ def test_many_threads_on_a_cold_key_make_one_engine_read(remote: bool, request: 
     with one_store(request.getfixturevalue("redis_url") if remote else None) as (store, engine):
         for number in range(20):
             store.calculation_rules.put(rule(f"P{number}", number))
-            engine.forget()
+            engine.faults.forget()
             answers = at_once(THREADS, lambda plan=f"P{number}": store.calculation_rules.get(plan, "match").max_pct)  # type: ignore[misc]
             assert {answer.result() for answer in answers} == {number}
-            assert engine.counts == {"get": 1}
+            assert engine.faults.counts == {"get": 1}
 
 
 def test_all_who_wait_get_what_the_leader_gets() -> None:
-    with one_store() as (store, engine), engine.hold("get", after=True) as hold:
+    with one_store() as (store, engine), engine.faults.hold("get", after=True) as hold:
         leader = background(lambda: store.calculation_rules.get("ACME", "match"))
         hold.reached.wait()
         others = [background(lambda: store.calculation_rules.get("ACME", "match")) for _ in range(THREADS)]
@@ -129,16 +129,16 @@ def test_all_who_wait_get_what_the_leader_gets() -> None:
         for one in (leader, *others):
             with pytest.raises(RuleNotFoundError):
                 one.result(10)
-        assert engine.counts == {"get": 1}
+        assert engine.faults.counts == {"get": 1}
 
 
 @pytest.mark.parametrize("error", [AccessDeniedError, UnavailableError])
 def test_all_who_wait_get_the_leaders_error_and_the_next_read_loads(error: type[EngineError]) -> None:
     with one_store() as (store, engine):
         store.calculation_rules.put(rule("ACME", 5))
-        engine.forget()
-        with engine.hold("get") as hold:
-            engine.fail("get", error, times=1)
+        engine.faults.forget()
+        with engine.faults.hold("get") as hold:
+            engine.faults.fail("get", error, times=1)
             leader = background(lambda: store.calculation_rules.get("ACME", "match"))
             hold.reached.wait()
             others = [background(lambda: store.calculation_rules.get("ACME", "match")) for _ in range(THREADS)]
@@ -147,7 +147,7 @@ def test_all_who_wait_get_the_leaders_error_and_the_next_read_loads(error: type[
             for one in (leader, *others):
                 with pytest.raises(error):
                     one.result(10)
-        assert engine.counts == {"get": 1}
+        assert engine.faults.counts == {"get": 1}
         assert store.calculation_rules.get("ACME", "match").max_pct == 5
 
 
@@ -164,13 +164,13 @@ def test_who_missed_while_the_leader_landed_takes_its_value() -> None:
 
         local.board = late_board  # type: ignore[method-assign]
         store.calculation_rules.put(rule("ACME", 5))
-        engine.forget()
+        engine.faults.forget()
         late = background(lambda: store.calculation_rules.get("ACME", "match").max_pct)
         missed.wait()
         assert store.calculation_rules.get("ACME", "match").max_pct == 5
         landed.set()
         assert late.result(10) == 5
-        assert engine.counts == {"get": 1}
+        assert engine.faults.counts == {"get": 1}
 
 
 def test_a_leader_that_is_interrupted_is_replaced_by_one_who_waits() -> None:
@@ -220,18 +220,18 @@ def test_a_leader_that_hangs_is_replaced_once_and_what_it_brings_late_is_not_kep
 
 
 def test_a_hot_value_is_refreshed_ahead_of_expiry_once_and_in_the_background() -> None:
-    clock, source, go_on = Clock(), Numbers(), Signal()
-    with one_cache(clock, ttl_seconds=100.0) as cache:
+    clock, source, go_on = FrozenClock(), Numbers(), Signal()
+    with one_cache(clock.monotonic, ttl_seconds=100.0) as cache:
         assert cache.fetch([UNIT], source, fresh=False)[UNIT] == 1
 
         def slowly() -> None:
             go_on.wait()
 
         source.before = slowly
-        clock.pass_(60)
+        clock.advance(60)
         assert cache.peek(UNIT) == 1
         assert threads_named("bluestar-refresh") == 0
-        clock.pass_(25)  # lives are 90 to 100 seconds; the last fifth is due
+        clock.advance(25)  # lives are 90 to 100 seconds; the last fifth is due
         for _ in range(5):
             assert cache.fetch([UNIT], source, fresh=False)[UNIT] == 1
         until(lambda: source.loads == 2, "the refresh begins")
@@ -245,8 +245,8 @@ def test_a_hot_value_is_refreshed_ahead_of_expiry_once_and_in_the_background() -
 
 
 def test_a_refresh_that_a_write_overtakes_is_not_kept() -> None:
-    clock, source, begun, go_on = Clock(), Numbers(), Signal(), Signal()
-    with one_cache(clock, ttl_seconds=100.0) as cache:
+    clock, source, begun, go_on = FrozenClock(), Numbers(), Signal(), Signal()
+    with one_cache(clock.monotonic, ttl_seconds=100.0) as cache:
         cache.fetch([UNIT], source, fresh=False)
 
         def slowly() -> None:
@@ -254,7 +254,7 @@ def test_a_refresh_that_a_write_overtakes_is_not_kept() -> None:
             go_on.wait()
 
         source.before = slowly
-        clock.pass_(85)
+        clock.advance(85)
         cache.fetch([UNIT], source, fresh=False)
         begun.wait()
         with cache.writing([UNIT]):
@@ -265,31 +265,32 @@ def test_a_refresh_that_a_write_overtakes_is_not_kept() -> None:
 
 
 def test_a_refresh_that_fails_leaves_the_value_until_it_expires() -> None:
-    clock, source = Clock(), Numbers()
+    clock, source = FrozenClock(), Numbers()
 
     def failing() -> None:
         raise UnavailableError("no engine")
 
-    with one_cache(clock, ttl_seconds=100.0) as cache:
+    with one_cache(clock.monotonic, ttl_seconds=100.0) as cache:
         cache.fetch([UNIT], source, fresh=False)
         source.before = failing
-        clock.pass_(85)
+        clock.advance(85)
         for _ in range(3):
             assert cache.fetch([UNIT], source, fresh=False)[UNIT] == 1
             until(lambda: source.loads == 2, "the refresh was tried")
         assert cache.peek(UNIT) == 1
-        clock.pass_(20)
+        clock.advance(20)
         answer = cache.fetch([UNIT], source, fresh=False)[UNIT]
         assert isinstance(answer, UnavailableError)
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["value", "absence"])
 def test_what_redis_has_too_is_refreshed_from_the_engine(redis_url: str, there: bool) -> None:
-    times = {"cache_ttl_seconds": 2 if there else 10, "cache_absence_ttl_seconds": 2}  # an absence's is a fifth
+    # An absence's life is a fifth.
+    times: dict[str, Any] = {"cache_ttl_seconds": 2 if there else 10, "cache_absence_ttl_seconds": 2}
     with one_store(redis_url, **times) as (store, engine):
         if there:
             store.irs_limits.put(IrsLimits(year=2026))
-        engine.forget()
+        engine.faults.forget()
 
         def read() -> bool:
             with suppress(LimitsNotFoundError):
@@ -298,11 +299,11 @@ def test_what_redis_has_too_is_refreshed_from_the_engine(redis_url: str, there: 
 
         until(read, "the channel is there")
         read()
-        count, begun = engine.counts["get"], time.monotonic()
+        count, begun = engine.faults.counts["get"], time.monotonic()
         while time.monotonic() < begun + 1.75:
             read()
             time.sleep(0.01)
-        assert engine.counts["get"] == count + 1
+        assert engine.faults.counts["get"] == count + 1
         assert store.cache.stats().refreshes == 1
 
 
@@ -313,27 +314,27 @@ def test_one_process_loads_for_all(redis_url: str) -> None:
     engine = FaultEngine(MemoryEngine())
     with stores(engine, 4, redis_url) as opened:
         opened[0].calculation_rules.put(rule("ACME", 5))
-        engine.forget()
-        with engine.hold("get", after=True) as hold:
+        engine.faults.forget()
+        with engine.faults.hold("get", after=True) as hold:
             answers = [background(lambda store=store: read_rule(store)) for store in opened]  # type: ignore[misc]
             hold.reached.wait()
             until(lambda: sum(store.cache.stats().lease_waits for store in opened) >= 3, "the others wait")
             hold.release()
             assert [answer.result(10) for answer in answers] == [5] * 4
-        assert engine.counts == {"get": 1}
+        assert engine.faults.counts == {"get": 1}
 
 
 def test_of_a_process_that_hangs_one_other_takes_the_place_also_when_loads_are_slow(redis_url: str) -> None:
     engine = FaultEngine(SlowEngine())
     with stores(engine, 4, redis_url) as opened:
         opened[0].calculation_rules.put(rule("ACME", 5))
-        engine.forget()
-        with engine.hold("get") as hold:
+        engine.faults.forget()
+        with engine.faults.hold("get") as hold:
             leader = background(lambda: read_rule(opened[0]))
             hold.reached.wait()
             answers = [background(lambda store=store: read_rule(store)) for store in opened[1:]]  # type: ignore[misc]
             assert [answer.result(10) for answer in answers] == [5] * 3
-            counts = engine.counts
+            counts = engine.faults.counts
             hold.release()
             assert leader.result(10) == 5
         assert counts == {"get": 2}
@@ -344,7 +345,7 @@ def test_a_fresh_read_is_not_undone_by_an_older_load(redis_url: str) -> None:
     with stores(engine, 2, redis_url) as (one, other):
         own = one.calculation_rules.put(rule("ACME", 5))
         assert own.origin is not None
-        with engine.hold("get", after=True) as hold:
+        with engine.faults.hold("get", after=True) as hold:
             slow = background(lambda: read_rule(one))
             hold.reached.wait()
             theirs = {**own.origin.item, "max_pct": {"N": "9"}}

@@ -11,10 +11,10 @@ import pytest
 import redis
 from redis.client import PubSub
 
+from bluestar_store.testing.redis_wire import Request, RequestDecoder, command_name
 from tests import servers
 from tests.redis_proxy import RedisProxy
 from tests.redis_servers import RedisProcess, impatient_client
-from tests.redis_wire import Request, RequestDecoder, command_name
 
 TIMEOUT_SECONDS = 0.2
 

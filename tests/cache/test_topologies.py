@@ -11,7 +11,7 @@ import pytest
 
 from bluestar_store import Settings, Store
 from bluestar_store.engines.memory import MemoryEngine
-from tests.cache.fault_engine import FaultEngine
+from bluestar_store.testing import FaultEngine
 from tests.cache.stores import rule, stores, until
 from tests.redis_servers import RedisProcess
 from tests.redis_tls import PASSWORD, RedisTls
@@ -37,10 +37,10 @@ def check_shared(one: Store, other: Store, engine: FaultEngine) -> None:
     one.calculation_rules.put(rule("GLOBAL", 6))
     for plan, wanted in (("ACME", 5), ("OMEGA", 6), ("ZETA", 6)):
         assert one.calculation_rules.get(plan, "match").max_pct == wanted
-    engine.forget()
+    engine.faults.forget()
     for plan, wanted in (("ACME", 5), ("OMEGA", 6), ("ZETA", 6)):
         assert other.calculation_rules.get(plan, "match").max_pct == wanted
-    assert engine.counts == {}
+    assert engine.faults.counts == {}
     one.calculation_rules.put(stored.model_copy(update={"max_pct": Decimal(4)}))
     until(lambda: other.calculation_rules.get("ACME", "match").max_pct == 4, "the other one hears of it")
     for store in (one, other):
@@ -88,10 +88,10 @@ def test_a_cluster(redis_cluster: RedisCluster) -> None:
         for number in range(50):
             one.calculation_rules.put(rule(f"P{number}", number))
             one.calculation_rules.get(f"P{number}", "match")
-        engine.forget()
+        engine.faults.forget()
         for number in range(50):
             assert other.calculation_rules.get(f"P{number}", "match").max_pct == number
-        assert engine.counts == {}
+        assert engine.faults.counts == {}
         assert one.cache.held()["calculation-rule"] >= 50
         assert one.cache.clear() >= 50
         assert one.cache.held() == {}

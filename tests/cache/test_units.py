@@ -21,7 +21,7 @@ from bluestar_store import (
 )
 from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.protocols import Put
-from tests.cache.fault_engine import FaultEngine
+from bluestar_store.testing import FaultEngine
 from tests.cache.stores import one_store, rule, stores
 
 Both = tuple[Store, FaultEngine]
@@ -45,25 +45,25 @@ def both(request: pytest.FixtureRequest, tiers: str | None) -> Iterator[Both]:
 def test_a_second_read_reaches_no_engine(both: Both) -> None:
     store, engine = both
     store.calculation_rules.put(rule("ACME", 5))
-    engine.forget()
+    engine.faults.forget()
     assert store.calculation_rules.get("ACME", "match").max_pct == 5
     assert store.calculation_rules.get("ACME", "match").max_pct == 5
-    assert engine.counts == {"get": 1}
+    assert engine.faults.counts == {"get": 1}
 
 
 def test_a_plan_on_global_costs_its_own_absence_and_the_shared_rule_in_one_call(both: Both) -> None:
     store, engine = both
     store.calculation_rules.put(rule("GLOBAL", 6))
-    engine.forget()
+    engine.faults.forget()
     assert store.calculation_rules.get("ACME", "match").max_pct == 6
-    (first,) = engine.calls
+    (first,) = engine.faults.calls
     assert len(first.arguments["keys"]) == 2
     assert first.arguments["consistent"]
     assert store.calculation_rules.get("OMEGA", "match").max_pct == 6
-    assert [key.pk for key in engine.calls[1].arguments["keys"]] == ["CLIENT#OMEGA"]
+    assert [key.pk for key in engine.faults.calls[1].arguments["keys"]] == ["CLIENT#OMEGA"]
     for plan in ("ACME", "OMEGA"):
         store.calculation_rules.get(plan, "match")
-    assert engine.counts == {"get": 2}
+    assert engine.faults.counts == {"get": 2}
 
 
 def test_writing_global_reaches_every_plan_at_once(both: Both) -> None:
@@ -100,8 +100,8 @@ def test_what_nobody_has_is_cached_as_absent(both: Both) -> None:
             store.client_configs.get("ACME", "Weekly")
         assert store.validation_rules.for_category("SSN", "ACME") == ()
         assert store.pipelines.steps("ACME", "Weekly", fallback=False) == ()
-    assert engine.counts["get"] == 2 + 1  # the pipeline's head proves that there are no steps
-    assert engine.counts["query"] == 2 + 1
+    assert engine.faults.counts["get"] == 2 + 1  # the pipeline's head proves that there are no steps
+    assert engine.faults.counts["query"] == 2 + 1
 
 
 def test_each_entity_of_a_partition_has_its_own_units(both: Both) -> None:
@@ -112,11 +112,11 @@ def test_each_entity_of_a_partition_has_its_own_units(both: Both) -> None:
     assert len(store.pipelines.steps("ACME", "Weekly")) == 1
     assert store.client_configs.get("ACME", "Weekly").custodian == "Fidelity"
     assert store.ach_configs.get("ACME", "Weekly").account_number == "12345678"
-    engine.forget()
+    engine.faults.forget()
     store.ach_configs.put(store.ach_configs.get("ACME", "Weekly").model_copy(update={"bank_id": "B"}))
     assert store.pipelines.steps("ACME", "Weekly")
     assert store.client_configs.get("ACME", "Weekly").custodian == "Fidelity"
-    assert engine.counts == {"write": 1}
+    assert engine.faults.counts == {"write": 1}
     assert store.ach_configs.get("ACME", "Weekly").bank_id == "B"
 
 
@@ -125,11 +125,11 @@ def test_categories_are_overlaid_from_levels_that_are_cached_apart(both: Both) -
     store.validation_rules.put(ValidationRule(category="SSN", number=1, message="global"))
     assert [one.message for one in store.validation_rules.for_category("SSN", "ACME")] == ["global"]
     store.validation_rules.put(ValidationRule(category="SSN", number=1, message="own", plan_id="ACME"))
-    engine.forget()
+    engine.faults.forget()
     assert [one.message for one in store.validation_rules.for_category("SSN", "ACME")] == ["own"]
-    assert engine.counts == {"query": 1}
+    assert engine.faults.counts == {"query": 1}
     assert [one.message for one in store.validation_rules.for_category("SSN")] == ["global"]
-    assert engine.counts == {"query": 1}
+    assert engine.faults.counts == {"query": 1}
 
 
 def test_a_replaced_pipeline_is_read_whole_at_once(both: Both) -> None:
@@ -150,11 +150,11 @@ def test_what_was_changed_behind_the_librarys_back_is_seen_by_a_fresh_read_and_a
     theirs = {**own.origin.item, "max_pct": {"N": "9"}}
     engine.write(Put(store.tables.name(store.calculation_rules.kind), theirs))
     assert store.calculation_rules.get("ACME", "match").max_pct == 5
-    engine.forget()
+    engine.faults.forget()
     assert store.calculation_rules.get("ACME", "match", fresh=True).max_pct == 9
-    assert engine.calls[0].arguments["consistent"]
+    assert engine.faults.calls[0].arguments["consistent"]
     assert store.calculation_rules.get("ACME", "match").max_pct == 9
-    assert engine.counts == {"get": 1}
+    assert engine.faults.counts == {"get": 1}
 
 
 def test_an_item_that_does_not_decode_is_not_kept(both: Both) -> None:
@@ -162,11 +162,11 @@ def test_an_item_that_does_not_decode_is_not_kept(both: Both) -> None:
     table = store.tables.name(store.irs_limits.kind)
     broken = {"PK": {"S": "YEAR#2026"}, "SK": {"S": "LIMITS"}, "max_401k": {"S": "much"}}
     engine.write(Put(table, broken))
-    engine.forget()
+    engine.faults.forget()
     for _ in range(2):
         with pytest.raises(Exception, match="max_401k"):
             store.irs_limits.get(2026)
-    assert engine.counts == {"get": 2}
+    assert engine.faults.counts == {"get": 2}
     engine.write(Put(table, {**broken, "max_401k": {"N": "24500"}}))
     assert store.irs_limits.get(2026) == IrsLimits(year=2026, max_401k=Decimal(24500))
 
@@ -177,7 +177,7 @@ def test_an_identifier_is_checked_before_anything_is_asked(both: Both, plan: str
     for _ in range(2):
         with pytest.raises(InvalidKeyError):
             store.calculation_rules.get(plan, "match")
-    assert engine.calls == []
+    assert engine.faults.calls == []
     assert store.cache.held() == {}
 
 
@@ -185,7 +185,7 @@ def test_holds_and_batches_are_never_cached(both: Both) -> None:
     store, engine = both
     for _ in range(2):
         store.holds.open("ACME")
-    assert engine.counts["query"] == 2
+    assert engine.faults.counts["query"] == 2
     assert store.cache.stats().loads == 0
 
 

@@ -16,7 +16,7 @@ from bluestar_store import RuleNotFoundError, Settings, Store
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Engine, Item
 from bluestar_store.store import make_engine, tables_of
-from tests.cache.fault_engine import FaultEngine
+from bluestar_store.testing import FaultEngine
 from tests.cache.stores import rule
 
 
@@ -81,11 +81,11 @@ class Orders:
 
     def gets(self) -> int:
         """How many reads the engine has seen from this process."""
-        return self._engine.counts["get"]
+        return self._engine.faults.counts["get"]
 
     def forget(self) -> None:
         """Count the engine's calls from nought."""
-        self._engine.forget()
+        self._engine.faults.forget()
 
     def stats(self) -> dict[str, Any]:
         """The cache's."""

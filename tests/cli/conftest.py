@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +28,18 @@ def invoke(*arguments: str, env: dict[str, str] | None = None) -> Any:
     result = CliRunner().invoke(app, arguments, prog_name="bluestar-store", env=env)
     assert result.exception is None or isinstance(result.exception, SystemExit)  # nothing comes up as a traceback
     return result
+
+
+def on_a_terminal(command: list[str], folder: Path, columns: int = 80) -> tuple[str, str]:
+    """The command as a process whose stderr is a terminal: what is on its stdout, and what the terminal got."""
+    reader, terminal = pty.openpty()
+    try:
+        environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns)}
+        done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=terminal, check=True)
+        return done.stdout.decode(), os.read(reader, 100_000).decode()
+    finally:
+        os.close(reader)
+        os.close(terminal)
 
 
 def on(folder: Path) -> Run:

@@ -20,7 +20,19 @@ from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.vendor import VENDOR_SCHEMA
 from tests.cli.conftest import Run
 
-GROUPS = ["inspect", "cache", "cache invalidate", "rule", "validation", "limits", "config", "schema", "pipeline"]
+GROUPS = [
+    "inspect",
+    "cache",
+    "cache invalidate",
+    "documents",
+    "rule",
+    "validation",
+    "limits",
+    "config",
+    "schema",
+    "pipeline",
+    "files",
+]
 COMMANDS = [
     [],
     ["create"],
@@ -37,10 +49,12 @@ COMMANDS = [
         )
     ),
     *([group, name] for group in ("rule", "validation", "limits", "config") for name in ("set", "delete")),
+    *(["documents", name] for name in ("list", "export", "import", "check", "reset")),
     *(["schema", name] for name in ("write", "set", "delete")),
     *(["pipeline", name] for name in ("replace", "remove")),
     *(["cache", name] for name in ("stats", "clear", "warm")),
     *(["cache", "invalidate", name] for name in ("plan", "rule", "category", "limits", "vendor")),
+    *(["files", name] for name in ("ls", "stat", "get", "cat", "put", "cp", "mv", "rm", "link")),
     *(group.split() for group in GROUPS if group != "inspect"),
 ]
 WITHOUT = {"botocore", "redis", "pynamodb", "pydantic_settings"}

@@ -6,40 +6,24 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import IO
 
 import pytest
 
 from bluestar_store.engines import file
 from bluestar_store.engines.file import FileEngine
 from bluestar_store.protocols import Put, TableSpec
+from tests.child_processes import output, python_module
 from tests.engines.writer_process import COUNTER, TABLES
 
-ROOT = Path(__file__).parents[2]
 PROCESSES = 4
 
 
-@contextmanager
-def process(job: str, folder: Path, name: str, number: int) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "tests.engines.writer_process", job, str(folder), name, str(number)]
-    started = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
-    try:
-        yield started
-    finally:
-        started.kill()
-        started.wait()
-        output(started).close()
-
-
-def output(writer: subprocess.Popen[bytes]) -> IO[bytes]:
-    assert writer.stdout is not None
-    return writer.stdout
+process = partial(python_module, "tests.engines.writer_process")
 
 
 @pytest.fixture

@@ -33,3 +33,17 @@ def moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     with servers.running("moto-server", command, ready, tmp_path_factory.mktemp("moto-server")) as port:
         yield f"http://{servers.HOST}:{port}"
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The connection string of an Azure Blob emulator in a process of its own."""
+    with servers.azurite(tmp_path_factory.mktemp("azurite")) as connection_string:
+        yield connection_string
+
+
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of an S3 that compares checksums."""
+    with servers.ministack(tmp_path_factory.mktemp("ministack")) as url:
+        yield url

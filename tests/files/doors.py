@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import uuid
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import botocore.session
+import pytest
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import BlobServiceClient, ContainerClient
 from botocore.exceptions import ClientError
 
+from bluestar_store.files.azure import AzureFileStore
 from bluestar_store.files.memory import MemoryFileStore
 from bluestar_store.files.s3 import S3FileStore
 
@@ -64,10 +69,43 @@ def client(endpoint_url: str | None = None) -> Any:
     return botocore.session.get_session().create_client("s3", region_name="us-east-1", endpoint_url=endpoint_url)
 
 
-def new_bucket(endpoint_url: str | None = None, prefix: str = "") -> tuple[S3FileStore, BucketDoor]:
-    """A store on a bucket of its own, and its door."""
+def new_bucket(
+    endpoint_url: str | None = None, prefix: str = "", *, through: str | None = None
+) -> tuple[S3FileStore, BucketDoor]:
+    """A store on a bucket of its own, and its door; `through` is the URL by which the store alone gets there."""
     made = client(endpoint_url)
     bucket = f"test-{uuid.uuid4().hex}"
     made.create_bucket(Bucket=bucket)
-    files = S3FileStore(bucket, "us-east-1", endpoint_url, prefix=prefix)
+    files = S3FileStore(bucket, "us-east-1", through or endpoint_url, prefix=prefix, max_attempts=2)
     return files, BucketDoor(made, bucket, files.prefix)
+
+
+class ContainerDoor:
+    """A client of its own on the container, and the prefix of the store in it."""
+
+    def __init__(self, client: ContainerClient, prefix: str) -> None:
+        self.client, self.prefix = client, prefix
+
+    def put(self, path: str, content: bytes) -> None:
+        self.client.upload_blob(self.prefix + path, content, overwrite=True)
+
+    def get(self, path: str) -> bytes | None:
+        try:
+            return self.client.download_blob(self.prefix + path).readall()
+        except ResourceNotFoundError:
+            return None
+
+    def empty(self) -> None:
+        while names := list(islice(self.client.list_blob_names(), 256)):  # what one batch may hold
+            self.client.delete_blobs(*names)
+
+
+def new_container(
+    connection_string: str, prefix: str = "", *, through: str | None = None
+) -> tuple[AzureFileStore, ContainerDoor]:
+    """A store on a container of its own, and its door; `through` as in `new_bucket`."""
+    made = BlobServiceClient.from_connection_string(connection_string).create_container(f"test-{uuid.uuid4().hex}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AZURE_STORAGE_CONNECTION_STRING", connection_string)
+        files = AzureFileStore(made.container_name, through, prefix=prefix, max_attempts=2)
+    return files, ContainerDoor(made, files.prefix)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.files import open_files
+from bluestar_store.files.azure import AzureFileStore
 from bluestar_store.files.local import LocalFileStore
 from bluestar_store.files.memory import MemoryFileStore
 from bluestar_store.files.s3 import S3FileStore
@@ -31,7 +34,17 @@ def test_each_url_opens_its_store() -> None:
     "url",
     [
         *("", "folder", "/folder", "file://folder", "file:folder", "file://", "ftp://x/y", "s3://", "s3:///x"),
-        *("s3://bucket/a/../b", "s3://bucket/a//b", "s3://bucket/x?y", "s3://bucket/x#y", "memory://x", "file:///a%00"),
+        *(
+            "s3://bucket/a/../b",
+            "s3://bucket/a//b",
+            "s3://bucket/x?y",
+            "s3://bucket/x#y",
+            "az://",
+            "az:///x",
+            "memory://x",
+            "file:///a%00",
+        ),
+        *("az://container/a/../b", "az://container/x?y", "az://key@container/x"),
     ],
 )
 def test_any_other_url_is_a_configuration_error(url: str) -> None:
@@ -39,8 +52,38 @@ def test_any_other_url_is_a_configuration_error(url: str) -> None:
         open_files(url)
 
 
-def test_azure_is_named_as_what_is_missing() -> None:
-    with pytest.raises(ConfigurationError, match="Azure"):
+def test_azure_takes_its_account_from_the_endpoint_the_connection_string_or_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ConfigurationError, match="AZURE_STORAGE_CONNECTION_STRING"):
+        open_files("az://container")
+    given = open_files("az://container/in/a%20b", endpoint_url="https://acme.blob.core.windows.net")
+    assert isinstance(given, AzureFileStore)
+    assert given.location == "Azure container container at https://acme.blob.core.windows.net, files in/a b/*"
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT", "named")
+    assert open_files("az://container").location == "Azure container container at https://named.blob.core.windows.net"
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", "AccountName=keyed;AccountKey=c2VjcmV0")
+    keyed = open_files("az://container")
+    assert keyed.location == "Azure container container at https://keyed.blob.core.windows.net"
+    assert "c2VjcmV0" not in f"{keyed!r} {vars(keyed)}"
+    other = open_files("az://container", endpoint_url="http://127.0.0.1:9/keyed")
+    assert other.location == "Azure container container at http://127.0.0.1:9/keyed"
+
+
+def test_a_connection_string_that_is_none_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in ("topsecret", "AccountKey=topsecret", "AccountName=a;BlobEndpoint;AccountKey=topsecret"):
+        monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", text)
+        with pytest.raises(ConfigurationError, match="AZURE_STORAGE_CONNECTION_STRING") as refused:
+            open_files("az://container")
+        assert "topsecret" not in str(refused.value)
+
+
+def test_azure_without_its_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(sys.modules):
+        if name.startswith(("azure.", "bluestar_store.files.azure")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "azure", None)
+    with pytest.raises(ConfigurationError, match=re.escape("pip install 'bluestar-store[azure]'")):
         open_files("az://container/prefix")
 
 

@@ -20,9 +20,9 @@ from bluestar_store.errors import (
     FileStoreError,
 )
 from bluestar_store.files import s3 as s3_module
+from bluestar_store.files.remote_streams import PART_BYTES
 from bluestar_store.files.s3 import S3FileStore, _alike
 from bluestar_store.files.s3_calls import CODES
-from bluestar_store.files.s3_streams import PART_BYTES
 from tests.files.doors import BucketDoor, new_bucket
 
 

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from bluestar_store.files import FileStore
+from bluestar_store.files.azure import AzureFileStore
 from bluestar_store.files.local import LocalFileStore
 from bluestar_store.files.memory import MemoryFileStore
 from bluestar_store.files.s3 import S3FileStore
-from bluestar_store.testing.files_suite import FilesSuite
-from tests.files.doors import BucketDoor, FolderDoor, MemoryFileDoor, new_bucket
+from bluestar_store.testing.files_suite import FileDoor, FilesSuite
+from tests.files.doors import BucketDoor, ContainerDoor, FolderDoor, MemoryFileDoor, new_bucket, new_container
 
-Bucket = tuple[S3FileStore, BucketDoor]
+Bucket = tuple[S3FileStore, BucketDoor] | tuple[AzureFileStore, ContainerDoor]
 
 
 class TestMemory(FilesSuite):
@@ -38,22 +40,22 @@ class TestLocal(FilesSuite):
         return FolderDoor(files.folder)
 
 
-class S3Suite(FilesSuite):
-    """One bucket for all tests, emptied before each: a botocore client takes longer to make than a test."""
+class RemoteSuite(FilesSuite):
+    """One bucket for all tests, emptied before each: an SDK's client takes longer to make than a test."""
 
     makes_links = True
 
     @pytest.fixture
-    def files(self, bucket: Bucket) -> S3FileStore:
+    def files(self, bucket: Bucket) -> FileStore:
         bucket[1].empty()
         return bucket[0]
 
     @pytest.fixture
-    def door(self, bucket: Bucket) -> BucketDoor:
+    def door(self, bucket: Bucket) -> FileDoor:
         return bucket[1]
 
 
-class TestMoto(S3Suite):
+class TestMoto(RemoteSuite):
     links_lead_here = False
 
     @pytest.fixture
@@ -61,10 +63,22 @@ class TestMoto(S3Suite):
         return moto_bucket
 
 
-class TestMotoServer(S3Suite):
+class TestMotoServer(RemoteSuite):
     @pytest.fixture
     def bucket(self, server_bucket: Bucket) -> Bucket:
         return server_bucket
+
+
+class TestMiniStack(RemoteSuite):
+    @pytest.fixture
+    def bucket(self, ministack_bucket: Bucket) -> Bucket:
+        return ministack_bucket
+
+
+class TestAzurite(RemoteSuite):
+    @pytest.fixture
+    def bucket(self, azurite_container: Bucket) -> Bucket:
+        return azurite_container
 
 
 @pytest.fixture(scope="module")
@@ -77,5 +91,19 @@ def moto_bucket(moto_s3: None) -> Iterator[Bucket]:
 @pytest.fixture(scope="module")
 def server_bucket(moto_server: str) -> Iterator[Bucket]:
     made = new_bucket(moto_server, "a prefix/of two")
+    yield made
+    made[0].close()
+
+
+@pytest.fixture(scope="module")
+def ministack_bucket(ministack: str) -> Iterator[Bucket]:
+    made = new_bucket(ministack)
+    yield made
+    made[0].close()
+
+
+@pytest.fixture(scope="module")
+def azurite_container(azurite: str) -> Iterator[Bucket]:
+    made = new_container(azurite, "a prefix/of two")
     yield made
     made[0].close()

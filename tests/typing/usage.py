@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, assert_type
+from uuid import uuid4
 
 from bluestar_store import (
     ABSENT,
@@ -33,6 +34,7 @@ from bluestar_store import (
     VendorSchema,
     VersionConflictError,
 )
+from bluestar_store.documents import DynamoStore, FileStore, PynamoStore, export_documents, get_store
 from bluestar_store.extending import Configs, Repository
 from bluestar_store.models.calculation import CalculationRuleModel
 from bluestar_store.protocols import Engine, TableStatus
@@ -109,6 +111,19 @@ def writing(store: Store, batch: BatchState) -> None:
 
     steps = [PipelineStep(plan_id="ACME", pay_freq="Weekly", step_order=100, agent="IDP")]
     assert_type(store.pipelines.replace("ACME", "Weekly", steps), tuple[PipelineStep, ...])
+
+
+def documents() -> None:
+    orders = get_store("customer-orders", "orderId", uuid4, indexes=("status",))
+    stores: list[DynamoStore] = [orders, FileStore("customers", "id"), PynamoStore("customers", "id")]
+    for one in stores:
+        assert_type(one.list(), list[dict[str, Any]])
+        assert_type(one.get("A1"), dict[str, Any] | None)
+        assert_type(one.create({"total": Decimal("9.10")}), dict[str, Any])
+        one.update_fields("A1", {"status": "paid"})
+        one.soft_delete("A1", soft_field="archived")
+    assert_type(orders.find("status", "paid"), list[dict[str, Any]])
+    assert_type(export_documents([orders], "orders.json"), dict[str, int])
 
 
 def kinds_of_ones_own(store: Store) -> None:

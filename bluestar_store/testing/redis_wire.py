@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 Request: TypeAlias = tuple[bytes, ...]
 
-#: Commands whose first argument says what they do.
 CONTAINERS = {"ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "FUNCTION", "MEMORY", "OBJECT", "PUBSUB", "SCRIPT"}
+"""Commands whose first argument says what they do."""
 
 
 def command_name(request: Request) -> str:
@@ -17,6 +17,11 @@ def command_name(request: Request) -> str:
     if not words:
         return ""
     return " ".join(words) if words[0] in CONTAINERS else words[0]
+
+
+def encoded(request: Request) -> bytes:
+    """A command as a client sends it."""
+    return b"*%d\r\n" % len(request) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in request)
 
 
 class RequestDecoder:

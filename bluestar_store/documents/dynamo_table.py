@@ -1,0 +1,110 @@
+"""The table of a store on DynamoDB: made when it is absent, with an index on each chosen field."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bluestar_store.engines.aws import AwsConnection
+from bluestar_store.engines.dynamo_tables import add_index, description, make, wait
+from bluestar_store.errors import ConfigurationError, EngineError, TableMissingError
+
+
+def prepare(connection: AwsConnection, table: str, pk_name: str, fields: Iterable[str]) -> dict[str, str]:
+    """See to the table and its indexes, and wait until they are active; the name of the index on each field.
+
+    An index that is there already will do, whatever its name. ConfigurationError for a table with another key.
+    """
+    found = description(connection, table)
+    if found is None:
+        make(connection, table, _schema(pk_name, fields))
+        found = _active(connection, table)
+    elif _is_changing(found):
+        found = _active(connection, table)
+    _check_key(table, found, pk_name)
+    names = {}
+    for field in fields:
+        if _index_on(found, field) is None:
+            found = _with_index(connection, found, field)
+        names[field] = _checked_index(table, found, field)
+    return names
+
+
+def _active(connection: AwsConnection, table: str) -> dict[str, Any]:
+    wait(connection, table, time.sleep)
+    found = description(connection, table)
+    if found is None:
+        raise TableMissingError(f"table {table} was deleted a moment after it was there")
+    return found
+
+
+def _is_changing(found: Mapping[str, Any]) -> bool:
+    states = [found.get("TableStatus")]
+    states += [index.get("IndexStatus", "ACTIVE") for index in found.get("GlobalSecondaryIndexes", ())]
+    return any(state != "ACTIVE" for state in states)
+
+
+def _check_key(table: str, found: Mapping[str, Any], pk_name: str) -> None:
+    key = [(part["AttributeName"], part["KeyType"]) for part in found["KeySchema"]]
+    if key != [(pk_name, "HASH")] or _type_of(found, pk_name) != "S":
+        told = ", ".join(f"{name} ({_type_of(found, name)})" for name, _ in key)
+        raise ConfigurationError(
+            f"table {table} has the key {told}; documents need {pk_name} (S) and nothing else: give get_store the name "
+            "of its key, or another table"
+        )
+
+
+def _index_on(found: Mapping[str, Any], field: str) -> str | None:
+    """The index that has the field as its partition key."""
+    for index in found.get("GlobalSecondaryIndexes", ()):
+        if index["KeySchema"][0]["AttributeName"] == field:
+            return str(index["IndexName"])
+    return None
+
+
+def _checked_index(table: str, found: Mapping[str, Any], field: str) -> str:
+    name = _index_on(found, field)
+    if name is None or _type_of(found, field) != "S":
+        raise ConfigurationError(f"table {table}: the index on {field} is not one of texts, as documents need")
+    return name
+
+
+def _with_index(connection: AwsConnection, found: dict[str, Any], field: str) -> dict[str, Any]:
+    table = found["TableName"]
+    try:
+        definitions = [one for one in found["AttributeDefinitions"] if one["AttributeName"] != field]
+        add_index(connection, found, _index(field), [*definitions, _text(field)], time.sleep)
+    except EngineError:
+        now = description(connection, table)
+        if now is None or _index_on(now, field) is None:
+            raise  # else another process was faster
+    return _active(connection, table)
+
+
+def _type_of(found: Mapping[str, Any], name: str) -> str:
+    types = {one["AttributeName"]: one["AttributeType"] for one in found["AttributeDefinitions"]}
+    return str(types.get(name, "?"))
+
+
+def _schema(pk_name: str, fields: Iterable[str]) -> dict[str, Any]:
+    schema: dict[str, Any] = {
+        "KeySchema": [{"AttributeName": pk_name, "KeyType": "HASH"}],
+        "AttributeDefinitions": [_text(name) for name in (pk_name, *fields)],
+    }
+    if indexes := [_index(field) for field in fields]:  # an empty list is refused
+        schema["GlobalSecondaryIndexes"] = indexes
+    return schema
+
+
+def _index(field: str) -> dict[str, Any]:
+    """Keys only: what is found is read from the table."""
+    return {
+        "IndexName": f"by_{field}",
+        "KeySchema": [{"AttributeName": field, "KeyType": "HASH"}],
+        "Projection": {"ProjectionType": "KEYS_ONLY"},
+    }
+
+
+def _text(name: str) -> dict[str, str]:
+    return {"AttributeName": name, "AttributeType": "S"}

@@ -1,0 +1,36 @@
+"""Which store the environment asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bluestar_store.documents.dynamo import PynamoStore
+from bluestar_store.documents.file import FileStore
+from bluestar_store.documents.store import DocumentStore, IdGenerator
+from bluestar_store.errors import ConfigurationError
+from bluestar_store.settings import PersistenceMode, Settings
+
+
+def get_store(
+    table_name: str,
+    pk_name: str,
+    id_generator: IdGenerator | None = None,
+    *,
+    indexes: Iterable[str] = (),
+    data_set: str | None = None,
+    settings: Settings | None = None,
+) -> DocumentStore:
+    """The store of a table of documents: a PynamoStore, or with PERSISTENCE_MODE=file a FileStore.
+
+    `pk_name` is the attribute that is the key, a text. `id_generator` gives items without one a key: see `IdGenerator`.
+    `indexes` are fields for `find`; where an item has one, it is a text. `data_set` names the test data that fills a
+    FileStore at first use. Settings are those of the environment at this moment, unless given.
+
+    Raises InvalidKeyError for a name that no table or key can have, and ConfigurationError.
+    """
+    settings = settings or Settings()
+    if settings.persistence_mode is PersistenceMode.FILE:
+        return FileStore(table_name, pk_name, id_generator, indexes=indexes, data_set=data_set, settings=settings)
+    if settings.persistence_mode is PersistenceMode.DYNAMO:
+        return PynamoStore(table_name, pk_name, id_generator, indexes=indexes, settings=settings)
+    raise ConfigurationError("documents have no mode memory: set PERSISTENCE_MODE to dynamo or file")

@@ -1,0 +1,32 @@
+"""JSON read exactly: numbers as int and Decimal, and nothing dropped in silence."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from bluestar_store.engines.table_files import unique_names
+
+
+def exact_json(data: bytes) -> Any:
+    """The value that the text holds. ValueError says in words what is wrong with it, and where."""
+    try:
+        return json.loads(
+            data.decode(), parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=unique_names
+        )
+    except json.JSONDecodeError as error:
+        raise ValueError(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except ArithmeticError as error:
+        raise ValueError(f"has a number that is none ({type(error).__name__})") from None
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def pointer_part(part: object) -> str:
+    """A part of a JSON pointer (RFC 6901)."""
+    return str(part).replace("~", "~0").replace("/", "~1")

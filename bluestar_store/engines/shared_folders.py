@@ -1,0 +1,45 @@
+"""A folder that several processes use: its locks, and our errors for what the system says of it."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from bluestar_store.errors import AccessDeniedError, ConfigurationError, UnavailableError
+
+LOCK_TIMEOUT_SECONDS = 60.0
+"""How long a call waits for other processes."""
+
+
+def claim_of(table: str) -> str:
+    """The name of the file that marks `{table}.json` as somebody else's than the file engine's; it is a lock, too."""
+    return f".{table}.documents.lock"
+
+
+def claimed(folder: Path, table: str) -> bool:
+    """Whether `{table}.json` is, or is about to be, somebody else's than the file engine's."""
+    return (folder / claim_of(table)).exists()
+
+
+def folder_lock(folder: Path, timeout_seconds: float = LOCK_TIMEOUT_SECONDS, *, name: str = ".lock") -> FileLock:
+    """A lock that processes share: by default the one over which tables there are in the folder."""
+    # Asked every millisecond: with the default of 50 a contended write would wait longer than it takes.
+    return FileLock(folder / name, timeout=timeout_seconds, poll_interval=0.001, thread_local=False)
+
+
+@contextmanager
+def folder_failures(folder: Path) -> Iterator[None]:
+    """Our errors instead of the system's."""
+    try:
+        yield
+    except Timeout:
+        raise UnavailableError(f"{folder}: another process has held its lock for too long") from None
+    except (NotADirectoryError, FileExistsError):
+        raise ConfigurationError(f"BLUESTAR_FILE_PERSISTENCE_DIR (or --dir) {folder} is not a folder") from None
+    except OSError as error:
+        kind = AccessDeniedError if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else UnavailableError
+        raise kind(f"{error.filename or folder}: {error.strerror}") from error

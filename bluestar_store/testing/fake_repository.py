@@ -1,0 +1,76 @@
+"""A repository without a Store, for the unit tests of agents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from bluestar_store.cache import NullCache
+from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.models.entity import Entity
+from bluestar_store.models.kind import Kind
+from bluestar_store.models.pipeline import PIPELINE_STEP
+from bluestar_store.models.tables import Tables
+from bluestar_store.protocols import ANY, scan_pages
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.base import Repository, in_order
+from bluestar_store.settings import TableLayout
+from bluestar_store.testing.fault_engine import FaultEngine
+
+E = TypeVar("E", bound=Entity)
+
+
+class FakeRepository(Repository[E]):
+    """Stands in for the repository of a kind: `FakeRepository(CALCULATION_RULE, [rule, other])`.
+
+    It is the library's own repository over a table in memory, and so its versions, errors, checks and copies are
+    the library's. `faults` lets its calls fail. A repository of your own with reads of its own becomes a fake with
+    both bases, yours first: `class FakeCalendars(PayCalendars, FakeRepository[PayCalendar])`.
+    """
+
+    def __init__(self, kind: Kind[E], entities: Iterable[E] = ()) -> None:
+        """`entities` are there from the beginning, at version 1. Raises what `put` raises."""
+        tables = Tables("bluestar-", "", TableLayout.EIGHT, (kind,))
+        engine = FaultEngine(MemoryEngine())
+        engine.create_tables(tables.specs())
+        super().__init__(Access(engine, tables, NullCache()), kind)
+        self.faults = engine.faults
+        for entity in entities:
+            self.put(entity, expected=ANY)  # also one that was read elsewhere
+        self.faults.forget()
+
+    def get(self, *identity: Any, **options: Any) -> E:
+        """The entity of an identity, its fields in the order of the key: `get("ACME", "match")`.
+
+        Where a plan has none, the one of the kind's level, GLOBAL or DEFAULT; but for pipeline steps, which a plan has
+        all of its own or none. `options` (`fresh`) are those of the real repositories, and make no difference here:
+        nothing is cached. Raises the kind's NotFoundError, InvalidKeyError.
+        """
+        found = self._first(*self._levels(identity), fresh=True)
+        if found is None:
+            named = ", ".join(f"{name}={value!r}" for name, value in zip(self._kind.keys.fields, identity, strict=True))
+            raise self._missing(f"no {self._kind.name} {named}")
+        return found
+
+    def _levels(self, identity: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        keys = self._kind.keys
+        if len(identity) != len(keys.fields):
+            raise TypeError(f"a {self._kind.name} is found by {', '.join(keys.fields)}, not by {len(identity)} values")
+        if keys.level is None or self._kind is PIPELINE_STEP:
+            return [identity]
+        place = keys.fields.index("plan_id")
+        return [identity, (*identity[:place], keys.level, *identity[place + 1 :])]
+
+    def all(self) -> tuple[E, ...]:
+        """Every entity, by partition key, then in the order of its partition. Raises ItemDecodeError."""
+        table = self._access.table(self._kind)
+        items = [item for page in scan_pages(self._access.engine, table) for item in page]
+        partitions = dict.fromkeys(item["PK"]["S"] for item in items)
+        return tuple(
+            entity
+            for pk in partitions
+            for entity in in_order(self._access, self._kind, (item for item in items if item["PK"]["S"] == pk))
+        )
+
+    def __len__(self) -> int:
+        return len(self.all())

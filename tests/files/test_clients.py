@@ -1,0 +1,39 @@
+"""One client of an SDK in each process."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from bluestar_store.files.clients import ProcessClient
+
+
+class Client:
+    def __init__(self) -> None:
+        self.closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_threads_share_one_and_a_forked_child_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = ProcessClient(Client)
+    with ThreadPoolExecutor(8) as pool:
+        (made,) = {*pool.map(lambda _: client(), range(50))}
+    monkeypatch.setattr(os, "getpid", lambda: -1)  # as it were in a child
+    assert client() is not made
+    assert made.closed == 0  # it is the parent's
+
+
+def test_a_closed_one_is_made_anew_and_a_parents_is_not_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = ProcessClient(Client)
+    first = client()
+    client.close()
+    client.close()
+    second = client()
+    assert (first.closed, second is first) == (1, False)
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    client.close()
+    assert second.closed == 0
