@@ -26,6 +26,7 @@ hypothesis.settings.load_profile("default")  # pytest --hypothesis-profile=ci ta
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="many more rounds of races and random operations")
+    parser.addoption("--minutes", default="0.2", help="how long the simulated day kills agents; 30: the whole day")
 
 
 @pytest.fixture(scope="session")

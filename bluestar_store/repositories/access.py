@@ -42,6 +42,7 @@ class Access:
         """What is in the process, when no unit of work is open here: asked before all else, so without a detour."""
         self.indexes_complete, self.share_sensitive = indexes_complete, share_sensitive
         self.now = (clock or SystemClock()).now
+        self._records = ContextVar("bluestar_records_changes", default=True)
         self.forked()
         remember(self)
 
@@ -95,6 +96,20 @@ class Access:
         units = [unit for table, key in writes for name, kind in kinds if name == table for unit in kind.units(key)]
         with self._cache.writing(units):
             self._engine.write(*writes.values())
+
+    @property
+    def records(self) -> bool:
+        """Whether a change of a rule leaves an entry in its trail: see `recorded_together`."""
+        return self._records.get()
+
+    @contextmanager
+    def recorded_together(self) -> Iterator[None]:
+        """Around a bulk load, which leaves one entry for all."""
+        token = self._records.set(False)
+        try:
+            yield
+        finally:
+            self._records.reset(token)
 
     def table(self, kind: Kind[Any]) -> str:
         """The table's name on disk."""

@@ -7,20 +7,19 @@ knows how they are made can still make another chain: docs/iam.md has the policy
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from bluestar_store.errors import ItemDecodeError
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, AuditEntry, ChainHead, Trail
-from bluestar_store.models.canonical import canonical, digest
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Reader
-from bluestar_store.repositories.changes import change_over, current_item
+from bluestar_store.repositories.chain import append_step, entry_hash
 from bluestar_store.repositories.combining import Combiner
-from bluestar_store.repositories.transaction import Bookkeeping
 
 ENTRIES_AT_ONCE = 40
 """Of threads that append to one trail: a transaction takes 100 writes and 4 MB (AWS limits)."""
@@ -56,26 +55,24 @@ class Audit(Reader[AuditEntry]):
         values = dict(_trail(trail)) | {"action": action, "actor": actor or self._access.actor, "details": details}
         entry = self._kind.validated(AuditEntry(**values, seq=0, at=self._access.now()))
         if (unit := self._access.unit_here()) is not None:
-            unit.bookkeep(partial(self._keep, entry))
+            unit.bookkeep(partial(append_step, self._access, entry))
         else:
             self._combiner.submit(self._partition(_trail(trail)), entry)
+
+    @contextmanager
+    def one_for_all(self, trail: Trail | str, *, action: str, details: Mapping[str, Any]) -> Iterator[None]:
+        """Append one entry, and none for each change within the block: around a bulk load.
+
+        It is there before the first change: a load that is cut off half-way is not without a trace.
+        """
+        self.append(trail, action=action, details=details)
+        with self._access.recorded_together():
+            yield
 
     def _append_all(self, entries: Sequence[AuditEntry]) -> None:
         with self._access.unit() as unit:
             for entry in entries:
-                unit.bookkeep(partial(self._keep, entry))
-
-    def _keep(self, entry: AuditEntry, unit: Bookkeeping) -> None:
-        trail = {name: getattr(entry, name) for name in Trail.model_fields}
-        stored = current_item(self._access, CHAIN_HEAD, ChainHead(**trail))
-        head = CHAIN_HEAD.decode(stored, self._access.table(CHAIN_HEAD)) if stored else ChainHead(**trail)
-        chained = entry.model_copy(update={"seq": head.seq + 1, "previous": head.hash})
-        chained = chained.model_copy(update={"hash": entry_hash(chained)})
-        longer = head.model_copy(update={"seq": chained.seq, "hash": chained.hash})
-        unit.keep(
-            change_over(self._access, self._kind, chained, None, {}, settled=False).write,
-            change_over(self._access, CHAIN_HEAD, longer, stored, {}, settled=False).write,
-        )
+                unit.bookkeep(partial(append_step, self._access, entry))
 
     def verify(self, trail: Trail | str) -> tuple[ChainFault, ...]:
         """What is wrong with a trail, by number; empty for one that is whole, and for one that there is not."""
@@ -85,11 +82,6 @@ class Audit(Reader[AuditEntry]):
 
     def _partition(self, trail: Trail) -> str:
         return self._kind.keys.partition(dict(trail))
-
-
-def entry_hash(entry: AuditEntry) -> str:
-    """SHA-256 in hex of an entry's canonical form: all that it says, its predecessor's hash among it, but its own."""
-    return digest(canonical(entry.model_copy(update={"hash": None})))
 
 
 def chain_faults(items: Iterable[Item], table: str) -> tuple[ChainFault, ...]:

@@ -19,6 +19,7 @@ from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.answers import every, first
 from bluestar_store.repositories.changes import Change, PutExpectation, ambiguous, delete_change, put_change
 from bluestar_store.repositories.sources import ItemSource, PartitionSource
+from bluestar_store.repositories.trails import record_change
 
 E = TypeVar("E", bound=Entity)
 
@@ -108,12 +109,15 @@ class Reader(Generic[E]):
         return change
 
     def _attempt(self, plan: Callable[[], Change]) -> Change:
-        change = plan()
+        settled = True
         try:
-            with self._access.cache.writing(self._kind.units(change.write.key)):
-                self._access.engine.write(change.write)
+            with self._access.unit() as unit:
+                change = plan()
+                settled = change.settled
+                unit.engine.write(change.write)
+                record_change(self._access, self._kind, change, unit)
         except ConflictError as error:
-            error.settled = change.settled
+            error.settled = error.settled and settled
             raise
         return change
 

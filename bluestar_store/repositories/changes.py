@@ -36,12 +36,13 @@ PutExpectation: TypeAlias = Expected | int | None
 
 @dataclass(frozen=True)
 class Change:
-    """One write, and the item that it leaves; empty when it leaves none.
+    """One write, the item that it found and the one that it leaves; empty where there is none.
 
     `settled` is False where a conflict does not answer the caller's expectation but only means: look again.
     """
 
     write: Write
+    before: Item
     after: Item
     settled: bool
 
@@ -85,7 +86,7 @@ def change_over(
         return _update(access, kind, entity, current, set(kind.attributes), bookkeeping, settled=settled)
     item = {**new_item(kind, entity), **bookkeeping}
     item |= {ACTOR: {"S": access.actor}} if access.actor else {}
-    return Change(Put(access.table(kind), item, ABSENT), item, settled)
+    return Change(Put(access.table(kind), item, ABSENT), {}, item, settled)
 
 
 def new_item(kind: Kind[E], entity: E) -> Item:
@@ -99,14 +100,14 @@ def delete_change(access: Access, kind: Kind[E], entity: E, expected: PutExpecta
     """The change that deletes an entity's item; a check that it is absent when nothing is there."""
     if entity.origin is not None and expected is None and kind.key(entity) == entity.origin.key:
         delete = Delete(access.table(kind), entity.origin.key, entity.origin.version)
-        return Change(delete, {}, settled=True)
+        return Change(delete, entity.origin.wire, {}, settled=True)
     current = current_item(access, kind, entity)
     _expect(access, kind, entity, current, expected)
     if current is None:
         key = kind.keys.build(kind.identity(entity))
-        return Change(Check(access.table(kind), key, ABSENT), {}, settled=False)
+        return Change(Check(access.table(kind), key, ABSENT), {}, {}, settled=False)
     version = item_version(access, kind, current)
-    return Change(Delete(access.table(kind), key_of(current), version), {}, settled=isinstance(expected, int))
+    return Change(Delete(access.table(kind), key_of(current), version), current, {}, settled=isinstance(expected, int))
 
 
 def current_item(access: Access, kind: Kind[E], entity: E) -> Item | None:
@@ -175,4 +176,4 @@ def _update(
     sets[VERSION] = {"N": str(version + 1)}
     removes = frozenset(gone & item.keys())
     after = {name: value for name, value in item.items() if name not in removes} | sets
-    return Change(Update(access.table(kind), key_of(item), sets, removes, version), after, settled)
+    return Change(Update(access.table(kind), key_of(item), sets, removes, version), item, after, settled)

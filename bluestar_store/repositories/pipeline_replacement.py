@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
@@ -13,9 +14,11 @@ from bluestar_store.protocols import ABSENT, AttributeValue, Delete, Item, Updat
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.changes import PutExpectation, ambiguous, change_over, item_version
 from bluestar_store.repositories.pipeline_head import head_write, read_head
+from bluestar_store.repositories.trails import record_replacement
+from bluestar_store.repositories.transaction import Transaction
 
-MAX_STEPS = 99
-"""Steps before and after a replacement together: a transaction takes 100 writes, one is the trail's head."""
+MAX_STEPS = 98
+"""Steps before and after a replacement together: a transaction takes 100 writes, two are the trail's head and entry."""
 ATTEMPTS = 12
 """Tries of a replacement while others replace the same pipeline."""
 
@@ -75,7 +78,7 @@ def _attempt(
     if items and not _is_stamped(items.values()):
         # Steps of other programs do not show a reader that they are being taken away: give them a revision first.
         stamps = _stamps(access, items.values())
-        _write(access, pk, [head_write(access, pk, head, len(items)), *stamps], items.values())
+        _write(access, [head_write(access, pk, head, len(items)), *stamps])
         head, items = _current(access, pk)
     own = _bookkeeping(len(wanted))
     changes = [change_over(access, KIND, wanted[n], items.get(n), own, settled=False) for n in sorted(wanted)]
@@ -84,7 +87,7 @@ def _attempt(
     after = [change.after for change in changes]
     if changes or deletes or head is not None:  # the head of an emptied pipeline has to say so
         writes = [head_write(access, pk, head, len(wanted)), *(change.write for change in changes), *deletes]
-        _write(access, pk, writes, [*after, *gone])
+        _write(access, writes, partial(record_replacement, access, KIND, pk, list(items.values()), after))
     return after
 
 
@@ -131,11 +134,11 @@ def _stamps(access: Access, items: Iterable[Item]) -> list[Write]:
     return [Update(access.table(KIND), key_of(item), own, expect=item_version(access, KIND, item)) for item in stored]
 
 
-def _write(access: Access, pk: str, writes: Sequence[Write], items: Iterable[Item]) -> None:
-    units = [*KIND.partition_units(pk), *(unit for item in items for unit in KIND.units(key_of(item)))]
+def _write(access: Access, writes: Sequence[Write], record: Callable[[Transaction], None] = lambda unit: None) -> None:
     try:
-        with access.cache.writing(units):
-            access.engine.write(*writes)
+        with access.unit() as unit:
+            unit.engine.write(*writes)
+            record(unit)
     except (AlreadyExistsError, VersionConflictError) as error:
         error.settled = False
         raise

@@ -68,7 +68,7 @@ class Transaction:
                 send(writes)
                 return
             except ConflictError as error:
-                if error.place not in kept or attempt == ATTEMPTS:
+                if error.place not in kept or error.place in own or attempt == ATTEMPTS:
                     raise
             # Full jitter: many who append to one chain at once would otherwise meet again.
             time.sleep(random.uniform(0, min(0.002 * 1.5**attempt, LONGEST_PAUSE_SECONDS)))  # noqa: S311  # no secret

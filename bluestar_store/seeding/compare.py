@@ -13,6 +13,7 @@ from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.tables import Tables
+from bluestar_store.repositories.audit import Audit
 from bluestar_store.repositories.base import Repository
 from bluestar_store.repositories.catalog import level_of
 from bluestar_store.repositories.pipelines import Pipelines
@@ -28,6 +29,8 @@ class Target(Protocol):
     def clock(self) -> Clock: ...
     @property
     def pipelines(self) -> Pipelines: ...
+    @property
+    def audit(self) -> Audit: ...
     @property
     def tables(self) -> Tables: ...
     def repository(self, kind: Kind[E]) -> Repository[E]: ...

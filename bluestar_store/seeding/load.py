@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from typing import Any
 
 from bluestar_store.errors import ConflictError
+from bluestar_store.models.audit import Trail
+from bluestar_store.models.canonical import canonical, digest
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.protocols import ABSENT
 from bluestar_store.seeding.compare import Difference, Entry, Part, Target, compare, compare_part, repositories
 from bluestar_store.seeding.rule_set import RuleSet
 
+LOADS = Trail(table="rule-sets", partition="LOADS")
+"""The trail that has one entry for each bulk load."""
 ATTEMPTS = 5
 """Tries of one part that others change at the same time."""
 
@@ -48,7 +54,19 @@ def settle(
     store: Target, difference: Difference, *, overwrite: bool = False, progress: Callable[[int], None] | None = None
 ) -> LoadReport:
     """Write a difference as `load` does, and nothing that is not in it: for one that somebody has seen."""
-    return report(_settle(store, part, overwrite) for part in watched(difference.parts, progress))
+    writes = to_write(difference, overwrite=overwrite)
+    with one_entry(store, difference, writes):
+        return report([_settle(store, part, overwrite) for part in watched(difference.parts, progress)])
+
+
+def one_entry(store: Target, difference: Difference, writes: Difference) -> AbstractContextManager[None]:
+    """Around the writes of a bulk load: one entry in the trail of loads, with the rule set's digest."""
+    if not writes.parts:
+        return nullcontext()
+    entities = [canonical(entity) for part in difference.parts for entity in part.wanted]
+    counts = Counter(entry.action.value for entry in writes.entries)
+    details = {"rule_set": digest(entities), "entities": len(entities), "writes": dict(counts)}
+    return store.audit.one_for_all(LOADS, action="load", details=details)
 
 
 def watched(parts: Iterable[Part], progress: Callable[[int], None] | None) -> Iterable[Part]:

@@ -14,7 +14,7 @@ from bluestar_store.keys import shown
 from bluestar_store.models.canonical import canonical, digest
 from bluestar_store.models.kind import Kind
 from bluestar_store.seeding.compare import Difference, Part, Target, compare_part
-from bluestar_store.seeding.load import LoadReport, outcome_of, report, watched, write_part
+from bluestar_store.seeding.load import LoadReport, one_entry, outcome_of, report, to_write, watched, write_part
 
 FORMAT = 1
 
@@ -49,9 +49,11 @@ def apply_plan(store: Target, path: Path, *, progress: Callable[[int], None] | N
     if moved:
         raise PlanOutdatedError(moved)
     outcomes = []
-    for part in watched(parts, progress):
-        write_part(store, part)
-        outcomes.append((outcome_of(part, overwrite=True), part))
+    difference = Difference(tuple(parts))
+    with one_entry(store, difference, to_write(difference, overwrite=True)):
+        for part in watched(parts, progress):
+            write_part(store, part)
+            outcomes.append((outcome_of(part, overwrite=True), part))
     return report(outcomes)
 
 

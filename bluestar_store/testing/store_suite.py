@@ -17,6 +17,7 @@ from bluestar_store.testing.store_suite_records import RecordTests
 from bluestar_store.testing.store_suite_replacement import ReplacementTests
 from bluestar_store.testing.store_suite_rules import RuleTests
 from bluestar_store.testing.store_suite_snapshot import SnapshotTests
+from bluestar_store.testing.store_suite_trails import TrailTests
 from bluestar_store.testing.store_suite_units import UnitTests
 from bluestar_store.testing.store_suite_workflow import WorkflowTests
 from bluestar_store.testing.store_suite_writes import WriteTests
@@ -34,6 +35,7 @@ class StoreSuite(
     UnitTests,
     WorkflowTests,
     AuditTests,
+    TrailTests,
 ):
     """Every rule of the repositories. Subclass it in a test module, and give it two fixtures:
 

@@ -9,7 +9,7 @@ import pytest
 from bluestar_store.keys import Key
 from bluestar_store.models.audit import AUDIT_ENTRY, Trail
 from bluestar_store.protocols import Delete, Item
-from bluestar_store.repositories.audit import entry_hash
+from bluestar_store.repositories.chain import entry_hash
 from bluestar_store.store import Store
 from bluestar_store.testing.side_door import RawGet, RawPut, table
 

@@ -119,8 +119,8 @@ class UnitTests:
     def test_more_than_100_items_are_refused_before_anything_is_sent(self, store: Store) -> None:
         with pytest.raises(InvalidWriteError, match="101 writes"), store.unit_of_work():
             for number in range(101):
-                store.calculation_rules.put(rule("ACME", 4, f"type{number}"))
-        assert store.calculation_rules.all("ACME") == {}
+                store.results.save("b", number, {"rows": number})
+        assert store.results.for_batch("b") == ()
 
     def test_functions_and_coroutines_can_be_units(self, store: Store) -> None:
         @unit_of_work(store)

@@ -1,0 +1,84 @@
+"""What every change of a rule leaves behind: an entry in the trail of the partition that its item lies in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry
+from bluestar_store.models.canonical import canonical, digest
+from bluestar_store.models.entity import Entity, veiled
+from bluestar_store.models.kind import Kind
+from bluestar_store.models.values import from_wire
+from bluestar_store.protocols import OWN_PREFIX, VERSION, Check, Item, key_of
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.chain import append_step
+from bluestar_store.repositories.changes import Change
+from bluestar_store.repositories.transaction import Transaction
+
+HIDDEN = ("PK", "SK", VERSION)
+"""Attributes that say nothing of what changed."""
+
+
+def record_change(access: Access, kind: Kind[Any], change: Change, unit: Transaction) -> None:
+    """Let an entry in the item's trail go with a change of a rule, unless a bulk load has one entry for all."""
+    if kind.rule_list is None or not access.records or isinstance(change.write, Check):
+        return
+    action = "delete" if not change.after else "put" if change.before else "create"
+    _record(access, kind, change.write.key.pk, action, change_details(kind, change.before, change.after), unit)
+
+
+def record_replacement(
+    access: Access, kind: Kind[Any], pk: str, before: Sequence[Item], after: Sequence[Item], unit: Transaction
+) -> None:
+    """The same for a whole pipeline: how many steps it had and has, and their digests."""
+    if not access.records:
+        return
+    details = {
+        f"{what}_{when}": value
+        for when, items in (("before", before), ("after", after))
+        for what, value in (("steps", len(items)), ("digest", _digest_of_all(kind, items)))
+    }
+    _record(access, kind, pk, "replace" if after else "remove", details, unit)
+
+
+def _record(access: Access, kind: Kind[Any], pk: str, action: str, details: dict[str, Any], unit: Transaction) -> None:
+    entry = AuditEntry(
+        table=kind.table, partition=pk, seq=0, actor=access.actor, action=action, at=access.now(), details=details
+    )
+    unit.bookkeep(partial(append_step, access, AUDIT_ENTRY.validated(entry)))
+
+
+def change_details(kind: Kind[Any], before: Item, after: Item) -> dict[str, Any]:
+    """What an entry says of a change: the item's sort key, its digests, and each attribute as it was and is.
+
+    Empty stands for no item. Bank numbers are masked.
+    """
+    names = sorted(name for name in {*before, *after} if name not in HIDDEN and not name.startswith(OWN_PREFIX))
+    changed = {
+        name: {when: _shown(name, item) for when, item in (("before", before), ("after", after)) if name in item}
+        for name in names
+        if before.get(name) != after.get(name)
+    }
+    return {
+        "item": key_of(after or before).sk,
+        "digest_before": _digest(kind, before),
+        "digest_after": _digest(kind, after),
+        "changed": changed,
+    }
+
+
+def _shown(name: str, item: Item) -> Any:
+    return veiled(name, from_wire(item[name]))
+
+
+def _digest_of_all(kind: Kind[Any], items: Sequence[Item]) -> str | None:
+    return digest([_digest(kind, item) for item in items]) if items else None
+
+
+def _digest(kind: Kind[Any], item: Item) -> str | None:
+    if not item:
+        return None
+    entity: Entity = kind.decode(item)
+    return digest(canonical(entity))
