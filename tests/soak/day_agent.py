@@ -95,10 +95,10 @@ class Agent:
             self.advance(batch, status=BatchStatus.RUNNING)
 
     def advance(self, batch: BatchState, **moves: object) -> None:
-        noted = {name: moves.pop(name) for name in ("done", "hold") if name in moves}
+        noted: dict[str, object] = {name: moves.pop(name) for name in ("done", "hold") if name in moves}
         with self.store.unit_of_work() as uow:
             after = uow.batches.advance(batch, **moves)  # type: ignore[arg-type]  # status, step and claim
-            details: dict[str, object] = {"status": str(after.status), "version": after.version, **noted}
+            details = {"status": str(after.status), "version": after.version, **noted}
             uow.audit.append(batch.batch_id, actor=self.name, action="advance", details=details)
 
 
