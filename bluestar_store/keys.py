@@ -226,6 +226,13 @@ class ItemKeys:
         given = ", ".join(f"{name}={shown(values.get(name))}" for name in self.fields)
         raise InvalidKeyError(f"no partition key for {given}")
 
+    def partition_identity(self, pk: str) -> dict[str, Any] | None:
+        """The fields in a partition key, and those that its form fixes; None when it is not this entity's."""
+        for template, fixed in self.forms:
+            if (found := template.parse(pk)) is not None:
+                return {**fixed, **found}
+        return None
+
     def build(self, values: Mapping[str, Any]) -> Key:
         """The key of an identity; InvalidKeyError when it would be wrong, ambiguous or too long."""
         sk = self.sort.build(values)

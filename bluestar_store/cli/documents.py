@@ -33,14 +33,19 @@ Schema = Annotated[
 ]
 
 
-def opened(ctx: typer.Context, table: str) -> DocumentStore:
-    """The store of TABLE:KEY."""
+def opened(ctx: typer.Context, table: str, *, reading: bool = False) -> DocumentStore:
+    """The store of TABLE:KEY. A command that only reads makes no table: TableMissingError."""
     from bluestar_store.documents import get_store
+    from bluestar_store.documents.opening import table_exists
+    from bluestar_store.errors import TableMissingError
 
     name, colon, pk_name = table.partition(":")
     if not (colon and name and pk_name):
         raise BadUsage(f"{table} is no TABLE:KEY, such as customer-orders:orderId")
-    return get_store(name, pk_name, settings=ctx.obj.given.settings())
+    settings = ctx.obj.given.settings()
+    if reading and not table_exists(name, settings):
+        raise TableMissingError(f"there is no table of documents {name}: mend its name, or the settings")
+    return get_store(name, pk_name, settings=settings)
 
 
 @app.command("list")
@@ -55,7 +60,7 @@ def list_(
         from bluestar_store.documents.json_form import json_item
         from bluestar_store.documents.values import wire_document
 
-        store = opened(ctx, table)
+        store = opened(ctx, table, reading=True)
         items = [json_item(wire_document(found)) for found in store.list(hide_soft_deleted=not every)]
         names = sorted({name for item in items for name in item} - {store.pk_name})
         grid = Grid.of(f"{store.table_name}: {len(items)}", items, {name: name for name in (store.pk_name, *names)})
@@ -71,7 +76,7 @@ def export(ctx: typer.Context, file: DataFile, tables: Tables, as_json: AsJson =
     with output(ctx, as_json) as out:
         from bluestar_store.documents import export_documents
 
-        counts = export_documents([opened(ctx, table) for table in tables], file)
+        counts = export_documents([opened(ctx, table, reading=True) for table in tables], file)
         out.show(counts, Grid(f"Exported to {file}", ("Table", "Items"), [list(row) for row in counts.items()]))
 
 

@@ -53,7 +53,7 @@ class PynamoStore(DocumentStore):
         super().__init__(table_name, pk_name, id_generator, indexes=indexes)
         settings = settings or Settings()
         self._table = dynamo_table_name(table_name)
-        self._connection = _shared_connection(settings, _sdk_environment())
+        self._connection = connection_of(settings)
         self._attempts = settings.conflict_attempts
         self._engine = DynamoEngine(self._connection, indexes=(), attempts=self._attempts)
         self._index_names = prepare(self._connection, self._table, pk_name, self.indexes)
@@ -174,6 +174,11 @@ class PynamoStore(DocumentStore):
 def _sdk_environment() -> tuple[tuple[str, str], ...]:
     """What the AWS SDK takes its credentials and region from, besides its files."""
     return tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")))
+
+
+def connection_of(settings: Settings) -> AwsConnection:
+    """The connection that all stores with these settings and this environment share."""
+    return _shared_connection(settings, _sdk_environment())
 
 
 @lru_cache(maxsize=8)

@@ -19,6 +19,7 @@ from bluestar_store.documents.table_file import TableFile
 from bluestar_store.documents.values import check_size, same_items
 from bluestar_store.engines.shared_folders import claim_of, claimed, folder_failures, folder_lock
 from bluestar_store.errors import ConfigurationError
+from bluestar_store.forking import remember
 from bluestar_store.protocols import Item
 from bluestar_store.settings import Settings
 
@@ -45,11 +46,16 @@ class FileStore(DocumentStore):
         self._settings = settings or Settings()
         self._data_set = data_set
         self.folder = (self._settings.file_persistence_dir or default_folder()).absolute()
-        self._table = TableFile(self.folder / f"{table_name}.json", pk_name, self.indexes)
-        self._lock = threading.RLock()
-        self._process_lock = folder_lock(self.folder, name=claim_of(table_name))
+        self.forked()
+        remember(self)
         with self._reading():
             pass
+
+    def forked(self) -> None:
+        """In a forked child: locks of its own, and the file read anew."""
+        self._lock = threading.RLock()
+        self._process_lock = folder_lock(self.folder, name=claim_of(self.table_name))
+        self._table = TableFile(self.folder / f"{self.table_name}.json", self.pk_name, self.indexes)
 
     @property
     def location(self) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bluestar_store.documents.dynamo import PynamoStore
-from bluestar_store.documents.file import FileStore
+from bluestar_store.documents.dynamo import PynamoStore, connection_of
+from bluestar_store.documents.file import FileStore, default_folder
+from bluestar_store.documents.names import dynamo_table_name
 from bluestar_store.documents.store import DocumentStore, IdGenerator
+from bluestar_store.engines.dynamo_tables import description
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.settings import PersistenceMode, Settings
 
@@ -34,3 +36,11 @@ def get_store(
     if settings.persistence_mode is PersistenceMode.DYNAMO:
         return PynamoStore(table_name, pk_name, id_generator, indexes=indexes, settings=settings)
     raise ConfigurationError("documents have no mode memory: set PERSISTENCE_MODE to dynamo or file")
+
+
+def table_exists(table_name: str, settings: Settings) -> bool:
+    """Whether there is such a table, or test data to begin one with: for commands that only read, and make none."""
+    if settings.persistence_mode is PersistenceMode.FILE:
+        folder = settings.file_persistence_dir or default_folder()
+        return settings.test_data_file is not None or (folder / f"{table_name}.json").exists()
+    return description(connection_of(settings), dynamo_table_name(table_name)) is not None

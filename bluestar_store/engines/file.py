@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from bluestar_store.engines.table_files import Stamp, read_table, stamp_of, writ
 from bluestar_store.engines.tables import Image, ItemTables, Table
 from bluestar_store.engines.whole_files import sync_folder
 from bluestar_store.errors import ConfigurationError, ItemDecodeError
+from bluestar_store.forking import remember
 
 CHECKPOINT_BYTES = 4 * 1024 * 1024
 """A journal is folded into the table files from this size on, and from twice the tables' own size."""
@@ -35,8 +37,15 @@ class FileEngine(MemoryEngine):
         self.folder = folder.absolute()
         super().__init__()
         self._journal = Journal(self.folder)
-        self._process_lock = folder_lock(self.folder, lock_timeout_seconds)
+        self._lock_timeout_seconds = lock_timeout_seconds
         self._number = 0
+        self.forked()
+        remember(self)
+
+    def forked(self) -> None:
+        """In a forked child: locks of its own, and what the files say instead of what a thread was just reading."""
+        self._lock = threading.RLock()
+        self._process_lock = folder_lock(self.folder, self._lock_timeout_seconds)
         self._stamps: dict[str, Stamp] = {}
 
     @property

@@ -13,7 +13,7 @@ from shutil import copyfileobj
 from typing import BinaryIO
 
 from bluestar_store.errors import FileMissingError, FileStoreError
-from bluestar_store.files.local_writer import LocalWriter, clean
+from bluestar_store.files.local_writer import LocalWriter, clean, in_place_of_empty
 from bluestar_store.files.paths import TEMPORARY, InvalidPathError, checked_path, checked_prefix
 from bluestar_store.files.protocol import FileInfo
 from bluestar_store.files.streams import BINARY, FileWriter, StreamedFiles
@@ -66,7 +66,7 @@ class LocalFileStore(StreamedFiles):
             _plain(source, old, src)
             with self._at(dst, make=True) as (target, new):
                 _no_link(target, new, dst)
-                os.rename(old, new, src_dir_fd=source, dst_dir_fd=target)
+                in_place_of_empty(target, new, lambda: os.rename(old, new, src_dir_fd=source, dst_dir_fd=target))
                 os.fsync(target)
                 os.fsync(source)
 
@@ -82,7 +82,7 @@ class LocalFileStore(StreamedFiles):
         """See `FileStore`."""
         above = checked_prefix(prefix).rpartition("/")[0]
         try:
-            with self._at(f"{above}/any" if above else "any", check=False) as (folder, _):
+            with self._at(f"{above}/" if above else "", check=False) as (folder, _):
                 return sorted(path for path in _under(folder, f"{above}/" if above else "") if path.startswith(prefix))
         except FileMissingError:
             return []
@@ -175,9 +175,15 @@ def _plain(folder: int, name: str, path: str) -> os.stat_result:
     return found
 
 
+def _told(error: OSError) -> None:
+    """A folder that cannot be read is no empty one; one that was deleted meanwhile is."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
 def _under(folder: int, prefix: str) -> Iterator[str]:
     """The paths of all files in the open folder; links and what is still being written are no files."""
-    for base, folders, names, descriptor in os.fwalk(".", dir_fd=folder, follow_symlinks=False):
+    for base, folders, names, descriptor in os.fwalk(".", dir_fd=folder, follow_symlinks=False, onerror=_told):
         inner = prefix + ("" if base == "." else f"{base[2:]}/")
         folders[:] = [name for name in folders if not name.endswith(TEMPORARY)]
         for name in names:

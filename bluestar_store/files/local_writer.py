@@ -6,7 +6,9 @@ import errno
 import fcntl
 import hashlib
 import os
+import stat
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from io import BufferedRandom
 
@@ -22,7 +24,7 @@ class LocalWriter(FileWriter):
         super().__init__()
         self._name, self._path, self._if_absent = name, path, if_absent
         self._sum = hashlib.sha256()
-        if if_absent and os.access(name, os.F_OK, dir_fd=folder):
+        if if_absent and _is_there(folder, name):
             raise AlreadyExistsError(f"{path} is there already")
         self._folder = os.dup(folder)
         try:
@@ -55,15 +57,14 @@ class LocalWriter(FileWriter):
 
     def _put_in_place(self) -> None:
         here = {"src_dir_fd": self._folder, "dst_dir_fd": self._folder}
-        if self._if_absent:
-            os.link(self._temporary, self._name, **here, follow_symlinks=False)
-            return
-        try:
-            os.rename(self._temporary, self._name, **here)
-        except IsADirectoryError:  # an empty one, left when its files were deleted, is in nobody's way
-            with suppress(OSError):
-                os.rmdir(self._name, dir_fd=self._folder)
-            os.rename(self._temporary, self._name, **here)
+
+        def put() -> None:
+            if self._if_absent:
+                os.link(self._temporary, self._name, **here, follow_symlinks=False)
+            else:
+                os.rename(self._temporary, self._name, **here)
+
+        in_place_of_empty(self._folder, self._name, put)
 
     def _drop(self) -> None:
         if self._folder < 0:
@@ -78,6 +79,39 @@ class LocalWriter(FileWriter):
     def _failed(self, error: OSError) -> FileStoreError:
         reason = "a folder of that name is there" if error.errno == errno.EISDIR else error.strerror or error
         return FileStoreError(f"{self._path}: {reason}; nothing was written")
+
+
+def in_place_of_empty(folder: int, name: str, put: Callable[[], None]) -> None:
+    """Put something there; folders without files, left when those were deleted, are in nobody's way.
+
+    IsADirectoryError for one that has files.
+    """
+    try:
+        put()
+        return
+    except (IsADirectoryError, FileExistsError):
+        if not _is_folder(folder, name):
+            raise
+    for _, folders, _, inside in os.fwalk(name, topdown=False, dir_fd=folder, follow_symlinks=False):
+        for each in folders:
+            with suppress(OSError):  # it has files
+                os.rmdir(each, dir_fd=inside)
+    with suppress(OSError):
+        os.rmdir(name, dir_fd=folder)
+    if _is_folder(folder, name):
+        raise IsADirectoryError(errno.EISDIR, "a folder of that name is there", name)
+    put()
+
+
+def _is_folder(folder: int, name: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _is_there(folder: int, name: str) -> bool:
+    return os.access(name, os.F_OK, dir_fd=folder, follow_symlinks=False) and not _is_folder(folder, name)
 
 
 def _new_file(folder: int) -> tuple[str, BufferedRandom]:

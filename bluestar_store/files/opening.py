@@ -17,7 +17,10 @@ def open_files(url: str, *, region: str | None = None, endpoint_url: str | None 
 
     `region` is for s3:// alone, `endpoint_url` for s3:// and az://. Without a region the AWS SDK's own order decides.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ConfigurationError(f"BLUESTAR_FILES_URL cannot be read; it looks like {FORMS}") from None
     if "@" in parts.netloc:
         raise ConfigurationError("BLUESTAR_FILES_URL has a user or password; credentials come from the environment")
     if parts.query or parts.fragment:

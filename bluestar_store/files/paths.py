@@ -20,6 +20,8 @@ class InvalidPathError(FileStoreError, InvalidKeyError):
 
 def checked_path(path: str) -> str:
     """The path, which is relative, with `/` between its names. Raises InvalidPathError."""
+    if not isinstance(path, str):
+        raise InvalidPathError(f"a path in a file store is text, not {type(path).__name__}")
     _check(path, path.split("/"))
     return path
 

@@ -58,7 +58,7 @@ class FileStore(Protocol):
 
         A reader can seek, and goes on reading the file it was opened on, or fails. A writer's file is there when it
         was closed, or when its `with` block ended well; else nothing changes. FileMissingError and
-        AlreadyExistsError as in `read` and `write`; the latter at the end at the latest.
+        AlreadyExistsError as in `read` and `write`; the latter at the end at the latest. ValueError for another mode.
         """
 
     def move(self, src: str, dst: str) -> None:

@@ -57,7 +57,8 @@ class S3FileStore(RemoteFiles):
         source = {"CopySource": {"Bucket": self.bucket, "Key": self._key(src)}, "CopySourceIfMatch": etag}
         try:
             if found["ContentLength"] <= MAX_COPY_BYTES:
-                self._calls("copy_object", src, Key=target, **source)
+                # A sum of the whole anew: that of parts says nothing of a copy that was made in one.
+                self._calls("copy_object", src, Key=target, ChecksumAlgorithm="SHA256", **source)
             else:
                 self._copy_in_parts(src, target, found, source)
         except AlreadyExistsError:
@@ -120,8 +121,10 @@ class S3FileStore(RemoteFiles):
 def _alike(*found: dict[str, Any]) -> bool:
     """Whether two files have one size, and one SHA-256 where S3 knows that of the whole of both.
 
-    Of a file that was sent in parts it knows the parts' alone, and says so by a `-` and their number.
+    Of a file that was sent in parts it knows the parts' alone, and says so by a `-` and their number, in the sum or the
+    etag.
     """
     sizes = {one["ContentLength"] for one in found}
     sums = {str(one.get("ChecksumSHA256", "-")) for one in found}
-    return len(sizes) == 1 and (len(sums) == 1 or any("-" in each for each in sums))
+    in_parts = any("-" in text for text in (*sums, *(str(one.get("ETag", "")) for one in found)))
+    return len(sizes) == 1 and (len(sums) == 1 or in_parts)

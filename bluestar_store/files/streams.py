@@ -6,7 +6,7 @@ import io
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Literal, overload
+from typing import TYPE_CHECKING, BinaryIO, Literal, Self, overload
 
 from bluestar_store.errors import FileMissingError, FileStoreError
 
@@ -20,10 +20,11 @@ BINARY = "application/octet-stream"
 class FileWriter(io.RawIOBase):
     """A file that is being written. `close` makes it the store's; `discard`, or an error in the block, drops it.
 
-    So does forgetting it: what nobody closed is not whole.
+    So does forgetting it: what nobody closed is not whole. Within its own `with` block the end of the block decides: a
+    text stream around it closes it before anybody knows whether the block ends well.
     """
 
-    _broken = False
+    _broken = _in_block = False
 
     @abstractmethod
     def _take(self, data: memoryview) -> None:
@@ -54,7 +55,7 @@ class FileWriter(io.RawIOBase):
 
     def close(self) -> None:
         """Make it the store's file. Raises AlreadyExistsError, FileStoreError; then it is dropped."""
-        if self.closed:
+        if self.closed or self._in_block:
             return
         if self._broken:
             self.discard()
@@ -72,9 +73,15 @@ class FileWriter(io.RawIOBase):
             super().close()
             self._drop()
 
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self._in_block = True
+        return self
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._in_block = False
         if kind is None:
             self.close()
         else:
@@ -99,7 +106,11 @@ class StreamedFiles(ABC):
         self, path: str, mode: Literal["rb", "wb"] = "rb", content_type: str = BINARY, *, if_absent: bool = False
     ) -> BinaryIO | FileWriter:
         """See `FileStore`."""
-        return self._reader(path) if mode == "rb" else self._writer(path, content_type, if_absent)
+        if mode == "rb":
+            return self._reader(path)
+        if mode == "wb":
+            return self._writer(path, content_type, if_absent)
+        raise ValueError(f'mode {mode!r}: a file is read ("rb") or written anew ("wb")')
 
     @abstractmethod
     def _reader(self, path: str) -> BinaryIO:
@@ -120,8 +131,12 @@ class StreamedFiles(ABC):
 
     def write(self, path: str, data: bytes | str, content_type: str = BINARY, *, if_absent: bool = False) -> str:
         """See `FileStore`."""
+        try:
+            content = memoryview(data.encode() if isinstance(data, str) else data)
+        except (TypeError, UnicodeEncodeError):
+            raise FileStoreError(f"{path}: what is written is bytes or text that is valid Unicode") from None
         with self._writer(path, content_type, if_absent) as file:
-            file.write(data.encode() if isinstance(data, str) else data)
+            file.write(content)
         return path
 
     def exists(self, path: str) -> bool:

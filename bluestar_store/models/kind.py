@@ -141,11 +141,8 @@ class Kind(Generic[E]):
 
     def partition_units(self, pk: str) -> tuple[Unit, ...]:
         """What a cache calls all items in this partition; none for a partition that is no entity's."""
-        for template, fixed in self.keys.forms:
-            if (found := template.parse(pk)) is not None:
-                identity = {**fixed, **found}
-                return (self.partition_unit(*(identity[name] for name in self.partition_fields)),)
-        return ()
+        identity = self.keys.partition_identity(pk)
+        return () if identity is None else (self.partition_unit(*(identity[name] for name in self.partition_fields)),)
 
     def units(self, key: Key) -> tuple[Unit, ...]:
         """Every unit of a cache that a write of this item touches; none for a key that is no entity's."""

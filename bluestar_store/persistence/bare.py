@@ -16,6 +16,7 @@ from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.vendor import VENDOR_SCHEMA, VendorSchema
 from bluestar_store.protocols import Item, key_of
+from bluestar_store.repositories.finder import Finder
 from bluestar_store.repositories.pipelines import Pipelines
 from bluestar_store.repositories.validation_rules import overlaid
 from bluestar_store.repositories.vendor_schemas import VendorSchemas
@@ -44,6 +45,14 @@ def bare(kind: Kind[E], item: Item, identity: Mapping[str, Any], *names: str) ->
 def raw(entity: Entity) -> Item:
     """The item of a bare entity."""
     return entity.origin.item if entity.origin else {}
+
+
+class BareFinder(Finder):
+    """Finds items by their partition and the beginning of their sort key: one without a number is one, too."""
+
+    def _owns(self, kind: Kind[Any], item: Item) -> bool:
+        key = key_of(item)
+        return key.sk.startswith(kind.keys.sort.prefix) and kind.keys.partition_identity(key.pk) is not None
 
 
 class BareSchemas(VendorSchemas):

@@ -7,7 +7,7 @@ from typing import NoReturn
 import botocore.session
 from botocore.exceptions import BotoCoreError
 
-from bluestar_store.errors import ConfigurationError
+from bluestar_store.errors import CacheError, ConfigurationError
 from bluestar_store.files import files_of
 from bluestar_store.persistence.cache_backends import MemoryCacheBackend, RedisCacheBackend
 from bluestar_store.persistence.file_stores import IFileStore, MemoryFileStore, S3FileStore
@@ -75,7 +75,10 @@ def _cache(settings: Settings, old: OldSettings | None) -> ICacheBackend | None:
             f"create_persistence has a cache on one Redis server only, and BLUESTAR_REDIS_MODE is "
             f"{settings.redis_mode}: give DynamoDBRulesStore a cache of your own"
         )
-    return RedisCacheBackend.from_url(settings.redis_url.get_secret_value(), settings.redis_timeout_ms / 1000)
+    try:
+        return RedisCacheBackend.from_url(settings.redis_url.get_secret_value(), settings.redis_timeout_ms / 1000)
+    except CacheError:
+        raise ConfigurationError("BLUESTAR_REDIS_URL cannot be read; it looks like redis://host:6379/0") from None
 
 
 def _files(settings: Settings, old: OldSettings | None) -> IFileStore:

@@ -21,7 +21,7 @@ from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.models.tables import Tables
 from bluestar_store.models.validation import VALIDATION_RULE
-from bluestar_store.persistence.bare import BarePipelines, BareSchemas, number_order, raw, rules_laid_over
+from bluestar_store.persistence.bare import BareFinder, BarePipelines, BareSchemas, number_order, raw, rules_laid_over
 from bluestar_store.persistence.protocols import ICacheBackend, PlainItem
 from bluestar_store.persistence.rule_cache import rule_cache
 from bluestar_store.persistence.values import plain_item, wire_item
@@ -29,7 +29,6 @@ from bluestar_store.protocols import Engine, Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.answers import first
 from bluestar_store.repositories.catalog import Catalog
-from bluestar_store.repositories.finder import Finder
 from bluestar_store.settings import PersistenceMode, Settings, TableLayout
 from bluestar_store.store import make_engine, tables_of
 
@@ -49,7 +48,7 @@ class EngineRulesStore:
     def __init__(self, engine: Engine, tables: Tables, cache: ICacheBackend | None = None) -> None:
         access = self._access = Access(engine, tables, NullCache())
         self._cache = rule_cache(cache)
-        self._finder = Finder(access)
+        self._finder = BareFinder(access)
         self._catalog = Catalog(access, self._finder)
         self._pipelines, self._schemas = BarePipelines(access), BareSchemas(access)
 
@@ -112,7 +111,7 @@ class EngineRulesStore:
     def _frequencies(self, plan_id: str) -> list[str]:
         prefix = level_prefix(check_plan(plan_id, level=DEFAULT))
         found = self._finder.find(PIPELINE_STEP, BY_LEVEL, PIPELINE_STEP.name, prefix)
-        identities = (PIPELINE_STEP.keys.parse(key_of(item)) or {} for item in found)
+        identities = (PIPELINE_STEP.keys.partition_identity(key_of(item).pk) or {} for item in found)
         return sorted({identity["pay_freq"] for identity in identities if identity.get("plan_id") == plan_id})
 
     def get_client_validation_rules(self, client_id: str, field: str) -> list[PlainItem]:

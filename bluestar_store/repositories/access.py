@@ -34,7 +34,9 @@ class Access:
         indexes_complete: bool = False,
         share_sensitive: bool = False,
         clock: Clock | None = None,
+        records: bool = True,
     ) -> None:
+        """`records`: whether a change of a rule leaves an entry in its trail."""
         self._engine, self._cache, self.tables, self.actor = engine, cache, tables, actor
         self._unit: ContextVar[Transaction | None] = ContextVar("bluestar_unit_of_work", default=None)
         self._uncached = NullCache()
@@ -42,7 +44,7 @@ class Access:
         """What is in the process, when no unit of work is open here: asked before all else, so without a detour."""
         self.indexes_complete, self.share_sensitive = indexes_complete, share_sensitive
         self.now = (clock or SystemClock()).now
-        self._records = ContextVar("bluestar_records_changes", default=True)
+        self._records = ContextVar("bluestar_records_changes", default=records)
         self.forked()
         remember(self)
 

@@ -72,7 +72,7 @@ class Catalog:
 
     def _values(self, kind: Kind[Any], field: str) -> list[str]:
         def value_of(key: Key) -> str:
-            return str((kind.keys.parse(key) or {})[field])
+            return str((kind.keys.partition_identity(key.pk) or {})[field])
 
         return self._finder.existing(kind, self._finder.find(kind, BY_LEVEL, kind.name), value_of)
 

@@ -73,6 +73,10 @@ class Finder:
             waiting = {value: keys for value, keys in waiting.items() if keys and value not in existing}
         return sorted(existing)
 
+    def _owns(self, kind: Kind[Any], item: Item) -> bool:
+        """Whether an item is one of the kind's."""
+        return kind.owns(item)
+
     def _indexed(self, kind: Kind[Any], index: str, value: str, prefix: str) -> Found:
         """The index's entries; None when the table has no such index."""
         engine, table = self._access.engine, self._access.table(kind)
@@ -80,7 +84,7 @@ class Finder:
             found = chain.from_iterable(
                 pages(lambda cursor: engine.query(table, value, prefix, index=index, cursor=cursor))
             )
-            return [item for item in found if kind.owns(item)]
+            return [item for item in found if self._owns(kind, item)]
         except IndexMissingError:
             return None
 
@@ -107,5 +111,5 @@ class Finder:
         # Where a call is no round trip, no table is dear.
         most = SWEEP_PAGES if engine.parallel_calls > 1 else None
         found = scan_pages(engine, self._access.table(kind), sk_prefix=prefix, lacking=lacking)
-        items = [item for page in islice(found, most) for item in page if kind.owns(item)]
+        items = [item for page in islice(found, most) for item in page if self._owns(kind, item)]
         return items, next(found, None) is None

@@ -33,7 +33,7 @@ class FakeRepository(Repository[E]):
         tables = Tables("bluestar-", "", TableLayout.EIGHT, (kind,))
         engine = FaultEngine(MemoryEngine())
         engine.create_tables(tables.specs())
-        super().__init__(Access(engine, tables, NullCache()), kind)
+        super().__init__(Access(engine, tables, NullCache(), records=False), kind)
         self.faults = engine.faults
         for entity in entities:
             self.put(entity, expected=ANY)  # also one that was read elsewhere

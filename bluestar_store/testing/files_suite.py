@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import BinaryIO, Protocol, cast
 
 import pytest
 
@@ -166,6 +168,60 @@ class FilesSuite:
         dropped.close()
         assert files.read("a") == b"as it was"
         assert files.list_files() == ["a"]
+
+    def test_a_block_that_fails_around_a_text_stream_changes_nothing(self, files: FileStore) -> None:
+        files.write("ach.csv", b"old and whole")
+
+        def rows(*, fail: bool) -> None:
+            with files.open("ach.csv", "wb") as raw, io.TextIOWrapper(cast(BinaryIO, raw), newline="") as text:
+                csv.writer(text).writerow(["new"])
+                if fail:
+                    raise OSError("the source ended")
+
+        with pytest.raises(OSError, match="the source ended"):
+            rows(fail=True)
+        assert files.read("ach.csv") == b"old and whole"
+        rows(fail=False)
+        assert files.read("ach.csv") == b"new\r\n"
+
+    @pytest.mark.parametrize("mode", ["ab", "w", "r", "r+b", "xb", ""])
+    def test_another_mode_is_refused_and_changes_nothing(self, mode: str, files: FileStore) -> None:
+        files.write("a", b"kept")
+        with pytest.raises(ValueError, match="rb"):
+            files.open("a", mode)  # type: ignore[call-overload]  # wrong on purpose
+        assert files.read("a") == b"kept"
+
+    @pytest.mark.parametrize("content", [None, "\ud800", 5])
+    def test_what_cannot_be_written_is_refused_and_changes_nothing(self, content: object, files: FileStore) -> None:
+        files.write("a", b"kept")
+        with pytest.raises(FileStoreError):
+            files.write("a", content)  # type: ignore[arg-type]  # wrong on purpose
+        with pytest.raises(InvalidPathError):
+            files.read(content)  # type: ignore[arg-type]  # wrong on purpose
+        assert files.read("a") == b"kept"
+
+    def test_where_files_were_deleted_another_may_come(self, files: FileStore) -> None:
+        for number, path in enumerate(("a/b", "c/d/e", "g/h/i/j")):
+            files.write(path, b"gone")
+            files.delete(path)
+            top = path[0]
+            assert not files.exists(top)
+            if number == 0:
+                files.write(top, b"new", if_absent=True)
+            elif number == 1:
+                files.write(top, b"new")
+            else:
+                files.write("x", b"new")
+                files.move("x", top)
+            assert files.read(top) == b"new"
+
+    def test_a_file_of_several_parts_is_read_after_it_was_copied_and_moved(self, files: FileStore) -> None:
+        content = b"0123456789" * 900_000
+        with files.open("big", "wb") as file:
+            file.write(content)
+        files.copy("big", "copied")
+        files.move("big", "moved")
+        assert files.read("copied") == files.read("moved") == content
 
     def test_a_file_is_not_seen_before_it_is_whole(self, files: FileStore) -> None:
         with files.open("a", "wb") as file:

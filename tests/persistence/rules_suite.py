@@ -111,6 +111,15 @@ class RulesSuite:
         found = store.get_calculation_rule("ACME", "match")
         assert (found["max_pct"], found["version"]) == ("six", "first")
 
+    def test_items_without_a_number_in_their_key_are_found_wherever_they_are_asked_for(
+        self, store: EngineRulesStore, put: Put
+    ) -> None:
+        put("validation-rules", item("CATEGORY#SSN", "RULE#format", field="ssn"))
+        put("processing-pipeline", item("CLIENT#ACME_Weekly", "STEP#VALIDATE", stepOrder=1))
+        assert [rule["SK"] for rule in store.get_client_validation_rules("ACME", "ssn")] == ["RULE#format"]
+        assert [step["SK"] for step in store.get_pipeline("ACME")] == ["STEP#VALIDATE"]
+        assert store.get_pipeline("ACME") == store.get_pipeline("ACME", "Weekly")
+
     def test_validation_rules_are_in_the_order_of_their_numbers(self, store: EngineRulesStore, put: Put) -> None:
         for sk in ("RULE#1000", "RULE#999", "RULE#7", "RULE#010", "RULE#custom"):
             put("validation-rules", item("CATEGORY#SSN", sk))

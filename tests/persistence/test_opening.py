@@ -16,7 +16,7 @@ from pydantic import AnyHttpUrl, BaseModel, SecretStr
 from pydantic_settings import BaseSettings
 
 from bluestar_store import Settings, Store
-from bluestar_store.errors import CacheError, ConfigurationError
+from bluestar_store.errors import ConfigurationError
 from bluestar_store.files.local import LocalFileStore
 from bluestar_store.persistence import (
     DynamoDBRulesStore,
@@ -276,7 +276,7 @@ def test_a_redis_url_is_followed_with_all_that_it_says(monkeypatch: pytest.Monke
 
 
 def test_a_redis_url_that_cannot_be_read_is_an_error_without_it() -> None:
-    with pytest.raises(CacheError) as raised:
+    with pytest.raises(ConfigurationError, match="BLUESTAR_REDIS_URL") as raised:
         create_persistence(Settings(redis_url="redis://user:hunter2@host:port/0"))
     assert "hunter2" not in str(raised.value)
 
