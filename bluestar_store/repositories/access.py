@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, Token, copy_context
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
 from bluestar_store.cache.null import NullCache
 from bluestar_store.clock import Clock, SystemClock
-from bluestar_store.forking import remember
 from bluestar_store.keys import Key
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import Cache, Engine, Item, Write, pages
 from bluestar_store.repositories.transaction import Transaction
+from bluestar_store.threads import Threads
 
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class NotHere(BaseException):
+    """A call that may only look into this process needs more. Nobody but `Access.here`'s caller is to catch it."""
 
 
 class Access:
@@ -37,29 +41,43 @@ class Access:
     ) -> None:
         self._engine, self._cache, self.tables, self.actor = engine, cache, tables, actor
         self._unit: ContextVar[Transaction | None] = ContextVar("bluestar_unit_of_work", default=None)
+        self._only_here = ContextVar("bluestar_only_here", default=False)
         self._uncached = NullCache()
         self.peek, self.unit_here = cache.peek, self._unit.get
         """What is in the process, when no unit of work is open here: asked before all else, so without a detour."""
         self.indexes_complete, self.share_sensitive = indexes_complete, share_sensitive
         self.now = (clock or SystemClock()).now
-        self.forked()
-        remember(self)
-
-    def forked(self) -> None:
-        """In a forked child: its parent's threads are not there, and its lock may be held by one of them."""
-        self._lock = threading.Lock()
-        self._executor: ThreadPoolExecutor | None = None
+        self._threads = Threads(engine.parallel_calls, "bluestar-read")
 
     @property
     def engine(self) -> Engine:
         """Where the items live; within a unit of work, with its own writes laid over them."""
+        self._check_not_only_here()
         unit = self._unit.get()
         return self._engine if unit is None else unit.engine
 
     @property
     def cache(self) -> Cache:
         """What is read through. A unit of work reads past it, and nothing of its own gets into it before the commit."""
+        self._check_not_only_here()
         return self._cache if self._unit.get() is None else self._uncached
+
+    def _check_not_only_here(self) -> None:
+        if self._only_here.get():
+            raise NotHere
+
+    def here(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What a read gives that finds all it needs in this process's cache, without a lock or a wait; else NotHere."""
+        token = self._only_here.set(True)
+        try:
+            return call(*args, **kwargs)
+        finally:
+            self._only_here.reset(token)
+
+    def elsewhere(self, call: Callable[[], T]) -> Callable[[], T]:
+        """A call as another thread can make it: in this context, and so within the unit of work that is open here."""
+        unit, context = self._unit.get(), copy_context()
+        return partial(context.run, call) if unit is None else partial(context.run, unit.call, call)
 
     @contextmanager
     def unit(self) -> Iterator[Transaction]:
@@ -75,15 +93,17 @@ class Access:
             yield transaction
             self.commit(transaction)
         finally:
-            self.end(token)
+            self.end(transaction, token)
 
     def begin(self) -> tuple[Transaction, Token[Transaction | None]]:
-        """Open a unit of work in this context; `end` is called with the token, in the same context."""
+        """Open a unit of work in this context; `end` is called with both, in the same context."""
+        self._check_not_only_here()
         transaction = Transaction(self._engine, self.tables.specs())
         return transaction, self._unit.set(transaction)
 
-    def end(self, token: Token[Transaction | None]) -> None:
-        """Leave the unit of work that `begin` opened, committed or not."""
+    def end(self, transaction: Transaction, token: Token[Transaction | None]) -> None:
+        """Leave the unit of work that `begin` opened; one that nobody has begun to commit is dropped."""
+        transaction.drop()
         self._unit.reset(token)
 
     def commit(self, transaction: Transaction) -> None:
@@ -116,26 +136,16 @@ class Access:
         """
         if len(calls) < 2 or self.engine.parallel_calls < 2:
             return [call() for call in calls]
-        executor = self._threads()
         # In a copy of the context each, so that they see the unit of work that is open here.
-        futures = [executor.submit(copy_context().run, call) for call in calls[1:]]
+        futures = [self._threads.submit(partial(copy_context().run, call)) for call in calls[1:]]
         try:
             return [calls[0](), *(future.result() for future in futures)]
         finally:
             for future in futures:
                 future.cancel()
 
-    def _threads(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._executor is None:
-                self._executor = ThreadPoolExecutor(self.engine.parallel_calls, thread_name_prefix="bluestar-read")
-            return self._executor
-
     def close(self) -> None:
         """End the threads, the cache and the engine."""
-        with self._lock:
-            if self._executor is not None:
-                self._executor.shutdown()
-            self._executor = None
+        self._threads.close()
         self._cache.close()
         self._engine.close()
