@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Coroutine
+from contextvars import copy_context
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -54,5 +55,10 @@ class AsyncCalls:
         return call
 
     async def run(self, call: Callable[[], R]) -> R:
-        """What a call returns or raises that is made in a thread."""
-        return await asyncio.wrap_future(self._threads.submit(self._access.elsewhere(call)))
+        """What a call returns or raises that is made in a thread, as a part of the unit of work that is open here."""
+        unit = self._access.unit_here()
+        return await self.in_thread(call if unit is None else partial(unit.call, call))
+
+    async def in_thread(self, call: Callable[[], R]) -> R:
+        """What a call returns or raises that is made in a thread, in this context."""
+        return await asyncio.wrap_future(self._threads.submit(partial(copy_context().run, call)))

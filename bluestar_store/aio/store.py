@@ -111,7 +111,7 @@ class AsyncStore:
         `async with store.unit_of_work() as uow: await uow.holds.place(...)`; `uow` is this AsyncStore. See
         `Store.unit_of_work`. The commit waits for calls within the block that nobody awaits any more.
         """
-        return AsyncUnitOfWork(self, self._access, self.calls.run)
+        return AsyncUnitOfWork(self, self._access, self.calls.in_thread)
 
     @property
     def files(self) -> AsyncFiles:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, Token, copy_context
@@ -25,6 +26,12 @@ class NotHere(BaseException):
     """A call that may only look into this process needs more. Nobody but `Access.here`'s caller is to catch it."""
 
 
+class _Looking(threading.local):
+    """Of each thread; a ContextVar would do too, and take a third of a hit's time."""
+
+    only_here = False
+
+
 class Access:
     """The way to the items."""
 
@@ -41,7 +48,7 @@ class Access:
     ) -> None:
         self._engine, self._cache, self.tables, self.actor = engine, cache, tables, actor
         self._unit: ContextVar[Transaction | None] = ContextVar("bluestar_unit_of_work", default=None)
-        self._only_here = ContextVar("bluestar_only_here", default=False)
+        self._looking = _Looking()
         self._uncached = NullCache()
         self.peek, self.unit_here = cache.peek, self._unit.get
         """What is in the process, when no unit of work is open here: asked before all else, so without a detour."""
@@ -63,21 +70,16 @@ class Access:
         return self._cache if self._unit.get() is None else self._uncached
 
     def _check_not_only_here(self) -> None:
-        if self._only_here.get():
+        if self._looking.only_here:
             raise NotHere
 
     def here(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What a read gives that finds all it needs in this process's cache, without a lock or a wait; else NotHere."""
-        token = self._only_here.set(True)
+        self._looking.only_here = True
         try:
             return call(*args, **kwargs)
         finally:
-            self._only_here.reset(token)
-
-    def elsewhere(self, call: Callable[[], T]) -> Callable[[], T]:
-        """A call as another thread can make it: in this context, and so within the unit of work that is open here."""
-        unit, context = self._unit.get(), copy_context()
-        return partial(context.run, call) if unit is None else partial(context.run, unit.call, call)
+            self._looking.only_here = False
 
     @contextmanager
     def unit(self) -> Iterator[Transaction]:
