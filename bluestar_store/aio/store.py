@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
@@ -113,7 +114,7 @@ class AsyncStore:
         """
         return AsyncUnitOfWork(self, self._access, self.calls.in_thread)
 
-    @property
+    @cached_property
     def files(self) -> AsyncFiles:
         """The files of BLUESTAR_FILES_URL, opened at first use. ConfigurationError when it is not set."""
         return AsyncFiles(self.calls, self.store.files)

@@ -90,7 +90,7 @@ async def _cancelled_at(
     """Cancel it while the engine is at its call of this number among those of this name."""
     numbers = itertools.count()
     with engine.hold(name, after=after, which=lambda call: next(numbers) == number) as hold:
-        task: asyncio.Task[Any] = asyncio.ensure_future(work[0](store))  # type: ignore[assignment]  # of a coroutine
+        task: asyncio.Task[Any] = asyncio.ensure_future(work[0](store))
         await reached(hold)
         await cancelled(task)
     await store.aclose()  # waits for the threads
@@ -111,7 +111,7 @@ def test_at_every_call_of_the_engine_it_is_made_whole_or_not_at_all(name: str, a
 
 async def _cancelled_after(work: Work, store: AsyncStore, turns: int) -> None:
     """Cancel it after so many turns of the event loop; a turn gives threads some time."""
-    task: asyncio.Task[Any] = asyncio.ensure_future(work[0](store))  # type: ignore[assignment]  # of a coroutine
+    task: asyncio.Task[Any] = asyncio.ensure_future(work[0](store))
     for turn in range(turns):
         await asyncio.sleep(0.0002 if turn % 3 else 0)
     await cancelled(task)
@@ -159,7 +159,7 @@ def test_a_call_whose_turn_had_not_come_is_not_made() -> None:
 
 
 async def _read_cancelled(store: AsyncStore, read: Callable[[], Awaitable[object]], turns: int) -> None:
-    task: asyncio.Task[Any] = asyncio.ensure_future(read())  # type: ignore[assignment]  # of a coroutine
+    task: asyncio.Task[Any] = asyncio.ensure_future(read())
     for turn in range(turns):
         await asyncio.sleep(0.0002 if turn % 3 else 0)
     await cancelled(task)
@@ -222,5 +222,3 @@ def test_a_write_that_is_cancelled_while_it_is_sent_leaves_nothing_barred(redis_
 
     with async_stores(2, redis_url) as ((store, other), engine):
         asyncio.run(run(store, other, engine))
-
-

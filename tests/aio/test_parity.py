@@ -37,8 +37,8 @@ def public(thing: Any) -> set[str]:
 
 def pairs(store: AsyncStore) -> dict[str, tuple[Any, Any]]:
     """Each object of the sync side that agents call, and the one that is awaited in its place."""
-    found = {name: value for name, value in vars(store.store).items() if isinstance(value, Reader | CacheControl)}
-    found |= {"": store.store, "files": store.store.files}
+    found: dict[str, Any] = {"": store.store, "files": store.store.files}
+    found |= {name: value for name, value in vars(store.store).items() if isinstance(value, Reader | CacheControl)}
     return {name: (sync, getattr(store, name) if name else store) for name, sync in found.items() if name[:1] != "_"}
 
 
