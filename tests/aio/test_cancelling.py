@@ -109,7 +109,7 @@ def test_at_every_call_of_the_engine_it_is_made_whole_or_not_at_all(name: str, a
             assert done == (call == "write" or name != "unit"), (number, call)
 
 
-async def _cancelled_after(work: Work, store: AsyncStore, turns: int) -> None:
+async def cancelled_after(work: Work, store: AsyncStore, turns: int) -> None:
     """Cancel it after so many turns of the event loop; a turn gives threads some time."""
     task: asyncio.Task[Any] = asyncio.ensure_future(work[0](store))
     for turn in range(turns):
@@ -123,7 +123,7 @@ def test_at_any_other_moment_too(name: str) -> None:
     seen = set()
     for turns in range(ROUNDS):
         with async_store() as (store, _):
-            asyncio.run(_cancelled_after(WORKS[name], store, turns))
+            asyncio.run(cancelled_after(WORKS[name], store, turns))
             seen.add(WORKS[name][1](store))
     assert seen == {False, True}
 

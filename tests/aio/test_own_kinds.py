@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
@@ -77,10 +76,10 @@ def test_what_is_no_read_is_made_once_and_in_a_thread_whatever_it_is_taken_for(
         async with AsyncStore.open(Settings(persistence_mode="memory")) as store:
             await store.create_tables()
             used = count_threads_used(store, monkeypatch)
-            for number, write in enumerate((store.store.holds.place, store.store.calculation_rules.put), 1):
-                argument: Any = ("ACME", "r") if number == 1 else (rule("ACME", 4),)
-                await store.calls.cached(write)(*argument)
-                assert len(used) == number
+            await store.calls.cached(store.store.holds.place)("ACME", "r")
+            assert len(used) == 1
+            await store.calls.cached(store.store.calculation_rules.put)(rule("ACME", 4))
+            assert len(used) == 2
             assert len(await store.holds.open("ACME")) == 1
             assert (await store.calculation_rules.get("ACME", "match")).version == 1
 

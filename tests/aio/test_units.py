@@ -10,6 +10,7 @@ import pytest
 from bluestar_store import (
     AsyncStore,
     BatchStatus,
+    CalculationRule,
     InvalidWriteError,
     PlanHold,
     PlanOnHoldError,
@@ -56,18 +57,21 @@ def test_it_is_one_write_of_all_or_nothing() -> None:
 
 
 def test_a_block_that_raises_leaves_nothing_and_a_conflict_is_raised_at_its_end() -> None:
+    async def block(store: AsyncStore, outdated: CalculationRule | None) -> None:
+        async with store.unit_of_work() as uow:
+            await uow.calculation_rules.put(rule("BETA", 1))
+            if outdated is None:
+                raise Oops
+            await uow.calculation_rules.delete(outdated)
+
     async def run(store: AsyncStore) -> None:
         with pytest.raises(Oops):
-            async with store.unit_of_work() as uow:
-                await uow.calculation_rules.put(rule("BETA", 1))
-                raise Oops
+            await block(store, None)
         assert not await written(store, "BETA")
         read = await store.calculation_rules.get("ACME", "match")
-        await store.calculation_rules.put(read)
+        await store.calculation_rules.put(read.model_copy(update={"formula": "a"}))
         with pytest.raises(VersionConflictError):
-            async with store.unit_of_work() as uow:
-                await uow.calculation_rules.put(rule("BETA", 1))
-                await uow.calculation_rules.delete(read)
+            await block(store, read)
         assert not await written(store, "BETA")
 
     with async_store() as (store, _):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, assert_type
+from typing import assert_type
 
 from bluestar_store import (
     ANY,
@@ -75,7 +75,7 @@ async def writing(store: AsyncStore, batch: BatchState, rule: CalculationRule, c
     assert_type(await store.results.save(batch, 1, {"rows": 3}, claim), StepResult)
 
 
-def decorated(store: AsyncStore, sync: Store) -> None:
+async def decorated(store: AsyncStore, sync: Store) -> None:
     @unit_of_work(store)
     async def both(plan_id: str) -> int:
         return 1
@@ -84,7 +84,7 @@ def decorated(store: AsyncStore, sync: Store) -> None:
     def one(plan_id: str) -> int:
         return 1
 
-    assert_type(both("ACME"), Coroutine[Any, Any, int])
+    assert_type(await both("ACME"), int)
     assert_type(one("ACME"), int)
 
 
