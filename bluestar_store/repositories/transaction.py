@@ -114,7 +114,8 @@ class Transaction:
     def _send_until_settled(self, send: Callable[[Mapping[Place, Write]], None]) -> None:
         for attempt in range(1, ATTEMPTS + 1):
             own = self._staged.writes
-            kept = self._bookkeeping.writes
+            with self._lock:  # a step that was begun in time is in it
+                kept = self._bookkeeping.writes
             writes = dict(own)
             for place, write in kept.items():
                 writes[place] = folded(own[place], write) if place in own else write

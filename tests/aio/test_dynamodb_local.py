@@ -8,13 +8,13 @@ from bluestar_store import DEFAULT, AsyncStore, BatchStatus, IrsLimits, VersionC
 from bluestar_store.engines.aws import AwsConnection
 from tests.aio.stores import STEPS
 from tests.aio.test_cancelling import WORKS, cancelled_after
-from tests.stores.conftest import MakeStore, SharedEngine, local_connection, make_store  # noqa: F401  # fixtures
+from tests.stores.conftest import MakeStore, SharedEngine
 
 ROUNDS = 12
 TASKS, ADVANCES = 6, 5
 
 
-def made(make_store: MakeStore, connection: AwsConnection) -> AsyncStore:  # noqa: F811  # a fixture's value
+def made(make_store: MakeStore, connection: AwsConnection) -> AsyncStore:
     store = make_store(SharedEngine(connection))
     store.irs_limits.put(IrsLimits(year=2026))
     store.pipelines.replace(DEFAULT, "Weekly", STEPS)
@@ -22,8 +22,8 @@ def made(make_store: MakeStore, connection: AwsConnection) -> AsyncStore:  # noq
 
 
 def test_a_unit_that_is_cancelled_at_any_moment_is_whole_or_not_there(
-    make_store: MakeStore,  # noqa: F811
-    local_connection: AwsConnection,  # noqa: F811
+    make_store: MakeStore,
+    local_connection: AwsConnection,
 ) -> None:
     work, is_done = WORKS["unit"]
     done = set()
@@ -35,8 +35,8 @@ def test_a_unit_that_is_cancelled_at_any_moment_is_whole_or_not_there(
 
 
 def test_tasks_that_race_lose_no_update(
-    make_store: MakeStore,  # noqa: F811
-    local_connection: AwsConnection,  # noqa: F811
+    make_store: MakeStore,
+    local_connection: AwsConnection,
 ) -> None:
     async def advance(store: AsyncStore, batch_id: str) -> None:
         done = 0

@@ -7,8 +7,11 @@ from decimal import Decimal
 
 import pytest
 
-from bluestar_store import AsyncStore, Settings, seeding
+from bluestar_store import AsyncStore, Settings, Store, seeding
 from bluestar_store.extending import AsyncCalls, AsyncConfigs, AsyncRepository, Configs
+from bluestar_store.models.holds import PLAN_HOLD
+from bluestar_store.protocols import Put
+from bluestar_store.testing.side_door import wire
 from tests.aio.stores import count_threads_used
 from tests.cache.stores import rule
 from tests.own_kinds import (
@@ -69,6 +72,12 @@ def test_any_function_of_the_library_can_be_awaited_and_is_part_of_the_unit() ->
     asyncio.run(run())
 
 
+def write_blindly(store: Store) -> None:
+    """Without a look at what is there."""
+    with store._access.unit() as unit:
+        unit.engine.write(Put(store.tables.name(PLAN_HOLD), wire("PLAN#BETA", "HOLD#h1")))
+
+
 def test_what_is_no_read_is_made_once_and_in_a_thread_whatever_it_is_taken_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -80,6 +89,8 @@ def test_what_is_no_read_is_made_once_and_in_a_thread_whatever_it_is_taken_for(
             assert len(used) == 1
             await store.calls.cached(store.store.calculation_rules.put)(rule("ACME", 4))
             assert len(used) == 2
+            await store.calls.cached(write_blindly)(store.store)
+            assert len(used) == 3
             assert len(await store.holds.open("ACME")) == 1
             assert (await store.calculation_rules.get("ACME", "match")).version == 1
 

@@ -11,12 +11,12 @@ from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.testing import SideDoor, StoreSuite
 from tests.aio.blocking import Loop, blocking
 from tests.engines.doors import MemoryDoor
-from tests.stores.conftest import MakeStore, layout, make_store  # noqa: F401  # fixtures
+from tests.stores.conftest import MakeStore
 
 
 class TestAsyncStore(StoreSuite):
     @pytest.fixture
-    def store(self, make_store: MakeStore, layout: TableLayout) -> Iterator[Store]:  # noqa: F811
+    def store(self, make_store: MakeStore, layout: TableLayout) -> Iterator[Store]:
         with Loop() as loop:
             yield blocking(AsyncStore(make_store(persistence_mode="memory", table_layout=layout)), loop)
 
