@@ -20,7 +20,7 @@ from benchmarks.bench import Bench
 from benchmarks.data import MATCH, PLAN, PLAN_WITHOUT_RULES, is_rule_of, with_match_rules
 from benchmarks.measure import Contender, lines, race
 from benchmarks.report import Line
-from bluestar_store import GLOBAL, Store
+from bluestar_store import GLOBAL, AsyncStore, Store
 
 CALLS = 300
 KEY = f"calculation-rule#{PLAN}#{MATCH}"
@@ -51,7 +51,7 @@ def store_get(store: Store, plan_id: str, found_at: str) -> Contender:
 async def _own(store: Store, rounds: int) -> list[Line]:
     value = store.calculation_rules.get(PLAN, MATCH)
     contenders = [store_get(store, PLAN, PLAN), _cachetools(value), _dogpile(value)]
-    contenders += [await _cashews(value), await _aiocache(value), _dict(value)]
+    contenders += [await _cashews(value), await _aiocache(value), _dict(value), _async_store(store)]
     goals = {UNDER_LOCK: 0.8} | {contender.name: 1.0 for contender in contenders[2:5]}
     return lines("hit in the process", await race(contenders, rounds=rounds, calls=CALLS), goals)
 
@@ -61,6 +61,18 @@ async def _fallback(store: Store, rounds: int) -> list[Line]:
     contenders = [store_get(store, PLAN_WITHOUT_RULES, GLOBAL), _cachetools(value), _cachetools_twice(value)]
     timings = await race(contenders, rounds=rounds, calls=CALLS)
     return lines("hit in the process, GLOBAL's", timings, {UNDER_LOCK: 1.5})
+
+
+def _async_store(store: Store) -> Contender:
+    read = AsyncStore(store).calculation_rules.get
+
+    async def block(calls: int) -> object:
+        answer: object = None
+        for _ in repeat(None, calls):
+            answer = await read(PLAN, MATCH)
+        return answer
+
+    return Contender("AsyncStore, awaited", block, is_rule_of(PLAN))
 
 
 def _is(value: object) -> Callable[[object], bool]:

@@ -9,6 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bluestar_store.aio.store import (
+        AsyncStore,
+    )
     from bluestar_store.errors import (
         AccessDeniedError,
         AlreadyExistsError,
@@ -119,6 +122,7 @@ __all__ = [
     "AccessDeniedError",
     "AchConfig",
     "AlreadyExistsError",
+    "AsyncStore",
     "AuditEntry",
     "BatchNotFoundError",
     "BatchRules",
@@ -184,6 +188,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "bluestar_store.aio.store": ("AsyncStore",),
     "bluestar_store.errors": (
         "AccessDeniedError",
         "AlreadyExistsError",

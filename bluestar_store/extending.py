@@ -1,5 +1,7 @@
 """All that it takes to give BlueStar items of your own: see docs/adding-an-entity.md."""
 
+from bluestar_store.aio.calls import AsyncCalls
+from bluestar_store.aio.repositories import AsyncConfigs, AsyncReader, AsyncRepository
 from bluestar_store.keys import ItemKeys, Key
 from bluestar_store.models.attributes import (
     DecimalAttribute,
@@ -22,6 +24,10 @@ __all__ = [
     "ACH_CONFIG",
     "CLIENT_CONFIG",
     "AchConfigModel",
+    "AsyncCalls",
+    "AsyncConfigs",
+    "AsyncReader",
+    "AsyncRepository",
     "ClientConfigModel",
     "Configs",
     "Count",

@@ -10,42 +10,34 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
-from contextvars import Token, copy_context
+from contextvars import Token
 from types import TracebackType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast, overload
 
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.transaction import Transaction
 
 F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C", bound=Callable[..., Coroutine[Any, Any, Any]])
 S = TypeVar("S")
+InThread: TypeAlias = Callable[[Callable[[], None]], Awaitable[None]]
+"""Makes a call in a thread, in the context of here."""
 
 
-class UnitOfWork(Generic[S]):
-    """`with` and `async with`: commits when the block ends well, drops everything when it raises.
+class AsyncUnitOfWork(Generic[S]):
+    """`async with`: commits when the block ends well, drops everything when it raises.
 
     The block is given the Store. Within another unit of work of the same Store it is a part of that one. The commit
-    raises what the first write that does not hold would have raised; then nothing of the unit was written. One object
-    for one block.
+    raises what the first write that does not hold would have raised; then nothing of the unit was written. It is made
+    in a thread, and whoever stops waiting for it does not stop it half-way: then all of the unit is written, or
+    nothing. One object for one block.
     """
 
-    def __init__(self, store: S, access: Access) -> None:
-        self._store, self._access = store, access
-        self._block: AbstractContextManager[Transaction] | None = None
+    def __init__(self, store: S, access: Access, in_thread: InThread = asyncio.to_thread) -> None:
+        self._store, self._access, self._in_thread = store, access, in_thread
         self._opened: tuple[Transaction, Token[Transaction | None]] | None = None
-
-    def __enter__(self) -> S:
-        self._block = self._access.unit()
-        self._block.__enter__()
-        return self._store
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._block is not None:
-            self._block.__exit__(kind, error, traceback)
 
     async def __aenter__(self) -> S:
         self._opened = None if self._access.unit_here() is not None else self._access.begin()
@@ -59,10 +51,28 @@ class UnitOfWork(Generic[S]):
         transaction, token = self._opened
         try:
             if error is None:
-                # In a thread: the loop goes on meanwhile. Whoever stops waiting does not stop it half-way.
-                await asyncio.to_thread(copy_context().run, self._access.commit, transaction)
+                await self._in_thread(functools.partial(self._access.commit, transaction))
         finally:
-            self._access.end(token)
+            self._access.end(transaction, token)
+
+
+class UnitOfWork(AsyncUnitOfWork[S]):
+    """`with`, and `async with` too."""
+
+    def __init__(self, store: S, access: Access) -> None:
+        super().__init__(store, access)
+        self._block: AbstractContextManager[Transaction] | None = None
+
+    def __enter__(self) -> S:
+        self._block = self._access.unit()
+        self._block.__enter__()
+        return self._store
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._block is not None:
+            self._block.__exit__(kind, error, traceback)
 
 
 class HasUnits(Protocol):
@@ -71,10 +81,23 @@ class HasUnits(Protocol):
     def unit_of_work(self) -> UnitOfWork[Any]: ...
 
 
-def unit_of_work(store: HasUnits) -> Callable[[F], F]:
-    """Decorates a function or a coroutine function: each call is a unit of work, or a part of its caller's."""
+class HasAsyncUnits(Protocol):
+    """An AsyncStore."""
 
-    def decorate(function: F) -> F:
+    def unit_of_work(self) -> AsyncUnitOfWork[Any]: ...
+
+
+@overload
+def unit_of_work(store: HasUnits) -> Callable[[F], F]: ...
+@overload
+def unit_of_work(store: HasAsyncUnits) -> Callable[[C], C]: ...
+def unit_of_work(store: HasUnits | HasAsyncUnits) -> Callable[[Any], Any]:
+    """Decorates a function or a coroutine function: each call is a unit of work, or a part of its caller's.
+
+    With an AsyncStore coroutine functions only: TypeError for any other.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
@@ -82,13 +105,17 @@ def unit_of_work(store: HasUnits) -> Callable[[F], F]:
                 async with store.unit_of_work():
                     return await function(*args, **kwargs)
 
-            return awaited  # type: ignore[return-value]  # the same signature
+            return awaited
+
+        if not isinstance(store.unit_of_work(), UnitOfWork):
+            raise TypeError(f"{function!r} is no coroutine function, and an AsyncStore's commit has to be awaited")
+        blocking = cast("HasUnits", store)
 
         @functools.wraps(function)
         def called(*args: Any, **kwargs: Any) -> Any:
-            with store.unit_of_work():
+            with blocking.unit_of_work():
                 return function(*args, **kwargs)
 
-        return called  # type: ignore[return-value]  # the same signature
+        return called
 
     return decorate

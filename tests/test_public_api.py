@@ -20,8 +20,8 @@ from bluestar_store.models.tables import KINDS
 
 ROOT = Path(__file__).parent.parent
 DESIGN = {
-    "ABSENT", "ANY", "DEFAULT", "GLOBAL", "PersistenceMode", "PlanSnapshot", "RuleSetProblem", "Scope", "Settings",
-    "Store", "TableLayout",
+    "ABSENT", "ANY", "AsyncStore", "DEFAULT", "GLOBAL", "PersistenceMode", "PlanSnapshot", "RuleSetProblem", "Scope",
+    "Settings", "Store", "TableLayout",
     # entities and their enums
     "AchConfig", "AuditEntry", "BatchRules", "BatchState", "BatchStatus", "CalculationRule", "ChainHead",
     "ClientConfig", "Entity", "HoldGuard", "IrsLimits", "PipelineStep", "PlanHold", "StepClaim", "StepResult", "Trail",

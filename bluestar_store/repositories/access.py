@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, Token, copy_context
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
 from bluestar_store.cache.null import NullCache
 from bluestar_store.clock import Clock, SystemClock
-from bluestar_store.forking import remember
 from bluestar_store.keys import Key
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import Cache, Engine, Item, Write, pages
 from bluestar_store.repositories.transaction import Transaction
+from bluestar_store.threads import Threads
 
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class NotHere(BaseException):
+    """A call that may only look into this process needs more. Nobody but `Access.here`'s caller is to catch it."""
+
+
+class _Looking(threading.local):
+    """Of each thread; a ContextVar would do too, and take a third of a hit's time."""
+
+    only_here = False
 
 
 class Access:
@@ -39,30 +50,39 @@ class Access:
         """`records`: whether a change of a rule leaves an entry in its trail."""
         self._engine, self._cache, self.tables, self.actor = engine, cache, tables, actor
         self._unit: ContextVar[Transaction | None] = ContextVar("bluestar_unit_of_work", default=None)
+        self._looking = _Looking()
         self._uncached = NullCache()
         self.peek, self.unit_here = cache.peek, self._unit.get
         """What is in the process, when no unit of work is open here: asked before all else, so without a detour."""
         self.indexes_complete, self.share_sensitive = indexes_complete, share_sensitive
         self.now = (clock or SystemClock()).now
         self._records = ContextVar("bluestar_records_changes", default=records)
-        self.forked()
-        remember(self)
-
-    def forked(self) -> None:
-        """In a forked child: its parent's threads are not there, and its lock may be held by one of them."""
-        self._lock = threading.Lock()
-        self._executor: ThreadPoolExecutor | None = None
+        self._threads = Threads(engine.parallel_calls, "bluestar-read")
 
     @property
     def engine(self) -> Engine:
         """Where the items live; within a unit of work, with its own writes laid over them."""
+        self._check_not_only_here()
         unit = self._unit.get()
         return self._engine if unit is None else unit.engine
 
     @property
     def cache(self) -> Cache:
         """What is read through. A unit of work reads past it, and nothing of its own gets into it before the commit."""
+        self._check_not_only_here()
         return self._cache if self._unit.get() is None else self._uncached
+
+    def _check_not_only_here(self) -> None:
+        if self._looking.only_here:
+            raise NotHere
+
+    def here(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What a read gives that finds all it needs in this process's cache, without a lock or a wait; else NotHere."""
+        self._looking.only_here = True
+        try:
+            return call(*args, **kwargs)
+        finally:
+            self._looking.only_here = False
 
     @contextmanager
     def unit(self) -> Iterator[Transaction]:
@@ -78,15 +98,17 @@ class Access:
             yield transaction
             self.commit(transaction)
         finally:
-            self.end(token)
+            self.end(transaction, token)
 
     def begin(self) -> tuple[Transaction, Token[Transaction | None]]:
-        """Open a unit of work in this context; `end` is called with the token, in the same context."""
+        """Open a unit of work in this context; `end` is called with both, in the same context."""
+        self._check_not_only_here()
         transaction = Transaction(self._engine, self.tables.specs())
         return transaction, self._unit.set(transaction)
 
-    def end(self, token: Token[Transaction | None]) -> None:
-        """Leave the unit of work that `begin` opened, committed or not."""
+    def end(self, transaction: Transaction, token: Token[Transaction | None]) -> None:
+        """Leave the unit of work that `begin` opened; one that nobody has begun to commit is dropped."""
+        transaction.drop()
         self._unit.reset(token)
 
     def commit(self, transaction: Transaction) -> None:
@@ -133,26 +155,16 @@ class Access:
         """
         if len(calls) < 2 or self.engine.parallel_calls < 2:
             return [call() for call in calls]
-        executor = self._threads()
         # In a copy of the context each, so that they see the unit of work that is open here.
-        futures = [executor.submit(copy_context().run, call) for call in calls[1:]]
+        futures = [self._threads.submit(partial(copy_context().run, call)) for call in calls[1:]]
         try:
             return [calls[0](), *(future.result() for future in futures)]
         finally:
             for future in futures:
                 future.cancel()
 
-    def _threads(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._executor is None:
-                self._executor = ThreadPoolExecutor(self.engine.parallel_calls, thread_name_prefix="bluestar-read")
-            return self._executor
-
     def close(self) -> None:
         """End the threads, the cache and the engine."""
-        with self._lock:
-            if self._executor is not None:
-                self._executor.shutdown()
-            self._executor = None
+        self._threads.close()
         self._cache.close()
         self._engine.close()

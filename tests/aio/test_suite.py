@@ -1,0 +1,26 @@
+"""The store suite on the async side: every rule of the repositories, each call awaited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bluestar_store import AsyncStore, Store, TableLayout
+from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.testing import SideDoor, StoreSuite
+from tests.aio.blocking import Loop, blocking
+from tests.engines.doors import MemoryDoor
+from tests.stores.conftest import MakeStore
+
+
+class TestAsyncStore(StoreSuite):
+    @pytest.fixture
+    def store(self, make_store: MakeStore, layout: TableLayout) -> Iterator[Store]:
+        with Loop() as loop:
+            yield blocking(AsyncStore(make_store(persistence_mode="memory", table_layout=layout)), loop)
+
+    @pytest.fixture
+    def door(self, store: Store) -> SideDoor:
+        assert isinstance(store.engine, MemoryEngine)
+        return MemoryDoor(store.engine)
