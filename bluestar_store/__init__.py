@@ -79,6 +79,10 @@ if TYPE_CHECKING:
         Entity,
         Scope,
     )
+    from bluestar_store.models.free_form import (
+        FreeResult,
+        FreeState,
+    )
     from bluestar_store.models.holds import (
         HoldGuard,
         PlanHold,
@@ -138,6 +142,8 @@ __all__ = [
     "Entity",
     "FileMissingError",
     "FileStoreError",
+    "FreeResult",
+    "FreeState",
     "HoldGuard",
     "HoldNotFoundError",
     "ImportRefusedError",
@@ -251,6 +257,10 @@ _MODULES = {
     "bluestar_store.models.entity": (
         "Entity",
         "Scope",
+    ),
+    "bluestar_store.models.free_form": (
+        "FreeResult",
+        "FreeState",
     ),
     "bluestar_store.models.holds": (
         "HoldGuard",
