@@ -11,12 +11,15 @@ import sys
 import typer
 
 from bluestar_store.cli import (
+    audit,
+    batch,
     cache,
     create,
     doctor,
     edit_pipelines,
     edit_rules,
     edit_schemas,
+    hold,
     iam_policy,
     inspect,
     seed,
@@ -51,6 +54,9 @@ app.add_typer(edit_rules.limits, name="limits")
 app.add_typer(edit_rules.config, name="config")
 app.add_typer(edit_schemas.schema, name="schema")
 app.add_typer(edit_pipelines.pipeline, name="pipeline")
+app.add_typer(batch.batch, name="batch")
+app.add_typer(hold.hold, name="hold")
+app.add_typer(audit.audit, name="audit")
 
 
 def main() -> None:
