@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bluestar_store.repositories.batches import BatchHistory, RulesVerification
     from bluestar_store.store import Store
 
-batch = group("Look into batches: one payroll file each, on its way through a plan's pipeline.")
+batch = group("Look into batches, and watch one move.")
 
 BatchId = Annotated[str, typer.Argument(metavar="BATCH", help="A batch's identifier.", show_default=False)]
 

@@ -11,7 +11,7 @@ from bluestar_store.cli.options import AsJson, Plan, group, session
 from bluestar_store.cli.output import Grid
 from bluestar_store.cli.records import record, records
 
-hold = group("Place, release and list what keeps a plan's batches from running.")
+hold = group("Place, release and list the holds of plans.")
 
 
 @hold.command("list")
@@ -51,9 +51,9 @@ def place(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Place a hold: no batch of the plan begins to run until it is released.
+    """Place a hold.
 
-    Asks first. With --id, doing it again places nothing twice and opens nothing again.
+    No batch of the plan begins to run until it is released. Asks first. With --id, doing it again places nothing twice and opens nothing again.
     """
     with session(ctx, as_json) as (store, out):
         if hold_id is not None:

@@ -30,7 +30,11 @@ COLUMNS = {"Step": "step", "Agent": "agent", "Work": "name", "Status": "status",
 
 @dataclass(frozen=True)
 class StepLook:
-    """One step: `status` is done, working, lapsed (its claim expired), current, passed or waiting."""
+    """One step.
+
+    `status` is done, working, lapsed (its claim expired), current, passed (without a result), waiting, or not done in a
+    batch that is over.
+    """
 
     step: int
     agent: str | None
@@ -116,7 +120,7 @@ def _step(
     elif owner is not None:
         status = "lapsed" if expires is not None and expires < now else "working"
     elif state.current_step is None or number > state.current_step:
-        status = "waiting"
+        status = "not done" if state.status in OVER else "waiting"
     else:
         status = "current" if number == state.current_step else "passed"
     return StepLook(
@@ -151,9 +155,10 @@ def tell_changes(out: Output, looks: Iterable[Look]) -> None:
 
 def _changes(before: Look | None, seen: Look) -> Iterator[str]:
     at = cell(datetime.now(UTC))
-    known = {} if before is None else {step.step: (step.status, step.owner) for step in before.steps}
+    known = () if before is None else {(step.step, step.status, step.owner) for step in before.steps}
     for step in seen.steps:
-        if known.get(step.step, ("waiting", None)) != (step.status, step.owner):
+        begun = step.status not in ("waiting", "not done")
+        if begun and (step.step, step.status, step.owner) not in known:
             yield f"{at}  {_step_line(step)}"
     if before is None or before.title != seen.title:
         yield f"{at}  {seen.title}"
@@ -178,22 +183,25 @@ def redraw(out: Output, looks: Iterable[Look]) -> None:
 
 
 def _rows(steps: Iterable[StepLook]) -> list[Record]:
-    return [asdict(step) for step in steps]
+    """The steps as a grid has them: of today's times only the clock, which leaves room for owners' names."""
+    today = cell(datetime.now(UTC)).partition(" ")[0]
+    return [asdict(step) | {"saved": cell(step.saved).removeprefix(f"{today} ") or None} for step in steps]
 
 
 def _drawn(seen: Look, console: Console) -> RenderableType:
     from rich.console import Group
     from rich.progress_bar import ProgressBar
+    from rich.table import Table
     from rich.text import Text
 
     parts: list[RenderableType] = [Text(escaped(seen.title), style="bold", no_wrap=True, overflow="ellipsis")]
     if seen.steps:
-        parts.append(ProgressBar(len(seen.steps), seen.behind, width=min(60, console.width)))
+        bar = Table.grid()  # a bar by itself does not end its line
+        bar.add_row(ProgressBar(len(seen.steps), seen.behind, width=min(60, console.width)))
         first, last = window(seen, max(console.height - AROUND, 3))
         grid = Grid.of("", _rows(seen.steps[first:last]), COLUMNS)
-        parts += [Text(f"({first} steps before)" if first else ""), grid_table(grid)]
-        left = len(seen.steps) - last
-        parts.append(Text(f"({left} steps after)" if left else ""))
+        above, below = (f"({count} more)" if count else "" for count in (first, len(seen.steps) - last))
+        parts += [bar, Text(above), grid_table(grid), Text(below)]
     return Group(*parts)
 
 

@@ -39,7 +39,8 @@ class FreeForm:
     def save_state(self, batch_id: str, state: Mapping[str, Any]) -> None:
         """Keep the state in place of the one before."""
         document = exact_document(_mapping("state", state))
-        self._states.put(FreeState(batch_id=batch_id, state=document, saved=self._access.now()))
+        identity = {"batch_id": check_identifier("batch_id", batch_id)}
+        self._states.put(FreeState(**identity, state=document, saved=self._access.now()))
 
     def state(self, batch_id: str) -> PlainItem:
         """The state; where agents saved none, the item that holds the batch's typed state, or an old program's."""

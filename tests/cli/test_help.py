@@ -21,6 +21,7 @@ from bluestar_store.models.vendor import VENDOR_SCHEMA
 from tests.cli.conftest import Run
 
 GROUPS = ["inspect", "cache", "cache invalidate", "rule", "validation", "limits", "config", "schema", "pipeline"]
+GROUPS += ["batch", "hold", "audit"]
 COMMANDS = [
     [],
     ["create"],
@@ -39,6 +40,9 @@ COMMANDS = [
     *([group, name] for group in ("rule", "validation", "limits", "config") for name in ("set", "delete")),
     *(["schema", name] for name in ("write", "set", "delete")),
     *(["pipeline", name] for name in ("replace", "remove")),
+    *(["batch", name] for name in ("list", "show", "watch")),
+    *(["hold", name] for name in ("list", "place", "release")),
+    *(["audit", name] for name in ("show", "verify")),
     *(["cache", name] for name in ("stats", "clear", "warm")),
     *(["cache", "invalidate", name] for name in ("plan", "rule", "category", "limits", "vendor")),
     *(group.split() for group in GROUPS if group != "inspect"),
