@@ -53,7 +53,8 @@ def place(
 ) -> None:
     """Place a hold.
 
-    No batch of the plan begins to run until it is released. Asks first. With --id, doing it again places nothing twice and opens nothing again.
+    No batch of the plan begins to run until it is released. Asks first. With --id, doing it again places nothing twice
+    and opens nothing again.
     """
     with session(ctx, as_json) as (store, out):
         if hold_id is not None:
