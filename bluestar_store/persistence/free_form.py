@@ -6,20 +6,25 @@ State and results lie beside the batch's typed items (models/free_form.py), so n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from bluestar_store.errors import InvalidWriteError
 from bluestar_store.keys import check_identifier
 from bluestar_store.models.audit import Trail
 from bluestar_store.models.batches import BATCH_STATE
+from bluestar_store.models.entity import Entity
 from bluestar_store.models.free_form import FREE_RESULT, FREE_STATE, FreeResult, FreeState
+from bluestar_store.models.kind import Kind
 from bluestar_store.models.values import from_wire
 from bluestar_store.persistence.protocols import PlainItem
 from bluestar_store.persistence.values import exact_document, plain_item
 from bluestar_store.protocols import key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.audit import Audit
-from bluestar_store.repositories.base import Repository
+from bluestar_store.repositories.changes import change_over, current_item
+from bluestar_store.repositories.transaction import Bookkeeping
+
+E = TypeVar("E", bound=Entity)
 
 WITHOUT_BATCH = Trail(table="audit-log", partition="AGENTS")
 """The trail of the entries that name no batch: the old table of entries was called so."""
@@ -32,15 +37,13 @@ class FreeForm:
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        self._states = Repository(access, FREE_STATE)
-        self._results = Repository(access, FREE_RESULT)
         self._audit = Audit(access)
 
     def save_state(self, batch_id: str, state: Mapping[str, Any]) -> None:
-        """Keep the state in place of the one before."""
-        document = exact_document(_mapping("state", state))
+        """Keep the state in place of the one before; the equal one again changes nothing."""
         identity = {"batch_id": check_identifier("batch_id", batch_id)}
-        self._states.put(FreeState(**identity, state=document, saved=self._access.now()))
+        document = exact_document(_mapping("state", state))
+        self._save(FREE_STATE, FreeState(**identity, state=document, saved=self._access.now()), "state")
 
     def state(self, batch_id: str) -> PlainItem:
         """The state; where agents saved none, the item that holds the batch's typed state, or an old program's."""
@@ -51,11 +54,20 @@ class FreeForm:
 
     def save_result(self, batch_id: str, step: str, result: Mapping[str, Any]) -> None:
         """Keep the result in place of the one before; the equal one again changes nothing."""
+        identity = {name: check_identifier(name, text) for name, text in (("batch_id", batch_id), ("step", step))}
         document = exact_document(_mapping("result", result))
-        key = FREE_RESULT.keys.build({"batch_id": batch_id, "step": step})
-        found = self._access.engine.get(self._access.table(FREE_RESULT), [key], consistent=True).get(key)
-        if found is None or "result" not in found or from_wire(found["result"]) != document:
-            self._results.put(FreeResult(batch_id=batch_id, step=step, result=document, saved=self._access.now()))
+        self._save(FREE_RESULT, FreeResult(**identity, result=document, saved=self._access.now()), "result")
+
+    def _save(self, kind: Kind[E], entity: E, content: str) -> None:
+        """The last one that saves wins, however many do at once: what came in between is looked at again."""
+
+        def keep(unit: Bookkeeping) -> None:
+            found = current_item(self._access, kind, entity)
+            if found is None or content not in found or from_wire(found[content]) != getattr(entity, content):
+                unit.keep(change_over(self._access, kind, entity, found, {}, settled=False).write)
+
+        with self._access.unit() as unit:
+            unit.bookkeep(keep)
 
     def results(self, batch_id: str) -> dict[str, PlainItem]:
         """The results by the names of their steps, sorted."""

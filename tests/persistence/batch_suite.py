@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -115,6 +116,15 @@ class BatchSuite:
         assert version() == {"N": "2"}
         store.save_processing_result("b1", "a step with spaces", {"ok": True})
         assert store.get_processing_results("b1") == {"a step with spaces": {"ok": True}, "match": {"a": 1.2}}
+
+    def test_of_several_that_save_at_once_none_fails_and_one_stays(self, store: EngineRulesStore) -> None:
+        def save(agent: int) -> None:
+            for number in range(5):
+                store.save_batch_state("b1", {"agent": agent, "number": number})
+
+        with ThreadPoolExecutor(8) as executor:
+            assert list(executor.map(save, range(8))) == [None] * 8
+        assert store.get_batch_state("b1")["number"] == 4
 
     def test_an_entry_goes_into_the_chain_of_its_batch(self, store: EngineRulesStore) -> None:
         entry = {"batch_id": "b1", "actor": "VALIDATOR", "action": "checked", "seq": 7, "rate": 0.1, "rows": [1, {}]}
