@@ -12,6 +12,7 @@ from bluestar_store.errors import InvalidWriteError
 from bluestar_store.keys import check_identifier
 from bluestar_store.models.audit import Trail
 from bluestar_store.models.batches import BATCH_STATE
+from bluestar_store.models.canonical import plain_value
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.free_form import FREE_RESULT, FREE_STATE, FreeResult, FreeState
 from bluestar_store.models.kind import Kind
@@ -61,9 +62,11 @@ class FreeForm:
     def _save(self, kind: Kind[E], entity: E, content: str) -> None:
         """The last one that saves wins, however many do at once: what came in between is looked at again."""
 
+        wanted = plain_value(getattr(entity, content))  # which tells True from 1
+
         def keep(unit: Bookkeeping) -> None:
             found = current_item(self._access, kind, entity)
-            if found is None or content not in found or from_wire(found[content]) != getattr(entity, content):
+            if found is None or content not in found or plain_value(from_wire(found[content])) != wanted:
                 unit.keep(change_over(self._access, kind, entity, found, {}, settled=False).write)
 
         with self._access.unit() as unit:

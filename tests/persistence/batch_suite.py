@@ -117,6 +117,11 @@ class BatchSuite:
         store.save_processing_result("b1", "a step with spaces", {"ok": True})
         assert store.get_processing_results("b1") == {"a step with spaces": {"ok": True}, "match": {"a": 1.2}}
 
+    def test_true_and_1_are_not_taken_for_each_other(self, store: EngineRulesStore) -> None:
+        for value in (True, 1, False, 0):
+            store.save_batch_state("b1", {"ok": value})
+            assert type(store.get_batch_state("b1")["ok"]) is type(value)
+
     def test_of_several_that_save_at_once_none_fails_and_one_stays(self, store: EngineRulesStore) -> None:
         def save(agent: int) -> None:
             for number in range(5):
