@@ -82,6 +82,10 @@ if TYPE_CHECKING:
         Entity,
         Scope,
     )
+    from bluestar_store.models.free_form import (
+        FreeResult,
+        FreeState,
+    )
     from bluestar_store.models.holds import (
         HoldGuard,
         PlanHold,
@@ -142,6 +146,8 @@ __all__ = [
     "Entity",
     "FileMissingError",
     "FileStoreError",
+    "FreeResult",
+    "FreeState",
     "HoldGuard",
     "HoldNotFoundError",
     "ImportRefusedError",
@@ -256,6 +262,10 @@ _MODULES = {
     "bluestar_store.models.entity": (
         "Entity",
         "Scope",
+    ),
+    "bluestar_store.models.free_form": (
+        "FreeResult",
+        "FreeState",
     ),
     "bluestar_store.models.holds": (
         "HoldGuard",

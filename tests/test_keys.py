@@ -14,6 +14,7 @@ from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD
 from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE, STEP_CLAIM, STEP_RESULT
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
+from bluestar_store.models.free_form import FREE_RESULT, FREE_STATE
 from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS
@@ -48,6 +49,8 @@ EXAMPLES: list[tuple[Kind[Any], dict[str, Any], str, str]] = [
         "TRAIL#irs-limits#YEAR#2026",
         "AUDIT#00000003",
     ),
+    (FREE_STATE, {"batch_id": "b1"}, "BATCH#b1", "FREE#STATE"),
+    (FREE_RESULT, {"batch_id": "b1", "step": "match"}, "BATCH#b1", "FREE#RESULT#match"),
 ]
 
 

@@ -44,6 +44,8 @@ ON_DISK: dict[str, tuple[str, str]] = {
     "step-claim": ("processing-metadata", "batch_id step worker fence claimed expires"),
     "chain-head": ("processing-metadata", "batch_id table partition seq hash"),
     "audit-entry": ("processing-metadata", "batch_id table partition seq actor action at details previous hash"),
+    "free-state": ("processing-metadata", "batch_id state saved"),
+    "free-result": ("processing-metadata", "batch_id step result saved"),
 }
 """Table and attribute names: DESIGN 2, and for the library's own items what they began with."""
 

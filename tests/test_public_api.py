@@ -24,8 +24,8 @@ DESIGN = {
     "Settings", "Store", "TableLayout",
     # entities and their enums
     "AchConfig", "AuditEntry", "BatchRules", "BatchState", "BatchStatus", "CalculationRule", "ChainHead",
-    "ClientConfig", "Entity", "HoldGuard", "IrsLimits", "PipelineStep", "PlanHold", "StepClaim", "StepResult", "Trail",
-    "ValidationRule", "VendorSchema",
+    "ClientConfig", "Entity", "FreeResult", "FreeState", "HoldGuard", "IrsLimits", "PipelineStep", "PlanHold",
+    "StepClaim", "StepResult", "Trail", "ValidationRule", "VendorSchema",
 }  # fmt: skip
 """Besides the errors."""
 ERRORS = """

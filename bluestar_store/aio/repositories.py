@@ -173,3 +173,4 @@ class AsyncAudit(AsyncReader[AuditEntry]):
         self.entries = calls.awaited(audit.entries)
         self.append = calls.awaited(audit.append)
         self.verify = calls.awaited(audit.verify)
+        self.report = calls.awaited(audit.report)

@@ -11,6 +11,8 @@ import sys
 import typer
 
 from bluestar_store.cli import (
+    audit,
+    batch,
     cache,
     create,
     doctor,
@@ -19,6 +21,7 @@ from bluestar_store.cli import (
     edit_rules,
     edit_schemas,
     files,
+    hold,
     iam_policy,
     inspect,
     seed,
@@ -55,6 +58,9 @@ app.add_typer(edit_rules.config, name="config")
 app.add_typer(edit_schemas.schema, name="schema")
 app.add_typer(edit_pipelines.pipeline, name="pipeline")
 app.add_typer(files.app, name="files")
+app.add_typer(batch.batch, name="batch")
+app.add_typer(hold.hold, name="hold")
+app.add_typer(audit.audit, name="audit")
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ import typer
 
 from bluestar_store.cli.asking import Yes, ask
 from bluestar_store.cli.differences import difference_lines, difference_records
-from bluestar_store.cli.editing import group, write
-from bluestar_store.cli.options import AsJson, Frequency, Plan, session
+from bluestar_store.cli.editing import write
+from bluestar_store.cli.options import AsJson, Frequency, Plan, group, session
 
 pipeline = group("Change one pipeline, as a whole.")
 

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from bluestar_store.cli.asking import Yes
-from bluestar_store.cli.editing import delete, group, set_values, values
-from bluestar_store.cli.options import AsJson, Frequency, Plan
+from bluestar_store.cli.editing import delete, set_values, values
+from bluestar_store.cli.options import AsJson, Frequency, Plan, group
 
 CalcType = Annotated[str, typer.Argument(metavar="TYPE", help="Such as match.", show_default=False)]
 Category = Annotated[str, typer.Argument(metavar="CATEGORY", help="Such as SSN.", show_default=False)]

@@ -11,7 +11,7 @@ import typer
 from bluestar_store.cli.asking import ask
 from bluestar_store.cli.differences import difference_lines, difference_records
 from bluestar_store.cli.errors import BadUsage, escaped
-from bluestar_store.cli.options import group_options, session
+from bluestar_store.cli.options import session
 from bluestar_store.cli.output import Output
 
 if TYPE_CHECKING:
@@ -23,13 +23,6 @@ if TYPE_CHECKING:
 def values(example: str) -> Any:
     """The argument of a `set` command, with an example of what may be set."""
     return typer.Argument(metavar="KEY=VALUE", help=f"Such as {example}; KEY=null takes it away.", show_default=False)
-
-
-def group(what: str) -> typer.Typer:
-    """A group of commands that change one kind of thing."""
-    app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help=what)
-    app.callback()(group_options)
-    return app
 
 
 def set_values(

@@ -8,6 +8,7 @@ from dataclasses import replace
 import typer
 
 from bluestar_store.cli import inspect_plans, inspect_rules, inspect_runs
+from bluestar_store.cli.hold import list_holds
 from bluestar_store.cli.options import AsJson, session
 from bluestar_store.cli.output import Grid, Output
 from bluestar_store.cli.records import Record
@@ -24,7 +25,7 @@ app.command("schema")(inspect_rules.schema)
 app.command("plan")(inspect_plans.plan)
 app.command("overrides")(inspect_plans.overrides)
 app.command("diff")(inspect_plans.diff)
-app.command("hold")(inspect_runs.hold)
+app.command("hold")(list_holds)
 app.command("batch")(inspect_runs.batch)
 app.command("snapshot")(inspect_runs.snapshot)
 

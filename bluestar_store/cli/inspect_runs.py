@@ -1,35 +1,15 @@
-"""`bluestar-store inspect`: holds, batches, and the snapshot that a batch would run under."""
+"""`bluestar-store inspect`: batches, and the snapshot that a batch would run under."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from bluestar_store.cli.batch import show_batch, show_batches
 from bluestar_store.cli.options import AsJson, Frequency, Long, Plan, session
-from bluestar_store.cli.output import Grid, Output
+from bluestar_store.cli.output import Grid
 from bluestar_store.cli.records import record, records
-
-if TYPE_CHECKING:
-    from bluestar_store.store import Store
-
-
-def hold(
-    ctx: typer.Context,
-    plan: Annotated[
-        str | None, typer.Argument(metavar="PLAN", help="All holds of this plan; without it: every open hold.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """The holds that keep batches from running, oldest first."""
-    with session(ctx, as_json) as (store, out):
-        found = records(store.holds.all_open() if plan is None else store.holds.for_plan(plan))
-        columns = {"Hold": "hold_id", "Reason": "reason", "Batch": "batch_id", "Created": "created", "By": "created_by"}
-        if plan is None:
-            out.show(found, Grid.of("Open holds", found, {"Plan": "plan_id"} | columns))
-        else:
-            released = {"Released": "released", "Released by": "released_by"}
-            out.show(found, Grid.of(f"Holds of {plan}", found, columns | released))
 
 
 def batch(
@@ -42,30 +22,17 @@ def batch(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """A batch and what its steps did, or a plan's batches."""
+    """A batch and what its steps did, or a plan's batches.
+
+    The same as batch show and batch list.
+    """
     if (batch_id is None) == (plan is None):
         raise typer.BadParameter("give either a BATCH or --plan PLAN")
     with session(ctx, as_json) as (store, out):
         if batch_id is not None:
-            _show_batch(store, out, batch_id)
+            show_batch(store, out, batch_id)
         elif plan is not None:
-            found = records(store.batches.for_plan(plan))
-            columns = {"Batch": "batch_id", "Frequency": "pay_freq", "Year": "year", "Status": "status"}
-            columns |= {"Step": "current_step", "Created": "created", "Updated": "updated"}
-            out.show(found, Grid.of(f"Batches of {plan}", found, columns))
-
-
-def _show_batch(store: Store, out: Output, batch_id: str) -> None:
-    state = record(store.batches.get(batch_id))
-    results = records(store.results.for_batch(batch_id))
-    claims = records(store.claims.for_batch(batch_id))
-    times = {"Claimed": "claimed", "Expires": "expires"}
-    out.show(
-        state | {"results": results, "claims": claims},
-        Grid.card(f"Batch {batch_id}", state),
-        Grid.of("Results", results, {"Step": "step", "Saved": "saved", "Worker": "worker", "Result": "result"}),
-        Grid.of("Claims", claims, {"Step": "step", "Worker": "worker", "Fence": "fence"} | times),
-    )
+            show_batches(store, out, plan)
 
 
 def snapshot(

@@ -204,3 +204,10 @@ def file_session(ctx: typer.Context, as_json: bool) -> Iterator[tuple[FileStore,
 def group_options(ctx: typer.Context, as_json: AsJson = False) -> None:
     """The option that a group of commands has before its command."""
     ctx.obj = replace(ctx.obj, as_json=as_json)
+
+
+def group(what: str) -> typer.Typer:
+    """A group of commands about one kind of thing."""
+    app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help=what)
+    app.callback()(group_options)
+    return app

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import Console, RenderableType
+    from rich.table import Table
 
 PIPE_WIDTH = 120
 """Columns where there is no terminal to ask, unless COLUMNS says otherwise."""
@@ -65,6 +66,14 @@ class Output:
         sys.stdout.write(to_json(data) + "\n" if self.as_json else _rendered(views))
         sys.stdout.flush()  # a reader who went away is noticed here, where it can be handled
 
+    def tell(self, data: Any, *lines: str) -> None:
+        """One of many: the data as one line of JSON, or else the lines."""
+        if self.as_json:
+            sys.stdout.write(to_json(data, indent="") + "\n")
+            sys.stdout.flush()
+        elif lines:
+            self.show(None, *lines)
+
 
 @contextmanager
 def progress(what: str, total: int | None = None, *, in_bytes: bool = False) -> Iterator[Callable[[int], None]]:
@@ -102,9 +111,13 @@ def progress(what: str, total: int | None = None, *, in_bytes: bool = False) -> 
         yield lambda count: bar.advance(task, count)
 
 
-def to_json(value: Any, indent: str = "") -> str:
-    """JSON with numbers exact, Decimals too: json.dumps would make floats or texts of them. ASCII only."""
-    inner = indent + "  "
+def to_json(value: Any, indent: str = "\n") -> str:
+    """JSON with numbers exact, Decimals too: json.dumps would make floats or texts of them. ASCII only.
+
+    `indent` is what goes before a closing bracket; without one, all of it is one line.
+    """
+    inner = f"{indent}  " if indent else ""
+    comma = f",{inner or ' '}"
     match value:
         case Decimal():
             return _number(value)
@@ -112,9 +125,9 @@ def to_json(value: Any, indent: str = "") -> str:
             return json.dumps(value.isoformat().replace("+00:00", "Z"))
         case Mapping() if value:
             members = (f"{json.dumps(str(name))}: {to_json(member, inner)}" for name, member in value.items())
-            return f"{{\n{inner}" + f",\n{inner}".join(members) + f"\n{indent}}}"
+            return f"{{{inner}{comma.join(members)}{indent}}}"
         case list() | tuple() if value:
-            return f"[\n{inner}" + f",\n{inner}".join(to_json(member, inner) for member in value) + f"\n{indent}]"
+            return f"[{inner}{comma.join(to_json(member, inner) for member in value)}{indent}]"
     return json.dumps(value)
 
 
@@ -177,15 +190,19 @@ def _rendered(views: Sequence[View]) -> str:
 
 
 def _print_grid(console: Console, grid: Grid) -> None:
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
     if grid.title:
         console.print(Text(escaped(grid.title), style="bold"), soft_wrap=True)
-    if not grid.rows:
-        console.print("(none)")
-        return
+    console.print(grid_table(grid) if grid.rows else "(none)")
+
+
+def grid_table(grid: Grid) -> Table:
+    """The grid without its title, for rich; it has rows."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(
         box=box.SIMPLE_HEAD, show_header=bool(grid.columns), show_edge=False, pad_edge=False, collapse_padding=True
     )
@@ -197,7 +214,7 @@ def _print_grid(console: Console, grid: Grid) -> None:
         table.add_column(header, overflow="fold", justify="right" if numeric else "left")
     for row in grid.rows:
         table.add_row(*(Text(cell(value)) for value in row))
-    console.print(table)
+    return table
 
 
 def _is_number(value: Any) -> bool:

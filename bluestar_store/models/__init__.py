@@ -4,6 +4,7 @@ from bluestar_store.models.audit import AuditEntryModel, ChainHeadModel
 from bluestar_store.models.batches import BatchStateModel, StepClaimModel, StepResultModel
 from bluestar_store.models.calculation import CalculationRuleModel
 from bluestar_store.models.config import AchConfigModel, ClientConfigModel
+from bluestar_store.models.free_form import FreeResultModel, FreeStateModel
 from bluestar_store.models.holds import HoldGuardModel, PlanHoldModel
 from bluestar_store.models.limits import IrsLimitsModel
 from bluestar_store.models.pipeline import PipelineStepModel
@@ -17,6 +18,8 @@ __all__ = [
     "CalculationRuleModel",
     "ChainHeadModel",
     "ClientConfigModel",
+    "FreeResultModel",
+    "FreeStateModel",
     "HoldGuardModel",
     "IrsLimitsModel",
     "PipelineStepModel",

@@ -12,6 +12,7 @@ from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE, STEP_CLAIM, 
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
 from bluestar_store.models.entity import Entity
+from bluestar_store.models.free_form import FREE_RESULT, FREE_STATE
 from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS
@@ -37,6 +38,8 @@ KINDS: tuple[Kind[Any], ...] = (
     STEP_CLAIM,
     CHAIN_HEAD,
     AUDIT_ENTRY,
+    FREE_STATE,
+    FREE_RESULT,
 )
 """Every kind of item that the library has, in the order of DESIGN's tables."""
 

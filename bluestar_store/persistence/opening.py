@@ -57,10 +57,11 @@ def _opened(settings: Settings, old: OldSettings | None) -> tuple[EngineRulesSto
     files, cache = _files(settings, old), _cache(settings, old)
     match settings.persistence_mode:
         case PersistenceMode.MEMORY:
-            return MemoryRulesStore(cache=cache), cache, files
+            return MemoryRulesStore(cache=cache, actor=settings.actor), cache, files
         case PersistenceMode.FILE:
             tables = tables_of(settings)
-            return EngineRulesStore(make_engine(settings, tables), tables, cache), cache, files
+            store = EngineRulesStore(make_engine(settings, tables), tables, cache, actor=settings.actor)
+            return store, cache, files
         case PersistenceMode.DYNAMO:
             return DynamoDBRulesStore.from_settings(settings, cache), cache, files
 

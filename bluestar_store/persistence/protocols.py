@@ -60,16 +60,16 @@ class IBatchStore(Protocol):
         """The rules of every category that apply to the field, the client's own laid over the GLOBAL ones."""
 
     def save_batch_state(self, batch_id: str, state: dict[str, Any]) -> None:
-        """Keep the state of a batch."""
+        """Keep the state of a batch, whatever is in it, in place of the one before."""
 
     def get_batch_state(self, batch_id: str) -> PlainItem:
-        """The state of a batch; {} when there is none."""
+        """The state of a batch as it was saved, without keys of the store's; {} when there is none."""
 
     def save_processing_result(self, batch_id: str, step: str, result: dict[str, Any]) -> None:
-        """Keep what a step came to."""
+        """Keep what a step came to, in place of what was kept before; the equal result again changes nothing."""
 
     def append_audit_entry(self, entry: dict[str, Any]) -> None:
-        """Add an entry to an audit trail."""
+        """Add an entry to the audit trail of its `batch_id`, with its `actor` and `action`, and the rest as details."""
 
 
 @runtime_checkable

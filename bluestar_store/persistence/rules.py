@@ -1,4 +1,4 @@
-"""Rules as raw items, from any engine of the library's."""
+"""Rules as raw items, and what agents keep of a batch, on any engine of the library's."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.models.tables import Tables
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.persistence.bare import BareFinder, BarePipelines, BareSchemas, number_order, raw, rules_laid_over
+from bluestar_store.persistence.free_form import FreeForm
 from bluestar_store.persistence.protocols import ICacheBackend, PlainItem
 from bluestar_store.persistence.rule_cache import rule_cache
 from bluestar_store.persistence.values import plain_item, wire_item
@@ -43,14 +44,20 @@ def tables_with(suffix: str) -> Tables:
 
 
 class EngineRulesStore:
-    """See `IRulesStore` and, for its reads of rules, `IBatchStore`; on any engine. Reads are consistent."""
+    """See `IRulesStore` and `IBatchStore`; on any engine. Reads are consistent.
 
-    def __init__(self, engine: Engine, tables: Tables, cache: ICacheBackend | None = None) -> None:
-        access = self._access = Access(engine, tables, NullCache())
+    `actor` is kept on what is written, and in audit entries that name none.
+    """
+
+    def __init__(
+        self, engine: Engine, tables: Tables, cache: ICacheBackend | None = None, *, actor: str | None = None
+    ) -> None:
+        access = self._access = Access(engine, tables, NullCache(), actor)
         self._cache = rule_cache(cache)
         self._finder = BareFinder(access)
         self._catalog = Catalog(access, self._finder)
         self._pipelines, self._schemas = BarePipelines(access), BareSchemas(access)
+        self._free_form = FreeForm(access)
 
     def get_client_config(self, plan_id: str, pay_freq: str) -> PlainItem:
         """See `IRulesStore`."""
@@ -124,6 +131,26 @@ class EngineRulesStore:
         rules = [rule for both in zip(found[::2], found[1::2], strict=True) for rule in rules_laid_over(*both)]
         return [plain_item(rule) for rule in rules if rule.get("field") == {"S": field}]
 
+    def save_batch_state(self, batch_id: str, state: dict[str, Any]) -> None:
+        """See `IBatchStore`. Raises InvalidWriteError for what DynamoDB cannot hold, ItemTooLargeError over 400 KB."""
+        self._free_form.save_state(batch_id, state)
+
+    def get_batch_state(self, batch_id: str) -> PlainItem:
+        """See `IBatchStore`. Where no agent saved one, the item at `STATE`: of the typed API, or of an old program."""
+        return self._free_form.state(batch_id)
+
+    def save_processing_result(self, batch_id: str, step: str, result: dict[str, Any]) -> None:
+        """See `IBatchStore`. Raises InvalidWriteError for what DynamoDB cannot hold, ItemTooLargeError over 400 KB."""
+        self._free_form.save_result(batch_id, step, result)
+
+    def get_processing_results(self, batch_id: str) -> dict[str, PlainItem]:
+        """What `save_processing_result` kept of a batch, by the names of the steps, sorted; {} when there is none."""
+        return self._free_form.results(batch_id)
+
+    def append_audit_entry(self, entry: dict[str, Any]) -> None:
+        """See `IBatchStore`. Raises InvalidWriteError for what DynamoDB cannot hold."""
+        self._free_form.append(entry)
+
     def _one(self, kind: Kind[Any], **identity: Any) -> PlainItem:
         return self._at(kind, kind.keys.build(identity))
 
@@ -172,14 +199,14 @@ class DynamoDBRulesStore(EngineRulesStore):
             dynamodb_endpoint_url=endpoint_url,
         )
         tables = tables_with(table_suffix)
-        super().__init__(make_engine(settings, tables), tables, cache)
+        super().__init__(make_engine(settings, tables), tables, cache, actor=settings.actor)
 
     @classmethod
     def from_settings(cls, settings: Settings, cache: ICacheBackend | None = None) -> Self:
         """On the tables that settings of mode `dynamo` name, whatever their prefix and layout."""
         store = cls.__new__(cls)  # not by the constructor, which knows the old names only
         tables = tables_of(settings)
-        EngineRulesStore.__init__(store, make_engine(settings, tables), tables, cache)
+        EngineRulesStore.__init__(store, make_engine(settings, tables), tables, cache, actor=settings.actor)
         return store
 
 
@@ -187,12 +214,16 @@ class MemoryRulesStore(EngineRulesStore):
     """In this process's memory, for tests. `items` are dicts by the name of their table: `{"irs-limits": [{...}]}`."""
 
     def __init__(
-        self, items: Mapping[str, Iterable[Mapping[str, Any]]] | None = None, cache: ICacheBackend | None = None
+        self,
+        items: Mapping[str, Iterable[Mapping[str, Any]]] | None = None,
+        cache: ICacheBackend | None = None,
+        *,
+        actor: str | None = None,
     ) -> None:
         tables = tables_with("")
         engine = MemoryEngine()
         engine.create_tables(tables.specs())
-        super().__init__(engine, tables, cache)
+        super().__init__(engine, tables, cache, actor=actor)
         for table, found in (items or {}).items():
             self.put(table, *found)
 

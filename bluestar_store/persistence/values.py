@@ -33,9 +33,16 @@ def _plain(value: Any) -> Any:
 def wire_item(item: Mapping[str, Any]) -> Item:
     """A dict as a wire item; a float stands for the number that Python prints. Raises InvalidWriteError."""
     try:
-        return {name: to_wire(_exact(value)) for name, value in item.items()}
+        wire: Item = to_wire(_exact(item))["M"]
     except ValueError as error:
         raise InvalidWriteError(f"an item with a value that {error}") from None
+    return wire
+
+
+def exact_document(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A dict as the typed API has it: immutable, floats as the number that Python prints. Raises InvalidWriteError."""
+    document: Mapping[str, Any] = from_wire({"M": wire_item(values)})
+    return document
 
 
 def _exact(value: Any) -> Any:
@@ -43,6 +50,8 @@ def _exact(value: Any) -> Any:
         case float():
             return Decimal(repr(value))
         case Mapping():
+            if not all(isinstance(name, str) for name in value):
+                raise ValueError("contains a mapping with a key that is no text")
             return {name: _exact(inner) for name, inner in value.items()}
         case list() | tuple():
             return [_exact(inner) for inner in value]

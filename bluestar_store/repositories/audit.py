@@ -33,6 +33,17 @@ class ChainFault:
     what: str
 
 
+@dataclass(frozen=True)
+class TrailReport:
+    """What a look at a whole trail found: how many entries there are, readable or not, and what is wrong, by number.
+
+    A trail that there is not has no entries and no faults.
+    """
+
+    entries: int
+    faults: tuple[ChainFault, ...]
+
+
 class Audit(Reader[AuditEntry]):
     """The audit trails. The library has no call that changes or deletes an entry."""
 
@@ -76,12 +87,22 @@ class Audit(Reader[AuditEntry]):
 
     def verify(self, trail: Trail | str) -> tuple[ChainFault, ...]:
         """What is wrong with a trail, by number; empty for one that is whole, and for one that there is not."""
+        return self.report(trail).faults
+
+    def report(self, trail: Trail | str) -> TrailReport:
+        """What `verify` finds, and how many entries there are."""
         partition = self._partition(_trail(trail))
         table = self._access.table(self._kind)
-        return chain_faults(self._access.partition_items(table, partition, ""), table)
+        return trail_report(self._access.partition_items(table, partition, ""), table)
 
     def _partition(self, trail: Trail) -> str:
         return self._kind.keys.partition(dict(trail))
+
+
+def trail_report(items: Iterable[Item], table: str) -> TrailReport:
+    """The report on the trail in these items, which are all of one partition; others are passed over."""
+    found = list(items)
+    return TrailReport(sum(map(AUDIT_ENTRY.owns, found)), chain_faults(found, table))
 
 
 def chain_faults(items: Iterable[Item], table: str) -> tuple[ChainFault, ...]:

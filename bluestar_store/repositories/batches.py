@@ -23,6 +23,7 @@ from bluestar_store.models.batches import (
     StepClaim,
     StepResult,
 )
+from bluestar_store.models.free_form import FREE_RESULT, FREE_STATE, FreeResult, FreeState
 from bluestar_store.models.indexes import BY_PLAN, index_part
 from bluestar_store.protocols import ABSENT, key_of
 from bluestar_store.repositories.access import Access
@@ -61,7 +62,8 @@ TRANSITIONS: Mapping[BatchStatus, frozenset[BatchStatus]] = immutabledict(
 class BatchHistory:
     """All that is known of one batch, as of one query: steps by number, audit entries by number.
 
-    `rules` is None for a batch that another program started.
+    `rules` is None for a batch that another program started. What agents of the drop-in saved is in `free_state` (None
+    when they saved none) and, by the names of their steps, `free_results`.
     """
 
     state: BatchState
@@ -69,6 +71,8 @@ class BatchHistory:
     claims: tuple[StepClaim, ...]
     results: tuple[StepResult, ...]
     audit: tuple[AuditEntry, ...]
+    free_state: FreeState | None = None
+    free_results: tuple[FreeResult, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,12 +128,15 @@ class Batches(Repository[BatchState]):
         if not states:
             raise self._missing(f"no batch {batch_id!r}")
         rules = in_order(self._access, BATCH_RULES, filter(BATCH_RULES.owns, items))
+        free = in_order(self._access, FREE_STATE, filter(FREE_STATE.owns, items))
         return BatchHistory(
             states[0],
             rules[0] if rules else None,
             in_order(self._access, STEP_CLAIM, filter(STEP_CLAIM.owns, items)),
             in_order(self._access, STEP_RESULT, filter(STEP_RESULT.owns, items)),
             in_order(self._access, AUDIT_ENTRY, filter(AUDIT_ENTRY.owns, items)),
+            free[0] if free else None,
+            in_order(self._access, FREE_RESULT, filter(FREE_RESULT.owns, items)),
         )
 
     def verify_rules(self, batch: BatchState) -> RulesVerification:

@@ -32,6 +32,9 @@ GROUPS = [
     "schema",
     "pipeline",
     "files",
+    "batch",
+    "hold",
+    "audit",
 ]
 COMMANDS = [
     [],
@@ -52,6 +55,9 @@ COMMANDS = [
     *(["documents", name] for name in ("list", "export", "import", "check", "reset")),
     *(["schema", name] for name in ("write", "set", "delete")),
     *(["pipeline", name] for name in ("replace", "remove")),
+    *(["batch", name] for name in ("list", "show", "watch")),
+    *(["hold", name] for name in ("list", "place", "release")),
+    *(["audit", name] for name in ("show", "verify")),
     *(["cache", name] for name in ("stats", "clear", "warm")),
     *(["cache", "invalidate", name] for name in ("plan", "rule", "category", "limits", "vendor")),
     *(["files", name] for name in ("ls", "stat", "get", "cat", "put", "cp", "mv", "rm", "link")),

@@ -148,7 +148,8 @@ def test_holds_and_batches(seeded_run: Run, opened: Callable[[], Store]) -> None
     assert "Missing data" in seeded_run("inspect", "hold").stdout
     (found,) = _json(seeded_run, "batch", "--plan", "ACME")
     assert (found["status"], found["created"]) == ("ON_HOLD", "2026-01-02T03:04:05.000006Z")
-    assert _json(seeded_run, "batch", "b1") == found | {"results": [], "claims": []}
+    nothing_yet: dict[str, Any] = {"results": [], "claims": [], "audit": [], "free_state": None, "free_results": []}
+    assert _json(seeded_run, "batch", "b1") == found | nothing_yet
     assert "2026-01-02 03:04:05Z" in seeded_run("inspect", "batch", "b1").stdout
 
 

@@ -107,6 +107,8 @@ def test_every_rules_store_is_one_when_it_runs(implementation: type) -> None:
 def test_a_batch_store_is_one_when_it_runs() -> None:
     batches: IBatchStore = OldBatches()
     assert isinstance(batches, IBatchStore)
+    for implementation in RULES:
+        assert issubclass(implementation, IBatchStore)
     assert not isinstance(OldRules(), IBatchStore)
 
 
@@ -172,7 +174,7 @@ def test_the_signatures_are_those_that_agents_know(called: Callable[..., Any], e
 
 def test_implementations_have_the_parameters_of_their_protocols() -> None:
     pairs: list[tuple[type, type]] = [
-        *((one, IRulesStore) for one in (EngineRulesStore, DynamoDBRulesStore, MemoryRulesStore)),
+        *((one, protocol) for one in RULES for protocol in (IRulesStore, IBatchStore)),
         *((one, ICacheBackend) for one in CACHES),
         *((one, IFileStore) for one in (S3FileStore, MemoryFileStore)),
         (SQLClient, ISQLClient),

@@ -1,4 +1,4 @@
-"""The rules suite on every engine, and what only DynamoDB can show."""
+"""The suites of rules and of batches on every engine, and what only DynamoDB can show."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from bluestar_store.persistence.rules import tables_with
 from bluestar_store.persistence.values import plain_item, wire_item
 from bluestar_store.protocols import Item
 from tests.engines.doors import ClientDoor, MemoryDoor
+from tests.persistence.batch_suite import BatchSuite
 from tests.persistence.rules_suite import Put, RulesSuite, item
 
 
-class TestMemory(RulesSuite):
+class TestMemory(RulesSuite, BatchSuite):
     @pytest.fixture
     def store(self) -> MemoryRulesStore:
         return MemoryRulesStore()
@@ -36,7 +37,7 @@ class TestMemory(RulesSuite):
         return lambda table, wire: MemoryDoor(engine).put(f"bluestar-{table}", wire)
 
 
-class TestFile(RulesSuite):
+class TestFile(RulesSuite, BatchSuite):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[EngineRulesStore]:
         engine, tables = FileEngine(tmp_path / "store"), tables_with("")
@@ -56,7 +57,7 @@ class TestFile(RulesSuite):
         return put
 
 
-class TestMoto(RulesSuite):
+class TestMoto(RulesSuite, BatchSuite):
     @pytest.fixture
     def store(self, moto_tables: Any, suffix: str) -> Iterator[DynamoDBRulesStore]:
         with DynamoDBRulesStore(suffix) as store:
@@ -70,7 +71,7 @@ class TestMoto(RulesSuite):
         return lambda table, wire: door.put(f"bluestar-{table}{suffix}", wire)
 
 
-class TestDynamoDBLocal(RulesSuite):
+class TestDynamoDBLocal(RulesSuite, BatchSuite):
     @pytest.fixture
     def store(self, local_tables: Any, suffix: str, dynamodb_local_url: str) -> Iterator[DynamoDBRulesStore]:
         with DynamoDBRulesStore(table_suffix=suffix, endpoint_url=dynamodb_local_url) as store:

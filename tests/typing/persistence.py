@@ -29,7 +29,7 @@ from tests.persistence.test_protocols import OldBatches, OldRules
 
 def every_implementation_is_its_protocol(engine_store: EngineRulesStore) -> None:
     rules: list[IRulesStore] = [engine_store, DynamoDBRulesStore(), MemoryRulesStore(), OldRules()]
-    batches: list[IBatchStore] = [OldBatches()]
+    batches: list[IBatchStore] = [engine_store, DynamoDBRulesStore(), MemoryRulesStore(), OldBatches()]
     caches: list[ICacheBackend] = [RedisCacheBackend(), MemoryCacheBackend()]
     files: list[IFileStore] = [
         S3FileStore("b"), MemoryFileStore(), LocalFileStore("files"), NoFileStore(), OldFiles()
@@ -47,6 +47,8 @@ def the_three_parts(of_another_shape: object) -> None:
     create_persistence(of_another_shape)
     assert_type(rules.get_calculation_rule("ACME", "match"), dict[str, Any])
     assert_type(rules.get_pipeline("ACME"), list[dict[str, Any]])
+    assert_type(rules.get_batch_state("b1"), dict[str, Any])
+    assert_type(rules.get_processing_results("b1"), dict[str, dict[str, Any]])
     assert_type(files.write("a", b"x"), str)
 
 

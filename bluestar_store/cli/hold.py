@@ -1,0 +1,98 @@
+"""`bluestar-store hold`: what keeps a plan's batches from running."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bluestar_store.cli.asking import Yes, ask
+from bluestar_store.cli.options import AsJson, Plan, group, session
+from bluestar_store.cli.output import Grid
+from bluestar_store.cli.records import record, records
+
+hold = group("Place, release and list the holds of plans.")
+
+
+@hold.command("list")
+def list_holds(
+    ctx: typer.Context,
+    plan: Annotated[
+        str | None, typer.Argument(metavar="PLAN", help="All holds of this plan; without it: every open hold.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The holds that keep batches from running, oldest first."""
+    with session(ctx, as_json) as (store, out):
+        found = records(store.holds.all_open() if plan is None else store.holds.for_plan(plan))
+        columns = {"Hold": "hold_id", "Reason": "reason", "Batch": "batch_id", "Created": "created", "By": "created_by"}
+        if plan is None:
+            out.show(found, Grid.of("Open holds", found, {"Plan": "plan_id"} | columns))
+        else:
+            released = {"Released": "released", "Released by": "released_by"}
+            out.show(found, Grid.of(f"Holds of {plan}", found, columns | released))
+
+
+@hold.command("place")
+def place(
+    ctx: typer.Context,
+    plan: Plan,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why the plan's batches must wait.", show_default=False)
+    ],
+    hold_id: Annotated[
+        str | None,
+        typer.Option("--id", metavar="HOLD", help="Its identifier; without it, a new one.", show_default=False),
+    ] = None,
+    batch_id: Annotated[
+        str | None,
+        typer.Option("--batch", metavar="BATCH", help="The batch that it is about.", show_default=False),
+    ] = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Place a hold.
+
+    No batch of the plan begins to run until it is released. Asks first. With --id, doing it again places nothing twice
+    and opens nothing again.
+    """
+    with session(ctx, as_json) as (store, out):
+        if hold_id is not None:
+            from bluestar_store.errors import HoldNotFoundError
+
+            try:
+                there = store.holds.get(plan, hold_id)
+            except HoldNotFoundError:
+                pass
+            else:
+                state = "open" if there.is_open else "released, so it holds nothing: another one needs another --id"
+                out.show(record(there), f"Nothing to do: hold {hold_id} of {plan} is there already, {state}.")
+                return
+        about = f" (batch {batch_id})" if batch_id else ""
+        ask(out, "Place this hold?", [f"Hold on {plan}: {reason}{about}"], yes=yes)
+        placed = store.holds.place(plan, reason, hold_id=hold_id, batch_id=batch_id)
+        out.show(record(placed), f"Placed: bluestar-store hold release {plan} {placed.hold_id} releases it.")
+
+
+@hold.command("release")
+def release(
+    ctx: typer.Context,
+    plan: Plan,
+    hold_id: Annotated[str, typer.Argument(metavar="HOLD", help="The hold's identifier.", show_default=False)],
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Release a hold, which stays as a record.
+
+    Shows it and asks. One that is released already stays as it is.
+    """
+    with session(ctx, as_json) as (store, out):
+        found = store.holds.get(plan, hold_id)
+        if not found.is_open:
+            out.show(record(found), f"Nothing to do: hold {hold_id} of {plan} is released already.")
+            return
+        ask(out, "Release this hold?", [f"Hold on {plan}: {found.reason or '(no reason given)'}"], yes=yes)
+        released = store.holds.release(plan, hold_id)
+        left = len(store.holds.open(plan))
+        holds = f"{left} other open hold{'s' if left != 1 else ''}"
+        out.show(record(released), f"Released. {plan} has {holds if left else 'no open hold'}.")

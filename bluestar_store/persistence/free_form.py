@@ -1,0 +1,97 @@
+"""What old agents keep of a batch: a state and results of any shape, and entries of its audit trail.
+
+State and results lie beside the batch's typed items (models/free_form.py), so neither can break or change the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from bluestar_store.errors import InvalidWriteError
+from bluestar_store.keys import check_identifier
+from bluestar_store.models.audit import Trail
+from bluestar_store.models.batches import BATCH_STATE
+from bluestar_store.models.canonical import plain_value
+from bluestar_store.models.entity import Entity
+from bluestar_store.models.free_form import FREE_RESULT, FREE_STATE, FreeResult, FreeState
+from bluestar_store.models.kind import Kind
+from bluestar_store.models.values import from_wire
+from bluestar_store.persistence.protocols import PlainItem
+from bluestar_store.persistence.values import exact_document, plain_item
+from bluestar_store.protocols import key_of
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.audit import Audit
+from bluestar_store.repositories.changes import change_over, current_item
+from bluestar_store.repositories.transaction import Bookkeeping
+
+E = TypeVar("E", bound=Entity)
+
+WITHOUT_BATCH = Trail(table="audit-log", partition="AGENTS")
+"""The trail of the entries that name no batch: the old table of entries was called so."""
+ACTION = "entry"
+"""Of an entry that names none."""
+
+
+class FreeForm:
+    """See `IBatchStore`."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._audit = Audit(access)
+
+    def save_state(self, batch_id: str, state: Mapping[str, Any]) -> None:
+        """Keep the state in place of the one before; the equal one again changes nothing."""
+        identity = {"batch_id": check_identifier("batch_id", batch_id)}
+        document = exact_document(_mapping("state", state))
+        self._save(FREE_STATE, FreeState(**identity, state=document, saved=self._access.now()), "state")
+
+    def state(self, batch_id: str) -> PlainItem:
+        """The state; where agents saved none, the item that holds the batch's typed state, or an old program's."""
+        keys = [kind.keys.build({"batch_id": batch_id}) for kind in (FREE_STATE, BATCH_STATE)]
+        found = self._access.engine.get(self._access.table(FREE_STATE), keys, consistent=True)
+        free, typed = (found.get(key, {}) for key in keys)
+        return plain_item(free["state"]["M"]) if "M" in free.get("state", {}) else plain_item(typed)
+
+    def save_result(self, batch_id: str, step: str, result: Mapping[str, Any]) -> None:
+        """Keep the result in place of the one before; the equal one again changes nothing."""
+        identity = {name: check_identifier(name, text) for name, text in (("batch_id", batch_id), ("step", step))}
+        document = exact_document(_mapping("result", result))
+        self._save(FREE_RESULT, FreeResult(**identity, result=document, saved=self._access.now()), "result")
+
+    def _save(self, kind: Kind[E], entity: E, content: str) -> None:
+        """The last one that saves wins, however many do at once: what came in between is looked at again."""
+
+        wanted = plain_value(getattr(entity, content))  # which tells True from 1
+
+        def keep(unit: Bookkeeping) -> None:
+            found = current_item(self._access, kind, entity)
+            if found is None or content not in found or plain_value(from_wire(found[content])) != wanted:
+                unit.keep(change_over(self._access, kind, entity, found, {}, settled=False).write)
+
+        with self._access.unit() as unit:
+            unit.bookkeep(keep)
+
+    def results(self, batch_id: str) -> dict[str, PlainItem]:
+        """The results by the names of their steps, sorted."""
+        items = self._access.partition(FREE_RESULT, FREE_RESULT.keys.partition({"batch_id": batch_id}))
+        steps = {step["step"]: item for item in items if (step := FREE_RESULT.keys.parse(key_of(item))) is not None}
+        return {name: plain_item(item.get("result", {}).get("M", {})) for name, item in sorted(steps.items())}
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        """Add an entry to the trail of its batch; what is neither its batch, actor nor action goes into the details."""
+        details = dict(exact_document(_mapping("entry", entry)))
+        batch_id = details.pop("batch_id", None)
+        trail = WITHOUT_BATCH if batch_id is None else Trail(batch_id=check_identifier("batch_id", batch_id))
+        actor, action = (details.pop(name) if _is_name(details.get(name)) else None for name in ("actor", "action"))
+        self._audit.append(trail, action=action or ACTION, actor=actor, details=details or None)
+
+
+def _mapping(what: str, given: Any) -> Mapping[str, Any]:
+    if not isinstance(given, Mapping):
+        raise InvalidWriteError(f"a {what} must be a dict, not {type(given).__name__}")
+    return given
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value != ""

@@ -1,0 +1,84 @@
+"""`hold`: placed and released under the plan's guard, asked about first, and kept as a record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bluestar_store import BatchStatus, PlanOnHoldError, Store
+from tests.cli.conftest import Run
+
+
+def _json(run: Run, *arguments: str) -> Any:
+    return json.loads(run(*arguments, "--json").stdout)
+
+
+def test_a_hold_keeps_a_batch_from_running_until_it_is_released(seeded_run: Run, opened: Callable[[], Store]) -> None:
+    with opened() as store:
+        batch = store.batches.start("ACME", "BiWeeklyFri", 2026, "b1")
+    done = seeded_run(
+        *("--actor", "pat", "hold", "place", "ACME", "--reason", "Missing data"),
+        *("--id", "h1", "--batch", "b1", "--yes"),
+    )
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout == (
+        "Hold on ACME: Missing data (batch b1)\nPlaced: bluestar-store hold release ACME h1 releases it.\n"
+    )
+    with opened() as store, pytest.raises(PlanOnHoldError):
+        store.batches.advance(batch, status=BatchStatus.RUNNING)
+    (found,) = _json(seeded_run, "hold", "list")
+    assert (found["hold_id"], found["reason"], found["batch_id"]) == ("h1", "Missing data", "b1")
+    assert (found["created_by"], found["written_by"], found["released"]) == ("pat", "pat", None)
+    done = seeded_run("--actor", "kim", "hold", "release", "ACME", "h1", "--yes")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout == "Hold on ACME: Missing data\nReleased. ACME has no open hold.\n"
+    with opened() as store:
+        store.batches.advance(batch, status=BatchStatus.RUNNING)
+    assert seeded_run("hold", "list").stdout == "Open holds\n(none)\n"
+    (kept,) = _json(seeded_run, "hold", "list", "ACME")
+    assert (kept["created_by"], kept["released_by"]) == ("pat", "kim")
+    assert "Missing data" in seeded_run("inspect", "hold", "ACME").stdout
+
+
+def test_without_an_identifier_each_hold_is_another_one(seeded_run: Run) -> None:
+    placed = [_json(seeded_run, "hold", "place", "ACME", "--reason", "r", "--yes")["hold_id"] for _ in range(2)]
+    assert len({*placed}) == 2
+    assert {one["hold_id"] for one in _json(seeded_run, "hold", "list", "ACME")} == {*placed}
+    done = seeded_run("hold", "release", "ACME", placed[0], "--yes")
+    assert done.stdout.endswith("Released. ACME has 1 other open hold.\n")
+
+
+def test_doing_it_again_changes_nothing_and_asks_nothing(seeded_run: Run) -> None:
+    place = ("hold", "place", "ACME", "--reason", "r", "--id", "h1")
+    first = _json(seeded_run, *place, "--yes")
+    done = seeded_run(*place)
+    assert (done.exit_code, done.stdout) == (0, "Nothing to do: hold h1 of ACME is there already, open.\n")
+    assert _json(seeded_run, *place) == first
+    released = _json(seeded_run, "hold", "release", "ACME", "h1", "--yes")
+    done = seeded_run("hold", "release", "ACME", "h1")
+    assert (done.exit_code, done.stdout) == (0, "Nothing to do: hold h1 of ACME is released already.\n")
+    assert "it holds nothing" in seeded_run(*place).stdout
+    assert _json(seeded_run, *place) == released
+
+
+def test_nothing_is_written_where_nobody_answers(seeded_run: Run) -> None:
+    done = seeded_run("hold", "place", "ACME", "--reason", "r", "--id", "h1")
+    assert done.exit_code == 1
+    assert "nothing was written" in done.stderr
+    assert _json(seeded_run, "hold", "list") == []
+    seeded_run("hold", "place", "ACME", "--reason", "r", "--id", "h1", "--yes")
+    done = seeded_run("hold", "release", "ACME", "h1", "--json")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "Hold on ACME: r" in done.stderr
+    assert [one["hold_id"] for one in _json(seeded_run, "hold", "list")] == ["h1"]
+
+
+def test_a_hold_that_there_is_not_and_one_without_a_reason_are_errors(seeded_run: Run) -> None:
+    done = seeded_run("hold", "release", "ACME", "nope", "--yes")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "no hold 'nope' of plan 'ACME'" in done.stderr
+    assert seeded_run("hold", "place", "ACME", "--yes").exit_code == 2
+    assert seeded_run("hold", "place", "A#B", "--reason", "r", "--yes").exit_code == 1
