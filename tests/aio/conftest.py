@@ -1,5 +1,25 @@
-"""The Stores of the store suite's plug-ins, for what is awaited round them."""
+"""No test leaves threads behind: others look for those of this library by their names."""
 
-from tests.stores.conftest import layout, local_connection, make_store
+from __future__ import annotations
 
-__all__ = ["layout", "local_connection", "make_store"]
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bluestar_store import AsyncStore
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    made: list[AsyncStore] = []
+    init = AsyncStore.__init__
+
+    def noted(self: AsyncStore, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        made.append(self)
+
+    monkeypatch.setattr(AsyncStore, "__init__", noted)
+    yield
+    for store in made:
+        store._close()

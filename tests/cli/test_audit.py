@@ -27,7 +27,8 @@ def store(opened: Callable[[], Store]) -> Any:
         yield store
 
 
-def test_a_trail_is_shown_in_order(store: Store, seeded_run: Run) -> None:
+def test_a_trail_is_shown_in_order(store: Store, seeded_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")  # a row a line
     found = json.loads(seeded_run("audit", "show", "b1", "--json").stdout)
     assert [(one["seq"], one["actor"], one["action"]) for one in found] == [(n, "pat", f"act {n}") for n in (1, 2, 3)]
     assert found[1]["previous"] == found[0]["hash"]

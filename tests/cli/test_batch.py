@@ -39,7 +39,10 @@ def running(opened: Opened) -> Opened:
     return opened
 
 
-def test_the_batches_of_a_plan_are_listed_newest_first(running: Opened, seeded_run: Run) -> None:
+def test_the_batches_of_a_plan_are_listed_newest_first(
+    running: Opened, seeded_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")  # a row a line
     found = json.loads(seeded_run("batch", "list", "ACME", "--json").stdout)
     assert [(one["batch_id"], one["status"]) for one in found] == [("b2", "RECEIVED"), ("b1", "RUNNING")]
     shown = seeded_run("batch", "list", "ACME").stdout.splitlines()
