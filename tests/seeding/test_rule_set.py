@@ -123,7 +123,7 @@ def test_a_schema_reference_is_allowed(tmp_path: Path) -> None:
 
 def test_a_pipeline_too_long_for_one_transaction_is_a_problem(tmp_path: Path) -> None:
     steps = [{"plan_id": "A", "pay_freq": "W", "step_order": number} for number in range(100)]
-    assert "99 fit" in problems(write(tmp_path, processing_pipeline={"steps": steps}))[0]
+    assert "98 fit" in problems(write(tmp_path, processing_pipeline={"steps": steps}))[0]
 
 
 def step(number: int, **values: Any) -> dict[str, Any]:

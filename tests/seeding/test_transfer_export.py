@@ -79,7 +79,7 @@ def test_an_export_is_replaced_only_when_asked(store: Store, tmp_path: Path) -> 
     with pytest.raises(FileStoreError, match="holds an export already"):
         export(store, tmp_path)
     assert content(tmp_path) == before
-    assert export(store, tmp_path, replace=True).items == 1
+    assert export(store, tmp_path, replace=True).items == 3  # the rule, and its trail: an entry and the head
     assert content(tmp_path) != before
 
 
@@ -109,7 +109,7 @@ def test_progress_counts_the_items_up_to_the_total(store: Store, tmp_path: Path)
         store.calculation_rules.put(CalculationRule(plan_id=f"P{number}", calc_type="match"))
     told: list[tuple[str, int, int | None]] = []
     export(store, tmp_path, progress=lambda *step: told.append(step))
-    assert told[-1] == ("export", 3, 3)
+    assert told[-1] == ("export", 9, 9)  # three rules, and a trail of each: an entry and the head
 
 
 ITEMS, ITEM_BYTES = 15_000, 3000

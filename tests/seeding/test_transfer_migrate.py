@@ -52,7 +52,7 @@ def test_a_migration_is_done_only_when_both_are_the_same(
         return digests(store, folder, progress)
 
     monkeypatch.setattr(migrating, "digests", damaged)
-    with in_memory(SINGLE) as target, pytest.raises(BlueStarError, match="processing-metadata: 1 and 2 items"):
+    with in_memory(SINGLE) as target, pytest.raises(BlueStarError, match="processing-metadata: 3 and 4 items"):
         migrate(source, target, tmp_path)
 
 
@@ -61,7 +61,7 @@ def test_a_source_that_was_written_to_meanwhile_is_said(source: Store, tmp_path:
         if what == "import":
             source.engine.put_many(metadata(source), [item(Key("BATCH#1", "STATE"))])
 
-    with in_memory(SINGLE) as target, pytest.raises(ConflictError, match=r"written to .*processing-metadata: 1 and 2"):
+    with in_memory(SINGLE) as target, pytest.raises(ConflictError, match=r"written to .*processing-metadata: 3 and 4"):
         migrate(source, target, tmp_path, progress=write)
 
 
