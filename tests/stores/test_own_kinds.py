@@ -111,7 +111,7 @@ def test_an_export_moves_the_items_to_the_other_layout(store: Store, layout: Tab
     other = TableLayout.SINGLE if layout is TableLayout.EIGHT else TableLayout.EIGHT
     with Store.open(Settings(persistence_mode=MEMORY, table_layout=other), kinds=KINDS) as target:
         target.create_tables()
-        assert import_(target, tmp_path / "all").written == 2
+        assert import_(target, tmp_path / "all").written == 6
         assert target.repository(PAY_CALENDAR, PayCalendars).get("ACME", 2026) == CALENDAR
         assert target.client_configs.get("ACME", "Weekly") == OURS
 
