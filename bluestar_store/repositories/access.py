@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, Token, copy_context
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ParamSpec, TypeVar
 
 from bluestar_store.cache.null import NullCache
@@ -14,7 +14,7 @@ from bluestar_store.clock import Clock, SystemClock
 from bluestar_store.keys import Key
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import Tables
-from bluestar_store.protocols import Cache, Engine, Item, Write, pages
+from bluestar_store.protocols import Cache, Engine, Item, TableSpec, Write, pages
 from bluestar_store.repositories.transaction import Transaction
 from bluestar_store.threads import Threads
 
@@ -58,6 +58,10 @@ class Access:
         self.now = (clock or SystemClock()).now
         self._records = ContextVar("bluestar_records_changes", default=records)
         self._threads = Threads(engine.parallel_calls, "bluestar-read")
+
+    @cached_property
+    def _specs(self) -> tuple[TableSpec, ...]:
+        return self.tables.specs()
 
     @property
     def engine(self) -> Engine:
@@ -103,7 +107,7 @@ class Access:
     def begin(self) -> tuple[Transaction, Token[Transaction | None]]:
         """Open a unit of work in this context; `end` is called with both, in the same context."""
         self._check_not_only_here()
-        transaction = Transaction(self._engine, self.tables.specs())
+        transaction = Transaction(self._engine, self._specs)
         return transaction, self._unit.set(transaction)
 
     def end(self, transaction: Transaction, token: Token[Transaction | None]) -> None:
