@@ -90,20 +90,19 @@ def get(
         if file == STANDARD:
             _to_standard_output(files, path, as_json=out.as_json)
             return
-        target = _local_target(file or Path(), path, as_folder=str(file or "").endswith("/"))
+        target = _local_target(file or Path(), path)
         here, size = LocalFileStore(target.absolute().parent), files.stat(path).size_bytes
         with _kept(), files.open(path) as source, here.open(target.name, "wb", if_absent=not force) as local:
             size = _carried(f"Fetching {target.name}", source, local, size)
         out.show({"path": path, "file": str(target), "size_bytes": size}, f"Fetched {path} to {target}: {size} bytes.")
 
 
-def _local_target(target: Path, path: str, *, as_folder: bool) -> Path:
+def _local_target(target: Path, path: str) -> Path:
     """Where a file goes here: a name in a folder that exists. BadUsage for a place that is no file's."""
     if target.is_dir():
         return target / path.rpartition("/")[2]
-    if as_folder or not target.absolute().parent.is_dir():
-        missing = target if as_folder else target.absolute().parent
-        raise BadUsage(f"{escaped(str(missing))}: there is no such folder")
+    if not target.absolute().parent.is_dir():
+        raise BadUsage(f"{escaped(str(target.parent))}: there is no such folder")
     if target.exists() and not target.is_file():
         raise BadUsage(f"{escaped(str(target))} is no file")
     return target

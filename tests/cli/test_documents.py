@@ -107,3 +107,26 @@ def test_a_file_with_mistakes_is_told_line_by_line_and_nothing_is_written(here: 
     assert result.stderr.splitlines()[0] == "error: the data has 2 problems; nothing was written:"
     assert f"{path}#/customer-orders/1/orderId: is a key and is empty" in result.stderr
     assert len(json.loads((folder / "customer-orders.json").read_text())) == 2
+
+
+@pytest.mark.parametrize(
+    "command", [["list", "custmer-orders:orderId"], ["export", "out.json", "custmer-orders:orderId"]]
+)
+def test_a_command_that_reads_makes_no_table(command: list[str], folder: Path, tmp_path: Path) -> None:
+    run = on(folder)
+    arguments = [str(tmp_path / one) if one.endswith(".json") else one for one in command]
+    result = run("documents", *arguments)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "there is no table of documents custmer-orders" in result.stderr
+    assert sorted(path.name for path in folder.glob("*.json")) == ["customer-orders.json"]
+
+
+def test_nor_does_it_on_dynamodb(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.cli.conftest import invoke
+
+    with mock_aws():
+        import boto3
+
+        result = invoke("--mode", "dynamo", "--region", "us-east-1", "documents", "list", "custmer-orders:orderId")
+        assert result.exit_code == 1
+        assert boto3.client("dynamodb", region_name="us-east-1").list_tables()["TableNames"] == []

@@ -197,3 +197,18 @@ def test_a_transfer_shows_a_bar_on_a_terminal(tmp_path: Path, columns: int) -> N
     assert "Bringing a {long}" in shown
     assert "3.1/3.1 MB" in shown
     assert printed == f"Brought a/{name}: 3145728 bytes.\n"
+
+
+def test_a_file_is_got_into_folders_that_exist(run: Run, hours: Path, tmp_path: Path) -> None:
+    run("put", str(hours), "in/hours.csv")
+    result = run("get", "in/hours.csv", f"{tmp_path}/nowhere/out.csv")
+    assert result.exit_code == 2
+    assert "there is no such folder" in result.stderr
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_move_of_what_is_missing_says_that_first(run: Run, hours: Path) -> None:
+    run("put", str(hours), "there.csv")
+    result = run("mv", "missing.csv", "there.csv")
+    assert result.exit_code == 1
+    assert "missing.csv is not there" in result.stderr

@@ -164,3 +164,15 @@ def test_whatever_the_client_raises_is_a_cache_error_without_its_text(
     with pytest.raises(CacheError) as raised:
         call(RedisCacheBackend())
     assert "secret" not in str(raised.value)
+
+
+def test_what_a_test_puts_in_the_place_of_setex_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = fakeredis.FakeRedis()
+    monkeypatch.setattr("redis.Redis", lambda **options: fake)
+
+    def refuse(*arguments: object) -> None:
+        raise redis.ConnectionError
+
+    monkeypatch.setattr(fake, "setex", refuse)
+    with pytest.raises(CacheError):
+        RedisCacheBackend().setex("k", 300, "v")
