@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -88,7 +88,7 @@ class Claims(StepRecords[StepClaim]):
         """Own the step no longer. Raises ClaimLostError."""
         self._renewed(claim, lambda now: {"worker": None, "expires": None})
 
-    def _renewed(self, claim: StepClaim, update: Any) -> StepClaim:
+    def _renewed(self, claim: StepClaim, update: Callable[[datetime], dict[str, Any]]) -> StepClaim:
         made: list[StepClaim] = []
 
         def renew(unit: Bookkeeping) -> None:

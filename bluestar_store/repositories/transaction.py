@@ -50,7 +50,7 @@ class Transaction:
     """
 
     def __init__(self, engine: Engine, specs: Iterable[TableSpec]) -> None:
-        self._target, self._specs = engine, tuple(specs)
+        self._specs = tuple(specs)
         self._staged = StagedEngine(engine, self._specs)
         self._steps: list[Callable[[Bookkeeping], None]] = []
         self._lock = threading.RLock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 import pytest
@@ -25,6 +26,12 @@ def wire(pk: str, sk: str, **attributes: Any) -> Item:
 def table(store: Store, kind: Kind[Any]) -> str:
     """The name on disk of a kind's table."""
     return store.tables.name(kind)
+
+
+def in_thread(call: Callable[[], object]) -> None:
+    """Make a call in another thread, so as another agent would: outside of the unit of work that is open here."""
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(call).result()
 
 
 def without_indexes(store: Store) -> None:

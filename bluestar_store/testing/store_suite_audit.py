@@ -11,7 +11,7 @@ from bluestar_store.models.audit import AUDIT_ENTRY, Trail
 from bluestar_store.protocols import Delete, Item
 from bluestar_store.repositories.chain import entry_hash
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import RawGet, RawPut, table
+from bluestar_store.testing.side_door import RawGet, RawPut, in_thread, table
 
 ENTRIES = 4
 
@@ -57,7 +57,7 @@ class AuditTests:
         def late(*writes: Any) -> None:
             if not others:
                 others.append(1)
-                _in_thread(lambda: store.audit.append("b", action="theirs"))
+                in_thread(lambda: store.audit.append("b", action="theirs"))
             write(*writes)
 
         monkeypatch.setattr(store.engine, "write", late)
@@ -130,10 +130,3 @@ class AuditTests:
         store.engine.write(Delete(table(store, AUDIT_ENTRY), Key("BATCH#b", "CHAIN")))
         (fault,) = store.audit.verify("b")
         assert (fault.seq, "head was removed" in fault.what) == (None, True)
-
-
-def _in_thread(call: object) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1) as executor:
-        executor.submit(call).result()  # type: ignore[arg-type]  # a function without parameters

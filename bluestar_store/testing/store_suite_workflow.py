@@ -28,7 +28,7 @@ from bluestar_store.models.pipeline import PipelineStep
 from bluestar_store.repositories.batches import TRANSITIONS
 from bluestar_store.store import Store
 from bluestar_store.testing.frozen_clock import FrozenClock
-from bluestar_store.testing.side_door import RawGet, RawPut, table, wire
+from bluestar_store.testing.side_door import RawGet, RawPut, in_thread, table, wire
 
 RUNNING = BatchStatus.RUNNING
 
@@ -184,7 +184,7 @@ class WorkflowTests:
                 placed.append(1)
                 with monkeypatch.context() as undone:
                     undone.setattr(store.engine, "write", write)
-                    _in_thread(lambda: store.holds.place("ACME", "Just now", hold_id="h1"))
+                    in_thread(lambda: store.holds.place("ACME", "Just now", hold_id="h1"))
             write(*writes)  # type: ignore[arg-type]  # what it was given
 
         with monkeypatch.context() as patched:
@@ -276,11 +276,3 @@ class WorkflowTests:
         store.results.save("b", 1, {"text": "x" * 349 * 1024})
         with pytest.raises(ItemTooLargeError, match=r"store\.files\.write"):
             store.results.save("b", 2, {"text": "x" * 351 * 1024})
-
-
-def _in_thread(call: object) -> None:
-    """In a thread, so as another agent would: outside of the unit of work that is open here."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1) as executor:
-        executor.submit(call).result()  # type: ignore[arg-type]  # a function without parameters
