@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from itertools import repeat
 from typing import Any
@@ -15,11 +14,8 @@ from benchmarks.measure import Contender, WrongAnswerError, compare
 from benchmarks.report import Line
 from benchmarks.rows_cache_hits import store_get
 from bluestar_store import GLOBAL, Store
-from bluestar_store.models.calculation import CALCULATION_RULE
 
 BARE_GET, BARE_MGET = "redis-py GET, hiredis", "redis-py MGET of two, hiredis"
-FLOOR = "the same, JSON decoded and validated"
-"""What is left without all that makes it a cache: no target, but what the targets have to leave room for."""
 OWN, ABSENT, GLOBALS = "bench:own", "bench:absent", "bench:global"
 
 
@@ -46,16 +42,7 @@ def rows(bench: Bench) -> Iterator[Line]:
                 answer = client.mget((ABSENT, GLOBALS))
             return answer
 
-        def get_decoded(calls: int) -> object:
-            answer: Any = None
-            for _ in repeat(None, calls):
-                content: Any = client.get(OWN)
-                _, (item,) = json.loads(content.partition(b"\n")[2])
-                answer = CALCULATION_RULE.decode(item, identity={"plan_id": PLAN, "calc_type": "match"})
-            return answer
-
         own = [store_get(store, PLAN, PLAN), Contender(BARE_GET, get, _is(kept[OWN]))]
-        own.append(Contender(FLOOR, get_decoded, _is(store.calculation_rules.get(PLAN, "match"))))
         yield from compare("hit in Redis", own, {BARE_GET: 1.25}, rounds=rounds, calls=1)
         both = [store_get(store, PLAN_WITHOUT_RULES, GLOBAL)]
         both.append(Contender(BARE_MGET, mget, _is([kept[ABSENT], kept[GLOBALS]])))

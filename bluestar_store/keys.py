@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -27,6 +27,9 @@ MAX_PK_BYTES = 2048
 """AWS limit on the length of a partition key value."""
 MAX_SK_BYTES = 1024
 """AWS limit on the length of a sort key value."""
+
+HALVES_KEPT = 1024
+"""Partition keys and sort keys of each entity that need not be parsed and checked again."""
 
 
 _FORM = re.compile(f"|plain|raw|{GLOBAL}|{DEFAULT}|0[1-9][0-9]*d")
@@ -235,10 +238,14 @@ class ItemKeys:
 
     def build(self, values: Mapping[str, Any]) -> Key:
         """The key of an identity; InvalidKeyError when it would be wrong, ambiguous or too long."""
+        sk = self._sort_key(values)
+        return Key(self.partition(values), sk)
+
+    def _sort_key(self, values: Mapping[str, Any]) -> str:
         sk = self.sort.build(values)
         if len(sk.encode()) > MAX_SK_BYTES:
             raise InvalidKeyError(f"sort key {shown(sk)} is over {MAX_SK_BYTES} bytes, an AWS limit")
-        return Key(self.partition(values), sk)
+        return sk
 
     def parse(self, key: Key) -> dict[str, Any] | None:
         """The identity in a key, None when the key is not this entity's.
@@ -246,17 +253,42 @@ class ItemKeys:
         A number may have another width than ours (`STEP#100`); apart from that, a key that `build` would not make
         (a plan called GLOBAL, say) belongs to no identity.
         """
-        rest = self.sort.parse(key.sk)
-        if rest is None:
+        identity, rest = self._kept_partition(key.pk), self._kept_sort(key.sk)
+        if identity is None or rest is None or any(identity[name] != rest[name] for name in self._shared):
             return None
+        return {**identity, **rest}
+
+    @cached_property
+    def _shared(self) -> frozenset[str]:
+        names = {name for template, fixed in self.forms for name in (*template.fields, *fixed)}
+        return frozenset(self.sort.fields).intersection(names)
+
+    # Each half is worth remembering apart from the other: a plan's partition, and the steps that every plan has.
+
+    @cached_property
+    def _kept_partition(self) -> Callable[[str], dict[str, Any] | None]:
+        return lru_cache(HALVES_KEPT)(self._parsed_partition)
+
+    @cached_property
+    def _kept_sort(self) -> Callable[[str], dict[str, Any] | None]:
+        return lru_cache(HALVES_KEPT)(self._parsed_sort)
+
+    def _parsed_partition(self, pk: str) -> dict[str, Any] | None:
         for template, fixed in self.forms:
-            found = template.parse(key.pk)
+            found = template.parse(pk)
             if found is None:
                 continue
-            identity = {**fixed, **found, **rest}
+            identity = {**fixed, **found}
             try:
-                built = self.build(identity)
+                built = self.partition(identity)
             except InvalidKeyError:
                 return None
-            return identity if self.sort.parse(built.sk) == rest and template.parse(built.pk) == found else None
+            return identity if template.parse(built) == found else None
         return None
+
+    def _parsed_sort(self, sk: str) -> dict[str, Any] | None:
+        found = self.sort.parse(sk)
+        try:
+            return found if found is not None and self.sort.parse(self._sort_key(found)) == found else None
+        except InvalidKeyError:
+            return None

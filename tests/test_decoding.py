@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import model_validator
 
-from bluestar_store import ItemDecodeError
+from bluestar_store import CalculationRule, ItemDecodeError
+from bluestar_store.engines.table_files import to_json
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
+from bluestar_store.models.entity import Entity
 from bluestar_store.models.holds import PLAN_HOLD
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.pipeline import PIPELINE_STEP
+from bluestar_store.models.reading import KEY, Reading
 from bluestar_store.models.tables import KINDS
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.vendor import VENDOR_SCHEMA
@@ -169,3 +175,78 @@ def test_an_entity_remembers_the_raw_key_it_was_read_from() -> None:
     assert PIPELINE_STEP.key(read) == ("CLIENT#ACME_Weekly", "STEP#100")
     moved = read.model_copy(update={"step_order": 200})
     assert PIPELINE_STEP.key(moved) == ("CLIENT#ACME_Weekly", "STEP#0200")
+
+
+def by_parts(kind: Kind[Any], one: Item) -> Entity | ItemDecodeError:
+    """What the ordinary way gives: the short one left out."""
+    with patch.object(Reading, "entity", lambda self, item, identity: None):
+        return outcome(kind, one)
+
+
+def outcome(kind: Kind[Any], one: Item) -> Entity | ItemDecodeError:
+    """The entity in an item, or why it is none."""
+    try:
+        entity: Entity = kind.decode(one)
+        return entity
+    except ItemDecodeError as error:
+        return error
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@given(data=st.data())
+@settings(max_examples=30)
+def test_the_short_way_reads_every_item_that_the_library_wrote(kind: Kind[Any], data: st.DataObject) -> None:
+    entity = data.draw(entities(kind))
+    one = item(kind.keys.build(kind.identity(entity)), **kind.encode(entity), version={"N": "1"})
+    read = kind.reading.entity(one, kind.identity(entity))
+    assert read == entity
+    assert read.model_fields_set == kind.decode(one).model_fields_set
+    identity = {"": "", **kind.identity(entity)}
+    from_json = kind.reading.from_json(to_json({KEY: identity, **one}).encode(), kind.origin(one))
+    assert from_json == entity
+    assert from_json.version == 1
+
+
+WIRE = st.one_of(
+    st.text(max_size=3).map(lambda text: {"S": text}),
+    st.sampled_from(["0", "1", "-1", "1.5", "100", "1E+2", "0.1000", "9" * 38, "1E-130"]).map(lambda text: {"N": text}),
+    st.booleans().map(lambda one: {"BOOL": one}),
+    st.just({"NULL": True}),
+    st.just({"L": [{"S": "a"}, {"N": "1"}]}),
+    st.just({"M": {"a": {"S": "b"}, "c": {"L": []}}}),
+    st.just({"SS": ["a"]}),
+    st.just({"B": b"a"}),
+)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@given(data=st.data())
+@settings(max_examples=60)
+def test_the_short_way_and_the_ordinary_one_say_the_same_of_every_item(kind: Kind[Any], data: st.DataObject) -> None:
+    entity = data.draw(entities(kind))
+    names = [*(attribute.attr_name for attribute in kind.attributes.values()), "version", "other", KEY]
+    foreign = data.draw(st.dictionaries(st.sampled_from(names), WIRE, max_size=4))
+    one = item(kind.keys.build(kind.identity(entity)), **{**kind.encode(entity), **foreign})
+    found, expected = outcome(kind, one), by_parts(kind, one)
+    if isinstance(found, ItemDecodeError) or isinstance(expected, ItemDecodeError):
+        assert str(found) == str(expected)
+    else:
+        assert found == expected
+        assert found.model_fields_set == expected.model_fields_set
+        assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301  # our own
+        assert repr(found) == repr(expected)
+
+
+def test_an_entity_with_a_validator_of_its_own_is_read_by_it() -> None:
+    class Checked(CalculationRule):
+        @model_validator(mode="after")
+        def _whole(self) -> Checked:
+            if self.max_pct == 7:
+                raise ValueError("seven is not for us")
+            return self
+
+    checked = replace(CALCULATION_RULE, entity=Checked)
+    assert checked.reading.entity(item(CALC), {"plan_id": "ACME", "calc_type": "match"}) is None
+    assert checked.decode(item(CALC, max_pct={"N": "6"})).max_pct == 6
+    with pytest.raises(ItemDecodeError, match="seven is not for us"):
+        checked.decode(item(CALC, max_pct={"N": "7"}))

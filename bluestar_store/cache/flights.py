@@ -9,36 +9,44 @@ from bluestar_store.protocols import MISSING
 
 
 class Flight:
-    """One load under way. Whoever boarded it first leads; the others wait for its value or its error."""
+    """One load under way. Whoever boarded it first leads; the others wait for its value or its error.
 
-    __slots__ = ("_under_way", "error", "successor", "value")
+    Made for every load, so without anything that only those need who wait.
+    """
 
-    def __init__(self) -> None:
-        self._under_way = threading.Lock()  # an Event takes twenty times as long to make, and mostly nobody waits
-        self._under_way.acquire()
-        self.value: Any = MISSING
-        self.error: Exception | None = None
-        self.successor: Flight | None = None
-        """The flight that took its place, because its leader was interrupted or not heard of."""
+    value: Any = MISSING
+    error: Exception | None = None
+    successor: Flight | None = None
+    """The flight that took its place, because its leader was interrupted or not heard of."""
+    _under_way: threading.Lock | None = None
+
+    def awaited(self) -> Flight:
+        """This flight, for somebody who will wait for it: called before it is taken away, so before it can land."""
+        if self._under_way is None:
+            self._under_way = threading.Lock()  # an Event takes twenty times as long to make
+            self._under_way.acquire()
+        return self
 
     def land(self, value: Any) -> None:
         """Give the value to those who wait."""
         self.value = value
-        self._under_way.release()
+        if self._under_way is not None:
+            self._under_way.release()
 
     def fail(self, error: BaseException) -> None:
         """Give the error to those who wait; a leader that was interrupted leaves the load to one of them."""
         if isinstance(error, Exception):
             self.error = error
-        self._under_way.release()
+        self.turn_back()
 
     def turn_back(self) -> None:
         """The leader needs no value any more; whoever waits leads."""
-        self._under_way.release()
+        if self._under_way is not None:
+            self._under_way.release()
 
     def wait(self, timeout_seconds: float) -> Any:
         """The value; MISSING when the leader was interrupted or takes too long. Raises what the load raised."""
-        if self._under_way.acquire(timeout=timeout_seconds):
+        if self._under_way is not None and self._under_way.acquire(timeout=timeout_seconds):
             self._under_way.release()  # for the next one who waits
         if self.error is not None:
             raise self.error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import cached_property
 
 from bluestar_store.settings import Settings
 
@@ -49,7 +50,7 @@ class CacheLimits:
             flight_seconds=attempt,
         )
 
-    @property
+    @cached_property
     def keeps(self) -> bool:
         """Whether the process keeps anything."""
         return self.max_entries > 0 and self.max_bytes > 0

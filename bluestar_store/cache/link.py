@@ -7,7 +7,6 @@ when its connection is known, and redis-py's own silent reconnects are not used.
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -44,7 +43,6 @@ class Link:
     def reset(self) -> None:
         """Forget the connections without touching them: in a forked child they are the parent's."""
         self._idle: deque[Wire] = deque()
-        self._lock = threading.Lock()
         self._closed = False
 
     def connect(self) -> Connection:
@@ -98,30 +96,26 @@ class Link:
                 wire.close()
                 raise_link_error(error)
             else:
-                self._keep(wire)
+                self._idle.append(wire)
+                if self._closed or len(self._idle) > MAX_IDLE:
+                    self.drop_idle()
                 for reply in replies:
                     if isinstance(reply, ResponseError) and not is_wrong_type(reply):
                         raise failure(reply)
                 return replies
 
-    def _keep(self, wire: Wire) -> None:
-        with self._lock:
-            if not self._closed and len(self._idle) < MAX_IDLE:
-                self._idle.append(wire)
-                return
-        wire.close()
-
     def drop_idle(self) -> None:
         """Close the connections that nobody uses: the server behind them may not be the one to ask any more."""
-        with self._lock:
-            idle, self._idle = self._idle, deque()
-        for wire in idle:
+        for _ in range(len(self._idle)):
+            try:
+                wire = self._idle.popleft()
+            except IndexError:
+                return  # somebody uses it, or closes it as well
             wire.close()
 
     def close(self) -> None:
         """Close the connections; those in use close when they are done."""
-        with self._lock:
-            self._closed = True
+        self._closed = True
         self.drop_idle()
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from bluestar_store.cache.limits import CacheLimits
+from bluestar_store.cache.local import Loaded
 from bluestar_store.cache.stats import Counters
 from bluestar_store.cache.stored import (
     MAX_PAYLOAD_BYTES,
@@ -20,27 +20,20 @@ from bluestar_store.cache.stored import (
     Held,
     Leased,
     Outdated,
-    Stored,
     new_token,
 )
 from bluestar_store.errors import BlueStarError
 from bluestar_store.protocols import Source, Unit
 
 if TYPE_CHECKING:
-    from bluestar_store.cache.remote import Remote  # loads redis, which a process without a second tier does not need
+    from bluestar_store.cache.remote import (
+        Looked,
+        Remote,
+    )  # load redis, which a process without a second tier does not need
 
 Claim: TypeAlias = Held | Outdated | Abandoned | Leased
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.002, 0.02
 """Between two looks at what another process is loading."""
-
-
-@dataclass(slots=True)
-class Loaded:
-    """A value, until when this process may keep it (by the cache's clock; None: not at all), and what it weighs."""
-
-    value: Any
-    until: float | None = None
-    weight: int = 0
 
 
 class Loader(Protocol):
@@ -100,7 +93,7 @@ class RemoteLoader(EngineLoader):
         return done
 
     def _sorted(
-        self, found: Mapping[Unit, Stored], asked: float, source: Source, max_age_seconds: float
+        self, found: Looked, asked: float, source: Source, max_age_seconds: float
     ) -> tuple[dict[Unit, Loaded], dict[Unit, Claim | None], dict[Unit, Busy]]:
         """What is there, what is to be loaded (with what it may replace), and what others are loading.
 
@@ -110,10 +103,11 @@ class RemoteLoader(EngineLoader):
         claims: dict[Unit, Claim | None] = {}
         busy: dict[Unit, Busy] = {}
         settled = False
-        for unit, state in found.items():
-            if settled and not isinstance(state, Leased):  # what nobody has yet is loaded all the same, once for all
-                continue
-            match state:
+        state_of, lease, now = self._remote.state, found.lease, found.now
+        for unit, (content, left) in found.replies.items():
+            if settled and content is not None and content != lease:
+                continue  # while what nobody has yet is loaded all the same, once for all
+            match state := state_of(content, left, lease, now):
                 case Held() if state.age_ms < max_age_seconds * 1000:
                     loaded = self._decoded(unit, state, asked, source)
                     if loaded is None:

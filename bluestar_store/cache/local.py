@@ -7,13 +7,13 @@ takes the flight away along with the entry, so what was loaded before it cannot 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from cachetools import LRUCache
 
 from bluestar_store.cache.flights import Flight
+from bluestar_store.cache.limits import AHEAD
 from bluestar_store.protocols import MISSING, Unit
 
 ENTRY_BYTES = 640
@@ -63,13 +63,13 @@ class Recent(LRUCache[Unit, Entry]):
         return super().popitem()
 
 
-@dataclass(slots=True)
-class Lifetime:
-    """How long a value is good, how long before its end it is due for a refresh, how long after it may still serve."""
+class Loaded:
+    """A value, until when this process may keep it (by the cache's clock; None: not at all), and what it weighs."""
 
-    seconds: float
-    ahead_seconds: float = 0.0
-    stale_seconds: float = 0.0
+    __slots__ = ("until", "value", "weight")
+
+    def __init__(self, value: Any, until: float | None = None, weight: int = 0) -> None:
+        self.value, self.until, self.weight = value, until, weight
 
 
 class Local:
@@ -135,9 +135,10 @@ class Local:
                     here[unit] = entry
                     if settles(entry.value):
                         break
-                elif unit not in leading:
-                    flight, leads = self._join(unit)
-                    (leading if leads else following)[unit] = flight
+                elif (flight := self._flights.get(unit)) is None:
+                    leading[unit] = self._flights[unit] = Flight()
+                elif flight is not leading.get(unit):
+                    following[unit] = flight.awaited()
         return here, leading, following
 
     def board_refresh(self, unit: Unit) -> Flight | None:
@@ -163,8 +164,9 @@ class Local:
                 return flight.successor, False
             if self._flights.get(unit) is flight:
                 del self._flights[unit]
-            flight.successor, leads = self._join(unit)
-            return flight.successor, leads
+            successor, leads = self._join(unit)
+            flight.successor = successor.awaited()  # those who come after this one may come late
+            return successor, leads
 
     def _join(self, unit: Unit) -> tuple[Flight, bool]:
         flight = self._flights.get(unit)
@@ -179,31 +181,41 @@ class Local:
             if self._flights.get(unit) is flight:
                 del self._flights[unit]
 
-    def land(self, unit: Unit, flight: Flight, value: Any, weight: int, lifetime: Lifetime | None) -> None:
-        """Keep a value that was loaded, unless its unit was invalidated meanwhile, and give it to those who wait.
+    def land(self, flights: Mapping[Unit, Flight], loaded: Mapping[Unit, Loaded], most_seconds: float) -> None:
+        """Keep what was loaded, unless its unit was invalidated meanwhile, and give it to those who wait.
 
-        Without a lifetime it is not kept, and an older one is not kept either.
+        What may not be kept is not, and an older value of it is not kept either. Whoever waits for what was not loaded,
+        because nobody needed it, leads.
         """
         with self._lock:
-            if self._flights.get(unit) is flight:
-                del self._flights[unit]
-                if unit in self._found:
-                    del self._entries[unit]
-                if lifetime is not None:
-                    self._put(unit, value, weight, lifetime)
-        flight.land(value)
+            for unit, flight in flights.items():
+                if self._flights.get(unit) is flight:
+                    del self._flights[unit]
+                    one = loaded.get(unit)
+                    if one is None:
+                        continue
+                    if unit in self._found:
+                        del self._entries[unit]
+                    if one.until is not None:
+                        self._put(unit, one, one.until, most_seconds)
+        for unit, flight in flights.items():
+            if unit in loaded:
+                flight.land(loaded[unit].value)
+            else:
+                flight.turn_back()
 
     def land_instead(self, unit: Unit, flight: Flight, value: Any) -> None:
         """Give those who wait what there is instead of a loaded value; what is kept stays."""
         self.give_up(unit, flight)
         flight.land(value)
 
-    def _put(self, unit: Unit, value: Any, weight: int, lifetime: Lifetime) -> None:
-        now = self._clock()
-        if self._is_blocked(unit, now) or weight + ENTRY_BYTES > self._max_bytes or self._max_entries < 1:
+    def _put(self, unit: Unit, one: Loaded, until: float, most_seconds: float) -> None:
+        now, weight = self._clock(), one.weight + ENTRY_BYTES
+        seconds = min(until - now, most_seconds)
+        if seconds <= 0 or self._is_blocked(unit, now) or weight > self._max_bytes or self._max_entries < 1:
             return
-        expires = now + lifetime.seconds
-        self._entries[unit] = Entry(value, now, expires - lifetime.ahead_seconds, expires, weight + ENTRY_BYTES)
+        expires = now + seconds
+        self._entries[unit] = Entry(one.value, now, expires - seconds * AHEAD, expires, weight)
         while len(self._entries) > self._max_entries:
             self._entries.popitem()
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 from bluestar_store.cache import stored
 from bluestar_store.cache.keys import Namespace
@@ -19,23 +19,25 @@ from bluestar_store.cache.scripts import BLOCK, FILL, FORGET, RELEASE
 from bluestar_store.cache.stats import Counters
 from bluestar_store.cache.stored import Abandoned, Busy, Fill, Held, Leased, Outdated, Stored
 from bluestar_store.cache.topology import Topology
-from bluestar_store.cache.wire import Command
+from bluestar_store.cache.wire import Command, packed
 from bluestar_store.protocols import Unit
 
 LEASE_MS = 10_000
 """How long a load may take and still be kept."""
 PROBE: Unit = ("probe",)
 """What is written to see whether a server takes writes again."""
-LOOK = (
-    b"*7\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$17\r\n%b\r\n$2\r\nNX\r\n$3\r\nGET\r\n$2\r\nPX\r\n$5\r\n10000\r\n"
-    b"*2\r\n$4\r\nPTTL\r\n$%d\r\n%b\r\n"
-)
-"""`SET key lease NX GET PX 10000` and `PTTL key`, the way of every hit, in Redis's protocol.
-
-Packing them anew takes redis-py as long as sending them; as one script they take the server longer (both measured).
-"""
+LOOKS_KEPT = 8192
+"""Units whose commands need not be packed again."""
 SCAN_KEYS = 500
 """Keys that one SCAN looks at."""
+
+
+class Looked(NamedTuple):
+    """What the keys of some units held, and how long each still will, as Redis said it when we tried to put `lease`."""
+
+    replies: Mapping[Unit, tuple[object, object]]
+    lease: bytes
+    now: float
 
 
 class Remote:
@@ -55,35 +57,53 @@ class Remote:
         self._lock = threading.Lock()
         self.is_open = False
         self._trusted_since = float("-inf")
+        self._leases = stored.leases()
+        # The way of every hit. Packing it anew takes as long as sending it; one script takes the server longer.
+        self._kept_look = lru_cache(LOOKS_KEPT)(self._look)
 
-    def look(self, units: Sequence[Unit]) -> Mapping[Unit, Stored] | None:
-        """What each key holds, with our lease where it held nothing; None when Redis is out. One round trip a server.
+    def look(self, units: Sequence[Unit]) -> Looked | None:
+        """What each key holds, with our lease where it held nothing; None when Redis is out.
+
+        One round trip a server.
+        """
+        if self.is_open:
+            return None
+        lease = next(self._leases)
+        try:
+            if (single := self.topology.single) is not None:
+                replies = iter(single.call_packed(partial(self._look_request, units, lease)))
+                return Looked(dict(zip(units, zip(replies, replies, strict=True), strict=True)), lease, self._clock())
+            found: dict[Unit, Any] = dict.fromkeys(units)  # in their order, whichever server answers first
+            for link, numbers in self._by_link(units, range(len(units))):
+                asked = [units[number] for number in numbers]
+                replies = iter(link.call_packed(partial(self._look_request, asked, lease)))
+                found |= zip(asked, zip(replies, replies, strict=True), strict=True)
+        except LinkError as error:
+            self.open(str(error))
+            return None
+        return Looked(found, lease, self._clock())
+
+    def _look_request(self, units: Sequence[Unit], lease: bytes, run_id: bytes) -> tuple[bytes, int]:
+        parts: list[bytes] = []
+        for unit in units:
+            before, after = self._kept_look(unit, run_id)
+            parts += (before, lease, after)
+        return b"".join(parts), 2 * len(units)
+
+    def _look(self, unit: Unit, run_id: bytes) -> tuple[bytes, bytes]:
+        """What stands before and after our lease in the two commands of a look."""
+        key, lease = self.namespace.key(unit, run_id), stored.lease(b"-" * stored.TOKEN_BYTES)
+        request = packed([("SET", key, lease, "NX", "GET", "PX", LEASE_MS), ("PTTL", key)])
+        before, _, after = request.rpartition(lease)
+        return before, after
+
+    def state(self, content: object, left: object, lease: bytes, now: float) -> Stored:
+        """What a key held when we tried to put our lease there, by its content and PTTL.
 
         A value that came in before the last outage ended is Outdated, whoever it is from: a writer may have been cut
         off too. A lease of that time is Abandoned: a server that hung carries out what its clients gave up long ago.
         """
-        if self.is_open:
-            return None
-        own = stored.new_token()
-        lease = stored.lease(own)
-        states: dict[Unit, Any] = dict.fromkeys(units)  # in their order, whichever server answers first
-        try:
-            for link, numbers in self._by_link(units, range(len(units))):
-                asked = [units[number] for number in numbers]
-                replies = iter(link.call_packed(partial(self._look_request, asked, lease)))
-                now = self._clock()
-                for unit, content, left in zip(asked, replies, replies, strict=True):
-                    states[unit] = self._believed(stored.read(content, left, own), now)
-        except LinkError as error:
-            self.open(str(error))
-            return None
-        return states
-
-    def _look_request(self, units: Sequence[Unit], lease: bytes, run_id: bytes) -> tuple[bytes, int]:
-        keys = [self.namespace.key(unit, run_id) for unit in units]
-        return b"".join([LOOK % (len(key), key, lease, len(key), key) for key in keys]), 2 * len(units)
-
-    def _believed(self, found: Stored, now: float) -> Stored:
+        found = stored.read(content, left, lease)
         if isinstance(found, Held):
             return Outdated(found.token) if now - found.age_ms / 1000 < self._trusted_since else found
         if isinstance(found, Busy) and now - (LEASE_MS - found.remaining_ms) / 1000 < self._trusted_since:
@@ -201,7 +221,7 @@ class Remote:
         except LinkError as error:
             self.open(str(error))
             return "Redis does not answer"
-        match self._believed(stored.read(content, left, b""), self._clock()):
+        match self.state(content, left, b"", self._clock()):
             case Held() as held:
                 return held
             case Busy():

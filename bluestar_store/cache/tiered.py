@@ -19,7 +19,7 @@ from bluestar_store.cache.flights import Flight
 from bluestar_store.cache.keys import Message
 from bluestar_store.cache.limits import AHEAD, CacheLimits
 from bluestar_store.cache.loading import EngineLoader, Loader, RemoteLoader
-from bluestar_store.cache.local import Entry, Lifetime, Local
+from bluestar_store.cache.local import Entry, Local
 from bluestar_store.cache.matching import Fields, matcher
 from bluestar_store.cache.refreshing import Refresher
 from bluestar_store.cache.stats import CacheStats, Counters
@@ -98,6 +98,8 @@ class TieredCache:
             leading = self.local.board_anew(units)
         else:
             here, leading, following = self.local.board(units, source.settles)
+        if not here and not following:
+            return self._lead(leading, source, 0 if fresh else math.inf)
         answers = {unit: self._kept(unit, entry, source) for unit, entry in here.items()}
         if leading:
             answers |= self._lead(leading, source, 0 if fresh else math.inf)
@@ -133,22 +135,9 @@ class TieredCache:
                 self.local.give_up(unit, flight)
                 flight.fail(error)
             raise
-        for unit, flight in leading.items():
-            one = loaded.get(unit)
-            if one is None:
-                self.local.give_up(unit, flight)
-                flight.turn_back()
-            else:
-                self.local.land(unit, flight, one.value, one.weight, self._lifetime(one.until))
+        deaf = self.remote is not None and not self._channel  # to what other processes write
+        self.local.land(leading, loaded, self.limits.degraded_ttl_seconds if deaf else math.inf)
         return {unit: one.value for unit, one in loaded.items()}
-
-    def _lifetime(self, until: float | None) -> Lifetime | None:
-        if until is None:
-            return None
-        seconds = until - self.clock()
-        if self.remote is not None and not self._channel:
-            seconds = min(seconds, self.limits.degraded_ttl_seconds)
-        return Lifetime(seconds, seconds * AHEAD) if seconds > 0 else None
 
     def _instead(self, unit: Unit, flight: Flight, error: BlueStarError, *, serve: bool) -> Any:
         """What there is when the engine fails: a value that is past its time, if one may be served, or the error."""

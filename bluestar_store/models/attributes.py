@@ -38,6 +38,8 @@ class IntegerAttribute(Attribute[int]):
         return str(int(number))
 
     def deserialize(self, value: str) -> int:
+        if value.isdecimal() and value.isascii():  # the usual case, without the way through Decimal
+            return int(value)
         number = Decimal(value)
         if number != number.to_integral_value():
             raise ValueError("is no whole number")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from enum import StrEnum
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from immutabledict import immutabledict
 from pydantic import BaseModel, ConfigDict
@@ -23,7 +23,7 @@ class Scope(StrEnum):
     DEFAULT = "DEFAULT"
 
 
-class Origin(NamedTuple):
+class Origin:
     """Where an entity was read: the item as it was on disk, its version (0: none) and its unknown attributes.
 
     `stale`: it was given past its time, because the engine failed.
@@ -31,10 +31,21 @@ class Origin(NamedTuple):
     The repr leaves the attributes out: one of them may be a bank account number.
     """
 
+    __slots__ = ("extra", "stale", "version", "wire")
     wire: Item
     version: int
     extra: Mapping[str, Any]
-    stale: bool = False
+    stale: bool
+
+    def __init__(self, wire: Item, version: int, extra: Mapping[str, Any], stale: bool = False) -> None:
+        self.wire, self.version, self.extra, self.stale = wire, version, extra, stale
+
+    def as_stale(self) -> Origin:
+        """The same, given past its time."""
+        return Origin(self.wire, self.version, self.extra, True)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Origin, (self.wire, self.version, self.extra, self.stale)
 
     def __repr__(self) -> str:
         return f"Origin(version={self.version!r}, stale={self.stale!r})"
@@ -48,6 +59,26 @@ class Origin(NamedTuple):
     def item(self) -> Item:
         """The item as it was on disk; a copy, and the caller's own. `wire` is shared with everybody who read it."""
         return deepcopy(self.wire)
+
+
+class UnreadOrigin(Origin):
+    """Where an entity was read by a reader of its fields alone: the rest is read when somebody asks for it.
+
+    `data` is what it will be read from.
+    """
+
+    __slots__ = ("_read", "data")
+
+    def __init__(self, read: Callable[[bytes], Origin], data: bytes) -> None:
+        self._read, self.data, self.stale = read, data, False
+
+    def __getattr__(self, name: str) -> Any:
+        """Of a slot that is empty yet."""
+        if name not in Origin.__slots__:
+            raise AttributeError(name)
+        origin = self._read(self.data)  # two threads at once read the same
+        self.wire, self.version, self.extra = origin.wire, origin.version, origin.extra
+        return getattr(origin, name)
 
 
 class Entity(BaseModel):

@@ -17,6 +17,7 @@ from bluestar_store.keys import ItemKeys, Key
 from bluestar_store.models.attributes import IntegerAttribute
 from bluestar_store.models.entity import Entity, Origin, veiled
 from bluestar_store.models.indexes import BY_LEVEL, ByLevel, index_text
+from bluestar_store.models.reading import Reading
 from bluestar_store.models.values import content_of, from_wire, version_of
 from bluestar_store.protocols import OWN_PREFIX, VERSION, AttributeValue, Item, Unit, key_of
 
@@ -96,6 +97,17 @@ class Kind(Generic[E]):
             for name, attribute in self.attributes.items()
             if name not in texts
         )
+
+    @cached_property
+    def reading(self) -> Reading[E]:
+        """The short way from an item to its entity."""
+        return Reading(self.entity, {name: self.attributes[name] for name, *_ in self._read}, self.keys.fields)
+
+    @cached_property
+    def _own(self) -> frozenset[str]:
+        """Every attribute that an item of ours has."""
+        names = (attribute.attr_name for attribute in self.model.get_attributes().values())
+        return self._known.union(name for name in names if name.startswith(OWN_PREFIX))
 
     @cached_property
     def _known(self) -> frozenset[str]:
@@ -206,15 +218,31 @@ class Kind(Generic[E]):
 
         `identity` is what the key is known to say, for an item that was decoded before.
         """
-        key = key_of(item)
+        pk, sk = item["PK"]["S"], item["SK"]["S"]
 
         def broken(attribute: str, reason: str) -> ItemDecodeError:
-            return ItemDecodeError(table or self.table, reason, pk=key.pk, sk=key.sk, attribute=attribute)
+            return ItemDecodeError(table or self.table, reason, pk=pk, sk=sk, attribute=attribute)
 
         if identity is None:
-            identity = self.keys.parse(key)
+            identity = self.keys.parse(Key(pk, sk))
         if identity is None:
             raise broken("PK, SK", f"are not a key of a {self.entity.__name__}")
+        entity = self.reading.entity(item, identity)
+        if entity is None:
+            entity = self._read_by_parts(item, identity, broken)
+        try:
+            return entity.read_from(self.origin(item))
+        except ValueError as error:
+            raise broken(VERSION, str(error)) from None
+
+    def origin(self, item: Item) -> Origin:
+        """What an entity remembers of its item. ValueError for a version that is none."""
+        return Origin(item, version_of(item), NOTHING if self._own.issuperset(item) else self._extra(item))
+
+    def _read_by_parts(
+        self, item: Item, identity: Mapping[str, Any], broken: Callable[[str, str], ItemDecodeError]
+    ) -> E:
+        """The entity, value by value, or what is wrong with the first that is no value of its field."""
         values: dict[str, Any] = {}
         for name, on_disk, kind, deserialize in self._read:
             wire = item.get(on_disk)
@@ -229,19 +257,12 @@ class Kind(Generic[E]):
                 raise broken(on_disk, f"is {values[name]}, the key says {identity[name]}")
         values |= identity
         try:
-            entity = self.entity.model_validate(values)
+            return self.entity.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0]) if first["loc"] else ""
             on_disk = self.attributes[name].attr_name if name in self.attributes else name
             raise broken(on_disk, reason_of(first)) from None
-        return entity.read_from(Origin(item, self._version(item, broken), self._extra(item)))
-
-    def _version(self, item: Item, broken: Callable[[str, str], ItemDecodeError]) -> int:
-        try:
-            return version_of(item)
-        except ValueError as error:
-            raise broken(VERSION, str(error)) from None
 
     def _extra(self, item: Item) -> Mapping[str, Any]:
         known = self._known

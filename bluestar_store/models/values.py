@@ -26,6 +26,8 @@ _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 
 def exact_number(value: Any) -> Decimal:
     """The number, exactly; ValueError for a float, a bool, or what DynamoDB's 38 digits cannot hold."""
+    if isinstance(value, str) and len(value) <= MAX_DIGITS and _NORMAL.fullmatch(value):
+        return Decimal(value)  # the usual case, too short to be too much
     if isinstance(value, float):
         raise ValueError("is a float, which is not exact: give a Decimal or text")
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
@@ -194,7 +196,7 @@ def version_of(item: Mapping[str, AttributeValue]) -> int:
     wire = item.get(VERSION)
     if wire is None:
         return 0
-    text = content_of(wire, "N")
+    text = wire["N"] if "N" in wire else content_of(wire, "N")
     if text.isdecimal() and text.isascii():
         return int(text)
     number = Decimal(text)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from bluestar_store.errors import ItemDecodeError
-from bluestar_store.models.entity import Entity
+from bluestar_store.models.entity import Entity, Origin
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.validation import VALIDATION_RULE
@@ -37,8 +37,8 @@ def bare(kind: Kind[E], item: Item, identity: Mapping[str, Any], *names: str) ->
             if error.attribute not in names or read.pop(error.attribute, None) is None:
                 raise
         else:
-            if entity.origin is not None:
-                entity.read_from(entity.origin._replace(wire=item))
+            if (origin := entity.origin) is not None:
+                entity.read_from(Origin(item, origin.version, origin.extra))
             return entity
 
 

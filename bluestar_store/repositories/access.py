@@ -73,7 +73,8 @@ class Access:
     @property
     def cache(self) -> Cache:
         """What is read through. A unit of work reads past it, and nothing of its own gets into it before the commit."""
-        self._check_not_only_here()
+        if self._looking.only_here:
+            raise NotHere
         return self._cache if self._unit.get() is None else self._uncached
 
     def _check_not_only_here(self) -> None:

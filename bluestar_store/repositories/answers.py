@@ -27,8 +27,10 @@ def first(answers: Iterable[Any]) -> Any:
     absences is past its time: what is not found has to be true.
     """
     error = None
-    for answer in map(readable, answers):
+    for answer in answers:
         value = answer
+        if isinstance(answer, BlueStarError):
+            raise answer
         if isinstance(answer, Stale):
             error, value = answer.error, answer.value
         if value is not None:
@@ -55,4 +57,4 @@ def every(answers: Sequence[Any]) -> list[Any]:
 def marked(entity: E) -> E:
     """A copy that says that it is stale."""
     copy = entity.model_copy()
-    return copy if entity.origin is None else copy.read_from(entity.origin._replace(stale=True))
+    return copy if entity.origin is None else copy.read_from(entity.origin.as_stale())

@@ -59,10 +59,9 @@ class Reader(Generic[E]):
                 pass
         if found is MISSING:
             units = [(self._name, *identity) for identity in identities]
-            for unit in units:
-                self._items.key(unit)
+            self._items.check(units)
             answers = self._access.cache.fetch(units, self._items, fresh=fresh)
-            found = first(answers[unit] for unit in units)
+            found = first(map(answers.__getitem__, units))  # no more of them than it takes
         entity: E | None = found
         return entity
 

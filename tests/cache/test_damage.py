@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -64,9 +65,16 @@ GARBAGE: list[Callable[[dict[str, Any]], Any]] = [
 ]
 
 
+def damaged(item: dict[str, Any], garble: Callable[[dict[str, Any]], Any]) -> bytes:
+    """The value of an item that is not as usual, and cannot be read either."""
+    del item["#"]
+    return json.dumps([UNIT, [garble(item)]]).encode()
+
+
+@pytest.mark.parametrize("checksum", ["of what was there", "of what is there"])
 @pytest.mark.parametrize("garble", GARBAGE)
 def test_whatever_is_in_a_value_it_fails_no_read_and_keeps_nobody_waiting(
-    redis_process: RedisProcess, garble: Callable[[dict[str, Any]], Any]
+    redis_process: RedisProcess, garble: Callable[[dict[str, Any]], Any], checksum: str
 ) -> None:
     with one_store(redis_process.url) as (store, _):
         store.calculation_rules.put(rule("ACME", 5))
@@ -75,12 +83,45 @@ def test_whatever_is_in_a_value_it_fails_no_read_and_keeps_nobody_waiting(
         (key,) = client.keys('*"calculation-rule","ACME"*')
         content: Any = client.get(key)
         head, _, payload = content.partition(b"\n")
-        unit, (item,) = json.loads(payload)
-        client.set(key, head + b"\n" + json.dumps([unit, [garble(item)]]).encode(), px=100_000)
+        garbled = damaged(json.loads(payload), garble)
+        if checksum == "of what is there":
+            head = b"%b %d" % (head.partition(b" ")[0], crc32(garbled))
+        client.set(key, head + b"\n" + garbled, px=100_000)
         for _ in range(2):
             store.cache._cache.local.flush()
             assert store.calculation_rules.get("ACME", "match").max_pct == 5
         assert store.cache.stats().undecodable == 1
+
+
+def test_a_value_of_which_one_bit_is_lost_is_loaded_again(redis_process: RedisProcess) -> None:
+    with one_store(redis_process.url) as (store, _):
+        store.calculation_rules.put(rule("ACME", 5))
+        store.calculation_rules.get("ACME", "match")
+        client = redis_process.client()
+        (key,) = client.keys('*"calculation-rule","ACME"*')
+        content: Any = client.get(key)
+        assert b'"max_pct":{"N":"5"}' in content
+        client.set(key, content.replace(b'{"N":"5"}', b'{"N":"4"}'), px=100_000)
+        store.cache._cache.local.flush()
+        assert store.calculation_rules.get("ACME", "match").max_pct == 5
+        assert store.cache.stats().undecodable == 1
+
+
+def test_a_value_that_another_form_of_the_entity_wrote_is_read_as_ever(redis_process: RedisProcess) -> None:
+    with one_store(redis_process.url) as (store, engine):
+        store.calculation_rules.put(rule("ACME", 5))
+        store.calculation_rules.get("ACME", "match")
+        client = redis_process.client()
+        (key,) = client.keys('*"calculation-rule","ACME"*')
+        content: Any = client.get(key)
+        head, _, payload = content.partition(b"\n")
+        payload = payload.replace(store.calculation_rules.kind.reading.form.encode(), b"0" * 16)
+        client.set(key, b"%b %d\n%b" % (head.partition(b" ")[0], crc32(payload), payload), px=100_000)
+        store.cache._cache.local.flush()
+        engine.faults.forget()
+        read = store.calculation_rules.get("ACME", "match")
+        assert (read.max_pct, read.version) == (5, 1)
+        assert engine.faults.counts == {}
 
 
 def test_a_key_of_another_type_is_replaced(redis_process: RedisProcess) -> None:

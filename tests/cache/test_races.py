@@ -6,7 +6,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +15,7 @@ from unittest.mock import patch
 import pytest
 
 from bluestar_store import PipelineStep, Store, UnavailableError
-from bluestar_store.cache.stored import Stored
+from bluestar_store.cache.remote import Looked
 from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Engine, Item, Page, Unit, Write
@@ -428,7 +428,7 @@ def test_a_hit_in_redis_from_before_a_write_does_not_come_into_the_process_after
         assert remote is not None
         look, looked, go_on = remote.look, Signal(), Signal()
 
-        def slow_look(units: Sequence[Unit]) -> Mapping[Unit, Stored] | None:
+        def slow_look(units: Sequence[Unit]) -> Looked | None:
             found = look(units)
             looked.set()
             go_on.wait()
