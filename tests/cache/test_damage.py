@@ -120,7 +120,8 @@ def test_a_value_that_another_form_of_the_entity_wrote_is_read_as_ever(redis_pro
         store.cache._cache.local.flush()
         engine.faults.forget()
         read = store.calculation_rules.get("ACME", "match")
-        assert (read.max_pct, read.version) == (5, 1)
+        assert read.max_pct == 5
+        assert read.version == 1
         assert engine.faults.counts == {}
 
 
