@@ -12,6 +12,7 @@ import botocore.session
 from botocore.parsers import ResponseParserError
 from pynamodb.connection import Connection
 
+from bluestar_store.engines.direct import DirectCalls
 from bluestar_store.engines.tables import missing_index, missing_table
 from bluestar_store.errors import (
     AccessDeniedError,
@@ -88,7 +89,7 @@ class AwsConnection:
         }
         self._max_attempts, self._pool_connections = max_attempts, pool_connections
         self._lock = threading.Lock()
-        self._ready: tuple[Connection, Any] | None = None
+        self._ready: tuple[Connection, Any, DirectCalls | None] | None = None
         self._process = 0
 
     @classmethod
@@ -113,8 +114,8 @@ class AwsConnection:
         """The PynamoDB connection that bound Models share."""
         return self._made()[0]
 
-    def _made(self) -> tuple[Connection, Any]:
-        """The connection and its botocore client."""
+    def _made(self) -> tuple[Connection, Any, DirectCalls | None]:
+        """The connection, its botocore client, and the direct way past most of it."""
         made = self._ready
         if made is not None and self._process == os.getpid():
             return made
@@ -127,22 +128,32 @@ class AwsConnection:
                         "no AWS region: set BLUESTAR_AWS_REGION (or --region) or AWS_DEFAULT_REGION"
                     )
                 self._region = region or "us-east-1"
-                connection = Connection(
-                    region=self._region,
-                    host=self._endpoint_url,
-                    retry_configuration={"total_max_attempts": self._max_attempts, "mode": "standard"},
-                    max_pool_connections=self._pool_connections,
-                    **self._timeouts,  # type: ignore[arg-type]  # both are floats
-                )
-                try:
-                    client: Any = connection.client
-                except (aws.BotoCoreError, ValueError) as error:  # a region or an endpoint that cannot be one
-                    raise translated(error, "", self.location) from error
-                if client._request_signer._credentials is None:
-                    # Not kept: PynamoDB makes a new client while there are no credentials, and so do we.
-                    raise _no_credentials()
-                self._ready, self._process = (connection, client), os.getpid()
+                # The direct way takes the first try away from botocore; where it may not try again, there is none.
+                direct = None
+                if self._max_attempts > 1:
+                    connection, client = self._connected(self._max_attempts - 1)
+                    direct = DirectCalls.of(client)
+                if direct is None:
+                    connection, client = self._connected(self._max_attempts)
+                self._ready, self._process = (connection, client, direct), os.getpid()
             return self._ready
+
+    def _connected(self, attempts: int) -> tuple[Connection, Any]:
+        connection = Connection(
+            region=self._region,
+            host=self._endpoint_url,
+            retry_configuration={"total_max_attempts": attempts, "mode": "standard"},
+            max_pool_connections=self._pool_connections,
+            **self._timeouts,  # type: ignore[arg-type]  # both are floats
+        )
+        try:
+            client: Any = connection.client
+        except (aws.BotoCoreError, ValueError) as error:  # a region or an endpoint that cannot be one
+            raise translated(error, "", self.location) from error
+        if client._request_signer._credentials is None:
+            # Not kept: PynamoDB makes a new client while there are no credentials, and so do we.
+            raise _no_credentials()
+        return connection, client
 
     def call(self, operation: str, table: str, **arguments: Any) -> dict[str, Any]:
         """One call by botocore's method name. Retries of what may pass by itself are botocore's (standard mode).
@@ -150,9 +161,13 @@ class AwsConnection:
         Raises the translated error; a cancelled transaction comes up as botocore's ClientError, for its reasons.
         """
         try:
-            answer: dict[str, Any] = getattr(self._made()[1], operation)(**arguments)
-            _check_answer(operation, answer)
-            return answer
+            _, client, direct = self._made()
+            answer = None if direct is None else direct.call(operation, arguments)
+            if answer is not None and ANSWERS.get(operation) in (None, *answer):
+                return answer
+            ordinary: dict[str, Any] = getattr(client, operation)(**arguments)
+            _check_answer(operation, ordinary)
+            return ordinary
         except FAILURES as error:
             if isinstance(error, aws.ClientError) and code_of(error) == "TransactionCanceledException":
                 raise

@@ -1,0 +1,209 @@
+"""The first try of a call, past most of botocore: half of what a read costs is botocore walking the service's shapes.
+
+A request is one JSON document, signed by botocore's signer and sent by its own HTTP session; what comes back is parsed
+as JSON. Whatever is not a plain answer (a failure, throttling, an error that may be retried) is left to botocore, which
+asks again in its ordinary way; only what a condition refuses is told at once.
+
+All that leans on botocore's private names is here. At the start one call is made both ways, without a network: when
+they differ in what they would send or read, every call goes the ordinary way, after one warning.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from io import BytesIO
+from typing import Any, Self
+from zlib import crc32
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
+from pydantic_core import from_json
+
+from bluestar_store.engines.table_files import to_json
+
+OPERATIONS = (
+    "batch_get_item",
+    "query",
+    "scan",
+    "batch_write_item",
+    "transact_get_items",
+    "transact_write_items",
+)
+"""What carries items, by botocore's method names."""
+FINAL = ("ConditionalCheckFailedException", "TransactionCanceledException")
+"""Errors that asking again would not change."""
+KEPT_HEADERS = ("accept-encoding", "content-type", "user-agent")
+"""What botocore sends with every request alike, besides what the signer adds."""
+PROBE: Mapping[str, Any] = {
+    "RequestItems": {
+        "bluestar-probe": {
+            "Keys": [{"PK": {"S": "a"}, "SK": {"B": b"b\xff"}}, {"PK": {"N": "1"}}],
+            "ConsistentRead": True,
+        }
+    }
+}
+PROBE_ANSWER = (
+    b'{"Responses":{"bluestar-probe":[{"PK":{"S":"\\"B\\":\\u00e9"},"B":{"B":"/w=="},"BS":{"BS":["/w==","AA=="]},'
+    b'"n":{"N":"12345678901234567890123456789012345678"},"ns":{"NS":["1","-2.5"]},"ss":{"SS":[""]},"no":{"NULL":true},'
+    b'"yes":{"BOOL":false},"l":{"L":[{"S":""},{"M":{"B":{"B":"AA=="},"S":{"L":[]}}}]}}]},"UnprocessedKeys":{}}'
+)
+"""What both ways have to read alike: a value of every type, and names that could be taken for types."""
+
+
+class DirectCalls:
+    """One client's. Safe for threads."""
+
+    def __init__(self, client: Any, url: str, headers: Mapping[str, str]) -> None:
+        self._events = client.meta.events
+        self._service = client.meta.service_model
+        self._names = {operation: client.meta.method_to_api_mapping[operation] for operation in OPERATIONS}
+        self._send = client._endpoint.http_session.send
+        self._credentials = client._request_signer._credentials
+        self._scope = (self._service.signing_name, client.meta.region_name)
+        self._target = f"{self._service.metadata['targetPrefix']}."
+        self._url, self._headers = url, dict(headers)
+        # Whoever watches or replaces botocore's calls (tracing, tests) has to see every one.
+        self._ordinary = BaseClient._make_api_call
+
+    @classmethod
+    def of(cls, client: Any) -> Self | None:
+        """The direct way of a client; None, after a warning, when this botocore does not work as we know it."""
+        if not _is_botocores(BaseClient._make_api_call):
+            return None
+        try:
+            return cls._checked(client)
+        except Exception as error:  # whatever another botocore raises where ours does not
+            warnings.warn(
+                f"reads and writes take botocore's ordinary, slower way: {type(error).__name__}: {error}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return None
+
+    @classmethod
+    def _checked(cls, client: Any) -> Self:
+        sent: list[AWSPreparedRequest] = []
+
+        def answer(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+            sent.append(request)
+            return AWSResponse(request.url, 200, {"content-type": "application/x-amz-json-1.0"}, _Raw(PROBE_ANSWER))
+
+        event = f"before-send.{client.meta.service_model.service_id.hyphenize()}.BatchGetItem"
+        client.meta.events.register_first(event, answer)
+        try:
+            expected = client.batch_get_item(**PROBE)
+        finally:
+            client.meta.events.unregister(event, answer)
+        theirs = sent[0]
+        kept = {name: _text(value) for name, value in theirs.headers.items() if name.lower() in KEPT_HEADERS}
+        direct = cls(client, theirs.url, kept)
+        ours = direct._request("batch_get_item", PROBE)
+        del expected["ResponseMetadata"]
+        if _parsed(PROBE_ANSWER) != expected:
+            raise ValueError("it reads an answer otherwise")
+        if (ours.method, ours.url, json.loads(ours.body)) != (theirs.method, theirs.url, json.loads(theirs.body)):
+            raise ValueError("it writes a request otherwise")
+        if any(_text(ours.headers[name]) != _text(theirs.headers[name]) for name in ("X-Amz-Target", *kept)):
+            raise ValueError("it sends other headers")
+        if _scope(ours) != _scope(theirs):
+            raise ValueError("it signs for another region or service")
+        return direct
+
+    def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The answer, without botocore's metadata; None when botocore is to ask.
+
+        Raises ClientError for what a condition refused, as botocore does.
+        """
+        if operation not in self._names or BaseClient._make_api_call is not self._ordinary:
+            return None
+        try:
+            response = self._sent(operation, self._request(operation, arguments))
+            if response.status_code == 200 and _is_whole(response):
+                return _parsed(response.content)
+            if response.status_code == 400 and _is_whole(response):
+                self._raise_final(operation, response)
+        except ClientError:
+            raise
+        except Exception:  # whatever it is, botocore asks again, and has an error for it
+            return None
+        return None
+
+    def _request(self, operation: str, arguments: Mapping[str, Any]) -> AWSPreparedRequest:
+        headers = {**self._headers, "X-Amz-Target": self._target + self._names[operation]}
+        body = to_json(arguments).encode()
+        request = AWSRequest("POST", self._url, headers, body)
+        SigV4Auth(self._credentials.get_frozen_credentials(), *self._scope).add_auth(request)
+        return request.prepare()
+
+    def _sent(self, operation: str, request: AWSPreparedRequest) -> AWSResponse:
+        """The response, or that of whoever answers in the network's place, as moto does."""
+        event = f"before-send.{self._service.service_id.hyphenize()}.{self._names[operation]}"
+        for _, response in self._events.emit(event, request=request):
+            if response is not None:
+                return response
+        return self._send(request)
+
+    def _raise_final(self, operation: str, response: AWSResponse) -> None:
+        told = _parsed(response.content)
+        code = str(told.get("__type", "")).rpartition("#")[2]
+        if code in FINAL:
+            message = told.get("message") or told.get("Message") or ""
+            request_id = response.headers.get("x-amzn-requestid", "")
+            metadata = {"HTTPStatusCode": response.status_code, "RequestId": request_id}
+            answer = {**told, "Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata}
+            raise ClientError(answer, self._names[operation])
+
+
+def _is_botocores(method: Any) -> bool:
+    code = getattr(method, "__code__", None)
+    return code is not None and "botocore" in code.co_filename
+
+
+def _is_whole(response: AWSResponse) -> bool:
+    """Whether the body is what DynamoDB sent, and is DynamoDB's."""
+    checksum = response.headers.get("x-amz-crc32")
+    return "json" in response.headers.get("content-type", "json") and (
+        checksum is None or crc32(response.content) == int(checksum)
+    )
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    answer = from_json(content)
+    if not isinstance(answer, dict):
+        raise ValueError("is no object")
+    return _with_bytes(answer) if b'"B":' in content or b'"BS":' in content else answer
+
+
+def _with_bytes(value: Any) -> Any:
+    """The same with binary values, which are base64 in JSON, as bytes."""
+    match value:
+        case {"B": str(text), **rest} if not rest:
+            return {"B": base64.b64decode(text)}
+        case {"BS": [*texts], **rest} if not rest:
+            return {"BS": [base64.b64decode(text) for text in texts]}
+        case dict():
+            return {name: _with_bytes(inner) for name, inner in value.items()}
+        case list():
+            return [_with_bytes(inner) for inner in value]
+    return value
+
+
+def _scope(request: AWSPreparedRequest) -> str:
+    """What a signature is for: algorithm, key, day, region and service."""
+    return _text(request.headers["Authorization"]).partition(",")[0]
+
+
+def _text(header: str | bytes) -> str:
+    return header.decode() if isinstance(header, bytes) else header
+
+
+class _Raw(BytesIO):
+    """A body, as botocore reads one off the network."""
+
+    def stream(self, **_: object) -> Iterator[bytes]:
+        yield self.read()
