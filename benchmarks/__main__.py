@@ -17,7 +17,17 @@ from rich.console import Console
 from benchmarks.bench import Bench, clean_environment
 from benchmarks.report import Line, save, show
 
-GROUPS = ("cache_hits", "many_entries", "redis", "misses", "stampede", "coherence", "memory", "units")
+GROUPS = (
+    "cache_hits",
+    "many_entries",
+    "redis",
+    "misses",
+    "stampede",
+    "coherence",
+    "memory",
+    "units",
+    "cold",
+)
 RESULTS = Path(__file__).parent.parent / "build" / "benchmarks"
 
 

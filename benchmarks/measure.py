@@ -33,7 +33,7 @@ class Contender:
 
 @dataclass
 class Timing:
-    """Nanoseconds a call of each block: on the wall, and of this thread's CPU."""
+    """Nanoseconds a call of each block: on the wall, and of the CPU, all threads of this process together."""
 
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
@@ -74,11 +74,11 @@ async def race(contenders: Sequence[Contender], *, rounds: int, calls: int) -> d
 
 
 async def _timed(contender: Contender, calls: int) -> tuple[float, float]:
-    cpu, wall = time.thread_time_ns(), time.perf_counter_ns()
+    cpu, wall = time.process_time_ns(), time.perf_counter_ns()
     answer = contender.block(calls)
     if inspect.isawaitable(answer):
         answer = await answer
-    wall, cpu = time.perf_counter_ns() - wall, time.thread_time_ns() - cpu
+    wall, cpu = time.perf_counter_ns() - wall, time.process_time_ns() - cpu
     if not contender.is_right(answer):
         raise WrongAnswerError(f"{contender.name} gave {answer!r}")
     return wall / calls, cpu / calls
@@ -98,6 +98,7 @@ def lines(work: str, timings: Mapping[str, Timing], goals: Mapping[str, float]) 
                 p99=percentile(timing.wall, 0.99) / 1000,
                 cpu=statistics.median(timing.cpu) / 1000,
                 ratio=None if name == ours else median_ratio(timings[ours].wall, timing.wall),
+                cpu_ratio=None if name == ours else median_ratio(timings[ours].cpu, timing.cpu),
                 goals=(Goal("ratio", goals[name]),) if name in goals else (),
             )
         )

@@ -28,7 +28,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Line:
-    """What one contender took for some work. `ratio`: what ours took, over what this one took."""
+    """What one contender took for some work. `ratio`: what ours took, over what this one took; `cpu_ratio` likewise."""
 
     work: str
     who: str
@@ -38,6 +38,7 @@ class Line:
     worst: float | None = None
     cpu: float | None = None
     ratio: float | None = None
+    cpu_ratio: float | None = None
     goals: tuple[Goal, ...] = ()
     note: str = ""
 
@@ -55,7 +56,7 @@ class Line:
 def table(lines: Sequence[Line]) -> Table:
     """One section for each work."""
     made = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("work", "who", "median", "p99", "CPU", "ratio", "target"):
+    for name in ("work", "who", "median", "p99", "CPU", "ratio", "of CPU", "target"):
         made.add_column(name, justify="left" if name in ("work", "who", "target") else "right", no_wrap=True)
     previous = None
     for line in lines:
@@ -69,6 +70,7 @@ def table(lines: Sequence[Line]) -> Table:
             _figure(line.p99),
             _figure(line.cpu),
             _figure(line.ratio),
+            _figure(line.cpu_ratio),
             ", ".join(_goal(line, goal) for goal in line.goals),
         )
         previous = line.work
