@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks.bench import Bench, clean_environment
+from benchmarks.bench import QUICK, Bench, clean_environment
 from benchmarks.report import Line, save, show
 
 GROUPS = (
@@ -27,6 +27,11 @@ GROUPS = (
     "memory",
     "units",
     "cold",
+    "snapshot",
+    "threads",
+    "bulk",
+    "startup",
+    "client_memory",
 )
 RESULTS = Path(__file__).parent.parent / "build" / "benchmarks"
 
@@ -66,7 +71,7 @@ def main() -> int:
     groups = {name: rows_of(name) for name in arguments.groups or GROUPS}
     with (
         tempfile.TemporaryDirectory(prefix="bluestar-bench-") as folder,
-        Bench(Path(folder), quick=arguments.quick) as bench,
+        Bench(Path(folder), divisor=QUICK if arguments.quick else 1) as bench,
     ):
         lines = measured(groups, bench, progress)
     show(lines, out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pynamodb.attributes import BooleanAttribute, ListAttribute, MapAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
 from bluestar_store import Settings
@@ -48,7 +48,7 @@ class ByLevel(GlobalSecondaryIndex[Any]):
 
     class Meta:
         index_name = "by_level"
-        projection = AllProjection()
+        projection = KeysOnlyProjection()
 
     bs_kind = UnicodeAttribute(hash_key=True)
     bs_level = UnicodeAttribute(range_key=True)

@@ -7,12 +7,11 @@ call.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import repeat
 from typing import Any
 
 from benchmarks.bench import Bench
 from benchmarks.data import MATCH, PLAN, PLAN_WITHOUT_RULES, rule, step, with_match_rules
-from benchmarks.measure import Contender, compare
+from benchmarks.measure import compare, repeated
 from benchmarks.peers import Peer, Tables, every
 from benchmarks.report import Line
 from bluestar_store import GLOBAL, Store
@@ -47,18 +46,6 @@ def rows(bench: Bench) -> Iterator[Line]:
         yield from _fallback(store, peers, bench.rounds(600))
         yield from _one(store, peers, bench.rounds(600))
         yield from _pipeline(store, peers, written, bench.rounds(400))
-
-
-def repeated(name: str, work: Callable[[], Any], is_right: Callable[[Any], bool]) -> Contender:
-    """A contender whose work takes no arguments."""
-
-    def block(calls: int) -> object:
-        answer: object = None
-        for _ in repeat(None, calls):
-            answer = work()
-        return answer
-
-    return Contender(name, block, is_right)
 
 
 def _fallback(store: Store, peers: Sequence[Peer], rounds: int) -> list[Line]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gc
-import os
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 from benchmarks.bench import Bench
 from benchmarks.data import MATCH
@@ -16,6 +14,7 @@ from benchmarks.made_engine import FREQ, made_store, plans
 from benchmarks.measure import WrongAnswerError
 from benchmarks.processes import heard, partner
 from benchmarks.report import Line
+from benchmarks.resident import resident_bytes
 
 STEPS = 26
 WARM = 200
@@ -73,8 +72,3 @@ def weigh(connection: Connection, steps: int, count: int, traced: bool) -> None:
         if entries != count:
             raise WrongAnswerError(f"{entries} entries instead of {count}")
         connection.send(Weight(grown / entries, (after.bytes - before.bytes) / entries))
-
-
-def resident_bytes() -> int:
-    """What the process has in memory (Linux)."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
