@@ -55,7 +55,7 @@ def read_with_store(store: Store) -> list[Any]:
         store.client_configs.get(PLAN, FREQ).custodian,
         list(store.vendor_schemas.get(VENDOR, PRINT).columns),
         store.holds.get(PLAN, HOLD).reason,
-        store.batches.get(BATCH).status.value,
+        store.batches.get(BATCH).status,
     ]
 
 

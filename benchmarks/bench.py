@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from bluestar_store import Settings
-from tests import redis_servers, servers
 
 FAKE_AWS = {
     "AWS_ACCESS_KEY_ID": "testing",
@@ -21,7 +20,7 @@ FAKE_AWS = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
 REDIS_TIMEOUT_MS = 2000  # a busy machine must not open the breaker: then something else would be measured
-QUICK = 20
+QUICK = 30
 
 
 def clean_environment() -> None:
@@ -52,11 +51,15 @@ class Bench:
     @cached_property
     def redis_url(self) -> str:
         """A Redis of our own on a free port."""
+        from tests import redis_servers  # not at the top: started processes import this module, too
+
         return self._stack.enter_context(redis_servers.redis_process(self.folder("redis"))).url
 
     @cached_property
     def dynamodb_url(self) -> str:
         """AWS's DynamoDB Local on a free port."""
+        from tests import servers  # see above
+
         return self._stack.enter_context(servers.dynamodb_local(self.folder("dynamodb-local")))
 
     def memory(self, **options: Any) -> Settings:

@@ -81,7 +81,7 @@ WORKS = {work.__name__: work for work in (read_with_store, read_with_pynamodb, e
 
 def main(work: str, settings: str, *folder: str) -> None:
     """What a process does; `settings` are JSON."""
-    answer = WORKS[work](Settings(**json.loads(settings)), *map(Path, folder))  # type: ignore[operator]  # each with its own arguments
+    answer = WORKS[work](Settings(**json.loads(settings)), *map(Path, folder))
     json.dump(answer, sys.stdout)
 
 

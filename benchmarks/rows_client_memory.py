@@ -23,10 +23,10 @@ def rows(bench: Bench) -> Iterator[Line]:
     ours: list[float] = []
     theirs: list[float] = []
     for _ in range(bench.rounds(5, least=1)):
-        for work, grown in ((child.read_with_store, ours), (child.read_with_pynamodb, theirs)):
-            answer = told_by_child(work, settings)
+        for read, grown in ((child.read_with_store, ours), (child.read_with_pynamodb, theirs)):
+            answer = told_by_child(read, settings)
             if not answer["right"]:
-                raise WrongAnswerError(f"{work.__name__} read something else")
+                raise WrongAnswerError(f"{read.__name__} read something else")
             grown.append(answer["grown"] / MB)
     work, ratio = "growth over the imports, 8 tables", statistics.median(ours) / statistics.median(theirs)
     yield counted(work, "bluestar-store", "MB", ours)

@@ -149,7 +149,7 @@ class PynamoReader:
         ]
         return sorted({one.bs_level.split(SEPARATOR)[1] for one in found})
 
-    def _rules_of(self, category: str) -> list[tuple[int, str]]:
+    def _rules_of(self, category: str) -> list[tuple[int, str | None]]:
         rules: dict[int, Any] = {}
         for pk in (f"CATEGORY#{category}", f"CATEGORY#{category}#CLIENT#{PLAN}"):
             rules |= {found.number: found for found in self._query(self._validation, pk, "RULE#")}
