@@ -8,7 +8,7 @@ from html import escape
 from benchmarks.report import Line
 
 MOST = 1.6
-"""What the width of the plot stands for; a longer bar ends there, and its figure says how long it would be."""
+"""What the width of the plot stands for; a longer bar ends there, before its figure."""
 TEXT, WIDTH, RIGHT, ROW, TOP = 400, 320, 60, 22, 44
 """Pixels: of the labels, the plot, the figures beside it; of a row; and above the first one."""
 
@@ -49,7 +49,7 @@ def _row(line: Line, ratio: float, most: float, top: int) -> Sequence[str]:
         f'<text x="4" y="{top + 14}">{escape(line.work)} <tspan class="soft">/ {escape(line.who)}</tspan></text>',
         f'<rect x="{TEXT}" y="{top + 4}" width="{bar}" height="12" rx="2" class="{kept}"/>',
         f'<line x1="{_x(most)}" x2="{_x(most)}" y1="{top + 1}" y2="{top + 19}" class="goal"/>',
-        f'<text x="{TEXT + bar + 6}" y="{top + 14}">{ratio:.2f}</text>',
+        f'<text x="{TEXT + WIDTH + 8}" y="{top + 14}">{ratio:.2f}</text>',
     )
 
 

@@ -71,7 +71,7 @@ def main() -> int:
     if arguments.docs and arguments.groups:
         parser.error("the page in the docs is of all groups")
     clean_environment()
-    out, progress = Console(width=None if sys.stdout.isatty() else 170), Console(stderr=True)
+    out, progress = Console(width=None if sys.stdout.isatty() else 190), Console(stderr=True)
     groups = {name: rows_of(name) for name in arguments.groups or GROUPS}
     with (
         tempfile.TemporaryDirectory(prefix="bluestar-bench-") as folder,
