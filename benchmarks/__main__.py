@@ -1,70 +1,10 @@
-"""`python -m benchmarks`: measure, print the table, and keep the figures as JSON."""
+"""`python -m benchmarks`: see run.py. Processes that a measurement starts import this module, so it is a small one."""
 
 from __future__ import annotations
 
-import argparse
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
-from importlib import import_module
-from pathlib import Path
-
-import pytest
-from rich.console import Console
-
-from benchmarks.bench import Bench, clean_environment
-from benchmarks.report import Line, save, show
-
-GROUPS = ("cache_hits", "many_entries", "redis", "misses", "stampede", "coherence", "memory", "units")
-RESULTS = Path(__file__).parent.parent / "build" / "benchmarks"
-
-
-def rows_of(group: str) -> Callable[[Bench], Iterator[Line]]:
-    """The function of a group of rows."""
-    rows: Callable[[Bench], Iterator[Line]] = import_module(f"benchmarks.rows_{group}").rows
-    return rows
-
-
-def measured(groups: Mapping[str, Callable[[Bench], Iterator[Line]]], bench: Bench, progress: Console) -> list[Line]:
-    """All lines; a group whose server this machine does not have is left out, aloud."""
-    lines: list[Line] = []
-    for name, rows in groups.items():
-        start = time.monotonic()
-        try:
-            lines += rows(bench)
-        except pytest.skip.Exception as missing:  # how tests.servers says it
-            progress.print(f"{name}: NOT MEASURED, {missing}", style="bold red")
-        else:
-            progress.print(f"{name}: {time.monotonic() - start:.1f} s", style="dim")
-    return lines
-
-
-def main() -> int:
-    """1 when a target was missed and --strict given."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(GROUPS)}; default: all")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds: under a minute")
-    parser.add_argument("--strict", action="store_true", help="exit with 1 when a target is missed")
-    parser.add_argument("--json", type=Path, help=f"where to keep the figures (default: a new file in {RESULTS})")
-    arguments = parser.parse_args()
-    if unknown := set(arguments.groups) - set(GROUPS):
-        parser.error(f"no such group: {', '.join(sorted(unknown))}")
-    clean_environment()
-    out, progress = Console(width=None if sys.stdout.isatty() else 170), Console(stderr=True)
-    groups = {name: rows_of(name) for name in arguments.groups or GROUPS}
-    with (
-        tempfile.TemporaryDirectory(prefix="bluestar-bench-") as folder,
-        Bench(Path(folder), quick=arguments.quick) as bench,
-    ):
-        lines = measured(groups, bench, progress)
-    show(lines, out)
-    path = arguments.json or RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
-    save(lines, path, quick=arguments.quick)
-    progress.print(f"All figures: {path}")
-    return 1 if arguments.strict and any(line.missed for line in lines) else 0
-
 
 if __name__ == "__main__":
+    from benchmarks.run import main
+
     sys.exit(main())

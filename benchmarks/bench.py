@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from bluestar_store import Settings
-from tests import redis_servers, servers
 
 FAKE_AWS = {
     "AWS_ACCESS_KEY_ID": "testing",
@@ -21,7 +20,7 @@ FAKE_AWS = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
 REDIS_TIMEOUT_MS = 2000  # a busy machine must not open the breaker: then something else would be measured
-QUICK = 8
+QUICK = 40
 
 
 def clean_environment() -> None:
@@ -33,10 +32,10 @@ def clean_environment() -> None:
 
 
 class Bench:
-    """A context manager: the servers end with it."""
+    """A context manager: the servers end with it. Of what a full run does, one part in `divisor` is done."""
 
-    def __init__(self, folder: Path, *, quick: bool) -> None:
-        self.quick, self._folder = quick, folder
+    def __init__(self, folder: Path, *, divisor: int = 1) -> None:
+        self._folder, self._divisor = folder, divisor
         self._stack = ExitStack()
 
     def __enter__(self) -> Bench:
@@ -45,19 +44,23 @@ class Bench:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def rounds(self, full: int) -> int:
+    def rounds(self, full: int, *, least: int = 3) -> int:
         """How many rounds to measure, of so many for a full run."""
-        return max(full // QUICK, 3) if self.quick else full
+        return max(full // self._divisor, least)
 
     @cached_property
     def redis_url(self) -> str:
         """A Redis of our own on a free port."""
-        return self._stack.enter_context(redis_servers.redis_process(self._named("redis"))).url
+        from tests import redis_servers  # not at the top: started processes import this module, too
+
+        return self._stack.enter_context(redis_servers.redis_process(self.folder("redis"))).url
 
     @cached_property
     def dynamodb_url(self) -> str:
         """AWS's DynamoDB Local on a free port."""
-        return self._stack.enter_context(servers.dynamodb_local(self._named("dynamodb-local")))
+        from tests import servers  # see above
+
+        return self._stack.enter_context(servers.dynamodb_local(self.folder("dynamodb-local")))
 
     def memory(self, **options: Any) -> Settings:
         """A Store in this process's memory."""
@@ -73,7 +76,8 @@ class Bench:
             **(own | options),
         )
 
-    def _named(self, name: str) -> Path:
+    def folder(self, name: str) -> Path:
+        """A new folder."""
         folder = self._folder / name
         folder.mkdir()
         return folder

@@ -48,12 +48,13 @@ def with_rules(store: Store, calc_types: Iterable[str]) -> Store:
     """Tables, and a rule of PLAN's for each type; GLOBAL has none of them. Written in bulk, as by another program."""
     store.create_tables()
     store.engine.put_many(
-        store.tables.name(CALCULATION_RULE), [_item(rule(PLAN, calc_type)) for calc_type in calc_types]
+        store.tables.name(CALCULATION_RULE), [item_of(rule(PLAN, calc_type)) for calc_type in calc_types]
     )
     return store
 
 
-def _item(entity: CalculationRule) -> Item:
+def item_of(entity: CalculationRule) -> Item:
+    """As another program would write it: without version, without index attributes."""
     key = CALCULATION_RULE.key(entity)
     return {"PK": {"S": key.pk}, "SK": {"S": key.sk}, **CALCULATION_RULE.encode(entity)}
 

@@ -10,12 +10,19 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from itertools import repeat
+from typing import Any, Literal, TypeAlias
 
 from benchmarks.report import Goal, Line
 
 Block: TypeAlias = Callable[[int], object | Awaitable[object]]
 """Does the work so many times and gives the last answer. A coroutine function is awaited in the running loop."""
+
+
+Unit: TypeAlias = Literal["µs", "ms"]
+
+WARM_BLOCKS, WARM_SECONDS = 3, 0.2
+"""A contender is warm after so many blocks, or so long."""
 
 
 class WrongAnswerError(Exception):
@@ -33,10 +40,22 @@ class Contender:
 
 @dataclass
 class Timing:
-    """Nanoseconds a call of each block: on the wall, and of this thread's CPU."""
+    """Nanoseconds a call of each block: on the wall, and of the CPU, all threads of this process together."""
 
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
+
+
+def repeated(name: str, work: Callable[[], Any], is_right: Callable[[Any], bool]) -> Contender:
+    """A contender whose work takes no arguments."""
+
+    def block(calls: int) -> object:
+        answer: object = None
+        for _ in repeat(None, calls):
+            answer = work()
+        return answer
+
+    return Contender(name, block, is_right)
 
 
 def percentile(values: Sequence[float], part: float) -> float:
@@ -56,9 +75,12 @@ async def race(contenders: Sequence[Contender], *, rounds: int, calls: int) -> d
     The garbage collector waits meanwhile, as in timeit.
     """
     timings = {contender.name: Timing() for contender in contenders}
-    for contender in contenders:  # warm: caches, connections, specialised byte code
-        for _ in range(3):
+    for contender in contenders:  # caches, connections, specialised byte code
+        start = time.perf_counter()
+        for _ in range(WARM_BLOCKS):
             await _timed(contender, calls)
+            if time.perf_counter() > start + WARM_SECONDS:
+                break
     gc.collect()
     gc.disable()
     try:
@@ -74,30 +96,32 @@ async def race(contenders: Sequence[Contender], *, rounds: int, calls: int) -> d
 
 
 async def _timed(contender: Contender, calls: int) -> tuple[float, float]:
-    cpu, wall = time.thread_time_ns(), time.perf_counter_ns()
+    cpu, wall = time.process_time_ns(), time.perf_counter_ns()
     answer = contender.block(calls)
     if inspect.isawaitable(answer):
         answer = await answer
-    wall, cpu = time.perf_counter_ns() - wall, time.thread_time_ns() - cpu
+    wall, cpu = time.perf_counter_ns() - wall, time.process_time_ns() - cpu
     if not contender.is_right(answer):
         raise WrongAnswerError(f"{contender.name} gave {answer!r}")
     return wall / calls, cpu / calls
 
 
-def lines(work: str, timings: Mapping[str, Timing], goals: Mapping[str, float]) -> list[Line]:
+def lines(work: str, timings: Mapping[str, Timing], goals: Mapping[str, float], unit: Unit = "µs") -> list[Line]:
     """The first contender is ours: its line, and one for each peer with our ratio to it; `goals` by the peer's name."""
     ours = next(iter(timings))
+    one = {"µs": 1e3, "ms": 1e6}[unit]
     made = []
     for name, timing in timings.items():
         made.append(
             Line(
                 work,
                 name,
-                "µs",
-                median=statistics.median(timing.wall) / 1000,
-                p99=percentile(timing.wall, 0.99) / 1000,
-                cpu=statistics.median(timing.cpu) / 1000,
+                unit,
+                median=statistics.median(timing.wall) / one,
+                p99=percentile(timing.wall, 0.99) / one,
+                cpu=statistics.median(timing.cpu) / one,
                 ratio=None if name == ours else median_ratio(timings[ours].wall, timing.wall),
+                cpu_ratio=None if name == ours else median_ratio(timings[ours].cpu, timing.cpu),
                 goals=(Goal("ratio", goals[name]),) if name in goals else (),
             )
         )
@@ -105,14 +129,20 @@ def lines(work: str, timings: Mapping[str, Timing], goals: Mapping[str, float]) 
 
 
 def compare(
-    work: str, contenders: Sequence[Contender], goals: Mapping[str, float], *, rounds: int, calls: int
+    work: str,
+    contenders: Sequence[Contender],
+    goals: Mapping[str, float],
+    *,
+    rounds: int,
+    calls: int,
+    unit: Unit = "µs",
 ) -> list[Line]:
     """A race outside of any loop, told as lines."""
-    return lines(work, asyncio.run(race(contenders, rounds=rounds, calls=calls)), goals)
+    return lines(work, asyncio.run(race(contenders, rounds=rounds, calls=calls)), goals, unit)
 
 
-def counted(work: str, who: str, unit: str, values: Sequence[float], *goals: Goal) -> Line:
-    """A line for what is not a time of calls: reads, round trips, delays."""
+def counted(work: str, who: str, unit: str, values: Sequence[float], *goals: Goal, ratio: float | None = None) -> Line:
+    """A line for what is not a time of calls: reads, round trips, delays, bytes."""
     return Line(
         work,
         who,
@@ -120,5 +150,6 @@ def counted(work: str, who: str, unit: str, values: Sequence[float], *goals: Goa
         median=statistics.median(values),
         p99=percentile(values, 0.99),
         worst=max(values),
+        ratio=ratio,
         goals=goals,
     )

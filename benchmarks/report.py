@@ -5,17 +5,33 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-MEASURED_WITH = ("bluestar-store", "redis", "hiredis", "cachetools", "dogpile.cache", "cashews", "aiocache", "botocore")
+MEASURED_WITH = (
+    "bluestar-store",
+    "botocore",
+    "boto3",
+    "pynamodb",
+    "dyntastic",
+    "pydynox",
+    "pydantic",
+    "typer",
+    "redis",
+    "hiredis",
+    "cachetools",
+    "dogpile.cache",
+    "cashews",
+    "aiocache",
+)
 
 
 @dataclass(frozen=True)
@@ -28,7 +44,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Line:
-    """What one contender took for some work. `ratio`: what ours took, over what this one took."""
+    """What one contender took for some work. `ratio`: what ours took, over what this one took; `cpu_ratio` likewise."""
 
     work: str
     who: str
@@ -38,8 +54,8 @@ class Line:
     worst: float | None = None
     cpu: float | None = None
     ratio: float | None = None
+    cpu_ratio: float | None = None
     goals: tuple[Goal, ...] = ()
-    note: str = ""
 
     def meets(self, goal: Goal) -> bool:
         """Whether the goal is reached."""
@@ -52,26 +68,64 @@ class Line:
         return not all(self.meets(goal) for goal in self.goals)
 
 
+@dataclass(frozen=True)
+class Run:
+    """All lines of a run, when it was, and what was measured with. It names no machine."""
+
+    lines: Sequence[Line]
+    at: str
+    quick: bool
+    python: str
+    system: str
+    cores: int | None
+    versions: Mapping[str, str]
+
+    @classmethod
+    def now(cls, lines: Sequence[Line], *, quick: bool) -> Run:
+        """A run that has just ended, on this machine."""
+        return cls(
+            lines,
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+            quick=quick,
+            python=platform.python_version(),
+            system=f"{platform.system()} {platform.machine()}",
+            cores=os.cpu_count(),
+            versions={name: version(name) for name in MEASURED_WITH if is_there(name)},
+        )
+
+
+HEADS = ("work", "who", "median", "p99", "client CPU", "ratio", "of CPU", "target")
+TEXTS = ("work", "who", "target")
+"""The columns that are no figures."""
+
+
+def cells(lines: Sequence[Line]) -> Iterator[tuple[Line, tuple[str, ...]]]:
+    """Each line with what stands under HEADS, the work only where it changes."""
+    previous = None
+    for line in lines:
+        yield (
+            line,
+            (
+                line.work if line.work != previous else "",
+                line.who,
+                f"{_figure(line.median)} {line.unit}",
+                *map(_figure, (line.p99, line.cpu, line.ratio, line.cpu_ratio)),
+                ", ".join(_goal(line, goal) for goal in line.goals),
+            ),
+        )
+        previous = line.work
+
+
 def table(lines: Sequence[Line]) -> Table:
     """One section for each work."""
     made = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("work", "who", "median", "p99", "CPU", "ratio", "target"):
-        made.add_column(name, justify="left" if name in ("work", "who", "target") else "right", no_wrap=True)
-    previous = None
-    for line in lines:
-        if previous not in (None, line.work):
+    for name in HEADS:
+        made.add_column(name, justify="left" if name in TEXTS else "right", no_wrap=True)
+    for line, (work, *others, target) in cells(lines):
+        if work and made.row_count:
             made.add_section()
             made.add_row()
-        made.add_row(
-            line.work if line.work != previous else "",
-            line.who + (f" ({line.note})" if line.note else ""),
-            f"{_figure(line.median)} {line.unit}",
-            _figure(line.p99),
-            _figure(line.cpu),
-            _figure(line.ratio),
-            ", ".join(_goal(line, goal) for goal in line.goals),
-        )
-        previous = line.work
+        made.add_row(work, *others, Text(target, style="bold red" if line.missed else "green"))
     return made
 
 
@@ -82,9 +136,8 @@ def _figure(value: float | None) -> str:
 
 
 def _goal(line: Line, goal: Goal) -> str:
-    met = line.meets(goal)
     text = f"{goal.figure} <= {goal.most:g}"
-    return f"[green]{text}[/green]" if met else f"[bold red]{text}: MISSED[/bold red]"
+    return text if line.meets(goal) else f"{text}: MISSED"
 
 
 def show(lines: Sequence[Line], console: Console) -> None:
@@ -97,16 +150,17 @@ def show(lines: Sequence[Line], console: Console) -> None:
         console.print(f"  missed: {line.work}, {line.who}", style="red")
 
 
-def save(lines: Sequence[Line], path: Path, *, quick: bool) -> None:
-    """All figures, and what they were measured on."""
+def save(run: Run, path: Path) -> None:
+    """All figures as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    document = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "quick": quick,
-        "python": platform.python_version(),
-        "machine": platform.platform(),
-        "cores": os.cpu_count(),
-        "versions": {name: version(name) for name in MEASURED_WITH},
-        "lines": [asdict(line) | {"missed": line.missed} for line in lines],
-    }
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    lines = [asdict(line) | {"missed": line.missed} for line in run.lines]
+    path.write_text(json.dumps(asdict(run) | {"lines": lines}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def is_there(distribution: str) -> bool:
+    """Whether it is installed."""
+    try:
+        version(distribution)
+    except PackageNotFoundError:
+        return False
+    return True

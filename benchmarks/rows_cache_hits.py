@@ -11,14 +11,12 @@ from collections.abc import Callable, Iterator
 from itertools import repeat
 from typing import Any
 
-from aiocache import SimpleMemoryCache
 from cachetools import TTLCache
-from cashews import Cache
-from dogpile.cache import make_region
 
 from benchmarks.bench import Bench
 from benchmarks.data import MATCH, PLAN, PLAN_WITHOUT_RULES, is_rule_of, with_match_rules
 from benchmarks.measure import Contender, lines, race
+from benchmarks.peers import installed
 from benchmarks.report import Line
 from bluestar_store import GLOBAL, AsyncStore, Store
 
@@ -50,9 +48,10 @@ def store_get(store: Store, plan_id: str, found_at: str) -> Contender:
 
 async def _own(store: Store, rounds: int) -> list[Line]:
     value = store.calculation_rules.get(PLAN, MATCH)
-    contenders = [store_get(store, PLAN, PLAN), _cachetools(value), _dogpile(value)]
-    contenders += [await _cashews(value), await _aiocache(value), _dict(value), _async_store(store)]
-    goals = {UNDER_LOCK: 0.8} | {contender.name: 1.0 for contender in contenders[2:5]}
+    peers = [_dogpile(value)] if installed("dogpile") else []
+    peers += [await make(value) for name, make in (("cashews", _cashews), ("aiocache", _aiocache)) if installed(name)]
+    contenders = [store_get(store, PLAN, PLAN), _cachetools(value), *peers, _dict(value), _async_store(store)]
+    goals = {UNDER_LOCK: 0.8} | {peer.name: 1.0 for peer in peers}
     return lines("hit in the process", await race(contenders, rounds=rounds, calls=CALLS), goals)
 
 
@@ -114,6 +113,8 @@ def _cachetools_twice(value: object) -> Contender:
 
 
 def _dogpile(value: object) -> Contender:
+    from dogpile.cache import make_region
+
     region = make_region().configure("dogpile.cache.memory", expiration_time=SECONDS)
     region.set(KEY, value)
 
@@ -127,6 +128,8 @@ def _dogpile(value: object) -> Contender:
 
 
 async def _cashews(value: Any) -> Contender:
+    from cashews import Cache
+
     cache = Cache()
     cache.setup("mem://")
     await cache.set(KEY, value, expire=SECONDS)
@@ -141,6 +144,8 @@ async def _cashews(value: Any) -> Contender:
 
 
 async def _aiocache(value: object) -> Contender:
+    from aiocache import SimpleMemoryCache
+
     cache = SimpleMemoryCache(timeout=0)  # without its watch over slow servers, which costs it some microseconds
     await cache.set(KEY, value, ttl=SECONDS)
 

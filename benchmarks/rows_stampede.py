@@ -10,12 +10,10 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
-import boto3
-from dogpile.cache import make_region
-
 from benchmarks.bench import Bench
 from benchmarks.data import PLAN, with_rules
 from benchmarks.measure import WrongAnswerError, counted
+from benchmarks.peers import boto3_table, installed
 from benchmarks.processes import heard, partner
 from benchmarks.report import Goal, Line
 from bluestar_store import Settings, Store
@@ -24,6 +22,7 @@ from bluestar_store.store import make_engine, tables_of
 from bluestar_store.testing import FaultEngine
 
 THREADS, PROCESSES = 64, 4
+DOGPILE = "dogpile.cache get_or_create"
 LEAD_SECONDS = 0.03
 """How long before the common start everybody is told of it."""
 
@@ -43,44 +42,51 @@ def counting_store(settings: Settings) -> tuple[Store, FaultEngine]:
 # ---------------------------------------------------------------------------------------------------------- threads
 
 
-def _threads(bench: Bench, rounds: int) -> list[Line]:
+def _threads(bench: Bench, rounds: int) -> Iterator[Line]:
     settings = bench.dynamo(redis_url=bench.redis_url)
     store, engine = counting_store(settings)
     names = [f"s{number}" for number in range(rounds)]
+    reads: dict[str, list[int]] = {}
+    took: dict[str, list[float]] = {}
     with store:
         with_rules(store, ["warm", *names])
         store.calculation_rules.get(PLAN, "warm")
-        table = _boto3_table(settings, store.tables.name(CALCULATION_RULE))
-        region = make_region().configure("dogpile.cache.memory", expiration_time=3600)
-        asked: list[str] = []
 
         def ours(name: str) -> str:
             return store.calculation_rules.get(PLAN, name).calc_type
 
-        def create(name: str) -> Any:
-            asked.append(name)
-            return table.get_item(Key={"PK": f"CLIENT#{PLAN}", "SK": f"CALC#{name}"})["Item"]["calc_type"]
-
-        def dogpiles(name: str) -> object:
-            answer: object = region.get_or_create(name, create, creator_args=((name,), {}))
-            return answer
-
-        reads: list[list[int]] = [[], []]
-        took: list[list[float]] = [[], []]
+        readers: dict[str, Callable[[str], object]] = {"bluestar-store": ours}
+        asked: list[str] = []
+        if installed("dogpile"):
+            readers[DOGPILE] = _dogpile(boto3_table(settings, store.tables.name(CALCULATION_RULE)), asked)
         for name in names:
             engine.faults.forget()
             asked.clear()
-            for number, read in enumerate((ours, dogpiles)):
-                took[number].append(_at_once(partial(read, name), name))
-            for number, count in enumerate((len(engine.faults.calls), len(asked))):
-                reads[number].append(count)
-    work, peer = f"{THREADS} threads, one cold key", "dogpile.cache get_or_create"
-    return [
-        counted(f"{work}: engine reads", "bluestar-store", "reads", reads[0], Goal("worst", 1)),
-        counted(f"{work}: engine reads", peer, "reads", reads[1]),
-        counted(f"{work}: until all have it", "bluestar-store", "ms", took[0]),
-        counted(f"{work}: until all have it", peer, "ms", took[1]),
-    ]
+            for who, read in readers.items():
+                took.setdefault(who, []).append(_at_once(partial(read, name), name))
+            for who, count in zip(readers, (len(engine.faults.calls), len(asked)), strict=False):
+                reads.setdefault(who, []).append(count)
+    work = f"{THREADS} threads, one cold key"
+    goals = {"bluestar-store": [Goal("worst", 1)]}
+    yield from (counted(f"{work}: engine reads", who, "reads", reads[who], *goals.get(who, ())) for who in reads)
+    yield from (counted(f"{work}: until all have it", who, "ms", took[who]) for who in took)
+
+
+def _dogpile(table: Any, asked: list[str]) -> Callable[[str], object]:
+    """Reads from the table what is not cached, and keeps a record of that."""
+    from dogpile.cache import make_region
+
+    region = make_region().configure("dogpile.cache.memory", expiration_time=3600)
+
+    def create(name: str) -> Any:
+        asked.append(name)
+        return table.get_item(Key={"PK": f"CLIENT#{PLAN}", "SK": f"CALC#{name}"})["Item"]["calc_type"]
+
+    def read(name: str) -> object:
+        answer: object = region.get_or_create(name, create, creator_args=((name,), {}))
+        return answer
+
+    return read
 
 
 def _at_once(read: Callable[[], object], expected: str) -> float:
@@ -103,11 +109,6 @@ def _at_once(read: Callable[[], object], expected: str) -> float:
     if answers != [expected] * THREADS:
         raise WrongAnswerError(f"{len(answers)} answers: {set(answers)}")
     return milliseconds
-
-
-def _boto3_table(settings: Settings, name: str) -> Any:
-    resource = boto3.resource("dynamodb", region_name=settings.aws_region, endpoint_url=settings.dynamodb_endpoint_url)
-    return resource.Table(name)
 
 
 # -------------------------------------------------------------------------------------------------------- processes
