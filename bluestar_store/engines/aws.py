@@ -177,7 +177,10 @@ class AwsConnection:
         """Close the pool."""
         with self._lock:
             if self._ready is not None:
-                self._ready[1].close()
+                _, client, direct = self._ready
+                client.close()
+                if direct is not None:
+                    direct.close()
             self._ready = None
 
 

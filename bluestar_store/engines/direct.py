@@ -1,7 +1,7 @@
 """The first try of a call, past most of botocore: half of what a read costs is botocore walking the service's shapes.
 
-A request is one JSON document, signed by botocore's signer and sent by its own HTTP session; what comes back is parsed
-as JSON. Whatever is not a plain answer (a failure, throttling, an error that may be retried) is left to botocore, which
+A request is one JSON document, signed here and sent on connections of botocore's session; what comes back is parsed as
+JSON. Whatever is not a plain answer (a failure, throttling, an error that may be retried) is left to botocore, which
 asks again in its ordinary way; only what a condition refuses is told at once.
 
 All that leans on botocore's private names is here. At the start one call is made both ways, without a network: when
@@ -12,20 +12,26 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import warnings
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any, Self
 from zlib import crc32
 
 from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse, HeadersDict
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from pydantic_core import from_json
+from pynamodb.connection import Connection
 
+from bluestar_store.engines.exchange import Exchange, Response
+from bluestar_store.engines.signing import Signing
 from bluestar_store.engines.table_files import to_json
 
+LOG = logging.getLogger(__name__)
 OPERATIONS = (
     "batch_get_item",
     "query",
@@ -59,24 +65,31 @@ class DirectCalls:
     """One client's. Safe for threads."""
 
     def __init__(self, client: Any, url: str, headers: Mapping[str, str]) -> None:
-        self._events = client.meta.events
         self._service = client.meta.service_model
         self._names = {operation: client.meta.method_to_api_mapping[operation] for operation in OPERATIONS}
-        self._send = client._endpoint.http_session.send
+        self._events, self._session = client.meta.events, client._endpoint.http_session
         self._credentials = client._request_signer._credentials
-        self._scope = (self._service.signing_name, client.meta.region_name)
+        self._exchange = Exchange(self._session, url)
+        self._signing = Signing(
+            client.meta.region_name, self._service.signing_name, self._exchange.host, self._exchange.path
+        )
         self._target = f"{self._service.metadata['targetPrefix']}."
         self._url, self._headers = url, dict(headers)
-        # Whoever watches or replaces botocore's calls (tracing, tests) has to see every one.
+        self._is_watched = False
+        # Whoever replaces botocore's calls (tracing, tests) has to see every one.
         self._ordinary = BaseClient._make_api_call
 
     @classmethod
     def of(cls, client: Any) -> Self | None:
-        """The direct way of a client; None, after a warning, when this botocore does not work as we know it."""
+        """The direct way of a client; None, after a warning, when this botocore does not work as we know it.
+
+        None, too, where requests go through a proxy, and where somebody has replaced botocore's calls.
+        """
         if not _is_botocores(BaseClient._make_api_call):
             return None
         try:
-            return cls._checked(client)
+            proxies = client._endpoint.http_session._proxy_config
+            return None if proxies.proxy_url_for(client.meta.endpoint_url) else cls._checked(client)
         except Exception as error:  # whatever another botocore raises where ours does not
             warnings.warn(
                 f"reads and writes take botocore's ordinary, slower way: {type(error).__name__}: {error}",
@@ -102,17 +115,31 @@ class DirectCalls:
         theirs = sent[0]
         kept = {name: _text(value) for name, value in theirs.headers.items() if name.lower() in KEPT_HEADERS}
         direct = cls(client, theirs.url, kept)
-        ours = direct._request("batch_get_item", PROBE)
         del expected["ResponseMetadata"]
         if _parsed(PROBE_ANSWER) != expected:
             raise ValueError("it reads an answer otherwise")
-        if (ours.method, ours.url, json.loads(ours.body)) != (theirs.method, theirs.url, json.loads(theirs.body)):
+        if json.loads(to_json(PROBE)) != json.loads(theirs.body):
             raise ValueError("it writes a request otherwise")
-        if any(_text(ours.headers[name]) != _text(theirs.headers[name]) for name in ("X-Amz-Target", *kept)):
-            raise ValueError("it sends other headers")
-        if _scope(ours) != _scope(theirs):
-            raise ValueError("it signs for another region or service")
+        if direct._target + "BatchGetItem" != _text(theirs.headers["X-Amz-Target"]):
+            raise ValueError("it names an operation otherwise")
+        direct._check_signing(theirs)
+        # Whoever answers in the network's place, as moto does, is asked for every call. PynamoDB only adds headers.
+        watching = [handler for handler, _ in client.meta.events.emit(event, request=theirs)]
+        direct._is_watched = any(not isinstance(getattr(one, "__self__", None), Connection) for one in watching)
         return direct
+
+    def _check_signing(self, theirs: AWSPreparedRequest) -> None:
+        """ValueError when botocore's signer signs the same request otherwise."""
+        credentials = self._credentials.get_frozen_credentials()
+        headers = {**self._headers, "X-Amz-Target": _text(theirs.headers["X-Amz-Target"])}
+        request = AWSRequest("POST", self._url, headers, theirs.body)
+        SigV4Auth(credentials, self._service.signing_name, self._signing.region).add_auth(request)
+        date = _text(request.headers["X-Amz-Date"])
+        ours = self._signing.headers(credentials, headers, theirs.body, date)
+        if {name: _text(request.headers[name]) for name in ours} != ours:
+            raise ValueError("it signs otherwise")
+        if _scope(request.headers) != _scope(theirs.headers):
+            raise ValueError("it signs for another region or service")
 
     def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         """The answer, without botocore's metadata; None when botocore is to ask.
@@ -122,41 +149,43 @@ class DirectCalls:
         if operation not in self._names or BaseClient._make_api_call is not self._ordinary:
             return None
         try:
-            response = self._sent(operation, self._request(operation, arguments))
-            if response.status_code == 200 and _is_whole(response):
+            response = self._sent(operation, to_json(arguments).encode())
+            if response.status == 200 and _is_whole(response):
                 return _parsed(response.content)
-            if response.status_code == 400 and _is_whole(response):
+            if response.status == 400 and _is_whole(response):
                 self._raise_final(operation, response)
         except ClientError:
             raise
-        except Exception:  # whatever it is, botocore asks again, and has an error for it
-            return None
+        except Exception as error:  # whatever it is, botocore asks again, and has an error for it
+            LOG.debug("%s goes botocore's way: %s", operation, type(error).__name__)
         return None
 
-    def _request(self, operation: str, arguments: Mapping[str, Any]) -> AWSPreparedRequest:
+    def _sent(self, operation: str, body: bytes) -> Response:
         headers = {**self._headers, "X-Amz-Target": self._target + self._names[operation]}
-        body = to_json(arguments).encode()
-        request = AWSRequest("POST", self._url, headers, body)
-        SigV4Auth(self._credentials.get_frozen_credentials(), *self._scope).add_auth(request)
-        return request.prepare()
+        date = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        headers |= self._signing.headers(self._credentials.get_frozen_credentials(), headers, body, date)
+        return self._watched(operation, headers, body) if self._is_watched else self._exchange.post(headers, body)
 
-    def _sent(self, operation: str, request: AWSPreparedRequest) -> AWSResponse:
-        """The response, or that of whoever answers in the network's place, as moto does."""
+    def _watched(self, operation: str, headers: Mapping[str, str], body: bytes) -> Response:
+        request = AWSPreparedRequest("POST", self._url, HeadersDict(headers), body, False)
         event = f"before-send.{self._service.service_id.hyphenize()}.{self._names[operation]}"
-        for _, response in self._events.emit(event, request=request):
-            if response is not None:
-                return response
-        return self._send(request)
+        answers = [answer for _, answer in self._events.emit(event, request=request) if answer is not None]
+        answer = answers[0] if answers else self._session.send(request)
+        told = {name.lower(): _text(value) for name, value in answer.headers.items()}
+        return Response(answer.status_code, told, answer.content)
 
-    def _raise_final(self, operation: str, response: AWSResponse) -> None:
+    def _raise_final(self, operation: str, response: Response) -> None:
         told = _parsed(response.content)
         code = str(told.get("__type", "")).rpartition("#")[2]
         if code in FINAL:
             message = told.get("message") or told.get("Message") or ""
-            request_id = response.headers.get("x-amzn-requestid", "")
-            metadata = {"HTTPStatusCode": response.status_code, "RequestId": request_id}
-            answer = {**told, "Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata}
+            metadata = {"HTTPStatusCode": response.status, "RequestId": response.headers.get("x-amzn-requestid", "")}
+            answer: Any = {**told, "Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata}
             raise ClientError(answer, self._names[operation])
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._exchange.close()
 
 
 def _is_botocores(method: Any) -> bool:
@@ -164,7 +193,7 @@ def _is_botocores(method: Any) -> bool:
     return code is not None and "botocore" in code.co_filename
 
 
-def _is_whole(response: AWSResponse) -> bool:
+def _is_whole(response: Response) -> bool:
     """Whether the body is what DynamoDB sent, and is DynamoDB's."""
     checksum = response.headers.get("x-amz-crc32")
     return "json" in response.headers.get("content-type", "json") and (
@@ -193,9 +222,9 @@ def _with_bytes(value: Any) -> Any:
     return value
 
 
-def _scope(request: AWSPreparedRequest) -> str:
+def _scope(headers: Mapping[str, Any]) -> str:
     """What a signature is for: algorithm, key, day, region and service."""
-    return _text(request.headers["Authorization"]).partition(",")[0]
+    return _text(headers["Authorization"]).partition(",")[0]
 
 
 def _text(header: str | bytes) -> str:

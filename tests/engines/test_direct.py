@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import ssl
 import subprocess
 import sys
 import uuid
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, TypeAlias
 from unittest.mock import patch
 from zlib import crc32
 
@@ -29,11 +33,14 @@ from bluestar_store.errors import AlreadyExistsError, EngineError, UnavailableEr
 from bluestar_store.keys import Key
 from bluestar_store.protocols import ABSENT, Put, TableSpec, key_of
 from tests.engines.conftest import connection_to
+from tests.redis_tls import make_certificates
+from tests.servers import HOST
 from tests.test_servers import dynamodb_client
 
 ROOT = Path(__file__).parents[2]
 TABLE = "bluestar-store"
 KEY = {"PK": {"S": "A"}, "SK": {"S": "A"}}
+CHUNKED = {"Transfer-Encoding": "chunked"}
 FOUND = json.dumps({"Responses": {TABLE: [KEY]}, "UnprocessedKeys": {}}).encode()
 NUMBERS = st.one_of(
     st.integers(-(10**38) + 1, 10**38 - 1).map(str),
@@ -123,10 +130,23 @@ def test_whoever_replaces_botocores_calls_sees_every_one(table: str, dynamodb_lo
     another.close()
 
 
+@dataclass
+class Player:
+    """A server that gives its answers in turn, the last one for ever: an engine on it, and what it was asked."""
+
+    engine: DynamoEngine
+    url: str
+    asked: list[str]
+    connections: set[object]
+
+
+Told: TypeAlias = tuple[int, bytes, dict[str, str]]
+"""Status, body and headers; a header that is None is left out."""
+
+
 @contextmanager
-def playing(*answers: tuple[int, bytes, dict[str, str]]) -> Iterator[tuple[DynamoEngine, list[str]]]:
-    """An engine on a server that gives these answers in turn, the last one for ever, and what it was asked."""
-    left, asked = list(answers), list[str]()
+def playing(*answers: Told, certificate: tuple[Path, Path] | None = None) -> Iterator[Player]:
+    left, asked, connections = list(answers), list[str](), set[object]()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -134,23 +154,31 @@ def playing(*answers: tuple[int, bytes, dict[str, str]]) -> Iterator[tuple[Dynam
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             asked.append(self.headers["X-Amz-Target"].rpartition(".")[2])
+            connections.add(self.connection)
             status, body, headers = left.pop(0) if len(left) > 1 else left[0]
             self.send_response(status)
-            for name, value in {"Content-Type": "application/x-amz-json-1.0", **headers}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
+            standard = {"Content-Type": "application/x-amz-json-1.0", "Content-Length": str(len(body))}
+            for name, value in {**standard, **headers}.items():
+                if value:
+                    self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((HOST, 0), Handler)
+    scheme = "http"
+    if certificate is not None:
+        context, scheme = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), "https"
+        context.load_cert_chain(*certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = Thread(target=server.serve_forever)
     thread.start()
-    engine = DynamoEngine(connection_to(f"http://127.0.0.1:{server.server_port}"), indexes=())
+    url = f"{scheme}://{HOST}:{server.server_port}"
+    engine = DynamoEngine(connection_to(url), indexes=())
     try:
-        yield engine, asked
+        yield Player(engine, url, asked, connections)
     finally:
         engine.close()
         server.shutdown()
@@ -169,9 +197,9 @@ def found(engine: DynamoEngine) -> list[Any]:
 
 
 def test_a_plain_answer_takes_one_request() -> None:
-    with playing((200, FOUND, {"x-amz-crc32": str(crc32(FOUND))})) as (engine, asked):
-        assert found(engine) == [KEY]
-        assert asked == ["BatchGetItem"]
+    with playing((200, FOUND, {"x-amz-crc32": str(crc32(FOUND))})) as player:
+        assert found(player.engine) == [KEY]
+        assert player.asked == ["BatchGetItem"]
 
 
 @pytest.mark.parametrize(
@@ -184,37 +212,105 @@ def test_a_plain_answer_takes_one_request() -> None:
         (200, b"[]", {}),
         (200, b"{}", {}),
         (200, b"<html>", {"Content-Type": "text/html"}),
+        (200, b"%x\r\n%b\r\n0\r\n\r\n" % (len(FOUND[:-1]), FOUND[:-1]), {"Content-Length": "", **CHUNKED}),
+        (200, FOUND, {"Content-Length": str(len(FOUND) - 1)}),
+        (200, FOUND, {"Content-Length": str(len(FOUND) + 1), "Connection": "close"}),
+        (200, FOUND, {"Content-Length": "many", "Connection": "close"}),
     ],
-    ids=["failed", "throttled", "damaged", "cut", "no object", "nothing", "a page"],
+    ids=[
+        "failed",
+        "throttled",
+        "damaged",
+        "cut",
+        "no object",
+        "nothing",
+        "a page",
+        "chunks that are damaged",
+        "more than it says",
+        "less than it says",
+        "no length",
+    ],
 )
-def test_what_is_no_plain_answer_is_asked_again(answer: tuple[int, bytes, dict[str, str]]) -> None:
-    with playing(answer, (200, FOUND, {})) as (engine, asked):
-        assert found(engine) == [KEY]
-        assert asked == ["BatchGetItem"] * 2
+def test_what_is_no_plain_answer_is_asked_again(answer: Told) -> None:
+    with playing(answer, (200, FOUND, {})) as player:
+        assert found(player.engine) == [KEY]
+        assert player.asked == ["BatchGetItem"] * 2
 
 
 def test_the_first_try_counts_among_the_tries_of_the_setting() -> None:
-    with playing((500, error("InternalServerError"), {})) as (engine, asked):
+    with playing((500, error("InternalServerError"), {})) as player:
         with pytest.raises(UnavailableError):
-            found(engine)
-        assert asked == ["BatchGetItem"] * 3
+            found(player.engine)
+        assert player.asked == ["BatchGetItem"] * 3
 
 
 def test_what_a_condition_refuses_is_told_at_once() -> None:
     reasons = [{"Code": "ConditionalCheckFailed", "Message": "no", "Item": {**KEY, "B": {"B": "/w=="}}}]
     body = error("TransactionCanceledException", CancellationReasons=reasons)
-    with playing((400, body, {"x-amzn-requestid": "R1"})) as (engine, asked):
+    with playing((400, body, {"x-amzn-requestid": "R1"})) as player:
         with pytest.raises(AlreadyExistsError):
-            engine.write(Put(TABLE, KEY, ABSENT))
-        assert asked == ["TransactWriteItems"]
+            player.engine.write(Put(TABLE, KEY, ABSENT))
+        assert player.asked == ["TransactWriteItems"]
 
 
 def test_other_errors_are_botocores() -> None:
-    with playing((400, error("SomethingNewException"), {"x-amzn-requestid": "R2"})) as (engine, _):
+    with playing((400, error("SomethingNewException"), {"x-amzn-requestid": "R2"})) as player:
         with pytest.raises(EngineError, match="told") as raised:
-            found(engine)
+            found(player.engine)
         assert raised.value.code == "SomethingNewException"
         assert raised.value.request_id == "R2"
+
+
+def test_one_connection_is_used_again_and_a_dead_one_is_replaced() -> None:
+    with playing((200, FOUND, {})) as player:
+        for _ in range(3):
+            assert found(player.engine) == [KEY]
+        assert len(player.connections) == 1
+        (connection,) = player.connections
+        connection.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]  # a socket
+        assert found(player.engine) == [KEY]
+        assert found(player.engine) == [KEY]
+        assert player.asked == ["BatchGetItem"] * 5
+
+
+def test_a_connection_that_the_server_closes_is_not_used_again() -> None:
+    with playing((200, FOUND, {"Connection": "close"})) as player:
+        for _ in range(2):
+            assert found(player.engine) == [KEY]
+        assert (len(player.connections), len(player.asked)) == (2, 2)
+
+
+def test_threads_have_a_connection_each_and_their_own_answers(table: str, local_connection: AwsConnection) -> None:
+    engine = DynamoEngine(local_connection, indexes=())
+    items = [{"PK": {"S": f"T{number}"}, "SK": {"S": "A"}, "n": {"N": str(number)}} for number in range(40)]
+    engine.put_many(table, items)
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(5):
+            answers = list(threads.map(lambda item: engine.get(table, [key_of(item)], consistent=True), items))
+            assert answers == [{key_of(item): item} for item in items]
+
+
+def test_the_servers_certificate_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ca, *certificate = make_certificates(tmp_path)
+    with playing((200, FOUND, {}), certificate=(certificate[0], certificate[1])) as player:
+        with pytest.raises(UnavailableError):
+            found(player.engine)
+        assert player.asked == []
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(ca))
+        trusting = DynamoEngine(connection_to(player.url), indexes=())
+        assert found(trusting) == [KEY]
+        assert player.asked == ["BatchGetItem"]
+        trusting.close()
+
+
+def test_requests_through_a_proxy_go_botocores_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    with playing((200, FOUND, {})) as player:
+        monkeypatch.setenv("HTTP_PROXY", player.url)
+        engine = DynamoEngine(connection_to("http://dynamodb.invalid"), indexes=())
+        with warnings.catch_warnings(action="error"):
+            assert found(engine) == [KEY]
+        assert engine.connection._made()[2] is None
+        engine.close()
 
 
 @pytest.mark.slow
