@@ -20,7 +20,7 @@ HELLO = "typer hello world --help"
 
 def rows(bench: Bench) -> Iterator[Line]:
     """The imports that every user begins with, then the help that every user asks for."""
-    rounds = bench.rounds(40, least=2)
+    rounds = bench.rounds(20, least=2)
     imports: Sequence[Command] = [
         _python("from bluestar_store import Store, CalculationRule", "['bluestar_store', 'pydantic', 'pynamodb']"),
         _python(f"import {PEERS_IMPORTS}", "['pydantic', 'pynamodb']"),
