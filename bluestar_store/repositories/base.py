@@ -30,11 +30,14 @@ PUT_ATTEMPTS = 8
 class Reader(Generic[E]):
     """Reads of one kind of entity."""
 
+    partition_source: type[PartitionSource[E]] = PartitionSource
+    """Which partitions are needed for an answer."""
+
     def __init__(self, access: Access, kind: Kind[E]) -> None:
         self._access, self._kind = access, kind
         self._peek, self._name, self._partition_name = access.peek, kind.name, f"{kind.name}*"
         self._items = ItemSource(access, kind)
-        self._whole = PartitionSource(access, kind, lambda pk: self._load(pk))
+        self._whole = self.partition_source(access, kind, lambda pk: self._load(pk))
 
     @property
     def kind(self) -> Kind[E]:
@@ -68,18 +71,23 @@ class Reader(Generic[E]):
     def _partitions(self, *identities: tuple[Any, ...], fresh: bool) -> Sequence[tuple[E, ...] | BlueStarError]:
         """The entities of each partition, in order, or why it cannot be read (see `readable`); through the cache.
 
-        An identity has the values of the partition key's fields. What is missing from the cache is queried at once.
+        An identity has the values of the partition key's fields. Partitions after one that settles the question are
+        left out: see `partition_source`.
         """
         if not fresh and self._access.unit_here() is None:
             with suppress(TypeError):  # see above
-                found = [self._peek((self._partition_name, *identity)) for identity in identities]
-                if not any(one is MISSING for one in found):
-                    return found
+                found: list[Any] = []
+                for identity in identities:
+                    found.append(self._peek((self._partition_name, *identity)))
+                    if found[-1] is MISSING:
+                        break
+                    if self._whole.settles(found[-1]) or len(found) == len(identities):
+                        return found
         units = [self._kind.partition_unit(*identity) for identity in identities]
         for unit in units:
             self._whole.pk(unit)
         answers = self._access.cache.fetch(units, self._whole, fresh=fresh)
-        return every([answers[unit] for unit in units])
+        return every([answers[unit] for unit in units if unit in answers])
 
     def _stored(self, keys: Iterable[Key]) -> dict[Key, E]:
         """The entities found in the table itself, consistently, past every cache."""
