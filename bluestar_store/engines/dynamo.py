@@ -23,7 +23,7 @@ from bluestar_store.engines.checks import (
     checked_item,
 )
 from bluestar_store.engines.conditions import conflict
-from bluestar_store.engines.cursors import decode_cursor, encode_cursor, question_of
+from bluestar_store.engines.cursors import decode_cursor, encode_cursor, question_of, question_of_query
 from bluestar_store.engines.expressions import transact_items
 from bluestar_store.engines.tables import missing_index, missing_table
 from bluestar_store.errors import (
@@ -152,7 +152,7 @@ class DynamoEngine:
                 raise missing_index(table, index, self.location)
             pk_name, sk_name = spec.partition_attribute, spec.sort_attribute
         check_question(table, pk, sk_prefix, limit)
-        question = question_of(table, index, pk, sk_prefix, newest_first)
+        question = question_of_query(table, index, pk, sk_prefix, newest_first)
         arguments: dict[str, Any] = {
             "KeyConditionExpression": "#p = :p" + (" AND begins_with(#s, :s)" if sk_prefix else ""),
             "ExpressionAttributeNames": {"#p": pk_name} | ({"#s": sk_name} if sk_prefix else {}),
