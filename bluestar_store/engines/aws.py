@@ -57,6 +57,15 @@ UNREADABLE = (ResponseParserError, UnicodeDecodeError, AttributeError, KeyError,
 FAILURES = (aws.BotoCoreError, aws.ClientError, *UNREADABLE)
 """What a call may raise."""
 
+NEVER_SENT = (
+    aws.ConnectTimeoutError,
+    aws.EndpointConnectionError,
+    aws.ProxyConnectionError,
+    aws.SSLError,
+)
+"""What botocore raises before DynamoDB has anything of a call."""
+TRANSACTION = "transact_write_items"
+
 ANSWERS = {
     "batch_get_item": "Responses",
     "batch_write_item": "UnprocessedItems",
@@ -90,6 +99,7 @@ class AwsConnection:
         self._lock = threading.Lock()
         self._ready: tuple[Connection, Any] | None = None
         self._process = 0
+        self._tries = _Tries()
 
     @classmethod
     def from_settings(cls, settings: Settings) -> AwsConnection:
@@ -141,6 +151,7 @@ class AwsConnection:
                 if client._request_signer._credentials is None:
                     # Not kept: PynamoDB makes a new client while there are no credentials, and so do we.
                     raise _no_credentials()
+                client.meta.events.register("needs-retry.dynamodb.TransactWriteItems", self._tries.note)
                 self._ready, self._process = (connection, client), os.getpid()
             return self._ready
 
@@ -149,6 +160,7 @@ class AwsConnection:
 
         Raises the translated error; a cancelled transaction comes up as botocore's ClientError, for its reasons.
         """
+        self._tries.forget()
         try:
             answer: dict[str, Any] = getattr(self._made()[1], operation)(**arguments)
             _check_answer(operation, answer)
@@ -156,7 +168,12 @@ class AwsConnection:
         except FAILURES as error:
             if isinstance(error, aws.ClientError) and code_of(error) == "TransactionCanceledException":
                 raise
-            raise translated(error, table, self.location) from error
+            found = translated(error, table, self.location)
+            if operation == TRANSACTION and isinstance(found, EngineError):
+                # An answer that cannot be read ends a call before anybody hears of the try.
+                unheard = self._tries.in_doubt is None and isinstance(found, UnavailableError)
+                found.outcome_unknown = self._tries.in_doubt or unheard
+            raise found from error
 
     def close(self) -> None:
         """Close the pool."""
@@ -164,6 +181,30 @@ class AwsConnection:
             if self._ready is not None:
                 self._ready[1].close()
             self._ready = None
+
+
+class _Tries(threading.local):
+    """Whether one of the tries of this thread's last transaction may have been applied; None: of none was heard.
+
+    botocore makes several tries of a call and tells of the last one only: a reply that was lost, and then a refusal,
+    would look like a refusal.
+    """
+
+    in_doubt: bool | None = None
+
+    def forget(self) -> None:
+        """Before a call."""
+        self.in_doubt = None
+
+    def note(self, response: Any = None, caught_exception: Exception | None = None, **_: Any) -> None:
+        """botocore's event after every try."""
+        if response is None:
+            refused = isinstance(caught_exception, NEVER_SENT)
+        else:
+            http, parsed = response
+            code = str(parsed.get("Error", {}).get("Code", ""))
+            refused = 400 <= http.status_code < 500 and code != "TransactionInProgressException"
+        self.in_doubt = bool(self.in_doubt) or not refused
 
 
 def code_of(error: aws.ClientError) -> str:

@@ -65,11 +65,11 @@ class Combiner(Generic[V]):
         except BaseException:  # interrupted: what was being written may be written, the rest is not
             with self._lock:
                 left = self._waiting.pop(place, [])
+            told = UnavailableError("the thread that wrote was interrupted; the outcome is unknown")
+            told.outcome_unknown = True
             for _, future in taken:
                 if not future.done():
-                    future.set_exception(
-                        UnavailableError("the thread that wrote was interrupted; the outcome is unknown")
-                    )
+                    future.set_exception(told)
             for _, future in left:
                 future.set_exception(_TakeOver())
             raise
