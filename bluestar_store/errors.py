@@ -163,8 +163,6 @@ class HoldNotFoundError(NotFoundError):
 class ConflictError(BlueStarError):
     """Somebody else's write got in between; read again and decide."""
 
-    settled = True
-    """Whether the caller's own expectation failed; False when only a look just before the write is outdated."""
     place: tuple[str, Any] | None = None
     """The table and key of the item that was not as expected; None where it is not one item."""
 
