@@ -165,7 +165,7 @@ class Batches(Repository[BatchState]):
         """
         snapshot = self._snapshots.take(plan_id, pay_freq, year)
         now = self._access.now()
-        state = BatchState(
+        state = self._kind.made(
             batch_id=batch_id or str(ULID()),
             plan_id=plan_id,
             pay_freq=pay_freq,
@@ -196,7 +196,10 @@ class Batches(Repository[BatchState]):
         """
         if batch.origin is None:
             raise InvalidEntityError(f"batch {batch.batch_id!r} was not read from a store: batches.get gives it")
-        before = batch.status or BatchStatus.RECEIVED  # other programs may not say
+        if claim is not None and claim.batch_id != batch.batch_id:
+            raise InvalidEntityError(f"a claim of batch {claim.batch_id!r} says nothing of batch {batch.batch_id!r}")
+        stored = self._decode(batch.origin.wire).status  # whatever a copy of it says
+        before = stored or BatchStatus.RECEIVED  # other programs may not say
         after = status or before
         if after not in TRANSITIONS[before] and not (status is None and TRANSITIONS[before]):
             raise InvalidTransitionError(
@@ -208,7 +211,7 @@ class Batches(Repository[BatchState]):
         with self._access.unit() as unit:
             if claim is not None:
                 unit.bookkeep(partial(check_claim, self._access, claim))
-            if status is BatchStatus.RUNNING and batch.plan_id is not None:
+            if status == BatchStatus.RUNNING and batch.plan_id is not None:
                 unit.bookkeep(partial(refuse_open_holds, self._access, self._holds, batch.plan_id))
             change = put_change(self._access, self._kind, changed)
             unit.engine.write(change.write)
