@@ -136,13 +136,24 @@ class DynamoEngine:
         Raises ThrottledError when some stay unprocessed.
         """
         request: dict[str, Any] = {table: {"Keys": keys, "ConsistentRead": consistent}}
+        answer = self.connection.call("batch_get_item", table, RequestItems=request)
+        if answer.get("UnprocessedKeys"):
+            return self._whole(table, answer)
+        items: list[Item] = answer["Responses"].get(table, [])
+        return items
+
+    def _whole(self, table: str, first: dict[str, Any]) -> list[Item]:
+        """The items of a first answer that left keys unprocessed, and of those keys."""
         items: list[Item] = []
+        answer: dict[str, Any] | None = first
+        request: dict[str, Any] = {}
         try:
             for attempt in self._retrying(_Unfinished):
                 with attempt:
-                    answer = self.connection.call("batch_get_item", table, RequestItems=request)
+                    if answer is None:
+                        answer = self.connection.call("batch_get_item", table, RequestItems=request)
                     items += answer["Responses"].get(table, [])
-                    request = answer.get("UnprocessedKeys") or {}
+                    request, answer = answer.get("UnprocessedKeys") or {}, None
                     if request:
                         raise _Unfinished
         except _Unfinished:
