@@ -50,6 +50,7 @@ class Exchange:
             response = _received(connection.sock)
         except BaseException:  # also of an interruption: the rest of the response would be the next one's
             connection.close()
+            self.close()  # what has lain idle as long is likely to be dead as well
             raise
         if response.headers.get("connection", "").lower() == "close" or len(self._idle) == self._idle.maxlen:
             connection.close()
