@@ -18,6 +18,7 @@ class Flight:
     error: Exception | None = None
     successor: Flight | None = None
     """The flight that took its place, because its leader was interrupted or not heard of."""
+    is_awaited = False
     _under_way: threading.Lock | None = None
 
     def awaited(self) -> Flight:
@@ -25,13 +26,13 @@ class Flight:
         if self._under_way is None:
             self._under_way = threading.Lock()  # an Event takes twenty times as long to make
             self._under_way.acquire()
+            self.is_awaited = True
         return self
 
     def land(self, value: Any) -> None:
         """Give the value to those who wait."""
         self.value = value
-        if self._under_way is not None:
-            self._under_way.release()
+        self.turn_back()
 
     def fail(self, error: BaseException) -> None:
         """Give the error to those who wait; a leader that was interrupted leaves the load to one of them."""

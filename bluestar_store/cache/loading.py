@@ -88,8 +88,8 @@ class RemoteLoader(EngineLoader):
         done, claims, busy = self._sorted(found, asked, source, max_age_seconds)
         if claims:
             done |= self._claimed(claims, source)
-        if waited := {unit: busy[unit] for unit in _needed(units, done, source) if unit in busy}:
-            done |= self._awaited(waited, source)
+        if busy:
+            done |= self._awaited({unit: busy[unit] for unit in _needed(units, done, source) if unit in busy}, source)
         return done
 
     def _sorted(
@@ -103,8 +103,9 @@ class RemoteLoader(EngineLoader):
         claims: dict[Unit, Claim | None] = {}
         busy: dict[Unit, Busy] = {}
         settled = False
-        state_of, lease, now = self._remote.state, found.lease, found.now
-        for unit, (content, left) in found.replies.items():
+        replies, lease, now = found
+        state_of = self._remote.state
+        for unit, (content, left) in replies.items():
             if settled and content is not None and content != lease:
                 continue  # while what nobody has yet is loaded all the same, once for all
             match state := state_of(content, left, lease, now):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from bluestar_store.cache import stored
 from bluestar_store.cache.keys import Namespace
@@ -32,12 +32,9 @@ SCAN_KEYS = 500
 """Keys that one SCAN looks at."""
 
 
-class Looked(NamedTuple):
-    """What the keys of some units held, and how long each still will, as Redis said it when we tried to put `lease`."""
-
-    replies: Mapping[Unit, tuple[object, object]]
-    lease: bytes
-    now: float
+Looked: TypeAlias = tuple[Mapping[Unit, tuple[object, object]], bytes, float]
+"""What the keys of some units held when we tried to put our lease there, and how long each still will, as Redis said
+it; that lease; and when that was."""
 
 
 class Remote:
@@ -72,7 +69,7 @@ class Remote:
         try:
             if (single := self.topology.single) is not None:
                 replies = iter(single.call_packed(partial(self._look_request, units, lease)))
-                return Looked(dict(zip(units, zip(replies, replies, strict=True), strict=True)), lease, self._clock())
+                return dict(zip(units, zip(replies, replies, strict=True), strict=True)), lease, self._clock()
             found: dict[Unit, Any] = dict.fromkeys(units)  # in their order, whichever server answers first
             for link, numbers in self._by_link(units, range(len(units))):
                 asked = [units[number] for number in numbers]
@@ -81,7 +78,7 @@ class Remote:
         except LinkError as error:
             self.open(str(error))
             return None
-        return Looked(found, lease, self._clock())
+        return found, lease, self._clock()
 
     def _look_request(self, units: Sequence[Unit], lease: bytes, run_id: bytes) -> tuple[bytes, int]:
         parts: list[bytes] = []

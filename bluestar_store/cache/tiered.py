@@ -139,7 +139,10 @@ class TieredCache:
             raise
         deaf = self.remote is not None and not self._channel  # to what other processes write
         self.local.land(leading, loaded, self.limits.degraded_ttl_seconds if deaf else math.inf)
-        return {unit: one.value for unit, one in loaded.items()}
+        values: dict[Unit, Any] = {}
+        for unit, one in loaded.items():  # a comprehension is a call in Python 3.11
+            values[unit] = one.value
+        return values
 
     def _instead(self, unit: Unit, flight: Flight, error: BlueStarError, *, serve: bool) -> Any:
         """What there is when the engine fails: a value that is past its time, if one may be served, or the error."""
