@@ -142,11 +142,17 @@ class AwsConnection:
                 direct = None
                 if self._max_attempts > 1:
                     connection, client = self._connected(self._max_attempts - 1)
-                    direct = DirectCalls.of(client)
+                    direct = self._direct(client)
                 if direct is None:
                     connection, client = self._connected(self._max_attempts)
                 self._ready, self._process = (connection, client, direct), os.getpid()
             return self._ready
+
+    def _direct(self, client: Any) -> DirectCalls | None:
+        try:
+            return DirectCalls.of(client)
+        except aws.BotoCoreError as error:
+            raise translated(error, "", self.location) from error
 
     def _connected(self, attempts: int) -> tuple[Connection, Any]:
         connection = Connection(

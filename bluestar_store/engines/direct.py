@@ -20,10 +20,10 @@ from io import BytesIO
 from typing import Any, Self
 from zlib import crc32
 
+import botocore.exceptions as aws
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse, HeadersDict
 from botocore.client import BaseClient
-from botocore.exceptions import ClientError
 from pydantic_core import from_json
 from pynamodb.connection import Connection
 
@@ -43,6 +43,7 @@ OPERATIONS = (
 """What carries items, by botocore's method names."""
 FINAL = ("ConditionalCheckFailedException", "TransactionCanceledException")
 """Errors that asking again would not change."""
+CREDENTIALS = (aws.NoCredentialsError, aws.PartialCredentialsError, aws.CredentialRetrievalError, aws.SSOError)
 UNDECIDED = ("TransactionInProgressException",)
 """Errors that say nothing of whether the transaction was or will be applied."""
 KEPT_HEADERS = ("accept-encoding", "content-type", "user-agent")
@@ -85,13 +86,16 @@ class DirectCalls:
     def of(cls, client: Any) -> Self | None:
         """The direct way of a client; None, after a warning, when this botocore does not work as we know it.
 
-        None, too, where requests go through a proxy, and where somebody has replaced botocore's calls.
+        None, too, where requests go through a proxy, and where somebody has replaced botocore's calls. Raises what
+        botocore raises for want of credentials.
         """
         if not _is_botocores(BaseClient._make_api_call):
             return None
         try:
             proxies = client._endpoint.http_session._proxy_config
             return None if proxies.proxy_url_for(client.meta.endpoint_url) else cls._checked(client)
+        except CREDENTIALS:  # an outage of whoever gives them must not slow down all that comes after it
+            raise
         except Exception as error:  # whatever another botocore raises where ours does not
             warnings.warn(
                 f"reads and writes take botocore's ordinary, slower way: {type(error).__name__}: {error}",
@@ -163,7 +167,7 @@ class DirectCalls:
                     return _parsed(response.content), False
             elif response.status == 400 and _is_whole(response):
                 in_doubt = self._refused(operation, response) in UNDECIDED
-        except ClientError:
+        except aws.ClientError:
             raise
         except NotConnectedError:
             in_doubt = False
@@ -197,7 +201,7 @@ class DirectCalls:
             message = told.get("message") or told.get("Message") or ""
             metadata = {"HTTPStatusCode": response.status, "RequestId": response.headers.get("x-amzn-requestid", "")}
             answer: Any = {**told, "Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata}
-            raise ClientError(answer, self._names[operation])
+            raise aws.ClientError(answer, self._names[operation])
         return code
 
     def close(self) -> None:

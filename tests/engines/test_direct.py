@@ -21,15 +21,17 @@ from typing import Any, TypeAlias
 from unittest.mock import patch
 from zlib import crc32
 
+import botocore.exceptions as aws
 import pytest
 from botocore.client import BaseClient
+from botocore.credentials import Credentials
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bluestar_store.engines import direct
 from bluestar_store.engines.aws import AwsConnection
 from bluestar_store.engines.dynamo import DynamoEngine
-from bluestar_store.errors import AlreadyExistsError, EngineError, UnavailableError
+from bluestar_store.errors import AlreadyExistsError, ConfigurationError, EngineError, UnavailableError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import ABSENT, Put, TableSpec, key_of
 from tests.engines.conftest import connection_to
@@ -301,6 +303,18 @@ def test_the_servers_certificate_is_checked(tmp_path: Path, monkeypatch: pytest.
         assert found(trusting) == [KEY]
         assert player.asked == ["BatchGetItem"]
         trusting.close()
+
+
+def test_an_outage_of_credentials_is_told_and_does_not_outlast_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    with playing((200, FOUND, {})) as player:
+        engine = DynamoEngine(connection_to(player.url), indexes=())
+        failing = aws.CredentialRetrievalError(provider="test", error_msg="no answer")
+        outage = patch.object(Credentials, "get_frozen_credentials", side_effect=failing)
+        with outage, pytest.raises(ConfigurationError, match="credentials"):
+            found(engine)
+        assert found(engine) == [KEY]
+        assert engine.connection._made()[2] is not None
+        engine.close()
 
 
 def test_requests_through_a_proxy_go_botocores_way(monkeypatch: pytest.MonkeyPatch) -> None:
