@@ -163,8 +163,6 @@ class HoldNotFoundError(NotFoundError):
 class ConflictError(BlueStarError):
     """Somebody else's write got in between; read again and decide."""
 
-    settled = True
-    """Whether the caller's own expectation failed; False when only a look just before the write is outdated."""
     place: tuple[str, Any] | None = None
     """The table and key of the item that was not as expected; None where it is not one item."""
 
@@ -246,6 +244,9 @@ class PlanOutdatedError(ConflictError):
 class EngineError(BlueStarError):
     """The engine failed. `code` is AWS's error code or a SQLSTATE ("" for none), `request_id` AWS's id of the call."""
 
+    outcome_unknown = False
+    """Whether a transaction may have been written although its answer is this error. Read before writing it again."""
+
     def __init__(self, message: str, *, code: str = "", request_id: str = "") -> None:
         super().__init__(message)
         self.code, self.request_id = code, request_id
@@ -260,7 +261,7 @@ class ThrottledError(EngineError):
 
 
 class UnavailableError(EngineError):
-    """The engine could not be reached, or did not answer in time. The outcome of a write is unknown."""
+    """The engine could not be reached, or not in time. `outcome_unknown` says whether a write may have been made."""
 
 
 class AccessDeniedError(EngineError):

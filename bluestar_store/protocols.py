@@ -253,7 +253,10 @@ class Source(Protocol):
         """Whether this value of one unit makes those of the units after it unnecessary."""
 
     def load(self, units: Sequence[Unit]) -> Mapping[Unit, Any]:
-        """The value of every unit, read consistently, all at once; what is absent has a value that is false."""
+        """The value of every unit, read consistently; what is absent has a value that is false.
+
+        Units after one whose value settles the question may be left out.
+        """
 
     def encode(self, unit: Unit, value: Any) -> bytes:
         """The value as it is kept outside the process."""

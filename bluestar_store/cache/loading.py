@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from bluestar_store.cache.limits import CacheLimits
@@ -56,7 +56,7 @@ class EngineLoader:
         """From the source. What is loaded is as old as the moment before."""
         before = self._clock()
         values = self._values(units, source)
-        return {unit: self._loaded(values[unit], before, math.inf, source) for unit in units}
+        return {unit: self._loaded(value, before, math.inf, source) for unit, value in values.items()}
 
     def _loaded(self, value: Any, since: float, most_seconds: float, source: Source) -> Loaded:
         if not self._limits.keeps or isinstance(value, BlueStarError):
@@ -88,8 +88,8 @@ class RemoteLoader(EngineLoader):
         done, claims, busy = self._sorted(found, asked, source, max_age_seconds)
         if claims:
             done |= self._claimed(claims, source)
-        if busy:
-            done |= self._awaited(busy, source)
+        if waited := {unit: busy[unit] for unit in _needed(units, done, source) if unit in busy}:
+            done |= self._awaited(waited, source)
         return done
 
     def _sorted(
@@ -143,7 +143,7 @@ class RemoteLoader(EngineLoader):
         before = self._clock()
         values = self._values(units, source)
         most = self._limits.degraded_ttl_seconds
-        return {unit: self._loaded(values[unit], before, most, source) for unit in units}
+        return {unit: self._loaded(value, before, most, source) for unit, value in values.items()}
 
     def _claimed(self, claims: Mapping[Unit, Claim | None], source: Source) -> dict[Unit, Loaded]:
         """Load units and put each where its claim still stands. What is refused there is kept nowhere."""
@@ -153,11 +153,12 @@ class RemoteLoader(EngineLoader):
         except BaseException:
             self._give_back(claims)
             raise
-        self._give_back({unit: claim for unit, claim in claims.items() if isinstance(values[unit], BlueStarError)})
+        good = {unit: value for unit, value in values.items() if not isinstance(value, BlueStarError)}
+        self._give_back({unit: claim for unit, claim in claims.items() if unit not in good})
         fills = {
-            unit: self._fill(unit, claim, values[unit], source)
+            unit: self._fill(unit, claim, good[unit], source)
             for unit, claim in claims.items()
-            if claim is not None and not isinstance(values[unit], BlueStarError)
+            if claim is not None and unit in good
         }
         taken = self._remote.fill(fills)
         self._counters.add("fills_refused", sum(not done for done in taken.values()))
@@ -166,7 +167,7 @@ class RemoteLoader(EngineLoader):
             unit: self._loaded(values[unit], before, fills[unit].lifetime_ms / 1000, source)
             if taken.get(unit)
             else Loaded(values[unit])
-            for unit in claims
+            for unit in values
         }
 
     def _fill(self, unit: Unit, claim: Claim, value: Any, source: Source) -> Fill:
@@ -223,6 +224,14 @@ class RemoteLoader(EngineLoader):
             done |= ready | (self._claimed(claims, source) if claims else {})
             waits = {unit: waits[unit] for unit in still if unit not in claims}
         return done
+
+
+def _needed(units: Sequence[Unit], done: Mapping[Unit, Loaded], source: Source) -> Iterator[Unit]:
+    """The units up to the first whose value settles the question."""
+    for unit in units:
+        if unit in done and source.settles(done[unit].value):
+            return
+        yield unit
 
 
 class Wait:

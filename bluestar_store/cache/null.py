@@ -17,7 +17,7 @@ class NullCache:
         return MISSING
 
     def fetch(self, units: Sequence[Unit], source: Source, *, fresh: bool) -> Mapping[Unit, Any]:
-        """Whatever the source loads for all units."""
+        """Whatever the source loads."""
         return source.load(list(dict.fromkeys(units)))
 
     def writing(self, units: Iterable[Unit]) -> AbstractContextManager[None]:

@@ -104,7 +104,9 @@ class TieredCache:
         if leading:
             answers |= self._lead(leading, source, 0 if fresh else math.inf)
         for unit, flight in following.items():
-            answers[unit] = self._follow(unit, flight, source)
+            answers[unit] = value = self._follow(unit, flight, source)
+            if not isinstance(value, Stale) and source.settles(value):
+                break  # whoever leads the units after it need not load them either
         return answers
 
     def _kept(self, unit: Unit, entry: Entry, source: Source) -> Any:

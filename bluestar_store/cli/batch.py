@@ -10,7 +10,7 @@ import typer
 
 from bluestar_store.cli import watching
 from bluestar_store.cli.audit import ENTRY_COLUMNS
-from bluestar_store.cli.errors import DIFFERENCES
+from bluestar_store.cli.errors import DIFFERENCES, tell
 from bluestar_store.cli.options import AsJson, Plan, group, session
 from bluestar_store.cli.output import Grid, Output, View
 from bluestar_store.cli.records import Record, plain, record, records
@@ -25,10 +25,18 @@ BatchId = Annotated[str, typer.Argument(metavar="BATCH", help="A batch's identif
 
 
 @batch.command("list")
-def list_batches(ctx: typer.Context, plan: Plan, as_json: AsJson = False) -> None:
+def list_batches(
+    ctx: typer.Context,
+    plan: Plan,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", metavar="COUNT", min=1, help="Only so many, the newest; else all.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """The batches of a plan, newest first."""
     with session(ctx, as_json) as (store, out):
-        show_batches(store, out, plan)
+        show_batches(store, out, plan, limit)
 
 
 @batch.command("show")
@@ -73,12 +81,15 @@ def watch(
             watching.redraw(out, looks)
 
 
-def show_batches(store: Store, out: Output, plan: str) -> None:
-    """A plan's batches."""
-    found = records(store.batches.for_plan(plan))
+def show_batches(store: Store, out: Output, plan: str, limit: int | None = None) -> None:
+    """A plan's batches; `limit` at most, and on stderr whether there are more."""
+    page = store.batches.for_plan(plan, limit=limit)
+    found = records(page)
     columns = {"Batch": "batch_id", "Frequency": "pay_freq", "Year": "year", "Status": "status"}
     columns |= {"Step": "current_step", "Created": "created", "Updated": "updated"}
     out.show(found, Grid.of(f"Batches of {plan}", found, columns))
+    if page.cursor is not None:
+        tell(f"the newest {len(page)} only: there are older ones")
 
 
 def show_batch(store: Store, out: Output, batch_id: str, *, rules: bool = False) -> None:

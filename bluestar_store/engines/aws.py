@@ -58,6 +58,15 @@ UNREADABLE = (ResponseParserError, UnicodeDecodeError, AttributeError, KeyError,
 FAILURES = (aws.BotoCoreError, aws.ClientError, *UNREADABLE)
 """What a call may raise."""
 
+NEVER_SENT = (
+    aws.ConnectTimeoutError,
+    aws.EndpointConnectionError,
+    aws.ProxyConnectionError,
+    aws.SSLError,
+)
+"""What botocore raises before DynamoDB has anything of a call."""
+TRANSACTION = "transact_write_items"
+
 ANSWERS = {
     "batch_get_item": "Responses",
     "batch_write_item": "UnprocessedItems",
@@ -91,6 +100,7 @@ class AwsConnection:
         self._lock = threading.Lock()
         self._ready: tuple[Connection, Any, DirectCalls | None] | None = None
         self._process = 0
+        self._tries = _Tries()
 
     @classmethod
     def from_settings(cls, settings: Settings) -> AwsConnection:
@@ -153,6 +163,7 @@ class AwsConnection:
         if client._request_signer._credentials is None:
             # Not kept: PynamoDB makes a new client while there are no credentials, and so do we.
             raise _no_credentials()
+        client.meta.events.register("needs-retry.dynamodb.TransactWriteItems", self._tries.note)
         return connection, client
 
     def call(self, operation: str, table: str, **arguments: Any) -> dict[str, Any]:
@@ -160,18 +171,26 @@ class AwsConnection:
 
         Raises the translated error; a cancelled transaction comes up as botocore's ClientError, for its reasons.
         """
+        self._tries.forget()
         try:
             _, client, direct = self._made()
-            answer = None if direct is None else direct.call(operation, arguments)
-            if answer is not None and ANSWERS.get(operation) in (None, *answer):
-                return answer
+            if direct is not None:
+                answer, in_doubt = direct.call(operation, arguments)
+                if answer is not None and ANSWERS.get(operation) in (None, *answer):
+                    return answer
+                self._tries.add(in_doubt)
             ordinary: dict[str, Any] = getattr(client, operation)(**arguments)
             _check_answer(operation, ordinary)
             return ordinary
         except FAILURES as error:
             if isinstance(error, aws.ClientError) and code_of(error) == "TransactionCanceledException":
                 raise
-            raise translated(error, table, self.location) from error
+            found = translated(error, table, self.location)
+            if operation == TRANSACTION and isinstance(found, EngineError):
+                # An answer that cannot be read ends a call before anybody hears of the try.
+                unheard = self._tries.in_doubt is None and isinstance(found, UnavailableError)
+                found.outcome_unknown = self._tries.in_doubt or unheard
+            raise found from error
 
     def close(self) -> None:
         """Close the pool."""
@@ -182,6 +201,34 @@ class AwsConnection:
                 if direct is not None:
                     direct.close()
             self._ready = None
+
+
+class _Tries(threading.local):
+    """Whether one of the tries of this thread's last transaction may have been applied; None: of none was heard.
+
+    botocore makes several tries of a call and tells of the last one only: a reply that was lost, and then a refusal,
+    would look like a refusal.
+    """
+
+    in_doubt: bool | None = None
+
+    def forget(self) -> None:
+        """Before a call."""
+        self.in_doubt = None
+
+    def note(self, response: Any = None, caught_exception: Exception | None = None, **_: Any) -> None:
+        """botocore's event after every try."""
+        if response is None:
+            refused = isinstance(caught_exception, NEVER_SENT)
+        else:
+            http, parsed = response
+            code = str(parsed.get("Error", {}).get("Code", ""))
+            refused = 400 <= http.status_code < 500 and code != "TransactionInProgressException"
+        self.add(not refused)
+
+    def add(self, in_doubt: bool) -> None:
+        """A try that may have been applied, or surely was not."""
+        self.in_doubt = bool(self.in_doubt) or in_doubt
 
 
 def code_of(error: aws.ClientError) -> str:

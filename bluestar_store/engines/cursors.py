@@ -20,6 +20,11 @@ def question_of(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
+def question_of_query(table: str, index: str | None, pk: str, sk_prefix: str, newest_first: bool) -> str:
+    """That of a query. The position of its cursors is a sort key; in an index, its sort attribute, then PK and SK."""
+    return question_of(table, index, pk, sk_prefix, newest_first)
+
+
 def encode_cursor(question: str, position: list[str]) -> str:
     """The cursor for a position in the answer to a question."""
     return base64.urlsafe_b64encode(json.dumps([question, *position]).encode()).decode()

@@ -27,7 +27,7 @@ from botocore.exceptions import ClientError
 from pydantic_core import from_json
 from pynamodb.connection import Connection
 
-from bluestar_store.engines.exchange import Exchange, Response
+from bluestar_store.engines.exchange import Exchange, NotConnectedError, Response
 from bluestar_store.engines.signing import Signing
 from bluestar_store.engines.table_files import to_json
 
@@ -43,6 +43,8 @@ OPERATIONS = (
 """What carries items, by botocore's method names."""
 FINAL = ("ConditionalCheckFailedException", "TransactionCanceledException")
 """Errors that asking again would not change."""
+UNDECIDED = ("TransactionInProgressException",)
+"""Errors that say nothing of whether the transaction was or will be applied."""
 KEPT_HEADERS = ("accept-encoding", "content-type", "user-agent")
 """What botocore sends with every request alike, besides what the signer adds."""
 PROBE: Mapping[str, Any] = {
@@ -141,30 +143,43 @@ class DirectCalls:
         if _scope(request.headers) != _scope(theirs.headers):
             raise ValueError("it signs for another region or service")
 
-    def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The answer, without botocore's metadata; None when botocore is to ask.
+    def call(self, operation: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any] | None, bool]:
+        """The answer, without botocore's metadata; or None when botocore is to ask.
 
-        Raises ClientError for what a condition refused, as botocore does.
+        Besides, whether the try may have been carried out without our hearing of it. Raises ClientError for what a
+        condition refused, as botocore does.
         """
         if operation not in self._names or BaseClient._make_api_call is not self._ordinary:
-            return None
+            return None, False
+        in_doubt = False
         try:
-            response = self._sent(operation, to_json(arguments).encode())
-            if response.status == 200 and _is_whole(response):
-                return _parsed(response.content)
-            if response.status == 400 and _is_whole(response):
-                self._raise_final(operation, response)
+            headers, body = self._request(operation, arguments)
+            in_doubt = True
+            response = (self._watched if self._is_watched else self._exchanged)(operation, headers, body)
+            in_doubt = response.status >= 500
+            if response.status == 200:
+                in_doubt = True
+                if _is_whole(response):
+                    return _parsed(response.content), False
+            elif response.status == 400 and _is_whole(response):
+                in_doubt = self._refused(operation, response) in UNDECIDED
         except ClientError:
             raise
+        except NotConnectedError:
+            in_doubt = False
         except Exception as error:  # whatever it is, botocore asks again, and has an error for it
             LOG.debug("%s goes botocore's way: %s", operation, type(error).__name__)
-        return None
+        return None, in_doubt
 
-    def _sent(self, operation: str, body: bytes) -> Response:
+    def _request(self, operation: str, arguments: Mapping[str, Any]) -> tuple[Mapping[str, str], bytes]:
+        body = to_json(arguments).encode()
         headers = {**self._headers, "X-Amz-Target": self._target + self._names[operation]}
         date = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        headers |= self._signing.headers(self._credentials.get_frozen_credentials(), headers, body, date)
-        return self._watched(operation, headers, body) if self._is_watched else self._exchange.post(headers, body)
+        signed = self._signing.headers(self._credentials.get_frozen_credentials(), headers, body, date)
+        return {**headers, **signed}, body
+
+    def _exchanged(self, operation: str, headers: Mapping[str, str], body: bytes) -> Response:
+        return self._exchange.post(headers, body)
 
     def _watched(self, operation: str, headers: Mapping[str, str], body: bytes) -> Response:
         request = AWSPreparedRequest("POST", self._url, HeadersDict(headers), body, False)
@@ -174,7 +189,8 @@ class DirectCalls:
         told = {name.lower(): _text(value) for name, value in answer.headers.items()}
         return Response(answer.status_code, told, answer.content)
 
-    def _raise_final(self, operation: str, response: Response) -> None:
+    def _refused(self, operation: str, response: Response) -> str:
+        """The code of an error; ClientError for one that asking again would not change."""
         told = _parsed(response.content)
         code = str(told.get("__type", "")).rpartition("#")[2]
         if code in FINAL:
@@ -182,6 +198,7 @@ class DirectCalls:
             metadata = {"HTTPStatusCode": response.status, "RequestId": response.headers.get("x-amzn-requestid", "")}
             answer: Any = {**told, "Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata}
             raise ClientError(answer, self._names[operation])
+        return code
 
     def close(self) -> None:
         """Close the connections."""

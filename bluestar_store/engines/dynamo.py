@@ -9,10 +9,19 @@ from itertools import islice
 from typing import Any, NoReturn, TypeVar
 
 import botocore.exceptions as aws
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_before_delay,
+    wait_random_exponential,
+)
+from tenacity.retry import retry_base
+from tenacity.stop import stop_base
 
 from bluestar_store.engines import dynamo_tables
-from bluestar_store.engines.aws import AwsConnection, error_for
+from bluestar_store.engines.aws import TRANSACTION, AwsConnection, error_for
 from bluestar_store.engines.checks import (
     check_isolated,
     check_keys,
@@ -23,13 +32,15 @@ from bluestar_store.engines.checks import (
     checked_item,
 )
 from bluestar_store.engines.conditions import conflict
-from bluestar_store.engines.cursors import decode_cursor, encode_cursor, question_of
+from bluestar_store.engines.cursors import decode_cursor, encode_cursor, question_of, question_of_query
 from bluestar_store.engines.expressions import transact_items
 from bluestar_store.engines.tables import missing_index, missing_table
 from bluestar_store.errors import (
     ConflictError,
+    EngineError,
     ThrottledError,
     TransactionConflictError,
+    UnavailableError,
     UnprocessedItemsError,
 )
 from bluestar_store.keys import Key
@@ -41,6 +52,10 @@ BATCH_GET_KEYS = 100
 """Keys of one BatchGetItem (AWS limit)."""
 BATCH_WRITE_ITEMS = 25
 """Items of one BatchWriteItem (AWS limit)."""
+ASKS = 5
+"""Calls about one transaction, each of several tries of botocore's, until its outcome counts as unknown."""
+ASK_SECONDS = 300.0
+"""No later call than that: DynamoDB knows a token for ten minutes (AWS limit), and a call takes its time."""
 
 
 class _Unfinished(Exception):
@@ -79,10 +94,13 @@ class DynamoEngine:
         return "dynamo"
 
     def _retrying(self, *errors: type[Exception]) -> Retrying:
+        return self._attempting(retry_if_exception_type(errors), stop_after_attempt(self._attempts))
+
+    def _attempting(self, retry: retry_base, stop: stop_base) -> Retrying:
         """Attempts with full jitter, from 50 ms up to 2 s apart."""
         return Retrying(
-            retry=retry_if_exception_type(errors),
-            stop=stop_after_attempt(self._attempts),
+            retry=retry,
+            stop=stop,
             wait=wait_random_exponential(multiplier=0.05, max=2),
             sleep=self._sleep,
             reraise=True,
@@ -118,13 +136,24 @@ class DynamoEngine:
         Raises ThrottledError when some stay unprocessed.
         """
         request: dict[str, Any] = {table: {"Keys": keys, "ConsistentRead": consistent}}
+        answer = self.connection.call("batch_get_item", table, RequestItems=request)
+        if answer.get("UnprocessedKeys"):
+            return self._whole(table, answer)
+        items: list[Item] = answer["Responses"].get(table, [])
+        return items
+
+    def _whole(self, table: str, first: dict[str, Any]) -> list[Item]:
+        """The items of a first answer that left keys unprocessed, and of those keys."""
         items: list[Item] = []
+        answer: dict[str, Any] | None = first
+        request: dict[str, Any] = {}
         try:
             for attempt in self._retrying(_Unfinished):
                 with attempt:
-                    answer = self.connection.call("batch_get_item", table, RequestItems=request)
+                    if answer is None:
+                        answer = self.connection.call("batch_get_item", table, RequestItems=request)
                     items += answer["Responses"].get(table, [])
-                    request = answer.get("UnprocessedKeys") or {}
+                    request, answer = answer.get("UnprocessedKeys") or {}, None
                     if request:
                         raise _Unfinished
         except _Unfinished:
@@ -152,7 +181,7 @@ class DynamoEngine:
                 raise missing_index(table, index, self.location)
             pk_name, sk_name = spec.partition_attribute, spec.sort_attribute
         check_question(table, pk, sk_prefix, limit)
-        question = question_of(table, index, pk, sk_prefix, newest_first)
+        question = question_of_query(table, index, pk, sk_prefix, newest_first)
         arguments: dict[str, Any] = {
             "KeyConditionExpression": "#p = :p" + (" AND begins_with(#s, :s)" if sk_prefix else ""),
             "ExpressionAttributeNames": {"#p": pk_name} | ({"#s": sk_name} if sk_prefix else {}),
@@ -232,13 +261,41 @@ class DynamoEngine:
         items = transact_items(ready)
         for attempt in self._retrying(TransactionConflictError, _ThrottledTransactionError):
             with attempt:
-                # A cancelled transaction is over: the next attempt is a new one. Lost replies are retried inside
-                # botocore, with the same token.
-                token = str(uuid.uuid4())
                 try:
-                    self.connection.call("transact_write_items", table, TransactItems=items, ClientRequestToken=token)
+                    self._transact(table, items)
                 except aws.ClientError as error:
                     _raise_cancelled(ready, error, self.location)
+
+    def _transact(self, table: str, items: list[dict[str, Any]]) -> None:
+        """One transaction; a cancelled one is over, and comes up as botocore's ClientError.
+
+        While its outcome is unknown it is asked for again by its token: what was applied is not applied again.
+        """
+        arguments = {"TransactItems": items, "ClientRequestToken": str(uuid.uuid4())}
+        in_doubt = False
+
+        def ask() -> None:
+            nonlocal in_doubt
+            try:
+                self.connection.call(TRANSACTION, table, **arguments)
+            except EngineError as error:  # a refusal says nothing of the asks before it
+                in_doubt = error.outcome_unknown = in_doubt or error.outcome_unknown
+                raise
+
+        stop = stop_after_attempt(ASKS) | stop_before_delay(ASK_SECONDS)
+        try:
+            self._attempting(retry_if_exception(_is_in_doubt), stop)(ask)
+        except EngineError as error:
+            if not error.outcome_unknown:
+                raise
+            told = UnavailableError(
+                f"{error.args[0]}; asked again by its token, and still nobody says whether the transaction was "
+                "written: read before you write it again",
+                code=error.code,
+                request_id=error.request_id,
+            )
+            told.outcome_unknown = True
+            raise told from error
 
     def put_many(self, table: str, items: Iterable[Item], *, progress: Callable[[int], None] | None = None) -> int:
         """See `protocols.Engine`: BatchWriteItem, 25 at a time; of two items with one key the later one wins."""
@@ -288,6 +345,10 @@ class DynamoEngine:
     def close(self) -> None:
         """Close the connection pool."""
         self.connection.close()
+
+
+def _is_in_doubt(error: BaseException) -> bool:
+    return isinstance(error, EngineError) and error.outcome_unknown
 
 
 def _wire_key(key: Key) -> dict[str, Any]:

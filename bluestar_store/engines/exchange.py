@@ -26,6 +26,10 @@ class Response(NamedTuple):
     content: bytes
 
 
+class NotConnectedError(Exception):
+    """Nothing was sent: there is no connection."""
+
+
 class Exchange:
     """Connections to one server. Safe for threads, not for fork."""
 
@@ -37,7 +41,7 @@ class Exchange:
         self._idle: deque[Any] = deque(maxlen=session._max_pool_connections)
 
     def post(self, headers: Mapping[str, str], body: bytes) -> Response:
-        """The response to a POST of the body. Raises OSError, ValueError and what urllib3 raises for a connection."""
+        """The response to a POST of the body. Raises NotConnectedError, OSError, ValueError."""
         lines = [f"POST {self.path} HTTP/1.1", f"Host: {self.host}", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         connection = self._connected()
@@ -46,6 +50,7 @@ class Exchange:
             response = _received(connection.sock)
         except BaseException:  # also of an interruption: the rest of the response would be the next one's
             connection.close()
+            self.close()  # what has lain idle as long is likely to be dead as well
             raise
         if response.headers.get("connection", "").lower() == "close" or len(self._idle) == self._idle.maxlen:
             connection.close()
@@ -61,9 +66,9 @@ class Exchange:
         try:
             connection.connect()
             connection.sock.settimeout(self._read_seconds)
-        except BaseException:
+        except Exception as error:  # urllib3's, OpenSSL's, the system's
             connection.close()
-            raise
+            raise NotConnectedError from error
         return connection
 
     def close(self) -> None:

@@ -42,7 +42,6 @@ class StagedEngine:
         self._engine = engine
         self._specs = {spec.name: spec for spec in specs}
         self._writes: dict[Place, Write] = {}
-        self._sealed = False
         self._lock = threading.Lock()
 
     @property
@@ -70,18 +69,11 @@ class StagedEngine:
         """Lay writes over what is there, all or none. Raises as `folded` and `Engine.write` do before sending."""
         ready = checked(writes)
         with self._lock:
-            if self._sealed:
-                raise _outside("a write while it is being sent")
             after = dict(self._writes)
             for write in ready:
                 place = (write.table, write.key)
                 after[place] = folded(after[place], write) if place in after else write
             self._writes = after
-
-    def seal(self) -> None:
-        """Take no more writes: InvalidWriteError for who comes too late."""
-        with self._lock:
-            self._sealed = True
 
     # ------------------------------------------------------------------------------------------------------- reading
 

@@ -11,7 +11,7 @@ from sortedcontainers import SortedDict
 
 from bluestar_store.engines.checks import check_size
 from bluestar_store.engines.conditions import conflict
-from bluestar_store.engines.cursors import decode_cursor, encode_cursor, question_of
+from bluestar_store.engines.cursors import decode_cursor, encode_cursor, question_of, question_of_query
 from bluestar_store.errors import IndexMissingError, InvalidWriteError, TableMissingError
 from bluestar_store.keys import MAX_PK_BYTES, MAX_SK_BYTES, Key
 from bluestar_store.protocols import (
@@ -137,7 +137,7 @@ class ItemTables:
     ) -> Page:
         """See Engine.query."""
         table = self.table(name)
-        question = question_of(name, index, pk, sk_prefix, newest_first)
+        question = question_of_query(name, index, pk, sk_prefix, newest_first)
         length = 1 if index is None else 3
         position = decode_cursor(question, cursor, length, sk_prefix) if cursor else None
         if index is None:

@@ -185,12 +185,15 @@ class Kind(Generic[E]):
                 f"this Store keeps {self.name} as {self.entity.__name__}, not {type(entity).__name__}; a class of your "
                 "own is registered when the Store is opened"
             )
+        return self.made(**entity.__dict__).read_from(entity.origin)
+
+    def made(self, **values: Any) -> E:
+        """A new entity of these values. Raises InvalidEntityError."""
         try:
-            fresh = type(entity).model_validate(dict(entity.__dict__))
+            return self.entity.model_validate(values)
         except ValidationError as error:
             problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {reason_of(e)}" for e in error.errors())
             raise InvalidEntityError(f"{self.entity.__name__}: {problems}") from None
-        return fresh.read_from(entity.origin)
 
     def encode(self, entity: E) -> dict[str, AttributeValue]:
         """The known attributes that have a value, by their names on disk; without key, version and indexes."""

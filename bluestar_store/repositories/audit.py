@@ -64,7 +64,8 @@ class Audit(Reader[AuditEntry]):
         together. Raises InvalidEntityError, InvalidKeyError.
         """
         values = dict(_trail(trail)) | {"action": action, "actor": actor or self._access.actor, "details": details}
-        entry = self._kind.validated(AuditEntry(**values, seq=0, at=self._access.now()))
+        entry = self._kind.made(**values, seq=0, at=self._access.now())
+        self._kind.encode(entry)  # what cannot be written is told to whom it belongs, and not to those it goes with
         if (unit := self._access.unit_here()) is not None:
             unit.bookkeep(partial(append_step, self._access, entry))
         else:

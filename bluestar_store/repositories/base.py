@@ -8,9 +8,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
-
-from bluestar_store.errors import AlreadyExistsError, BlueStarError, ConflictError, VersionConflictError
+from bluestar_store.errors import BlueStarError
 from bluestar_store.keys import Key
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
@@ -20,21 +18,22 @@ from bluestar_store.repositories.answers import every, first
 from bluestar_store.repositories.changes import Change, PutExpectation, ambiguous, delete_change, put_change
 from bluestar_store.repositories.sources import ItemSource, PartitionSource
 from bluestar_store.repositories.trails import record_change
+from bluestar_store.repositories.transaction import Bookkeeping
 
 E = TypeVar("E", bound=Entity)
-
-PUT_ATTEMPTS = 8
-"""Tries of a put that expects nothing, while others write the same item."""
 
 
 class Reader(Generic[E]):
     """Reads of one kind of entity."""
 
+    partition_source: type[PartitionSource[E]] = PartitionSource
+    """Which partitions are needed for an answer."""
+
     def __init__(self, access: Access, kind: Kind[E]) -> None:
         self._access, self._kind = access, kind
         self._peek, self._name, self._partition_name = access.peek, kind.name, f"{kind.name}*"
         self._items = ItemSource(access, kind)
-        self._whole = PartitionSource(access, kind, lambda pk: self._load(pk))
+        self._whole = self.partition_source(access, kind, lambda pk: self._load(pk))
 
     @property
     def kind(self) -> Kind[E]:
@@ -68,18 +67,23 @@ class Reader(Generic[E]):
     def _partitions(self, *identities: tuple[Any, ...], fresh: bool) -> Sequence[tuple[E, ...] | BlueStarError]:
         """The entities of each partition, in order, or why it cannot be read (see `readable`); through the cache.
 
-        An identity has the values of the partition key's fields. What is missing from the cache is queried at once.
+        An identity has the values of the partition key's fields. Partitions after one that settles the question are
+        left out: see `partition_source`.
         """
         if not fresh and self._access.unit_here() is None:
             with suppress(TypeError):  # see above
-                found = [self._peek((self._partition_name, *identity)) for identity in identities]
-                if not any(one is MISSING for one in found):
-                    return found
+                found: list[Any] = []
+                for identity in identities:
+                    found.append(self._peek((self._partition_name, *identity)))
+                    if found[-1] is MISSING:
+                        break
+                    if self._whole.settles(found[-1]) or len(found) == len(identities):
+                        return found
         units = [self._kind.partition_unit(*identity) for identity in identities]
         for unit in units:
             self._whole.pk(unit)
         answers = self._access.cache.fetch(units, self._whole, fresh=fresh)
-        return every([answers[unit] for unit in units])
+        return every([answers[unit] for unit in units if unit in answers])
 
     def _stored(self, keys: Iterable[Key]) -> dict[Key, E]:
         """The entities found in the table itself, consistently, past every cache."""
@@ -97,28 +101,21 @@ class Reader(Generic[E]):
         return self._kind.decode(item, self._access.table(self._kind))
 
     def _written(self, plan: Callable[[], Change]) -> Change:
-        """Plan and write a change; when a write that expected nothing met another one, plan again."""
-        retrying = Retrying(
-            retry=retry_if_exception(_is_unsettled),
-            stop=stop_after_attempt(PUT_ATTEMPTS),
-            wait=wait_random_exponential(multiplier=0.01, max=0.5),
-            reraise=True,
-        )
-        change: Change = retrying(self._attempt, plan)
-        return change
+        """Plan and write a change; one that expected nothing is planned again when it met another write."""
+        records = self._access.records
+        made: list[Change] = []
 
-    def _attempt(self, plan: Callable[[], Change]) -> Change:
-        settled = True
-        try:
-            with self._access.unit() as unit:
-                change = plan()
-                settled = change.settled
-                unit.engine.write(change.write)
+        def step(unit: Bookkeeping) -> None:
+            change = plan()
+            write = unit.insist if change.settled else unit.keep
+            write(change.write)
+            if records:
                 record_change(self._access, self._kind, change, unit)
-        except ConflictError as error:
-            error.settled = error.settled and settled
-            raise
-        return change
+            made[:] = [change]
+
+        with self._access.unit() as unit:
+            unit.bookkeep(step)
+        return made[0]
 
     def _missing(self, what: str) -> Exception:
         return self._kind.missing(f"{what} in {self._access.table(self._kind)}")
@@ -175,7 +172,3 @@ def in_order(access: Access, kind: Kind[E], items: Iterable[Item]) -> tuple[E, .
             if getattr(one, numbers[0]) == getattr(other, numbers[0]) and one.origin and other.origin:
                 raise ambiguous(table, one.origin.key, other.origin.key)
     return tuple(entities)
-
-
-def _is_unsettled(error: BaseException) -> bool:
-    return isinstance(error, AlreadyExistsError | VersionConflictError) and not error.settled

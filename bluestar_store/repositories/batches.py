@@ -10,7 +10,6 @@ from immutabledict import immutabledict
 from ulid import ULID
 
 from bluestar_store.errors import InvalidEntityError, InvalidTransitionError
-from bluestar_store.keys import check_plan
 from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry
 from bluestar_store.models.batches import (
     BATCH_RULES,
@@ -24,14 +23,13 @@ from bluestar_store.models.batches import (
     StepResult,
 )
 from bluestar_store.models.free_form import FREE_RESULT, FREE_STATE, FreeResult, FreeState
-from bluestar_store.models.indexes import BY_PLAN, index_part
-from bluestar_store.protocols import ABSENT, key_of
+from bluestar_store.protocols import ABSENT
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Repository, in_order
+from bluestar_store.repositories.batch_pages import BatchPage, BatchPages
 from bluestar_store.repositories.changes import put_change
 from bluestar_store.repositories.finder import Finder
 from bluestar_store.repositories.holds import Holds, refuse_open_holds
-from bluestar_store.repositories.order import by_created
 from bluestar_store.repositories.snapshot import Snapshots
 from bluestar_store.repositories.steps import check_claim
 
@@ -99,7 +97,7 @@ class Batches(Repository[BatchState]):
 
     def __init__(self, access: Access, finder: Finder, snapshots: Snapshots, holds: Holds) -> None:
         super().__init__(access, BATCH_STATE)
-        self._finder, self._snapshots, self._holds = finder, snapshots, holds
+        self._pages, self._snapshots, self._holds = BatchPages(access, finder), snapshots, holds
 
     def get(self, batch_id: str) -> BatchState:
         """The state of a batch. Raises BatchNotFoundError."""
@@ -109,16 +107,13 @@ class Batches(Repository[BatchState]):
             raise self._missing(f"no batch {batch_id!r}")
         return found[key]
 
-    def for_plan(self, plan_id: str) -> tuple[BatchState, ...]:
+    def for_plan(self, plan_id: str, *, limit: int | None = None, cursor: str | None = None) -> BatchPage:
         """The plan's batches, newest first; one without `created` counts as oldest.
 
-        Raises IndexMissingError for a large table without the index.
+        All of them, or `limit` at most and a cursor for those behind them: InvalidKeyError for a cursor that is of
+        another plan, or of nothing. Raises IndexMissingError for a large table without the index.
         """
-        entries = self._finder.find(self._kind, BY_PLAN, index_part(check_plan(plan_id)))
-        # What lacks the index's attributes comes whole: another plan's batches are not looked at, broken ones neither.
-        keys = [key_of(entry) for entry in entries if entry.get("plan_id", {"S": plan_id}) == {"S": plan_id}]
-        found = self._stored(keys).values()
-        return by_created(batch for batch in found if batch.plan_id == plan_id)[::-1]
+        return self._pages.page(plan_id, limit, cursor)
 
     def history(self, batch_id: str) -> BatchHistory:
         """The state, claims, results and audit trail of a batch, in one query. Raises BatchNotFoundError."""
@@ -170,7 +165,7 @@ class Batches(Repository[BatchState]):
         """
         snapshot = self._snapshots.take(plan_id, pay_freq, year)
         now = self._access.now()
-        state = BatchState(
+        state = self._kind.made(
             batch_id=batch_id or str(ULID()),
             plan_id=plan_id,
             pay_freq=pay_freq,
@@ -201,7 +196,10 @@ class Batches(Repository[BatchState]):
         """
         if batch.origin is None:
             raise InvalidEntityError(f"batch {batch.batch_id!r} was not read from a store: batches.get gives it")
-        before = batch.status or BatchStatus.RECEIVED  # other programs may not say
+        if claim is not None and claim.batch_id != batch.batch_id:
+            raise InvalidEntityError(f"a claim of batch {claim.batch_id!r} says nothing of batch {batch.batch_id!r}")
+        stored = self._decode(batch.origin.wire).status  # whatever a copy of it says
+        before = stored or BatchStatus.RECEIVED  # other programs may not say
         after = status or before
         if after not in TRANSITIONS[before] and not (status is None and TRANSITIONS[before]):
             raise InvalidTransitionError(
@@ -213,7 +211,7 @@ class Batches(Repository[BatchState]):
         with self._access.unit() as unit:
             if claim is not None:
                 unit.bookkeep(partial(check_claim, self._access, claim))
-            if status is BatchStatus.RUNNING and batch.plan_id is not None:
+            if status == BatchStatus.RUNNING and batch.plan_id is not None:
                 unit.bookkeep(partial(refuse_open_holds, self._access, self._holds, batch.plan_id))
             change = put_change(self._access, self._kind, changed)
             unit.engine.write(change.write)

@@ -10,10 +10,13 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
-from bluestar_store.errors import UnavailableError
+from bluestar_store.errors import InvalidEntityError, InvalidWriteError, ItemTooLargeError, UnavailableError
 from bluestar_store.forking import remember
 
 V = TypeVar("V")
+
+REFUSALS = (InvalidEntityError, InvalidWriteError, ItemTooLargeError)
+"""Nothing of what was to be written was, and a part of it alone may be."""
 
 
 class _TakeOver(Exception):
@@ -35,7 +38,7 @@ class Combiner(Generic[V]):
         self._waiting: dict[Hashable, list[tuple[V, Future[None]]]] = {}
 
     def submit(self, place: Hashable, value: V) -> None:
-        """Returns when the value is written. Raises what writing it, and those that were written along, raised."""
+        """Returns when the value is written. Raises what writing it raised, alone or with others."""
         while True:
             mine: Future[None] = Future()
             with self._lock:
@@ -54,25 +57,32 @@ class Combiner(Generic[V]):
         taken: list[tuple[V, Future[None]]] = []
         try:
             while taken := self._take(place):
-                try:
-                    self._write([value for value, _ in taken])
-                except Exception as error:
-                    for _, future in taken:
-                        future.set_exception(error)
-                else:
-                    for _, future in taken:
-                        future.set_result(None)
+                self._settle(taken)
         except BaseException:  # interrupted: what was being written may be written, the rest is not
             with self._lock:
                 left = self._waiting.pop(place, [])
+            told = UnavailableError("the thread that wrote was interrupted; the outcome is unknown")
+            told.outcome_unknown = True
             for _, future in taken:
                 if not future.done():
-                    future.set_exception(
-                        UnavailableError("the thread that wrote was interrupted; the outcome is unknown")
-                    )
+                    future.set_exception(told)
             for _, future in left:
                 future.set_exception(_TakeOver())
             raise
+
+    def _settle(self, taken: list[tuple[V, Future[None]]]) -> None:
+        try:
+            self._write([value for value, _ in taken])
+        except Exception as error:
+            if len(taken) > 1 and isinstance(error, REFUSALS):  # one of them is wrong, or they are too much together
+                for one in taken:
+                    self._settle([one])
+                return
+            for _, future in taken:
+                future.set_exception(error)
+        else:
+            for _, future in taken:
+                future.set_result(None)
 
     def _take(self, place: Hashable) -> list[tuple[V, Future[None]]]:
         """The next values; when there are none, the place is free for another leader."""

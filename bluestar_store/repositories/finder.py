@@ -7,7 +7,7 @@ knows that every item carries the attributes says so by `BLUESTAR_INDEXES_COMPLE
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
 from typing import Any, TypeAlias
@@ -16,7 +16,7 @@ from bluestar_store.errors import ConfigurationError, IndexMissingError
 from bluestar_store.keys import Key
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import index_specs
-from bluestar_store.protocols import Item, key_of, pages, scan_pages
+from bluestar_store.protocols import Item, Page, key_of, pages, scan_pages
 from bluestar_store.repositories.access import Access
 
 SWEEP_PAGES = 32
@@ -57,6 +57,27 @@ class Finder:
                 "BLUESTAR_INDEXES_COMPLETE=true to say that the indexes can be trusted"
             )
         return [item for found in (*indexed, unindexed) for item in found or ()]
+
+    def newest_first(
+        self, kind: Kind[Any], index: str, value: str, cursor: str | None, limit: int | None
+    ) -> tuple[Iterator[Item], list[Item]]:
+        """Index entries behind a cursor, last first, read a page of `limit` at a time; and what `find` gives whole.
+
+        All of the kind is given whole when the table has no such index. Raises as `find` does.
+        """
+        engine, table = self._access.engine, self._access.table(kind)
+
+        def page(after: str | None) -> Page:
+            return engine.query(table, value, index=index, newest_first=True, limit=limit, cursor=after or cursor)
+
+        whole = self._unindexed(kind, index)
+        found = pages(page)
+        try:
+            first = next(found)
+        except IndexMissingError:
+            return iter(()), self._all(kind, index)
+        entries = filter(partial(self._owns, kind), chain(first, chain.from_iterable(found)))
+        return entries, self.merged(kind, index, [whole])
 
     def existing(self, kind: Kind[Any], items: Iterable[Item], value_of: Callable[[Key], str]) -> list[str]:
         """The distinct values that at least one of the items still stands for, sorted; reads one item a value."""

@@ -70,7 +70,7 @@ class Holds(Repository[PlanHold]):
         A hold of that id that is there already, open or released, is returned as it is: repeating a call whose answer
         was lost places nothing twice and opens nothing again. Raises InvalidKeyError.
         """
-        wanted = PlanHold(
+        wanted = self._kind.made(
             plan_id=plan_id,
             hold_id=hold_id or str(ULID()),
             reason=reason,

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
-
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from collections.abc import Iterable, Mapping, Sequence
 
 from bluestar_store.errors import AlreadyExistsError, ConflictError, InvalidEntityError, VersionConflictError
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
@@ -15,12 +12,10 @@ from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.changes import PutExpectation, ambiguous, change_over, item_version
 from bluestar_store.repositories.pipeline_head import head_write, read_head
 from bluestar_store.repositories.trails import record_replacement
-from bluestar_store.repositories.transaction import Transaction
+from bluestar_store.repositories.transaction import Bookkeeping
 
 MAX_STEPS = 98
 """Steps before and after a replacement together: a transaction takes 100 writes, two are the trail's head and entry."""
-ATTEMPTS = 12
-"""Tries of a replacement while others replace the same pipeline."""
 
 KIND = PIPELINE_STEP
 
@@ -46,49 +41,45 @@ def replace_steps(
     expected: PutExpectation = None,
     known: Sequence[PipelineStep] = (),
 ) -> list[Item]:
-    """Make these the steps of the partition (none: empty it); the items as stored."""
-    retrying = Retrying(
-        retry=retry_if_exception(lambda error: isinstance(error, ConflictError) and not error.settled),
-        stop=stop_after_attempt(ATTEMPTS),
-        wait=wait_random_exponential(multiplier=0.01, max=1),
-        reraise=True,
-    )
-    items: list[Item] = retrying(_attempt, access, pk, wanted, expected, known)
-    return items
+    """Make these the steps of the partition (none: empty it); the items as stored.
 
+    Done again with what is there by then when others replace the same pipeline at the same time.
+    """
+    made: list[list[Item]] = []
+    records, alone = access.records, access.unit_here() is None
 
-def _attempt(
-    access: Access,
-    pk: str,
-    wanted: Mapping[int, PipelineStep],
-    expected: PutExpectation,
-    known: Sequence[PipelineStep],
-) -> list[Item]:
-    head, items = _current(access, pk)
-    if expected is ABSENT and items:
-        raise AlreadyExistsError(f"{access.table(KIND)}: a pipeline {pk} exists already")
-    _check_unchanged(access, known or wanted.values(), items)
-    if known and len(known) != len(items):
-        raise ConflictError(f"{access.table(KIND)}: {pk} has {len(items)} steps, {len(known)} when it was read")
-    if len(wanted.keys() | items.keys()) > MAX_STEPS:
-        raise InvalidEntityError(
-            f"more than {MAX_STEPS} steps before and after: too many for one transaction "
-            "(an AWS limit); of steps that another program added, delete some first"
-        )
-    if items and not _is_stamped(items.values()):
-        # Steps of other programs do not show a reader that they are being taken away: give them a revision first.
-        stamps = _stamps(access, items.values())
-        _write(access, [head_write(access, pk, head, len(items)), *stamps])
+    def replace(unit: Bookkeeping) -> None:
         head, items = _current(access, pk)
-    own = _bookkeeping(len(wanted))
-    changes = [change_over(access, KIND, wanted[n], items.get(n), own, settled=False) for n in sorted(wanted)]
-    gone = [item for number, item in items.items() if number not in wanted]
-    deletes = [Delete(access.table(KIND), key_of(item), item_version(access, KIND, item)) for item in gone]
-    after = [change.after for change in changes]
-    if changes or deletes or head is not None:  # the head of an emptied pipeline has to say so
-        writes = [head_write(access, pk, head, len(wanted)), *(change.write for change in changes), *deletes]
-        _write(access, writes, partial(record_replacement, access, KIND, pk, list(items.values()), after))
-    return after
+        if expected is ABSENT and items:
+            raise AlreadyExistsError(f"{access.table(KIND)}: a pipeline {pk} exists already")
+        _check_unchanged(access, known or wanted.values(), items)
+        if known and len(known) != len(items):
+            raise ConflictError(f"{access.table(KIND)}: {pk} has {len(items)} steps, {len(known)} when it was read")
+        if len(wanted.keys() | items.keys()) > MAX_STEPS:
+            raise InvalidEntityError(
+                f"more than {MAX_STEPS} steps before and after: too many for one transaction "
+                "(an AWS limit); of steps that another program added, delete some first"
+            )
+        made.clear()
+        if alone and items and not _is_stamped(items.values()):
+            # Steps of other programs do not show a reader that they are being taken away: first give them a revision,
+            # in a transaction before this one.
+            unit.keep(head_write(access, pk, head, len(items)), *_stamps(access, items.values()))
+            return
+        own = _bookkeeping(len(wanted))
+        changes = [change_over(access, KIND, wanted[n], items.get(n), own, settled=False) for n in sorted(wanted)]
+        gone = [item for number, item in items.items() if number not in wanted]
+        deletes = [Delete(access.table(KIND), key_of(item), item_version(access, KIND, item)) for item in gone]
+        made.append([change.after for change in changes])
+        if changes or deletes or head is not None:  # the head of an emptied pipeline has to say so
+            unit.keep(head_write(access, pk, head, len(wanted)), *(change.write for change in changes), *deletes)
+            if records:
+                record_replacement(access, KIND, pk, list(items.values()), made[0], unit)
+
+    while not made:
+        with access.unit() as unit:
+            unit.bookkeep(replace)
+    return made[0]
 
 
 def _current(access: Access, pk: str) -> tuple[Item | None, dict[int, Item]]:
@@ -132,13 +123,3 @@ def _stamps(access: Access, items: Iterable[Item]) -> list[Write]:
     stored = list(items)
     own = _bookkeeping(len(stored))
     return [Update(access.table(KIND), key_of(item), own, expect=item_version(access, KIND, item)) for item in stored]
-
-
-def _write(access: Access, writes: Sequence[Write], record: Callable[[Transaction], None] = lambda unit: None) -> None:
-    try:
-        with access.unit() as unit:
-            unit.engine.write(*writes)
-            record(unit)
-    except (AlreadyExistsError, VersionConflictError) as error:
-        error.settled = False
-        raise

@@ -20,6 +20,7 @@ from bluestar_store.repositories.base import Reader
 from bluestar_store.repositories.changes import Change, PutExpectation, put_change
 from bluestar_store.repositories.pipeline_head import steps_written
 from bluestar_store.repositories.pipeline_replacement import replace_steps, validated_steps
+from bluestar_store.repositories.sources import LevelSource, PartitionSource
 
 MAX_ISOLATED = 100
 """Items of one isolated read (AWS limit)."""
@@ -29,6 +30,8 @@ READ_ATTEMPTS = 12
 
 class Pipelines(Reader[PipelineStep]):
     """See DESIGN 2, processing-pipeline."""
+
+    partition_source: type[PartitionSource[PipelineStep]] = LevelSource
 
     def __init__(self, access: Access) -> None:
         super().__init__(access, PIPELINE_STEP)

@@ -139,7 +139,7 @@ class PartitionSource(KindSource[E]):
             return self._pk(unit)
 
     def settles(self, value: tuple[E, ...]) -> bool:
-        """See Source: all levels are needed."""
+        """See Source: all partitions are needed."""
         return False
 
     def load(self, units: Sequence[Unit]) -> Mapping[Unit, tuple[E, ...] | BlueStarError]:
@@ -173,6 +173,27 @@ class PartitionSource(KindSource[E]):
     def weigh(self, value: tuple[E, ...]) -> int:
         """See Source."""
         return sum(map(_weight, value))
+
+
+class LevelSource(PartitionSource[E]):
+    """Partitions of which the first that has items is the answer: those of the levels after it are not even read.
+
+    One query after the other: a plan that has its own pays for no more, and what all plans fall back to is rarely not
+    in the cache.
+    """
+
+    def settles(self, value: tuple[E, ...]) -> bool:
+        """See Source."""
+        return bool(value)
+
+    def load(self, units: Sequence[Unit]) -> Mapping[Unit, tuple[E, ...] | BlueStarError]:
+        """As many as it takes."""
+        found: dict[Unit, tuple[E, ...] | BlueStarError] = {}
+        for unit in units:
+            found[unit] = answer = self._loaded(self.pk(unit))
+            if answer:  # an error, too, is the answer
+                break
+        return found
 
 
 def _encoded(unit: Unit, entities: Iterable[Entity]) -> bytes:

@@ -64,7 +64,7 @@ class Claims(StepRecords[StepClaim]):
         """
         if not worker:
             raise InvalidEntityError("a claim needs the name of a worker")
-        wanted = StepClaim(batch_id=_id_of(batch), step=step, worker=worker)
+        wanted = self._kind.made(batch_id=_id_of(batch), step=step, worker=worker)
         made: list[StepClaim] = []
 
         def take(unit: Bookkeeping) -> None:
@@ -146,19 +146,20 @@ class Results(StepRecords[StepResult]):
         """Save what a step found; returns it as stored. Saving the equal result again changes nothing.
 
         Raises ResultConflictError when the step has another result, ClaimLostError when `claim` is given and over,
-        ItemTooLargeError over 350 KB, InvalidEntityError for what DynamoDB cannot hold.
+        ItemTooLargeError over 350 KB, InvalidEntityError for what DynamoDB cannot hold and for another step's claim.
         """
         by = worker or (claim.worker if claim else None)
-        wanted = self._kind.validated(
-            StepResult(batch_id=_id_of(batch), step=step, result=result, worker=by, saved=self._access.now())
-        )
-        wanted = wanted.model_copy(update={"digest": _digest(wanted)})
+        now = self._access.now()
+        wanted = self._kind.made(batch_id=_id_of(batch), step=step, result=result, worker=by, saved=now)
+        if claim is not None and (claim.batch_id, claim.step) != (wanted.batch_id, wanted.step):
+            raise InvalidEntityError(f"a claim of {_place(claim)} says nothing of {_place(wanted)}")
         size = item_bytes(self._kind.encode(wanted))
         if size > MAX_RESULT_BYTES:
             raise ItemTooLargeError(
                 f"the result of {_place(wanted)} is {size} bytes, more than 350 KB: put it into the file store "
                 "(store.files.write) and save its path"
             )
+        wanted = wanted.model_copy(update={"digest": _digest(wanted)})
         saved = [wanted]
 
         def keep(unit: Bookkeeping) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry
@@ -15,26 +14,24 @@ from bluestar_store.protocols import OWN_PREFIX, VERSION, Check, Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.chain import append_step
 from bluestar_store.repositories.changes import Change
-from bluestar_store.repositories.transaction import Transaction
+from bluestar_store.repositories.transaction import Bookkeeping
 
 HIDDEN = ("PK", "SK", VERSION)
 """Attributes that say nothing of what changed."""
 
 
-def record_change(access: Access, kind: Kind[Any], change: Change, unit: Transaction) -> None:
-    """Let an entry in the item's trail go with a change of a rule, unless a bulk load has one entry for all."""
-    if kind.rule_list is None or not access.records or isinstance(change.write, Check):
+def record_change(access: Access, kind: Kind[Any], change: Change, unit: Bookkeeping) -> None:
+    """In a step: let an entry in the item's trail go with a change of a rule."""
+    if kind.rule_list is None or isinstance(change.write, Check):
         return
     action = "delete" if not change.after else "put" if change.before else "create"
     _record(access, kind, change.write.key.pk, action, change_details(kind, change.before, change.after), unit)
 
 
 def record_replacement(
-    access: Access, kind: Kind[Any], pk: str, before: Sequence[Item], after: Sequence[Item], unit: Transaction
+    access: Access, kind: Kind[Any], pk: str, before: Sequence[Item], after: Sequence[Item], unit: Bookkeeping
 ) -> None:
     """The same for a whole pipeline: how many steps it had and has, and their digests."""
-    if not access.records:
-        return
     details = {
         f"{what}_{when}": value
         for when, items in (("before", before), ("after", after))
@@ -43,11 +40,11 @@ def record_replacement(
     _record(access, kind, pk, "replace" if after else "remove", details, unit)
 
 
-def _record(access: Access, kind: Kind[Any], pk: str, action: str, details: dict[str, Any], unit: Transaction) -> None:
+def _record(access: Access, kind: Kind[Any], pk: str, action: str, details: dict[str, Any], unit: Bookkeeping) -> None:
     entry = AuditEntry(
         table=kind.table, partition=pk, seq=0, actor=access.actor, action=action, at=access.now(), details=details
     )
-    unit.bookkeep(partial(append_step, access, AUDIT_ENTRY.validated(entry)))
+    append_step(access, AUDIT_ENTRY.validated(entry), unit)
 
 
 def change_details(kind: Kind[Any], before: Item, after: Item) -> dict[str, Any]:

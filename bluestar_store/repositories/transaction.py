@@ -7,9 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
-from bluestar_store.engines.folding import folded
 from bluestar_store.engines.staged import Place, StagedEngine
 from bluestar_store.errors import ConflictError, InvalidWriteError
 from bluestar_store.protocols import Engine, TableSpec, Write
@@ -22,18 +21,41 @@ LONGEST_PAUSE_SECONDS = 0.5
 
 
 class Bookkeeping(StagedEngine):
-    """The library's own writes, over those that its user asked for: heads of chains, counts of holds, claims checked.
+    """What is written within a unit, laid over what is there.
 
     Who writes through it as through any engine writes what the user asked for.
     """
 
+    def __init__(self, engine: Engine, specs: Iterable[TableSpec], bookkeep: Callable[[Step], None]) -> None:
+        super().__init__(engine, specs)
+        self._bookkeep = bookkeep
+        self.insisted: frozenset[Place] = frozenset()
+        """Where a conflict is the user's to hear of."""
+
     def write(self, *writes: Write) -> None:
-        """See `protocols.Engine`: into the unit."""
-        self._engine.write(*writes)
+        """See `protocols.Engine`: as a step of the unit."""
+        self._bookkeep(lambda unit: unit.insist(*writes))
 
     def keep(self, *writes: Write) -> None:
-        """Of the library's own: made anew when somebody else's write got in between."""
+        """In a step: what follows from what it read, and is made anew when somebody else's write got in between."""
         super().write(*writes)
+
+    def insist(self, *writes: Write) -> None:
+        """In a step: what is as it is, whatever somebody else wrote."""
+        super().write(*writes)
+        self.insisted |= {(write.table, write.key) for write in writes}
+
+    def attempt(self, step: Step) -> None:
+        """Do a step, all of it or nothing."""
+        before, insisted = self._writes, self.insisted
+        try:
+            step(self)
+        except BaseException:
+            self._writes, self.insisted = before, insisted
+            raise
+
+
+Step: TypeAlias = Callable[[Bookkeeping], None]
 
 
 class State(Enum):
@@ -50,12 +72,14 @@ class Transaction:
     """
 
     def __init__(self, engine: Engine, specs: Iterable[TableSpec]) -> None:
-        self._specs = tuple(specs)
-        self._staged = StagedEngine(engine, self._specs)
-        self._steps: list[Callable[[Bookkeeping], None]] = []
+        self._engine, self._specs = engine, tuple(specs)
+        self._steps: list[Step] = []
         self._lock = threading.RLock()
-        self._bookkeeping = Bookkeeping(self._staged, self._specs)
+        self._bookkeeping = self._anew()
         self._state, self._calls, self._changed = State.OPEN, 0, threading.Condition()
+
+    def _anew(self) -> Bookkeeping:
+        return Bookkeeping(self._engine, self._specs, self.bookkeep)
 
     @property
     def engine(self) -> Bookkeeping:
@@ -80,14 +104,15 @@ class Transaction:
         if self._state is not State.OPEN:
             raise _over()
 
-    def bookkeep(self, step: Callable[[Bookkeeping], None]) -> None:
-        """Do what the library has to write besides; done again, with what is there by then, when that changed.
+    def bookkeep(self, step: Step) -> None:
+        """Do what there is to write; done again, with what is there by then, when that changed.
 
-        A step reads and `keep`s; it raises what is to be told to the user.
+        A step reads, and it `keep`s or `insist`s; it raises what is to be told to the user, and then leaves nothing.
+        The steps are done again in their order, so that each sees what those before it left.
         """
         with self._lock:
             self._check_open()
-            step(self.engine)
+            self._bookkeeping.attempt(step)
             self._steps.append(step)
 
     def commit(self, send: Callable[[Mapping[Place, Write]], None]) -> None:
@@ -99,7 +124,6 @@ class Transaction:
             self._changed.wait_for(lambda: not self._calls)
             self._check_open()
             self._state = State.SENDING
-            self._staged.seal()
         try:
             self._send_until_settled(send)
         finally:
@@ -113,19 +137,16 @@ class Transaction:
 
     def _send_until_settled(self, send: Callable[[Mapping[Place, Write]], None]) -> None:
         for attempt in range(1, ATTEMPTS + 1):
-            own = self._staged.writes
             with self._lock:  # a step that was begun in time is in it
-                kept = self._bookkeeping.writes
-            writes = dict(own)
-            for place, write in kept.items():
-                writes[place] = folded(own[place], write) if place in own else write
+                unit = self._bookkeeping
+            writes = unit.writes
             if not writes:
                 return
             try:
                 send(writes)
                 return
             except ConflictError as error:
-                if error.place not in kept or error.place in own or attempt == ATTEMPTS:
+                if error.place not in writes or error.place in unit.insisted or attempt == ATTEMPTS:
                     raise
             # Full jitter: many who append to one chain at once would otherwise meet again.
             time.sleep(random.uniform(0, min(0.002 * 1.5**attempt, LONGEST_PAUSE_SECONDS)))  # noqa: S311  # no secret
@@ -133,7 +154,7 @@ class Transaction:
 
     def _again(self) -> None:
         with self._lock:
-            self._bookkeeping = Bookkeeping(self._staged, self._specs)
+            self._bookkeeping = self._anew()
             for step in self._steps:
                 step(self._bookkeeping)
 

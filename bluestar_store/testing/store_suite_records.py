@@ -8,15 +8,30 @@ from typing import Any
 
 import pytest
 
-from bluestar_store.errors import BatchNotFoundError, HoldNotFoundError, VersionConflictError
+from bluestar_store.errors import BatchNotFoundError, HoldNotFoundError, InvalidKeyError, VersionConflictError
 from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry, Trail
 from bluestar_store.models.batches import BATCH_STATE, STEP_CLAIM, STEP_RESULT, BatchState, BatchStatus
 from bluestar_store.models.holds import PLAN_HOLD, PlanHold
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import RawGet, RawPut, table, wire
+from bluestar_store.testing.side_door import RawGet, RawPut, table, wire, without_indexes
 
 DAY = timedelta(days=1)
 START = datetime(2026, 1, 5, 8, 30, tzinfo=UTC)
+
+
+def dated(batch_id: str, days: float) -> BatchState:
+    return BatchState(batch_id=batch_id, plan_id="ACME", created=START + days * DAY)
+
+
+def all_pages(store: Store, plan_id: str, limit: int | None) -> tuple[BatchState, ...]:
+    """A plan's batches, read page after page."""
+    page = store.batches.for_plan(plan_id, limit=limit)
+    found = page.batches
+    while page.cursor is not None:
+        assert len(page) == limit
+        page = store.batches.for_plan(plan_id, limit=limit, cursor=page.cursor)
+        found += page.batches
+    return found
 
 
 class RecordTests:
@@ -28,7 +43,7 @@ class RecordTests:
         store.batches.put(BatchState(batch_id="other", plan_id="ACMEX", created=START))
         store.batches.put(BatchState(batch_id="undated", plan_id="ACME"))
         assert [batch.batch_id for batch in store.batches.for_plan("ACME")] == ["b2", "b0", "b3", "b1", "undated"]
-        assert store.batches.for_plan("NEW") == ()
+        assert store.batches.for_plan("NEW").batches == ()
 
     def test_a_batch_of_another_program_takes_its_place_in_the_list(self, store: Store, raw_put: RawPut) -> None:
         store.batches.put(BatchState(batch_id="ours", plan_id="ACME", created=START))
@@ -37,12 +52,75 @@ class RecordTests:
         found = store.batches.for_plan("ACME")
         assert [batch.batch_id for batch in found] == ["newer", "ours", "older"]
 
+    def test_pages_are_the_whole_list_in_its_order(self, store: Store, raw_put: RawPut) -> None:
+        name = table(store, BATCH_STATE)
+        for number in range(4):
+            store.batches.put(dated(f"ours{number}", number))
+            created = f"2026-01-{5 + number:02d}T20:00:00Z"
+            raw_put(name, wire(f"BATCH#theirs{number}", "STATE", plan_id="ACME", created=created))
+        raw_put(name, wire("BATCH#undated", "STATE", plan_id="ACME"))
+        raw_put(name, wire("BATCH#other", "STATE", plan_id="ZED", created="2026-01-06"))
+        ordered = [f"{whose}{number}" for number in (3, 2, 1, 0) for whose in ("theirs", "ours")]
+        for limit in (1, 2, 3, 9, 10, None):
+            assert [batch.batch_id for batch in all_pages(store, "ACME", limit)] == [*ordered, "undated"]
+        with store.unit_of_work():
+            store.batches.put(dated("new", 9))
+            assert [batch.batch_id for batch in all_pages(store, "ACME", 2)] == ["new", *ordered, "undated"]
+
+    def test_what_is_started_moved_or_gone_between_pages_shifts_no_other(self, store: Store, raw_put: RawPut) -> None:
+        for number in range(6):
+            store.batches.put(dated(f"b{number}", number))
+        for batch_id in ("theirs", "last"):
+            created = "2026-01-08T20:00:00Z" if batch_id == "theirs" else "2026-01-01"
+            raw_put(table(store, BATCH_STATE), wire(f"BATCH#{batch_id}", "STATE", plan_id="ACME", created=created))
+        page, found = store.batches.for_plan("ACME", limit=1), list[str]()
+        for number in range(3):
+            found += [batch.batch_id for batch in page]
+            store.batches.put(dated(f"new{number}", 9 + number))
+            store.batches.delete(store.batches.get(found[-1]))  # where the cursor is
+            page = store.batches.for_plan("ACME", limit=1, cursor=page.cursor)
+        assert found == ["b5", "b4", "theirs"]
+        for batch in page:  # from now on the index has it
+            store.batches.put(store.batches.get("last").model_copy(update={"year": 2026}))
+            store.batches.put(batch.model_copy(update={"year": 2026}))
+        rest = store.batches.for_plan("ACME", cursor=page.cursor)
+        assert [batch.batch_id for batch in (*page, *rest)] == ["b3", "b2", "b1", "b0", "last"]
+
+    def test_a_batch_that_gets_into_the_index_between_pages_is_not_listed_again(
+        self, store: Store, raw_put: RawPut
+    ) -> None:
+        store.batches.put(dated("ours", 0))
+        for batch_id in ("b", "c", "d"):
+            raw_put(table(store, BATCH_STATE), wire(f"BATCH#{batch_id}", "STATE", plan_id="ACME", created="2026-01-04"))
+        page = store.batches.for_plan("ACME", limit=3)
+        assert [batch.batch_id for batch in page] == ["ours", "d", "c"]
+        for batch in page:
+            store.batches.put(batch.model_copy(update={"year": 2026}))
+        assert [batch.batch_id for batch in store.batches.for_plan("ACME", cursor=page.cursor)] == ["b"]
+
+    def test_pages_do_without_the_index(self, store: Store) -> None:
+        without_indexes(store)
+        for number in range(5):
+            store.batches.put(dated(f"b{number}", number))
+        assert [batch.batch_id for batch in all_pages(store, "ACME", 2)] == ["b4", "b3", "b2", "b1", "b0"]
+
+    def test_a_cursor_is_good_for_its_plan_only(self, store: Store) -> None:
+        for number in range(2):
+            store.batches.put(dated(f"b{number}", number))
+        cursor = store.batches.for_plan("ACME", limit=1).cursor
+        assert cursor is not None
+        for plan_id, wrong in (("ZED", cursor), ("ACME", cursor[:-8]), ("ACME", "b1"), ("ACME", "\N{SNOWMAN}")):
+            with pytest.raises(InvalidKeyError, match="cursor does not belong"):
+                store.batches.for_plan(plan_id, limit=1, cursor=wrong)
+        with pytest.raises(ValueError, match="limit must be at least 1"):
+            store.batches.for_plan("ACME", limit=0)
+
     def test_a_batch_is_found_where_it_says_now_and_not_where_it_said(self, store: Store) -> None:
         batch = store.batches.put(BatchState(batch_id="b", plan_id="ACME", created=START))
         moved = store.batches.put(batch.model_copy(update={"plan_id": "ZED", "created": START + DAY}))
-        assert (store.batches.for_plan("ACME"), store.batches.for_plan("ZED")) == ((), (moved,))
+        assert [store.batches.for_plan(plan).batches for plan in ("ACME", "ZED")] == [(), (moved,)]
         store.batches.delete(moved)
-        assert store.batches.for_plan("ZED") == ()
+        assert store.batches.for_plan("ZED").batches == ()
 
     def test_a_batchs_state_is_checked_and_kept(self, store: Store) -> None:
         batch = store.batches.put(BatchState(batch_id="b", plan_id="ACME", status=BatchStatus.RECEIVED, year=2026))

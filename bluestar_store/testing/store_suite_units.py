@@ -10,15 +10,20 @@ import pytest
 
 from bluestar_store.errors import (
     AlreadyExistsError,
+    ConflictError,
     InvalidWriteError,
+    ItemDecodeError,
     RuleNotFoundError,
     VersionConflictError,
 )
 from bluestar_store.keys import GLOBAL
+from bluestar_store.models.audit import CHAIN_HEAD, Trail
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.models.limits import IrsLimits
+from bluestar_store.models.pipeline import PipelineStep
+from bluestar_store.protocols import ABSENT
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import Calls, RawGet, RawPut, table, wire
+from bluestar_store.testing.side_door import Calls, RawGet, RawPut, in_thread, table, wire
 from bluestar_store.unit_of_work import unit_of_work
 
 
@@ -102,10 +107,75 @@ class UnitTests:
     def test_what_came_in_meanwhile_stops_a_creation(self, store: Store, raw_put: RawPut, raw_get: RawGet) -> None:
         name = table(store, CALCULATION_RULE)
         with pytest.raises(AlreadyExistsError, match="CLIENT#ACME"), store.unit_of_work():
-            store.calculation_rules.put(rule("ACME", 4))
+            store.calculation_rules.put(rule("ACME", 4), ABSENT)
             raw_put(name, wire("CLIENT#ACME", "CALC#match", formula="theirs"))
         found = raw_get(name, CALCULATION_RULE.keys.build({"plan_id": "ACME", "calc_type": "match"}))
         assert found == wire("CLIENT#ACME", "CALC#match", formula="theirs")
+
+    def test_a_put_that_expects_nothing_goes_over_what_came_in_meanwhile(self, store: Store, raw_put: RawPut) -> None:
+        """As outside of a unit; and the trail tells what was really there before."""
+        name = table(store, CALCULATION_RULE)
+        for plan_id in ("ACME", "BETA"):
+            with store.unit_of_work():
+                store.calculation_rules.put(rule(plan_id, 4))
+                store.calculation_rules.put(rule(plan_id, 1, "cap"))
+                theirs = wire(f"CLIENT#{plan_id}", "CALC#match", formula="theirs", vested="yes", version={"N": "7"})
+                raw_put(name, theirs)
+            found = store.calculation_rules.get(plan_id, "match", fresh=True)
+            assert (found.max_pct, found.extra["vested"], found.version) == (Decimal(4), "yes", 8)
+            assert found.formula is None
+            trail = Trail(table="calculation-rules", partition=f"CLIENT#{plan_id}")
+            assert [entry.action for entry in store.audit.entries(trail)] == ["put", "create"]
+            details = dict(store.audit.entries(trail)[0].details or {})
+            assert details["changed"]["formula"] == {"before": "theirs"}
+            assert store.audit.verify(trail) == ()
+
+    def test_what_was_built_on_a_put_that_does_not_hold_is_a_conflict(self, store: Store) -> None:
+        with pytest.raises(ConflictError, match="CLIENT#ACME"), store.unit_of_work():
+            read = store.calculation_rules.put(rule("ACME", 4))
+            store.calculation_rules.put(read.model_copy(update={"max_pct": Decimal(5)}))
+            in_thread(lambda: store.calculation_rules.put(rule("ACME", 9)))
+            store.audit.append("b", action="noted")
+        assert store.calculation_rules.get("ACME", "match").max_pct == 9
+        assert store.audit.entries("b") == ()
+
+    def test_a_delete_that_expects_nothing_takes_what_came_in_meanwhile(self, store: Store) -> None:
+        store.calculation_rules.put(rule("ACME", 4))
+        with store.unit_of_work():
+            store.calculation_rules.delete(rule("ACME"))
+            in_thread(lambda: store.calculation_rules.put(rule("ACME", 9)))
+        assert store.calculation_rules.all("ACME") == {}
+
+    def test_a_pipeline_replaced_within_a_unit_goes_over_what_came_in_meanwhile(self, store: Store) -> None:
+        def steps(*numbers: int) -> list[PipelineStep]:
+            return [PipelineStep(plan_id="ACME", pay_freq="Weekly", step_order=n, agent="A") for n in numbers]
+
+        with store.unit_of_work():
+            store.pipelines.replace("ACME", "Weekly", steps(1, 2))
+            in_thread(lambda: store.pipelines.replace("ACME", "Weekly", steps(2, 3)))
+        assert [step.step_order for step in store.pipelines.steps("ACME", "Weekly")] == [1, 2]
+        read = store.pipelines.steps("ACME", "Weekly")
+        with pytest.raises(ConflictError), store.unit_of_work():
+            store.pipelines.replace("ACME", "Weekly", read[:1])
+            in_thread(lambda: store.pipelines.put(read[0].model_copy(update={"agent": "B"})))
+        assert len(store.pipelines.steps("ACME", "Weekly")) == 2
+
+    def test_a_hold_that_was_placed_in_a_unit_can_be_changed_in_it(self, store: Store) -> None:
+        with store.unit_of_work():
+            hold = store.holds.place("ACME", "Missing data", hold_id="h1")
+            store.holds.put(hold.model_copy(update={"reason": "Missing hours"}))
+            store.holds.release("ACME", "h1")
+        assert [(hold.reason, hold.is_open) for hold in store.holds.for_plan("ACME")] == [("Missing hours", False)]
+
+    def test_a_call_that_fails_within_a_unit_leaves_nothing_in_it(self, store: Store, raw_put: RawPut) -> None:
+        head = CHAIN_HEAD.keys.build({"batch_id": None, "table": "calculation-rules", "partition": "CLIENT#ACME"})
+        raw_put(table(store, CHAIN_HEAD), wire(head.pk, head.sk, seq="broken"))
+        with store.unit_of_work():
+            with pytest.raises(ItemDecodeError):
+                store.calculation_rules.put(rule("ACME"))  # its entry cannot be made
+            store.calculation_rules.put(rule("BETA"))
+        assert store.calculation_rules.all("ACME") == {}
+        assert set(store.calculation_rules.all("BETA")) == {"match"}
 
     def test_a_unit_within_another_is_a_part_of_it(self, store: Store) -> None:
         with pytest.raises(Oops), store.unit_of_work():
@@ -171,8 +241,6 @@ class UnitTests:
             store.calculation_rules.get("BETA", "match")
 
     def test_a_pipeline_can_be_replaced_within_a_unit(self, store: Store) -> None:
-        from bluestar_store.models.pipeline import PipelineStep
-
         steps = [PipelineStep(plan_id="ACME", pay_freq="Weekly", step_order=n, agent="A") for n in (1, 2)]
         with store.unit_of_work():
             store.pipelines.replace("ACME", "Weekly", steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -115,6 +116,11 @@ class WorkflowTests:
         with pytest.raises(InvalidEntityError, match=r"batches\.get"):
             store.batches.advance(BatchState(batch_id="b", status=RUNNING), step=1)
 
+    def test_a_copy_goes_where_what_was_read_may_go(self, store: Store) -> None:
+        over = store.batches.advance(started(store), status=BatchStatus.CANCELLED)
+        with pytest.raises(InvalidTransitionError, match="is CANCELLED"):
+            store.batches.advance(over.model_copy(update={"status": RUNNING}), step=2)
+
     def test_history_is_all_of_one_batch(self, store: Store) -> None:
         batch = store.batches.advance(started(store, "b1"), status=RUNNING)
         started(store, "b2")
@@ -157,6 +163,8 @@ class WorkflowTests:
         with pytest.raises(PlanOnHoldError, match="h1") as caught:
             store.batches.advance(batch, status=RUNNING)
         assert caught.value.hold_ids == ("h1",)
+        with pytest.raises(PlanOnHoldError):
+            store.batches.advance(batch, status="RUNNING")  # type: ignore[arg-type]  # as callers without types say it
         held = store.batches.advance(batch, status=BatchStatus.ON_HOLD)
         store.holds.release("ACME", "h1")
         raw_put(table(store, PLAN_HOLD), wire("PLAN#ACME", "HOLD#theirs", reason="of another program"))
@@ -256,6 +264,20 @@ class WorkflowTests:
         assert store.batches.advance(batch, step=2, claim=taken).current_step == 2
         assert store.results.for_batch(batch.batch_id) == ()
 
+    def test_a_claim_is_good_for_its_own_step_only(self, store: Store) -> None:
+        batch = started(store, "b")
+        claim = store.claims.claim(batch, 1, "one", 60)
+        theirs = store.claims.claim("other", 1, "one", 60)
+        for call in (
+            lambda: store.batches.advance(batch, status=RUNNING, claim=theirs),
+            lambda: store.results.save(batch, 1, {"rows": 1}, theirs),
+            lambda: store.results.save(batch, 2, {"rows": 1}, claim),
+        ):
+            with pytest.raises(InvalidEntityError, match="says nothing of"):
+                call()
+        assert store.batches.get("b") == batch
+        assert store.results.for_batch("b") == ()
+
     @pytest.mark.parametrize("lease_seconds", [0, -1, float("nan")])
     def test_a_lease_of_no_time_is_refused(self, store: Store, lease_seconds: float) -> None:
         with pytest.raises(InvalidEntityError, match="lease"):
@@ -271,6 +293,21 @@ class WorkflowTests:
         with pytest.raises(ConflictError, match="another result"):
             store.results.save("b", 1, {"rows": 4})
         assert store.results.get("b", 1) == saved
+
+    def test_what_cannot_be_stored_is_refused_by_name(self, store: Store) -> None:
+        wrong: list[tuple[str, Any]] = [
+            ("result", lambda: store.results.save("b", 1, {"rows": 1.5})),
+            ("result", lambda: store.results.save("b", 1, {"rows": Decimal("NaN")})),
+            ("result", lambda: store.results.save("b", 1, [1])),  # type: ignore[arg-type]
+            ("step", lambda: store.results.save("b", -1, {"rows": 1})),
+            ("step", lambda: store.claims.claim("b", "1", "one", 60)),  # type: ignore[arg-type]
+            ("reason", lambda: store.holds.place("ACME", 5)),  # type: ignore[arg-type]
+            ("details", lambda: store.audit.append("b", action="x", details={"rows": 1.5})),
+            ("details", lambda: store.audit.append("b", action="x", details={"rows": Decimal("Infinity")})),
+        ]
+        for name, call in wrong:
+            with pytest.raises(InvalidEntityError, match=f": {name}"):
+                call()
 
     def test_a_result_over_350_kb_belongs_into_the_file_store(self, store: Store) -> None:
         store.results.save("b", 1, {"text": "x" * 349 * 1024})

@@ -48,7 +48,7 @@ async def start(store: AsyncStore) -> None:
 
 
 def start_is_done(store: AsyncStore) -> bool:
-    found = store.store.batches.for_plan("ACME")
+    found = store.store.batches.for_plan("ACME").batches
     if not found:
         return False
     assert store.store.batches.verify_rules(found[0]).unchanged

@@ -142,6 +142,27 @@ def test_a_replaced_pipeline_is_read_whole_at_once(both: Both) -> None:
     assert store.pipelines.steps("ACME", "Weekly", fallback=False) == ()
 
 
+def test_a_plan_with_a_pipeline_of_its_own_does_not_pay_for_defaults(both: Both) -> None:
+    store, engine = both
+    for plan in ("ACME", "DEFAULT"):
+        store.pipelines.replace(plan, "Weekly", [PipelineStep(plan_id=plan, pay_freq="Weekly", step_order=100)])
+    for fresh in (False, False, True):
+        engine.faults.forget()
+        assert [step.plan_id for step in store.pipelines.steps("ACME", "Weekly", fresh=fresh)] == ["ACME"]
+        assert engine.faults.counts.get("query", 0) <= 1
+    engine.faults.forget()
+    assert [step.plan_id for step in store.pipelines.steps("OTHER", "Weekly")] == ["DEFAULT"]
+    assert engine.faults.counts["query"] == 2
+    engine.faults.forget()
+    assert [step.plan_id for step in store.pipelines.steps("THIRD", "Weekly")] == ["DEFAULT"]
+    assert engine.faults.counts["query"] == 1
+    store.cache._cache.local.flush()
+    engine.faults.forget()
+    store.pipelines.steps("ACME", "Weekly")
+    store.pipelines.steps("OTHER", "Weekly")
+    assert engine.faults.counts.get("query", 0) == (3 if store.cache.stats().redis == "off" else 0)
+
+
 def test_what_was_changed_behind_the_librarys_back_is_seen_by_a_fresh_read_and_after_it(both: Both) -> None:
     store, engine = both
     own = store.calculation_rules.put(rule("ACME", 5))

@@ -48,6 +48,10 @@ def test_the_batches_of_a_plan_are_listed_newest_first(
     shown = seeded_run("batch", "list", "ACME").stdout.splitlines()
     assert shown[0] == "Batches of ACME"
     assert [line.split()[0] for line in shown[3:]] == ["b2", "b1"]
+    newest = seeded_run("batch", "list", "ACME", "--limit", "1", "--json")
+    assert [one["batch_id"] for one in json.loads(newest.stdout)] == ["b2"]
+    assert newest.stderr == "the newest 1 only: there are older ones\n"
+    assert seeded_run("batch", "list", "ACME", "--limit", "2").stderr == ""
     assert seeded_run("batch", "list", "NEWCO").stdout == "Batches of NEWCO\n(none)\n"
 
 

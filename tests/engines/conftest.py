@@ -25,14 +25,16 @@ def layout_specs(request: pytest.FixtureRequest) -> tuple[TableSpec, ...]:
     return Tables("bluestar-", f"-{uuid.uuid4().hex[:12]}", request.param).specs()
 
 
-def connection_to(endpoint_url: str | None) -> AwsConnection:
+def connection_to(
+    endpoint_url: str | None, *, max_attempts: int = 3, read_timeout_seconds: float = 20
+) -> AwsConnection:
     """A connection as `Store.open` makes one, with short timeouts."""
     return AwsConnection(
         region="us-east-1",
         endpoint_url=endpoint_url,
         connect_timeout_seconds=2,
-        read_timeout_seconds=20,
-        max_attempts=3,
+        read_timeout_seconds=read_timeout_seconds,
+        max_attempts=max_attempts,
         pool_connections=16,
     )
 

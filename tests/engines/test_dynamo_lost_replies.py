@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from bluestar_store.engines.aws import AwsConnection
-from bluestar_store.engines.dynamo import DynamoEngine
+from bluestar_store.engines.dynamo import ASKS, DynamoEngine
+from bluestar_store.errors import ThrottledError, UnavailableError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import ABSENT, EXISTS, Delete, Put, TableSpec, Update, Write
 from tests.engines.conftest import INDEXES, connection_to
@@ -28,7 +30,7 @@ def cut_replies(proxy: FaultProxy) -> int:
     return sum(event["operation"] == "TransactWriteItems" for event in proxy.fired())
 
 
-@pytest.mark.parametrize("cuts", [1, 2])
+@pytest.mark.parametrize("cuts", [1, 4])  # of three tries a call
 @pytest.mark.parametrize("case", ["create", "versioned update", "delete", "several"])
 def test_a_write_whose_reply_is_lost_succeeds_once(
     case: str,
@@ -56,6 +58,68 @@ def test_a_write_whose_reply_is_lost_succeeds_once(
     assert door.get(table, OLD_KEY) == expected[case]
     assert door.get(table, NEW_KEY) == (NEW if case == "create" else None)
     assert door.get(other, NEW_KEY) == (NEW if case == "several" else None)
+    engine.close()
+
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "cut replies": {"response": {"abort_bytes": 0}},
+    "errors": {"error": {"code": "InternalServerError"}},
+    "a transaction in progress": {"error": {"code": "TransactionInProgressException", "status": 400}},
+    "refusals": {"error": {"code": "ThrottlingException", "status": 400}},
+}
+
+
+@pytest.mark.parametrize("later", FAULTS)
+def test_after_a_lost_reply_nothing_is_said_before_the_outcome_is_known(
+    later: str, proxy: FaultProxy, local_tables: tuple[TableSpec, ...]
+) -> None:
+    engine = DynamoEngine(connection_to(proxy.url, max_attempts=2), indexes=INDEXES)
+    proxy.cut_reply("TransactWriteItems")
+    proxy.add_rule({"operation": "TransactWriteItems", "times": 3} | FAULTS[later])
+    engine.write(Put(local_tables[0].name, NEW, ABSENT))
+    assert cut_replies(proxy) == 4
+    engine.close()
+
+
+@pytest.mark.parametrize("later", FAULTS)
+def test_when_nobody_answers_any_more_the_error_says_that_the_outcome_is_unknown(
+    later: str,
+    proxy: FaultProxy,
+    local_connection: AwsConnection,
+    local_tables: tuple[TableSpec, ...],
+) -> None:
+    table = local_tables[0].name
+    engine = DynamoEngine(connection_to(proxy.url, max_attempts=2), indexes=INDEXES)
+    proxy.cut_reply("TransactWriteItems")
+    proxy.add_rule({"operation": "TransactWriteItems"} | FAULTS[later])
+    with pytest.raises(UnavailableError, match="nobody says whether the transaction was written") as caught:
+        engine.write(Put(table, NEW, ABSENT))
+    assert caught.value.outcome_unknown
+    assert cut_replies(proxy) == 2 * ASKS
+    assert ClientDoor(local_connection.connection.client).get(table, NEW_KEY) == NEW
+    engine.close()
+
+
+def test_a_refusal_of_all_that_was_sent_is_no_doubt(proxy: FaultProxy, local_tables: tuple[TableSpec, ...]) -> None:
+    engine = DynamoEngine(connection_to(proxy.url, max_attempts=2), indexes=INDEXES)
+    proxy.add_rule({"operation": "TransactWriteItems"} | FAULTS["refusals"])
+    with pytest.raises(ThrottledError) as caught:
+        engine.write(Put(local_tables[0].name, NEW, ABSENT))
+    assert not caught.value.outcome_unknown
+    assert cut_replies(proxy) == 2
+    engine.close()
+
+
+def test_answers_that_come_too_late_are_asked_for_again(
+    proxy: FaultProxy, local_connection: AwsConnection, local_tables: tuple[TableSpec, ...]
+) -> None:
+    table = local_tables[0].name
+    engine = DynamoEngine(connection_to(proxy.url, max_attempts=1, read_timeout_seconds=0.3), indexes=INDEXES)
+    engine.get(table, [NEW_KEY])
+    proxy.add_rule({"operation": "TransactWriteItems", "times": 2, "latency": 1000})
+    engine.write(Put(table, NEW, ABSENT))
+    assert cut_replies(proxy) == 2
+    assert ClientDoor(local_connection.connection.client).get(table, NEW_KEY) == NEW
     engine.close()
 
 

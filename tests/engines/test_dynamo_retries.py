@@ -6,14 +6,17 @@ from typing import Any
 
 import pytest
 
-from bluestar_store.engines.dynamo import DynamoEngine
+from bluestar_store.engines import dynamo
+from bluestar_store.engines.dynamo import ASKS, DynamoEngine
 from bluestar_store.errors import (
+    AccessDeniedError,
     AlreadyExistsError,
     EngineError,
     InvalidWriteError,
     ItemTooLargeError,
     ThrottledError,
     TransactionConflictError,
+    UnavailableError,
     UnprocessedItemsError,
     VersionConflictError,
 )
@@ -158,6 +161,54 @@ def test_a_transaction_cancelled_for_load_is_tried_again_with_a_limit(code: str)
     with pytest.raises(ThrottledError, match="too fast"):
         engine.write(*(Put(TABLE, item) for item in items(2)))
     assert len(connection.asked) == 3
+
+
+def lost(error: EngineError, *, in_doubt: bool = True) -> EngineError:
+    error.outcome_unknown = in_doubt
+    return error
+
+
+def test_an_unknown_outcome_is_asked_for_again_by_its_token() -> None:
+    refused = lost(AccessDeniedError("expired"), in_doubt=False)  # of this try; of the one before, nobody knows
+    engine, connection, pauses = scripted(lost(UnavailableError("gone")), refused, {})
+    engine.write(Put(TABLE, items(1)[0], ABSENT))
+    assert len(pauses) == 2
+    assert [asked == connection.asked[0] for asked in connection.asked] == [True] * 3
+
+
+def test_a_transaction_that_was_cancelled_after_an_unknown_outcome_is_over_and_its_reason_told() -> None:
+    engine, connection, _ = scripted(lost(UnavailableError("gone")), cancelled("TransactionConflict"), {})
+    engine.write(Put(TABLE, items(1)[0], ABSENT))
+    tokens = [asked["ClientRequestToken"] for asked in connection.asked]
+    assert tokens[0] == tokens[1] != tokens[2]
+    engine, _, _ = scripted(lost(UnavailableError("gone")), cancelled("ConditionalCheckFailed", items={0: items(1)[0]}))
+    with pytest.raises(AlreadyExistsError):
+        engine.write(Put(TABLE, items(1)[0], ABSENT))
+
+
+@pytest.mark.parametrize("last", [UnavailableError, ThrottledError, AccessDeniedError])
+def test_an_outcome_that_stays_unknown_is_told_after_a_limit(last: type[EngineError]) -> None:
+    final = lost(last("no", code="Code", request_id="REQUEST-1"), in_doubt=False)
+    engine, connection, _ = scripted(lost(UnavailableError("gone")), final)
+    with pytest.raises(UnavailableError, match=r"^no; .*nobody says whether.*Code, request REQUEST-1") as caught:
+        engine.write(Put(TABLE, items(1)[0], ABSENT))
+    assert caught.value.outcome_unknown
+    assert len(connection.asked) == ASKS
+
+
+def test_a_token_is_not_used_when_dynamodb_may_have_forgotten_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dynamo, "ASK_SECONDS", 0.0)
+    engine, connection, _ = scripted(lost(UnavailableError("gone")), {})
+    with pytest.raises(UnavailableError, match="nobody says"):
+        engine.write(Put(TABLE, items(1)[0], ABSENT))
+    assert len(connection.asked) == 1
+
+
+def test_what_was_refused_for_sure_is_not_asked_for_again() -> None:
+    engine, connection, _ = scripted(AccessDeniedError("no"))
+    with pytest.raises(AccessDeniedError):
+        engine.write(Put(TABLE, items(1)[0], ABSENT))
+    assert len(connection.asked) == 1
 
 
 def test_an_isolated_read_in_conflict_is_tried_again_with_a_limit() -> None:

@@ -67,7 +67,7 @@ class BatchSuite:
         store.save_processing_result("b1", "100", state)
         store.append_audit_entry({**state, "batch_id": "b1"})
         assert other.batches.get("b1") == batch
-        assert other.batches.for_plan("ACME") == (batch,)
+        assert other.batches.for_plan("ACME").batches == (batch,)
         history = other.batches.history("b1")
         assert (history.state, history.results, history.claims) == (batch, (), ())
         assert history.free_state is not None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from bluestar_store import (
     VendorSchema,
 )
 from bluestar_store.engines import tables
+from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, TableSpec
 from bluestar_store.repositories import finder
 
@@ -95,6 +97,31 @@ def test_the_broken_batch_of_one_plan_does_not_hide_anothers(store: Store) -> No
     }
     store.engine.put_many(store.tables.name(store.batches.kind), [broken])
     assert [batch.batch_id for batch in store.batches.for_plan("P")] == ["good"]
+
+
+def test_a_page_of_batches_reads_what_it_shows_and_one_more(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(40):
+        store.batches.put(BatchState(batch_id=f"b{number:02d}", plan_id="P"))
+    trusting = Store(store.settings.model_copy(update={"indexes_complete": True}), store.engine)
+    read: list[int] = []
+    get, query = store.engine.get, store.engine.query
+
+    def counted_get(table: str, keys: Iterable[Key], **options: Any) -> Any:
+        asked = list(keys)
+        read.append(len(asked))
+        return get(table, asked, **options)
+
+    def counted_query(*args: Any, **options: Any) -> Any:
+        page = query(*args, **options)
+        read.append(len(page.items))
+        return page
+
+    monkeypatch.setattr(store.engine, "get", counted_get)
+    monkeypatch.setattr(store.engine, "query", counted_query)
+    page = trusting.batches.for_plan("P", limit=5)
+    page = trusting.batches.for_plan("P", limit=5, cursor=page.cursor)
+    assert [batch.batch_id for batch in page] == ["b34", "b33", "b32", "b31", "b30"]
+    assert read == [6, 6] * 2
 
 
 def test_the_broken_schema_of_one_vendor_does_not_hide_the_plans(store: Store) -> None:

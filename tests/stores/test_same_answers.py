@@ -37,6 +37,7 @@ from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.protocols import Delete, Item, Put, key_of
 from bluestar_store.testing.side_door import wire
+from bluestar_store.testing.store_suite_records import all_pages
 from tests.stores.conftest import MakeStore, SharedEngine
 
 PLANS = st.sampled_from(["ACME", "ACME X", "GLOBAL", "DEFAULT", "A#B"])
@@ -226,12 +227,12 @@ class SameAnswers(RuleBasedStateMachine):
         self.keep(self.same(lambda store, _: store.client_configs.get(plan_id, "W", fallback=fallback)))
         self.same(lambda store, _: store.vendor_schemas.for_plan("ADP", plan_id, "W"))
 
-    @rule(plan_id=PLANS)
-    def ask_what_there_is(self, plan_id: str) -> None:
+    @rule(plan_id=PLANS, limit=st.sampled_from([None, 1, 2]))
+    def ask_what_there_is(self, plan_id: str, limit: int | None) -> None:
         self.same(lambda store, _: (store.plans(), store.categories(), store.vendors()))
         self.same(lambda store, _: store.overrides(plan_id))
         self.same(lambda store, _: store.irs_limits.all())
-        self.keep(self.same(lambda store, _: store.batches.for_plan(plan_id)))
+        self.keep(self.same(lambda store, _: all_pages(store, plan_id, limit)))
         self.keep(self.same(lambda store, _: store.holds.all_open()))
 
     @rule(plan_id=PLANS, year=st.sampled_from([2025, 2026]))

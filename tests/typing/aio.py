@@ -52,7 +52,7 @@ async def every_question(store: AsyncStore) -> None:
     assert_type(await store.ach_configs.get("ACME", "Weekly", fallback=False), AchConfig)
     assert_type(await store.vendor_schemas.match("ADP", ["SSN", "Gross pay"]), VendorSchema)
     assert_type(await store.holds.open("ACME"), tuple[PlanHold, ...])
-    assert_type(await store.batches.for_plan("ACME"), tuple[BatchState, ...])
+    assert_type((await store.batches.for_plan("ACME", limit=20, cursor=None)).batches, tuple[BatchState, ...])
     assert_type(await store.results.get("b1", 100), StepResult)
     assert_type(await store.claims.for_batch("b1"), tuple[StepClaim, ...])
     assert_type(await store.plan_snapshot("ACME", "Weekly", 2026), PlanSnapshot)

@@ -74,7 +74,7 @@ def every_question(store: Store) -> None:
     assert_type(store.vendor_schemas.match("ADP", ["SSN", "Gross pay"]), VendorSchema)
     assert_type(store.vendor_schemas.for_plan("ADP", "ACME", "Weekly"), VendorSchema)
     assert_type(store.holds.open("ACME"), tuple[PlanHold, ...])
-    assert_type(store.batches.for_plan("ACME"), tuple[BatchState, ...])
+    assert_type(store.batches.for_plan("ACME", limit=20, cursor=None).batches, tuple[BatchState, ...])
     assert_type(store.results.get("b1", 100), StepResult)
     assert_type(store.claims.for_batch("b1"), tuple[StepClaim, ...])
     assert_type(store.plans(), tuple[str, ...])

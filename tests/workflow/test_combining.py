@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bluestar_store.errors import UnavailableError
+from bluestar_store.errors import ItemTooLargeError, UnavailableError
 from bluestar_store.repositories.combining import Combiner
 from tests.servers import wait_until
 
@@ -64,6 +64,29 @@ def test_an_error_is_told_to_those_whose_values_were_written_along_and_to_nobody
             first.result(10)
         second.result(10)
     assert target.written == [[1]]
+
+
+def test_what_is_refused_takes_no_other_with_it() -> None:
+    target = Target()
+
+    def strict(values: Sequence[int]) -> None:
+        if any(value < 0 for value in values):
+            raise ItemTooLargeError("too large")
+        target.write(values)
+
+    combiner = Combiner(strict, most=10)
+    with ThreadPoolExecutor(8) as threads:
+        first = threads.submit(combiner.submit, "a", 0)
+        assert target.begun.wait(10)
+        good = [threads.submit(combiner.submit, "a", n) for n in (1, 2)]
+        bad = threads.submit(combiner.submit, "a", -1)
+        wait_until(lambda: len(combiner._waiting["a"]) == 3, "they wait", 10)
+        target.go_on.set()
+        for one in (first, *good):
+            one.result(10)
+        with pytest.raises(ItemTooLargeError):
+            bad.result(10)
+    assert sorted(target.written) == [[0], [1], [2]]
 
 
 def test_when_the_one_who_writes_is_interrupted_those_who_wait_go_on() -> None:

@@ -1,0 +1,108 @@
+"""A plan's batches, page by page, newest first.
+
+The index `by_plan` gives the order. A page goes on behind a place in it, so batches that are started meanwhile move
+nothing. Batches without the index's attributes take the places that they would have had.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from operator import itemgetter
+from typing import NamedTuple, TypeAlias
+
+from bluestar_store.engines.checks import check_limit
+from bluestar_store.engines.cursors import decode_cursor, encode_cursor, question_of_query
+from bluestar_store.keys import Key, check_plan
+from bluestar_store.models.batches import BATCH_STATE, BatchState
+from bluestar_store.models.indexes import BY_PLAN, index_part
+from bluestar_store.models.tables import index_specs
+from bluestar_store.protocols import Item, key_of
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.finder import Finder
+from bluestar_store.repositories.order import by_created
+
+SPEC = index_specs(BATCH_STATE)[BY_PLAN]
+
+
+@dataclass(frozen=True)
+class BatchPage:
+    """Batches of a plan, newest first, and the `cursor` of the next page; None at the end.
+
+    It can be looped over. A page that has a cursor is not empty.
+    """
+
+    batches: tuple[BatchState, ...]
+    cursor: str | None = None
+
+    def __iter__(self) -> Iterator[BatchState]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+class Place(NamedTuple):
+    """In the index: its sort attribute, and the item's key."""
+
+    sort: str
+    pk: str
+    sk: str
+
+
+Placed: TypeAlias = tuple[Place, Key]
+
+
+class BatchPages:
+    """See `Batches.for_plan`."""
+
+    def __init__(self, access: Access, finder: Finder) -> None:
+        self._access, self._finder = access, finder
+
+    def page(self, plan_id: str, limit: int | None, cursor: str | None) -> BatchPage:
+        """The batches behind the cursor, `limit` at most."""
+        check_limit(limit)
+        table, value = self._access.table(BATCH_STATE), index_part(check_plan(plan_id))
+        question = question_of_query(table, BY_PLAN, value, "", True)
+        behind = Place(*decode_cursor(question, cursor, len(Place._fields))) if cursor else None
+        wanted = None if limit is None else limit + 1  # one more tells whether there is a next page
+        found: list[tuple[Place, BatchState]] = []
+        entries = self._entries(plan_id, value, behind, cursor, wanted)
+        while chunk := list(islice(entries, None if wanted is None else wanted - len(found))):
+            # What the index says may be outdated: a batch is where it says itself that it is.
+            stored = self._access.engine.get(table, [key for _, key in chunk], consistent=True)
+            batches = ((place, BATCH_STATE.decode(stored[key], table)) for place, key in chunk if key in stored)
+            found += [(place, batch) for place, batch in batches if batch.plan_id == plan_id]
+        shown = found[:limit]
+        after = encode_cursor(question, list(shown[-1][0])) if len(found) > len(shown) else None
+        return BatchPage(by_created(batch for _, batch in shown)[::-1], after)
+
+    def _entries(
+        self, plan_id: str, value: str, behind: Place | None, cursor: str | None, limit: int | None
+    ) -> Iterator[Placed]:
+        """Where there is something behind a place, each once, newest first; read as it is asked for."""
+        # First what lacks the index's attributes: what gets them meanwhile is in the index by then.
+        indexed, whole = self._finder.newest_first(BATCH_STATE, BY_PLAN, value, cursor, limit)
+        table = self._access.table(BATCH_STATE)
+        unindexed = sorted((placed for item in whole if (placed := _placed(item, plan_id, table))), reverse=True)
+        later = [placed for placed in unindexed if behind is None or placed[0] < behind]
+        seen: set[Key] = set()
+        for place, key in heapq.merge(map(_entry, indexed), later, key=itemgetter(0), reverse=True):
+            if key not in seen:
+                seen.add(key)
+                yield place, key
+
+
+def _entry(item: Item) -> Placed:
+    key = key_of(item)
+    return Place(item[SPEC.sort_attribute]["S"], *key), key
+
+
+def _placed(item: Item, plan_id: str, table: str) -> Placed | None:
+    """A whole item, where the index would have it; None when it is another plan's, which may be broken."""
+    if item.get("plan_id") != {"S": plan_id}:
+        return None
+    key = key_of(item)
+    return Place(BATCH_STATE.index_of(BATCH_STATE.decode(item, table))[SPEC.sort_attribute], *key), key
