@@ -22,7 +22,7 @@ def rows(bench: Bench) -> Iterator[Line]:
     """The imports that every user begins with, then the help that every user asks for."""
     rounds = bench.rounds(20, least=2)
     imports: Sequence[Command] = [
-        _python("from bluestar_store import Store, CalculationRule", "['bluestar_store', 'pydantic', 'pynamodb']"),
+        _python("from bluestar_store import Store, CalculationRule", "['bluestar_store', 'pydantic']"),
         _python(f"import {PEERS_IMPORTS}", "['pydantic', 'pynamodb']"),
     ]
     yield from _lines("import, in a process", imports, {imports[1].name: 1.15}, rounds)

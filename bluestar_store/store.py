@@ -1,42 +1,33 @@
-"""The Store: the one place that wires engine, cache and repositories."""
+"""The Store: the one place that wires engine, cache and repositories.
+
+What it is wired of is imported when one is opened: every agent imports this module, and few open a Store first.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from bluestar_store.cache import CacheControl, open_cache
-from bluestar_store.clock import Clock, SystemClock
 from bluestar_store.errors import ConfigurationError
-from bluestar_store.files import FileStore, files_of
-from bluestar_store.models.calculation import CalculationRule
-from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.extension import kinds_named, with_kinds
-from bluestar_store.models.kind import ItemModel, Kind
-from bluestar_store.models.tables import Tables, index_specs
-from bluestar_store.protocols import Engine, TableStatus
-from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.audit import Audit
-from bluestar_store.repositories.base import Repository
-from bluestar_store.repositories.batches import Batches
-from bluestar_store.repositories.calculation_rules import CalculationRules
-from bluestar_store.repositories.catalog import Catalog
-from bluestar_store.repositories.configs import Configs
-from bluestar_store.repositories.finder import Finder
-from bluestar_store.repositories.holds import Holds
-from bluestar_store.repositories.irs_limits import IrsLimitsByYear
-from bluestar_store.repositories.pipelines import Pipelines
-from bluestar_store.repositories.snapshot import PlanSnapshot, Snapshots
-from bluestar_store.repositories.steps import Claims, Results
-from bluestar_store.repositories.upgrade import backfill
-from bluestar_store.repositories.validation_rules import ValidationRules
-from bluestar_store.repositories.vendor_schemas import VendorSchemas
-from bluestar_store.settings import PersistenceMode, Settings
-from bluestar_store.unit_of_work import UnitOfWork
 
-E = TypeVar("E", bound=Entity)
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from bluestar_store.clock import Clock
+    from bluestar_store.files import FileStore
+    from bluestar_store.models.calculation import CalculationRule
+    from bluestar_store.models.config import AchConfig, ClientConfig
+    from bluestar_store.models.entity import Entity
+    from bluestar_store.models.kind import ItemModel, Kind
+    from bluestar_store.models.tables import Tables
+    from bluestar_store.protocols import Engine, TableStatus
+    from bluestar_store.repositories.access import Access
+    from bluestar_store.repositories.base import Repository
+    from bluestar_store.repositories.snapshot import PlanSnapshot
+    from bluestar_store.settings import Settings
+    from bluestar_store.unit_of_work import UnitOfWork
+
+E = TypeVar("E", bound="Entity")
 R = TypeVar("R")
 
 
@@ -49,6 +40,24 @@ class Store:
     def __init__(
         self, settings: Settings, engine: Engine, *, kinds: Sequence[Kind[Any]] = (), clock: Clock | None = None
     ) -> None:
+        from bluestar_store.cache import CacheControl, open_cache
+        from bluestar_store.clock import SystemClock
+        from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
+        from bluestar_store.repositories.access import Access
+        from bluestar_store.repositories.audit import Audit
+        from bluestar_store.repositories.batches import Batches
+        from bluestar_store.repositories.calculation_rules import CalculationRules
+        from bluestar_store.repositories.catalog import Catalog
+        from bluestar_store.repositories.configs import Configs
+        from bluestar_store.repositories.finder import Finder
+        from bluestar_store.repositories.holds import Holds
+        from bluestar_store.repositories.irs_limits import IrsLimitsByYear
+        from bluestar_store.repositories.pipelines import Pipelines
+        from bluestar_store.repositories.snapshot import Snapshots
+        from bluestar_store.repositories.steps import Claims, Results
+        from bluestar_store.repositories.validation_rules import ValidationRules
+        from bluestar_store.repositories.vendor_schemas import VendorSchemas
+
         self.settings, self.engine, self.clock = settings, engine, clock or SystemClock()
         self.tables = tables_of(settings, kinds)
         self.tables.specs()  # refuses names that DynamoDB would
@@ -90,6 +99,8 @@ class Store:
         `kinds` are users' own kinds of items, besides those that `settings.kinds` names; see `repository`. `clock`
         tells the time, in tests; by default it is the computer's. Raises ConfigurationError.
         """
+        from bluestar_store.settings import Settings
+
         settings = settings or Settings()
         return cls(settings, make_engine(settings, tables_of(settings, kinds)), kinds=kinds, clock=clock)
 
@@ -104,6 +115,8 @@ class Store:
         read through the cache. `Configs` makes one of an extended ClientConfig or AchConfig, typed as such. Raises
         ConfigurationError for a kind that the Store was not opened with.
         """
+        from bluestar_store.repositories.base import Repository
+
         registered = self.tables.registered(kind)
         if of is not None:
             return of(self._access, registered)
@@ -118,6 +131,8 @@ class Store:
         """
         made = self.engine.create_tables(self.tables.specs(), upgrade=upgrade)
         if upgrade:
+            from bluestar_store.repositories.upgrade import backfill
+
             backfill(self._access)
         return made
 
@@ -168,6 +183,8 @@ class Store:
         `uow` is this Store. Reads within the block see what it has written so far; nobody else does before the commit.
         At most 100 items and 4 MB (AWS limits). `bluestar_store.unit_of_work.unit_of_work` is the decorator.
         """
+        from bluestar_store.unit_of_work import UnitOfWork
+
         return UnitOfWork(self, self._access)
 
     def bind(self, model: type[ItemModel]) -> type[Any]:
@@ -192,6 +209,8 @@ class Store:
     def files(self) -> FileStore:
         """The files of BLUESTAR_FILES_URL, opened at first use. ConfigurationError when it is not set."""
         if self._files is None:
+            from bluestar_store.files import files_of
+
             self._files = files_of(self.settings)
         return self._files
 
@@ -215,6 +234,9 @@ class Store:
 
 def tables_of(settings: Settings, kinds: Sequence[Kind[Any]] = ()) -> Tables:
     """The tables that the settings ask for, with users' own kinds in them. Raises ConfigurationError."""
+    from bluestar_store.models.extension import kinds_named, with_kinds
+    from bluestar_store.models.tables import Tables
+
     every = with_kinds((*kinds_named(settings.kinds), *kinds))
     return Tables(settings.table_prefix, settings.table_suffix, settings.table_layout, every)
 
@@ -232,6 +254,8 @@ def _unit_fields(tables: Tables) -> dict[str, tuple[str, ...]]:
 
 def make_engine(settings: Settings, tables: Tables) -> Engine:
     """The engine that the settings ask for."""
+    from bluestar_store.settings import PersistenceMode
+
     if settings.persistence_mode is PersistenceMode.MEMORY:
         from bluestar_store.engines.memory import MemoryEngine
 
@@ -244,6 +268,7 @@ def make_engine(settings: Settings, tables: Tables) -> Engine:
         return FileEngine(settings.file_persistence_dir)
     from bluestar_store.engines.aws import AwsConnection
     from bluestar_store.engines.dynamo import DynamoEngine
+    from bluestar_store.models.tables import index_specs
 
     connection = AwsConnection.from_settings(settings)
     indexes = [index for kind in tables.kinds for index in index_specs(kind).values()]

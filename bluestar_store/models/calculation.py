@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from pynamodb.attributes import UnicodeAttribute
+from typing import TYPE_CHECKING
 
-from bluestar_store.errors import RuleNotFoundError
-from bluestar_store.keys import ItemKeys
-from bluestar_store.models.attributes import DecimalAttribute, IntegerAttribute
+from bluestar_store.lazy import lazily
 from bluestar_store.models.entity import PlanEntity
-from bluestar_store.models.kind import Kind, LevelModel
 from bluestar_store.models.values import Count, Number
+
+if TYPE_CHECKING:
+    from bluestar_store.models.calculation_model import CALCULATION_RULE as CALCULATION_RULE
+    from bluestar_store.models.calculation_model import CalculationRuleModel as CalculationRuleModel
+
+__getattr__, __dir__ = lazily(
+    __name__, {"bluestar_store.models.calculation_model": ("CALCULATION_RULE", "CalculationRuleModel")}
+)
 
 
 class CalculationRule(PlanEntity):
@@ -20,27 +25,3 @@ class CalculationRule(PlanEntity):
     max_pct: Number | None = None
     age_threshold: Count | None = None
     description: str | None = None
-
-
-class CalculationRuleModel(LevelModel):
-    """PynamoDB's view of CalculationRule."""
-
-    class Meta:
-        table_name = "calculation-rules"
-
-    plan_id = UnicodeAttribute(null=True)
-    calc_type = UnicodeAttribute(null=True)
-    formula = UnicodeAttribute(null=True)
-    max_pct = DecimalAttribute(null=True)
-    age_threshold = IntegerAttribute(null=True)
-    description = UnicodeAttribute(null=True)
-
-
-CALCULATION_RULE = Kind(
-    "calculation-rule",
-    CalculationRule,
-    CalculationRuleModel,
-    ItemKeys.of("CLIENT#{plan_id:GLOBAL}", "CALC#{calc_type}"),
-    RuleNotFoundError,
-    rule_list="calculation_rules",
-)

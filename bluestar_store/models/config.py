@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
-from pynamodb.attributes import UnicodeAttribute
 
-from bluestar_store.errors import ConfigNotFoundError
-from bluestar_store.keys import ItemKeys
-from bluestar_store.models.attributes import IntegerAttribute
+from bluestar_store.lazy import lazily
 from bluestar_store.models.entity import PlanEntity
-from bluestar_store.models.kind import Kind, LevelModel
 
-PARTITION = "CLIENT#{plan_id:DEFAULT}_{pay_freq:plain}"
+if TYPE_CHECKING:
+    from bluestar_store.models.config_model import ACH_CONFIG as ACH_CONFIG
+    from bluestar_store.models.config_model import CLIENT_CONFIG as CLIENT_CONFIG
+    from bluestar_store.models.config_model import AchConfigModel as AchConfigModel
+    from bluestar_store.models.config_model import ClientConfigModel as ClientConfigModel
+
+__getattr__, __dir__ = lazily(
+    __name__,
+    {"bluestar_store.models.config_model": ("ACH_CONFIG", "CLIENT_CONFIG", "AchConfigModel", "ClientConfigModel")},
+)
 
 
 class ClientConfig(PlanEntity):
@@ -32,48 +37,3 @@ class AchConfig(PlanEntity):
     bank_id: str | None = None
     account_number: str | None = None
     routing_number: str | None = None
-
-
-class ClientConfigModel(LevelModel):
-    """PynamoDB's view of ClientConfig."""
-
-    class Meta:
-        table_name = "agent-config"
-
-    plan_id = UnicodeAttribute(null=True)
-    pay_freq = UnicodeAttribute(null=True)
-    custodian = UnicodeAttribute(null=True)
-    deadline_hour = IntegerAttribute(null=True)
-
-
-class AchConfigModel(LevelModel):
-    """PynamoDB's view of AchConfig."""
-
-    class Meta:
-        table_name = "agent-config"
-
-    plan_id = UnicodeAttribute(null=True)
-    pay_freq = UnicodeAttribute(null=True)
-    ach_method = UnicodeAttribute(null=True)
-    bank_id = UnicodeAttribute(null=True)
-    account_number = UnicodeAttribute(null=True)
-    routing_number = UnicodeAttribute(null=True)
-
-
-CLIENT_CONFIG = Kind(
-    "client-config",
-    ClientConfig,
-    ClientConfigModel,
-    ItemKeys.of(PARTITION, "CONFIG"),
-    ConfigNotFoundError,
-    rule_list="client_configs",
-)
-ACH_CONFIG = Kind(
-    "ach-config",
-    AchConfig,
-    AchConfigModel,
-    ItemKeys.of(PARTITION, "ACH"),
-    ConfigNotFoundError,
-    rule_list="ach_configs",
-    sensitive=True,
-)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from pynamodb.attributes import UnicodeAttribute
-
-from bluestar_store.errors import HoldNotFoundError
-from bluestar_store.keys import ItemKeys
-from bluestar_store.models.attributes import IntegerAttribute, UtcAttribute
+from bluestar_store.lazy import lazily
 from bluestar_store.models.entity import Entity
-from bluestar_store.models.indexes import OpenHolds, index_text
-from bluestar_store.models.kind import ItemModel, Kind
-from bluestar_store.models.values import Count, UtcTime, utc_text
+from bluestar_store.models.values import Count, UtcTime
 
-OPEN = "HOLD"
-"""The one partition of the open_holds index: open holds are few."""
+if TYPE_CHECKING:
+    from bluestar_store.models.holds_model import HOLD_GUARD as HOLD_GUARD
+    from bluestar_store.models.holds_model import OPEN as OPEN
+    from bluestar_store.models.holds_model import PLAN_HOLD as PLAN_HOLD
+    from bluestar_store.models.holds_model import HoldGuardModel as HoldGuardModel
+    from bluestar_store.models.holds_model import PlanHoldModel as PlanHoldModel
+
+__getattr__, __dir__ = lazily(
+    __name__,
+    {"bluestar_store.models.holds_model": ("HOLD_GUARD", "OPEN", "PLAN_HOLD", "HoldGuardModel", "PlanHoldModel")},
+)
 
 
 class PlanHold(Entity):
@@ -41,51 +44,3 @@ class HoldGuard(Entity):
 
     plan_id: str
     open_holds: Count = 0
-
-
-class PlanHoldModel(ItemModel):
-    """PynamoDB's view of PlanHold."""
-
-    class Meta:
-        table_name = "batch-state"
-
-    plan_id = UnicodeAttribute(null=True)
-    hold_id = UnicodeAttribute(null=True)
-    reason = UnicodeAttribute(null=True)
-    created = UtcAttribute(null=True)
-    created_by = UnicodeAttribute(null=True)
-    released = UtcAttribute(null=True)
-    released_by = UnicodeAttribute(null=True)
-    batch_id = UnicodeAttribute(null=True)
-
-    bs_open = UnicodeAttribute(null=True)
-    bs_open_created = UnicodeAttribute(null=True)
-    open_holds = OpenHolds()
-
-
-class HoldGuardModel(ItemModel):
-    """PynamoDB's view of HoldGuard."""
-
-    class Meta:
-        table_name = "batch-state"
-
-    plan_id = UnicodeAttribute(null=True)
-    open_holds = IntegerAttribute(null=True)
-
-
-def _open_index(hold: PlanHold) -> Mapping[str, str]:
-    if not hold.is_open:
-        return {}
-    created = utc_text(hold.created) if hold.created else ""
-    return {"bs_open": OPEN, "bs_open_created": index_text(created, hold.hold_id)}
-
-
-PLAN_HOLD = Kind(
-    "plan-hold",
-    PlanHold,
-    PlanHoldModel,
-    ItemKeys.of("PLAN#{plan_id}", "HOLD#{hold_id}"),
-    HoldNotFoundError,
-    _open_index,
-)
-HOLD_GUARD = Kind("hold-guard", HoldGuard, HoldGuardModel, ItemKeys.of("GUARD#{plan_id}", "HOLDS"), HoldNotFoundError)

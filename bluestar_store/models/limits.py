@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from pynamodb.attributes import UnicodeAttribute
+from typing import TYPE_CHECKING
 
-from bluestar_store.errors import LimitsNotFoundError
-from bluestar_store.keys import GLOBAL, ItemKeys
-from bluestar_store.models.attributes import DecimalAttribute, IntegerAttribute
+from bluestar_store.lazy import lazily
 from bluestar_store.models.entity import Entity
-from bluestar_store.models.indexes import index_text
-from bluestar_store.models.kind import Kind, LevelModel
 from bluestar_store.models.values import Count, Number
+
+if TYPE_CHECKING:
+    from bluestar_store.models.limits_model import IRS_LIMITS as IRS_LIMITS
+    from bluestar_store.models.limits_model import IrsLimitsModel as IrsLimitsModel
+
+__getattr__, __dir__ = lazily(__name__, {"bluestar_store.models.limits_model": ("IRS_LIMITS", "IrsLimitsModel")})
 
 
 class IrsLimits(Entity):
@@ -31,32 +33,3 @@ class IrsLimits(Entity):
     key_employee: Number | None = None
     roth_catch_up_wage: Number | None = None
     source: str | None = None
-
-
-class IrsLimitsModel(LevelModel):
-    """PynamoDB's view of IrsLimits."""
-
-    class Meta:
-        table_name = "irs-limits"
-
-    year = IntegerAttribute(null=True)
-    max_401k = DecimalAttribute(null=True)
-    catch_up = DecimalAttribute(null=True)
-    super_catch_up = DecimalAttribute(null=True)
-    comp_limit = DecimalAttribute(null=True)
-    annual_addition = DecimalAttribute(null=True)
-    hce_threshold = DecimalAttribute(null=True)
-    key_employee = DecimalAttribute(null=True)
-    roth_catch_up_wage = DecimalAttribute(null=True)
-    source = UnicodeAttribute(null=True)
-
-
-IRS_LIMITS = Kind(
-    "irs-limits",
-    IrsLimits,
-    IrsLimitsModel,
-    ItemKeys.of("YEAR#{year:04d}", "LIMITS"),
-    LimitsNotFoundError,
-    lambda limits: {"bs_kind": "irs-limits", "bs_level": index_text(GLOBAL, f"{limits.year:04d}")},
-    "irs_limits",
-)

@@ -1,0 +1,53 @@
+"""processing-metadata: how PynamoDB and the library keep the entities of `audit.py`."""
+
+from __future__ import annotations
+
+from pynamodb.attributes import UnicodeAttribute
+
+from bluestar_store.errors import NotFoundError
+from bluestar_store.keys import ItemKeys, KeyTemplate
+from bluestar_store.models.attributes import DocumentAttribute, IntegerAttribute, UtcAttribute
+from bluestar_store.models.audit import AuditEntry, ChainHead
+from bluestar_store.models.kind import ItemModel, Kind
+
+TRAILS = (
+    (KeyTemplate("BATCH#{batch_id}"), {"table": None, "partition": None}),
+    (KeyTemplate("TRAIL#{table}#{partition:raw}"), {"batch_id": None}),
+)
+
+
+class ChainHeadModel(ItemModel):
+    """PynamoDB's view of ChainHead."""
+
+    class Meta:
+        table_name = "processing-metadata"
+
+    batch_id = UnicodeAttribute(null=True)
+    table = UnicodeAttribute(null=True)
+    partition = UnicodeAttribute(null=True)
+    seq = IntegerAttribute(null=True)
+    hash = UnicodeAttribute(null=True)
+
+
+class AuditEntryModel(ItemModel):
+    """PynamoDB's view of AuditEntry."""
+
+    class Meta:
+        table_name = "processing-metadata"
+
+    batch_id = UnicodeAttribute(null=True)
+    table = UnicodeAttribute(null=True)
+    partition = UnicodeAttribute(null=True)
+    seq = IntegerAttribute(null=True)
+    actor = UnicodeAttribute(null=True)
+    action = UnicodeAttribute(null=True)
+    at = UtcAttribute(null=True)
+    details = DocumentAttribute(null=True)
+    previous = UnicodeAttribute(null=True)
+    hash = UnicodeAttribute(null=True)
+
+
+CHAIN_HEAD = Kind("chain-head", ChainHead, ChainHeadModel, ItemKeys(TRAILS, KeyTemplate("CHAIN")), NotFoundError)
+AUDIT_ENTRY = Kind(
+    "audit-entry", AuditEntry, AuditEntryModel, ItemKeys(TRAILS, KeyTemplate("AUDIT#{seq:08d}")), NotFoundError
+)

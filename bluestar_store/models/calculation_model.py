@@ -1,0 +1,35 @@
+"""calculation-rules: how PynamoDB and the library keep the entities of `calculation.py`."""
+
+from __future__ import annotations
+
+from pynamodb.attributes import UnicodeAttribute
+
+from bluestar_store.errors import RuleNotFoundError
+from bluestar_store.keys import ItemKeys
+from bluestar_store.models.attributes import DecimalAttribute, IntegerAttribute
+from bluestar_store.models.calculation import CalculationRule
+from bluestar_store.models.kind import Kind, LevelModel
+
+
+class CalculationRuleModel(LevelModel):
+    """PynamoDB's view of CalculationRule."""
+
+    class Meta:
+        table_name = "calculation-rules"
+
+    plan_id = UnicodeAttribute(null=True)
+    calc_type = UnicodeAttribute(null=True)
+    formula = UnicodeAttribute(null=True)
+    max_pct = DecimalAttribute(null=True)
+    age_threshold = IntegerAttribute(null=True)
+    description = UnicodeAttribute(null=True)
+
+
+CALCULATION_RULE = Kind(
+    "calculation-rule",
+    CalculationRule,
+    CalculationRuleModel,
+    ItemKeys.of("CLIENT#{plan_id:GLOBAL}", "CALC#{calc_type}"),
+    RuleNotFoundError,
+    rule_list="calculation_rules",
+)

@@ -1,0 +1,58 @@
+"""agent-config: how PynamoDB and the library keep the entities of `config.py`."""
+
+from __future__ import annotations
+
+from pynamodb.attributes import UnicodeAttribute
+
+from bluestar_store.errors import ConfigNotFoundError
+from bluestar_store.keys import ItemKeys
+from bluestar_store.models.attributes import IntegerAttribute
+from bluestar_store.models.config import AchConfig, ClientConfig
+from bluestar_store.models.kind import Kind, LevelModel
+
+PARTITION = "CLIENT#{plan_id:DEFAULT}_{pay_freq:plain}"
+
+
+class ClientConfigModel(LevelModel):
+    """PynamoDB's view of ClientConfig."""
+
+    class Meta:
+        table_name = "agent-config"
+
+    plan_id = UnicodeAttribute(null=True)
+    pay_freq = UnicodeAttribute(null=True)
+    custodian = UnicodeAttribute(null=True)
+    deadline_hour = IntegerAttribute(null=True)
+
+
+class AchConfigModel(LevelModel):
+    """PynamoDB's view of AchConfig."""
+
+    class Meta:
+        table_name = "agent-config"
+
+    plan_id = UnicodeAttribute(null=True)
+    pay_freq = UnicodeAttribute(null=True)
+    ach_method = UnicodeAttribute(null=True)
+    bank_id = UnicodeAttribute(null=True)
+    account_number = UnicodeAttribute(null=True)
+    routing_number = UnicodeAttribute(null=True)
+
+
+CLIENT_CONFIG = Kind(
+    "client-config",
+    ClientConfig,
+    ClientConfigModel,
+    ItemKeys.of(PARTITION, "CONFIG"),
+    ConfigNotFoundError,
+    rule_list="client_configs",
+)
+ACH_CONFIG = Kind(
+    "ach-config",
+    AchConfig,
+    AchConfigModel,
+    ItemKeys.of(PARTITION, "ACH"),
+    ConfigNotFoundError,
+    rule_list="ach_configs",
+    sensitive=True,
+)

@@ -1,0 +1,66 @@
+"""batch-state: how PynamoDB and the library keep the entities of `holds.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pynamodb.attributes import UnicodeAttribute
+
+from bluestar_store.errors import HoldNotFoundError
+from bluestar_store.keys import ItemKeys
+from bluestar_store.models.attributes import IntegerAttribute, UtcAttribute
+from bluestar_store.models.holds import HoldGuard, PlanHold
+from bluestar_store.models.indexes import OpenHolds, index_text
+from bluestar_store.models.kind import ItemModel, Kind
+from bluestar_store.models.values import utc_text
+
+OPEN = "HOLD"
+"""The one partition of the open_holds index: open holds are few."""
+
+
+class PlanHoldModel(ItemModel):
+    """PynamoDB's view of PlanHold."""
+
+    class Meta:
+        table_name = "batch-state"
+
+    plan_id = UnicodeAttribute(null=True)
+    hold_id = UnicodeAttribute(null=True)
+    reason = UnicodeAttribute(null=True)
+    created = UtcAttribute(null=True)
+    created_by = UnicodeAttribute(null=True)
+    released = UtcAttribute(null=True)
+    released_by = UnicodeAttribute(null=True)
+    batch_id = UnicodeAttribute(null=True)
+
+    bs_open = UnicodeAttribute(null=True)
+    bs_open_created = UnicodeAttribute(null=True)
+    open_holds = OpenHolds()
+
+
+class HoldGuardModel(ItemModel):
+    """PynamoDB's view of HoldGuard."""
+
+    class Meta:
+        table_name = "batch-state"
+
+    plan_id = UnicodeAttribute(null=True)
+    open_holds = IntegerAttribute(null=True)
+
+
+def _open_index(hold: PlanHold) -> Mapping[str, str]:
+    if not hold.is_open:
+        return {}
+    created = utc_text(hold.created) if hold.created else ""
+    return {"bs_open": OPEN, "bs_open_created": index_text(created, hold.hold_id)}
+
+
+PLAN_HOLD = Kind(
+    "plan-hold",
+    PlanHold,
+    PlanHoldModel,
+    ItemKeys.of("PLAN#{plan_id}", "HOLD#{hold_id}"),
+    HoldNotFoundError,
+    _open_index,
+)
+HOLD_GUARD = Kind("hold-guard", HoldGuard, HoldGuardModel, ItemKeys.of("GUARD#{plan_id}", "HOLDS"), HoldNotFoundError)

@@ -1,0 +1,141 @@
+"""What is loaded when, and that nobody is called before the first call. How long it takes: `benchmarks startup`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import bluestar_store.models
+from bluestar_store.lazy import lazily
+from bluestar_store.models.kind import ItemModel, Kind
+
+UNASKED = (
+    "asyncio",
+    "azure",
+    "boto3",
+    "fakeredis",
+    "hiredis",
+    "moto",
+    "opentelemetry",
+    "pytest",
+    "redis",
+    "sqlalchemy",
+)
+"""What nobody has asked for who opens a Store without Redis; but for asyncio, which tenacity loads."""
+OF_A_STORE = ("botocore", "cachetools", "pydantic_settings", "pynamodb", "sortedcontainers", "tenacity", "ulid")
+"""What a Store needs that is open."""
+OF_THE_COMMAND = ("filelock", "rich", "simplejson", "typer")
+
+ENTITIES = tuple(sorted(Path(bluestar_store.models.__path__[0]).glob("*_model.py")))
+
+
+def printed(code: str) -> list[str]:
+    """The words that a new interpreter prints, to which every warning is an error."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("COV_", "BLUESTAR_"))}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def loaded(code: str, names: tuple[str, ...]) -> list[str]:
+    return printed(f"{code}\nimport sys; print(*(name for name in {names!r} if name in sys.modules))")
+
+
+def test_store_and_entities_are_had_without_what_an_open_store_needs() -> None:
+    entities = "AchConfig, AuditEntry, BatchState, CalculationRule, ClientConfig, FreeState, IrsLimits, PipelineStep"
+    more = "PlanHold, StepResult, Trail, ValidationRule, VendorSchema"
+    code = f"from bluestar_store import Store, {entities}, {more}"
+    assert loaded(code, UNASKED + OF_A_STORE + OF_THE_COMMAND) == []
+
+
+def test_an_entity_is_made_compared_copied_and_pickled_without_the_aws_sdk() -> None:
+    code = """
+import pickle
+from decimal import Decimal
+from bluestar_store import CalculationRule
+rule = CalculationRule(plan_id="ACME", calc_type="match", max_pct=Decimal(6))
+assert pickle.loads(pickle.dumps(rule)) == rule == rule.model_copy()
+assert CalculationRule.model_validate_json(rule.model_dump_json()) == rule
+"""
+    assert loaded(code, UNASKED + OF_A_STORE) == []
+
+
+def test_an_open_store_loads_no_redis_and_nothing_of_the_command() -> None:
+    code = "from bluestar_store import Settings, Store; Store.open(Settings(persistence_mode='memory')).create_tables()"
+    unasked = tuple(name for name in UNASKED if name != "asyncio")
+    assert loaded(code, unasked + OF_THE_COMMAND) == []
+
+
+def test_opening_a_store_calls_nobody_before_the_first_call() -> None:
+    code = """
+import sys
+calls = []
+sys.addaudithook(lambda event, _: calls.append(event) if event in CALLING else None)
+from bluestar_store import AsyncStore, Settings, Store
+with Store.open(Settings(aws_region="us-east-1", redis_url="redis://127.0.0.1:1", files_url="s3://bucket")) as store:
+    print(repr(store).split("(")[0], store.calculation_rules is not None, AsyncStore(store) is not None)
+    store.files, store.bind(__import__("bluestar_store.models").models.CalculationRuleModel)
+print(*calls)
+"""
+    calling = {"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "socket.sendmsg"}
+    assert printed(f"CALLING = {calling!r}\n{code}") == ["Store", "True", "True"]
+
+
+def test_threads_that_are_first_to_use_a_name_get_the_same() -> None:
+    code = """
+import sys, threading
+from concurrent.futures import ThreadPoolExecutor
+sys.setswitchinterval(1e-5)
+together = threading.Barrier(8)
+def use(n):
+    together.wait()
+    import bluestar_store
+    from bluestar_store import Settings
+    from bluestar_store.models.vendor import VENDOR_SCHEMA
+    from bluestar_store.models.calculation import CalculationRuleModel
+    with bluestar_store.Store.open(Settings(persistence_mode="memory")) as store:
+        store.create_tables()
+        store.calculation_rules.put(bluestar_store.CalculationRule(plan_id="GLOBAL", calc_type="match"))
+        found = store.calculation_rules.get("ACME", "match")
+    return bluestar_store.Store, VENDOR_SCHEMA.entity, CalculationRuleModel, type(found)
+with ThreadPoolExecutor(8) as pool:
+    print(len(set(pool.map(use, range(8)))))
+"""
+    assert printed(code) == ["1"]
+
+
+@pytest.mark.parametrize("file", ENTITIES, ids=lambda file: file.stem)
+def test_the_module_of_an_entity_gives_its_models_and_kinds(file: Path) -> None:
+    beside = import_module(f"bluestar_store.models.{file.stem}")
+    module = import_module(f"bluestar_store.models.{file.stem.removesuffix('_model')}")
+    own = [
+        name
+        for name, found in vars(beside).items()
+        if isinstance(found, Kind)
+        or (isinstance(found, type) and issubclass(found, ItemModel) and found.__module__ == beside.__name__)
+    ]
+    assert own
+    for name in own:
+        assert getattr(module, name) is getattr(beside, name)
+        assert name in dir(module)
+
+
+def test_every_model_is_given_by_the_package_of_the_models() -> None:
+    for name in bluestar_store.models.__all__:
+        assert issubclass(getattr(bluestar_store.models, name), ItemModel)
+    assert set(bluestar_store.models.__all__) <= set(dir(bluestar_store.models))
+
+
+def test_a_name_that_no_module_has_is_an_attribute_error() -> None:
+    get, listed = lazily(__name__, {"bluestar_store.keys": ("GLOBAL",)})
+    assert get("GLOBAL") == "GLOBAL"
+    assert {"GLOBAL", "printed"} <= set(listed())
+    with pytest.raises(AttributeError, match=r"module 'tests\.test_startup' has no attribute 'LOCAL'"):
+        get("LOCAL")
