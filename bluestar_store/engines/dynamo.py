@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn
 
 import botocore.exceptions as aws
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from bluestar_store.engines import dynamo_tables
 from bluestar_store.engines.aws import AwsConnection, error_for
+from bluestar_store.engines.bulk import BulkWrite, Unfinished, chunks
 from bluestar_store.engines.checks import (
     check_isolated,
     check_keys,
@@ -20,7 +20,6 @@ from bluestar_store.engines.checks import (
     check_question,
     check_specs,
     checked,
-    checked_item,
 )
 from bluestar_store.engines.conditions import conflict
 from bluestar_store.engines.cursors import decode_cursor, encode_cursor, question_of
@@ -30,21 +29,13 @@ from bluestar_store.errors import (
     ConflictError,
     ThrottledError,
     TransactionConflictError,
-    UnprocessedItemsError,
 )
 from bluestar_store.keys import Key
 from bluestar_store.protocols import ANY, Check, IndexSpec, Item, Page, TableSpec, TableStatus, Write, key_of
-
-T = TypeVar("T")
+from bluestar_store.threads import Threads
 
 BATCH_GET_KEYS = 100
 """Keys of one BatchGetItem (AWS limit)."""
-BATCH_WRITE_ITEMS = 25
-"""Items of one BatchWriteItem (AWS limit)."""
-
-
-class _Unfinished(Exception):
-    """Something is left to do after this attempt."""
 
 
 class _ThrottledTransactionError(ThrottledError):
@@ -67,6 +58,7 @@ class DynamoEngine:
         self.parallel_calls = parallel_calls
         self._indexes = {index.name: index for index in indexes}
         self._attempts, self._sleep = attempts, sleep
+        self._threads = Threads(parallel_calls, "bluestar-bulk")
 
     @property
     def location(self) -> str:
@@ -120,14 +112,14 @@ class DynamoEngine:
         request: dict[str, Any] = {table: {"Keys": keys, "ConsistentRead": consistent}}
         items: list[Item] = []
         try:
-            for attempt in self._retrying(_Unfinished):
+            for attempt in self._retrying(Unfinished):
                 with attempt:
                     answer = self.connection.call("batch_get_item", table, RequestItems=request)
                     items += answer["Responses"].get(table, [])
                     request = answer.get("UnprocessedKeys") or {}
                     if request:
-                        raise _Unfinished
-        except _Unfinished:
+                        raise Unfinished
+        except Unfinished:
             left = len(request[table]["Keys"])
             raise ThrottledError(f"{table}: {left} keys stayed unprocessed after {self._attempts} attempts") from None
         return items
@@ -241,36 +233,19 @@ class DynamoEngine:
                     _raise_cancelled(ready, error, self.location)
 
     def put_many(self, table: str, items: Iterable[Item], *, progress: Callable[[int], None] | None = None) -> int:
-        """See `protocols.Engine`: BatchWriteItem, 25 at a time; of two items with one key the later one wins."""
-        count = 0
-        rest = iter(items)
-        for chunk in chunks((checked_item(table, item) for item in rest), BATCH_WRITE_ITEMS):
-            try:
-                self._batch_write(table, list({key_of(item): item for item in chunk}.values()))
-            except UnprocessedItemsError as error:
-                # What was not sent yet is left over too: who writes `unwritten` later must not lose it.
-                raise UnprocessedItemsError(str(error), [*error.unwritten, *rest]) from None
-            count += len(chunk)
-            if progress is not None:
-                progress(len(chunk))
-        return count
+        """See `protocols.Engine`: BatchWriteItem, 25 at a time; of two items with one key the later one wins.
 
-    def _batch_write(self, table: str, items: list[Item]) -> None:
-        request: dict[str, Any] = {table: [{"PutRequest": {"Item": item}} for item in items]}
-        try:
-            for attempt in self._retrying(_Unfinished):
-                with attempt:
-                    answer = self.connection.call("batch_write_item", table, RequestItems=request)
-                    request = answer.get("UnprocessedItems") or {}
-                    if request:
-                        raise _Unfinished
-        except _Unfinished:
-            left = [put["PutRequest"]["Item"] for put in request[table]]
-            keys = {key_of(item) for item in left}
-            in_order = [item for item in items if key_of(item) in keys]
-            raise UnprocessedItemsError(
-                f"{table}: {len(left)} items stayed unprocessed after {self._attempts} attempts", in_order
-            ) from None
+        `parallel_calls` batches are in flight at most, fewer while DynamoDB throttles.
+        """
+        bulk = BulkWrite(
+            self.connection.call,
+            table,
+            retrying=self._retrying(Unfinished),
+            threads=self._threads,
+            most=self.parallel_calls,
+            progress=progress,
+        )
+        return bulk.run(items)
 
     def create_tables(self, specs: Sequence[TableSpec], *, upgrade: bool = False) -> list[str]:
         """See `protocols.Engine`."""
@@ -286,19 +261,13 @@ class DynamoEngine:
         dynamo_tables.delete(self.connection, names, sleep=self._sleep)
 
     def close(self) -> None:
-        """Close the connection pool."""
+        """End the threads of bulk writes and close the connection pool."""
+        self._threads.close()
         self.connection.close()
 
 
 def _wire_key(key: Key) -> dict[str, Any]:
     return {"PK": {"S": key.pk}, "SK": {"S": key.sk}}
-
-
-def chunks(values: Iterable[T], size: int) -> Iterator[list[T]]:
-    """The values in lists of `size`, the last one shorter."""
-    iterator = iter(values)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
 
 
 def _raise_cancelled(writes: Sequence[Write], error: aws.ClientError, location: str) -> NoReturn:
