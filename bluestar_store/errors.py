@@ -35,7 +35,7 @@ BlueStarError
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -277,14 +277,27 @@ class ItemTooLargeError(EngineError):
 
 
 class UnprocessedItemsError(EngineError):
-    """A bulk write gave up. `unwritten` holds the items that were sent and not taken, in the order they were given.
+    """A bulk write gave up: `unwritten` is what is left to write, and nothing is lost."""
 
-    What the caller's iterable still holds was not sent: write `unwritten` and go on with it.
-    """
-
-    def __init__(self, message: str, unwritten: Sequence[Mapping[str, Any]] = ()) -> None:
+    def __init__(
+        self, message: str, unwritten: Iterable[Mapping[str, Any]] = (), unsent: Iterable[Mapping[str, Any]] = ()
+    ) -> None:
+        """`unsent`: what the caller's iterable still holds."""
         super().__init__(message)
-        self.unwritten = tuple(unwritten)
+        self._unwritten, self._unsent = list(unwritten), iter(unsent)
+
+    @property
+    def unwritten(self) -> tuple[Mapping[str, Any], ...]:
+        """All items that are not known to be written, in the order they were given.
+
+        Those that were not sent yet are taken from the caller's iterable when this is read first, for there may be
+        a million of them; what it reads from has to be open still.
+        """
+        self._unwritten.extend(self._unsent)  # keeps what came when the iterable breaks
+        return tuple(self._unwritten)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.args[0], self.unwritten)
 
 
 class SqlError(EngineError):

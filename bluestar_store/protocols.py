@@ -204,7 +204,11 @@ class Engine(Protocol):
     def put_many(self, table: str, items: Iterable[Item], *, progress: Callable[[int], None] | None = None) -> int:
         """Write items verbatim and unconditionally, for empty targets and exact imports; returns how many.
 
-        Safe to repeat. Raises UnprocessedItemsError with what is left over. `progress` is told of each bulk's size.
+        Safe to repeat. Of two items with one key the later one stays. The items are taken one after the other, in the
+        caller's thread, and a bounded number ahead of what is written; whatever is raised, by them too, nothing is
+        being written any more when it arrives. Raises UnprocessedItemsError with all that is left over, in the order
+        given; any other error tells nothing of what was written: repeat all. `progress` is told, in the caller's
+        thread, of each bulk's size.
         """
 
     def create_tables(self, specs: Sequence[TableSpec], *, upgrade: bool = False) -> list[str]:

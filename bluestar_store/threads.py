@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from contextvars import copy_context
+from functools import partial
+from typing import Final, TypeVar
 
 from bluestar_store.forking import remember
 
 T = TypeVar("T")
+_END: Final = object()
+
+
+def one_ahead(values: Iterator[T]) -> Generator[T]:
+    """The values in order; each is made in a thread while its caller is busy with the one before.
+
+    Close it to leave early (`contextlib.closing`): then nothing is running any more.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="bluestar-ahead") as executor:
+
+        def begun() -> Future[T | object]:
+            return executor.submit(partial(copy_context().run, next, values, _END))
+
+        coming = begun()
+        while (value := coming.result()) is not _END:
+            coming = begun()
+            yield value  # type: ignore[misc]  # it is not _END
 
 
 class Threads:

@@ -14,7 +14,8 @@ from bluestar_store.documents.names import dynamo_table_name
 from bluestar_store.documents.store import DocumentStore, IdGenerator
 from bluestar_store.documents.values import same_items
 from bluestar_store.engines.aws import AwsConnection
-from bluestar_store.engines.dynamo import BATCH_GET_KEYS, DynamoEngine, chunks
+from bluestar_store.engines.bulk import chunks
+from bluestar_store.engines.dynamo import BATCH_GET_KEYS, DynamoEngine
 from bluestar_store.engines.expressions import update_expression
 from bluestar_store.errors import AlreadyExistsError, EngineError, TransactionConflictError
 from bluestar_store.protocols import AttributeValue, Item

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn
 
 import botocore.exceptions as aws
 from tenacity import (
@@ -22,6 +21,7 @@ from tenacity.stop import stop_base
 
 from bluestar_store.engines import dynamo_tables
 from bluestar_store.engines.aws import TRANSACTION, AwsConnection, error_for
+from bluestar_store.engines.bulk import BulkWrite, Unfinished, chunks
 from bluestar_store.engines.checks import (
     check_isolated,
     check_keys,
@@ -29,7 +29,6 @@ from bluestar_store.engines.checks import (
     check_question,
     check_specs,
     checked,
-    checked_item,
 )
 from bluestar_store.engines.conditions import conflict
 from bluestar_store.engines.cursors import decode_cursor, encode_cursor, question_of, question_of_query
@@ -41,25 +40,17 @@ from bluestar_store.errors import (
     ThrottledError,
     TransactionConflictError,
     UnavailableError,
-    UnprocessedItemsError,
 )
 from bluestar_store.keys import Key
 from bluestar_store.protocols import ANY, Check, IndexSpec, Item, Page, TableSpec, TableStatus, Write, key_of
-
-T = TypeVar("T")
+from bluestar_store.threads import Threads
 
 BATCH_GET_KEYS = 100
 """Keys of one BatchGetItem (AWS limit)."""
-BATCH_WRITE_ITEMS = 25
-"""Items of one BatchWriteItem (AWS limit)."""
 ASKS = 5
 """Calls about one transaction, each of several tries of botocore's, until its outcome counts as unknown."""
 ASK_SECONDS = 300.0
 """No later call than that: DynamoDB knows a token for ten minutes (AWS limit), and a call takes its time."""
-
-
-class _Unfinished(Exception):
-    """Something is left to do after this attempt."""
 
 
 class _ThrottledTransactionError(ThrottledError):
@@ -82,6 +73,7 @@ class DynamoEngine:
         self.parallel_calls = parallel_calls
         self._indexes = {index.name: index for index in indexes}
         self._attempts, self._sleep = attempts, sleep
+        self._threads = Threads(parallel_calls, "bluestar-bulk")
 
     @property
     def location(self) -> str:
@@ -148,15 +140,15 @@ class DynamoEngine:
         answer: dict[str, Any] | None = first
         request: dict[str, Any] = {}
         try:
-            for attempt in self._retrying(_Unfinished):
+            for attempt in self._retrying(Unfinished):
                 with attempt:
                     if answer is None:
                         answer = self.connection.call("batch_get_item", table, RequestItems=request)
                     items += answer["Responses"].get(table, [])
                     request, answer = answer.get("UnprocessedKeys") or {}, None
                     if request:
-                        raise _Unfinished
-        except _Unfinished:
+                        raise Unfinished
+        except Unfinished:
             left = len(request[table]["Keys"])
             raise ThrottledError(f"{table}: {left} keys stayed unprocessed after {self._attempts} attempts") from None
         return items
@@ -298,36 +290,19 @@ class DynamoEngine:
             raise told from error
 
     def put_many(self, table: str, items: Iterable[Item], *, progress: Callable[[int], None] | None = None) -> int:
-        """See `protocols.Engine`: BatchWriteItem, 25 at a time; of two items with one key the later one wins."""
-        count = 0
-        rest = iter(items)
-        for chunk in chunks((checked_item(table, item) for item in rest), BATCH_WRITE_ITEMS):
-            try:
-                self._batch_write(table, list({key_of(item): item for item in chunk}.values()))
-            except UnprocessedItemsError as error:
-                # What was not sent yet is left over too: who writes `unwritten` later must not lose it.
-                raise UnprocessedItemsError(str(error), [*error.unwritten, *rest]) from None
-            count += len(chunk)
-            if progress is not None:
-                progress(len(chunk))
-        return count
+        """See `protocols.Engine`: BatchWriteItem, 25 at a time; of two items with one key the later one wins.
 
-    def _batch_write(self, table: str, items: list[Item]) -> None:
-        request: dict[str, Any] = {table: [{"PutRequest": {"Item": item}} for item in items]}
-        try:
-            for attempt in self._retrying(_Unfinished):
-                with attempt:
-                    answer = self.connection.call("batch_write_item", table, RequestItems=request)
-                    request = answer.get("UnprocessedItems") or {}
-                    if request:
-                        raise _Unfinished
-        except _Unfinished:
-            left = [put["PutRequest"]["Item"] for put in request[table]]
-            keys = {key_of(item) for item in left}
-            in_order = [item for item in items if key_of(item) in keys]
-            raise UnprocessedItemsError(
-                f"{table}: {len(left)} items stayed unprocessed after {self._attempts} attempts", in_order
-            ) from None
+        `parallel_calls` batches are in flight at most, fewer while DynamoDB throttles.
+        """
+        bulk = BulkWrite(
+            self.connection.call,
+            table,
+            retrying=self._retrying(Unfinished),
+            threads=self._threads,
+            most=self.parallel_calls,
+            progress=progress,
+        )
+        return bulk.run(items)
 
     def create_tables(self, specs: Sequence[TableSpec], *, upgrade: bool = False) -> list[str]:
         """See `protocols.Engine`."""
@@ -343,7 +318,8 @@ class DynamoEngine:
         dynamo_tables.delete(self.connection, names, sleep=self._sleep)
 
     def close(self) -> None:
-        """Close the connection pool."""
+        """End the threads of bulk writes and close the connection pool."""
+        self._threads.close()
         self.connection.close()
 
 
@@ -353,13 +329,6 @@ def _is_in_doubt(error: BaseException) -> bool:
 
 def _wire_key(key: Key) -> dict[str, Any]:
     return {"PK": {"S": key.pk}, "SK": {"S": key.sk}}
-
-
-def chunks(values: Iterable[T], size: int) -> Iterator[list[T]]:
-    """The values in lists of `size`, the last one shorter."""
-    iterator = iter(values)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
 
 
 def _raise_cancelled(writes: Sequence[Write], error: aws.ClientError, location: str) -> NoReturn:

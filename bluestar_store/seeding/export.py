@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ from bluestar_store.errors import AccessDeniedError, FileStoreError
 from bluestar_store.keys import Key, shown
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.kind import Kind
-from bluestar_store.protocols import Item, key_of, scan_pages
+from bluestar_store.protocols import Engine, Item, key_of, scan_pages
 from bluestar_store.seeding.folders import held, make_folder
 from bluestar_store.seeding.routes import REST, Place, Routes
 from bluestar_store.seeding.transfer_files import MANIFEST, Manifest, Progress, TableDigest, items_path, line_of
+from bluestar_store.threads import one_ahead
 
 RUN_BYTES = 4 * 1024 * 1024
 """What the sorting of one table keeps in memory; layout `single` sorts all tables at once."""
@@ -112,18 +113,25 @@ def _sorted_tables(
     done = 0
     for on_disk, table in routes.sources.items():
         sorters = {name: Sorter(scratch, name) for name in ([table] if table else [*routes.names, REST])}
-        for items in scan_pages(engine, on_disk):
-            for item in items:
-                place, plain = (table, item) if table else routes.outgoing(item)
-                if wanted is None or wanted.wants(plain):
-                    sorters[place].add(key_of(plain), line_of(plain))
-            done += len(items)
-            if progress is not None:
-                progress(what, done, total)
+        with _pages(engine, on_disk) as pages:
+            for items in pages:
+                for item in items:
+                    place, plain = (table, item) if table else routes.outgoing(item)
+                    if wanted is None or wanted.wants(plain):
+                        sorters[place].add(key_of(plain), line_of(plain))
+                done += len(items)
+                if progress is not None:
+                    progress(what, done, total)
         for name in list(sorters):
             yield name, sorters.pop(name).lines()
     if all(routes.sources.values()):
         yield REST, iter(())
+
+
+def _pages(engine: Engine, table: str) -> AbstractContextManager[Iterator[list[Item]]]:
+    """The pages of a table; where a call is a round trip, the next one is fetched while one is worked on."""
+    found = scan_pages(engine, table)
+    return closing(one_ahead(found)) if engine.parallel_calls > 1 else nullcontext(found)
 
 
 def _count(source: Place) -> int | None:

@@ -13,6 +13,7 @@ from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
 
+from bluestar_store.engines.bulk import chunks
 from bluestar_store.errors import ConflictError, FileStoreError, ImportRefusedError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item
@@ -88,18 +89,16 @@ class Import:
             check_empty(self._target)  # again: to check a large export takes its time
         report = ImportReport(resumed=sum(count for count, _ in self.state.done.values()))
         done = report.resumed
-        calls = self._target.engine.parallel_calls
         if not merge:
             self.state.save()  # before the first write: what is in the target from now on is ours
-        with ThreadPoolExecutor(calls) as executor:
+        with ThreadPoolExecutor(self._target.engine.parallel_calls) as executor:
             for table, records in self._rounds():
                 items = [self._routes.incoming(table, record.key, record.item) for record in records]
                 if merge or resuming:
-                    write, size = self._comparing(table, overwrite), COMPARED_ITEMS
+                    write = self._comparing(table, overwrite)
+                    report = sum(executor.map(write, chunks(items, COMPARED_ITEMS)), report)
                 else:
-                    write, size = self._in_bulk(table), -(-len(items) // calls)
-                parts = [items[start : start + size] for start in range(0, len(items), size)]
-                report = sum(executor.map(write, parts), report)
+                    report += ImportReport(written=self._target.engine.put_many(self._routes.on_disk(table), items))
                 done += len(items)
                 if not merge:
                     self.state.done[table] = self.state.count(table) + len(items), records[-1].key
@@ -158,10 +157,6 @@ class Import:
                     records, size = [], 0
             if records:
                 yield table, records
-
-    def _in_bulk(self, table: str) -> Callable[[Sequence[Item]], ImportReport]:
-        on_disk = self._routes.on_disk(table)
-        return lambda items: ImportReport(written=self._target.engine.put_many(on_disk, items))
 
     def _comparing(self, table: str, overwrite: bool) -> Callable[[Sequence[Item]], ImportReport]:
         return lambda items: settle(self._target, self._routes, table, items, overwrite=overwrite)

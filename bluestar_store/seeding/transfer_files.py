@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+from pydantic_core import to_json
+
 from bluestar_store.engines.table_files import item_from_json
 from bluestar_store.errors import (
     FileMissingError,
@@ -36,14 +38,12 @@ MAX_LINE_BYTES = 4 * 1024 * 1024
 Progress: TypeAlias = Callable[[str, int, int | None], None]
 """Told again and again: what is being done ("export", "check", ...), how many items are done, of how many if known."""
 
-_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 _NORMAL_NUMBER = re.compile(r"0|-?[1-9][0-9]*|-?(?:0|[1-9][0-9]*)\.[0-9]*[1-9]")
 
 
 def line_of(item: Mapping[str, AttributeValue]) -> bytes:
     """The item's one line, without its end. Two items are the same when their lines are."""
-    plain = {name: _plain(value) for name, value in item.items()}
-    return _ENCODER.encode(plain).encode()
+    return to_json({name: value if "S" in (value := item[name]) else _plain(value) for name in sorted(item)})
 
 
 def _plain(value: AttributeValue) -> AttributeValue:
@@ -62,7 +62,7 @@ def _plain(value: AttributeValue) -> AttributeValue:
         case "L":
             return {"L": [_plain(member) for member in content]}
         case "M":
-            return {"M": {name: _plain(member) for name, member in content.items()}}
+            return {"M": {name: _plain(content[name]) for name in sorted(content)}}
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -51,6 +52,36 @@ class BulkSuite(EngineCase):
             engine.put_many(table, breaking())
         assert engine.put_many(table, items) == 70
         assert list(engine.get(table, map(key_of, items), consistent=True).values()) == items
+
+    def test_items_are_asked_for_one_by_one_in_the_callers_thread(self, engine: Engine, table: str) -> None:
+        threads: list[int] = []
+
+        def asked() -> Iterator[Item]:
+            for one in numbered("A", 160):
+                threads.append(threading.get_ident())
+                yield one
+
+        assert engine.put_many(table, asked(), progress=lambda _: threads.append(threading.get_ident())) == 160
+        assert set(threads) == {threading.get_ident()}
+
+    def test_nothing_is_written_any_more_when_the_items_broke_off(self, engine: Engine, table: str) -> None:
+        def breaking() -> Iterator[Item]:
+            yield from numbered("A", 240)
+            raise OSError("the file ended")
+
+        with pytest.raises(OSError, match="the file ended"):
+            engine.put_many(table, breaking())
+        found = engine.scan(table, consistent=True).items
+        later = [item("B", "S"), *(one | {"text": {"S": "later"}} for one in found)]
+        engine.put_many(table, later)
+        assert sorted(engine.scan(table, consistent=True).items, key=key_of) == sorted(later, key=key_of)
+
+    def test_of_many_items_with_one_key_the_last_is_kept_however_far_apart_they_are(
+        self, engine: Engine, table: str
+    ) -> None:
+        items = [item("A", f"S{number % 30:04d}", text=str(number)) for number in range(300)]
+        engine.put_many(table, items)
+        assert sorted(engine.scan(table, consistent=True).items, key=key_of) == items[-30:]
 
     def test_an_item_that_dynamodb_would_refuse_is_refused(self, engine: Engine, table: str) -> None:
         with pytest.raises(InvalidWriteError):

@@ -34,10 +34,18 @@ class Scripted:
         return answer(arguments) if callable(answer) else deepcopy(answer)
 
 
-def scripted(*answers: Answer, attempts: int = 5) -> tuple[DynamoEngine, Scripted, list[float]]:
-    """An engine on these answers, what it asks, and the pauses it makes."""
+def scripted(
+    *answers: Answer, attempts: int = 5, parallel_calls: int = 1
+) -> tuple[DynamoEngine, Scripted, list[float]]:
+    """An engine on these answers, what it asks, and the pauses it makes; one call after the other unless told else."""
     connection, pauses = Scripted(*answers), list[float]()
-    engine = DynamoEngine(cast(AwsConnection, connection), indexes=(), attempts=attempts, sleep=pauses.append)
+    engine = DynamoEngine(
+        cast(AwsConnection, connection),
+        indexes=(),
+        parallel_calls=parallel_calls,
+        attempts=attempts,
+        sleep=pauses.append,
+    )
     return engine, connection, pauses
 
 

@@ -101,6 +101,8 @@ def test_equal_items_have_one_line(attributes: Item, data: st.DataObject) -> Non
     same = {name: shuffled(item[name], data.draw) for name in data.draw(st.permutations(list(item)))}
     assert line_of(same) == line_of(item)
     assert b"\n" not in line_of(item)
+    read = json.loads(line_of(item))
+    assert line_of(item) == json.dumps(read, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
     assert line_of(item_from_json("T", json.loads(line_of(item)))) == line_of(item)
 
 
