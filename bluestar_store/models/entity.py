@@ -23,6 +23,9 @@ class Scope(StrEnum):
     DEFAULT = "DEFAULT"
 
 
+_set = object.__setattr__
+
+
 class Origin:
     """Where an entity was read: the item as it was on disk, its version (0: none) and its unknown attributes.
 
@@ -38,7 +41,25 @@ class Origin:
     stale: bool
 
     def __init__(self, wire: Item, version: int, extra: Mapping[str, Any], stale: bool = False) -> None:
-        self.wire, self.version, self.extra, self.stale = wire, version, extra, stale
+        _set(self, "wire", wire)
+        _set(self, "version", version)
+        _set(self, "extra", extra)
+        _set(self, "stale", stale)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Origin):
+            return NotImplemented
+        return (self.wire, self.version, self.extra, self.stale) == (
+            other.wire,
+            other.version,
+            other.extra,
+            other.stale,
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # its item is a dictionary
 
     def as_stale(self) -> Origin:
         """The same, given past its time."""
@@ -70,14 +91,17 @@ class UnreadOrigin(Origin):
     __slots__ = ("_read", "data")
 
     def __init__(self, read: Callable[[bytes], Origin], data: bytes) -> None:
-        self._read, self.data, self.stale = read, data, False
+        _set(self, "_read", read)
+        _set(self, "data", data)
+        _set(self, "stale", False)
 
     def __getattr__(self, name: str) -> Any:
         """Of a slot that is empty yet."""
         if name not in Origin.__slots__:
             raise AttributeError(name)
         origin = self._read(self.data)  # two threads at once read the same
-        self.wire, self.version, self.extra = origin.wire, origin.version, origin.extra
+        for slot in ("wire", "version", "extra"):
+            _set(self, slot, getattr(origin, slot))
         return getattr(origin, name)
 
 
