@@ -327,15 +327,14 @@ def stored(count: int, redis_url: str | None) -> Iterator[tuple[list[Store], Fau
     """Stores with their channels up, and a rule of 5 that none of them has read."""
     engine = FaultEngine(MemoryEngine())
     with stores(engine, count, redis_url) as opened:
+        opened[0].calculation_rules.put(rule("FIRST", 1))
         for store in opened:
-            opened[0].calculation_rules.put(rule("FIRST", 1))
             percent(store, "FIRST")
             if redis_url is not None:
                 until(lambda store=store: store.cache.stats().channel, "the channel is there")  # type: ignore[misc]
         opened[0].calculation_rules.put(rule("ACME", 5))
         if count > 1:  # what was said of it has been heard
-            until(lambda: all(store.cache.stats().invalidations_in for store in opened[1:]), "the write is heard")
-            time.sleep(0.05)
+            until(lambda: all(store.cache.stats().invalidations_in == 2 for store in opened[1:]), "the write is heard")
         engine.faults.forget()
         yield opened, engine
 
