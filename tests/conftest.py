@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
 
+import botocore.loaders
 import hypothesis
 import pytest
 
@@ -27,6 +28,14 @@ hypothesis.settings.load_profile("default")  # pytest --hypothesis-profile=ci ta
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="many more rounds of races and random operations")
     parser.addoption("--minutes", default="0.2", help="how long the simulated day kills agents; 30: the whole day")
+
+
+@pytest.hookimpl(trylast=True)  # after Hypothesis has loaded the profile that its own option names
+def pytest_configure(config: pytest.Config) -> None:
+    """With --soak ten times the examples, also for tests that take a multiple of the profile's."""
+    if config.getoption("--soak"):
+        hypothesis.settings.register_profile("soak", max_examples=10 * hypothesis.settings().max_examples)
+        hypothesis.settings.load_profile("soak")
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +63,16 @@ def _clean_session() -> Iterator[None]:
 def _clean_environment(_clean_session: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same for each test, whatever another test left in os.environ."""
     _clean(monkeypatch)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _service_models_are_read_once() -> Iterator[None]:
+    """For each client botocore reads a megabyte of JSON, in a session that knows nothing of those before."""
+    with pytest.MonkeyPatch.context() as patch:
+        load_file = botocore.loaders.JSONFileLoader.load_file
+        load_once = cache(lambda path: load_file(botocore.loaders.JSONFileLoader(), path))
+        patch.setattr(botocore.loaders.JSONFileLoader, "load_file", lambda _, path: load_once(path))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -66,14 +66,14 @@ def test_every_kind_has_an_example() -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=settings().max_examples // 2)
 def test_build_then_parse_is_the_identity(kind: Kind[Any], data: st.DataObject) -> None:
     identity = data.draw(identities(kind))
     assert kind.keys.parse(kind.keys.build(identity)) == identity
 
 
 @given(placed(), placed())
-@settings(max_examples=600)
+@settings(max_examples=settings().max_examples * 2)
 @example(
     (CALCULATION_RULE, {"plan_id": "x", "calc_type": "b"}), (CALCULATION_RULE, {"plan_id": "x_b", "calc_type": "b"})
 )
@@ -88,7 +88,7 @@ def test_two_identities_never_share_a_place_in_either_layout(
 
 
 @given(placed(), st.sampled_from(KINDS))
-@settings(max_examples=300)
+@settings(max_examples=settings().max_examples * 2)
 def test_no_key_is_read_as_another_kinds(one: tuple[Kind[Any], dict[str, Any]], other: Kind[Any]) -> None:
     kind, identity = one
     if other is not kind:

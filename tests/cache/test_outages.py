@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -16,12 +17,14 @@ from tests.redis_proxy import RedisProxy
 from tests.redis_servers import RedisProcess
 
 Both = tuple[Store, FaultEngine]
+TIMES: dict[str, Any] = {"redis_timeout_ms": 1000, "cache_heartbeat_seconds": 0.5}
+"""Long enough for a healthy Redis on a busy machine, where these tests count outages; short enough to wait for."""
 
 
 @pytest.fixture
 def behind(redis_proxy: RedisProxy) -> Iterator[Both]:
     """A Store whose Redis can be made to fail."""
-    with one_store(redis_proxy.url, redis_timeout_ms=200, cache_heartbeat_seconds=0.1) as both:
+    with one_store(redis_proxy.url, **TIMES) as both:
         yield both
 
 
@@ -126,7 +129,7 @@ def test_a_silent_channel_is_noticed_and_the_first_tier_emptied(behind: Both, re
 
 def test_what_could_not_be_announced_is_announced_before_the_tier_is_used_again(redis_proxy: RedisProxy) -> None:
     engine = FaultEngine(MemoryEngine())
-    with stores(engine, 2, redis_proxy.url, redis_timeout_ms=200, cache_heartbeat_seconds=0.1) as (writer, reader):
+    with stores(engine, 2, redis_proxy.url, **TIMES) as (writer, reader):
         straight = reader.cache._cache.remote
         assert straight is not None
         writer.calculation_rules.put(rule("ACME", 5))
@@ -152,7 +155,7 @@ def test_a_lost_reply_keeps_nothing_that_may_be_old(behind: Both, redis_proxy: R
 
 
 def test_a_lease_that_a_hung_server_grants_after_all_keeps_nobody_waiting(redis_process: RedisProcess) -> None:
-    with one_store(redis_process.url, redis_timeout_ms=100, cache_heartbeat_seconds=0.1) as (store, engine):
+    with one_store(redis_process.url, **TIMES) as (store, engine):
         for plan in ("ACME", "OMEGA"):
             store.calculation_rules.put(rule(plan, 5))
         store.calculation_rules.get("ACME", "match")
@@ -183,7 +186,7 @@ def test_a_flushed_redis_is_just_empty(redis_process: RedisProcess) -> None:
 
 
 def test_a_full_redis_is_left_alone_until_there_is_room(redis_process: RedisProcess) -> None:
-    with one_store(redis_process.url, cache_heartbeat_seconds=0.1) as (store, _):
+    with one_store(redis_process.url, **TIMES) as (store, _):
         store.calculation_rules.put(rule("ACME", 5))
         store.calculation_rules.get("ACME", "match")
         redis_process.client().config_set("maxmemory", "1")
@@ -199,7 +202,7 @@ def test_a_full_redis_is_left_alone_until_there_is_room(redis_process: RedisProc
 
 def test_a_server_restarted_from_an_old_snapshot_brings_no_old_value_back(saving_redis_process: RedisProcess) -> None:
     server = saving_redis_process
-    with one_store(server.url, cache_heartbeat_seconds=0.1) as (store, engine):
+    with one_store(server.url, **TIMES) as (store, engine):
         store.calculation_rules.put(rule("ACME", 5))
         assert store.calculation_rules.get("ACME", "match").max_pct == 5
         server.client().save()
@@ -218,7 +221,7 @@ def test_a_server_restarted_from_an_old_snapshot_brings_no_old_value_back(saving
 
 def test_a_value_from_before_an_outage_is_not_believed_after_it(redis_proxy: RedisProxy) -> None:
     engine = FaultEngine(MemoryEngine())
-    with stores(engine, 2, redis_proxy.url, redis_timeout_ms=200, cache_heartbeat_seconds=0.1) as (one, other):
+    with stores(engine, 2, redis_proxy.url, **TIMES) as (one, other):
         one.calculation_rules.put(rule("ACME", 5))
         other.calculation_rules.get("ACME", "match")
         redis_proxy.refuse()

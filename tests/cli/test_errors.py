@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -186,7 +187,13 @@ def test_ctrl_c_is_130_and_silent(seeded: Path) -> None:
     environment = os.environ | {"BLUESTAR_BEGUN": "its warning says that the command has begun"}
     with FileLock(seeded / ".lock"):  # so that the command waits
         process = subprocess.Popen(
-            _command(seeded, "create"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+            _command(seeded, "create"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            # A shell that runs these tests in the background has them, and all their children, ignore Ctrl-C.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
         assert process.stderr is not None
         assert process.stderr.readline().startswith("warning: BLUESTAR_BEGUN")

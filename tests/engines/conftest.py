@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from moto import mock_aws
 
 from bluestar_store.engines.aws import AwsConnection
 from bluestar_store.engines.dynamo import DynamoEngine
 from bluestar_store.engines.file import FileEngine
-from bluestar_store.models.tables import KINDS, Tables, index_specs
+from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import TableSpec
 from bluestar_store.settings import TableLayout
 from tests.engines.folders import OTHER, TABLE
-
-INDEXES = tuple(index for kind in KINDS for index in index_specs(kind).values())
+from tests.engines.shared_tables import INDEXES, SharedTables, shared_tables_of
 
 
 @pytest.fixture(params=list(TableLayout), ids=str)
@@ -45,6 +45,23 @@ def local_connection(dynamodb_local_url: str) -> Iterator[AwsConnection]:
     connection = connection_to(dynamodb_local_url)
     yield connection
     connection.close()
+
+
+@pytest.fixture(scope="session")
+def shared_tables(local_connection: AwsConnection) -> Iterator[SharedTables]:
+    """Tables on DynamoDB Local that are made once and emptied for each test."""
+    with shared_tables_of(local_connection) as tables:
+        yield tables
+
+
+@pytest.fixture(scope="class")
+def shared_moto_tables() -> Iterator[SharedTables]:
+    """The same on moto, on a connection made inside the mock: one from before would not be intercepted."""
+    with mock_aws():
+        connection = connection_to(None)
+        with shared_tables_of(connection) as tables:
+            yield tables
+        connection.close()
 
 
 @pytest.fixture

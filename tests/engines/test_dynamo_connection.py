@@ -28,8 +28,8 @@ from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.protocols import Put, TableSpec
 from bluestar_store.settings import PersistenceMode, Settings
 from bluestar_store.store import Store
-from tests.engines.conftest import INDEXES
 from tests.engines.fakes import http_server
+from tests.engines.shared_tables import INDEXES
 from tests.servers import free_port
 
 TABLE = "bluestar-store"

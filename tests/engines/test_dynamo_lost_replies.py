@@ -12,8 +12,9 @@ from bluestar_store.engines.dynamo import ASKS, DynamoEngine
 from bluestar_store.errors import ThrottledError, UnavailableError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import ABSENT, EXISTS, Delete, Put, TableSpec, Update, Write
-from tests.engines.conftest import INDEXES, connection_to
+from tests.engines.conftest import connection_to
 from tests.engines.doors import ClientDoor
+from tests.engines.shared_tables import INDEXES
 from tests.servers import FaultProxy
 
 STORED = {"PK": {"S": "OLD"}, "SK": {"S": "A"}, "version": {"N": "4"}}

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from bluestar_store.engines.aws import AwsConnection
 from bluestar_store.engines.dynamo import DynamoEngine
 from bluestar_store.protocols import TableSpec
+from bluestar_store.settings import TableLayout
 from bluestar_store.testing import EngineSuite
-from tests.engines.conftest import INDEXES
 from tests.engines.doors import ClientDoor
+from tests.engines.shared_tables import INDEXES, SharedTables
 
 
 class TestDynamoDbLocal(EngineSuite):
-    @pytest.fixture
-    def specs(self, layout_specs: tuple[TableSpec, ...]) -> tuple[TableSpec, ...]:
-        return layout_specs
+    @pytest.fixture(params=list(TableLayout), ids=str)
+    def specs(self, request: pytest.FixtureRequest, shared_tables: SharedTables) -> tuple[TableSpec, ...]:
+        shared_tables.emptied(request.param)
+        return shared_tables.specs(request.param)
 
     @pytest.fixture
-    def engine(self, specs: tuple[TableSpec, ...], local_connection: AwsConnection) -> Iterator[DynamoEngine]:
-        engine = DynamoEngine(local_connection, indexes=INDEXES)
-        engine.create_tables(specs)
-        yield engine
-        engine.delete_tables([spec.name for spec in specs])
+    def engine(self, specs: tuple[TableSpec, ...], local_connection: AwsConnection) -> DynamoEngine:
+        return DynamoEngine(local_connection, indexes=INDEXES)
 
     @pytest.fixture
     def door(self, local_connection: AwsConnection, engine: DynamoEngine) -> ClientDoor:

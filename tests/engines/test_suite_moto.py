@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from moto import mock_aws
 
-from bluestar_store.engines.aws import AwsConnection
 from bluestar_store.engines.dynamo import DynamoEngine
 from bluestar_store.protocols import TableSpec
+from bluestar_store.settings import TableLayout
 from bluestar_store.testing import EngineSuite
-from tests.engines.conftest import INDEXES, connection_to
 from tests.engines.doors import ClientDoor
-
-
-@pytest.fixture(scope="module")
-def connection() -> Iterator[AwsConnection]:
-    """Made inside the mock: a client from before would not be intercepted."""
-    with mock_aws():
-        connection = connection_to(None)
-        yield connection
-        connection.close()
+from tests.engines.shared_tables import INDEXES, SharedTables
 
 
 class TestMoto(EngineSuite):
     isolated_transactions = False
     exact_limits = False
 
-    @pytest.fixture
-    def specs(self, layout_specs: tuple[TableSpec, ...]) -> tuple[TableSpec, ...]:
-        return layout_specs
+    @pytest.fixture(params=list(TableLayout), ids=str)
+    def specs(self, request: pytest.FixtureRequest, shared_moto_tables: SharedTables) -> tuple[TableSpec, ...]:
+        shared_moto_tables.emptied(request.param)
+        return shared_moto_tables.specs(request.param)
 
     @pytest.fixture
-    def engine(self, specs: tuple[TableSpec, ...], connection: AwsConnection) -> DynamoEngine:
-        engine = DynamoEngine(connection, indexes=INDEXES)
-        engine.create_tables(specs)
-        return engine
+    def engine(self, specs: tuple[TableSpec, ...], shared_moto_tables: SharedTables) -> DynamoEngine:
+        return DynamoEngine(shared_moto_tables.connection, indexes=INDEXES)
 
     @pytest.fixture
     def door(self, engine: DynamoEngine) -> ClientDoor:

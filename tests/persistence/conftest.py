@@ -11,6 +11,9 @@ import pytest
 from moto import mock_aws
 
 from bluestar_store.persistence import create_tables
+from tests.engines.conftest import local_connection, shared_moto_tables, shared_tables
+
+__all__ = ["local_connection", "shared_moto_tables", "shared_tables"]
 
 
 @pytest.fixture

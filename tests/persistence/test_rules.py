@@ -21,9 +21,18 @@ from bluestar_store.persistence import DynamoDBRulesStore, EngineRulesStore, Mem
 from bluestar_store.persistence.rules import tables_with
 from bluestar_store.persistence.values import plain_item, wire_item
 from bluestar_store.protocols import Item
+from bluestar_store.settings import TableLayout
 from tests.engines.doors import ClientDoor, MemoryDoor
+from tests.engines.shared_tables import SharedTables
 from tests.persistence.batch_suite import BatchSuite
 from tests.persistence.rules_suite import Put, RulesSuite, item
+
+
+def putting(tables: SharedTables) -> Put:
+    """Into the eight tables, with a boto client of its own."""
+    door = ClientDoor(tables.connection.connection.client)
+    suffix = tables.suffix(TableLayout.EIGHT)
+    return lambda table, wire: door.put(f"bluestar-{table}{suffix}", wire)
 
 
 class TestMemory(RulesSuite, BatchSuite):
@@ -59,31 +68,25 @@ class TestFile(RulesSuite, BatchSuite):
 
 class TestMoto(RulesSuite, BatchSuite):
     @pytest.fixture
-    def store(self, moto_tables: Any, suffix: str) -> Iterator[DynamoDBRulesStore]:
-        with DynamoDBRulesStore(suffix) as store:
+    def store(self, shared_moto_tables: SharedTables) -> Iterator[DynamoDBRulesStore]:
+        with DynamoDBRulesStore(shared_moto_tables.emptied(TableLayout.EIGHT)) as store:
             yield store
 
     @pytest.fixture
-    def put(self, moto_tables: Any, suffix: str) -> Put:
-        import botocore.session
-
-        door = ClientDoor(botocore.session.get_session().create_client("dynamodb", region_name="us-east-1"))
-        return lambda table, wire: door.put(f"bluestar-{table}{suffix}", wire)
+    def put(self, shared_moto_tables: SharedTables) -> Put:
+        return putting(shared_moto_tables)
 
 
 class TestDynamoDBLocal(RulesSuite, BatchSuite):
     @pytest.fixture
-    def store(self, local_tables: Any, suffix: str, dynamodb_local_url: str) -> Iterator[DynamoDBRulesStore]:
+    def store(self, shared_tables: SharedTables, dynamodb_local_url: str) -> Iterator[DynamoDBRulesStore]:
+        suffix = shared_tables.emptied(TableLayout.EIGHT)
         with DynamoDBRulesStore(table_suffix=suffix, endpoint_url=dynamodb_local_url) as store:
             yield store
 
     @pytest.fixture
-    def put(self, local_tables: Any, suffix: str, dynamodb_local_url: str) -> Put:
-        import botocore.session
-
-        session = botocore.session.get_session()
-        door = ClientDoor(session.create_client("dynamodb", region_name="us-east-1", endpoint_url=dynamodb_local_url))
-        return lambda table, wire: door.put(f"bluestar-{table}{suffix}", wire)
+    def put(self, shared_tables: SharedTables) -> Put:
+        return putting(shared_tables)
 
     def test_tables_without_the_librarys_indexes_are_read_all_the_same(
         self, local_ddb: Any, suffix: str, dynamodb_local_url: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -13,7 +13,10 @@ from bluestar_store import Settings, Store, TableLayout
 from bluestar_store.engines.aws import AwsConnection
 from bluestar_store.engines.dynamo import DynamoEngine
 from bluestar_store.protocols import Engine
-from tests.engines.conftest import INDEXES, connection_to
+from tests.engines.conftest import local_connection, shared_moto_tables, shared_tables
+from tests.engines.shared_tables import INDEXES, SharedTables
+
+__all__ = ["layout", "local_connection", "make_store", "shared_moto_tables", "shared_tables"]
 
 MakeStore = Callable[..., Store]
 
@@ -28,12 +31,12 @@ class SharedEngine(DynamoEngine):
         """The connection is not ours."""
 
 
-@pytest.fixture(scope="session")
-def local_connection(dynamodb_local_url: str) -> Iterator[AwsConnection]:
-    """To DynamoDB Local."""
-    connection = connection_to(dynamodb_local_url)
-    yield connection
-    connection.close()
+@contextmanager
+def store_on(tables: SharedTables, layout: TableLayout) -> Iterator[Store]:
+    """A Store over the empty tables of a layout."""
+    settings = Settings(table_suffix=tables.emptied(layout), table_layout=layout)
+    with Store(settings, SharedEngine(tables.connection)) as store:
+        yield store
 
 
 @pytest.fixture(params=list(TableLayout), ids=str)

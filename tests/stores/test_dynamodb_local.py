@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from bluestar_store import Store, TableLayout
-from bluestar_store.engines.aws import AwsConnection
 from bluestar_store.testing import SideDoor, StoreSuite
 from tests.engines.doors import ClientDoor
-from tests.stores.conftest import MakeStore, SharedEngine
+from tests.engines.shared_tables import SharedTables
+from tests.stores.conftest import store_on
 
 
 class TestDynamoDbLocal(StoreSuite):
     @pytest.fixture
-    def store(self, make_store: MakeStore, layout: TableLayout, local_connection: AwsConnection) -> Store:
-        return make_store(SharedEngine(local_connection), table_layout=layout)
+    def store(self, shared_tables: SharedTables, layout: TableLayout) -> Iterator[Store]:
+        with store_on(shared_tables, layout) as store:
+            yield store
 
     @pytest.fixture
-    def door(self, store: Store, local_connection: AwsConnection) -> SideDoor:
-        return ClientDoor(local_connection.connection.client)
+    def door(self, store: Store, shared_tables: SharedTables) -> SideDoor:
+        return ClientDoor(shared_tables.connection.connection.client)

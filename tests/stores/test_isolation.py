@@ -19,7 +19,7 @@ from tests import servers
 from tests.stores.conftest import MakeStore
 
 THREADS = 8
-ROUNDS = 6
+ROUNDS = 3
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""Agents that race for the same batch: nothing is lost, nothing is done twice, one owns a step."""
+"""Agents that race for the same batch: nothing is lost, nothing is done twice, one owns a step.
+
+How much is done at once by default, and with --soak, stands with each test.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,8 @@ def counted_writes(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_threads_that_advance_one_batch_lose_no_update(
     store: Store, soak: bool, record_property: Callable[[str, object], None]
 ) -> None:
-    threads, times = 16, 625 if soak else 8
+    """48 advances by 16 threads, with --soak 10,000."""
+    threads, times = 16, 625 if soak else 3
     before = running(store)
     began = time.monotonic()
     with ThreadPoolExecutor(threads) as executor:
@@ -61,7 +65,8 @@ def test_threads_that_advance_one_batch_lose_no_update(
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", TARGETS[1:], indirect=True)
 def test_processes_that_advance_one_batch_lose_no_update(settings: Settings, store: Store, soak: bool) -> None:
-    processes, times = 4, 2500 if soak else 10
+    """20 advances by 4 processes, with --soak 10,000."""
+    processes, times = 4, 2500 if soak else 5
     before = running(store)
     _together(settings, ["advance"] * processes, times)
     after = store.batches.get("b")
@@ -73,7 +78,8 @@ def test_processes_that_advance_one_batch_lose_no_update(settings: Settings, sto
 def test_processes_that_append_to_one_trail_neither_fork_nor_lose_it(
     settings: Settings, store: Store, soak: bool
 ) -> None:
-    jobs, times = ["one", "two", "three", "four"], 500 if soak else 10
+    """32 entries by 4 processes, with --soak 2,000."""
+    jobs, times = ["one", "two", "three", "four"], 500 if soak else 8
     _together(settings, jobs, times)
     assert store.audit.verify("b") == ()
     appended = [entry.action for entry in store.audit.entries("b")]
@@ -105,7 +111,8 @@ def _together(settings: Settings, jobs: list[str], times: int) -> None:
 def test_threads_that_append_to_one_trail_neither_fork_nor_lose_it(
     store: Store, soak: bool, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
 ) -> None:
-    writers, times = 8, 1250 if soak else 10
+    """64 entries by 8 threads, with --soak 10,000."""
+    writers, times = 8, 1250 if soak else 8
     counts = counted_writes(store, monkeypatch)
     began = time.monotonic()
 
@@ -125,6 +132,7 @@ def test_threads_that_append_to_one_trail_neither_fork_nor_lose_it(
 
 
 def test_of_those_who_claim_a_step_at_once_one_owns_it(store: Store, soak: bool) -> None:
+    """15 steps claimed by 4 threads each, with --soak 1,000."""
     rounds, workers = 1000 if soak else 15, 4
     gate = threading.Barrier(workers)
 
