@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bluestar_store.engines.aws import AwsConnection
-from bluestar_store.engines.dynamo import BATCH_WRITE_ITEMS, DynamoEngine, chunks
+from bluestar_store.engines.bulk import BATCH_WRITE_ITEMS, chunks
+from bluestar_store.engines.dynamo import DynamoEngine
 from bluestar_store.errors import TableMissingError
 from bluestar_store.models.tables import KINDS, Tables, index_specs
 from bluestar_store.protocols import Item, TableSpec
