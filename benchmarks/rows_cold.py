@@ -90,11 +90,6 @@ def _pipeline(store: Store, peers: Sequence[Peer], written: Sequence[Entity], ro
             repeated(f"{peer.name} query", lambda read=peer.steps: read(pk), is_right(peer.plain))  # type: ignore[misc]  # see above
             for peer in peers
         ),
-        repeated(
-            "bluestar-store, fallback=False",
-            lambda: store.pipelines.steps(PLAN, FREQ, fallback=False),
-            is_right(_step_of_ours),
-        ),
     ]
     goals = {"PynamoDB query": 0.60, "boto3 client query": 0.75}
     return compare(f"cold: a pipeline of {STEPS}", contenders, goals, rounds=rounds, calls=1)
