@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 from bluestar_store.forking import remember
 
 T = TypeVar("T")
+V = TypeVar("V")
 _END: Final = object()
 
 
@@ -29,6 +30,20 @@ def one_ahead(values: Iterator[T]) -> Generator[T]:
         while (value := coming.result()) is not _END:
             coming = begun()
             yield value  # type: ignore[misc]  # it is not _END
+
+
+def side_by_side(most: int, call: Callable[[V], T], values: Sequence[V]) -> Generator[T]:
+    """What the call gives for each value, in their order; so many calls are under way at once.
+
+    After the first error no other call begins, and it is raised when those under way are over. Close it to leave early
+    (`contextlib.closing`).
+    """
+    if most < 2 or len(values) < 2:
+        yield from map(call, values)
+        return
+    contexts = [copy_context() for _ in values]  # one cannot be entered twice at once
+    with ThreadPoolExecutor(most, thread_name_prefix="bluestar-side") as executor:
+        yield from executor.map(lambda context, value: context.run(call, value), contexts, values)
 
 
 class Threads:

@@ -1,14 +1,16 @@
-"""Values made one ahead of whoever uses them."""
+"""Values made one ahead of whoever uses them, and calls made side by side."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from contextvars import ContextVar
+from threading import Barrier
 
 import pytest
 
-from bluestar_store.threads import one_ahead
+from bluestar_store.threads import one_ahead, side_by_side
 
 
 def numbers(made: list[int], count: int) -> Iterator[int]:
@@ -43,3 +45,36 @@ def test_whoever_leaves_early_leaves_nothing_running() -> None:
         next(ahead)
     assert threading.active_count() == before
     assert len(made) <= 2
+
+
+def test_some_calls_are_made_side_by_side_and_answers_come_in_order() -> None:
+    both = Barrier(2)
+
+    def call(value: int) -> int:
+        both.wait(10)  # breaks when nobody else comes
+        return value * 10
+
+    assert list(side_by_side(2, call, range(6))) == [0, 10, 20, 30, 40, 50]
+
+
+def test_side_by_side_an_error_is_raised_when_the_calls_under_way_are_over() -> None:
+    running: set[int] = set()
+    both = Barrier(2)
+
+    def call(value: int) -> None:
+        running.add(value)
+        if value < 2:
+            both.wait(10)
+        running.remove(value)
+        if value == 0:
+            raise KeyError(value)
+
+    with pytest.raises(KeyError):
+        list(side_by_side(2, call, range(100)))
+    assert running == set()
+
+
+def test_side_by_side_calls_see_the_callers_context() -> None:
+    here: ContextVar[str] = ContextVar("here")
+    here.set("mine")
+    assert list(side_by_side(2, lambda value: f"{here.get()} {value}", [1, 2, 3])) == ["mine 1", "mine 2", "mine 3"]

@@ -13,11 +13,13 @@ from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.tables import Tables
+from bluestar_store.protocols import Engine
 from bluestar_store.repositories.audit import Audit
 from bluestar_store.repositories.base import Repository
 from bluestar_store.repositories.catalog import level_of
 from bluestar_store.repositories.pipelines import Pipelines
 from bluestar_store.seeding.rule_set import RuleSet
+from bluestar_store.threads import side_by_side
 
 E = TypeVar("E", bound=Entity)
 
@@ -27,6 +29,8 @@ class Target(Protocol):
 
     @property
     def clock(self) -> Clock: ...
+    @property
+    def engine(self) -> Engine: ...
     @property
     def pipelines(self) -> Pipelines: ...
     @property
@@ -106,7 +110,13 @@ def compare(store: Target, rule_set: RuleSet, *, prune: bool = False) -> Differe
     """
     _check_known(store, rule_set)
     pipelines = _pipelines(rule_set.of(PIPELINE_STEP))
-    parts = [pipeline_part(store, *pipeline, steps) for pipeline, steps in pipelines.items()]
+    parts = list(
+        side_by_side(
+            store.engine.parallel_calls,
+            lambda pipeline: pipeline_part(store, *pipeline, pipelines[pipeline]),
+            list(pipelines),
+        )
+    )
     for repository in repositories(store).values():
         kind = repository.kind
         entities = rule_set.of(kind)
