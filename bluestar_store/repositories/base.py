@@ -26,14 +26,14 @@ E = TypeVar("E", bound=Entity)
 class Reader(Generic[E]):
     """Reads of one kind of entity."""
 
-    partition_source: type[PartitionSource[E]] = PartitionSource
+    _partition_source: type[PartitionSource[E]] = PartitionSource
     """Which partitions are needed for an answer."""
 
     def __init__(self, access: Access, kind: Kind[E]) -> None:
         self._access, self._kind = access, kind
         self._peek, self._name, self._partition_name = access.peek, kind.name, f"{kind.name}*"
         self._items = ItemSource(access, kind)
-        self._whole = self.partition_source(access, kind, lambda pk: self._load(pk))
+        self._whole = self._partition_source(access, kind, lambda pk: self._load(pk))
 
     @property
     def kind(self) -> Kind[E]:
@@ -68,7 +68,7 @@ class Reader(Generic[E]):
         """The entities of each partition, in order, or why it cannot be read (see `readable`); through the cache.
 
         An identity has the values of the partition key's fields. Partitions after one that settles the question are
-        left out: see `partition_source`.
+        left out: see `_partition_source`.
         """
         if not fresh and self._access.unit_here() is None:
             with suppress(TypeError):  # see above

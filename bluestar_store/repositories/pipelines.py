@@ -31,7 +31,7 @@ READ_ATTEMPTS = 12
 class Pipelines(Reader[PipelineStep]):
     """See DESIGN 2, processing-pipeline."""
 
-    partition_source: type[PartitionSource[PipelineStep]] = LevelSource
+    _partition_source: type[PartitionSource[PipelineStep]] = LevelSource
 
     def __init__(self, access: Access) -> None:
         super().__init__(access, PIPELINE_STEP)

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from bluestar_store import ClaimLostError, ClaimTakenError, Settings, StepClaim, Store
+from bluestar_store import ClaimLostError, ClaimTakenError, ResultConflictError, Settings, StepClaim, Store
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 LEASE_SECONDS = 10.0
@@ -31,7 +31,7 @@ class Claims(RuleBasedStateMachine):
     def begin(self, aheads: tuple[float, float, float]) -> None:
         self.store = Store.open(Settings(persistence_mode="memory"))
         self.store.create_tables()
-        self.time, self.fences, self.results = START, list[int](), 0
+        self.time, self.fences = START, list[int]()
         self.owner: str | None = None
         names = ("one", "two", "three")
         self.workers = {name: Worker(timedelta(seconds=ahead)) for name, ahead in zip(names, aheads, strict=True)}
@@ -96,10 +96,11 @@ class Claims(RuleBasedStateMachine):
         worker = self.as_(name)
         if worker.claim is None:
             return
-        self.results += 1
         try:
-            self.store.results.save("b", self.results, {"by": name}, worker.claim)
+            self.store.results.save("b", 1, {"by": name}, worker.claim)
             assert self.owner == name
+        except ResultConflictError:
+            assert self.store.results.get("b", 1).result != {"by": name}  # whose was first stays
         except ClaimLostError:
             assert self.owner != name
 
