@@ -83,24 +83,26 @@ class Origin:
 
 
 class UnreadOrigin(Origin):
-    """Where an entity was read by a reader of its fields alone: the rest is read when somebody asks for it.
+    """Where an entity was read by a reader of its fields alone: the rest is read when somebody asks for it."""
 
-    `data` is what it will be read from.
-    """
-
-    __slots__ = ("_read", "data")
+    __slots__ = ("_source",)
+    _source: tuple[Callable[[bytes], Origin], bytes]
 
     def __init__(self, read: Callable[[bytes], Origin], data: bytes) -> None:
-        _set(self, "_read", read)
-        _set(self, "data", data)
-        _set(self, "stale", False)
+        _set(self, "_source", (read, data))  # no more than that: every hit in Redis makes one
+
+    @property
+    def data(self) -> bytes:
+        """What the rest is read from."""
+        return self._source[1]
 
     def __getattr__(self, name: str) -> Any:
         """Of a slot that is empty yet."""
         if name not in Origin.__slots__:
             raise AttributeError(name)
-        origin = self._read(self.data)  # two threads at once read the same
-        for slot in ("wire", "version", "extra"):
+        read, data = self._source
+        origin = read(data)  # two threads at once read the same
+        for slot in Origin.__slots__:
             _set(self, slot, getattr(origin, slot))
         return getattr(origin, name)
 
