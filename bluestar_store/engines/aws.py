@@ -12,7 +12,7 @@ import botocore.session
 from botocore.parsers import ResponseParserError
 from pynamodb.connection import Connection
 
-from bluestar_store.engines.direct import DirectCalls
+from bluestar_store.engines.direct import UNDECIDED, DirectCalls
 from bluestar_store.engines.tables import missing_index, missing_table
 from bluestar_store.errors import (
     AccessDeniedError,
@@ -184,7 +184,8 @@ class AwsConnection:
                 answer, in_doubt = direct.call(operation, arguments)
                 if answer is not None and ANSWERS.get(operation) in (None, *answer):
                     return answer
-                self._tries.add(in_doubt)
+                if in_doubt:  # a try that surely was not applied says nothing of botocore's, of which nobody may hear
+                    self._tries.add(True)
             ordinary: dict[str, Any] = getattr(client, operation)(**arguments)
             _check_answer(operation, ordinary)
             return ordinary
@@ -229,7 +230,7 @@ class _Tries(threading.local):
         else:
             http, parsed = response
             code = str(parsed.get("Error", {}).get("Code", ""))
-            refused = 400 <= http.status_code < 500 and code != "TransactionInProgressException"
+            refused = 400 <= http.status_code < 500 and code not in UNDECIDED
         self.add(not refused)
 
     def add(self, in_doubt: bool) -> None:

@@ -257,6 +257,14 @@ def test_what_a_condition_refuses_is_told_at_once() -> None:
         assert player.asked == ["TransactWriteItems"]
 
 
+def test_a_refused_try_says_nothing_of_one_whose_answer_cannot_be_read() -> None:
+    throttled: Told = (400, error("ProvisionedThroughputExceededException"), {})
+    with playing(throttled, (200, b"\xff", {})) as player:
+        with pytest.raises(UnavailableError) as raised:
+            player.engine.write(Put(TABLE, KEY, ABSENT))
+        assert raised.value.outcome_unknown
+
+
 def test_other_errors_are_botocores() -> None:
     with playing((400, error("SomethingNewException"), {"x-amzn-requestid": "R2"})) as player:
         with pytest.raises(EngineError, match="told") as raised:
