@@ -18,15 +18,14 @@ class Flight:
     error: Exception | None = None
     successor: Flight | None = None
     """The flight that took its place, because its leader was interrupted or not heard of."""
-    is_awaited = False
-    _under_way: threading.Lock | None = None
+    under_way: threading.Lock | None = None
+    """Held until it lands; None as long as nobody waits."""
 
     def awaited(self) -> Flight:
         """This flight, for somebody who will wait for it: called before it is taken away, so before it can land."""
-        if self._under_way is None:
-            self._under_way = threading.Lock()  # an Event takes twenty times as long to make
-            self._under_way.acquire()
-            self.is_awaited = True
+        if self.under_way is None:
+            self.under_way = threading.Lock()  # an Event takes twenty times as long to make
+            self.under_way.acquire()
         return self
 
     def land(self, value: Any) -> None:
@@ -42,13 +41,13 @@ class Flight:
 
     def turn_back(self) -> None:
         """The leader needs no value any more; whoever waits leads."""
-        if self._under_way is not None:
-            self._under_way.release()
+        if self.under_way is not None:
+            self.under_way.release()
 
     def wait(self, timeout_seconds: float) -> Any:
         """The value; MISSING when the leader was interrupted or takes too long. Raises what the load raised."""
-        if self._under_way is not None and self._under_way.acquire(timeout=timeout_seconds):
-            self._under_way.release()  # for the next one who waits
+        if self.under_way is not None and self.under_way.acquire(timeout=timeout_seconds):
+            self.under_way.release()  # for the next one who waits
         if self.error is not None:
             raise self.error
         return self.value

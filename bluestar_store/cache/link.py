@@ -98,15 +98,18 @@ class Link:
             else:
                 self._idle.append(wire)
                 if self._closed or len(self._idle) > MAX_IDLE:
-                    self.drop_idle()
+                    self.drop_idle(0 if self._closed else MAX_IDLE)
                 for reply in replies:
                     if isinstance(reply, ResponseError) and not is_wrong_type(reply):
                         raise failure(reply)
                 return replies
 
-    def drop_idle(self) -> None:
-        """Close the connections that nobody uses: the server behind them may not be the one to ask any more."""
-        for _ in range(len(self._idle)):
+    def drop_idle(self, keep: int = 0) -> None:
+        """Close the connections that nobody uses: the server behind them may not be the one to ask any more.
+
+        `keep` so many of them, those used last.
+        """
+        for _ in range(len(self._idle) - keep):
             try:
                 wire = self._idle.popleft()
             except IndexError:

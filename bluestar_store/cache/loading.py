@@ -25,11 +25,8 @@ from bluestar_store.cache.stored import (
 from bluestar_store.errors import BlueStarError
 from bluestar_store.protocols import Source, Unit
 
-if TYPE_CHECKING:
-    from bluestar_store.cache.remote import (
-        Looked,
-        Remote,
-    )  # load redis, which a process without a second tier does not need
+if TYPE_CHECKING:  # it loads redis, which a process without a second tier does not need
+    from bluestar_store.cache.remote import Looked, Remote
 
 Claim: TypeAlias = Held | Outdated | Abandoned | Leased
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.002, 0.02

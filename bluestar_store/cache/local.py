@@ -199,7 +199,7 @@ class Local:
                     if one.until is not None:
                         self._put(unit, one, one.until, most_seconds)
         for unit, flight in flights.items():
-            if not flight.is_awaited:
+            if flight.under_way is None:
                 continue
             if unit in loaded:
                 flight.land(loaded[unit].value)
