@@ -14,6 +14,7 @@ import pytest
 from bluestar_store import (
     AccessDeniedError,
     CacheError,
+    CalculationRule,
     ConfigurationError,
     EngineError,
     Settings,
@@ -65,6 +66,15 @@ GARBAGE: list[Callable[[dict[str, Any]], Any]] = [
 ]
 
 
+def kept(store: Store, redis_process: RedisProcess) -> tuple[CalculationRule, Any, Any]:
+    """A rule that is in Redis, as it was stored; a client of that Redis, and the rule's key."""
+    stored = store.calculation_rules.put(rule("ACME", 5))
+    store.calculation_rules.get("ACME", "match")
+    client = redis_process.client()
+    (key,) = client.keys('*"calculation-rule","ACME"*')
+    return stored, client, key
+
+
 def damaged(item: dict[str, Any], garble: Callable[[dict[str, Any]], Any]) -> bytes:
     """The value of an item that is not as usual, and cannot be read either."""
     del item["#"]
@@ -77,10 +87,7 @@ def test_whatever_is_in_a_value_it_fails_no_read_and_keeps_nobody_waiting(
     redis_process: RedisProcess, garble: Callable[[dict[str, Any]], Any], checksum: str
 ) -> None:
     with one_store(redis_process.url) as (store, _):
-        store.calculation_rules.put(rule("ACME", 5))
-        store.calculation_rules.get("ACME", "match")
-        client = redis_process.client()
-        (key,) = client.keys('*"calculation-rule","ACME"*')
+        _, client, key = kept(store, redis_process)
         content: Any = client.get(key)
         head, _, payload = content.partition(b"\n")
         garbled = damaged(json.loads(payload), garble)
@@ -95,10 +102,7 @@ def test_whatever_is_in_a_value_it_fails_no_read_and_keeps_nobody_waiting(
 
 def test_a_value_of_which_one_bit_is_lost_is_loaded_again(redis_process: RedisProcess) -> None:
     with one_store(redis_process.url) as (store, _):
-        store.calculation_rules.put(rule("ACME", 5))
-        store.calculation_rules.get("ACME", "match")
-        client = redis_process.client()
-        (key,) = client.keys('*"calculation-rule","ACME"*')
+        _, client, key = kept(store, redis_process)
         content: Any = client.get(key)
         assert b'"max_pct":{"N":"5"}' in content
         client.set(key, content.replace(b'{"N":"5"}', b'{"N":"4"}'), px=100_000)
@@ -109,10 +113,7 @@ def test_a_value_of_which_one_bit_is_lost_is_loaded_again(redis_process: RedisPr
 
 def test_a_value_that_another_form_of_the_entity_wrote_is_read_as_ever(redis_process: RedisProcess) -> None:
     with one_store(redis_process.url) as (store, engine):
-        store.calculation_rules.put(rule("ACME", 5))
-        store.calculation_rules.get("ACME", "match")
-        client = redis_process.client()
-        (key,) = client.keys('*"calculation-rule","ACME"*')
+        _, client, key = kept(store, redis_process)
         content: Any = client.get(key)
         head, _, payload = content.partition(b"\n")
         payload = payload.replace(store.calculation_rules.kind.reading.form.encode(), b"0" * 16)
@@ -127,10 +128,7 @@ def test_a_value_that_another_form_of_the_entity_wrote_is_read_as_ever(redis_pro
 
 def test_a_key_of_another_type_is_replaced(redis_process: RedisProcess) -> None:
     with one_store(redis_process.url) as (store, engine):
-        stored = store.calculation_rules.put(rule("ACME", 5))
-        store.calculation_rules.get("ACME", "match")
-        client = redis_process.client()
-        (key,) = client.keys('*"calculation-rule","ACME"*')
+        stored, client, key = kept(store, redis_process)
         for act in (
             lambda: store.calculation_rules.put(stored.model_copy(update={"max_pct": Decimal(4)})),
             lambda: None,
