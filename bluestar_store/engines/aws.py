@@ -12,6 +12,7 @@ import botocore.session
 from botocore.parsers import ResponseParserError
 from pynamodb.connection import Connection
 
+from bluestar_store.engines.client_files import read_client_files_sparingly
 from bluestar_store.engines.direct import UNDECIDED, DirectCalls
 from bluestar_store.engines.tables import missing_index, missing_table
 from bluestar_store.errors import (
@@ -162,6 +163,7 @@ class AwsConnection:
             max_pool_connections=self._pool_connections,
             **self._timeouts,  # type: ignore[arg-type]  # both are floats
         )
+        read_client_files_sparingly(connection.session)
         try:
             client: Any = connection.client
         except (aws.BotoCoreError, ValueError) as error:  # a region or an endpoint that cannot be one

@@ -348,6 +348,8 @@ def test_it_works_with_the_oldest_and_the_newest_botocore(
     script = (
         "import botocore, sys\n"
         "assert botocore.__file__.startswith(sys.argv[2]), botocore.__file__\n"
+        "from tests.engines.botocore_files import check_reads_alike\n"
+        "check_reads_alike()\n"
         "from bluestar_store import CalculationRule, Settings, Store\n"
         "with Store.open(Settings(dynamodb_endpoint_url=sys.argv[1], table_suffix=sys.argv[3])) as store:\n"
         "    store.create_tables()\n"

@@ -78,8 +78,9 @@ def test_processes_that_advance_one_batch_lose_no_update(settings: Settings, sto
 def test_processes_that_append_to_one_trail_neither_fork_nor_lose_it(
     settings: Settings, store: Store, soak: bool
 ) -> None:
-    """32 entries by 4 processes, with --soak 2,000."""
-    jobs, times = ["one", "two", "three", "four"], 500 if soak else 8
+    """32 entries by 4 processes, with --soak 10,000 by 8."""
+    processes, times = (8, 1250) if soak else (4, 8)
+    jobs = [f"writer {number}" for number in range(processes)]
     _together(settings, jobs, times)
     assert store.audit.verify("b") == ()
     appended = [entry.action for entry in store.audit.entries("b")]
@@ -101,7 +102,7 @@ def _together(settings: Settings, jobs: list[str], times: int) -> None:
             assert process.stdin is not None
             process.stdin.write(values)
             process.stdin.close()
-        assert [process.wait(600) for process in started] == [0] * len(jobs)
+        assert [process.wait(3600) for process in started] == [0] * len(jobs)
     finally:
         for process in started:
             process.kill()

@@ -1,0 +1,50 @@
+"""What botocore and our loader read of the same files; for tests, and for processes with another botocore."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import botocore.session
+
+from bluestar_store.engines.client_files import SERVICES, read_client_files_sparingly
+
+FILES = (
+    ("service-2", "dynamodb"),
+    ("endpoint-rule-set-1", "dynamodb"),
+    ("paginators-1", "dynamodb"),
+    ("waiters-2", "dynamodb"),
+)
+GENERAL = ("partitions", "sdk-default-configuration", "_retry")
+
+
+def sparing() -> botocore.session.Session:
+    """A session with our loader."""
+    session = botocore.session.get_session()
+    read_client_files_sparingly(session)
+    return session
+
+
+def content(session: botocore.session.Session) -> list[Any]:
+    """Of the files that DynamoDB's client is made of, less endpoints."""
+    loader = session.get_component("data_loader")
+    return [loader.load_service_model(service, kind, None) for kind, service in FILES] + [
+        loader.load_data(name) for name in GENERAL
+    ]
+
+
+def endpoints(session: botocore.session.Session) -> list[Any]:
+    """The partitions with those services we need."""
+    partitions = session.get_component("data_loader").load_data("endpoints")["partitions"]
+    return [
+        partition | {"services": {name: one for name, one in partition["services"].items() if name in SERVICES}}
+        for partition in partitions
+    ]
+
+
+def check_reads_alike() -> None:
+    """AssertionError when a file says something else by our loader, or if it does not leave services out."""
+    theirs, ours = botocore.session.get_session(), sparing()
+    assert content(ours) == content(theirs)
+    assert endpoints(ours) == endpoints(theirs)
+    for partition in ours.get_component("data_loader").load_data("endpoints")["partitions"]:
+        assert set(partition["services"]) <= set(SERVICES)
