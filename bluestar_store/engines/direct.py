@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -62,6 +63,9 @@ PROBE_ANSWER = (
     b'"yes":{"BOOL":false},"l":{"L":[{"S":""},{"M":{"B":{"B":"AA=="},"S":{"L":[]}}}]}}]},"UnprocessedKeys":{}}'
 )
 """What both ways have to read alike: a value of every type, and names that could be taken for types."""
+
+_IN_PROCESS = threading.RLock()
+"""moto breaks when a call changes its tables while another copies them for a transaction. Not held over a network."""
 
 
 class DirectCalls:
@@ -188,7 +192,8 @@ class DirectCalls:
     def _watched(self, operation: str, headers: Mapping[str, str], body: bytes) -> Response:
         request = AWSPreparedRequest("POST", self._url, HeadersDict(headers), body, False)
         event = f"before-send.{self._service.service_id.hyphenize()}.{self._names[operation]}"
-        answers = [answer for _, answer in self._events.emit(event, request=request) if answer is not None]
+        with _IN_PROCESS:
+            answers = [answer for _, answer in self._events.emit(event, request=request) if answer is not None]
         answer = answers[0] if answers else self._session.send(request)
         told = {name.lower(): _text(value) for name, value in answer.headers.items()}
         return Response(answer.status_code, told, answer.content)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -15,6 +15,7 @@ from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.protocols import ABSENT
 from bluestar_store.seeding.compare import Difference, Entry, Part, Target, compare, compare_part, repositories
 from bluestar_store.seeding.rule_set import RuleSet
+from bluestar_store.threads import side_by_side
 
 LOADS = Trail(table="rule-sets", partition="LOADS")
 """The trail that has one entry for each bulk load."""
@@ -56,7 +57,19 @@ def settle(
     """Write a difference as `load` does, and nothing that is not in it: for one that somebody has seen."""
     writes = to_write(difference, overwrite=overwrite)
     with one_entry(store, difference, writes):
-        return report([_settle(store, part, overwrite) for part in watched(difference.parts, progress)])
+        return report(_settled(store, difference.parts, overwrite=overwrite, progress=progress))
+
+
+def _settled(
+    store: Target, parts: Sequence[Part], *, overwrite: bool, progress: Callable[[int], None] | None
+) -> list[tuple[str, Part]]:
+    """What became of each part, in their order; `progress` is told of each in its turn.
+
+    Some are written at once. When one fails, the others that are under way are finished first.
+    """
+    settling = side_by_side(store.engine.parallel_calls, lambda part: _settle(store, part, overwrite), parts)
+    with closing(settling):
+        return [outcome for _, outcome in zip(watched(parts, progress), settling, strict=True)]
 
 
 def one_entry(store: Target, difference: Difference, writes: Difference) -> AbstractContextManager[None]:

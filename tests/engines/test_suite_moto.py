@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
+from bluestar_store import ConflictError
 from bluestar_store.engines.dynamo import DynamoEngine
-from bluestar_store.protocols import TableSpec
+from bluestar_store.keys import Key
+from bluestar_store.protocols import ABSENT, Item, Put, TableSpec
 from bluestar_store.settings import TableLayout
 from bluestar_store.testing import EngineSuite
 from tests.engines.doors import ClientDoor
@@ -28,3 +32,24 @@ class TestMoto(EngineSuite):
     @pytest.fixture
     def door(self, engine: DynamoEngine) -> ClientDoor:
         return ClientDoor(engine.connection.connection.client)
+
+    def test_transactions_of_several_threads_lose_none_of_each_others_items(
+        self, engine: DynamoEngine, specs: tuple[TableSpec, ...]
+    ) -> None:
+        """moto copies its tables for each, and would put the copy back when a transaction is refused."""
+        table, names = specs[0].name, [f"{thread}-{number}" for thread in range(4) for number in range(25)]
+        engine.write(Put(table, item(Key("TAKEN", "A"))))
+
+        def put(name: str) -> None:
+            engine.write(Put(table, item(Key(name, "A")), ABSENT))
+            with pytest.raises(ConflictError):
+                engine.write(Put(table, item(Key(name, "B"))), Put(table, item(Key("TAKEN", "A")), ABSENT))
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(put, names))
+        written = [Key(name, "A") for name in names]
+        assert list(engine.get(table, written)) == written
+
+
+def item(key: Key) -> Item:
+    return {"PK": {"S": key.pk}, "SK": {"S": key.sk}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from threading import Barrier
 from unittest.mock import patch
 
 import pytest
@@ -18,10 +19,13 @@ from bluestar_store import (
     UnavailableError,
     seeding,
 )
+from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.protocols import Delete
 from bluestar_store.repositories.changes import PutExpectation
 from bluestar_store.seeding.compare import Action
+from bluestar_store.seeding.load import LOADS
 from bluestar_store.seeding.rule_set import RuleSet
+from bluestar_store.testing import FaultEngine
 
 
 @pytest.fixture
@@ -147,9 +151,35 @@ def test_overwriting_mends_a_pipeline_of_which_just_the_wanted_steps_are_left(
     assert store.pipelines.steps("ACME", "Weekly") == (first,)
 
 
+class Wide(FaultEngine):
+    """Worth several calls at once, as DynamoDB is."""
+
+    parallel_calls = 4
+
+
+def test_parts_are_written_several_at_once_and_reported_in_the_order_of_the_rule_set() -> None:
+    engine, both = Wide(MemoryEngine()), Barrier(2)
+    with Store(Settings(persistence_mode=PersistenceMode.MEMORY), engine) as store:
+        store.create_tables()
+        put = store.calculation_rules.put
+
+        def together(entity: CalculationRule, expected: PutExpectation = None) -> CalculationRule:
+            both.wait(10)  # breaks when nobody else comes
+            return put(entity, expected)
+
+        with patch.object(type(store.calculation_rules), "put", lambda self, *args, **more: together(*args, **more)):
+            rules = RuleSet(tuple(rule(f"P{number}", number) for number in range(8)))
+            told: list[int] = []
+            report = seeding.load(store, rules, progress=told.append)
+        assert [entry.level for entry in report.added] == [f"P{number}" for number in range(8)]
+        assert told == [1] * 8
+        assert len(store.audit.entries(LOADS)) == 1
+
+
 def test_after_a_failure_loading_again_goes_on_where_it_stopped() -> None:
+    engine = Wide(MemoryEngine())
     rules = RuleSet(tuple(rule(f"P{number}", number) for number in range(20)))
-    with Store.open(Settings(persistence_mode=PersistenceMode.MEMORY)) as store:
+    with Store(Settings(persistence_mode=PersistenceMode.MEMORY), engine) as store:
         store.create_tables()
         put = store.calculation_rules.put
 
