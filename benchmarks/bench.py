@@ -24,9 +24,12 @@ QUICK = 40
 
 
 def clean_environment() -> None:
-    """No settings of the developer's, no way to a real AWS account; for this process and those it starts."""
+    """No settings of the developer's, no way to a real AWS account; for this process and those it starts.
+
+    They keep byte code, as an installed package has it.
+    """
     for name in list(os.environ):
-        if name.startswith(("BLUESTAR_", "AWS_")):
+        if name.startswith(("BLUESTAR_", "AWS_", "PYTHONDONTWRITEBYTECODE")):
             del os.environ[name]
     os.environ.update(FAKE_AWS, NO_PROXY="127.0.0.1,localhost", no_proxy="127.0.0.1,localhost")
 
