@@ -10,6 +10,7 @@ from immutabledict import immutabledict
 from ulid import ULID
 
 from bluestar_store.errors import InvalidEntityError, InvalidTransitionError
+from bluestar_store.keys import check_identifier
 from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry
 from bluestar_store.models.batches import (
     BATCH_RULES,
@@ -161,12 +162,14 @@ class Batches(Repository[BatchState]):
         """Begin a batch, RECEIVED; returns its state. `batch_id` is a ULID where none is given.
 
         The plan's rules are read consistently, past the cache, and their digests pinned: see `verify_rules`. Raises
-        AlreadyExistsError for an id that is taken, and what `Store.plan_snapshot` raises.
+        AlreadyExistsError for an id that is taken, InvalidKeyError for what cannot be one, and what
+        `Store.plan_snapshot` raises.
         """
+        batch_id = str(ULID()) if batch_id is None else check_identifier("batch_id", batch_id)
         snapshot = self._snapshots.take(plan_id, pay_freq, year)
         now = self._access.now()
         state = self._kind.made(
-            batch_id=batch_id or str(ULID()),
+            batch_id=batch_id,
             plan_id=plan_id,
             pay_freq=pay_freq,
             year=year,
