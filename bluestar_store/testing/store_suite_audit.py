@@ -80,6 +80,8 @@ class AuditTests:
             ("last changed and hashed anew", ENTRIES, "another last entry"),
             ("unreadable", 2, "changed"),
             ("put in twice", 2, "twice"),
+            ("put in twice before", 2, "SK='AUDIT#0000000002' was put in"),
+            ("put in before the first", 0, "put in"),
         ],
     )
     def test_what_was_done_to_a_trail_is_found_and_named(
@@ -121,6 +123,10 @@ class AuditTests:
                 raw_put(name, {**stored(2), "at": {"S": "no time"}})
             case "put in twice":
                 raw_put(name, {**stored(2), "SK": {"S": "AUDIT#2"}})
+            case "put in twice before":
+                raw_put(name, {**stored(2), "SK": {"S": "AUDIT#0000000002"}})
+            case "put in before the first":
+                raw_put(name, rehashed({**stored(1), "SK": {"S": _key(0).sk}, "seq": {"N": "0"}}))
         faults = store.audit.verify("b")
         assert seq in [fault.seq for fault in faults]
         assert what in next(fault.what for fault in faults if fault.seq == seq)
