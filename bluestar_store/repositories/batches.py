@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 
 from immutabledict import immutabledict
 from ulid import ULID
@@ -33,6 +32,7 @@ from bluestar_store.repositories.finder import Finder
 from bluestar_store.repositories.holds import Holds, refuse_open_holds
 from bluestar_store.repositories.snapshot import Snapshots
 from bluestar_store.repositories.steps import check_claim
+from bluestar_store.repositories.transaction import Bookkeeping
 
 TRANSITIONS: Mapping[BatchStatus, frozenset[BatchStatus]] = immutabledict(
     {
@@ -211,11 +211,15 @@ class Batches(Repository[BatchState]):
             )
         moved = {"status": after, "current_step": batch.current_step if step is None else step}
         changed = batch.model_copy(update={**moved, "updated": self._access.now()})
-        with self._access.unit() as unit:
+        change = put_change(self._access, self._kind, changed)
+
+        def move(unit: Bookkeeping) -> None:
             if claim is not None:
-                unit.bookkeep(partial(check_claim, self._access, claim))
+                check_claim(self._access, claim, unit)
             if status == BatchStatus.RUNNING and batch.plan_id is not None:
-                unit.bookkeep(partial(refuse_open_holds, self._access, self._holds, batch.plan_id))
-            change = put_change(self._access, self._kind, changed)
-            unit.engine.write(change.write)
+                refuse_open_holds(self._access, self._holds, batch.plan_id, unit)
+            unit.insist(change.write)
+
+        with self._access.unit() as unit:
+            unit.bookkeep(move)
         return self._decode(change.after)

@@ -272,6 +272,18 @@ class WorkflowTests:
         assert store.batches.advance(batch, step=2, claim=taken).current_step == 2
         assert store.results.for_batch(batch.batch_id) == ()
 
+    def test_an_advance_that_is_refused_within_a_unit_leaves_nothing_in_it(self, store: Store) -> None:
+        batch = started(store, "b")
+        claim = store.claims.claim(batch, 1, "one", 10)
+        store.holds.place("ACME", "Missing data")
+        with store.unit_of_work():
+            with pytest.raises(PlanOnHoldError):
+                store.batches.advance(batch, status=RUNNING, claim=claim)
+            store.audit.append("b", action="waits")
+            in_thread(lambda: store.claims.release(claim))  # of no more interest here
+        assert [entry.action for entry in store.audit.entries("b")] == ["waits"]
+        assert store.batches.get("b") == batch
+
     def test_a_claim_is_good_for_its_own_step_only(self, store: Store) -> None:
         batch = started(store, "b")
         claim = store.claims.claim(batch, 1, "one", 60)
