@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from bluestar_store.errors import ConfigurationError
 from bluestar_store.keys import Key
-from bluestar_store.models.audit import AUDIT_ENTRY, Trail
+from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, Trail
 from bluestar_store.protocols import Delete, Item
+from bluestar_store.repositories.base import Repository
 from bluestar_store.repositories.chain import entry_hash
 from bluestar_store.store import Store
 from bluestar_store.testing.side_door import RawGet, RawPut, in_thread, table
@@ -130,6 +132,13 @@ class AuditTests:
         faults = store.audit.verify("b")
         assert seq in [fault.seq for fault in faults]
         assert what in next(fault.what for fault in faults if fault.seq == seq)
+
+    def test_no_repository_changes_or_deletes_an_entry(self, store: Store) -> None:
+        for kind in (AUDIT_ENTRY, CHAIN_HEAD):
+            with pytest.raises(ConfigurationError, match=r"store\.audit"):
+                store.repository(kind)
+            with pytest.raises(ConfigurationError, match=r"store\.audit"):
+                store.repository(kind, Repository)
 
     def test_a_head_that_was_removed_is_found(self, store: Store) -> None:
         trail_of(store)
