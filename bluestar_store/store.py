@@ -113,11 +113,15 @@ class Store:
 
         `of` makes another one, mostly a subclass of Repository with reads of its own: its `_first` and `_partitions`
         read through the cache. `Configs` makes one of an extended ClientConfig or AchConfig, typed as such. Raises
-        ConfigurationError for a kind that the Store was not opened with.
+        ConfigurationError for a kind that the Store was not opened with, and for audit trails: a repository could
+        change and delete their entries.
         """
+        from bluestar_store.models.audit import Trail
         from bluestar_store.repositories.base import Repository
 
         registered = self.tables.registered(kind)
+        if issubclass(registered.entity, Trail):
+            raise ConfigurationError(f"{registered.name}: audit trails are read and appended to by store.audit only")
         if of is not None:
             return of(self._access, registered)
         own = (found for found in vars(self).values() if isinstance(found, Repository) and found.kind is registered)

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
 from contextvars import Token
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast, overload
 
+from bluestar_store.errors import InvalidWriteError
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.transaction import Transaction
 
@@ -32,23 +34,34 @@ class AsyncUnitOfWork(Generic[S]):
     The block is given the Store. Within another unit of work of the same Store it is a part of that one. The commit
     raises what the first write that does not hold would have raised; then nothing of the unit was written. It is made
     in a thread, and whoever stops waiting for it does not stop it half-way: then all of the unit is written, or
-    nothing. One object for one block.
+    nothing. One object for one block at a time: InvalidWriteError for one that is in use.
     """
 
     def __init__(self, store: S, access: Access, in_thread: InThread = asyncio.to_thread) -> None:
         self._store, self._access, self._in_thread = store, access, in_thread
         self._opened: tuple[Transaction, Token[Transaction | None]] | None = None
+        self._in_use = threading.Lock()
+
+    def _occupy(self) -> None:
+        if not self._in_use.acquire(blocking=False):
+            raise InvalidWriteError(
+                "this unit of work is in use by another block, or by the one around this one: "
+                "call store.unit_of_work() for each"
+            )
 
     async def __aenter__(self) -> S:
+        self._occupy()
         self._opened = None if self._access.unit_here() is not None else self._access.begin()
         return self._store
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._opened is None:
+        opened, self._opened = self._opened, None
+        self._in_use.release()
+        if opened is None:
             return
-        transaction, token = self._opened
+        transaction, token = opened
         try:
             if error is None:
                 await self._in_thread(functools.partial(self._access.commit, transaction))
@@ -64,6 +77,7 @@ class UnitOfWork(AsyncUnitOfWork[S]):
         self._block: AbstractContextManager[Transaction] | None = None
 
     def __enter__(self) -> S:
+        self._occupy()
         self._block = self._access.unit()
         self._block.__enter__()
         return self._store
@@ -71,8 +85,10 @@ class UnitOfWork(AsyncUnitOfWork[S]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._block is not None:
-            self._block.__exit__(kind, error, traceback)
+        block, self._block = self._block, None
+        self._in_use.release()
+        if block is not None:
+            block.__exit__(kind, error, traceback)
 
 
 class HasUnits(Protocol):
@@ -94,10 +110,13 @@ def unit_of_work(store: HasAsyncUnits) -> Callable[[C], C]: ...
 def unit_of_work(store: HasUnits | HasAsyncUnits) -> Callable[[Any], Any]:
     """Decorates a function or a coroutine function: each call is a unit of work, or a part of its caller's.
 
-    With an AsyncStore coroutine functions only: TypeError for any other.
+    TypeError for a function whose work is not done when it returns (a generator function, or one that turns out to
+    return a coroutine): it would write outside of its unit. With an AsyncStore coroutine functions only.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(f"{function!r} is a generator function: what it does would be done after its unit of work")
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
@@ -114,7 +133,11 @@ def unit_of_work(store: HasUnits | HasAsyncUnits) -> Callable[[Any], Any]:
         @functools.wraps(function)
         def called(*args: Any, **kwargs: Any) -> Any:
             with blocking.unit_of_work():
-                return function(*args, **kwargs)
+                returned = function(*args, **kwargs)
+                if inspect.iscoroutine(returned):
+                    returned.close()
+                    raise TypeError(f"{function!r} returned a coroutine and is no coroutine function: decorate that")
+                return returned
 
         return called
 

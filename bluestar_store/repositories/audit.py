@@ -111,7 +111,7 @@ def chain_faults(items: Iterable[Item], table: str) -> tuple[ChainFault, ...]:
     faults: list[ChainFault] = []
     entries: dict[int, AuditEntry] = {}
     head: ChainHead | None = None
-    for item in items:
+    for item in sorted(items, key=lambda item: not _has_our_key(item)):  # of two with one number, the other was put in
         identity = AUDIT_ENTRY.keys.parse(key_of(item))
         seq = identity["seq"] if identity else None
         try:
@@ -128,7 +128,15 @@ def chain_faults(items: Iterable[Item], table: str) -> tuple[ChainFault, ...]:
     return tuple(sorted(faults, key=lambda fault: (fault.seq is None, fault.seq or 0)))
 
 
+def _has_our_key(item: Item) -> bool:
+    key = key_of(item)
+    identity = AUDIT_ENTRY.keys.parse(key)
+    return identity is not None and AUDIT_ENTRY.keys.build(identity) == key
+
+
 def _broken_links(entries: Mapping[int, AuditEntry], unreadable: set[int | None]) -> Iterable[ChainFault]:
+    if 0 in entries:
+        yield ChainFault(0, "put in: the first entry has number 1")
     for seq in range(1, max(entries, default=0) + 1):
         entry = entries.get(seq)
         if entry is None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 
 from immutabledict import immutabledict
 from ulid import ULID
 
 from bluestar_store.errors import InvalidEntityError, InvalidTransitionError
+from bluestar_store.keys import check_identifier
 from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry
 from bluestar_store.models.batches import (
     BATCH_RULES,
@@ -32,6 +32,7 @@ from bluestar_store.repositories.finder import Finder
 from bluestar_store.repositories.holds import Holds, refuse_open_holds
 from bluestar_store.repositories.snapshot import Snapshots
 from bluestar_store.repositories.steps import check_claim
+from bluestar_store.repositories.transaction import Bookkeeping
 
 TRANSITIONS: Mapping[BatchStatus, frozenset[BatchStatus]] = immutabledict(
     {
@@ -161,12 +162,14 @@ class Batches(Repository[BatchState]):
         """Begin a batch, RECEIVED; returns its state. `batch_id` is a ULID where none is given.
 
         The plan's rules are read consistently, past the cache, and their digests pinned: see `verify_rules`. Raises
-        AlreadyExistsError for an id that is taken, and what `Store.plan_snapshot` raises.
+        AlreadyExistsError for an id that is taken, InvalidKeyError for what cannot be one, and what
+        `Store.plan_snapshot` raises.
         """
+        batch_id = str(ULID()) if batch_id is None else check_identifier("batch_id", batch_id)
         snapshot = self._snapshots.take(plan_id, pay_freq, year)
         now = self._access.now()
         state = self._kind.made(
-            batch_id=batch_id or str(ULID()),
+            batch_id=batch_id,
             plan_id=plan_id,
             pay_freq=pay_freq,
             year=year,
@@ -208,11 +211,15 @@ class Batches(Repository[BatchState]):
             )
         moved = {"status": after, "current_step": batch.current_step if step is None else step}
         changed = batch.model_copy(update={**moved, "updated": self._access.now()})
-        with self._access.unit() as unit:
+        change = put_change(self._access, self._kind, changed)
+
+        def move(unit: Bookkeeping) -> None:
             if claim is not None:
-                unit.bookkeep(partial(check_claim, self._access, claim))
+                check_claim(self._access, claim, unit)
             if status == BatchStatus.RUNNING and batch.plan_id is not None:
-                unit.bookkeep(partial(refuse_open_holds, self._access, self._holds, batch.plan_id))
-            change = put_change(self._access, self._kind, changed)
-            unit.engine.write(change.write)
+                refuse_open_holds(self._access, self._holds, batch.plan_id, unit)
+            unit.insist(change.write)
+
+        with self._access.unit() as unit:
+            unit.bookkeep(move)
         return self._decode(change.after)

@@ -72,7 +72,7 @@ class Holds(Repository[PlanHold]):
         """
         wanted = self._kind.made(
             plan_id=plan_id,
-            hold_id=hold_id or str(ULID()),
+            hold_id=str(ULID()) if hold_id is None else hold_id,
             reason=reason,
             batch_id=batch_id,
             created=self._access.now(),

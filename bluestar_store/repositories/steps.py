@@ -73,7 +73,7 @@ class Claims(StepRecords[StepClaim]):
             if found is not None and _holds_off(found, worker, now):
                 raise ClaimTakenError(_place(wanted), str(found.worker), found.expires or now)
             fence = (found.fence or 0) + 1 if found is not None else 1
-            claim = wanted.model_copy(update={"fence": fence, "claimed": now, "expires": now + _lease(lease_seconds)})
+            claim = wanted.model_copy(update={"fence": fence, "claimed": now, "expires": _end(now, lease_seconds)})
             made[:] = [self._keep(unit, claim, found)]
 
         with self._access.unit() as unit:
@@ -82,7 +82,7 @@ class Claims(StepRecords[StepClaim]):
 
     def heartbeat(self, claim: StepClaim, lease_seconds: float) -> StepClaim:
         """Own the step for so long from now on; returns the claim as it is now. Raises ClaimLostError."""
-        return self._renewed(claim, lambda now: {"expires": now + _lease(lease_seconds)})
+        return self._renewed(claim, lambda now: {"expires": _end(now, lease_seconds)})
 
     def release(self, claim: StepClaim) -> None:
         """Own the step no longer. Raises ClaimLostError."""
@@ -195,10 +195,15 @@ def _place(record: StepClaim | StepResult) -> str:
 def _holds_off(claim: StepClaim, worker: str, now: datetime) -> bool:
     if claim.worker in (None, worker) or claim.expires is None:
         return False
-    return now <= claim.expires + SKEW
+    return now - SKEW <= claim.expires
 
 
-def _lease(seconds: float) -> timedelta:
-    if not seconds > 0:
-        raise InvalidEntityError(f"a lease of {seconds} seconds is none")
-    return timedelta(seconds=seconds)
+def _end(now: datetime, lease_seconds: float) -> datetime:
+    """When a lease is over. Raises InvalidEntityError for one of no time, or of more than the calendar has."""
+    try:
+        end = now + timedelta(seconds=lease_seconds)
+    except (OverflowError, TypeError, ValueError):  # inf, text, NaN
+        end = now
+    if not end > now:
+        raise InvalidEntityError(f"a lease of {lease_seconds} seconds is none")
+    return end

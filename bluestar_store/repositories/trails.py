@@ -7,7 +7,7 @@ from typing import Any
 
 from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry
 from bluestar_store.models.canonical import canonical, digest
-from bluestar_store.models.entity import Entity, veiled
+from bluestar_store.models.entity import Entity, masked, veiled
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.values import from_wire
 from bluestar_store.protocols import OWN_PREFIX, VERSION, Check, Item, key_of
@@ -50,11 +50,17 @@ def _record(access: Access, kind: Kind[Any], pk: str, action: str, details: dict
 def change_details(kind: Kind[Any], before: Item, after: Item) -> dict[str, Any]:
     """What an entry says of a change: the item's sort key, its digests, and each attribute as it was and is.
 
-    Empty stands for no item. Bank numbers are masked.
+    Empty stands for no item. Bank numbers are masked; on an item of a kind that has some, so is whatever another
+    program put there, under whatever name.
     """
+    known = {attribute.attr_name for attribute in kind.attributes.values()}
     names = sorted(name for name in {*before, *after} if name not in HIDDEN and not name.startswith(OWN_PREFIX))
     changed = {
-        name: {when: _shown(name, item) for when, item in (("before", before), ("after", after)) if name in item}
+        name: {
+            when: _shown(name, item, secret=kind.sensitive and name not in known)
+            for when, item in (("before", before), ("after", after))
+            if name in item
+        }
         for name in names
         if before.get(name) != after.get(name)
     }
@@ -66,8 +72,9 @@ def change_details(kind: Kind[Any], before: Item, after: Item) -> dict[str, Any]
     }
 
 
-def _shown(name: str, item: Item) -> Any:
-    return veiled(name, from_wire(item[name]))
+def _shown(name: str, item: Item, *, secret: bool) -> Any:
+    value = from_wire(item[name])
+    return masked(str(value)) if secret else veiled(name, value)
 
 
 def _digest_of_all(kind: Kind[Any], items: Sequence[Item]) -> str | None:

@@ -183,7 +183,7 @@ def read_items(folder: Path, table: str, expected: TableDigest, *, trusting: boo
             item = _trusted(line, path) if trusting else _item_in(line, table, f"{path} line {count}")
             key = key_of(item)
             if key <= previous:
-                reason = f"does not come after the line before: {key}"
+                reason = f"does not come after the line before: {previous}"
                 raise ItemDecodeError(f"{path} line {count}", reason, pk=key.pk, sk=key.sk)
             previous = key
             yield Record(key, item, len(line))

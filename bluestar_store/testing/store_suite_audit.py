@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from bluestar_store.errors import ConfigurationError
 from bluestar_store.keys import Key
-from bluestar_store.models.audit import AUDIT_ENTRY, Trail
+from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, Trail
 from bluestar_store.protocols import Delete, Item
+from bluestar_store.repositories.base import Repository
 from bluestar_store.repositories.chain import entry_hash
 from bluestar_store.store import Store
 from bluestar_store.testing.side_door import RawGet, RawPut, in_thread, table
@@ -80,6 +82,8 @@ class AuditTests:
             ("last changed and hashed anew", ENTRIES, "another last entry"),
             ("unreadable", 2, "changed"),
             ("put in twice", 2, "twice"),
+            ("put in twice before", 2, "SK='AUDIT#0000000002' was put in"),
+            ("put in before the first", 0, "put in"),
         ],
     )
     def test_what_was_done_to_a_trail_is_found_and_named(
@@ -121,9 +125,20 @@ class AuditTests:
                 raw_put(name, {**stored(2), "at": {"S": "no time"}})
             case "put in twice":
                 raw_put(name, {**stored(2), "SK": {"S": "AUDIT#2"}})
+            case "put in twice before":
+                raw_put(name, {**stored(2), "SK": {"S": "AUDIT#0000000002"}})
+            case "put in before the first":
+                raw_put(name, rehashed({**stored(1), "SK": {"S": _key(0).sk}, "seq": {"N": "0"}}))
         faults = store.audit.verify("b")
         assert seq in [fault.seq for fault in faults]
         assert what in next(fault.what for fault in faults if fault.seq == seq)
+
+    def test_no_repository_changes_or_deletes_an_entry(self, store: Store) -> None:
+        for kind in (AUDIT_ENTRY, CHAIN_HEAD):
+            with pytest.raises(ConfigurationError, match=r"store\.audit"):
+                store.repository(kind)
+            with pytest.raises(ConfigurationError, match=r"store\.audit"):
+                store.repository(kind, Repository)
 
     def test_a_head_that_was_removed_is_found(self, store: Store) -> None:
         trail_of(store)

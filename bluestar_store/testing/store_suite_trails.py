@@ -12,11 +12,12 @@ from bluestar_store.errors import InvalidEntityError
 from bluestar_store.models.audit import AuditEntry, Trail
 from bluestar_store.models.calculation import CalculationRule
 from bluestar_store.models.canonical import canonical, digest
-from bluestar_store.models.config import AchConfig
+from bluestar_store.models.config import ACH_CONFIG, AchConfig
 from bluestar_store.models.limits import IrsLimits
 from bluestar_store.models.pipeline import PipelineStep
 from bluestar_store.seeding.load import LOADS
 from bluestar_store.store import Store
+from bluestar_store.testing.side_door import RawPut, table, wire
 
 RULES = Trail(table="calculation-rules", partition="CLIENT#ACME")
 
@@ -62,6 +63,15 @@ class TrailTests:
         assert details(entries[1])["changed"] == {"account_number": {"before": "*****6789", "after": "*****4321"}}
         assert "12345" not in repr(details(entries[0]))
         assert "0210000" not in repr(details(entries[0]))
+
+    def test_what_another_program_put_beside_bank_numbers_is_in_no_entry(self, store: Store, raw_put: RawPut) -> None:
+        others = {"depositNo": {"S": "998877665544"}, "bank": {"M": {"number": {"N": "1112223334"}}}}
+        raw_put(table(store, ACH_CONFIG), wire("CLIENT#ACME_Weekly", "ACH", bank_id="first", **others))
+        store.ach_configs.delete(AchConfig(plan_id="ACME", pay_freq="Weekly"))
+        (entry,) = store.audit.entries(Trail(table="agent-config", partition="CLIENT#ACME_Weekly"))
+        assert details(entry)["changed"]["bank_id"] == {"before": "first"}
+        assert details(entry)["changed"]["depositNo"] == {"before": "********5544"}
+        assert "11122" not in repr(entry.details)
 
     def test_a_change_that_is_not_written_leaves_no_entry(self, store: Store) -> None:
         with pytest.raises(InvalidEntityError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from decimal import Decimal
 
 import pytest
@@ -216,6 +217,54 @@ class UnitTests:
         assert both(False) == "done"
         assert asyncio.run(later(False)) == "done"
         assert set(store.calculation_rules.all("ACME")) == {"a", "b"}
+
+    def test_a_function_whose_work_comes_after_its_return_is_refused(self, store: Store) -> None:
+        def one_by_one() -> Iterator[str]:
+            store.calculation_rules.put(rule("ACME"))
+            yield "a"
+
+        async def awaited_one_by_one() -> AsyncIterator[str]:
+            store.calculation_rules.put(rule("ACME"))
+            yield "a"
+
+        for function in (one_by_one, awaited_one_by_one):
+            with pytest.raises(TypeError, match="generator function"):
+                unit_of_work(store)(function)
+
+        async def later() -> None:
+            store.calculation_rules.put(rule("ACME"))
+
+        def undeclared() -> Awaitable[None]:
+            store.calculation_rules.put(rule("BETA"))
+            return later()
+
+        async def run() -> None:
+            await unit_of_work(store)(undeclared)()
+
+        with pytest.raises(TypeError, match="coroutine"):
+            asyncio.run(run())
+        assert (store.overrides("ACME"), store.overrides("BETA")) == ((), ())
+
+    def test_one_object_is_for_one_block_at_a_time(self, store: Store) -> None:
+        unit = store.unit_of_work()
+        with pytest.raises(InvalidWriteError, match="in use"), unit:
+            store.calculation_rules.put(rule("ACME"))
+            with unit:
+                pass
+        assert store.overrides("ACME") == ()
+
+        async def nested() -> None:
+            async with unit:
+                store.calculation_rules.put(rule("ACME"))
+                async with unit:
+                    pass
+
+        with pytest.raises(InvalidWriteError, match="in use"):
+            asyncio.run(nested())
+        assert store.overrides("ACME") == ()
+        with unit:
+            store.calculation_rules.put(rule("ACME"))
+        assert len(store.overrides("ACME")) == 1
 
     def test_units_of_tasks_that_run_by_turns_do_not_mix(self, store: Store) -> None:
         async def one(plan_id: str, fail: bool, turn: asyncio.Event, other: asyncio.Event) -> None:

@@ -15,6 +15,7 @@ from bluestar_store.errors import (
     ConflictError,
     HoldNotFoundError,
     InvalidEntityError,
+    InvalidKeyError,
     InvalidTransitionError,
     ItemTooLargeError,
     PlanOnHoldError,
@@ -150,6 +151,13 @@ class WorkflowTests:
         with pytest.raises(HoldNotFoundError):
             store.holds.release("ACME", "none")
 
+    def test_an_empty_id_is_refused_and_not_taken_for_none(self, store: Store) -> None:
+        with pytest.raises(InvalidKeyError, match="batch_id"):
+            store.batches.start("ACME", "Weekly", 2026, "")
+        with pytest.raises(InvalidKeyError, match="hold_id"):
+            store.holds.place("ACME", "Missing data", hold_id="")
+        assert (store.batches.for_plan("ACME").batches, store.holds.for_plan("ACME")) == ((), ())
+
     def test_a_hold_placed_and_released_in_one_unit_is_one_write(self, store: Store) -> None:
         with store.unit_of_work():
             store.holds.place("ACME", "Missing data", hold_id="h1")
@@ -264,6 +272,18 @@ class WorkflowTests:
         assert store.batches.advance(batch, step=2, claim=taken).current_step == 2
         assert store.results.for_batch(batch.batch_id) == ()
 
+    def test_an_advance_that_is_refused_within_a_unit_leaves_nothing_in_it(self, store: Store) -> None:
+        batch = started(store, "b")
+        claim = store.claims.claim(batch, 1, "one", 10)
+        store.holds.place("ACME", "Missing data")
+        with store.unit_of_work():
+            with pytest.raises(PlanOnHoldError):
+                store.batches.advance(batch, status=RUNNING, claim=claim)
+            store.audit.append("b", action="waits")
+            in_thread(lambda: store.claims.release(claim))  # of no more interest here
+        assert [entry.action for entry in store.audit.entries("b")] == ["waits"]
+        assert store.batches.get("b") == batch
+
     def test_a_claim_is_good_for_its_own_step_only(self, store: Store) -> None:
         batch = started(store, "b")
         claim = store.claims.claim(batch, 1, "one", 60)
@@ -278,10 +298,13 @@ class WorkflowTests:
         assert store.batches.get("b") == batch
         assert store.results.for_batch("b") == ()
 
-    @pytest.mark.parametrize("lease_seconds", [0, -1, float("nan")])
-    def test_a_lease_of_no_time_is_refused(self, store: Store, lease_seconds: float) -> None:
+    @pytest.mark.parametrize("lease_seconds", [0, -1, float("nan"), float("inf"), 1e12])
+    def test_a_lease_of_no_time_and_one_without_an_end_are_refused(self, store: Store, lease_seconds: float) -> None:
         with pytest.raises(InvalidEntityError, match="lease"):
             store.claims.claim("b", 1, "one", lease_seconds)
+        claim = store.claims.claim("b", 1, "one", 10)
+        with pytest.raises(InvalidEntityError, match="lease"):
+            store.claims.heartbeat(claim, lease_seconds)
         with pytest.raises(InvalidEntityError, match="name of a worker"):
             store.claims.claim("b", 1, "", 10)
 

@@ -174,7 +174,7 @@ GOOD = b'{"PK":{"S":"A"},"SK":{"S":"B"}}\n'
         (b'{"PK":{"S":"A"},"SK":{"S":"C"},"SK":{"S":"D"}}\n', "is not spelled"),
         (b"[" * 100_000 + b"\n", "is nested too deep"),
         (GOOD, "does not come after"),
-        (b'{"PK":{"S":"A"},"SK":{"S":"A"}}\n', "does not come after"),
+        (b'{"PK":{"S":"A"},"SK":{"S":"A"}}\n', "does not come after the line before: PK=A SK=B"),
         (b"x" * 5_000_000 + b"\n", "longer than any item"),
     ],
 )

@@ -31,6 +31,8 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"probability": 0.01, "error": {"code": "ProvisionedThroughputExceededException"}},
     {"probability": 0.01, "error": {"code": "InternalServerError"}},
     {"operation": "TransactWriteItems", "probability": 0.02, "response": {"abort_bytes": 0}},
+    {"probability": 0.01, "reset": True},
+    {"probability": 0.03, "latency": 300},
 )
 
 
