@@ -158,13 +158,16 @@ class Batches(Repository[BatchState]):
 
     # ------------------------------------------------------------------------------------------------------- writing
 
-    def start(self, plan_id: str, pay_freq: str, year: int, batch_id: str | None = None) -> BatchState:
+    def start(
+        self, plan_id: str, pay_freq: str, year: int, batch_id: str | None = None, *, actor: str | None = None
+    ) -> BatchState:
         """Begin a batch, RECEIVED; returns its state. `batch_id` is a ULID where none is given.
 
-        The plan's rules are read consistently, past the cache, and their digests pinned: see `verify_rules`. Raises
-        AlreadyExistsError for an id that is taken, InvalidKeyError for what cannot be one, and what
-        `Store.plan_snapshot` raises.
+        The plan's rules are read consistently, past the cache, and their digests pinned: see `verify_rules`. `actor` is
+        who writes, the setting's where none is given. Raises AlreadyExistsError for an id that is taken,
+        InvalidKeyError for what cannot be one, InvalidEntityError, and what `Store.plan_snapshot` raises.
         """
+        access = self._access.acting_as(actor)
         batch_id = str(ULID()) if batch_id is None else check_identifier("batch_id", batch_id)
         snapshot = self._snapshots.take(plan_id, pay_freq, year)
         now = self._access.now()
@@ -179,9 +182,9 @@ class Batches(Repository[BatchState]):
             updated=now,
         )
         rules = BatchRules(batch_id=state.batch_id, digest=snapshot.digest, items=snapshot.item_digests)
-        with self._access.unit() as unit:
-            begun = put_change(self._access, self._kind, state, ABSENT)
-            unit.engine.write(begun.write, put_change(self._access, BATCH_RULES, rules, ABSENT).write)
+        with access.unit() as unit:
+            begun = put_change(access, self._kind, state, ABSENT)
+            unit.engine.write(begun.write, put_change(access, BATCH_RULES, rules, ABSENT).write)
         return self._decode(begun.after)
 
     def advance(
@@ -190,12 +193,15 @@ class Batches(Repository[BatchState]):
         status: BatchStatus | None = None,
         step: int | None = None,
         claim: StepClaim | None = None,
+        *,
+        actor: str | None = None,
     ) -> BatchState:
         """Move a batch on: another status, another current step, or both; returns its state as stored.
 
-        `batch` is as it was read: VersionConflictError when it has moved since. Raises InvalidTransitionError for a
-        status that cannot follow on its own (see TRANSITIONS), PlanOnHoldError when it is to run and its plan has an
-        open hold, ClaimLostError when `claim` is given and over. Then nothing is written.
+        `batch` is as it was read: VersionConflictError when it has moved since. `actor` is who writes, the setting's
+        where none is given. Raises InvalidTransitionError for a status that cannot follow on its own (see TRANSITIONS),
+        PlanOnHoldError when it is to run and its plan has an open hold, ClaimLostError when `claim` is given and over.
+        Then nothing is written.
         """
         if batch.origin is None:
             raise InvalidEntityError(f"batch {batch.batch_id!r} was not read from a store: batches.get gives it")
@@ -211,7 +217,7 @@ class Batches(Repository[BatchState]):
             )
         moved = {"status": after, "current_step": batch.current_step if step is None else step}
         changed = batch.model_copy(update={**moved, "updated": self._access.now()})
-        change = put_change(self._access, self._kind, changed)
+        change = put_change(self._access.acting_as(actor), self._kind, changed)
 
         def move(unit: Bookkeeping) -> None:
             if claim is not None:

@@ -9,6 +9,7 @@ import pytest
 from bluestar_store.store import Store
 from bluestar_store.testing.engine_case import SideDoor
 from bluestar_store.testing.side_door import RawGet, RawPut
+from bluestar_store.testing.store_suite_actors import ActorTests
 from bluestar_store.testing.store_suite_audit import AuditTests
 from bluestar_store.testing.store_suite_catalog import CatalogTests
 from bluestar_store.testing.store_suite_foreign import ForeignItemTests
@@ -36,6 +37,7 @@ class StoreSuite(
     WorkflowTests,
     AuditTests,
     TrailTests,
+    ActorTests,
 ):
     """Every rule of the repositories. Subclass it in a test module, and give it two fixtures:
 
