@@ -32,6 +32,8 @@ RUN_BYTES = 4 * 1024 * 1024
 """What the sorting of one table keeps in memory; layout `single` sorts all tables at once."""
 MAX_RUNS = 64
 """Sorted files that are merged at once, all of them open."""
+SEGMENTS = 4
+"""Parts of a table that are read at once: each has two pages in memory, and a page of 1 MB (AWS limit) takes 10 MB."""
 THROTTLED_TRIES = 20
 """Of a page, each of as many tries as any call has."""
 SCRATCH = ".export-"
@@ -140,7 +142,8 @@ def _pages(engine: Engine, table: str) -> AbstractContextManager[Iterator[list[I
     first = _page(engine, table)
     if first.cursor is None:
         return nullcontext(iter((first.items,)))
-    segments = [Segment(number, engine.parallel_calls) for number in range(engine.parallel_calls)]
+    count = min(SEGMENTS, engine.parallel_calls)
+    segments = [Segment(number, count) for number in range(count)]
     return closing(ahead(*(pages(partial(_page, engine, table, segment)) for segment in segments)))
 
 
