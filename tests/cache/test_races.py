@@ -1,6 +1,6 @@
 """Readers and a writer at once: whatever the order of things, no value from before a write is there after it.
 
-200 contended rounds a variant, with --soak 20,000.
+100 contended rounds a variant, with --soak 20,000: enough to see a cache that does not check its loads (measured).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bluestar_store.testing import FaultEngine, Signal
 from tests.cache.stores import rule, stores, until
 
 READERS = 3
-ROUNDS, SOAK_ROUNDS = 200, 20_000
+ROUNDS, SOAK_ROUNDS = 100, 20_000
 ROUNDS_A_KEY = 4
 LEAST_READS = 3
 PROPAGATION_SECONDS = 1.0
