@@ -12,6 +12,7 @@ from bluestar_store.errors import (
     BatchNotFoundError,
     ClaimLostError,
     ClaimTakenError,
+    ConfigurationError,
     ConflictError,
     HoldNotFoundError,
     InvalidEntityError,
@@ -22,11 +23,13 @@ from bluestar_store.errors import (
     VersionConflictError,
 )
 from bluestar_store.keys import DEFAULT, GLOBAL
-from bluestar_store.models.batches import BatchState, BatchStatus
+from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE, STEP_CLAIM, STEP_RESULT, BatchState, BatchStatus
 from bluestar_store.models.calculation import CalculationRule
 from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
+from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IrsLimits
-from bluestar_store.models.pipeline import PipelineStep
+from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
+from bluestar_store.repositories.base import Repository
 from bluestar_store.repositories.batches import TRANSITIONS
 from bluestar_store.store import Store
 from bluestar_store.testing.frozen_clock import FrozenClock
@@ -135,6 +138,30 @@ class WorkflowTests:
         assert history.rules.digest == batch.rules_digest
         with pytest.raises(BatchNotFoundError):
             store.batches.history("none")
+
+    @pytest.mark.parametrize(
+        ("kind", "keeper"),
+        [
+            (STEP_RESULT, "results"),
+            (STEP_CLAIM, "claims"),
+            (BATCH_RULES, "batches"),
+            (HOLD_GUARD, "holds"),
+            (PIPELINE_STEP, "pipelines"),
+        ],
+        ids=lambda value: getattr(value, "name", None),
+    )
+    def test_no_plain_repository_writes_past_the_rules(self, store: Store, kind: Kind[Any], keeper: str) -> None:
+        with pytest.raises(ConfigurationError, match=rf"only store\.{keeper} "):
+            store.repository(kind)
+        with pytest.raises(ConfigurationError, match=rf"only store\.{keeper} "):
+            store.repository(kind, Repository)
+
+    def test_of_batches_and_holds_there_is_no_other_repository_than_the_stores(self, store: Store) -> None:
+        kinds: tuple[Kind[Any], ...] = (BATCH_STATE, PLAN_HOLD)
+        assert [store.repository(kind) for kind in kinds] == [store.batches, store.holds]
+        for kind in kinds:
+            with pytest.raises(ConfigurationError, match="past its rules"):
+                store.repository(kind, Repository)
 
     # --------------------------------------------------------------------------------------------------------- holds
 
