@@ -41,7 +41,7 @@ KEEPERS = {
     "chain-head": "audit",
     "audit-entry": "audit",
 }
-"""Which of a Store's attributes alone writes a kind, by the kind's name: a plain repository knows nothing of its rules."""
+"""Which attribute of a Store alone writes a kind, by the kind's name: a plain repository knows nothing of its rules."""
 
 
 class Store:

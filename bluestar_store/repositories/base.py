@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import pairwise
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from bluestar_store.errors import BlueStarError
 from bluestar_store.keys import Key
@@ -21,6 +21,8 @@ from bluestar_store.repositories.trails import record_change
 from bluestar_store.repositories.transaction import Bookkeeping
 
 E = TypeVar("E", bound=Entity)
+
+Rules: TypeAlias = Callable[[Change, Bookkeeping], None]
 
 
 class Reader(Generic[E]):
@@ -100,8 +102,12 @@ class Reader(Generic[E]):
     def _decode(self, item: Item) -> E:
         return self._kind.decode(item, self._access.table(self._kind))
 
-    def _written(self, plan: Callable[[], Change]) -> Change:
-        """Plan and write a change; one that expected nothing is planned again when it met another write."""
+    def _written(self, plan: Callable[[], Change], rules: Rules | None = None) -> Change:
+        """Plan and write a change; one that expected nothing is planned again when it met another write.
+
+        `rules` is told of the change once it is written, in the same step of the unit: it raises what refuses the
+        change, and writes what goes with it.
+        """
         records = self._access.records
         made: list[Change] = []
 
@@ -111,6 +117,8 @@ class Reader(Generic[E]):
             write(change.write)
             if records:
                 record_change(self._access, self._kind, change, unit)
+            if rules is not None:
+                rules(change, unit)
             made[:] = [change]
 
         with self._access.unit() as unit:

@@ -8,8 +8,6 @@ before the next advance.
 
 from __future__ import annotations
 
-from functools import partial
-
 from ulid import ULID
 
 from bluestar_store.errors import PlanOnHoldError
@@ -18,7 +16,14 @@ from bluestar_store.models.indexes import OPEN_HOLDS
 from bluestar_store.protocols import ABSENT, Check, Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Repository
-from bluestar_store.repositories.changes import PutExpectation, change_over, current_item, item_version
+from bluestar_store.repositories.changes import (
+    PutExpectation,
+    change_over,
+    current_item,
+    delete_change,
+    item_version,
+    put_change,
+)
 from bluestar_store.repositories.finder import Finder
 from bluestar_store.repositories.order import by_created
 from bluestar_store.repositories.transaction import Bookkeeping
@@ -112,16 +117,18 @@ class Holds(Repository[PlanHold]):
 
     def put(self, entity: PlanHold, expected: PutExpectation = None) -> PlanHold:
         """See Repository; the plan's guard goes with it."""
-        with self._access.unit() as unit:
-            stored = super().put(entity, expected)
-            unit.bookkeep(partial(self._count, entity.plan_id))
-        return stored
+        change = self._written(
+            lambda: put_change(self._access, self._kind, entity, expected),
+            lambda _, unit: self._count(entity.plan_id, unit),
+        )
+        return self._decode(change.after)
 
     def delete(self, entity: PlanHold, expected: PutExpectation = None) -> None:
         """See Repository; the plan's guard goes with it. Released holds are records: mostly `release` is meant."""
-        with self._access.unit() as unit:
-            super().delete(entity, expected)
-            unit.bookkeep(partial(self._count, entity.plan_id))
+        self._written(
+            lambda: delete_change(self._access, self._kind, entity, expected),
+            lambda _, unit: self._count(entity.plan_id, unit),
+        )
 
     def _keep(self, unit: Bookkeeping, hold: PlanHold, before: Item | None, stored: list[PlanHold]) -> None:
         change = change_over(self._access, self._kind, self._kind.validated(hold), before, {}, settled=False)

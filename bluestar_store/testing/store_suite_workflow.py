@@ -18,6 +18,7 @@ from bluestar_store.errors import (
     InvalidEntityError,
     InvalidKeyError,
     InvalidTransitionError,
+    ItemDecodeError,
     ItemTooLargeError,
     PlanOnHoldError,
     VersionConflictError,
@@ -25,7 +26,7 @@ from bluestar_store.errors import (
 from bluestar_store.keys import DEFAULT, GLOBAL
 from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE, STEP_CLAIM, STEP_RESULT, BatchState, BatchStatus
 from bluestar_store.models.calculation import CalculationRule
-from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
+from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD, PlanHold
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IrsLimits
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
@@ -235,6 +236,18 @@ class WorkflowTests:
             with pytest.raises(PlanOnHoldError, match="h1"):
                 store.batches.advance(batch, status=RUNNING)
         assert store.batches.get(batch.batch_id) == batch
+
+    def test_a_hold_that_cannot_be_counted_is_neither_put_nor_deleted(self, store: Store, raw_put: RawPut) -> None:
+        hold = store.holds.put(PlanHold(plan_id="ACME", hold_id="h1"))
+        raw_put(table(store, PLAN_HOLD), wire("PLAN#ACME", "HOLD#theirs", reason={"N": "1"}))
+        with store.unit_of_work():
+            with pytest.raises(ItemDecodeError, match="theirs"):
+                store.holds.put(PlanHold(plan_id="ACME", hold_id="h2"))
+            with pytest.raises(ItemDecodeError, match="theirs"):
+                store.holds.delete(hold)
+        assert store.holds.get("ACME", "h1") == hold
+        with pytest.raises(HoldNotFoundError):
+            store.holds.get("ACME", "h2")
 
     def test_the_guard_counts_open_holds(self, store: Store, raw_get: RawGet) -> None:
         store.holds.place("ACME", "one", hold_id="h1")
