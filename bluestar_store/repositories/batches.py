@@ -27,7 +27,7 @@ from bluestar_store.protocols import ABSENT
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Repository, in_order
 from bluestar_store.repositories.batch_pages import BatchPage, BatchPages
-from bluestar_store.repositories.changes import put_change
+from bluestar_store.repositories.changes import Change, PutExpectation, put_change
 from bluestar_store.repositories.finder import Finder
 from bluestar_store.repositories.holds import Holds, refuse_open_holds
 from bluestar_store.repositories.snapshot import Snapshots
@@ -55,6 +55,9 @@ TRANSITIONS: Mapping[BatchStatus, frozenset[BatchStatus]] = immutabledict(
     }
 )
 """Where a batch may go from each status. A failed one may be run again; a completed or cancelled one is over."""
+
+PINNED = ("plan_id", "pay_freq", "year", "rules_digest")
+"""What a batch was started under: once it is said, it stays."""
 
 
 @dataclass(frozen=True)
@@ -195,31 +198,66 @@ class Batches(Repository[BatchState]):
 
         `batch` is as it was read: VersionConflictError when it has moved since. Raises InvalidTransitionError for a
         status that cannot follow on its own (see TRANSITIONS), PlanOnHoldError when it is to run and its plan has an
-        open hold, ClaimLostError when `claim` is given and over. Then nothing is written.
+        open hold, ClaimLostError when `claim` is given and over, InvalidEntityError for a copy that names another plan,
+        frequency, year or digest. Then nothing is written.
         """
         if batch.origin is None:
             raise InvalidEntityError(f"batch {batch.batch_id!r} was not read from a store: batches.get gives it")
         if claim is not None and claim.batch_id != batch.batch_id:
             raise InvalidEntityError(f"a claim of batch {claim.batch_id!r} says nothing of batch {batch.batch_id!r}")
-        stored = self._decode(batch.origin.wire).status  # whatever a copy of it says
-        before = stored or BatchStatus.RECEIVED  # other programs may not say
-        after = status or before
-        if after not in TRANSITIONS[before] and not (status is None and TRANSITIONS[before]):
-            raise InvalidTransitionError(
-                f"batch {batch.batch_id!r} is {before} and cannot become {after}; it can become "
-                f"{', '.join(sorted(TRANSITIONS[before])) or 'nothing else: it is over'}"
-            )
-        moved = {"status": after, "current_step": batch.current_step if step is None else step}
-        changed = batch.model_copy(update={**moved, "updated": self._access.now()})
-        change = put_change(self._access, self._kind, changed)
+        read = self._decode(batch.origin.wire)
+        if read.batch_id != batch.batch_id:
+            raise InvalidEntityError(f"batch {batch.batch_id!r} was read as {read.batch_id!r}: batches.get gives it")
+        moved = {
+            "status": status or read.status or BatchStatus.RECEIVED,  # whatever a copy says; other programs may not
+            "current_step": batch.current_step if step is None else step,
+            "updated": self._access.now(),
+        }
+        return self._moved(batch.model_copy(update=moved), asked=status, claim=claim)
 
-        def move(unit: Bookkeeping) -> None:
+    def put(self, entity: BatchState, expected: PutExpectation = None) -> BatchState:
+        """See Repository; a batch that is there goes no other way than by `advance`.
+
+        Raises InvalidTransitionError for a status that cannot follow, PlanOnHoldError for one that begins to run while
+        its plan has an open hold, InvalidEntityError for another plan, frequency, year or digest than it has.
+        """
+        return self._moved(entity, expected)
+
+    def _moved(
+        self,
+        batch: BatchState,
+        expected: PutExpectation = None,
+        *,
+        asked: BatchStatus | None = None,
+        claim: StepClaim | None = None,
+    ) -> BatchState:
+        """The batch as stored; `asked` is the status that it is to get, None for the one that it has."""
+        stored: list[BatchState] = []
+
+        def rules(change: Change, unit: Bookkeeping) -> None:
+            after = self._decode(change.after)
+            before = self._decode(change.before) if change.before else None
+            if before is not None:
+                _check_move(before, after, asked)
             if claim is not None:
                 check_claim(self._access, claim, unit)
-            if status == BatchStatus.RUNNING and batch.plan_id is not None:
-                refuse_open_holds(self._access, self._holds, batch.plan_id, unit)
-            unit.insist(change.write)
+            begins = asked is not None or before is None or before.status is not BatchStatus.RUNNING
+            if after.status is BatchStatus.RUNNING and begins and after.plan_id is not None:
+                refuse_open_holds(self._access, self._holds, after.plan_id, unit)
+            stored[:] = [after]
 
-        with self._access.unit() as unit:
-            unit.bookkeep(move)
-        return self._decode(change.after)
+        self._written(lambda: put_change(self._access, self._kind, batch, expected), rules)
+        return stored[0]
+
+
+def _check_move(before: BatchState, after: BatchState, asked: BatchStatus | None) -> None:
+    other = [name for name in PINNED if getattr(before, name) not in (None, getattr(after, name))]
+    if other:
+        raise InvalidEntityError(f"batch {before.batch_id!r} keeps its {', '.join(other)}: start another batch")
+    was, becomes = (batch.status or BatchStatus.RECEIVED for batch in (before, after))  # other programs may not say
+    stays = asked is None and becomes is was
+    if becomes not in TRANSITIONS[was] and not (stays and TRANSITIONS[was]):
+        raise InvalidTransitionError(
+            f"batch {before.batch_id!r} is {was} and cannot become {becomes}; it can become "
+            f"{', '.join(sorted(TRANSITIONS[was])) or 'nothing else: it is over'}"
+        )

@@ -115,9 +115,12 @@ class RecordTests:
         with pytest.raises(ValueError, match="limit must be at least 1"):
             store.batches.for_plan("ACME", limit=0)
 
-    def test_a_batch_is_found_where_it_says_now_and_not_where_it_said(self, store: Store) -> None:
+    def test_a_batch_is_found_where_it_says_now_and_not_where_it_said(self, store: Store, raw_put: RawPut) -> None:
         batch = store.batches.put(BatchState(batch_id="b", plan_id="ACME", created=START))
-        moved = store.batches.put(batch.model_copy(update={"plan_id": "ZED", "created": START + DAY}))
+        assert batch.origin is not None
+        raw_put(table(store, BATCH_STATE), batch.origin.item | {"plan_id": {"S": "ZED"}})  # the index says ACME still
+        assert store.batches.for_plan("ACME").batches == ()
+        moved = store.batches.put(store.batches.get("b").model_copy(update={"created": START + DAY}))
         assert [store.batches.for_plan(plan).batches for plan in ("ACME", "ZED")] == [(), (moved,)]
         store.batches.delete(moved)
         assert store.batches.for_plan("ZED").batches == ()

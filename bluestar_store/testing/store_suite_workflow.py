@@ -126,6 +126,60 @@ class WorkflowTests:
         with pytest.raises(InvalidTransitionError, match="is CANCELLED"):
             store.batches.advance(over.model_copy(update={"status": RUNNING}), step=2)
 
+    def test_a_put_goes_where_an_advance_may_go(self, store: Store) -> None:
+        over = store.batches.put(BatchState(batch_id="over", status=BatchStatus.COMPLETED))
+        batch = started(store, "b")
+        for entity in (
+            batch.model_copy(update={"status": BatchStatus.COMPLETED}),
+            BatchState(**{**dict(batch), "status": BatchStatus.COMPLETED}),  # not read
+            over.model_copy(update={"status": RUNNING}),
+            over.model_copy(update={"status": None}),
+            over.model_copy(update={"current_step": 1}),
+        ):
+            with pytest.raises(InvalidTransitionError):
+                store.batches.put(entity)
+        assert (store.batches.get("b"), store.batches.get("over")) == (batch, over)
+        moved = store.batches.put(batch.model_copy(update={"status": RUNNING, "current_step": 1}))
+        assert (moved.status, moved.current_step) == (RUNNING, 1)
+
+    def test_a_put_does_not_run_past_a_hold(self, store: Store) -> None:
+        runs = store.batches.advance(started(store, "runs"), status=RUNNING)
+        batch = started(store, "b")
+        store.holds.place("ACME", "Missing data")
+        new = BatchState(batch_id="new", plan_id="ACME", status=RUNNING)
+        with store.unit_of_work():
+            for entity in (batch.model_copy(update={"status": RUNNING}), new):
+                with pytest.raises(PlanOnHoldError):
+                    store.batches.put(entity)
+        assert store.batches.get("b") == batch
+        with pytest.raises(BatchNotFoundError):
+            store.batches.get("new")
+        assert store.batches.put(runs.model_copy(update={"current_step": 1})).status is RUNNING
+
+    @pytest.mark.parametrize(
+        ("name", "value"), [("plan_id", "BETA"), ("pay_freq", "Monthly"), ("year", 2027), ("rules_digest", None)]
+    )
+    def test_a_batch_keeps_what_it_was_started_under(self, store: Store, name: str, value: Any) -> None:
+        batch = started(store, "b")
+        copy = batch.model_copy(update={name: value})
+        with pytest.raises(InvalidEntityError, match=f"keeps its {name}"):
+            store.batches.put(copy)
+        with pytest.raises(InvalidEntityError, match=f"keeps its {name}"):
+            store.batches.advance(copy, status=RUNNING)
+        assert store.batches.get("b") == batch
+
+    def test_what_a_batch_of_another_program_does_not_say_can_be_added(self, store: Store) -> None:
+        batch = store.batches.put(BatchState(batch_id="b", plan_id="ACME"))
+        assert store.batches.put(batch.model_copy(update={"year": 2026})).year == 2026
+
+    def test_a_copy_under_another_id_does_not_advance(self, store: Store) -> None:
+        batch = started(store, "b")
+        other = started(store, "other")
+        for batch_id in ("other", "none"):
+            with pytest.raises(InvalidEntityError, match="was read as 'b'"):
+                store.batches.advance(batch.model_copy(update={"batch_id": batch_id}), status=RUNNING)
+        assert store.batches.get("other") == other
+
     def test_history_is_all_of_one_batch(self, store: Store) -> None:
         batch = store.batches.advance(started(store, "b1"), status=RUNNING)
         started(store, "b2")
