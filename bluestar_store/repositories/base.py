@@ -99,6 +99,10 @@ class Reader(Generic[E]):
     def _in_order(self, items: Iterable[Item]) -> tuple[E, ...]:
         return in_order(self._access, self._kind, items)
 
+    def _load_owned(self, pk: str) -> tuple[E, ...]:
+        """The kind's own of a partition: what other programs put there under other keys is passed over."""
+        return owned(self._access, self._kind, self._access.partition(self._kind, pk))
+
     def _decode(self, item: Item) -> E:
         return self._kind.decode(item, self._access.table(self._kind))
 
@@ -164,6 +168,11 @@ class Repository(Reader[E]):
         Deleting what is not there is no error for a fresh entity (or ANY), else a VersionConflictError.
         """
         self._written(lambda: delete_change(self._access, self._kind, entity, expected))
+
+
+def owned(access: Access, kind: Kind[E], items: Iterable[Item]) -> tuple[E, ...]:
+    """Those of the items whose keys are the kind's, decoded and in order."""
+    return in_order(access, kind, filter(kind.owns, items))
 
 
 def in_order(access: Access, kind: Kind[E], items: Iterable[Item]) -> tuple[E, ...]:

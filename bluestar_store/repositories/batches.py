@@ -22,13 +22,14 @@ from bluestar_store.models.batches import (
     StepClaim,
     StepResult,
 )
-from bluestar_store.models.free_form import FREE_RESULT, FREE_STATE, FreeResult, FreeState
+from bluestar_store.models.free_form import FREE_STATE, FreeResult, FreeState
 from bluestar_store.protocols import ABSENT
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.base import Repository, in_order
+from bluestar_store.repositories.base import Repository, owned
 from bluestar_store.repositories.batch_pages import BatchPage, BatchPages
 from bluestar_store.repositories.changes import Change, PutExpectation, put_change
 from bluestar_store.repositories.finder import Finder
+from bluestar_store.repositories.free_form import free_results
 from bluestar_store.repositories.holds import Holds, refuse_open_holds
 from bluestar_store.repositories.snapshot import Snapshots
 from bluestar_store.repositories.steps import check_claim
@@ -65,7 +66,8 @@ class BatchHistory:
     """All that is known of one batch, as of one query: steps by number, audit entries by number.
 
     `rules` is None for a batch that another program started. What agents of the drop-in saved is in `free_state` (None
-    when they saved none) and, by the names of their steps, `free_results`.
+    when they saved none) and, by the names of their steps, `free_results`; so is what old programs keep of a step under
+    `RESULT#{name}`, all attributes of it.
     """
 
     state: BatchState
@@ -123,19 +125,18 @@ class Batches(Repository[BatchState]):
         """The state, claims, results and audit trail of a batch, in one query. Raises BatchNotFoundError."""
         pk = self._kind.keys.partition({"batch_id": batch_id})
         items = list(self._access.partition_items(self._access.table(self._kind), pk, ""))
-        states = in_order(self._access, self._kind, filter(self._kind.owns, items))
+        states = owned(self._access, self._kind, items)
         if not states:
             raise self._missing(f"no batch {batch_id!r}")
-        rules = in_order(self._access, BATCH_RULES, filter(BATCH_RULES.owns, items))
-        free = in_order(self._access, FREE_STATE, filter(FREE_STATE.owns, items))
+        rules, free = owned(self._access, BATCH_RULES, items), owned(self._access, FREE_STATE, items)
         return BatchHistory(
             states[0],
             rules[0] if rules else None,
-            in_order(self._access, STEP_CLAIM, filter(STEP_CLAIM.owns, items)),
-            in_order(self._access, STEP_RESULT, filter(STEP_RESULT.owns, items)),
-            in_order(self._access, AUDIT_ENTRY, filter(AUDIT_ENTRY.owns, items)),
+            owned(self._access, STEP_CLAIM, items),
+            owned(self._access, STEP_RESULT, items),
+            owned(self._access, AUDIT_ENTRY, items),
             free[0] if free else None,
-            in_order(self._access, FREE_RESULT, filter(FREE_RESULT.owns, items)),
+            free_results(self._access, items),
         )
 
     def verify_rules(self, batch: BatchState) -> RulesVerification:

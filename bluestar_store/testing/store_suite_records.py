@@ -11,6 +11,7 @@ import pytest
 from bluestar_store.errors import BatchNotFoundError, HoldNotFoundError, InvalidKeyError, VersionConflictError
 from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry, Trail
 from bluestar_store.models.batches import BATCH_STATE, STEP_CLAIM, STEP_RESULT, BatchState, BatchStatus
+from bluestar_store.models.free_form import FREE_RESULT
 from bluestar_store.models.holds import PLAN_HOLD, PlanHold
 from bluestar_store.store import Store
 from bluestar_store.testing.side_door import RawGet, RawPut, table, wire, without_indexes
@@ -182,6 +183,35 @@ class RecordTests:
         assert store.results.for_batch("none") == ()
         with pytest.raises(BatchNotFoundError, match="400"):
             store.results.get("b", 400)
+
+    def test_what_old_programs_keep_of_a_batch_by_other_keys_breaks_no_read(
+        self, store: Store, raw_put: RawPut
+    ) -> None:
+        name = table(store, STEP_RESULT)
+        raw_put(name, wire("BATCH#b", "STATE"))
+        for sk in ("RESULT#match_step", "RESULT#", "CLAIM#worker", "AUDIT#2024-01-15T08:30:00Z", "AUDIT#"):
+            raw_put(name, wire("BATCH#b", sk, version="theirs", rows={"N": "3"}))
+        result = store.results.save("b", 1, {"rows": 1})
+        claim = store.claims.claim("b", 1, "w1", 60)
+        store.audit.append("b", action="checked")
+        assert (store.results.for_batch("b"), store.results.get("b", 1)) == ((result,), result)
+        assert (store.claims.for_batch("b"), store.claims.get("b", 1)) == ((claim,), claim)
+        entries = store.audit.entries("b")
+        assert ([entry.action for entry in entries], store.audit.verify("b")) == (["checked"], ())
+        history = store.batches.history("b")
+        assert (history.results, history.claims, history.audit) == ((result,), (claim,), entries)
+        kept = {"version": "theirs", "rows": Decimal(3)}
+        assert [(one.batch_id, one.step, one.result) for one in history.free_results] == [("b", "match_step", kept)]
+
+    def test_a_result_that_an_agent_of_the_drop_in_saved_comes_before_an_old_one_of_its_name(
+        self, store: Store, raw_put: RawPut
+    ) -> None:
+        name = table(store, FREE_RESULT)
+        raw_put(name, wire("BATCH#b", "STATE"))
+        raw_put(name, wire("BATCH#b", "RESULT#match", rows={"N": "1"}))
+        raw_put(name, wire("BATCH#b", "FREE#RESULT#match", result={"M": {"rows": {"N": "2"}}}))
+        (found,) = store.batches.history("b").free_results
+        assert found.result == {"rows": Decimal(2)}
 
     def test_a_trail_has_its_own_entries_by_number(self, store: Store, raw_put: RawPut) -> None:
         name = table(store, AUDIT_ENTRY)
