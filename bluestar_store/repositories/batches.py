@@ -117,7 +117,8 @@ class Batches(Repository[BatchState]):
         """The plan's batches, newest first; one without `created` counts as oldest.
 
         All of them, or `limit` at most and a cursor for those behind them: InvalidKeyError for a cursor that is of
-        another plan, or of nothing. Raises IndexMissingError for a large table without the index.
+        another plan, or of nothing. What other programs keep of a batch in a shape of their own is in the page's
+        `free_states`. Raises IndexMissingError for a large table without the index.
         """
         return self._pages.page(plan_id, limit, cursor)
 

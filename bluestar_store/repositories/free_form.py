@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bluestar_store.models.batches import STEP_RESULT
-from bluestar_store.models.free_form import FREE_RESULT, FreeResult
+from bluestar_store.models.batches import BATCH_STATE, STEP_RESULT
+from bluestar_store.models.free_form import FREE_RESULT, FreeResult, FreeState
 from bluestar_store.models.values import from_wire
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.access import Access
@@ -34,9 +34,14 @@ def _is_old_result(item: Item) -> bool:
 def _old_result(item: Item) -> FreeResult:
     key = key_of(item)
     batch = STEP_RESULT.keys.partition_identity(key.pk) or {}
-    return FreeResult(**batch, step=key.sk.removeprefix(STEP_RESULT.keys.sort.prefix), result=free_document(item))
+    return FreeResult(**batch, step=key.sk.removeprefix(STEP_RESULT.keys.sort.prefix), result=_document(item))
 
 
-def free_document(item: Item) -> dict[str, Any]:
+def old_state(item: Item) -> FreeState:
+    """The item at a batch's `STATE`, where it is no BatchState, with all its attributes."""
+    return FreeState(**(BATCH_STATE.keys.parse(key_of(item)) or {}), state=_document(item))
+
+
+def _document(item: Item) -> dict[str, Any]:
     """All that an item says, but its key."""
     return {name: from_wire(value) for name, value in item.items() if name not in ("PK", "SK")}

@@ -105,6 +105,33 @@ class RecordTests:
             store.batches.put(dated(f"b{number}", number))
         assert [batch.batch_id for batch in all_pages(store, "ACME", 2)] == ["b4", "b3", "b2", "b1", "b0"]
 
+    def test_a_state_in_another_programs_own_words_hides_no_batch_and_is_not_hidden(
+        self, store: Store, raw_put: RawPut
+    ) -> None:
+        name = table(store, BATCH_STATE)
+        for number in range(4):
+            indexed = store.batches.put(dated(f"b{number}", number))
+        for number, own in enumerate(({"status": "DONE"}, {"current_step": "first"}, {"version": "theirs"})):
+            created = f"2026-01-{5 + number:02d}T20:00:00Z"
+            raw_put(name, wire(f"BATCH#theirs{number}", "STATE", plan_id="ACME", created=created, **own))
+        raw_put(name, wire("BATCH#undated", "STATE", plan_id="ACME", created="yesterday"))
+        raw_put(name, wire("BATCH#other", "STATE", plan_id="ZED", status="DONE"))
+        assert indexed.origin is not None
+        raw_put(name, indexed.origin.item | {"status": {"S": "DONE"}})  # which the index has
+        page = store.batches.for_plan("ACME")
+        assert [batch.batch_id for batch in page] == ["b2", "b1", "b0"]
+        theirs = ["b3", "theirs2", "theirs1", "theirs0", "undated"]
+        assert [free.batch_id for free in page.free_states] == theirs
+        assert page.free_states[3].state == {"plan_id": "ACME", "created": "2026-01-05T20:00:00Z", "status": "DONE"}
+        for limit in (1, 2, 3):
+            assert [batch.batch_id for batch in all_pages(store, "ACME", limit)] == ["b2", "b1", "b0"]
+        found, cursor = list[str](), None
+        for _ in range(3):
+            page = store.batches.for_plan("ACME", limit=1, cursor=cursor)
+            found += [free.batch_id for free in page.free_states]
+            cursor = page.cursor
+        assert (found, cursor) == (theirs, None)
+
     def test_a_cursor_is_good_for_its_plan_only(self, store: Store) -> None:
         for number in range(2):
             store.batches.put(dated(f"b{number}", number))
