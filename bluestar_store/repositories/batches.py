@@ -83,7 +83,9 @@ class BatchHistory:
 class RulesVerification:
     """Whether a plan's rules still are what a batch was started under.
 
-    `changed`, `came` and `went` name items as `PlanSnapshot.item_digests` does, `{table}/{PK}/{SK}`, sorted.
+    `changed`, `came` and `went` name items as `PlanSnapshot.item_digests` does, `{table}/{PK}/{SK}`, sorted. `current`
+    is the digest of what there is now: where limits or a whole pipeline are missing, and no batch could be started, it
+    covers the rest and is no snapshot's.
     """
 
     started_under: str | None
@@ -143,12 +145,12 @@ class Batches(Repository[BatchState]):
     def verify_rules(self, batch: BatchState) -> RulesVerification:
         """Compare the plan's rules of now with those that the batch was started under, consistently, past the cache.
 
-        Raises InvalidEntityError for a batch that does not say its plan, frequency and year, and what
-        `Store.plan_snapshot` raises.
+        Limits or a pipeline that are gone are among what `went`. Raises InvalidEntityError for a batch that does not
+        say its plan, frequency and year.
         """
         if batch.plan_id is None or batch.pay_freq is None or batch.year is None:
             raise InvalidEntityError(f"batch {batch.batch_id!r} has no plan_id, pay_freq or year: it has no rules")
-        now = self._snapshots.take(batch.plan_id, batch.pay_freq, batch.year)
+        now = self._snapshots.contents(batch.plan_id, batch.pay_freq, batch.year)
         key = BATCH_RULES.keys.build({"batch_id": batch.batch_id})
         table = self._access.table(BATCH_RULES)
         stored = self._access.engine.get(table, [key], consistent=True).get(key)

@@ -23,13 +23,14 @@ from bluestar_store.errors import (
     PlanOnHoldError,
     VersionConflictError,
 )
-from bluestar_store.keys import DEFAULT, GLOBAL
+from bluestar_store.keys import DEFAULT, GLOBAL, Key
 from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE, STEP_CLAIM, STEP_RESULT, BatchState, BatchStatus
 from bluestar_store.models.calculation import CalculationRule
 from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD, PlanHold
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IrsLimits
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
+from bluestar_store.protocols import Delete
 from bluestar_store.repositories.base import Repository
 from bluestar_store.repositories.batches import TRANSITIONS
 from bluestar_store.store import Store
@@ -88,6 +89,27 @@ class WorkflowTests:
         assert found.changed == ("calculation-rules/CLIENT#GLOBAL/CALC#match",)
         assert found.came == ("calculation-rules/CLIENT#ACME/CALC#cap",)
         assert found.went == ("processing-pipeline/CLIENT#DEFAULT_Weekly/STEP#0002",)
+
+    def test_limits_and_a_pipeline_that_are_gone_are_named(self, store: Store) -> None:
+        batch = started(store)
+        limits, steps = "irs-limits/YEAR#2026/LIMITS", "processing-pipeline/CLIENT#DEFAULT_Weekly/STEP#000"
+        store.irs_limits.delete(store.irs_limits.get(2026))
+        found = store.batches.verify_rules(batch)
+        assert (found.unchanged, found.changed, found.came, found.went) == (False, (), (), (limits,))
+        store.pipelines.remove(DEFAULT, "Weekly")
+        gone = store.batches.verify_rules(batch)
+        assert gone.went == (limits, f"{steps}1", f"{steps}2")
+        assert len({batch.rules_digest, found.current, gone.current}) == 3
+        with_rules(store)
+        assert store.batches.verify_rules(batch).unchanged
+
+    def test_steps_that_another_program_took_away_are_named(self, store: Store) -> None:
+        batch = started(store)
+        name, pk = table(store, PIPELINE_STEP), "CLIENT#DEFAULT_Weekly"
+        for count in (1, 2):
+            store.engine.write(Delete(name, Key(pk, f"STEP#{count:04d}")))
+            went = tuple(f"processing-pipeline/{pk}/STEP#{number:04d}" for number in range(1, count + 1))
+            assert store.batches.verify_rules(batch).went == went
 
     def test_a_batch_goes_only_where_the_table_says(self, store: Store) -> None:
         with_rules(store)
