@@ -448,6 +448,15 @@ class WorkflowTests:
             with pytest.raises(InvalidEntityError, match=f": {name}"):
                 call()
 
+    def test_a_value_that_contains_itself_is_refused(self, store: Store) -> None:
+        endless: dict[str, Any] = {}
+        endless["rows"] = [endless]
+        with pytest.raises(InvalidEntityError, match=r"StepResult: result: .*contains itself"):
+            store.results.save("b", 1, endless)
+        with pytest.raises(InvalidEntityError, match=r"AuditEntry: details: .*contains itself"):
+            store.audit.append("b", action="checked", details=endless)
+        assert (store.results.for_batch("b"), store.audit.entries("b")) == ((), ())
+
     def test_a_result_over_350_kb_belongs_into_the_file_store(self, store: Store) -> None:
         store.results.save("b", 1, {"text": "x" * 349 * 1024})
         with pytest.raises(ItemTooLargeError, match=r"store\.files\.write"):
