@@ -187,7 +187,7 @@ class BatchSuite:
 
     def test_what_is_no_dict_is_called_by_its_name(self, store: EngineRulesStore) -> None:
         wrong: Any = [1]
-        with pytest.raises(InvalidWriteError, match="^the entry must be a dict, not list$"):
+        with pytest.raises(InvalidWriteError, match=r"^the entry must be a dict, not list$"):
             store.append_audit_entry(wrong)
 
     def test_what_is_too_large_is_refused(self, store: EngineRulesStore) -> None:
