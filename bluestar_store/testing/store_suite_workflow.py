@@ -233,9 +233,13 @@ class WorkflowTests:
         with pytest.raises(ConfigurationError, match=rf"only store\.{keeper} "):
             store.repository(kind, Repository)
 
-    def test_of_batches_and_holds_there_is_no_other_repository_than_the_stores(self, store: Store) -> None:
+    def test_the_repositories_of_batches_and_holds_are_the_stores_own(self, store: Store, raw_get: RawGet) -> None:
+        over = store.batches.put(BatchState(batch_id="b", status=BatchStatus.COMPLETED))
+        with pytest.raises(InvalidTransitionError):
+            store.repository(BATCH_STATE).put(over.model_copy(update={"status": RUNNING}))
+        store.repository(PLAN_HOLD).put(PlanHold(plan_id="ACME", hold_id="h1"))
+        assert raw_get(table(store, HOLD_GUARD), HOLD_GUARD.keys.build({"plan_id": "ACME"})) is not None
         kinds: tuple[Kind[Any], ...] = (BATCH_STATE, PLAN_HOLD)
-        assert [store.repository(kind) for kind in kinds] == [store.batches, store.holds]
         for kind in kinds:
             with pytest.raises(ConfigurationError, match="past its rules"):
                 store.repository(kind, Repository)
