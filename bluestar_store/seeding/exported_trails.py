@@ -31,7 +31,8 @@ def exported_trail_report(folder: Path, trail: Trail) -> TrailReport:
         raise
     except ItemDecodeError as error:
         identity = AUDIT_ENTRY.keys.parse(Key(error.pk or "", error.sk or "")) if error.pk == pk else None
-        return TrailReport(sum(map(AUDIT_ENTRY.owns, items)), (ChainFault(identity["seq"] if identity else None, str(error)),))
+        fault = ChainFault(identity["seq"] if identity else None, str(error))
+        return TrailReport(sum(map(AUDIT_ENTRY.owns, items)), (fault,))
     except FileStoreError as error:  # noticed at the end of the file: all of the trail has been read
         changed = (ChainFault(None, str(error)),)
     found = trail_report(items, items_path(folder, table).name)

@@ -10,6 +10,7 @@ from bluestar_store.store import Store
 from bluestar_store.testing.engine_case import SideDoor
 from bluestar_store.testing.side_door import RawGet, RawPut
 from bluestar_store.testing.store_suite_audit import AuditTests
+from bluestar_store.testing.store_suite_batches import BatchTests
 from bluestar_store.testing.store_suite_catalog import CatalogTests
 from bluestar_store.testing.store_suite_foreign import ForeignItemTests
 from bluestar_store.testing.store_suite_pipelines import PipelineTests
@@ -35,6 +36,7 @@ class StoreSuite(
     UnitTests,
     WorkflowTests,
     AuditTests,
+    BatchTests,
     TrailTests,
 ):
     """Every rule of the repositories. Subclass it in a test module, and give it two fixtures:
