@@ -30,6 +30,19 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound="Entity")
 R = TypeVar("R")
 
+KEEPERS = {
+    "pipeline-step": "pipelines",
+    "plan-hold": "holds",
+    "hold-guard": "holds",
+    "batch-state": "batches",
+    "batch-rules": "batches",
+    "step-result": "results",
+    "step-claim": "claims",
+    "chain-head": "audit",
+    "audit-entry": "audit",
+}
+"""Which attribute of a Store alone writes a kind, by the kind's name: a plain repository knows nothing of its rules."""
+
 
 class Store:
     """All of one environment's data. Safe to share between threads; several Stores may live in one process.
@@ -113,19 +126,21 @@ class Store:
 
         `of` makes another one, mostly a subclass of Repository with reads of its own: its `_first` and `_partitions`
         read through the cache. `Configs` makes one of an extended ClientConfig or AchConfig, typed as such. Raises
-        ConfigurationError for a kind that the Store was not opened with, and for audit trails: a repository could
-        change and delete their entries.
+        ConfigurationError for a kind that the Store was not opened with, and where another repository than the Store's
+        own could write past the rules: of pipelines, holds, batches, claims, results and audit trails.
         """
-        from bluestar_store.models.audit import Trail
         from bluestar_store.repositories.base import Repository
 
         registered = self.tables.registered(kind)
-        if issubclass(registered.entity, Trail):
-            raise ConfigurationError(f"{registered.name}: audit trails are read and appended to by store.audit only")
-        if of is not None:
-            return of(self._access, registered)
         own = (found for found in vars(self).values() if isinstance(found, Repository) and found.kind is registered)
-        return next(own, None) or Repository(self._access, registered)
+        if of is None and (found := next(own, None)) is not None:
+            return found
+        if registered.name in KEEPERS:
+            raise ConfigurationError(
+                f"{registered.name}: only store.{KEEPERS[registered.name]} reads and writes it, another repository "
+                "could write past its rules"
+            )
+        return (of or Repository)(self._access, registered)
 
     def create_tables(self, *, upgrade: bool = False) -> list[str]:
         """Make the tables that do not exist, and wait until they are active; returns the names made.

@@ -84,10 +84,15 @@ def watch(
 def show_batches(store: Store, out: Output, plan: str, limit: int | None = None) -> None:
     """A plan's batches; `limit` at most, and on stderr whether there are more."""
     page = store.batches.for_plan(plan, limit=limit)
-    found = records(page)
+    found, free = records(page), records(page.free_states)
     columns = {"Batch": "batch_id", "Frequency": "pay_freq", "Year": "year", "Status": "status"}
     columns |= {"Step": "current_step", "Created": "created", "Updated": "updated"}
-    out.show(found, Grid.of(f"Batches of {plan}", found, columns))
+    views = [Grid.of(f"Batches of {plan}", found, columns)]
+    if free:
+        views.append(
+            Grid.of("Batches that other programs keep in their own way", free, {"Batch": "batch_id", "State": "state"})
+        )
+    out.show(found + free, *views)
     if page.cursor is not None:
         tell(f"the newest {len(page)} only: there are older ones")
 
@@ -121,7 +126,9 @@ def _history(history: BatchHistory) -> tuple[Record, list[View]]:
         kept = plain(history.free_state.state or {})
         views.append(Grid("State that an agent of the drop-in saved", (), [list(pair) for pair in kept.items()]))
     if free_results:
-        views.append(Grid.of("Results that agents of the drop-in saved", free_results, result_columns))
+        views.append(
+            Grid.of("Results by the names of steps, of the drop-in and of old programs", free_results, result_columns)
+        )
     data = state | {
         "results": results,
         "claims": claims,

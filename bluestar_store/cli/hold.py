@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from bluestar_store.cli.asking import Yes, ask
+from bluestar_store.cli.errors import BadUsage
 from bluestar_store.cli.options import AsJson, Plan, group, session
 from bluestar_store.cli.output import Grid
 from bluestar_store.cli.records import record, records
+from bluestar_store.keys import check_plan
 
 hold = group("Place, release and list the holds of plans.")
 
@@ -57,6 +59,9 @@ def place(
     and opens nothing again.
     """
     with session(ctx, as_json) as (store, out):
+        check_plan(plan)
+        if not reason.strip():
+            raise BadUsage("--reason is empty: say why the plan's batches must wait")
         if hold_id is not None:
             from bluestar_store.errors import HoldNotFoundError
 

@@ -9,6 +9,7 @@ from bluestar_store.doctor.findings import Finding, Severity
 from bluestar_store.doctor.reading import Seen
 from bluestar_store.errors import InvalidKeyError
 from bluestar_store.keys import Key
+from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.kind import Kind
 from bluestar_store.repositories.access import Access
 
@@ -50,9 +51,12 @@ def _identities(kind: Kind[Any], pk: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _breaks_reads(kind: Kind[Any], key: Key) -> bool:
-    """Whether a reader of the kind's partition gets this item: a query asks for the sort key's prefix only."""
+    """Whether a reader of the kind's partition gets this item: a query asks for the sort key's prefix only.
+
+    What old programs keep of batches is passed over by all who read a batch or a trail.
+    """
     sort = kind.keys.sort
-    if not sort.fields or not key.sk.startswith(sort.prefix):
+    if kind.table == BATCH_STATE.table or not sort.fields or not key.sk.startswith(sort.prefix):
         return False
     for identity in _identities(kind, key.pk):
         try:

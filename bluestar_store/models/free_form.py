@@ -25,7 +25,7 @@ __getattr__, __dir__ = lazily(
 
 
 class FreeState(Entity):
-    """The state of a batch, as an agent of the drop-in saved it."""
+    """The state of a batch, as an agent of the drop-in saved it, or an old program in words of its own."""
 
     batch_id: str
     state: Document | None = None
@@ -33,7 +33,7 @@ class FreeState(Entity):
 
 
 class FreeResult(Entity):
-    """What a step came to, by the step's name, as an agent of the drop-in saved it."""
+    """What a step came to, by the step's name, as an agent of the drop-in, or an old program, saved it."""
 
     batch_id: str
     step: str

@@ -18,6 +18,9 @@ MAX_DIGITS = 38
 MIN_EXPONENT, MAX_EXPONENT = -130, 125
 """Magnitudes from 1E-130 to 9.99...E+125 (AWS limit)."""
 
+ENDLESS = 100
+"""Levels of a value that are looked at; DynamoDB takes 32, which the engines see to."""
+
 _EXACT = Context(MAX_DIGITS, Emin=MIN_EXPONENT, Emax=MAX_EXPONENT, traps=[Inexact, Overflow, Subnormal])
 """Raises for a number that it would have to change: one that DynamoDB cannot hold."""
 _NORMAL = re.compile(r"0|-?(?:[1-9][0-9]*|(?:0|[1-9][0-9]*)\.[0-9]*[1-9])")
@@ -96,15 +99,21 @@ def frozen(value: Any) -> Any:
 
     ValueError for what DynamoDB does not have: it could be mutable, and could not be written.
     """
+    return _frozen(value, 0)
+
+
+def _frozen(value: Any, depth: int) -> Any:
+    if depth > ENDLESS:
+        raise ValueError("contains itself, or is nested too deep")
     match value:
         case Mapping():
             if not all(isinstance(key, str) for key in value):
                 raise ValueError("contains a mapping with a key that is no text")
-            return immutabledict({key: frozen(inner) for key, inner in value.items()})
+            return immutabledict({key: _frozen(inner, depth + 1) for key, inner in value.items()})
         case list() | tuple():
-            return tuple(frozen(inner) for inner in value)
+            return tuple(_frozen(inner, depth + 1) for inner in value)
         case Set():
-            return frozenset(frozen(inner) for inner in value)
+            return frozenset(_frozen(inner, depth + 1) for inner in value)
         case float():
             raise ValueError("contains a float, which is not exact: give a Decimal or text")
         case bytearray():

@@ -6,11 +6,11 @@ overlaying and of what is a whole pipeline.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import Any
 
-from bluestar_store.errors import ItemDecodeError
-from bluestar_store.models.entity import Entity, Origin
+from bluestar_store.models.bare import bare
+from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.validation import VALIDATION_RULE
@@ -21,25 +21,8 @@ from bluestar_store.repositories.pipelines import Pipelines
 from bluestar_store.repositories.validation_rules import overlaid
 from bluestar_store.repositories.vendor_schemas import VendorSchemas
 
-E = TypeVar("E", bound=Entity)
-
 REVISION = "bs_revision"
 """On every step that the library wrote."""
-
-
-def bare(kind: Kind[E], item: Item, identity: Mapping[str, Any], *names: str) -> E:
-    """An entity that knows its identity and these attributes, as far as they can be read; its origin is the item."""
-    read = {name: item[name] for name in ("PK", "SK", *names) if name in item}
-    while True:
-        try:
-            entity = kind.decode(read, identity=identity)
-        except ItemDecodeError as error:
-            if error.attribute not in names or read.pop(error.attribute, None) is None:
-                raise
-        else:
-            if (origin := entity.origin) is not None:
-                entity.read_from(Origin(item, origin.version, origin.extra))
-            return entity
 
 
 def raw(entity: Entity) -> Item:

@@ -91,7 +91,7 @@ class FreeForm:
 
 def _mapping(what: str, given: Any) -> Mapping[str, Any]:
     if not isinstance(given, Mapping):
-        raise InvalidWriteError(f"a {what} must be a dict, not {type(given).__name__}")
+        raise InvalidWriteError(f"the {what} must be a dict, not {type(given).__name__}")
     return given
 
 

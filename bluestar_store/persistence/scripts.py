@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import botocore.exceptions as aws
 
 from bluestar_store.engines.aws import code_of, translated
+from bluestar_store.engines.dynamo import DynamoEngine
 from bluestar_store.engines.dynamo_tables import table_schema
 from bluestar_store.keys import DEFAULT, GLOBAL
-from bluestar_store.models.calculation import CALCULATION_RULE
-from bluestar_store.models.kind import Kind
-from bluestar_store.models.limits import IRS_LIMITS
-from bluestar_store.models.pipeline import PIPELINE_STEP
-from bluestar_store.models.validation import VALIDATION_RULE
-from bluestar_store.models.values import from_wire
-from bluestar_store.persistence.rules import tables_with
-from bluestar_store.repositories.changes import new_item
-from bluestar_store.seeding import baseline
+from bluestar_store.models.calculation import CalculationRule
+from bluestar_store.models.entity import Entity
+from bluestar_store.models.limits import IrsLimits
+from bluestar_store.models.pipeline import PipelineStep
+from bluestar_store.models.validation import ValidationRule
+from bluestar_store.persistence.resource import ResourceConnection
+from bluestar_store.persistence.rules import PREFIX, tables_with
+from bluestar_store.seeding import RuleSet, baseline, load
+from bluestar_store.settings import PersistenceMode, Settings, TableLayout
+from bluestar_store.store import Store
 
 PAY_FREQ = "BiWeeklyFri"
 
@@ -53,39 +55,28 @@ def seed_pipeline_data(ddb: Any, suffix: str = "") -> int:
     """Put the DEFAULT pipeline of BiWeeklyFri, GLOBAL rules and the limits of each year; how many items were put.
 
     What is there stays as it is, so that it is safe to run again; the pipeline is put whole, or, where one of its
-    steps is there, not at all.
+    steps is there, not at all. It is a bulk load, with one entry in the trail of loads.
     """
-    rules = baseline()
-    steps = [step for step in rules.of(PIPELINE_STEP) if (step.plan_id, step.pay_freq) == (DEFAULT, PAY_FREQ)]
-    count = _put_together(ddb, suffix, PIPELINE_STEP, steps)
-    for kind in (VALIDATION_RULE, CALCULATION_RULE, IRS_LIMITS):
-        shared = [rule for rule in rules.of(kind) if getattr(rule, "plan_id", GLOBAL) == GLOBAL]
-        count += sum(_put_together(ddb, suffix, kind, [rule]) for rule in shared)
-    return count
+    settings = Settings(
+        persistence_mode=PersistenceMode.DYNAMO,
+        table_prefix=PREFIX,
+        table_suffix=suffix,
+        table_layout=TableLayout.EIGHT,
+    )
+    engine = DynamoEngine(ResourceConnection(ddb), indexes=(), parallel_calls=1)
+    with Store(settings, engine) as store:
+        rules = baseline(store.tables.kinds)
+        shared = RuleSet(tuple(entity for entity in rules.entities if _is_shared(entity)))
+        return len(load(store, shared).added)
 
 
-def _put_together(ddb: Any, suffix: str, kind: Kind[Any], entities: Iterable[Any]) -> int:
-    """Put all of them in one transaction, or none where one is there."""
-    table = tables_with(suffix).name(kind)
-    puts = [
-        {
-            "Put": {
-                "TableName": table,
-                "Item": {name: from_wire(value) for name, value in new_item(kind, entity).items()},
-                "ConditionExpression": "attribute_not_exists(PK)",
-            }
-        }
-        for entity in entities
-    ]
-    with _failures(ddb, table):
-        try:
-            ddb.meta.client.transact_write_items(TransactItems=puts)
-        except aws.ClientError as error:
-            reasons: list[dict[str, Any]] = dict(error.response).get("CancellationReasons", [])
-            if "ConditionalCheckFailed" not in [reason.get("Code") for reason in reasons]:
-                raise
-            return 0
-    return len(puts)
+def _is_shared(entity: Entity) -> bool:
+    match entity:
+        case PipelineStep():
+            return (entity.plan_id, entity.pay_freq) == (DEFAULT, PAY_FREQ)
+        case ValidationRule() | CalculationRule():
+            return entity.plan_id == GLOBAL
+    return isinstance(entity, IrsLimits)
 
 
 @contextmanager

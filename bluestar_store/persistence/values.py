@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from bluestar_store.errors import InvalidWriteError
-from bluestar_store.models.values import from_wire, to_wire
+from bluestar_store.models.values import ENDLESS, from_wire, to_wire
 from bluestar_store.persistence.protocols import PlainItem
 from bluestar_store.protocols import Item
 
@@ -45,16 +45,18 @@ def exact_document(values: Mapping[str, Any]) -> Mapping[str, Any]:
     return document
 
 
-def _exact(value: Any) -> Any:
+def _exact(value: Any, depth: int = 0) -> Any:
+    if depth > ENDLESS:
+        raise ValueError("contains itself, or is nested too deep")
     match value:
         case float():
             return Decimal(repr(value))
         case Mapping():
             if not all(isinstance(name, str) for name in value):
                 raise ValueError("contains a mapping with a key that is no text")
-            return {name: _exact(inner) for name, inner in value.items()}
+            return {name: _exact(inner, depth + 1) for name, inner in value.items()}
         case list() | tuple():
-            return [_exact(inner) for inner in value]
+            return [_exact(inner, depth + 1) for inner in value]
         case Set():
-            return {_exact(inner) for inner in value}
+            return {_exact(inner, depth + 1) for inner in value}
     return value

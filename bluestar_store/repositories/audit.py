@@ -52,8 +52,11 @@ class Audit(Reader[AuditEntry]):
         self._combiner = Combiner[AuditEntry](self._append_all, ENTRIES_AT_ONCE)
 
     def entries(self, trail: Trail | str) -> tuple[AuditEntry, ...]:
-        """The entries of a trail (a batch's, by its id) by number; empty when there is none."""
-        return self._load(self._partition(_trail(trail)))
+        """The entries of a trail (a batch's, by its id) by number; empty when there is none.
+
+        What other programs keep beside them by other keys (`AUDIT#2024-01-15`) is passed over.
+        """
+        return self._load_owned(self._partition(_trail(trail)))
 
     def append(
         self, trail: Trail | str, *, action: str, actor: str | None = None, details: Mapping[str, Any] | None = None

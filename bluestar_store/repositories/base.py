@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import pairwise
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from bluestar_store.errors import BlueStarError
 from bluestar_store.keys import Key
@@ -21,6 +21,8 @@ from bluestar_store.repositories.trails import record_change
 from bluestar_store.repositories.transaction import Bookkeeping
 
 E = TypeVar("E", bound=Entity)
+
+Rules: TypeAlias = Callable[[Change, Bookkeeping], None]
 
 
 class Reader(Generic[E]):
@@ -97,11 +99,19 @@ class Reader(Generic[E]):
     def _in_order(self, items: Iterable[Item]) -> tuple[E, ...]:
         return in_order(self._access, self._kind, items)
 
+    def _load_owned(self, pk: str) -> tuple[E, ...]:
+        """The kind's own of a partition: what other programs put there under other keys is passed over."""
+        return owned(self._access, self._kind, self._access.partition(self._kind, pk))
+
     def _decode(self, item: Item) -> E:
         return self._kind.decode(item, self._access.table(self._kind))
 
-    def _written(self, plan: Callable[[Access], Change], actor: str | None) -> Change:
-        """Plan and write a change; one that expected nothing is planned again when it met another write."""
+    def _written(self, plan: Callable[[Access], Change], actor: str | None, rules: Rules | None = None) -> Change:
+        """Plan and write a change; one that expected nothing is planned again when it met another write.
+
+        `rules` is told of the change once it is written, in the same step of the unit: it raises what refuses the
+        change, and writes what goes with it.
+        """
         access = self._access.acting_as(actor)
         records = access.records
         made: list[Change] = []
@@ -112,6 +122,8 @@ class Reader(Generic[E]):
             write(change.write)
             if records:
                 record_change(access, self._kind, change, unit)
+            if rules is not None:
+                rules(change, unit)
             made[:] = [change]
 
         with access.unit() as unit:
@@ -159,6 +171,11 @@ class Repository(Reader[E]):
         `put`.
         """
         self._written(lambda access: delete_change(access, self._kind, entity, expected), actor)
+
+
+def owned(access: Access, kind: Kind[E], items: Iterable[Item]) -> tuple[E, ...]:
+    """Those of the items whose keys are the kind's, decoded and in order."""
+    return in_order(access, kind, filter(kind.owns, items))
 
 
 def in_order(access: Access, kind: Kind[E], items: Iterable[Item]) -> tuple[E, ...]:

@@ -15,13 +15,17 @@ from typing import NamedTuple, TypeAlias
 
 from bluestar_store.engines.checks import check_limit
 from bluestar_store.engines.cursors import decode_cursor, encode_cursor, question_of_query
+from bluestar_store.errors import ItemDecodeError
 from bluestar_store.keys import Key, check_plan
+from bluestar_store.models.bare import bare
 from bluestar_store.models.batches import BATCH_STATE, BatchState
+from bluestar_store.models.free_form import FreeState
 from bluestar_store.models.indexes import BY_PLAN, index_part
 from bluestar_store.models.tables import index_specs
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.finder import Finder
+from bluestar_store.repositories.free_form import old_state
 from bluestar_store.repositories.order import by_created
 
 SPEC = index_specs(BATCH_STATE)[BY_PLAN]
@@ -31,11 +35,13 @@ SPEC = index_specs(BATCH_STATE)[BY_PLAN]
 class BatchPage:
     """Batches of a plan, newest first, and the `cursor` of the next page; None at the end.
 
-    It can be looped over. A page that has a cursor is not empty.
+    It can be looped over. A page that has a cursor is not empty. `free_states` are those between them whose state
+    another program keeps in its own way (a status that is none of BatchStatus), newest first too, beyond any limit.
     """
 
     batches: tuple[BatchState, ...]
     cursor: str | None = None
+    free_states: tuple[FreeState, ...] = ()
 
     def __iter__(self) -> Iterator[BatchState]:
         return iter(self.batches)
@@ -69,15 +75,25 @@ class BatchPages:
         behind = Place(*decode_cursor(question, cursor, len(Place._fields))) if cursor else None
         wanted = None if limit is None else limit + 1  # one more tells whether there is a next page
         found: list[tuple[Place, BatchState]] = []
+        free: list[tuple[Place, FreeState]] = []
         entries = self._entries(plan_id, value, behind, cursor, wanted)
         while chunk := list(islice(entries, None if wanted is None else wanted - len(found))):
             # What the index says may be outdated: a batch is where it says itself that it is.
             stored = self._access.engine.get(table, [key for _, key in chunk], consistent=True)
-            batches = ((place, BATCH_STATE.decode(stored[key], table)) for place, key in chunk if key in stored)
-            found += [(place, batch) for place, batch in batches if batch.plan_id == plan_id]
+            for place, key in chunk:
+                if (item := stored.get(key)) is None or item.get("plan_id") != {"S": plan_id}:
+                    continue
+                try:
+                    found.append((place, BATCH_STATE.decode(item, table)))
+                except ItemDecodeError:
+                    free.append((place, old_state(item)))
         shown = found[:limit]
-        after = encode_cursor(question, list(shown[-1][0])) if len(found) > len(shown) else None
-        return BatchPage(by_created(batch for _, batch in shown)[::-1], after)
+        last = shown[-1][0] if len(found) > len(shown) else None
+        return BatchPage(
+            by_created(batch for _, batch in shown)[::-1],
+            None if last is None else encode_cursor(question, list(last)),
+            tuple(state for place, state in free if last is None or place > last),
+        )
 
     def _entries(
         self, plan_id: str, value: str, behind: Place | None, cursor: str | None, limit: int | None
@@ -85,8 +101,7 @@ class BatchPages:
         """Where there is something behind a place, each once, newest first; read as it is asked for."""
         # First what lacks the index's attributes: what gets them meanwhile is in the index by then.
         indexed, whole = self._finder.newest_first(BATCH_STATE, BY_PLAN, value, cursor, limit)
-        table = self._access.table(BATCH_STATE)
-        unindexed = sorted((placed for item in whole if (placed := _placed(item, plan_id, table))), reverse=True)
+        unindexed = sorted((placed for item in whole if (placed := _placed(item, plan_id))), reverse=True)
         later = [placed for placed in unindexed if behind is None or placed[0] < behind]
         seen: set[Key] = set()
         for place, key in heapq.merge(map(_entry, indexed), later, key=itemgetter(0), reverse=True):
@@ -100,9 +115,11 @@ def _entry(item: Item) -> Placed:
     return Place(item[SPEC.sort_attribute]["S"], *key), key
 
 
-def _placed(item: Item, plan_id: str, table: str) -> Placed | None:
-    """A whole item, where the index would have it; None when it is another plan's, which may be broken."""
-    if item.get("plan_id") != {"S": plan_id}:
-        return None
+def _placed(item: Item, plan_id: str) -> Placed | None:
+    """A whole item, where the index would have it; None when it is another plan's."""
     key = key_of(item)
-    return Place(BATCH_STATE.index_of(BATCH_STATE.decode(item, table))[SPEC.sort_attribute], *key), key
+    identity = BATCH_STATE.keys.parse(key)
+    if identity is None or item.get("plan_id") != {"S": plan_id}:
+        return None
+    state = bare(BATCH_STATE, item, identity, "plan_id", "created")
+    return Place(BATCH_STATE.index_of(state)[SPEC.sort_attribute], *key), key

@@ -22,13 +22,14 @@ from bluestar_store.models.batches import (
     StepClaim,
     StepResult,
 )
-from bluestar_store.models.free_form import FREE_RESULT, FREE_STATE, FreeResult, FreeState
+from bluestar_store.models.free_form import FREE_STATE, FreeResult, FreeState
 from bluestar_store.protocols import ABSENT
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.base import Repository, in_order
+from bluestar_store.repositories.base import Repository, owned
 from bluestar_store.repositories.batch_pages import BatchPage, BatchPages
-from bluestar_store.repositories.changes import put_change
+from bluestar_store.repositories.changes import Change, PutExpectation, put_change
 from bluestar_store.repositories.finder import Finder
+from bluestar_store.repositories.free_form import free_results
 from bluestar_store.repositories.holds import Holds, refuse_open_holds
 from bluestar_store.repositories.snapshot import Snapshots
 from bluestar_store.repositories.steps import check_claim
@@ -56,13 +57,17 @@ TRANSITIONS: Mapping[BatchStatus, frozenset[BatchStatus]] = immutabledict(
 )
 """Where a batch may go from each status. A failed one may be run again; a completed or cancelled one is over."""
 
+PINNED = ("plan_id", "pay_freq", "year", "rules_digest")
+"""What a batch was started under: once it is said, it stays."""
+
 
 @dataclass(frozen=True)
 class BatchHistory:
     """All that is known of one batch, as of one query: steps by number, audit entries by number.
 
     `rules` is None for a batch that another program started. What agents of the drop-in saved is in `free_state` (None
-    when they saved none) and, by the names of their steps, `free_results`.
+    when they saved none) and, by the names of their steps, `free_results`; so is what old programs keep of a step under
+    `RESULT#{name}`, all attributes of it.
     """
 
     state: BatchState
@@ -78,7 +83,9 @@ class BatchHistory:
 class RulesVerification:
     """Whether a plan's rules still are what a batch was started under.
 
-    `changed`, `came` and `went` name items as `PlanSnapshot.item_digests` does, `{table}/{PK}/{SK}`, sorted.
+    `changed`, `came` and `went` name items as `PlanSnapshot.item_digests` does, `{table}/{PK}/{SK}`, sorted. `current`
+    is the digest of what there is now: where limits or a whole pipeline are missing, and no batch could be started, it
+    covers the rest and is no snapshot's.
     """
 
     started_under: str | None
@@ -112,7 +119,8 @@ class Batches(Repository[BatchState]):
         """The plan's batches, newest first; one without `created` counts as oldest.
 
         All of them, or `limit` at most and a cursor for those behind them: InvalidKeyError for a cursor that is of
-        another plan, or of nothing. Raises IndexMissingError for a large table without the index.
+        another plan, or of nothing. What other programs keep of a batch in a shape of their own is in the page's
+        `free_states`. Raises IndexMissingError for a large table without the index.
         """
         return self._pages.page(plan_id, limit, cursor)
 
@@ -120,30 +128,29 @@ class Batches(Repository[BatchState]):
         """The state, claims, results and audit trail of a batch, in one query. Raises BatchNotFoundError."""
         pk = self._kind.keys.partition({"batch_id": batch_id})
         items = list(self._access.partition_items(self._access.table(self._kind), pk, ""))
-        states = in_order(self._access, self._kind, filter(self._kind.owns, items))
+        states = owned(self._access, self._kind, items)
         if not states:
             raise self._missing(f"no batch {batch_id!r}")
-        rules = in_order(self._access, BATCH_RULES, filter(BATCH_RULES.owns, items))
-        free = in_order(self._access, FREE_STATE, filter(FREE_STATE.owns, items))
+        rules, free = owned(self._access, BATCH_RULES, items), owned(self._access, FREE_STATE, items)
         return BatchHistory(
             states[0],
             rules[0] if rules else None,
-            in_order(self._access, STEP_CLAIM, filter(STEP_CLAIM.owns, items)),
-            in_order(self._access, STEP_RESULT, filter(STEP_RESULT.owns, items)),
-            in_order(self._access, AUDIT_ENTRY, filter(AUDIT_ENTRY.owns, items)),
+            owned(self._access, STEP_CLAIM, items),
+            owned(self._access, STEP_RESULT, items),
+            owned(self._access, AUDIT_ENTRY, items),
             free[0] if free else None,
-            in_order(self._access, FREE_RESULT, filter(FREE_RESULT.owns, items)),
+            free_results(self._access, items),
         )
 
     def verify_rules(self, batch: BatchState) -> RulesVerification:
         """Compare the plan's rules of now with those that the batch was started under, consistently, past the cache.
 
-        Raises InvalidEntityError for a batch that does not say its plan, frequency and year, and what
-        `Store.plan_snapshot` raises.
+        Limits or a pipeline that are gone are among what `went`. Raises InvalidEntityError for a batch that does not
+        say its plan, frequency and year.
         """
         if batch.plan_id is None or batch.pay_freq is None or batch.year is None:
             raise InvalidEntityError(f"batch {batch.batch_id!r} has no plan_id, pay_freq or year: it has no rules")
-        now = self._snapshots.take(batch.plan_id, batch.pay_freq, batch.year)
+        now = self._snapshots.contents(batch.plan_id, batch.pay_freq, batch.year)
         key = BATCH_RULES.keys.build({"batch_id": batch.batch_id})
         table = self._access.table(BATCH_RULES)
         stored = self._access.engine.get(table, [key], consistent=True).get(key)
@@ -200,32 +207,67 @@ class Batches(Repository[BatchState]):
 
         `batch` is as it was read: VersionConflictError when it has moved since. `actor` is who writes, the setting's
         where none is given. Raises InvalidTransitionError for a status that cannot follow on its own (see TRANSITIONS),
-        PlanOnHoldError when it is to run and its plan has an open hold, ClaimLostError when `claim` is given and over.
-        Then nothing is written.
+        PlanOnHoldError when it is to run and its plan has an open hold, ClaimLostError when `claim` is given and over,
+        InvalidEntityError for a copy that names another plan, frequency, year or digest. Then nothing is written.
         """
         if batch.origin is None:
             raise InvalidEntityError(f"batch {batch.batch_id!r} was not read from a store: batches.get gives it")
         if claim is not None and claim.batch_id != batch.batch_id:
             raise InvalidEntityError(f"a claim of batch {claim.batch_id!r} says nothing of batch {batch.batch_id!r}")
-        stored = self._decode(batch.origin.wire).status  # whatever a copy of it says
-        before = stored or BatchStatus.RECEIVED  # other programs may not say
-        after = status or before
-        if after not in TRANSITIONS[before] and not (status is None and TRANSITIONS[before]):
-            raise InvalidTransitionError(
-                f"batch {batch.batch_id!r} is {before} and cannot become {after}; it can become "
-                f"{', '.join(sorted(TRANSITIONS[before])) or 'nothing else: it is over'}"
-            )
-        moved = {"status": after, "current_step": batch.current_step if step is None else step}
-        changed = batch.model_copy(update={**moved, "updated": self._access.now()})
-        change = put_change(self._access.acting_as(actor), self._kind, changed)
+        read = self._decode(batch.origin.wire)
+        if read.batch_id != batch.batch_id:
+            raise InvalidEntityError(f"batch {batch.batch_id!r} was read as {read.batch_id!r}: batches.get gives it")
+        moved = {
+            "status": status or read.status or BatchStatus.RECEIVED,  # whatever a copy says; other programs may not
+            "current_step": batch.current_step if step is None else step,
+            "updated": self._access.now(),
+        }
+        return self._moved(batch.model_copy(update=moved), actor=actor, asked=status, claim=claim)
 
-        def move(unit: Bookkeeping) -> None:
+    def put(self, entity: BatchState, expected: PutExpectation = None, *, actor: str | None = None) -> BatchState:
+        """See Repository; a batch that is there goes no other way than by `advance`.
+
+        Raises InvalidTransitionError for a status that cannot follow, PlanOnHoldError for one that begins to run while
+        its plan has an open hold, InvalidEntityError for another plan, frequency, year or digest than it has.
+        """
+        return self._moved(entity, expected, actor=actor)
+
+    def _moved(
+        self,
+        batch: BatchState,
+        expected: PutExpectation = None,
+        *,
+        actor: str | None,
+        asked: BatchStatus | None = None,
+        claim: StepClaim | None = None,
+    ) -> BatchState:
+        """The batch as stored; `asked` is the status that it is to get, None for the one that it has."""
+        stored: list[BatchState] = []
+
+        def rules(change: Change, unit: Bookkeeping) -> None:
+            after = self._decode(change.after)
+            before = self._decode(change.before) if change.before else None
+            if before is not None:
+                _check_move(before, after, asked)
             if claim is not None:
                 check_claim(self._access, claim, unit)
-            if status == BatchStatus.RUNNING and batch.plan_id is not None:
-                refuse_open_holds(self._access, self._holds, batch.plan_id, unit)
-            unit.insist(change.write)
+            begins = asked is not None or before is None or before.status is not BatchStatus.RUNNING
+            if after.status is BatchStatus.RUNNING and begins and after.plan_id is not None:
+                refuse_open_holds(self._access, self._holds, after.plan_id, unit)
+            stored[:] = [after]
 
-        with self._access.unit() as unit:
-            unit.bookkeep(move)
-        return self._decode(change.after)
+        self._written(lambda access: put_change(access, self._kind, batch, expected), actor, rules)
+        return stored[0]
+
+
+def _check_move(before: BatchState, after: BatchState, asked: BatchStatus | None) -> None:
+    other = [name for name in PINNED if getattr(before, name) not in (None, getattr(after, name))]
+    if other:
+        raise InvalidEntityError(f"batch {before.batch_id!r} keeps its {', '.join(other)}: start another batch")
+    was, becomes = (batch.status or BatchStatus.RECEIVED for batch in (before, after))  # other programs may not say
+    stays = asked is None and becomes is was
+    if becomes not in TRANSITIONS[was] and not (stays and TRANSITIONS[was]):
+        raise InvalidTransitionError(
+            f"batch {before.batch_id!r} is {was} and cannot become {becomes}; it can become "
+            f"{', '.join(sorted(TRANSITIONS[was])) or 'nothing else: it is over'}"
+        )

@@ -8,8 +8,6 @@ before the next advance.
 
 from __future__ import annotations
 
-from functools import partial
-
 from ulid import ULID
 
 from bluestar_store.errors import PlanOnHoldError
@@ -18,7 +16,14 @@ from bluestar_store.models.indexes import OPEN_HOLDS
 from bluestar_store.protocols import ABSENT, Check, Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Repository
-from bluestar_store.repositories.changes import PutExpectation, change_over, current_item, item_version
+from bluestar_store.repositories.changes import (
+    PutExpectation,
+    change_over,
+    current_item,
+    delete_change,
+    item_version,
+    put_change,
+)
 from bluestar_store.repositories.finder import Finder
 from bluestar_store.repositories.order import by_created
 from bluestar_store.repositories.transaction import Bookkeeping
@@ -118,16 +123,22 @@ class Holds(Repository[PlanHold]):
 
     def put(self, entity: PlanHold, expected: PutExpectation = None, *, actor: str | None = None) -> PlanHold:
         """See Repository; the plan's guard goes with it."""
-        with self._access.unit() as unit:
-            stored = super().put(entity, expected, actor=actor)
-            unit.bookkeep(partial(self._count, self._access.acting_as(actor), entity.plan_id))
-        return stored
+        access = self._access.acting_as(actor)
+        change = self._written(
+            lambda access: put_change(access, self._kind, entity, expected),
+            actor,
+            lambda _, unit: self._count(access, entity.plan_id, unit),
+        )
+        return self._decode(change.after)
 
     def delete(self, entity: PlanHold, expected: PutExpectation = None, *, actor: str | None = None) -> None:
         """See Repository; the plan's guard goes with it. Released holds are records: mostly `release` is meant."""
-        with self._access.unit() as unit:
-            super().delete(entity, expected, actor=actor)
-            unit.bookkeep(partial(self._count, self._access.acting_as(actor), entity.plan_id))
+        access = self._access.acting_as(actor)
+        self._written(
+            lambda access: delete_change(access, self._kind, entity, expected),
+            actor,
+            lambda _, unit: self._count(access, entity.plan_id, unit),
+        )
 
     def _keep(
         self, access: Access, unit: Bookkeeping, hold: PlanHold, before: Item | None, stored: list[PlanHold]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 from immutabledict import immutabledict
 
-from bluestar_store.errors import LimitsNotFoundError, PipelineNotFoundError
+from bluestar_store.errors import LimitsNotFoundError, PipelineChangingError, PipelineNotFoundError
 from bluestar_store.keys import DEFAULT, GLOBAL, Key, check_plan
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.models.canonical import canonical, digest
@@ -53,6 +53,50 @@ class PlanSnapshot:
     digest: str
 
 
+@dataclass(frozen=True)
+class PlanContents:
+    """What a plan has of all that, whether a batch could run under it or not: see `PlanSnapshot`.
+
+    `damage` is set where the steps are not a whole pipeline, but what lies there.
+    """
+
+    plan_id: str
+    pay_freq: str
+    year: int
+    steps: tuple[PipelineStep, ...]
+    damage: PipelineChangingError | None
+    client_config: ClientConfig | None
+    ach_config: AchConfig | None
+    calculation_rules: Mapping[str, CalculationRule]
+    validation_rules: Mapping[str, tuple[ValidationRule, ...]]
+    limits: IrsLimits | None
+
+    @cached_property
+    def item_digests(self) -> Mapping[str, str]:
+        """Of each item that there is."""
+        parts: list[tuple[Kind[Any], Iterable[Entity | None]]] = [
+            (PIPELINE_STEP, self.steps),
+            (CLIENT_CONFIG, [self.client_config]),
+            (ACH_CONFIG, [self.ach_config]),
+            (CALCULATION_RULE, self.calculation_rules.values()),
+            (VALIDATION_RULE, [rule for rules in self.validation_rules.values() for rule in rules]),
+            (IRS_LIMITS, [self.limits]),
+        ]
+        digests: dict[str, str] = {}
+        for kind, entities in parts:
+            for entity in entities:
+                if entity is not None:
+                    key = kind.keys.build(kind.identity(entity))
+                    digests[f"{kind.table}/{key.pk}/{key.sk}"] = digest(canonical(entity))
+        return immutabledict(dict(sorted(digests.items())))
+
+    @cached_property
+    def digest(self) -> str:
+        """Of them all."""
+        named = {"plan_id": self.plan_id, "pay_freq": self.pay_freq, "year": self.year}
+        return digest({**named, "items": dict(self.item_digests)})
+
+
 class Snapshots:
     """Takes snapshots."""
 
@@ -61,9 +105,33 @@ class Snapshots:
 
     def take(self, plan_id: str, pay_freq: str, year: int) -> PlanSnapshot:
         """See `Store.plan_snapshot`."""
+        found = self.contents(plan_id, pay_freq, year)
+        if found.limits is None:
+            raise LimitsNotFoundError(f"no limits for {year} in {self._access.table(IRS_LIMITS)}")
+        if found.damage is not None:
+            raise found.damage
+        if not found.steps:
+            own, default = _levels(plan_id, pay_freq)
+            raise PipelineNotFoundError(f"no pipeline in {own} nor {default} of {self._access.table(PIPELINE_STEP)}")
+        return PlanSnapshot(
+            plan_id,
+            pay_freq,
+            year,
+            found.steps,
+            found.client_config,
+            found.ach_config,
+            found.calculation_rules,
+            found.validation_rules,
+            found.limits,
+            found.item_digests,
+            found.digest,
+        )
+
+    def contents(self, plan_id: str, pay_freq: str, year: int) -> PlanContents:
+        """What there is, read as for a snapshot."""
         check_plan(plan_id)
         identity = {"plan_id": plan_id, "pay_freq": pay_freq}
-        levels = [PIPELINE_STEP.keys.partition(identity | {"plan_id": level}) for level in (plan_id, DEFAULT)]
+        levels = _levels(plan_id, pay_freq)
         rules = [CALCULATION_RULE.keys.partition({"plan_id": level}) for level in (GLOBAL, plan_id)]
         categories = self._finder.calls(
             VALIDATION_RULE, BY_LEVEL, VALIDATION_RULE.name, level_prefix(GLOBAL), level_prefix(plan_id)
@@ -78,21 +146,21 @@ class Snapshots:
         own, default, configs, limits, global_rules, own_rules, *found = self._access.together(reads)
         items = self._finder.merged(VALIDATION_RULE, BY_LEVEL, found)
         validation = self._validation(plan_id, items)
-        if not limits:
-            raise LimitsNotFoundError(f"no limits for {year} in {self._access.table(IRS_LIMITS)}")
         candidates = [*(configs or ()), *(own or ()), *(default or ())]
-        return _snapshot(
+        steps, damage = self._steps(levels, own or [], default or [])
+        return PlanContents(
             plan_id,
             pay_freq,
             year,
-            steps=self._steps(levels, own or [], default or []),
+            steps=steps,
+            damage=damage,
             client_config=self._first(self._access.tables.registered(CLIENT_CONFIG), candidates),
             ach_config=self._first(self._access.tables.registered(ACH_CONFIG), candidates),
             calculation_rules=merged(
                 *(tuple(self._decoded(CALCULATION_RULE, level or ())) for level in (global_rules, own_rules))
             ),
             validation_rules=validation,
-            limits=self._decoded(IRS_LIMITS, limits)[0],
+            limits=next(iter(self._decoded(IRS_LIMITS, limits or ())), None),
         )
 
     def _frequency(self, pk: str) -> list[Item]:
@@ -117,12 +185,19 @@ class Snapshots:
     def _partition(self, kind: Kind[Any], pk: str) -> list[Item]:
         return self._access.partition(kind, pk)
 
-    def _steps(self, pks: Sequence[str], own: list[Item], default: list[Item]) -> tuple[PipelineStep, ...]:
+    def _steps(
+        self, pks: Sequence[str], own: list[Item], default: list[Item]
+    ) -> tuple[tuple[PipelineStep, ...], PipelineChangingError | None]:
+        """The plan's own steps, else DEFAULT's; with an error, what lies there of a pipeline that is not whole."""
         for pk, items in zip(pks, (own, default), strict=True):
-            steps = self._pipelines.whole(pk, [item for item in items if PIPELINE_STEP.owns(item)])
+            found = [item for item in items if PIPELINE_STEP.owns(item)]
+            try:
+                steps = self._pipelines.whole(pk, found)
+            except PipelineChangingError as error:
+                return in_order(self._access, PIPELINE_STEP, found), error
             if steps:
-                return steps
-        raise PipelineNotFoundError(f"no pipeline in {pks[0]} nor {pks[1]} of {self._access.table(PIPELINE_STEP)}")
+                return steps, None
+        return (), None
 
     def _validation(self, plan_id: str, items: Iterable[Item]) -> Mapping[str, tuple[ValidationRule, ...]]:
         """The overlaid rules of every category that the index or a scan found, each read from the table itself."""
@@ -151,43 +226,6 @@ class Snapshots:
         return configs[0] if configs else None
 
 
-def _snapshot(
-    plan_id: str,
-    pay_freq: str,
-    year: int,
-    *,
-    steps: tuple[PipelineStep, ...],
-    client_config: ClientConfig | None,
-    ach_config: AchConfig | None,
-    calculation_rules: Mapping[str, CalculationRule],
-    validation_rules: Mapping[str, tuple[ValidationRule, ...]],
-    limits: IrsLimits,
-) -> PlanSnapshot:
-    parts: list[tuple[Kind[Any], Iterable[Entity | None]]] = [
-        (PIPELINE_STEP, steps),
-        (CLIENT_CONFIG, [client_config]),
-        (ACH_CONFIG, [ach_config]),
-        (CALCULATION_RULE, calculation_rules.values()),
-        (VALIDATION_RULE, [rule for rules in validation_rules.values() for rule in rules]),
-        (IRS_LIMITS, [limits]),
-    ]
-    digests: dict[str, str] = {}
-    for kind, entities in parts:
-        for entity in entities:
-            if entity is not None:
-                key = kind.keys.build(kind.identity(entity))
-                digests[f"{kind.table}/{key.pk}/{key.sk}"] = digest(canonical(entity))
-    whole = digest({"plan_id": plan_id, "pay_freq": pay_freq, "year": year, "items": digests})
-    return PlanSnapshot(
-        plan_id,
-        pay_freq,
-        year,
-        steps,
-        client_config,
-        ach_config,
-        calculation_rules,
-        validation_rules,
-        limits,
-        immutabledict(dict(sorted(digests.items()))),
-        whole,
-    )
+def _levels(plan_id: str, pay_freq: str) -> list[str]:
+    """The partitions of the plan's own pipeline and of DEFAULT's."""
+    return [PIPELINE_STEP.keys.partition({"plan_id": level, "pay_freq": pay_freq}) for level in (plan_id, DEFAULT)]

@@ -42,8 +42,11 @@ class StepRecords(Reader[E]):
         raise self._missing(f"no {self._kind.entity.__name__} for step {step} of batch {batch_id!r}")
 
     def for_batch(self, batch_id: str) -> tuple[E, ...]:
-        """The records of a batch by step; empty when there is none."""
-        return self._load(self._kind.keys.partition({"batch_id": batch_id}))
+        """The records of a batch by step; empty when there is none.
+
+        What other programs keep beside them by other keys (`RESULT#match_step`) is passed over.
+        """
+        return self._load_owned(self._kind.keys.partition({"batch_id": batch_id}))
 
 
 class Claims(StepRecords[StepClaim]):

@@ -11,6 +11,7 @@ from bluestar_store.testing.engine_case import SideDoor
 from bluestar_store.testing.side_door import RawGet, RawPut
 from bluestar_store.testing.store_suite_actors import ActorTests
 from bluestar_store.testing.store_suite_audit import AuditTests
+from bluestar_store.testing.store_suite_batches import BatchTests
 from bluestar_store.testing.store_suite_catalog import CatalogTests
 from bluestar_store.testing.store_suite_foreign import ForeignItemTests
 from bluestar_store.testing.store_suite_pipelines import PipelineTests
@@ -36,6 +37,7 @@ class StoreSuite(
     UnitTests,
     WorkflowTests,
     AuditTests,
+    BatchTests,
     TrailTests,
     ActorTests,
 ):

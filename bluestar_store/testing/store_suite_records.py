@@ -11,6 +11,7 @@ import pytest
 from bluestar_store.errors import BatchNotFoundError, HoldNotFoundError, InvalidKeyError, VersionConflictError
 from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry, Trail
 from bluestar_store.models.batches import BATCH_STATE, STEP_CLAIM, STEP_RESULT, BatchState, BatchStatus
+from bluestar_store.models.free_form import FREE_RESULT
 from bluestar_store.models.holds import PLAN_HOLD, PlanHold
 from bluestar_store.store import Store
 from bluestar_store.testing.side_door import RawGet, RawPut, table, wire, without_indexes
@@ -104,6 +105,33 @@ class RecordTests:
             store.batches.put(dated(f"b{number}", number))
         assert [batch.batch_id for batch in all_pages(store, "ACME", 2)] == ["b4", "b3", "b2", "b1", "b0"]
 
+    def test_a_state_in_another_programs_own_words_hides_no_batch_and_is_not_hidden(
+        self, store: Store, raw_put: RawPut
+    ) -> None:
+        name = table(store, BATCH_STATE)
+        for number in range(4):
+            indexed = store.batches.put(dated(f"b{number}", number))
+        for number, own in enumerate(({"status": "DONE"}, {"current_step": "first"}, {"version": "theirs"})):
+            created = f"2026-01-{5 + number:02d}T20:00:00Z"
+            raw_put(name, wire(f"BATCH#theirs{number}", "STATE", plan_id="ACME", created=created, **own))
+        raw_put(name, wire("BATCH#undated", "STATE", plan_id="ACME", created="yesterday"))
+        raw_put(name, wire("BATCH#other", "STATE", plan_id="ZED", status="DONE"))
+        assert indexed.origin is not None
+        raw_put(name, indexed.origin.item | {"status": {"S": "DONE"}})  # which the index has
+        page = store.batches.for_plan("ACME")
+        assert [batch.batch_id for batch in page] == ["b2", "b1", "b0"]
+        theirs = ["b3", "theirs2", "theirs1", "theirs0", "undated"]
+        assert [free.batch_id for free in page.free_states] == theirs
+        assert page.free_states[3].state == {"plan_id": "ACME", "created": "2026-01-05T20:00:00Z", "status": "DONE"}
+        for limit in (1, 2, 3):
+            assert [batch.batch_id for batch in all_pages(store, "ACME", limit)] == ["b2", "b1", "b0"]
+        found, cursor = list[str](), None
+        for _ in range(3):
+            page = store.batches.for_plan("ACME", limit=1, cursor=cursor)
+            found += [free.batch_id for free in page.free_states]
+            cursor = page.cursor
+        assert (found, cursor) == (theirs, None)
+
     def test_a_cursor_is_good_for_its_plan_only(self, store: Store) -> None:
         for number in range(2):
             store.batches.put(dated(f"b{number}", number))
@@ -115,9 +143,12 @@ class RecordTests:
         with pytest.raises(ValueError, match="limit must be at least 1"):
             store.batches.for_plan("ACME", limit=0)
 
-    def test_a_batch_is_found_where_it_says_now_and_not_where_it_said(self, store: Store) -> None:
+    def test_a_batch_is_found_where_it_says_now_and_not_where_it_said(self, store: Store, raw_put: RawPut) -> None:
         batch = store.batches.put(BatchState(batch_id="b", plan_id="ACME", created=START))
-        moved = store.batches.put(batch.model_copy(update={"plan_id": "ZED", "created": START + DAY}))
+        assert batch.origin is not None
+        raw_put(table(store, BATCH_STATE), batch.origin.item | {"plan_id": {"S": "ZED"}})  # the index says ACME still
+        assert store.batches.for_plan("ACME").batches == ()
+        moved = store.batches.put(store.batches.get("b").model_copy(update={"created": START + DAY}))
         assert [store.batches.for_plan(plan).batches for plan in ("ACME", "ZED")] == [(), (moved,)]
         store.batches.delete(moved)
         assert store.batches.for_plan("ZED").batches == ()
@@ -179,6 +210,35 @@ class RecordTests:
         assert store.results.for_batch("none") == ()
         with pytest.raises(BatchNotFoundError, match="400"):
             store.results.get("b", 400)
+
+    def test_what_old_programs_keep_of_a_batch_by_other_keys_breaks_no_read(
+        self, store: Store, raw_put: RawPut
+    ) -> None:
+        name = table(store, STEP_RESULT)
+        raw_put(name, wire("BATCH#b", "STATE"))
+        for sk in ("RESULT#match_step", "RESULT#", "CLAIM#worker", "AUDIT#2024-01-15T08:30:00Z", "AUDIT#"):
+            raw_put(name, wire("BATCH#b", sk, version="theirs", rows={"N": "3"}))
+        result = store.results.save("b", 1, {"rows": 1})
+        claim = store.claims.claim("b", 1, "w1", 60)
+        store.audit.append("b", action="checked")
+        assert (store.results.for_batch("b"), store.results.get("b", 1)) == ((result,), result)
+        assert (store.claims.for_batch("b"), store.claims.get("b", 1)) == ((claim,), claim)
+        entries = store.audit.entries("b")
+        assert ([entry.action for entry in entries], store.audit.verify("b")) == (["checked"], ())
+        history = store.batches.history("b")
+        assert (history.results, history.claims, history.audit) == ((result,), (claim,), entries)
+        kept = {"version": "theirs", "rows": Decimal(3)}
+        assert [(one.batch_id, one.step, one.result) for one in history.free_results] == [("b", "match_step", kept)]
+
+    def test_a_result_that_an_agent_of_the_drop_in_saved_comes_before_an_old_one_of_its_name(
+        self, store: Store, raw_put: RawPut
+    ) -> None:
+        name = table(store, FREE_RESULT)
+        raw_put(name, wire("BATCH#b", "STATE"))
+        raw_put(name, wire("BATCH#b", "RESULT#match", rows={"N": "1"}))
+        raw_put(name, wire("BATCH#b", "FREE#RESULT#match", result={"M": {"rows": {"N": "2"}}}))
+        (found,) = store.batches.history("b").free_results
+        assert found.result == {"rows": Decimal(2)}
 
     def test_a_trail_has_its_own_entries_by_number(self, store: Store, raw_put: RawPut) -> None:
         name = table(store, AUDIT_ENTRY)

@@ -1,4 +1,4 @@
-"""Batches, holds, claims and results: what agents write, and when they may not."""
+"""Holds, claims and results: what agents write, and when they may not."""
 
 from __future__ import annotations
 
@@ -8,44 +8,24 @@ from typing import Any
 import pytest
 
 from bluestar_store.errors import (
-    AlreadyExistsError,
-    BatchNotFoundError,
     ClaimLostError,
     ClaimTakenError,
     ConflictError,
     HoldNotFoundError,
     InvalidEntityError,
     InvalidKeyError,
-    InvalidTransitionError,
+    ItemDecodeError,
     ItemTooLargeError,
     PlanOnHoldError,
-    VersionConflictError,
 )
-from bluestar_store.keys import DEFAULT, GLOBAL
-from bluestar_store.models.batches import BatchState, BatchStatus
-from bluestar_store.models.calculation import CalculationRule
-from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
-from bluestar_store.models.limits import IrsLimits
-from bluestar_store.models.pipeline import PipelineStep
-from bluestar_store.repositories.batches import TRANSITIONS
+from bluestar_store.models.batches import BatchStatus
+from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD, PlanHold
 from bluestar_store.store import Store
 from bluestar_store.testing.frozen_clock import FrozenClock
 from bluestar_store.testing.side_door import RawGet, RawPut, in_thread, table, wire
+from bluestar_store.testing.store_suite_batches import started
 
 RUNNING = BatchStatus.RUNNING
-
-
-def with_rules(store: Store) -> Store:
-    """What a batch of ACME needs: limits, a rule, and DEFAULT's pipeline."""
-    store.irs_limits.put(IrsLimits(year=2026, max_401k=Decimal(24500)))
-    store.calculation_rules.put(CalculationRule(plan_id=GLOBAL, calc_type="match", max_pct=Decimal(4)))
-    steps = [PipelineStep(plan_id=DEFAULT, pay_freq="Weekly", step_order=n, agent="A") for n in (1, 2)]
-    store.pipelines.replace(DEFAULT, "Weekly", steps)
-    return store
-
-
-def started(store: Store, batch_id: str | None = None) -> BatchState:
-    return with_rules(store).batches.start("ACME", "Weekly", 2026, batch_id)
 
 
 def frozen(store: Store, monkeypatch: pytest.MonkeyPatch) -> FrozenClock:
@@ -56,85 +36,7 @@ def frozen(store: Store, monkeypatch: pytest.MonkeyPatch) -> FrozenClock:
 
 
 class WorkflowTests:
-    """See issue 6.2 to 6.5."""
-
-    # ------------------------------------------------------------------------------------------------------- batches
-
-    def test_a_batch_is_started_once(self, store: Store) -> None:
-        batch = started(store, "b1")
-        assert (batch.status, batch.version, batch.plan_id, batch.year) == (BatchStatus.RECEIVED, 1, "ACME", 2026)
-        assert store.batches.get("b1") == batch
-        with pytest.raises(AlreadyExistsError):
-            store.batches.start("ACME", "Weekly", 2026, "b1")
-        one, other = (store.batches.start("ACME", "Weekly", 2026) for _ in range(2))
-        assert one.batch_id != other.batch_id
-        assert len(one.batch_id) == 26
-
-    def test_a_batch_pins_the_rules_that_it_was_started_under(self, store: Store) -> None:
-        batch = started(store)
-        assert batch.rules_digest == store.plan_snapshot("ACME", "Weekly", 2026).digest
-        assert store.batches.verify_rules(batch).unchanged
-        rule = store.calculation_rules.get(GLOBAL, "match")
-        store.calculation_rules.put(rule.model_copy(update={"max_pct": Decimal(6)}))
-        store.calculation_rules.put(CalculationRule(plan_id="ACME", calc_type="cap", max_pct=Decimal(1)))
-        steps = store.pipelines.steps("ACME", "Weekly")
-        store.pipelines.replace(DEFAULT, "Weekly", steps[:1])
-        found = store.batches.verify_rules(batch)
-        assert not found.unchanged
-        assert found.changed == ("calculation-rules/CLIENT#GLOBAL/CALC#match",)
-        assert found.came == ("calculation-rules/CLIENT#ACME/CALC#cap",)
-        assert found.went == ("processing-pipeline/CLIENT#DEFAULT_Weekly/STEP#0002",)
-
-    def test_a_batch_goes_only_where_the_table_says(self, store: Store) -> None:
-        with_rules(store)
-        for before in BatchStatus:
-            for after in BatchStatus:
-                batch = store.batches.put(BatchState(batch_id=f"{before}-{after}", plan_id="ACME", status=before))
-                if after in TRANSITIONS[before]:
-                    moved = store.batches.advance(batch, status=after)
-                    assert (moved.status, moved.version) == (after, 2)
-                else:
-                    with pytest.raises(InvalidTransitionError, match=f"is {before} and cannot become {after}"):
-                        store.batches.advance(batch, status=after)
-                    assert store.batches.get(batch.batch_id) == batch
-
-    def test_a_step_can_move_alone_until_the_batch_is_over(self, store: Store) -> None:
-        batch = store.batches.advance(started(store), status=RUNNING)
-        moved = store.batches.advance(batch, step=2)
-        assert (moved.status, moved.current_step) == (RUNNING, 2)
-        over = store.batches.advance(moved, status=BatchStatus.COMPLETED)
-        with pytest.raises(InvalidTransitionError, match="it is over"):
-            store.batches.advance(over, step=3)
-
-    def test_an_outdated_batch_does_not_advance(self, store: Store) -> None:
-        batch = started(store)
-        moved = store.batches.advance(batch, status=RUNNING)
-        with pytest.raises(VersionConflictError):
-            store.batches.advance(batch, status=BatchStatus.CANCELLED)
-        assert store.batches.get(batch.batch_id) == moved
-
-    def test_a_batch_made_by_hand_does_not_advance(self, store: Store) -> None:
-        with pytest.raises(InvalidEntityError, match=r"batches\.get"):
-            store.batches.advance(BatchState(batch_id="b", status=RUNNING), step=1)
-
-    def test_a_copy_goes_where_what_was_read_may_go(self, store: Store) -> None:
-        over = store.batches.advance(started(store), status=BatchStatus.CANCELLED)
-        with pytest.raises(InvalidTransitionError, match="is CANCELLED"):
-            store.batches.advance(over.model_copy(update={"status": RUNNING}), step=2)
-
-    def test_history_is_all_of_one_batch(self, store: Store) -> None:
-        batch = store.batches.advance(started(store, "b1"), status=RUNNING)
-        started(store, "b2")
-        claim = store.claims.claim(batch, 1, "worker", 60)
-        result = store.results.save(batch, 1, {"rows": 3}, claim)
-        store.audit.append("b1", action="checked")
-        history = store.batches.history("b1")
-        assert (history.state, history.claims, history.results) == (batch, (claim,), (result,))
-        assert [entry.action for entry in history.audit] == ["checked"]
-        assert history.rules is not None
-        assert history.rules.digest == batch.rules_digest
-        with pytest.raises(BatchNotFoundError):
-            store.batches.history("none")
+    """See issue 6.3 to 6.5."""
 
     # --------------------------------------------------------------------------------------------------------- holds
 
@@ -208,6 +110,18 @@ class WorkflowTests:
             with pytest.raises(PlanOnHoldError, match="h1"):
                 store.batches.advance(batch, status=RUNNING)
         assert store.batches.get(batch.batch_id) == batch
+
+    def test_a_hold_that_cannot_be_counted_is_neither_put_nor_deleted(self, store: Store, raw_put: RawPut) -> None:
+        hold = store.holds.put(PlanHold(plan_id="ACME", hold_id="h1"))
+        raw_put(table(store, PLAN_HOLD), wire("PLAN#ACME", "HOLD#theirs", reason={"N": "1"}))
+        with store.unit_of_work():
+            with pytest.raises(ItemDecodeError, match="theirs"):
+                store.holds.put(PlanHold(plan_id="ACME", hold_id="h2"))
+            with pytest.raises(ItemDecodeError, match="theirs"):
+                store.holds.delete(hold)
+        assert store.holds.get("ACME", "h1") == hold
+        with pytest.raises(HoldNotFoundError):
+            store.holds.get("ACME", "h2")
 
     def test_the_guard_counts_open_holds(self, store: Store, raw_get: RawGet) -> None:
         store.holds.place("ACME", "one", hold_id="h1")
@@ -331,6 +245,15 @@ class WorkflowTests:
         for name, call in wrong:
             with pytest.raises(InvalidEntityError, match=f": {name}"):
                 call()
+
+    def test_a_value_that_contains_itself_is_refused(self, store: Store) -> None:
+        endless: dict[str, Any] = {}
+        endless["rows"] = [endless]
+        with pytest.raises(InvalidEntityError, match=r"StepResult: result: .*contains itself"):
+            store.results.save("b", 1, endless)
+        with pytest.raises(InvalidEntityError, match=r"AuditEntry: details: .*contains itself"):
+            store.audit.append("b", action="checked", details=endless)
+        assert (store.results.for_batch("b"), store.audit.entries("b")) == ((), ())
 
     def test_a_result_over_350_kb_belongs_into_the_file_store(self, store: Store) -> None:
         store.results.save("b", 1, {"text": "x" * 349 * 1024})

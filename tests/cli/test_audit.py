@@ -76,6 +76,19 @@ def test_what_was_done_to_a_trail_is_named_with_exit_code_3(store: Store, seeded
     assert seeded_run("audit", "verify", *RULES).exit_code == 0
 
 
+def test_lines_of_an_export_that_changed_places_are_a_fault_with_exit_code_3(
+    store: Store, seeded_run: Run, run: Run, tmp_path: Path
+) -> None:
+    assert seeded_run("export", str(tmp_path / "out")).exit_code == 0
+    path = tmp_path / "out" / "processing-metadata.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([lines[1], lines[0], *lines[2:]]))
+    done = run("audit", "verify", "b1", "--from", str(tmp_path / "out"), "--json")
+    assert (done.exit_code, done.stderr) == (3, "")
+    (fault,) = json.loads(done.stdout)["faults"]
+    assert (fault["seq"], "line 2: " in fault["what"]) == (1, True)
+
+
 def test_a_trail_that_there_is_not_is_an_error_and_not_called_whole(
     store: Store, seeded_run: Run, run: Run, tmp_path: Path
 ) -> None:

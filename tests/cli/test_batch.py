@@ -55,6 +55,25 @@ def test_the_batches_of_a_plan_are_listed_newest_first(
     assert seeded_run("batch", "list", "NEWCO").stdout == "Batches of NEWCO\n(none)\n"
 
 
+def test_a_batch_whose_state_is_in_another_programs_words_is_listed_behind_the_others(
+    running: Opened, seeded_run: Run
+) -> None:
+    with running() as store:
+        key = {"PK": {"S": "BATCH#theirs"}, "SK": {"S": "STATE"}}
+        theirs = {"plan_id": {"S": "ACME"}, "status": {"S": "DONE"}, "iban": {"S": "DE12345678"}}
+        store.engine.write(Put(store.tables.name(store.batches.kind), key | theirs))
+    done = seeded_run("batch", "list", "ACME", "--json")
+    assert (done.exit_code, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert [one["batch_id"] for one in found] == ["b2", "b1", "theirs"]
+    assert found[2]["state"] == {"plan_id": "ACME", "status": "DONE", "iban": "******5678"}
+    shown = seeded_run("batch", "list", "ACME").stdout
+    assert "theirs" in shown.partition("in their own way")[2]
+    assert "DE1234" not in shown
+    done = seeded_run("batch", "show", "theirs")
+    assert (done.exit_code, "attribute 'status'" in done.stderr) == (1, True)
+
+
 def test_a_batch_is_shown_with_all_that_is_known_of_it(running: Opened, seeded_run: Run) -> None:
     found = json.loads(seeded_run("batch", "show", "b1", "--json").stdout)
     assert (found["plan_id"], found["status"], found["current_step"]) == ("ACME", "RUNNING", 200)

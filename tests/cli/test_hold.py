@@ -81,4 +81,20 @@ def test_a_hold_that_there_is_not_and_one_without_a_reason_are_errors(seeded_run
     assert (done.exit_code, done.stdout) == (1, "")
     assert "no hold 'nope' of plan 'ACME'" in done.stderr
     assert seeded_run("hold", "place", "ACME", "--yes").exit_code == 2
-    assert seeded_run("hold", "place", "A#B", "--reason", "r", "--yes").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("plan", "reason", "code", "why"),
+    [
+        ("A#B", "r", 1, "plan_id 'A#B' contains '#'"),
+        ("GLOBAL", "r", 1, "reserved"),
+        ("ACME", " ", 2, "--reason is empty"),
+    ],
+)
+def test_a_hold_that_cannot_be_placed_is_not_shown_as_one(
+    plan: str, reason: str, code: int, why: str, seeded_run: Run
+) -> None:
+    done = seeded_run("hold", "place", plan, "--reason", reason, "--yes")
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert why in done.stderr
+    assert _json(seeded_run, "hold", "list") == []

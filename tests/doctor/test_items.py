@@ -272,7 +272,6 @@ def test_a_key_that_stands_for_something_else_than_it_seems(
         (PIPELINE_STEP, ACME, "STEP#first"),
         (CALCULATION_RULE, "CLIENT#ACME", "CALC#a#b"),
         (VALIDATION_RULE, "CATEGORY#SSN", "RULE#x"),
-        (STEP_RESULT, "BATCH#b1", "RESULT#"),
     ],
 )
 def test_a_key_that_breaks_the_reads_of_its_partition(
@@ -284,7 +283,6 @@ def test_a_key_that_breaks_the_reads_of_its_partition(
         ACME: lambda: store.pipelines.steps("ACME", "BiWeeklyFri"),
         "CLIENT#ACME": lambda: store.calculation_rules.all("ACME"),
         "CATEGORY#SSN": lambda: store.validation_rules.for_category("SSN"),
-        "BATCH#b1": lambda: store.results.for_batch("b1"),
     }
     with pytest.raises(ItemDecodeError):
         reads[pk]()
@@ -293,6 +291,8 @@ def test_a_key_that_breaks_the_reads_of_its_partition(
 def test_an_item_of_no_kind_is_information(store: Store, damage: Damage) -> None:
     damage(CALCULATION_RULE, wire("CLIENT#ACME", "NOTE#1"))
     damage(BATCH_STATE, wire("BATCH#b1", "LOCK"))
+    for sk in ("RESULT#match_step", "CLAIM#worker", "AUDIT#2024-01-15", "FREE#RESULT#a#b"):
+        damage(BATCH_STATE, wire("BATCH#b1", sk))
     findings = examine(store)
     assert {(finding.severity, finding.check) for finding in findings} == {(Severity.INFO, "key-unknown")}
     assert is_healthy(findings)

@@ -25,6 +25,9 @@ STATES: list[dict[str, Any]] = [
     {"rows": [{"ssn": "x", "pay": [1.5, None, {"deep": {"deeper": []}}]}, "text", {}]},
 ]
 
+ENDLESS: dict[str, Any] = {}
+ENDLESS["inner"] = [ENDLESS]
+
 
 def typed(store: EngineRulesStore) -> Store:
     """A typed Store over the same items, where the plan ACME can start batches."""
@@ -165,8 +168,9 @@ class BatchSuite:
             {2: "x"},
             {"a": 10**38 + 1},
             [],
+            ENDLESS,
         ],
-        ids=["nan", "empty set", "object", "keys in one", "key", "39 digits", "list"],
+        ids=["nan", "empty set", "object", "keys in one", "key", "39 digits", "list", "endless"],
     )
     def test_what_dynamodb_cannot_hold_is_refused_and_nothing_written(
         self, store: EngineRulesStore, wrong: Any
@@ -180,6 +184,11 @@ class BatchSuite:
             with pytest.raises(InvalidWriteError):
                 call()
         assert list(store._access.partition_items(store._access.table(FREE_RESULT), "BATCH#b1", "")) == []
+
+    def test_what_is_no_dict_is_called_by_its_name(self, store: EngineRulesStore) -> None:
+        wrong: Any = [1]
+        with pytest.raises(InvalidWriteError, match=r"^the entry must be a dict, not list$"):
+            store.append_audit_entry(wrong)
 
     def test_what_is_too_large_is_refused(self, store: EngineRulesStore) -> None:
         with pytest.raises(ItemTooLargeError):

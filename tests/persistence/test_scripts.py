@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from bluestar_store import Settings, Store, TableMissingError, seeding
+from bluestar_store import Settings, Store, TableMissingError, Trail, seeding
 from bluestar_store.errors import UnavailableError
 from bluestar_store.persistence import TABLE_DEFINITIONS, DynamoDBRulesStore, create_tables, seed_pipeline_data
 from bluestar_store.seeding.compare import Action
+from bluestar_store.seeding.load import LOADS
 
 
 def items(ddb: Any, name: str, suffix: str) -> list[dict[str, Any]]:
@@ -45,7 +46,7 @@ class ScriptSuite:
         assert len(steps) == 26
         assert {step["PK"] for step in steps} == {"CLIENT#DEFAULT_BiWeeklyFri"}
         assert {rule["PK"] for rule in items(ddb, "calculation-rules", suffix)} == {"CLIENT#GLOBAL"}
-        everything = [items(ddb, name, suffix) for name in NAMES]
+        everything = [items(ddb, name, suffix) for name in NAMES - {"processing-metadata"}]  # which has the trails
         assert sum(map(len, everything)) == count
         assert items(ddb, "validation-rules", suffix)
         assert items(ddb, "irs-limits", suffix)
@@ -79,6 +80,29 @@ class ScriptSuite:
         assert seed_pipeline_data(ddb, suffix) == 0
         assert own in items(ddb, "calculation-rules", suffix)
         assert len(items(ddb, "processing-pipeline", suffix)) == 1
+
+    def test_what_is_put_leaves_one_entry_as_a_load_does(
+        self, ddb: Any, suffix: str, store_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("BLUESTAR_ACTOR", "pat")
+        create_tables(ddb, suffix)
+        count = seed_pipeline_data(ddb, suffix)
+        assert seed_pipeline_data(ddb, suffix) == 0  # which is no load
+        with Store.open(Settings(table_suffix=suffix, aws_region="us-east-1", **store_options)) as store:
+            (entry,) = store.audit.entries(LOADS)
+            assert (entry.actor, entry.action, store.audit.verify(LOADS)) == ("pat", "load", ())
+            assert entry.details is not None
+            assert (entry.details["entities"], entry.details["writes"]) == (count, {"add": count})
+            assert len(entry.details["rule_set"]) == 64
+            assert store.audit.entries(Trail(table="irs-limits", partition="YEAR#2026")) == ()
+
+    def test_another_programs_binary_attributes_are_in_nobodys_way(self, ddb: Any, suffix: str) -> None:
+        create_tables(ddb, suffix)
+        theirs = {"PK": "YEAR#2026", "SK": "LIMITS", "seal": b"\x00\xff", "seals": {b"a"}, "tags": {"x"}}
+        table = ddb.Table(f"bluestar-irs-limits{suffix}")
+        table.put_item(Item=theirs)
+        seed_pipeline_data(ddb, suffix)
+        assert table.get_item(Key={"PK": "YEAR#2026", "SK": "LIMITS"})["Item"] == theirs
 
     def test_without_tables_it_is_an_error_that_names_one(self, ddb: Any, suffix: str) -> None:
         with pytest.raises(TableMissingError, match=suffix):

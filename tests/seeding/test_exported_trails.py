@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bluestar_store import FileMissingError, ItemDecodeError, Settings, Store, Trail
+from bluestar_store import FileMissingError, Settings, Store, Trail
 from bluestar_store.models.audit import AUDIT_ENTRY
 from bluestar_store.protocols import Item
 from bluestar_store.repositories.chain import entry_hash
@@ -87,12 +87,24 @@ def test_what_was_done_to_a_trail_is_found_and_named(folder: Path, change: str, 
     assert ["was changed since it was exported" in one for one in told] == ([] if manifest else [True])
 
 
-def test_a_line_that_no_export_has_is_an_error_that_names_it(folder: Path) -> None:
+def test_lines_that_changed_places_are_a_fault_that_names_the_entry(folder: Path) -> None:
     path = items_path(folder, TABLE)
     lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join([*lines[:3], lines[4], lines[3], *lines[5:]]))
-    with pytest.raises(ItemDecodeError, match="line 5"):
-        exported_trail_report(folder, B)
+    at = next(number for number, line in enumerate(lines) if b"BATCH#b" in line and b"AUDIT#00000002" in line)
+    lines[at], lines[at + 1] = lines[at + 1], lines[at]
+    path.write_bytes(b"".join(lines))
+    (fault,) = exported_trail_report(folder, B).faults
+    assert (fault.seq, f"line {at + 2}: " in fault.what) == (2, True)
+    assert "does not come after the line before: PK=BATCH#b SK=AUDIT#00000003" in fault.what
+    (fault,) = exported_trail_report(folder, Trail(batch_id="a")).faults  # of which nobody knows what lay behind
+    assert (fault.seq, f"line {at + 2}: " in fault.what) == (None, True)
+
+
+def test_a_line_that_no_export_has_is_a_fault(folder: Path) -> None:
+    path = items_path(folder, TABLE)
+    path.write_bytes(path.read_bytes() + b"{}\n")
+    (fault,) = exported_trail_report(folder, B).faults
+    assert (fault.seq, "restore the file or export again" in fault.what) == (None, True)
 
 
 def test_a_trail_that_is_not_in_it_has_no_entries(folder: Path) -> None:
