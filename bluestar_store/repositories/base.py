@@ -22,7 +22,7 @@ from bluestar_store.repositories.transaction import Bookkeeping
 
 E = TypeVar("E", bound=Entity)
 
-Rules: TypeAlias = Callable[[Change, Bookkeeping], None]
+Rules: TypeAlias = Callable[[Access, Change, Bookkeeping], None]
 
 
 class Reader(Generic[E]):
@@ -123,7 +123,7 @@ class Reader(Generic[E]):
             if records:
                 record_change(access, self._kind, change, unit)
             if rules is not None:
-                rules(change, unit)
+                rules(access, change, unit)
             made[:] = [change]
 
         with access.unit() as unit:

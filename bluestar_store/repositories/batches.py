@@ -222,7 +222,7 @@ class Batches(Repository[BatchState]):
             "current_step": batch.current_step if step is None else step,
             "updated": self._access.now(),
         }
-        return self._moved(batch.model_copy(update=moved), actor=actor, asked=status, claim=claim)
+        return self._moved(batch.model_copy(update=moved), None, actor, asked=status, claim=claim)
 
     def put(self, entity: BatchState, expected: PutExpectation = None, *, actor: str | None = None) -> BatchState:
         """See Repository; a batch that is there goes no other way than by `advance`.
@@ -230,30 +230,30 @@ class Batches(Repository[BatchState]):
         Raises InvalidTransitionError for a status that cannot follow, PlanOnHoldError for one that begins to run while
         its plan has an open hold, InvalidEntityError for another plan, frequency, year or digest than it has.
         """
-        return self._moved(entity, expected, actor=actor)
+        return self._moved(entity, expected, actor)
 
     def _moved(
         self,
         batch: BatchState,
-        expected: PutExpectation = None,
-        *,
+        expected: PutExpectation,
         actor: str | None,
+        *,
         asked: BatchStatus | None = None,
         claim: StepClaim | None = None,
     ) -> BatchState:
         """The batch as stored; `asked` is the status that it is to get, None for the one that it has."""
         stored: list[BatchState] = []
 
-        def rules(change: Change, unit: Bookkeeping) -> None:
+        def rules(access: Access, change: Change, unit: Bookkeeping) -> None:
             after = self._decode(change.after)
             before = self._decode(change.before) if change.before else None
             if before is not None:
                 _check_move(before, after, asked)
             if claim is not None:
-                check_claim(self._access, claim, unit)
+                check_claim(access, claim, unit)
             begins = asked is not None or before is None or before.status is not BatchStatus.RUNNING
             if after.status is BatchStatus.RUNNING and begins and after.plan_id is not None:
-                refuse_open_holds(self._access, self._holds, after.plan_id, unit)
+                refuse_open_holds(access, self._holds, after.plan_id, unit)
             stored[:] = [after]
 
         self._written(lambda access: put_change(access, self._kind, batch, expected), actor, rules)

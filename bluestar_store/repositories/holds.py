@@ -123,21 +123,19 @@ class Holds(Repository[PlanHold]):
 
     def put(self, entity: PlanHold, expected: PutExpectation = None, *, actor: str | None = None) -> PlanHold:
         """See Repository; the plan's guard goes with it."""
-        access = self._access.acting_as(actor)
         change = self._written(
             lambda access: put_change(access, self._kind, entity, expected),
             actor,
-            lambda _, unit: self._count(access, entity.plan_id, unit),
+            lambda access, _, unit: self._count(access, entity.plan_id, unit),
         )
         return self._decode(change.after)
 
     def delete(self, entity: PlanHold, expected: PutExpectation = None, *, actor: str | None = None) -> None:
         """See Repository; the plan's guard goes with it. Released holds are records: mostly `release` is meant."""
-        access = self._access.acting_as(actor)
         self._written(
             lambda access: delete_change(access, self._kind, entity, expected),
             actor,
-            lambda _, unit: self._count(access, entity.plan_id, unit),
+            lambda access, _, unit: self._count(access, entity.plan_id, unit),
         )
 
     def _keep(
