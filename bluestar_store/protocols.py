@@ -97,6 +97,13 @@ class Page(NamedTuple):
     cursor: str | None
 
 
+class Segment(NamedTuple):
+    """One part of a table, of so many, for scans by several at once. `number` counts from 0."""
+
+    number: int
+    of: int
+
+
 def pages(ask: Callable[[str | None], Page]) -> Iterator[list[Item]]:
     """The items of every page, page after page; `ask` is given the cursor of the one before, None at first."""
     cursor = None
@@ -186,8 +193,9 @@ class Engine(Protocol):
         limit: int | None = None,
         cursor: str | None = None,
         consistent: bool = False,
+        segment: Segment | None = None,
     ) -> Page:
-        """One page of the whole table, in no order that means anything.
+        """One page of the whole table, or of one segment of it, in no order that means anything.
 
         `sk_prefix` and `lacking` (an attribute the items must not have) filter what is returned, not what is read:
         a page may be empty and still have a cursor. `limit` bounds the items read.

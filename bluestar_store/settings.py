@@ -14,6 +14,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bluestar_store.errors import ConfigurationError
+from bluestar_store.models.values import Actor
 
 PREFIX = "BLUESTAR_"
 TEST_PREFIX = "BLUESTAR_TEST_"
@@ -50,7 +51,10 @@ class Settings(BaseSettings):
     """How a Store is opened. A bad value is a ConfigurationError that names it; secrets are masked in every repr.
 
     `persistence_mode` and `file_persistence_dir` are also read without the prefix. Without `aws_region`, the AWS SDK's
-    own order decides. `actor` is kept on every item that is written.
+    own order decides.
+
+    `actor` is who writes, where a call does not say it: kept on every item that is written, and in the entry that a
+    change leaves in its item's trail.
 
     `indexes_complete` says that every item carries the library's index attributes, because nobody else writes, or
     because `create --upgrade` runs after they do: then no table is scanned for items without them.
@@ -120,7 +124,7 @@ class Settings(BaseSettings):
     conflict_attempts: Annotated[int, Field(ge=1, le=100)] = 12
     indexes_complete: bool = False
     kinds: Annotated[tuple[str, ...], NoDecode] = ()
-    actor: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    actor: Actor | None = None
     parallel_calls: Annotated[int, Field(ge=1, le=64)] = 8
 
     def __init__(self, **values: Any) -> None:

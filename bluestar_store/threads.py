@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from functools import partial
 from typing import Final, TypeVar
@@ -16,20 +16,24 @@ V = TypeVar("V")
 _END: Final = object()
 
 
-def one_ahead(values: Iterator[T]) -> Generator[T]:
-    """The values in order; each is made in a thread while its caller is busy with the one before.
+def ahead(*sources: Iterator[T]) -> Generator[T]:
+    """The values of all sources as they come, those of each in its order.
 
-    Close it to leave early (`contextlib.closing`): then nothing is running any more.
+    The next one of each is made in a thread of its own while the caller is busy. Raises what a source raises. Close it
+    to leave early (`contextlib.closing`): then nothing is running any more.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="bluestar-ahead") as executor:
+    with ThreadPoolExecutor(len(sources), thread_name_prefix="bluestar-ahead") as executor:
 
-        def begun() -> Future[T | object]:
-            return executor.submit(partial(copy_context().run, next, values, _END))
+        def begun(source: Iterator[T]) -> Future[T | object]:
+            return executor.submit(partial(copy_context().run, next, source, _END))
 
-        coming = begun()
-        while (value := coming.result()) is not _END:
-            coming = begun()
-            yield value  # type: ignore[misc]  # it is not _END
+        coming = {begun(source): source for source in sources}
+        while coming:
+            for done in wait(coming, return_when=FIRST_COMPLETED).done:
+                source = coming.pop(done)
+                if (value := done.result()) is not _END:
+                    coming[begun(source)] = source
+                    yield value  # type: ignore[misc]  # it is not _END
 
 
 def side_by_side(most: int, call: Callable[[V], T], values: Sequence[V]) -> Generator[T]:

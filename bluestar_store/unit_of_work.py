@@ -12,7 +12,6 @@ import functools
 import inspect
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AbstractContextManager
 from contextvars import Token
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast, overload
@@ -31,35 +30,48 @@ InThread: TypeAlias = Callable[[Callable[[], None]], Awaitable[None]]
 class AsyncUnitOfWork(Generic[S]):
     """`async with`: commits when the block ends well, drops everything when it raises.
 
-    The block is given the Store. Within another unit of work of the same Store it is a part of that one. The commit
-    raises what the first write that does not hold would have raised; then nothing of the unit was written. It is made
-    in a thread, and whoever stops waiting for it does not stop it half-way: then all of the unit is written, or
-    nothing. One object for one block at a time: InvalidWriteError for one that is in use.
+    The block is given the Store. Within another unit of work of the same Store it is a part of that one: when it
+    raises, nothing of that one is written either, even if somebody catches the error, for it may have done half of its
+    work. The commit raises what the first write that does not hold would have raised; then nothing of the unit was
+    written. It is made in a thread, and whoever stops waiting for it does not stop it half-way: then all of the unit is
+    written, or nothing. One object for one block at a time: InvalidWriteError for one that is in use.
     """
 
     def __init__(self, store: S, access: Access, in_thread: InThread = asyncio.to_thread) -> None:
         self._store, self._access, self._in_thread = store, access, in_thread
-        self._opened: tuple[Transaction, Token[Transaction | None]] | None = None
         self._in_use = threading.Lock()
+        self._outer: Transaction | None = None
+        self._opened: tuple[Transaction, Token[Transaction | None]] | None = None
 
-    def _occupy(self) -> None:
+    def _enter(self) -> S:
         if not self._in_use.acquire(blocking=False):
             raise InvalidWriteError(
                 "this unit of work is in use by another block, or by the one around this one: "
                 "call store.unit_of_work() for each"
             )
+        try:
+            self._outer = self._access.unit_here()
+            self._opened = self._access.begin() if self._outer is None else None
+        except BaseException:
+            self._in_use.release()
+            raise
+        return self._store
+
+    def _leave(self, error: BaseException | None) -> tuple[Transaction, Token[Transaction | None]] | None:
+        """The unit to commit or drop, if it is this block's own."""
+        outer, opened = self._outer, self._opened
+        self._in_use.release()
+        if outer is not None and error is not None:
+            outer.doom(error)
+        return opened
 
     async def __aenter__(self) -> S:
-        self._occupy()
-        self._opened = None if self._access.unit_here() is not None else self._access.begin()
-        return self._store
+        return self._enter()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        opened, self._opened = self._opened, None
-        self._in_use.release()
-        if opened is None:
+        if (opened := self._leave(error)) is None:
             return
         transaction, token = opened
         try:
@@ -72,23 +84,20 @@ class AsyncUnitOfWork(Generic[S]):
 class UnitOfWork(AsyncUnitOfWork[S]):
     """`with`, and `async with` too."""
 
-    def __init__(self, store: S, access: Access) -> None:
-        super().__init__(store, access)
-        self._block: AbstractContextManager[Transaction] | None = None
-
     def __enter__(self) -> S:
-        self._occupy()
-        self._block = self._access.unit()
-        self._block.__enter__()
-        return self._store
+        return self._enter()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        block, self._block = self._block, None
-        self._in_use.release()
-        if block is not None:
-            block.__exit__(kind, error, traceback)
+        if (opened := self._leave(error)) is None:
+            return
+        transaction, token = opened
+        try:
+            if error is None:
+                self._access.commit(transaction)
+        finally:
+            self._access.end(transaction, token)
 
 
 class HasUnits(Protocol):

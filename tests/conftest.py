@@ -27,7 +27,7 @@ hypothesis.settings.load_profile("default")  # pytest --hypothesis-profile=ci ta
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="many more rounds of races and random operations")
-    parser.addoption("--minutes", default="0.2", help="how long the simulated day kills agents; 30: the whole day")
+    parser.addoption("--minutes", default="0.2", help="how long the simulated day lasts; 30: the whole day")
 
 
 @pytest.hookimpl(trylast=True)  # after Hypothesis has loaded the profile that its own option names

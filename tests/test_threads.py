@@ -10,7 +10,7 @@ from threading import Barrier
 
 import pytest
 
-from bluestar_store.threads import one_ahead, side_by_side
+from bluestar_store.threads import ahead, side_by_side
 
 
 def numbers(made: list[int], count: int) -> Iterator[int]:
@@ -21,10 +21,24 @@ def numbers(made: list[int], count: int) -> Iterator[int]:
 
 def test_the_values_come_in_order_and_one_is_made_ahead_at_most() -> None:
     made: list[int] = []
-    for place, number in enumerate(one_ahead(numbers(made, 20))):
+    for place, number in enumerate(ahead(numbers(made, 20))):
         assert number == place
         assert len(made) <= place + 2
     assert made == list(range(20))
+
+
+def test_several_sources_are_asked_at_once_and_keep_their_own_order() -> None:
+    both = Barrier(2)
+
+    def waiting(name: str) -> Iterator[str]:
+        for number in range(5):
+            both.wait(10)  # breaks when the other one does not come
+            yield f"{name}{number}"
+
+    found = list(ahead(waiting("a"), waiting("b")))
+    for name in "ab":
+        assert [value for value in found if value[0] == name] == [f"{name}{number}" for number in range(5)]
+    assert len(found) == 10
 
 
 def test_an_error_comes_in_its_place() -> None:
@@ -32,17 +46,17 @@ def test_an_error_comes_in_its_place() -> None:
         yield 1
         raise OSError("the page is gone")
 
-    ahead = one_ahead(breaking())
-    assert next(ahead) == 1
+    coming = ahead(breaking())
+    assert next(coming) == 1
     with pytest.raises(OSError, match="the page is gone"):
-        next(ahead)
+        next(coming)
 
 
 def test_whoever_leaves_early_leaves_nothing_running() -> None:
     made: list[int] = []
     before = threading.active_count()
-    with closing(one_ahead(numbers(made, 20))) as ahead:
-        next(ahead)
+    with closing(ahead(numbers(made, 20))) as coming:
+        next(coming)
     assert threading.active_count() == before
     assert len(made) <= 2
 

@@ -42,7 +42,7 @@ from bluestar_store.errors import (
     UnavailableError,
 )
 from bluestar_store.keys import Key
-from bluestar_store.protocols import ANY, Check, IndexSpec, Item, Page, TableSpec, TableStatus, Write, key_of
+from bluestar_store.protocols import ANY, Check, IndexSpec, Item, Page, Segment, TableSpec, TableStatus, Write, key_of
 from bluestar_store.threads import Threads
 
 BATCH_GET_KEYS = 100
@@ -197,6 +197,7 @@ class DynamoEngine:
         limit: int | None = None,
         cursor: str | None = None,
         consistent: bool = False,
+        segment: Segment | None = None,
     ) -> Page:
         """See `protocols.Engine`."""
         filters = []
@@ -212,8 +213,10 @@ class DynamoEngine:
             arguments |= {"FilterExpression": " AND ".join(filters), "ExpressionAttributeNames": names}
         if values:
             arguments["ExpressionAttributeValues"] = values
+        if segment is not None:
+            arguments |= {"Segment": segment.number, "TotalSegments": segment.of}
         check_limit(limit)
-        question = question_of(table, "scan", sk_prefix, lacking)
+        question = question_of(table, "scan", sk_prefix, lacking, segment)
         return self._page("scan", table, question, ["PK", "SK"], {}, "", arguments, limit, cursor)
 
     def _page(

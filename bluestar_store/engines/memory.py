@@ -18,7 +18,7 @@ from bluestar_store.engines.checks import (
 )
 from bluestar_store.engines.tables import Image, ItemTables, Table
 from bluestar_store.keys import Key
-from bluestar_store.protocols import Item, Page, TableSpec, TableStatus, Write, key_of
+from bluestar_store.protocols import Item, Page, Segment, TableSpec, TableStatus, Write, key_of
 
 BULK_ITEMS = 1000
 """Items that `put_many` takes over at once."""
@@ -106,11 +106,12 @@ class MemoryEngine:
         limit: int | None = None,
         cursor: str | None = None,
         consistent: bool = False,
+        segment: Segment | None = None,
     ) -> Page:
         """See `protocols.Engine`."""
         check_limit(limit)
         with self._reading() as items:
-            return items.scan(table, sk_prefix, lacking, limit, cursor)
+            return items.scan(table, sk_prefix, lacking, limit, cursor, segment)
 
     def write(self, *writes: Write) -> None:
         """See `protocols.Engine`."""

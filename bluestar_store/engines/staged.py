@@ -19,6 +19,7 @@ from bluestar_store.protocols import (
     Item,
     Page,
     Put,
+    Segment,
     TableSpec,
     TableStatus,
     Update,
@@ -147,14 +148,15 @@ class StagedEngine:
         limit: int | None = None,
         cursor: str | None = None,
         consistent: bool = False,
+        segment: Segment | None = None,
     ) -> Page:
-        """See `protocols.Engine`; what is written here comes with the last page."""
+        """See `protocols.Engine`; what is written here comes with the last page (of the first segment)."""
         page = self._engine.scan(
-            table, sk_prefix=sk_prefix, lacking=lacking, limit=limit, cursor=cursor, consistent=True
+            table, sk_prefix=sk_prefix, lacking=lacking, limit=limit, cursor=cursor, consistent=True, segment=segment
         )
         own = [key for name, key in self.writes if name == table]
         items = [item for item in page.items if key_of(item) not in own]
-        if page.cursor is None:
+        if page.cursor is None and (segment is None or segment.number == 0):
             written = self.get(table, own).values()
             items += [
                 i for i in written if i["SK"]["S"].startswith(sk_prefix) and (lacking is None or lacking not in i)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
+from zlib import crc32
 
 from sortedcontainers import SortedDict
 
@@ -22,6 +23,7 @@ from bluestar_store.protocols import (
     Item,
     Page,
     Put,
+    Segment,
     TableSpec,
     Update,
     Write,
@@ -152,13 +154,22 @@ class ItemTables:
         items = [copied(item) for _, item in rows[:size]]
         return Page(items, encode_cursor(question, rows[size - 1][0]) if len(rows) > size else None)
 
-    def scan(self, name: str, sk_prefix: str, lacking: str | None, limit: int | None, cursor: str | None) -> Page:
+    def scan(
+        self,
+        name: str,
+        sk_prefix: str,
+        lacking: str | None,
+        limit: int | None,
+        cursor: str | None,
+        segment: Segment | None,
+    ) -> Page:
         """See Engine.scan."""
         table = self.table(name)
-        question = question_of(name, "scan", sk_prefix, lacking)
+        question = question_of(name, "scan", sk_prefix, lacking, segment)
         position = decode_cursor(question, cursor, 2) if cursor else None
         size = limit or PAGE_ITEMS
-        read = list(islice(table.items_after(position), size + 1))
+        rows = (item for item in table.items_after(position) if segment is None or _is_in(item, segment))
+        read = list(islice(rows, size + 1))
         more = len(read) > size
         read = read[:size]
         items = [
@@ -231,6 +242,10 @@ def _index_rows(table: Table, index: IndexSpec, pk: str, prefix: str) -> list[tu
             names = ("PK", "SK", index.partition_attribute, index.sort_attribute)
             rows.append(([sort, *key_of(item)], {name: item[name] for name in names}))
     return sorted(rows, key=lambda row: row[0])
+
+
+def _is_in(item: Item, segment: Segment) -> bool:
+    return crc32(item["PK"]["S"].encode()) % segment.of == segment.number
 
 
 def _text(value: AttributeValue | None) -> str | None:

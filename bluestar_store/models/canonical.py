@@ -29,8 +29,16 @@ def canonical(entity: Entity) -> Any:
 
 def digest(value: Any) -> str:
     """SHA-256 in hex of a plain JSON value, keys sorted."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_text(value)).hexdigest()
+
+
+def canonical_bytes(value: Any) -> int:
+    """How many bytes a digest of the value covers."""
+    return len(_text(value))
+
+
+def _text(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def plain_value(value: Any) -> Any:

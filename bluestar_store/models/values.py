@@ -148,6 +148,9 @@ Document = Annotated[Mapping[str, Any], AfterValidator(frozen), PlainSerializer(
 """A free-form JSON-like value, frozen."""
 Count = Annotated[int, Field(ge=0)]
 """A whole number from 0."""
+MAX_ACTOR_CHARACTERS = 200
+Actor = Annotated[str, Field(min_length=1, max_length=MAX_ACTOR_CHARACTERS)]
+"""Who writes, as trails and items say it."""
 
 
 def to_wire(value: Any) -> AttributeValue:

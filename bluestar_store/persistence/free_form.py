@@ -5,6 +5,7 @@ State and results lie beside the batch's typed items (models/free_form.py), so n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ from bluestar_store.models.canonical import plain_value
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.free_form import FREE_RESULT, FREE_STATE, FreeResult, FreeState
 from bluestar_store.models.kind import Kind
-from bluestar_store.models.values import from_wire
+from bluestar_store.models.values import MAX_ACTOR_CHARACTERS, from_wire
 from bluestar_store.persistence.protocols import PlainItem
 from bluestar_store.persistence.values import exact_document, plain_item
 from bluestar_store.protocols import key_of
@@ -83,7 +84,8 @@ class FreeForm:
         details = dict(exact_document(_mapping("entry", entry)))
         batch_id = details.pop("batch_id", None)
         trail = WITHOUT_BATCH if batch_id is None else Trail(batch_id=check_identifier("batch_id", batch_id))
-        actor, action = (details.pop(name) if _is_name(details.get(name)) else None for name in ("actor", "action"))
+        actor = details.pop("actor") if _is_name(details.get("actor"), MAX_ACTOR_CHARACTERS) else None
+        action = details.pop("action") if _is_name(details.get("action")) else None
         self._audit.append(trail, action=action or ACTION, actor=actor, details=details or None)
 
 
@@ -93,5 +95,5 @@ def _mapping(what: str, given: Any) -> Mapping[str, Any]:
     return given
 
 
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and value != ""
+def _is_name(value: object, most: float = math.inf) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= most

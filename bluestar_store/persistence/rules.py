@@ -52,7 +52,7 @@ class EngineRulesStore:
     def __init__(
         self, engine: Engine, tables: Tables, cache: ICacheBackend | None = None, *, actor: str | None = None
     ) -> None:
-        access = self._access = Access(engine, tables, NullCache(), actor)
+        access = self._access = Access(engine, tables, NullCache(), actor or None)
         self._cache = rule_cache(cache)
         self._finder = BareFinder(access)
         self._catalog = Catalog(access, self._finder)

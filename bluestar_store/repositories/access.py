@@ -6,20 +6,26 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, Token, copy_context
+from copy import copy
 from functools import cached_property, partial
 from typing import Any, ParamSpec, TypeVar
 
+from pydantic import TypeAdapter, ValidationError
+
 from bluestar_store.cache.null import NullCache
 from bluestar_store.clock import Clock, SystemClock
+from bluestar_store.errors import InvalidEntityError
 from bluestar_store.keys import Key
-from bluestar_store.models.kind import Kind
+from bluestar_store.models.kind import Kind, reason_of
 from bluestar_store.models.tables import Tables
+from bluestar_store.models.values import Actor
 from bluestar_store.protocols import Cache, Engine, Item, TableSpec, Write, pages
 from bluestar_store.repositories.transaction import Transaction
 from bluestar_store.threads import Threads
 
 T = TypeVar("T")
 P = ParamSpec("P")
+_ACTOR = TypeAdapter[str](Actor)
 
 
 class NotHere(BaseException):
@@ -76,6 +82,21 @@ class Access:
         if self._looking.only_here:
             raise NotHere
         return self._cache if self._unit.get() is None else self._uncached
+
+    def acting_as(self, actor: str | None) -> Access:
+        """The same way, for one call's writes: what goes through it is said to be this actor's; None: the setting's.
+
+        Raises InvalidEntityError for what the setting could not be.
+        """
+        if actor is None:
+            return self
+        try:
+            _ACTOR.validate_python(actor, strict=True)
+        except ValidationError as error:
+            raise InvalidEntityError(f"actor {reason_of(error.errors()[0])}") from None
+        other = copy(self)
+        other.actor = actor
+        return other
 
     def _check_not_only_here(self) -> None:
         if self._looking.only_here:

@@ -61,12 +61,13 @@ class Audit(Reader[AuditEntry]):
     def append(
         self, trail: Trail | str, *, action: str, actor: str | None = None, details: Mapping[str, Any] | None = None
     ) -> None:
-        """Append an entry to a trail (a batch's, by its id). `actor` is the setting's where none is given.
+        """Append an entry to a trail (a batch's, by its id). `actor` is who does it, the setting's where none is given.
 
         It has its number and hash when it is committed. What several threads append to one trail at once is written
         together. Raises InvalidEntityError, InvalidKeyError.
         """
-        values = dict(_trail(trail)) | {"action": action, "actor": actor or self._access.actor, "details": details}
+        by = self._access.acting_as(actor).actor
+        values = dict(_trail(trail)) | {"action": action, "actor": by, "details": details}
         entry = self._kind.made(**values, seq=0, at=self._access.now())
         self._kind.encode(entry)  # what cannot be written is told to whom it belongs, and not to those it goes with
         if (unit := self._access.unit_here()) is not None:
@@ -75,12 +76,14 @@ class Audit(Reader[AuditEntry]):
             self._combiner.submit(self._partition(_trail(trail)), entry)
 
     @contextmanager
-    def one_for_all(self, trail: Trail | str, *, action: str, details: Mapping[str, Any]) -> Iterator[None]:
+    def one_for_all(
+        self, trail: Trail | str, *, action: str, details: Mapping[str, Any], actor: str | None = None
+    ) -> Iterator[None]:
         """Append one entry, and none for each change within the block: around a bulk load.
 
         It is there before the first change: a load that is cut off half-way is not without a trace.
         """
-        self.append(trail, action=action, details=details)
+        self.append(trail, action=action, actor=actor, details=details)
         with self._access.recorded_together():
             yield
 

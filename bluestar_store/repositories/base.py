@@ -22,7 +22,7 @@ from bluestar_store.repositories.transaction import Bookkeeping
 
 E = TypeVar("E", bound=Entity)
 
-Rules: TypeAlias = Callable[[Change, Bookkeeping], None]
+Rules: TypeAlias = Callable[[Access, Change, Bookkeeping], None]
 
 
 class Reader(Generic[E]):
@@ -106,26 +106,27 @@ class Reader(Generic[E]):
     def _decode(self, item: Item) -> E:
         return self._kind.decode(item, self._access.table(self._kind))
 
-    def _written(self, plan: Callable[[], Change], rules: Rules | None = None) -> Change:
+    def _written(self, plan: Callable[[Access], Change], actor: str | None, rules: Rules | None = None) -> Change:
         """Plan and write a change; one that expected nothing is planned again when it met another write.
 
         `rules` is told of the change once it is written, in the same step of the unit: it raises what refuses the
         change, and writes what goes with it.
         """
-        records = self._access.records
+        access = self._access.acting_as(actor)
+        records = access.records
         made: list[Change] = []
 
         def step(unit: Bookkeeping) -> None:
-            change = plan()
+            change = plan(access)
             write = unit.insist if change.settled else unit.keep
             write(change.write)
             if records:
-                record_change(self._access, self._kind, change, unit)
+                record_change(access, self._kind, change, unit)
             if rules is not None:
-                rules(change, unit)
+                rules(access, change, unit)
             made[:] = [change]
 
-        with self._access.unit() as unit:
+        with access.unit() as unit:
             unit.bookkeep(step)
         return made[0]
 
@@ -151,23 +152,25 @@ class Repository(Reader[E]):
         stored = {kind.keys.build(kind.identity(entity)): entity for found in partitions for entity in found}
         return {key: stored[key] for key in keys if key in stored}
 
-    def put(self, entity: E, expected: PutExpectation = None) -> E:
+    def put(self, entity: E, expected: PutExpectation = None, *, actor: str | None = None) -> E:
         """Write what the entity knows, and nothing else on the item; returns it as stored, with its new version.
 
         An entity that was read is checked against the version it was read at, and changes only the attributes that
         differ; a fresh one is created, or overwrites the known attributes of what is there. `expected` says otherwise:
-        ABSENT, ANY, or a version. Raises InvalidEntityError, InvalidKeyError, AlreadyExistsError,
-        VersionConflictError (also when the item was deleted meanwhile), EngineError.
+        ABSENT, ANY, or a version. `actor` is who writes, the setting's where none is given. Raises InvalidEntityError,
+        InvalidKeyError, AlreadyExistsError, VersionConflictError (also when the item was deleted meanwhile),
+        EngineError.
         """
-        change = self._written(lambda: put_change(self._access, self._kind, entity, expected))
+        change = self._written(lambda access: put_change(access, self._kind, entity, expected), actor)
         return self._decode(change.after)
 
-    def delete(self, entity: E, expected: PutExpectation = None) -> None:
+    def delete(self, entity: E, expected: PutExpectation = None, *, actor: str | None = None) -> None:
         """Delete the entity's item; one that was read is checked against its version.
 
-        Deleting what is not there is no error for a fresh entity (or ANY), else a VersionConflictError.
+        Deleting what is not there is no error for a fresh entity (or ANY), else a VersionConflictError. `actor` as for
+        `put`.
         """
-        self._written(lambda: delete_change(self._access, self._kind, entity, expected))
+        self._written(lambda access: delete_change(access, self._kind, entity, expected), actor)
 
 
 def owned(access: Access, kind: Kind[E], items: Iterable[Item]) -> tuple[E, ...]:

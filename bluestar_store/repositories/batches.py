@@ -165,13 +165,16 @@ class Batches(Repository[BatchState]):
 
     # ------------------------------------------------------------------------------------------------------- writing
 
-    def start(self, plan_id: str, pay_freq: str, year: int, batch_id: str | None = None) -> BatchState:
+    def start(
+        self, plan_id: str, pay_freq: str, year: int, batch_id: str | None = None, *, actor: str | None = None
+    ) -> BatchState:
         """Begin a batch, RECEIVED; returns its state. `batch_id` is a ULID where none is given.
 
-        The plan's rules are read consistently, past the cache, and their digests pinned: see `verify_rules`. Raises
-        AlreadyExistsError for an id that is taken, InvalidKeyError for what cannot be one, and what
-        `Store.plan_snapshot` raises.
+        The plan's rules are read consistently, past the cache, and their digests pinned: see `verify_rules`. `actor` is
+        who writes, the setting's where none is given. Raises AlreadyExistsError for an id that is taken,
+        InvalidKeyError for what cannot be one, InvalidEntityError, and what `Store.plan_snapshot` raises.
         """
+        access = self._access.acting_as(actor)
         batch_id = str(ULID()) if batch_id is None else check_identifier("batch_id", batch_id)
         snapshot = self._snapshots.take(plan_id, pay_freq, year)
         now = self._access.now()
@@ -186,9 +189,9 @@ class Batches(Repository[BatchState]):
             updated=now,
         )
         rules = BatchRules(batch_id=state.batch_id, digest=snapshot.digest, items=snapshot.item_digests)
-        with self._access.unit() as unit:
-            begun = put_change(self._access, self._kind, state, ABSENT)
-            unit.engine.write(begun.write, put_change(self._access, BATCH_RULES, rules, ABSENT).write)
+        with access.unit() as unit:
+            begun = put_change(access, self._kind, state, ABSENT)
+            unit.engine.write(begun.write, put_change(access, BATCH_RULES, rules, ABSENT).write)
         return self._decode(begun.after)
 
     def advance(
@@ -197,13 +200,15 @@ class Batches(Repository[BatchState]):
         status: BatchStatus | None = None,
         step: int | None = None,
         claim: StepClaim | None = None,
+        *,
+        actor: str | None = None,
     ) -> BatchState:
         """Move a batch on: another status, another current step, or both; returns its state as stored.
 
-        `batch` is as it was read: VersionConflictError when it has moved since. Raises InvalidTransitionError for a
-        status that cannot follow on its own (see TRANSITIONS), PlanOnHoldError when it is to run and its plan has an
-        open hold, ClaimLostError when `claim` is given and over, InvalidEntityError for a copy that names another plan,
-        frequency, year or digest. Then nothing is written.
+        `batch` is as it was read: VersionConflictError when it has moved since. `actor` is who writes, the setting's
+        where none is given. Raises InvalidTransitionError for a status that cannot follow on its own (see TRANSITIONS),
+        PlanOnHoldError when it is to run and its plan has an open hold, ClaimLostError when `claim` is given and over,
+        InvalidEntityError for a copy that names another plan, frequency, year or digest. Then nothing is written.
         """
         if batch.origin is None:
             raise InvalidEntityError(f"batch {batch.batch_id!r} was not read from a store: batches.get gives it")
@@ -217,20 +222,21 @@ class Batches(Repository[BatchState]):
             "current_step": batch.current_step if step is None else step,
             "updated": self._access.now(),
         }
-        return self._moved(batch.model_copy(update=moved), asked=status, claim=claim)
+        return self._moved(batch.model_copy(update=moved), None, actor, asked=status, claim=claim)
 
-    def put(self, entity: BatchState, expected: PutExpectation = None) -> BatchState:
+    def put(self, entity: BatchState, expected: PutExpectation = None, *, actor: str | None = None) -> BatchState:
         """See Repository; a batch that is there goes no other way than by `advance`.
 
         Raises InvalidTransitionError for a status that cannot follow, PlanOnHoldError for one that begins to run while
         its plan has an open hold, InvalidEntityError for another plan, frequency, year or digest than it has.
         """
-        return self._moved(entity, expected)
+        return self._moved(entity, expected, actor)
 
     def _moved(
         self,
         batch: BatchState,
-        expected: PutExpectation = None,
+        expected: PutExpectation,
+        actor: str | None,
         *,
         asked: BatchStatus | None = None,
         claim: StepClaim | None = None,
@@ -238,19 +244,19 @@ class Batches(Repository[BatchState]):
         """The batch as stored; `asked` is the status that it is to get, None for the one that it has."""
         stored: list[BatchState] = []
 
-        def rules(change: Change, unit: Bookkeeping) -> None:
+        def rules(access: Access, change: Change, unit: Bookkeeping) -> None:
             after = self._decode(change.after)
             before = self._decode(change.before) if change.before else None
             if before is not None:
                 _check_move(before, after, asked)
             if claim is not None:
-                check_claim(self._access, claim, unit)
+                check_claim(access, claim, unit)
             begins = asked is not None or before is None or before.status is not BatchStatus.RUNNING
             if after.status is BatchStatus.RUNNING and begins and after.plan_id is not None:
-                refuse_open_holds(self._access, self._holds, after.plan_id, unit)
+                refuse_open_holds(access, self._holds, after.plan_id, unit)
             stored[:] = [after]
 
-        self._written(lambda: put_change(self._access, self._kind, batch, expected), rules)
+        self._written(lambda access: put_change(access, self._kind, batch, expected), actor, rules)
         return stored[0]
 
 

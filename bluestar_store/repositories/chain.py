@@ -16,6 +16,7 @@ def entry_hash(entry: AuditEntry) -> str:
 
 def append_step(access: Access, entry: AuditEntry, unit: Bookkeeping) -> None:
     """A step that appends an entry to its trail, with the number and the hash that it has there by then."""
+    access = access.acting_as(entry.actor)
     trail = {name: getattr(entry, name) for name in Trail.model_fields}
     stored = current_item(access, CHAIN_HEAD, ChainHead(**trail))
     head = CHAIN_HEAD.decode(stored, access.table(CHAIN_HEAD)) if stored else ChainHead(**trail)

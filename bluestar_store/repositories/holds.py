@@ -69,19 +69,22 @@ class Holds(Repository[PlanHold]):
         hold_id: str | None = None,
         batch_id: str | None = None,
         created_by: str | None = None,
+        actor: str | None = None,
     ) -> PlanHold:
         """Place a hold; returns it as stored. `hold_id` is a ULID where none is given.
 
         A hold of that id that is there already, open or released, is returned as it is: repeating a call whose answer
-        was lost places nothing twice and opens nothing again. Raises InvalidKeyError.
+        was lost places nothing twice and opens nothing again. `actor` is who writes, the setting's where none is given;
+        `created_by` is the actor unless it says otherwise. Raises InvalidKeyError, InvalidEntityError.
         """
+        access = self._access.acting_as(actor)
         wanted = self._kind.made(
             plan_id=plan_id,
             hold_id=str(ULID()) if hold_id is None else hold_id,
             reason=reason,
             batch_id=batch_id,
             created=self._access.now(),
-            created_by=created_by or self._access.actor,
+            created_by=created_by or access.actor,
         )
         placed = [wanted]
 
@@ -90,59 +93,64 @@ class Holds(Repository[PlanHold]):
             if found is not None:
                 placed[:] = [self._decode(found)]
                 return
-            self._keep(unit, wanted, None, placed)
+            self._keep(access, unit, wanted, None, placed)
 
-        with self._access.unit() as unit:
+        with access.unit() as unit:
             unit.bookkeep(step)
         return placed[0]
 
-    def release(self, plan_id: str, hold_id: str, *, released_by: str | None = None) -> PlanHold:
+    def release(
+        self, plan_id: str, hold_id: str, *, released_by: str | None = None, actor: str | None = None
+    ) -> PlanHold:
         """Release a hold, which stays as a record; returns it as stored. One that is released stays as it is.
 
-        Raises HoldNotFoundError.
+        `actor` and `released_by` as for `place`. Raises HoldNotFoundError, InvalidEntityError.
         """
+        access = self._access.acting_as(actor)
         released: list[PlanHold] = []
 
         def step(unit: Bookkeeping) -> None:
             found = self.get(plan_id, hold_id)
             released[:] = [found]
             if found.is_open:
-                by = released_by or self._access.actor
+                by = released_by or access.actor
                 after = found.model_copy(update={"released": self._access.now(), "released_by": by})
-                self._keep(unit, after, found.origin.wire if found.origin else None, released)
+                self._keep(access, unit, after, found.origin.wire if found.origin else None, released)
 
-        with self._access.unit() as unit:
+        with access.unit() as unit:
             unit.bookkeep(step)
         return released[0]
 
-    def put(self, entity: PlanHold, expected: PutExpectation = None) -> PlanHold:
+    def put(self, entity: PlanHold, expected: PutExpectation = None, *, actor: str | None = None) -> PlanHold:
         """See Repository; the plan's guard goes with it."""
         change = self._written(
-            lambda: put_change(self._access, self._kind, entity, expected),
-            lambda _, unit: self._count(entity.plan_id, unit),
+            lambda access: put_change(access, self._kind, entity, expected),
+            actor,
+            lambda access, _, unit: self._count(access, entity.plan_id, unit),
         )
         return self._decode(change.after)
 
-    def delete(self, entity: PlanHold, expected: PutExpectation = None) -> None:
+    def delete(self, entity: PlanHold, expected: PutExpectation = None, *, actor: str | None = None) -> None:
         """See Repository; the plan's guard goes with it. Released holds are records: mostly `release` is meant."""
         self._written(
-            lambda: delete_change(self._access, self._kind, entity, expected),
-            lambda _, unit: self._count(entity.plan_id, unit),
+            lambda access: delete_change(access, self._kind, entity, expected),
+            actor,
+            lambda access, _, unit: self._count(access, entity.plan_id, unit),
         )
 
-    def _keep(self, unit: Bookkeeping, hold: PlanHold, before: Item | None, stored: list[PlanHold]) -> None:
-        change = change_over(self._access, self._kind, self._kind.validated(hold), before, {}, settled=False)
+    def _keep(
+        self, access: Access, unit: Bookkeeping, hold: PlanHold, before: Item | None, stored: list[PlanHold]
+    ) -> None:
+        change = change_over(access, self._kind, self._kind.validated(hold), before, {}, settled=False)
         unit.keep(change.write)
         stored[:] = [self._decode(change.after)]
-        self._count(hold.plan_id, unit)
+        self._count(access, hold.plan_id, unit)
 
-    def _count(self, plan_id: str, unit: Bookkeeping) -> None:
+    def _count(self, access: Access, plan_id: str, unit: Bookkeeping) -> None:
         """The guard's part; counted anew each time, since other programs place and release holds without it."""
-        before = current_item(
-            self._access, HOLD_GUARD, HoldGuard(plan_id=plan_id)
-        )  # before the holds: whoever changes one changes it
+        before = current_item(access, HOLD_GUARD, HoldGuard(plan_id=plan_id))  # first: who changes a hold changes it
         guard = HoldGuard(plan_id=plan_id, open_holds=len(self.open(plan_id)))
-        unit.keep(change_over(self._access, HOLD_GUARD, guard, before, {}, settled=False).write)
+        unit.keep(change_over(access, HOLD_GUARD, guard, before, {}, settled=False).write)
 
 
 def refuse_open_holds(access: Access, holds: Holds, plan_id: str, unit: Bookkeeping) -> None:

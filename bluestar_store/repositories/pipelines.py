@@ -71,6 +71,8 @@ class Pipelines(Reader[PipelineStep]):
         steps: Sequence[PipelineStep],
         expected: PutExpectation = None,
         known: Sequence[PipelineStep] = (),
+        *,
+        actor: str | None = None,
     ) -> tuple[PipelineStep, ...]:
         """Make these the steps of the pipeline, in one transaction; returns them as stored, in order.
 
@@ -78,12 +80,14 @@ class Pipelines(Reader[PipelineStep]):
         VersionConflictError. Fresh steps replace whatever is there; with `expected` ABSENT nothing may be there
         (AlreadyExistsError). `known` steps, as they were read, are checked too, also those that go: when one was
         changed since, or there are others, that is a ConflictError. Attributes that others put on a step of the same
-        number stay. Raises InvalidEntityError for no steps, a number twice, or more than 99 steps before and after.
+        number stay. `actor` is who writes, the setting's where none is given. Raises InvalidEntityError for no steps, a
+        number twice, or more than 98 steps before and after.
         """
         wanted = validated_steps(plan_id, pay_freq, steps)
         if not wanted:
             raise InvalidEntityError("a pipeline without steps; use remove to fall back to DEFAULT's")
-        return self._in_order(replace_steps(self._access, self._pk(plan_id, pay_freq), wanted, expected, known))
+        access = self._access.acting_as(actor)
+        return self._in_order(replace_steps(access, self._pk(plan_id, pay_freq), wanted, expected, known))
 
     def remove(
         self,
@@ -91,30 +95,32 @@ class Pipelines(Reader[PipelineStep]):
         pay_freq: str,
         expected: PutExpectation = None,
         known: Sequence[PipelineStep] = (),
+        *,
+        actor: str | None = None,
     ) -> None:
         """Delete the pipeline, all steps in one transaction: a plan then falls back to DEFAULT's.
 
         No error when there is none. With `expected` ABSENT there may be no steps (AlreadyExistsError): for a pipeline
         that `is_lost`. `known` steps, as they were read, are checked: when one was changed since, or there are others,
-        that is a ConflictError.
+        that is a ConflictError. `actor` as for `replace`.
         """
-        replace_steps(self._access, self._pk(plan_id, pay_freq), {}, expected, known)
+        replace_steps(self._access.acting_as(actor), self._pk(plan_id, pay_freq), {}, expected, known)
 
-    def put(self, step: PipelineStep, expected: PutExpectation = None) -> PipelineStep:
+    def put(self, step: PipelineStep, expected: PutExpectation = None, *, actor: str | None = None) -> PipelineStep:
         """Change one step that exists; see `Repository.put`. A step is added or taken away with `replace` only.
 
         Raises PipelineNotFoundError when there is no such step.
         """
 
-        def plan() -> Change:
-            change = put_change(self._access, self._kind, step, expected)
+        def plan(access: Access) -> Change:
+            change = put_change(access, self._kind, step, expected)
             if isinstance(change.write, Put):
                 raise self._missing(
                     f"no step {step.step_order} of {step.plan_id!r}, {step.pay_freq!r} (pipelines.replace adds steps)"
                 )
             return change
 
-        return self._decode(self._written(plan).after)
+        return self._decode(self._written(plan, actor).after)
 
     def _pk(self, plan_id: str, pay_freq: str) -> str:
         return self._kind.keys.partition({"plan_id": plan_id, "pay_freq": pay_freq})

@@ -59,12 +59,15 @@ class Claims(StepRecords[StepClaim]):
     def __init__(self, access: Access) -> None:
         super().__init__(access, STEP_CLAIM)
 
-    def claim(self, batch: BatchState | str, step: int, worker: str, lease_seconds: float) -> StepClaim:
+    def claim(
+        self, batch: BatchState | str, step: int, worker: str, lease_seconds: float, *, actor: str | None = None
+    ) -> StepClaim:
         """Own a step for so long; returns the claim. A worker that claims its own step again has a new claim.
 
-        Raises ClaimTakenError until a second after another worker's claim has expired, and InvalidEntityError for a
-        lease of no time or a worker without a name.
+        `actor` is who writes, the setting's where none is given. Raises ClaimTakenError until a second after another
+        worker's claim has expired, and InvalidEntityError for a lease of no time or a worker without a name.
         """
+        access = self._access.acting_as(actor)
         if not worker:
             raise InvalidEntityError("a claim needs the name of a worker")
         wanted = self._kind.made(batch_id=_id_of(batch), step=step, worker=worker)
@@ -77,28 +80,32 @@ class Claims(StepRecords[StepClaim]):
                 raise ClaimTakenError(_place(wanted), str(found.worker), found.expires or now)
             fence = (found.fence or 0) + 1 if found is not None else 1
             claim = wanted.model_copy(update={"fence": fence, "claimed": now, "expires": _end(now, lease_seconds)})
-            made[:] = [self._keep(unit, claim, found)]
+            made[:] = [self._keep(access, unit, claim, found)]
 
-        with self._access.unit() as unit:
+        with access.unit() as unit:
             unit.bookkeep(take)
         return made[0]
 
-    def heartbeat(self, claim: StepClaim, lease_seconds: float) -> StepClaim:
-        """Own the step for so long from now on; returns the claim as it is now. Raises ClaimLostError."""
-        return self._renewed(claim, lambda now: {"expires": _end(now, lease_seconds)})
+    def heartbeat(self, claim: StepClaim, lease_seconds: float, *, actor: str | None = None) -> StepClaim:
+        """Own the step for so long from now on; returns the claim as it is now. `actor` as for `claim`.
 
-    def release(self, claim: StepClaim) -> None:
-        """Own the step no longer. Raises ClaimLostError."""
-        self._renewed(claim, lambda now: {"worker": None, "expires": None})
+        Raises ClaimLostError.
+        """
+        return self._renewed(claim, lambda now: {"expires": _end(now, lease_seconds)}, actor)
 
-    def _renewed(self, claim: StepClaim, update: Callable[[datetime], dict[str, Any]]) -> StepClaim:
+    def release(self, claim: StepClaim, *, actor: str | None = None) -> None:
+        """Own the step no longer. `actor` as for `claim`. Raises ClaimLostError."""
+        self._renewed(claim, lambda now: {"worker": None, "expires": None}, actor)
+
+    def _renewed(self, claim: StepClaim, update: Callable[[datetime], dict[str, Any]], actor: str | None) -> StepClaim:
+        access = self._access.acting_as(actor)
         made: list[StepClaim] = []
 
         def renew(unit: Bookkeeping) -> None:
             found = self._owned(claim)
-            made[:] = [self._keep(unit, found.model_copy(update=update(self._access.now())), found)]
+            made[:] = [self._keep(access, unit, found.model_copy(update=update(access.now())), found)]
 
-        with self._access.unit() as unit:
+        with access.unit() as unit:
             unit.bookkeep(renew)
         return made[0]
 
@@ -113,10 +120,10 @@ class Claims(StepRecords[StepClaim]):
             raise ClaimLostError(f"{claim.worker!r} does not own {_place(claim)} any more; claim it again")
         return found
 
-    def _keep(self, unit: Bookkeeping, claim: StepClaim, found: StepClaim | None) -> StepClaim:
+    def _keep(self, access: Access, unit: Bookkeeping, claim: StepClaim, found: StepClaim | None) -> StepClaim:
         # Over what was looked at, and not what is there by now: that may be another worker's.
         before = found.origin.wire if found is not None and found.origin is not None else None
-        change = change_over(self._access, self._kind, self._kind.validated(claim), before, {}, settled=False)
+        change = change_over(access, self._kind, self._kind.validated(claim), before, {}, settled=False)
         unit.keep(change.write)
         return self._decode(change.after)
 
@@ -145,12 +152,15 @@ class Results(StepRecords[StepResult]):
         claim: StepClaim | None = None,
         *,
         worker: str | None = None,
+        actor: str | None = None,
     ) -> StepResult:
         """Save what a step found; returns it as stored. Saving the equal result again changes nothing.
 
-        Raises ResultConflictError when the step has another result, ClaimLostError when `claim` is given and over,
-        ItemTooLargeError over 350 KB, InvalidEntityError for what DynamoDB cannot hold and for another step's claim.
+        `actor` is who writes, the setting's where none is given. Raises ResultConflictError when the step has another
+        result, ClaimLostError when `claim` is given and over, ItemTooLargeError over 350 KB, InvalidEntityError for
+        what DynamoDB cannot hold and for another step's claim.
         """
+        access = self._access.acting_as(actor)
         by = worker or (claim.worker if claim else None)
         now = self._access.now()
         wanted = self._kind.made(batch_id=_id_of(batch), step=step, result=result, worker=by, saved=now)
@@ -170,7 +180,7 @@ class Results(StepRecords[StepResult]):
                 check_claim(self._access, claim, unit)
             item = current_item(self._access, self._kind, wanted)
             if item is None:
-                change = change_over(self._access, self._kind, wanted, None, {}, settled=False)
+                change = change_over(access, self._kind, wanted, None, {}, settled=False)
                 unit.keep(change.write)
                 saved[:] = [self._decode(change.after)]
                 return

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry
-from bluestar_store.models.canonical import canonical, digest
+from bluestar_store.models.canonical import canonical, canonical_bytes, digest, plain_value
 from bluestar_store.models.entity import Entity, masked, veiled
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.values import from_wire
@@ -18,6 +18,9 @@ from bluestar_store.repositories.transaction import Bookkeeping
 
 HIDDEN = ("PK", "SK", VERSION)
 """Attributes that say nothing of what changed."""
+LONGEST_VALUE, LONGEST_CHANGE = 4_096, 200_000
+"""Bytes of canonical JSON that an entry tells of a value, and of all changed attributes. An entry is an item, of 400 KB
+at most (AWS limit), and so is what was there before a change, and what is there after it."""
 
 
 def record_change(access: Access, kind: Kind[Any], change: Change, unit: Bookkeeping) -> None:
@@ -51,7 +54,8 @@ def change_details(kind: Kind[Any], before: Item, after: Item) -> dict[str, Any]
     """What an entry says of a change: the item's sort key, its digests, and each attribute as it was and is.
 
     Empty stands for no item. Bank numbers are masked; on an item of a kind that has some, so is whatever another
-    program put there, under whatever name.
+    program put there, under whatever name. A long value is told by its digest; of more changed attributes than there is
+    room for, just their number, `changed_attributes`.
     """
     known = {attribute.attr_name for attribute in kind.attributes.values()}
     names = sorted(name for name in {*before, *after} if name not in HIDDEN and not name.startswith(OWN_PREFIX))
@@ -64,17 +68,21 @@ def change_details(kind: Kind[Any], before: Item, after: Item) -> dict[str, Any]
         for name in names
         if before.get(name) != after.get(name)
     }
+    fits = canonical_bytes(plain_value(changed)) <= LONGEST_CHANGE
     return {
         "item": key_of(after or before).sk,
         "digest_before": _digest(kind, before),
         "digest_after": _digest(kind, after),
-        "changed": changed,
+        **({"changed": changed} if fits else {"changed_attributes": len(changed)}),
     }
 
 
 def _shown(name: str, item: Item, *, secret: bool) -> Any:
     value = from_wire(item[name])
-    return masked(str(value)) if secret else veiled(name, value)
+    if secret:
+        return masked(str(value))
+    length = canonical_bytes(plain := plain_value(value))
+    return veiled(name, value) if length <= LONGEST_VALUE else {"digest": digest(plain), "bytes": length}
 
 
 def _digest_of_all(kind: Kind[Any], items: Sequence[Item]) -> str | None:

@@ -77,6 +77,7 @@ class Transaction:
         self._lock = threading.RLock()
         self._bookkeeping = self._anew()
         self._state, self._calls, self._changed = State.OPEN, 0, threading.Condition()
+        self._failed: BaseException | None = None
 
     def _anew(self) -> Bookkeeping:
         return Bookkeeping(self._engine, self._specs, self.bookkeep)
@@ -112,6 +113,7 @@ class Transaction:
         """
         with self._lock:
             self._check_open()
+            self._check_whole()
             self._bookkeeping.attempt(step)
             self._steps.append(step)
 
@@ -123,11 +125,23 @@ class Transaction:
         with self._changed:
             self._changed.wait_for(lambda: not self._calls)
             self._check_open()
+            self._check_whole()
             self._state = State.SENDING
         try:
             self._send_until_settled(send)
         finally:
             self._state = State.OVER
+
+    def doom(self, error: BaseException) -> None:
+        """A block within it raised this half-way: nothing more is taken, and the commit is refused."""
+        self._failed = self._failed or error
+
+    def _check_whole(self) -> None:
+        if self._failed is not None:
+            raise InvalidWriteError(
+                f"a block within this unit of work raised {type(self._failed).__name__} and may have done half of its "
+                "work: nothing of the unit is written"
+            ) from self._failed
 
     def drop(self) -> None:
         """Do not send it, unless that has begun."""

@@ -11,24 +11,31 @@ import tempfile
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
 from bluestar_store.engines.whole_files import sync_folder, write_whole
-from bluestar_store.errors import AccessDeniedError, FileStoreError
+from bluestar_store.errors import AccessDeniedError, FileStoreError, ThrottledError
 from bluestar_store.keys import Key, shown
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.kind import Kind
-from bluestar_store.protocols import Engine, Item, key_of, scan_pages
+from bluestar_store.protocols import Engine, Item, Page, Segment, key_of, pages, scan_pages
 from bluestar_store.seeding.folders import held, make_folder
 from bluestar_store.seeding.routes import REST, Place, Routes
 from bluestar_store.seeding.transfer_files import MANIFEST, Manifest, Progress, TableDigest, items_path, line_of
-from bluestar_store.threads import one_ahead
+from bluestar_store.threads import ahead
 
 RUN_BYTES = 4 * 1024 * 1024
 """What the sorting of one table keeps in memory; layout `single` sorts all tables at once."""
 MAX_RUNS = 64
 """Sorted files that are merged at once, all of them open."""
+SEGMENTS = 4
+"""Parts of a table that are read at once: each has two pages in memory, and a page of 1 MB (AWS limit) takes 10 MB."""
+THROTTLED_TRIES = 20
+"""Of a page, each of as many tries as any call has."""
 SCRATCH = ".export-"
 """What the folder of an export that is under way begins with."""
 
@@ -129,9 +136,26 @@ def _sorted_tables(
 
 
 def _pages(engine: Engine, table: str) -> AbstractContextManager[Iterator[list[Item]]]:
-    """The pages of a table; where a call is a round trip, the next one is fetched while one is worked on."""
-    found = scan_pages(engine, table)
-    return closing(one_ahead(found)) if engine.parallel_calls > 1 else nullcontext(found)
+    """The pages of a table; where a call is a round trip, several segments of a large one are read at once."""
+    if engine.parallel_calls < 2:
+        return nullcontext(scan_pages(engine, table))
+    first = _page(engine, table)
+    if first.cursor is None:
+        return nullcontext(iter((first.items,)))
+    count = min(SEGMENTS, engine.parallel_calls)
+    segments = [Segment(number, count) for number in range(count)]
+    return closing(ahead(*(pages(partial(_page, engine, table, segment)) for segment in segments)))
+
+
+def _page(engine: Engine, table: str, segment: Segment | None = None, cursor: str | None = None) -> Page:
+    """One page; when it is throttled, which several at once easily are, it waits."""
+    patient = Retrying(
+        retry=retry_if_exception_type(ThrottledError),
+        wait=wait_random_exponential(multiplier=0.05, max=2),
+        stop=stop_after_attempt(THROTTLED_TRIES),
+        reraise=True,
+    )
+    return patient(engine.scan, table, cursor=cursor, consistent=True, segment=segment)
 
 
 def _count(source: Place) -> int | None:

@@ -41,45 +41,59 @@ def load(
     overwrite: bool = False,
     prune: bool = False,
     progress: Callable[[int], None] | None = None,
+    actor: str | None = None,
 ) -> LoadReport:
     """Write what the store lacks, conditionally; returns what was done.
 
     An entity that exists and differs is left alone and reported, unless `overwrite`; its unknown attributes survive
     either way. A pipeline is taken as a whole. `prune` removes what the store has besides (see `compare`). `progress`
-    is told the number of entities just done. Loading again after a failure goes on where it stopped.
+    is told the number of entities just done. `actor` is who writes, the setting's where none is given. Loading again
+    after a failure goes on where it stopped.
     """
-    return settle(store, compare(store, rule_set, prune=prune), overwrite=overwrite, progress=progress)
+    return settle(store, compare(store, rule_set, prune=prune), overwrite=overwrite, progress=progress, actor=actor)
 
 
 def settle(
-    store: Target, difference: Difference, *, overwrite: bool = False, progress: Callable[[int], None] | None = None
+    store: Target,
+    difference: Difference,
+    *,
+    overwrite: bool = False,
+    progress: Callable[[int], None] | None = None,
+    actor: str | None = None,
 ) -> LoadReport:
     """Write a difference as `load` does, and nothing that is not in it: for one that somebody has seen."""
     writes = to_write(difference, overwrite=overwrite)
-    with one_entry(store, difference, writes):
-        return report(_settled(store, difference.parts, overwrite=overwrite, progress=progress))
+    with one_entry(store, difference, writes, actor):
+        return report(_settled(store, difference.parts, overwrite=overwrite, progress=progress, actor=actor))
 
 
 def _settled(
-    store: Target, parts: Sequence[Part], *, overwrite: bool, progress: Callable[[int], None] | None
+    store: Target,
+    parts: Sequence[Part],
+    *,
+    overwrite: bool,
+    progress: Callable[[int], None] | None,
+    actor: str | None,
 ) -> list[tuple[str, Part]]:
     """What became of each part, in their order; `progress` is told of each in its turn.
 
     Some are written at once. When one fails, the others that are under way are finished first.
     """
-    settling = side_by_side(store.engine.parallel_calls, lambda part: _settle(store, part, overwrite), parts)
+    settling = side_by_side(store.engine.parallel_calls, lambda part: _settle(store, part, overwrite, actor), parts)
     with closing(settling):
         return [outcome for _, outcome in zip(watched(parts, progress), settling, strict=True)]
 
 
-def one_entry(store: Target, difference: Difference, writes: Difference) -> AbstractContextManager[None]:
+def one_entry(
+    store: Target, difference: Difference, writes: Difference, actor: str | None = None
+) -> AbstractContextManager[None]:
     """Around the writes of a bulk load: one entry in the trail of loads, with the rule set's digest."""
     if not writes.parts:
         return nullcontext()
     entities = [canonical(entity) for part in difference.parts for entity in part.wanted]
     counts = Counter(entry.action.value for entry in writes.entries)
     details = {"rule_set": digest(entities), "entities": len(entities), "writes": dict(counts)}
-    return store.audit.one_for_all(LOADS, action="load", details=details)
+    return store.audit.one_for_all(LOADS, action="load", actor=actor, details=details)
 
 
 def watched(parts: Iterable[Part], progress: Callable[[int], None] | None) -> Iterable[Part]:
@@ -115,14 +129,14 @@ def to_write(difference: Difference, *, overwrite: bool) -> Difference:
     return Difference(tuple(part for part in difference.parts if outcome_of(part, overwrite=overwrite) not in kept))
 
 
-def _settle(store: Target, part: Part, overwrite: bool) -> tuple[str, Part]:
+def _settle(store: Target, part: Part, overwrite: bool, actor: str | None) -> tuple[str, Part]:
     """Write one part if that is called for; when somebody else was faster, look at it again."""
     for _ in range(ATTEMPTS):
         outcome = outcome_of(part, overwrite=overwrite)
         if outcome in ("same", "left_alone"):
             return outcome, part
         try:
-            write_part(store, part)
+            write_part(store, part, actor)
         except ConflictError:
             part = compare_part(store, part)
         else:
@@ -130,25 +144,27 @@ def _settle(store: Target, part: Part, overwrite: bool) -> tuple[str, Part]:
     raise ConflictError(f"{part.entries[0].key}: others keep writing it; seed again when they are done")
 
 
-def write_part(store: Target, part: Part) -> None:
+def write_part(store: Target, part: Part, actor: str | None = None) -> None:
     """The wanted entities, each over the stored one it was compared with, so that its version is checked.
 
-    Raises a ConflictError when the store is not as it was compared.
+    `actor` is who writes, the setting's where none is given. Raises a ConflictError when the store is not as it was
+    compared.
     """
     expected = None if part.stored else ABSENT
     if part.kind is PIPELINE_STEP:
         first = (part.wanted or part.stored)[0]
+        plan, freq = first.plan_id, first.pay_freq
         if part.wanted:
-            store.pipelines.replace(first.plan_id, first.pay_freq, _over(part), expected=expected, known=part.stored)
+            store.pipelines.replace(plan, freq, _over(part), expected=expected, known=part.stored, actor=actor)
         else:
-            store.pipelines.remove(first.plan_id, first.pay_freq, known=part.stored)
+            store.pipelines.remove(plan, freq, known=part.stored, actor=actor)
         return
     repository = repositories(store)[part.kind.name]
     for entity in _over(part):
-        repository.put(entity, expected=expected)
+        repository.put(entity, expected=expected, actor=actor)
     if not part.wanted:
         for entity in part.stored:
-            repository.delete(entity)
+            repository.delete(entity, actor=actor)
 
 
 def _over(part: Part) -> list[Any]:

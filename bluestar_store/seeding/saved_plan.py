@@ -31,13 +31,15 @@ def save_plan(difference: Difference, path: Path) -> None:
     write_whole(path, text.encode(), mode=0o600)  # bank numbers are whole in it
 
 
-def apply_plan(store: Target, path: Path, *, progress: Callable[[int], None] | None = None) -> LoadReport:
+def apply_plan(
+    store: Target, path: Path, *, progress: Callable[[int], None] | None = None, actor: str | None = None
+) -> LoadReport:
     """Write exactly what the plan says.
 
     First everything is compared: when an item is not as it was when the plan was made, that is a PlanOutdatedError
     that names each such item, and nothing is written. Each write is conditional on that comparison; should somebody
-    change an item in that moment, the plan stops there with a ConflictError, and a new one shows what is left.
-    Raises SeedError for a file that is no plan.
+    change an item in that moment, the plan stops there with a ConflictError, and a new one shows what is left. `actor`
+    is who writes, the setting's where none is given. Raises SeedError for a file that is no plan.
     """
     planned = _read(path, store.tables.kinds)
     parts = [compare_part(store, part) for _, part in planned]
@@ -50,9 +52,9 @@ def apply_plan(store: Target, path: Path, *, progress: Callable[[int], None] | N
         raise PlanOutdatedError(moved)
     outcomes = []
     difference = Difference(tuple(parts))
-    with one_entry(store, difference, to_write(difference, overwrite=True)):
+    with one_entry(store, difference, to_write(difference, overwrite=True), actor):
         for part in watched(parts, progress):
-            write_part(store, part)
+            write_part(store, part, actor)
             outcomes.append((outcome_of(part, overwrite=True), part))
     return report(outcomes)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from bluestar_store.errors import InvalidKeyError, InvalidWriteError
 from bluestar_store.keys import Key
-from bluestar_store.protocols import Engine, key_of
+from bluestar_store.protocols import Engine, Item, Segment, key_of
 from bluestar_store.testing.engine_case import EngineCase, SideDoor, all_pages, item, numbered
 
 IMPOSSIBLE = [Key("", "A"), Key("A", ""), Key("é" * 1025, "A"), Key("A", "é" * 513), Key("\ud800", "A")]
@@ -105,6 +107,25 @@ class ReadSuite(EngineCase):
             pages.append(engine.scan(table, sk_prefix="STEP#", limit=10, cursor=cursor))
         assert len(pages) >= 4
         assert [key_of(one) for page in pages for one in page.items] == [Key("A", "STEP#1")]
+
+    def test_the_segments_of_a_scan_have_every_item_once(self, engine: Engine, table: str) -> None:
+        items = [found for pk in "ABCDEFGHIJ" for found in numbered(pk, 5)]
+        engine.put_many(table, items)
+        found: list[Item] = []
+        for number in range(3):
+            ask = partial(engine.scan, table, limit=7, consistent=True, segment=Segment(number, 3))
+            found += all_pages(ask(), lambda cursor, ask=ask: ask(cursor=cursor))  # type: ignore[misc]  # mypy cannot infer lambdas with defaults
+        assert len(found) == len(items)
+        assert {key_of(one): one for one in found} == {key_of(one): one for one in items}
+
+    def test_a_scan_refuses_a_cursor_of_another_segment(self, engine: Engine, table: str) -> None:
+        engine.put_many(table, [found for pk in "ABCDEFGHIJ" for found in numbered(pk, 2)])
+        cursors = [engine.scan(table, limit=1, segment=Segment(number, 2)).cursor for number in range(2)]
+        for number, cursor in enumerate(cursors):
+            with pytest.raises(InvalidKeyError):
+                engine.scan(table, limit=1, cursor=cursor, segment=Segment(1 - number, 2))
+            with pytest.raises(InvalidKeyError):
+                engine.scan(table, limit=1, cursor=cursor)
 
     def test_a_scan_of_an_empty_table_is_empty(self, engine: Engine, table: str) -> None:
         assert engine.scan(table) == ([], None)

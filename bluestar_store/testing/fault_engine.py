@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from bluestar_store.keys import Key
-from bluestar_store.protocols import Engine, Item, Page, TableSpec, TableStatus, Write
+from bluestar_store.protocols import Engine, Item, Page, Segment, TableSpec, TableStatus, Write
 from bluestar_store.testing.faults import Faults
 
 READS = ("get", "get_isolated", "query", "scan")
@@ -82,9 +82,10 @@ class FaultEngine:
         limit: int | None = None,
         cursor: str | None = None,
         consistent: bool = False,
+        segment: Segment | None = None,
     ) -> Page:
         options: dict[str, Any] = {"sk_prefix": sk_prefix, "lacking": lacking, "limit": limit}
-        options |= {"cursor": cursor, "consistent": consistent}
+        options |= {"cursor": cursor, "consistent": consistent, "segment": segment}
         return self.faults.call("scan", partial(self.inner.scan, table, **options), table=table, **options)
 
     def write(self, *writes: Write) -> None:

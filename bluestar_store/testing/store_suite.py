@@ -9,6 +9,7 @@ import pytest
 from bluestar_store.store import Store
 from bluestar_store.testing.engine_case import SideDoor
 from bluestar_store.testing.side_door import RawGet, RawPut
+from bluestar_store.testing.store_suite_actors import ActorTests
 from bluestar_store.testing.store_suite_audit import AuditTests
 from bluestar_store.testing.store_suite_batches import BatchTests
 from bluestar_store.testing.store_suite_catalog import CatalogTests
@@ -38,6 +39,7 @@ class StoreSuite(
     AuditTests,
     BatchTests,
     TrailTests,
+    ActorTests,
 ):
     """Every rule of the repositories. Subclass it in a test module, and give it two fixtures:
 

@@ -10,7 +10,7 @@ import pytest
 from bluestar_store import seeding
 from bluestar_store.errors import InvalidEntityError
 from bluestar_store.models.audit import AuditEntry, Trail
-from bluestar_store.models.calculation import CalculationRule
+from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.models.canonical import canonical, digest
 from bluestar_store.models.config import ACH_CONFIG, AchConfig
 from bluestar_store.models.limits import IrsLimits
@@ -22,8 +22,8 @@ from bluestar_store.testing.side_door import RawPut, table, wire
 RULES = Trail(table="calculation-rules", partition="CLIENT#ACME")
 
 
-def rule(max_pct: int) -> CalculationRule:
-    return CalculationRule(plan_id="ACME", calc_type="match", max_pct=Decimal(max_pct))
+def rule(max_pct: int, calc_type: str = "match") -> CalculationRule:
+    return CalculationRule(plan_id="ACME", calc_type=calc_type, max_pct=Decimal(max_pct))
 
 
 def details(entry: AuditEntry) -> dict[str, Any]:
@@ -33,6 +33,8 @@ def details(entry: AuditEntry) -> dict[str, Any]:
 
 class TrailTests:
     """See issue 6.6."""
+
+    isolated_transactions = True
 
     def test_every_change_of_a_rule_leaves_an_entry(self, store: Store) -> None:
         made = store.calculation_rules.put(rule(4))
@@ -72,6 +74,26 @@ class TrailTests:
         assert details(entry)["changed"]["bank_id"] == {"before": "first"}
         assert details(entry)["changed"]["depositNo"] == {"before": "********5544"}
         assert "11122" not in repr(entry.details)
+
+    def test_a_change_that_is_too_long_for_an_entry_is_told_by_digest_or_number(
+        self, store: Store, raw_put: RawPut
+    ) -> None:
+        if not self.isolated_transactions:
+            pytest.skip("moto counts the item that an update replaces, too")
+        before, after = "x" * 210_000, "y" * 210_000
+        made = store.calculation_rules.put(rule(4).model_copy(update={"formula": before}))
+        store.calculation_rules.put(made.model_copy(update={"formula": after}))
+        told = details(store.audit.entries(RULES)[1])["changed"]["formula"]
+        assert told["before"] == {"digest": digest(before), "bytes": Decimal(len(before) + 2)}
+        assert told["after"]["digest"] == digest(after)
+
+        many = {f"other{number:05}": {"S": "z" * 20} for number in range(6_000)}
+        raw_put(table(store, CALCULATION_RULE), wire("CLIENT#ACME", "CALC#loan", **many))
+        store.calculation_rules.delete(rule(4, "loan"))
+        found = details(store.audit.entries(RULES)[2])
+        assert "changed" not in found
+        assert found["changed_attributes"] == len(many)
+        assert store.audit.verify(RULES) == ()
 
     def test_a_change_that_is_not_written_leaves_no_entry(self, store: Store) -> None:
         with pytest.raises(InvalidEntityError):

@@ -56,6 +56,37 @@ class UnitTests:
             raise Oops
         assert store.calculation_rules.get("ACME", "match").plan_id == GLOBAL
 
+    def test_an_inner_block_that_raises_leaves_nothing_of_the_outer_one_whoever_catches_it(self, store: Store) -> None:
+        @unit_of_work(store)
+        def half() -> None:
+            store.calculation_rules.put(rule("ACME"))
+            raise Oops
+
+        with pytest.raises(InvalidWriteError, match="Oops") as caught, store.unit_of_work():
+            with pytest.raises(Oops):
+                half()
+            with pytest.raises(InvalidWriteError, match="Oops"):
+                store.calculation_rules.put(rule("BETA"))
+        assert isinstance(caught.value.__cause__, Oops)
+        assert (store.overrides("ACME"), store.overrides("BETA")) == ((), ())
+
+        async def gathered() -> None:
+            async with store.unit_of_work():
+                store.calculation_rules.put(rule("BETA"))
+                await asyncio.gather(asyncio.to_thread(half), return_exceptions=True)
+
+        with pytest.raises(InvalidWriteError, match="Oops"):
+            asyncio.run(gathered())
+        assert (store.overrides("ACME"), store.overrides("BETA")) == ((), ())
+
+    def test_a_call_that_is_refused_and_caught_spoils_nothing_of_its_unit(self, store: Store) -> None:
+        store.calculation_rules.put(rule("ACME"))
+        with store.unit_of_work():
+            with pytest.raises(AlreadyExistsError):
+                store.calculation_rules.put(rule("ACME"), ABSENT)
+            store.calculation_rules.put(rule("BETA"))
+        assert len(store.overrides("BETA")) == 1
+
     def test_reads_within_see_what_was_written_and_nobody_else_does(self, store: Store) -> None:
         kept = store.calculation_rules.put(rule("ACME", 4))
         store.calculation_rules.get("ACME", "match")  # it is in the cache

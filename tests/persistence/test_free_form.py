@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bluestar_store import Settings, Store
-from bluestar_store.models.audit import AUDIT_ENTRY
+from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry
 from bluestar_store.models.free_form import FREE_STATE
 from bluestar_store.persistence import DynamoDBRulesStore, EngineRulesStore, MemoryRulesStore, create_persistence
 
@@ -72,6 +72,33 @@ def test_who_wrote_is_the_actor_of_the_settings(
     for settings in (file, memory, dynamo):
         with create_persistence(settings)[0] as rules:
             assert written_by(rules) == [actor, actor]
+
+
+@pytest.mark.parametrize("actor", ["VALIDATOR", "x" * 200])
+def test_the_actor_that_an_entry_names_is_its_own_and_wrote_it(actor: str) -> None:
+    with MemoryRulesStore(actor="pat") as store:
+        store.append_audit_entry({"batch_id": "b1", "actor": actor})
+        (entry,) = entries(store)
+        assert (entry.actor, entry.written_by, entry.details) == (actor, actor, None)
+
+
+@pytest.mark.parametrize("actor", ["", 7, "x" * 201])
+def test_what_cannot_be_an_actor_is_among_an_entrys_details(actor: object) -> None:
+    with MemoryRulesStore(actor="pat") as store:
+        store.append_audit_entry({"batch_id": "b1", "actor": actor})
+        (entry,) = entries(store)
+        assert (entry.actor, entry.written_by, dict(entry.details or {})) == ("pat", "pat", {"actor": actor})
+
+
+def test_an_actor_without_a_name_is_none() -> None:
+    with MemoryRulesStore(actor="") as store:
+        assert written_by(store) == [None, None]
+
+
+def entries(store: EngineRulesStore) -> list[AuditEntry]:
+    """The entries of batch b1."""
+    items = store._access.partition_items(store._access.table(AUDIT_ENTRY), "BATCH#b1", "AUDIT#")
+    return [AUDIT_ENTRY.decode(item) for item in items]
 
 
 def test_a_store_made_by_hand_has_the_actor_of_the_environment(

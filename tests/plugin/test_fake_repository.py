@@ -155,6 +155,12 @@ def test_an_entity_that_is_none_is_refused() -> None:
         FakeRepository(CALCULATION_RULE, [wrong])
 
 
+def test_it_says_who_wrote_as_the_repository_of_a_store_does(either: Repository[CalculationRule]) -> None:
+    assert either.put(rule(4), actor="ann").written_by == "ann"
+    with pytest.raises(InvalidEntityError, match=r"^actor "):
+        either.delete(rule(4), actor="")
+
+
 def test_two_fakes_have_nothing_in_common(rules: FakeRepository[CalculationRule]) -> None:
     assert len(FakeRepository(CALCULATION_RULE)) == 0
     assert len(rules) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from threading import Barrier
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -21,7 +22,6 @@ from bluestar_store import (
 )
 from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.protocols import Delete
-from bluestar_store.repositories.changes import PutExpectation
 from bluestar_store.seeding.compare import Action
 from bluestar_store.seeding.load import LOADS
 from bluestar_store.seeding.rule_set import RuleSet
@@ -163,9 +163,9 @@ def test_parts_are_written_several_at_once_and_reported_in_the_order_of_the_rule
         store.create_tables()
         put = store.calculation_rules.put
 
-        def together(entity: CalculationRule, expected: PutExpectation = None) -> CalculationRule:
+        def together(entity: CalculationRule, **options: Any) -> CalculationRule:
             both.wait(10)  # breaks when nobody else comes
-            return put(entity, expected)
+            return put(entity, **options)
 
         with patch.object(type(store.calculation_rules), "put", lambda self, *args, **more: together(*args, **more)):
             rules = RuleSet(tuple(rule(f"P{number}", number) for number in range(8)))
@@ -183,10 +183,10 @@ def test_after_a_failure_loading_again_goes_on_where_it_stopped() -> None:
         store.create_tables()
         put = store.calculation_rules.put
 
-        def failing(entity: CalculationRule, expected: PutExpectation = None) -> CalculationRule:
+        def failing(entity: CalculationRule, **options: Any) -> CalculationRule:
             if entity.plan_id == "P7":
                 raise UnavailableError("out")
-            return put(entity, expected)
+            return put(entity, **options)
 
         with (
             patch.object(type(store.calculation_rules), "put", lambda self, *args, **more: failing(*args, **more)),

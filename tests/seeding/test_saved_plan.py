@@ -12,7 +12,7 @@ from bluestar_store import CalculationRule, PersistenceMode, PlanOutdatedError, 
 from bluestar_store.keys import Key
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.protocols import EXISTS, Update
-from bluestar_store.seeding.load import to_write
+from bluestar_store.seeding.load import LOADS, to_write
 from bluestar_store.seeding.rule_set import RuleSet
 from bluestar_store.seeding.saved_plan import apply_plan, save_plan
 
@@ -67,6 +67,14 @@ def test_a_plan_is_applied_exactly(store: Store, tmp_path: Path) -> None:
         "removed": 1,
     }
     assert not seeding.compare(store, rules, prune=True)
+
+
+def test_a_plan_is_applied_by_whoever_it_is_said_to_be(store: Store, tmp_path: Path) -> None:
+    changed(store, tmp_path / "plan.json")
+    report = apply_plan(store, tmp_path / "plan.json", actor="pat")
+    assert len(report.added) == len(report.overwritten) == 1
+    assert [found.written_by for found in store.at_level("ACME")].count("pat") == 2
+    assert store.audit.entries(LOADS)[-1].actor == "pat"
 
 
 @pytest.mark.parametrize("calc_type", ["match", "er_contrib", "extra"])

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from bluestar_store import CalculationRule, FileStoreError, PersistenceMode, Settings, Store
+from bluestar_store import CalculationRule, FileStoreError, PersistenceMode, Settings, Store, ThrottledError
 from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.protocols import Item, Page
 from bluestar_store.seeding import export as exporting
 from bluestar_store.seeding.export import export
 from bluestar_store.seeding.importing import import_
+from bluestar_store.testing import FaultEngine
 from tests.seeding.test_transfer_round_trip import content, in_memory
 
 
@@ -110,6 +112,27 @@ def test_progress_counts_the_items_up_to_the_total(store: Store, tmp_path: Path)
     told: list[tuple[str, int, int | None]] = []
     export(store, tmp_path, progress=lambda *step: told.append(step))
     assert told[-1] == ("export", 9, 9)  # three rules, and a trail of each: an entry and the head
+
+
+class Wide(FaultEngine):
+    """Worth several calls at once, as DynamoDB is."""
+
+    parallel_calls = 4
+
+
+def test_segments_read_at_once_make_the_same_export_and_wait_when_they_are_throttled(
+    store: Store, tmp_path: Path
+) -> None:
+    for number in range(3):
+        items = [{"PK": {"S": f"CLIENT#P{n}"}, "SK": {"S": f"CALC#{number}"}} for n in range(1000)]
+        store.engine.put_many(store.tables.name(CALCULATION_RULE), items)
+    wide = Wide(store.engine)
+    wide.faults.fail("scan", ThrottledError, times=5)
+    with Store(store.settings, wide) as other:
+        assert export(other, tmp_path / "wide") == export(store, tmp_path / "plain")
+    asked = [call.arguments["segment"] for call in wide.faults.calls if call.arguments.get("segment")]
+    assert {segment.number for segment in asked} == set(range(4))
+    assert content(tmp_path / "wide") == content(tmp_path / "plain")
 
 
 ITEMS, ITEM_BYTES = 15_000, 3000

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 
 from bluestar_store import (
+    BatchNotFoundError,
     BatchState,
     BatchStatus,
     ConflictError,
@@ -51,6 +52,8 @@ class Agent:
             try:
                 if self.turn(batch_id):
                     left.remove(batch_id)
+            except BatchNotFoundError:  # it comes later in the day
+                time.sleep(self.random.uniform(0, 0.1))
             except (ConflictError, EngineError):  # somebody was faster, or nobody knows: look again
                 time.sleep(self.random.uniform(0, 0.02))
 

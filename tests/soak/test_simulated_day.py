@@ -1,7 +1,7 @@
 """A simulated day: agents in processes of their own work on the same batches, are killed and started again, while
 DynamoDB throttles, fails, is slow, and cuts connections and replies.
 
-A minute's share of it runs always; `--minutes 30` is the whole day.
+Batches come in as long as it lasts. A minute's share of it runs always; `--minutes 30` is the whole day.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import random
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -19,13 +20,14 @@ from typing import Any
 
 import pytest
 
-from bluestar_store import BatchState, BatchStatus, Settings, Store
+from bluestar_store import DEFAULT, BatchStatus, IrsLimits, PipelineStep, Settings, Store
 from tests.servers import FaultProxy, wait_until
 from tests.soak.day_agent import Day
 from tests.workflow.agents import settings_of
 
 ROOT = Path(__file__).parents[2]
 AGENTS = 5
+FREQ, YEAR = "Weekly", 2026
 KILL_EVERY_SECONDS = 2.0
 FAULTS: tuple[dict[str, Any], ...] = (
     {"probability": 0.01, "error": {"code": "ProvisionedThroughputExceededException"}},
@@ -104,13 +106,17 @@ def test_at_the_end_of_a_day_nothing_is_lost_or_done_twice(
         faulty = direct.model_copy(update={"dynamodb_endpoint_url": proxy.url})
     with Store.open(direct) as store:
         store.create_tables()
-        for batch_id in day.batches:
-            store.batches.put(BatchState(batch_id=batch_id, plan_id=day.plan_of(batch_id), status=BatchStatus.RECEIVED))
+        store.irs_limits.put(IrsLimits(year=YEAR))
+        store.pipelines.replace(DEFAULT, FREQ, [PipelineStep(plan_id=DEFAULT, pay_freq=FREQ, step_order=100)])
         began, last_kill = time.monotonic(), time.monotonic()
+        coming = deque(day.batches)
         with crew(_given(faulty, day), seed) as agents:
 
             def all_done() -> bool:
                 nonlocal last_kill
+                while coming and time.monotonic() - began >= 60 * minutes * (1 - len(coming) / count):
+                    batch_id = coming.popleft()
+                    store.batches.start(day.plan_of(batch_id), FREQ, YEAR, batch_id)
                 if time.monotonic() - last_kill > KILL_EVERY_SECONDS and time.monotonic() - began < 60 * minutes:
                     agents.kill_one()
                     last_kill = time.monotonic()
@@ -134,6 +140,7 @@ def _given(settings: Settings, day: Day) -> bytes:
 def _check(store: Store, day: Day, batch_id: str) -> None:
     """The batch's own history explains how it is."""
     history = store.batches.history(batch_id)
+    assert store.batches.verify_rules(history.state).unchanged
     steps = list(range(1, day.steps + 1))
     assert history.state.status is BatchStatus.COMPLETED
     assert [result.step for result in history.results] == steps

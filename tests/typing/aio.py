@@ -62,13 +62,13 @@ async def every_question(store: AsyncStore) -> None:
 
 
 async def writing(store: AsyncStore, batch: BatchState, rule: CalculationRule, config: ClientConfig) -> None:
-    assert_type(await store.calculation_rules.put(rule, expected=ANY), CalculationRule)
+    assert_type(await store.calculation_rules.put(rule, expected=ANY, actor="pat"), CalculationRule)
     assert_type(await store.client_configs.put(config), ClientConfig)
     assert_type(await store.calculation_rules.current([rule]), dict[Key, CalculationRule])
     assert_type(store.unit_of_work(), AsyncUnitOfWork[AsyncStore])
     async with store.unit_of_work() as uow:
         assert_type(uow, AsyncStore)
-        assert_type(await uow.batches.advance(batch, status=BatchStatus.ON_HOLD), BatchState)
+        assert_type(await uow.batches.advance(batch, status=BatchStatus.ON_HOLD, actor="pat"), BatchState)
         assert_type(await uow.holds.place("ACME", reason="Missing data"), PlanHold)
         await uow.audit.append(batch.batch_id, actor="VALIDATOR", action="hold")
     claim = await store.claims.claim(batch, 1, "worker", lease_seconds=30)

@@ -97,7 +97,7 @@ def writing(store: Store, batch: BatchState) -> None:
     assert_type(stored.extra, Mapping[str, Any])
     try:
         store.calculation_rules.put(stored.model_copy(update={"formula": None}))
-        store.calculation_rules.put(rule, expected=ABSENT)
+        store.calculation_rules.put(rule, expected=ABSENT, actor="pat")
         store.calculation_rules.delete(rule, expected=ANY)
         store.calculation_rules.delete(rule, expected=3)
     except VersionConflictError as error:
@@ -110,7 +110,7 @@ def writing(store: Store, batch: BatchState) -> None:
     assert_type(running.created, datetime | None)
 
     steps = [PipelineStep(plan_id="ACME", pay_freq="Weekly", step_order=100, agent="IDP")]
-    assert_type(store.pipelines.replace("ACME", "Weekly", steps), tuple[PipelineStep, ...])
+    assert_type(store.pipelines.replace("ACME", "Weekly", steps, actor="pat"), tuple[PipelineStep, ...])
 
 
 def documents() -> None:
@@ -141,5 +141,6 @@ def mistakes_that_the_type_checker_finds(store: Store) -> None:
     CalculationRule(plan_id="ACME")  # type: ignore[call-arg]  # calc_type is needed
     CalculationRule(plan_id="ACME", calc_type="match", max_pct=1.5)  # type: ignore[arg-type]  # floats are not exact
     store.calculation_rules.put(IrsLimits(year=2026))  # type: ignore[arg-type]  # another repository's entity
+    store.calculation_rules.put(rule, None, "pat")  # type: ignore[call-arg]  # the actor is given by name
     store.irs_limits.get("2026")  # type: ignore[arg-type]  # a year is a number
     store.pipelines.delete(rule)  # type: ignore[attr-defined]  # steps are taken away with replace
