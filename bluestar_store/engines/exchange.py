@@ -80,7 +80,7 @@ class Exchange:
 def host_of(url: str) -> str:
     """The header Host of a request to the URL: the port is left out where it goes without saying."""
     parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
+    host = parts.netloc.rpartition("@")[2].lower()  # as botocore signs it
     return host.removesuffix(f":{DEFAULT_PORTS[parts.scheme]}")
 
 

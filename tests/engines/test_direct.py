@@ -132,6 +132,39 @@ def test_whoever_replaces_botocores_calls_sees_every_one(table: str, dynamodb_lo
     another.close()
 
 
+class Traced:
+    """A wrapper as tracing tools make them: it shows the attributes of what it wraps, its class and code too."""
+
+    def __init__(self, wrapped: Any, seen: list[str]) -> None:
+        self._wrapped, self._seen = wrapped, seen
+
+    def __get__(self, one: object, owner: type) -> Traced:
+        return Traced(self._wrapped.__get__(one, owner), self._seen)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wrapped, name)
+
+    @property  # type: ignore[misc]  # as wrapt does
+    def __class__(self) -> Any:
+        return self._wrapped.__class__
+
+    def __call__(self, *arguments: Any) -> Any:
+        self._seen.append(arguments[-2])
+        return self._wrapped(*arguments)
+
+
+def test_a_tracer_that_was_there_first_sees_all_calls_and_no_others_and_every_try_is_made() -> None:
+    seen: list[str] = []
+    with (
+        patch.object(BaseClient, "_make_api_call", Traced(BaseClient._make_api_call, seen)),
+        playing((500, error("InternalServerError"), {})) as player,
+    ):
+        with pytest.raises(UnavailableError):
+            found(player.engine)
+        assert player.asked == ["BatchGetItem"] * 3
+    assert seen == ["BatchGetItem"]
+
+
 @dataclass
 class Player:
     """A server that gives its answers in turn, the last one for ever: an engine on it, and what it was asked."""
