@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from functools import partial
 from typing import Final, TypeVar
 
@@ -16,24 +16,29 @@ V = TypeVar("V")
 _END: Final = object()
 
 
-def ahead(*sources: Iterator[T]) -> Generator[T]:
+def ahead(*sources: Iterator[T], over: threading.Event | None = None) -> Generator[T]:
     """The values of all sources as they come, those of each in its order.
 
     The next one of each is made in a thread of its own while the caller is busy. Raises what a source raises. Close it
-    to leave early (`contextlib.closing`): then nothing is running any more.
+    to leave early (`contextlib.closing`): then nothing is running any more. `over` is set when no more values are
+    wanted, before those that are being made are waited for.
     """
     with ThreadPoolExecutor(len(sources), thread_name_prefix="bluestar-ahead") as executor:
 
         def begun(source: Iterator[T]) -> Future[T | object]:
             return executor.submit(partial(copy_context().run, next, source, _END))
 
-        coming = {begun(source): source for source in sources}
-        while coming:
-            for done in wait(coming, return_when=FIRST_COMPLETED).done:
-                source = coming.pop(done)
-                if (value := done.result()) is not _END:
-                    coming[begun(source)] = source
-                    yield value  # type: ignore[misc]  # it is not _END
+        try:
+            coming = {begun(source): source for source in sources}
+            while coming:
+                for done in wait(coming, return_when=FIRST_COMPLETED).done:
+                    source = coming.pop(done)
+                    if (value := done.result()) is not _END:
+                        coming[begun(source)] = source
+                        yield value  # type: ignore[misc]  # it is not _END
+        finally:
+            if over is not None:
+                over.set()
 
 
 def side_by_side(most: int, call: Callable[[V], T], values: Sequence[V]) -> Generator[T]:
@@ -46,8 +51,19 @@ def side_by_side(most: int, call: Callable[[V], T], values: Sequence[V]) -> Gene
         yield from map(call, values)
         return
     contexts = [copy_context() for _ in values]  # one cannot be entered twice at once
+    failed: list[BaseException] = []
+
+    def unless_failed(context: Context, value: V) -> T:
+        if failed:
+            raise failed[0]
+        try:
+            return context.run(call, value)
+        except BaseException as error:
+            failed.append(error)
+            raise
+
     with ThreadPoolExecutor(most, thread_name_prefix="bluestar-side") as executor:
-        yield from executor.map(lambda context, value: context.run(call, value), contexts, values)
+        yield from executor.map(unless_failed, contexts, values)
 
 
 class Threads:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from contextvars import ContextVar
@@ -61,6 +62,23 @@ def test_whoever_leaves_early_leaves_nothing_running() -> None:
     assert len(made) <= 2
 
 
+def test_whoever_is_about_to_make_a_value_is_told_that_no_more_are_wanted() -> None:
+    over, failed = threading.Event(), threading.Event()
+
+    def patient() -> Iterator[int]:
+        failed.set()
+        yield int(over.wait(10))
+
+    def breaking() -> Iterator[int]:
+        failed.wait(10)
+        raise OSError("the page is gone")
+        yield 0
+
+    with pytest.raises(OSError, match="the page is gone"):
+        list(ahead(patient(), breaking(), over=over))
+    assert over.is_set()
+
+
 def test_some_calls_are_made_side_by_side_and_answers_come_in_order() -> None:
     both = Barrier(2)
 
@@ -86,6 +104,24 @@ def test_side_by_side_an_error_is_raised_when_the_calls_under_way_are_over() -> 
     with pytest.raises(KeyError):
         list(side_by_side(2, call, range(100)))
     assert running == set()
+
+
+def test_side_by_side_no_call_begins_after_the_first_error_wherever_it_stands() -> None:
+    begun: list[int] = []
+    failed = threading.Event()
+
+    def call(value: int) -> None:
+        begun.append(value)
+        if value == 0:
+            failed.wait(10)
+            time.sleep(0.1)  # in which the other thread could make all the rest
+        elif value == 1:
+            failed.set()
+            raise KeyError(value)
+
+    with pytest.raises(KeyError):
+        list(side_by_side(2, call, range(100)))
+    assert sorted(begun) == [0, 1]
 
 
 def test_side_by_side_calls_see_the_callers_context() -> None:

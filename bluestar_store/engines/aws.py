@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from typing import Any
 
@@ -26,6 +25,7 @@ from bluestar_store.errors import (
     TransactionConflictError,
     UnavailableError,
 )
+from bluestar_store.forking import remember
 from bluestar_store.settings import Settings
 
 CODES: dict[str, type[EngineError]] = {
@@ -98,10 +98,14 @@ class AwsConnection:
             "read_timeout_seconds": read_timeout_seconds,
         }
         self._max_attempts, self._pool_connections = max_attempts, pool_connections
+        self.forked()
+        self._tries = _Tries()
+        remember(self)
+
+    def forked(self) -> None:
+        """In a forked child, which must not share the sockets: it makes a connection of its own."""
         self._lock = threading.Lock()
         self._ready: tuple[Connection, Any, DirectCalls | None] | None = None
-        self._process = 0
-        self._tries = _Tries()
 
     @classmethod
     def from_settings(cls, settings: Settings) -> AwsConnection:
@@ -128,10 +132,10 @@ class AwsConnection:
     def _made(self) -> tuple[Connection, Any, DirectCalls | None]:
         """The connection, its botocore client, and the direct way past most of it."""
         made = self._ready
-        if made is not None and self._process == os.getpid():
+        if made is not None:
             return made
         with self._lock:
-            if self._ready is None or self._process != os.getpid():  # a forked child must not share the sockets
+            if self._ready is None:
                 _hide_items_from_debug_log()
                 region = self._region or botocore.session.get_session().get_config_variable("region")
                 if region is None and self._endpoint_url is None:
@@ -146,7 +150,7 @@ class AwsConnection:
                     direct = self._direct(client)
                 if direct is None:
                     connection, client = self._connected(self._max_attempts)
-                self._ready, self._process = (connection, client, direct), os.getpid()
+                self._ready = connection, client, direct
             return self._ready
 
     def _direct(self, client: Any) -> DirectCalls | None:

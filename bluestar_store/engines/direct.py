@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from io import BytesIO
+from types import FunctionType
 from typing import Any, Self
 from zlib import crc32
 
@@ -215,8 +216,8 @@ class DirectCalls:
 
 
 def _is_botocores(method: Any) -> bool:
-    code = getattr(method, "__code__", None)
-    return code is not None and "botocore" in code.co_filename
+    """Whether it is botocore's own function: wrappers show the names and the code of what they wrap as theirs."""
+    return type(method) is FunctionType and method.__globals__["__name__"].partition(".")[0] == "botocore"
 
 
 def _is_whole(response: Response) -> bool:

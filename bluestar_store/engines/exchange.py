@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+
+from urllib3.util.connection import is_connection_dropped
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 READ_BYTES = 65536
@@ -59,10 +62,11 @@ class Exchange:
         return response
 
     def _connected(self) -> Any:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            connection = self._pool._new_conn()
+        with suppress(IndexError):  # there is none
+            while is_connection_dropped(connection := self._idle.pop()):
+                connection.close()  # by the server, while it lay idle: nothing may be sent on it, and then be in doubt
+            return connection
+        connection = self._pool._new_conn()
         try:
             connection.connect()
             connection.sock.settimeout(self._read_seconds)
@@ -80,7 +84,7 @@ class Exchange:
 def host_of(url: str) -> str:
     """The header Host of a request to the URL: the port is left out where it goes without saying."""
     parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
+    host = parts.netloc.rpartition("@")[2].lower()  # as botocore signs it
     return host.removesuffix(f":{DEFAULT_PORTS[parts.scheme]}")
 
 

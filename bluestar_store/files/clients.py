@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bluestar_store.errors import AlreadyExistsError, BlueStarError, ConfigurationError, FileMissingError
+from bluestar_store.forking import remember
 
 
 class ProcessClient:
@@ -15,9 +16,14 @@ class ProcessClient:
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
-        self._lock = threading.Lock()
         self._client: Any = None
         self._process = 0
+        self.forked()
+        remember(self)
+
+    def forked(self) -> None:
+        """In a forked child: the lock may be held by a thread of its parent's."""
+        self._lock = threading.Lock()
 
     def __call__(self) -> Any:
         """The client."""

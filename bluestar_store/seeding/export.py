@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
@@ -15,7 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_after_attempt,
+    stop_when_event_set,
+    wait_random_exponential,
+)
 
 from bluestar_store.engines.whole_files import sync_folder, write_whole
 from bluestar_store.errors import AccessDeniedError, FileStoreError, ThrottledError
@@ -139,20 +147,24 @@ def _pages(engine: Engine, table: str) -> AbstractContextManager[Iterator[list[I
     """The pages of a table; where a call is a round trip, several segments of a large one are read at once."""
     if engine.parallel_calls < 2:
         return nullcontext(scan_pages(engine, table))
-    first = _page(engine, table)
+    over = threading.Event()
+    first = _page(engine, table, over)
     if first.cursor is None:
         return nullcontext(iter((first.items,)))
     count = min(SEGMENTS, engine.parallel_calls)
     segments = [Segment(number, count) for number in range(count)]
-    return closing(ahead(*(pages(partial(_page, engine, table, segment)) for segment in segments)))
+    return closing(ahead(*(pages(partial(_page, engine, table, over, segment)) for segment in segments), over=over))
 
 
-def _page(engine: Engine, table: str, segment: Segment | None = None, cursor: str | None = None) -> Page:
-    """One page; when it is throttled, which several at once easily are, it waits."""
+def _page(
+    engine: Engine, table: str, over: threading.Event, segment: Segment | None = None, cursor: str | None = None
+) -> Page:
+    """One page; when it is throttled, which several at once easily are, it waits, unless all is over."""
     patient = Retrying(
         retry=retry_if_exception_type(ThrottledError),
         wait=wait_random_exponential(multiplier=0.05, max=2),
-        stop=stop_after_attempt(THROTTLED_TRIES),
+        stop=stop_after_attempt(THROTTLED_TRIES) | stop_when_event_set(over),
+        sleep=sleep_using_event(over),
         reraise=True,
     )
     return patient(engine.scan, table, cursor=cursor, consistent=True, segment=segment)

@@ -31,7 +31,13 @@ from hypothesis import strategies as st
 from bluestar_store.engines import direct
 from bluestar_store.engines.aws import AwsConnection
 from bluestar_store.engines.dynamo import DynamoEngine
-from bluestar_store.errors import AlreadyExistsError, ConfigurationError, EngineError, UnavailableError
+from bluestar_store.errors import (
+    AccessDeniedError,
+    AlreadyExistsError,
+    ConfigurationError,
+    EngineError,
+    UnavailableError,
+)
 from bluestar_store.keys import Key
 from bluestar_store.protocols import ABSENT, Put, TableSpec, key_of
 from tests.engines.conftest import connection_to
@@ -130,6 +136,39 @@ def test_whoever_replaces_botocores_calls_sees_every_one(table: str, dynamodb_lo
     assert seen == ["BatchGetItem", "Query"]
     engine.close()
     another.close()
+
+
+class Traced:
+    """A wrapper as tracing tools make them: it shows the attributes of what it wraps, its class and code too."""
+
+    def __init__(self, wrapped: Any, seen: list[str]) -> None:
+        self._wrapped, self._seen = wrapped, seen
+
+    def __get__(self, one: object, owner: type) -> Traced:
+        return Traced(self._wrapped.__get__(one, owner), self._seen)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wrapped, name)
+
+    @property  # type: ignore[misc]  # as wrapt does
+    def __class__(self) -> Any:
+        return self._wrapped.__class__
+
+    def __call__(self, *arguments: Any) -> Any:
+        self._seen.append(arguments[-2])
+        return self._wrapped(*arguments)
+
+
+def test_a_tracer_that_was_there_first_sees_all_calls_and_no_others_and_every_try_is_made() -> None:
+    seen: list[str] = []
+    with (
+        patch.object(BaseClient, "_make_api_call", Traced(BaseClient._make_api_call, seen)),
+        playing((500, error("InternalServerError"), {})) as player,
+    ):
+        with pytest.raises(UnavailableError):
+            found(player.engine)
+        assert player.asked == ["BatchGetItem"] * 3
+    assert seen == ["BatchGetItem"]
 
 
 @dataclass
@@ -285,6 +324,16 @@ def test_one_connection_is_used_again_and_a_dead_one_is_replaced() -> None:
         assert player.asked == ["BatchGetItem"] * 5
 
 
+def test_a_write_after_the_server_closed_the_idle_connection_is_not_in_doubt() -> None:
+    with playing((200, FOUND, {}), (400, error("AccessDeniedException"), {})) as player:
+        assert found(player.engine) == [KEY]
+        (connection,) = player.connections
+        connection.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]  # a socket
+        with pytest.raises(AccessDeniedError) as raised:
+            player.engine.write(Put(TABLE, KEY, ABSENT))
+        assert not raised.value.outcome_unknown
+
+
 def test_a_connection_that_the_server_closes_is_not_used_again() -> None:
     with playing((200, FOUND, {"Connection": "close"})) as player:
         for _ in range(2):
@@ -310,8 +359,9 @@ def test_the_servers_certificate_is_checked(tmp_path: Path, monkeypatch: pytest.
         assert player.asked == []
         monkeypatch.setenv("AWS_CA_BUNDLE", str(ca))
         trusting = DynamoEngine(connection_to(player.url), indexes=())
-        assert found(trusting) == [KEY]
-        assert player.asked == ["BatchGetItem"]
+        for _ in range(3):
+            assert found(trusting) == [KEY]
+        assert (len(player.asked), len(player.connections)) == (3, 1)
         trusting.close()
 
 

@@ -19,6 +19,7 @@ URLS = st.sampled_from(
         "http://localhost:8000",
         "http://127.0.0.1:80/",
         "http://[::1]:8000/",
+        "http://DynamoDB:8000",
         "https://example.com/some/path",
     ]
 )

@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from bluestar_store import CalculationRule, FileStoreError, PersistenceMode, Settings, Store, ThrottledError
+from bluestar_store import (
+    AccessDeniedError,
+    CalculationRule,
+    FileStoreError,
+    PersistenceMode,
+    Settings,
+    Store,
+    ThrottledError,
+)
 from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.protocols import Item, Page
@@ -133,6 +141,21 @@ def test_segments_read_at_once_make_the_same_export_and_wait_when_they_are_throt
     asked = [call.arguments["segment"] for call in wide.faults.calls if call.arguments.get("segment")]
     assert {segment.number for segment in asked} == set(range(4))
     assert content(tmp_path / "wide") == content(tmp_path / "plain")
+
+
+def test_an_error_in_one_segment_is_not_held_up_by_the_patience_of_the_others(store: Store, tmp_path: Path) -> None:
+    items = [{"PK": {"S": f"CLIENT#P{n}"}, "SK": {"S": "CALC#match"}} for n in range(2000)]
+    store.engine.put_many(store.tables.name(CALCULATION_RULE), items)
+    wide = Wide(store.engine)
+
+    def of(*numbers: int) -> Callable[[Any], bool]:
+        return lambda call: call.arguments["segment"] is not None and call.arguments["segment"].number in numbers
+
+    wide.faults.fail("scan", ThrottledError, which=of(0, 1, 2))
+    wide.faults.fail("scan", AccessDeniedError, which=of(3))
+    with Store(store.settings, wide) as other, pytest.raises(AccessDeniedError):
+        export(other, tmp_path)
+    assert len(wide.faults.calls) < exporting.THROTTLED_TRIES
 
 
 ITEMS, ITEM_BYTES = 15_000, 3000
