@@ -114,8 +114,9 @@ def _export(bench: Bench) -> list[Line]:
     works = {"bluestar-store": child.export_with_store, SCAN_LOOP: child.export_with_pynamodb}
     timings = {name: Timing() for name in works}
     peaks: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(bench.rounds(3, least=1)):
-        for name, answer in _exported(works, settings, bench.folder("export"), number).items():
+    for turn in range(bench.rounds(3, least=1)):
+        in_turn = dict(list(works.items())[:: -1 if turn % 2 else 1])
+        for name, answer in _exported(in_turn, settings, bench.folder("export"), number).items():
             timings[name].wall.append(answer["wall"])
             timings[name].cpu.append(answer["cpu"])
             peaks[name].append(answer["peak"] / MB)

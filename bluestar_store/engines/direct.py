@@ -48,6 +48,19 @@ FINAL = ("ConditionalCheckFailedException", "TransactionCanceledException")
 CREDENTIALS = (aws.NoCredentialsError, aws.PartialCredentialsError, aws.CredentialRetrievalError, aws.SSOError)
 UNDECIDED = ("TransactionInProgressException",)
 """Errors that say nothing of whether the transaction was or will be applied."""
+EVENTS = (
+    "provide-client-params",
+    "before-parameter-build",
+    "before-call",
+    "request-created",
+    "before-sign",
+    "needs-retry",
+    "after-call",
+    "after-call-error",
+)
+"""botocore's events of a call that a first try of ours does not have; `before-send` it has."""
+KNOWN_HANDLERS = ("botocore", "boto3", "pynamodb", "bluestar_store")
+"""Whose handlers of them a first try does without."""
 KEPT_HEADERS = ("accept-encoding", "content-type", "user-agent")
 """What botocore sends with every request alike, besides what the signer adds."""
 PROBE: Mapping[str, Any] = {
@@ -97,6 +110,8 @@ class DirectCalls:
         if not _is_botocores(BaseClient._make_api_call):
             return None
         try:
+            if _is_followed(client):
+                return None
             proxies = client._endpoint.http_session._proxy_config
             return None if proxies.proxy_url_for(client.meta.endpoint_url) else cls._checked(client)
         except CREDENTIALS:  # an outage of whoever gives them must not slow down all that comes after it
@@ -218,6 +233,16 @@ class DirectCalls:
 def _is_botocores(method: Any) -> bool:
     """Whether it is botocore's own function: wrappers show the names and the code of what they wrap as theirs."""
     return type(method) is FunctionType and method.__globals__["__name__"].partition(".")[0] == "botocore"
+
+
+def _is_followed(client: Any) -> bool:
+    """Whether botocore tells somebody, such as a tracer, of its calls: only of its own it can."""
+    service = client.meta.service_model.service_id.hyphenize()
+    return any(
+        str(getattr(getattr(handler, "func", handler), "__module__", "")).partition(".")[0] not in KNOWN_HANDLERS
+        for event in EVENTS
+        for handler in client.meta.events._emitter._handlers.prefix_search(f"{event}.{service}.GetItem")
+    )
 
 
 def _is_whole(response: Response) -> bool:

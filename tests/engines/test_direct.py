@@ -22,6 +22,7 @@ from unittest.mock import patch
 from zlib import crc32
 
 import botocore.exceptions as aws
+import botocore.handlers
 import pytest
 from botocore.client import BaseClient
 from botocore.credentials import Credentials
@@ -375,6 +376,22 @@ def test_an_outage_of_credentials_is_told_and_does_not_outlast_itself(monkeypatc
         assert found(engine) == [KEY]
         assert engine.connection._made()[2] is not None
         engine.close()
+
+
+def test_calls_that_somebody_follows_by_botocores_events_go_botocores_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+
+    def tracer(event_name: str, **_: object) -> None:
+        heard.append(event_name)
+
+    known = botocore.handlers.BUILTIN_HANDLERS
+    for event in ("request-created", "after-call"):
+        monkeypatch.setattr(botocore.handlers, "BUILTIN_HANDLERS", [*known, (f"{event}.dynamodb", tracer)])
+        with playing((200, FOUND, {})) as player:
+            heard.clear()
+            assert found(player.engine) == [KEY]
+            assert heard == [f"{event}.dynamodb.BatchGetItem"]
+            assert player.engine.connection._made()[2] is None
 
 
 def test_requests_through_a_proxy_go_botocores_way(monkeypatch: pytest.MonkeyPatch) -> None:

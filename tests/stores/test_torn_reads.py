@@ -84,7 +84,8 @@ def torn(store: Store, answers: list[State]) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[Store]:
-    with Store.open(Settings(persistence_mode=PersistenceMode.MEMORY)) as store:
+    """Without a cache, which would keep an answer from before a write that was made behind its back."""
+    with Store.open(Settings(persistence_mode=PersistenceMode.MEMORY, cache_max_entries=0)) as store:
         store.create_tables()
         default = PipelineStep(plan_id=DEFAULT, pay_freq="Weekly", step_order=99, agent="default")
         store.pipelines.replace(DEFAULT, "Weekly", [default])
