@@ -199,6 +199,8 @@ class AwsConnection:
             if isinstance(error, aws.ClientError) and code_of(error) == "TransactionCanceledException":
                 raise
             found = translated(error, table, self.location)
+            if operation == TRANSACTION and self._tries.in_doubt and isinstance(found, ConfigurationError):
+                found = UnavailableError(str(found))  # credentials that are gone say nothing of the try before
             if operation == TRANSACTION and isinstance(found, EngineError):
                 # An answer that cannot be read ends a call before anybody hears of the try.
                 unheard = self._tries.in_doubt is None and isinstance(found, UnavailableError)

@@ -35,6 +35,7 @@ from bluestar_store.engines.cursors import decode_cursor, encode_cursor, questio
 from bluestar_store.engines.expressions import transact_items
 from bluestar_store.engines.tables import missing_index, missing_table
 from bluestar_store.errors import (
+    ConfigurationError,
     ConflictError,
     EngineError,
     ThrottledError,
@@ -276,6 +277,12 @@ class DynamoEngine:
             except EngineError as error:  # a refusal says nothing of the asks before it
                 in_doubt = error.outcome_unknown = in_doubt or error.outcome_unknown
                 raise
+            except ConfigurationError as error:  # nor do credentials that are gone
+                if not in_doubt:
+                    raise
+                told = UnavailableError(str(error))
+                told.outcome_unknown = True
+                raise told from error
 
         stop = stop_after_attempt(ASKS) | stop_before_delay(ASK_SECONDS)
         try:

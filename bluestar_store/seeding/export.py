@@ -157,7 +157,13 @@ def _pages(engine: Engine, table: str) -> AbstractContextManager[Iterator[list[I
 
 
 def _page(
-    engine: Engine, table: str, over: threading.Event, segment: Segment | None = None, cursor: str | None = None
+    engine: Engine,
+    table: str,
+    over: threading.Event,
+    segment: Segment | None = None,
+    cursor: str | None = None,
+    *,
+    sk_prefix: str = "",
 ) -> Page:
     """One page; when it is throttled, which several at once easily are, it waits, unless all is over."""
     patient = Retrying(
@@ -167,7 +173,7 @@ def _page(
         sleep=sleep_using_event(over),
         reraise=True,
     )
-    return patient(engine.scan, table, cursor=cursor, consistent=True, segment=segment)
+    return patient(engine.scan, table, sk_prefix=sk_prefix, cursor=cursor, consistent=True, segment=segment)
 
 
 def _count(source: Place) -> int | None:
@@ -187,7 +193,8 @@ class PlanFilter:
         self._routes, self.plans = Routes(source.tables), frozenset(plans)
         self.seen: set[str] = set()
         self._batches: set[str] = set()
-        for items in scan_pages(source.engine, source.tables.name(BATCH_STATE), sk_prefix="STATE"):
+        table, over = source.tables.name(BATCH_STATE), threading.Event()
+        for items in pages(lambda cursor: _page(source.engine, table, over, cursor=cursor, sk_prefix="STATE")):
             self._batches.update(key_of(item).pk for item in items if BATCH_STATE.owns(item) and self._named(item))
 
     def wants(self, item: Item) -> bool:

@@ -305,6 +305,17 @@ def test_a_refused_try_says_nothing_of_one_whose_answer_cannot_be_read() -> None
         assert raised.value.outcome_unknown
 
 
+def test_credentials_that_are_gone_say_nothing_of_a_try_whose_answer_was_lost() -> None:
+    frozen = Credentials("testing", "testing").get_frozen_credentials()
+    failing = aws.CredentialRetrievalError(provider="test", error_msg="no answer")
+    with playing((200, b"\xff", {})) as player:
+        outage = patch.object(Credentials, "get_frozen_credentials", side_effect=[frozen, *[failing] * 50])
+        with outage, pytest.raises(UnavailableError, match="credentials") as raised:
+            player.engine.write(Put(TABLE, KEY, ABSENT))
+        assert raised.value.outcome_unknown
+        assert player.asked == ["TransactWriteItems"]
+
+
 def test_other_errors_are_botocores() -> None:
     with playing((400, error("SomethingNewException"), {"x-amzn-requestid": "R2"})) as player:
         with pytest.raises(EngineError, match="told") as raised:

@@ -138,6 +138,8 @@ def test_segments_read_at_once_make_the_same_export_and_wait_when_they_are_throt
     wide.faults.fail("scan", ThrottledError, times=5)
     with Store(store.settings, wide) as other:
         assert export(other, tmp_path / "wide") == export(store, tmp_path / "plain")
+        wide.faults.fail("scan", ThrottledError, times=2)
+        assert export(other, tmp_path / "wide of P1", plans=["P1"]) == export(store, tmp_path / "of P1", plans=["P1"])
     asked = [call.arguments["segment"] for call in wide.faults.calls if call.arguments.get("segment")]
     assert {segment.number for segment in asked} == set(range(4))
     assert content(tmp_path / "wide") == content(tmp_path / "plain")
