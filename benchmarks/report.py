@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
+from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -151,7 +152,8 @@ def show(lines: Sequence[Line], console: Console) -> None:
 
 
 def save(run: Run, path: Path) -> None:
-    """All figures as JSON."""
+    """All figures as JSON, as it would be written again when it was read: a count is a float, too."""
+    run = TypeAdapter(Run).validate_python(asdict(run))
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [asdict(line) | {"missed": line.missed} for line in run.lines]
     path.write_text(json.dumps(asdict(run) | {"lines": lines}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
