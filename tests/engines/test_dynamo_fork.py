@@ -5,29 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-SCRIPT = """
-import os
-from bluestar_store.engines.aws import AwsConnection
-
-connection = AwsConnection(
-    region="us-east-1",
-    endpoint_url="http://127.0.0.1:1",
-    connect_timeout_seconds=1,
-    read_timeout_seconds=1,
-    max_attempts=1,
-    pool_connections=1,
-)
-parent = connection.connection
-child = os.fork()
-if child == 0:
-    os._exit(0 if connection.connection is not parent else 1)
-_, status = os.waitpid(child, 0)
-assert os.waitstatus_to_exitcode(status) == 0
-assert connection.connection is parent
-"""
-
-
-WHILE_ANOTHER_THREAD_MAKES_ONE = """
+CONNECTION = """
 import os, signal, threading
 from bluestar_store.engines.aws import AwsConnection
 
@@ -39,6 +17,20 @@ connection = AwsConnection(
     max_attempts=1,
     pool_connections=1,
 )
+"""
+
+SCRIPT = """
+parent = connection.connection
+child = os.fork()
+if child == 0:
+    os._exit(0 if connection.connection is not parent else 1)
+_, status = os.waitpid(child, 0)
+assert os.waitstatus_to_exitcode(status) == 0
+assert connection.connection is parent
+"""
+
+
+WHILE_ANOTHER_THREAD_MAKES_ONE = """
 ordinary, making, forked = connection._connected, threading.Event(), threading.Event()
 
 def slow(attempts):
@@ -64,8 +56,8 @@ assert os.waitstatus_to_exitcode(status) == 0
 
 def test_a_forked_child_makes_its_own_client() -> None:
     """In a process of its own: this one has threads, with which a fork may wait for ever."""
-    subprocess.run([sys.executable, "-c", SCRIPT], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", CONNECTION + SCRIPT], check=True, timeout=60)
 
 
 def test_a_child_that_is_forked_while_another_thread_makes_the_client_does_not_wait_for_that_one() -> None:
-    subprocess.run([sys.executable, "-c", WHILE_ANOTHER_THREAD_MAKES_ONE], check=True, timeout=20)
+    subprocess.run([sys.executable, "-c", CONNECTION + WHILE_ANOTHER_THREAD_MAKES_ONE], check=True, timeout=20)
