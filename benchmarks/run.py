@@ -31,6 +31,7 @@ GROUPS = (
     "snapshot",
     "threads",
     "bulk",
+    "fixtures",
     "startup",
     "client_memory",
 )

