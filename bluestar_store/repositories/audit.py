@@ -152,6 +152,8 @@ def _broken_links(entries: Mapping[int, AuditEntry], unreadable: set[int | None]
         if entry_hash(entry) != entry.hash:
             yield ChainFault(seq, "changed: its hash is not that of what it says")
             continue
+        if (entry.version, entry.written_by) != (1, entry.actor):  # no hash covers these two
+            yield ChainFault(seq, "changed: its version or bs_actor is not what it was appended with")
         before = entries.get(seq - 1)
         if before is None:
             if seq == 1 and entry.previous is not None:

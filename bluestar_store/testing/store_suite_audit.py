@@ -81,6 +81,9 @@ class AuditTests:
             ("appended past the head", ENTRIES + 1, "put in"),
             ("last changed and hashed anew", ENTRIES, "another last entry"),
             ("unreadable", 2, "changed"),
+            ("written again", 2, "version"),
+            ("another writer", 2, "bs_actor"),
+            ("no writer", 2, "bs_actor"),
             ("put in twice", 2, "twice"),
             ("put in twice before", 2, "SK='AUDIT#0000000002' was put in"),
             ("put in before the first", 0, "put in"),
@@ -104,7 +107,7 @@ class AuditTests:
             case "changed":
                 raw_put(name, {**stored(2), "actor": {"S": "B"}})
             case "changed and hashed anew":
-                raw_put(name, rehashed({**stored(2), "actor": {"S": "B"}}))
+                raw_put(name, rehashed({**stored(2), "action": {"S": "other"}}))
             case "removed":
                 store.engine.write(Delete(name, _key(2)))
             case "first removed":
@@ -120,9 +123,15 @@ class AuditTests:
                 added = {"SK": {"S": _key(ENTRIES + 1).sk}, "seq": {"N": str(ENTRIES + 1)}, "previous": last["hash"]}
                 raw_put(name, rehashed({**last, **added}))
             case "last changed and hashed anew":
-                raw_put(name, rehashed({**stored(ENTRIES), "actor": {"S": "B"}}))
+                raw_put(name, rehashed({**stored(ENTRIES), "action": {"S": "other"}}))
             case "unreadable":
                 raw_put(name, {**stored(2), "at": {"S": "no time"}})
+            case "written again":
+                raw_put(name, {**stored(2), "version": {"N": "2"}})
+            case "another writer":
+                raw_put(name, {**stored(2), "bs_actor": {"S": "B"}})
+            case "no writer":
+                raw_put(name, {attribute: value for attribute, value in stored(2).items() if attribute != "bs_actor"})
             case "put in twice":
                 raw_put(name, {**stored(2), "SK": {"S": "AUDIT#2"}})
             case "put in twice before":
