@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import model_validator
 
 from bluestar_store import CalculationRule, ItemDecodeError
-from bluestar_store.engines.table_files import to_json
+from bluestar_store.engines.item_json import to_json
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG

@@ -13,6 +13,7 @@ import pytest
 import bluestar_store.models
 from bluestar_store.lazy import lazily
 from bluestar_store.models.kind import ItemModel, Kind
+from tests.engines.fakes import http_server
 
 UNASKED = (
     "asyncio",
@@ -26,9 +27,11 @@ UNASKED = (
     "redis",
     "sqlalchemy",
 )
-"""What nobody has asked for who opens a Store without Redis; but for asyncio, which tenacity loads."""
-OF_A_STORE = ("botocore", "cachetools", "pydantic_settings", "pynamodb", "sortedcontainers", "tenacity", "ulid")
+"""What nobody has asked for who opens a Store without Redis; but for asyncio, which units of work load."""
+OF_A_STORE = ("botocore", "cachetools", "pydantic_settings", "pynamodb")
 """What a Store needs that is open."""
+OF_WRITES = ("sortedcontainers", "tenacity", "ulid")
+"""What a Store on DynamoDB needs that writes, or has to try again."""
 OF_THE_COMMAND = ("filelock", "rich", "simplejson", "typer")
 
 ENTITIES = tuple(sorted(Path(bluestar_store.models.__path__[0]).glob("*_model.py")))
@@ -52,7 +55,7 @@ def test_store_and_entities_are_had_without_what_an_open_store_needs() -> None:
     entities = "AchConfig, AuditEntry, BatchState, CalculationRule, ClientConfig, FreeState, IrsLimits, PipelineStep"
     more = "PlanHold, StepResult, Trail, ValidationRule, VendorSchema"
     code = f"from bluestar_store import Store, {entities}, {more}"
-    assert loaded(code, UNASKED + OF_A_STORE + OF_THE_COMMAND) == []
+    assert loaded(code, UNASKED + OF_A_STORE + OF_WRITES + OF_THE_COMMAND) == []
 
 
 def test_an_entity_is_made_compared_copied_and_pickled_without_the_aws_sdk() -> None:
@@ -64,13 +67,28 @@ rule = CalculationRule(plan_id="ACME", calc_type="match", max_pct=Decimal(6))
 assert pickle.loads(pickle.dumps(rule)) == rule == rule.model_copy()
 assert CalculationRule.model_validate_json(rule.model_dump_json()) == rule
 """
-    assert loaded(code, UNASKED + OF_A_STORE) == []
+    assert loaded(code, UNASKED + OF_A_STORE + OF_WRITES) == []
 
 
 def test_an_open_store_loads_no_redis_and_nothing_of_the_command() -> None:
     code = "from bluestar_store import Settings, Store; Store.open(Settings(persistence_mode='memory')).create_tables()"
     unasked = tuple(name for name in UNASKED if name != "asyncio")
     assert loaded(code, unasked + OF_THE_COMMAND) == []
+
+
+def test_reading_from_dynamodb_loads_nothing_that_only_writes_and_second_attempts_need() -> None:
+    with http_server(b'{"Items": [], "Responses": {}, "UnprocessedKeys": {}}') as (url, asked):
+        code = f"""
+from bluestar_store import RuleNotFoundError, Settings, Store
+with Store.open(Settings(dynamodb_endpoint_url="{url}", aws_region="us-east-1")) as store:
+    assert store.plans() == store.holds.open("ACME") == store.validation_rules.for_category("SSN") == ()
+    try:
+        store.calculation_rules.get("ACME", "match")
+    except RuleNotFoundError:
+        pass
+"""
+        assert loaded(code, OF_WRITES) == []
+    assert {"Query", "Scan", "BatchGetItem"} <= set(asked)
 
 
 def test_opening_a_store_calls_nobody_before_the_first_call() -> None:

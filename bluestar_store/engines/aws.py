@@ -13,7 +13,7 @@ from pynamodb.connection import Connection
 
 from bluestar_store.engines.client_files import read_client_files_sparingly
 from bluestar_store.engines.direct import UNDECIDED, DirectCalls
-from bluestar_store.engines.tables import missing_index, missing_table
+from bluestar_store.engines.missing import missing_index, missing_table
 from bluestar_store.errors import (
     AccessDeniedError,
     BlueStarError,

@@ -9,15 +9,16 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any, TypeVar
-
-from tenacity import Retrying, stop_when_event_set
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bluestar_store.engines.checks import checked_item
 from bluestar_store.errors import ThrottledError, UnprocessedItemsError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.threads import Threads
+
+if TYPE_CHECKING:
+    from tenacity import Retrying
 
 T = TypeVar("T")
 
@@ -74,16 +75,15 @@ class BulkWrite:
         call: Callable[..., dict[str, Any]],
         table: str,
         *,
-        retrying: Retrying,
+        retrying: Callable[..., Retrying],
         threads: Threads,
         most: int,
         progress: Callable[[int], None] | None,
     ) -> None:
-        """`call` asks DynamoDB, as `retrying` says how often; at most so many batches are in flight."""
+        """`call` asks DynamoDB, as often as `retrying(given_up=...)` says; at most so many batches are in flight."""
         self._call, self._table, self._threads, self._most = call, table, threads, most
         self._given_up = threading.Event()
-        given_up = stop_when_event_set(self._given_up)
-        self._retrying = retrying.copy(stop=lambda state: given_up(state) or retrying.stop(state))
+        self._retrying = retrying(given_up=self._given_up)
         self._progress = progress
         self._window = Window(most)
         self._flying: dict[Future[list[Item]], _Batch] = {}

@@ -30,8 +30,8 @@ from pydantic_core import from_json
 from pynamodb.connection import Connection
 
 from bluestar_store.engines.exchange import Exchange, NotConnectedError, Response
+from bluestar_store.engines.item_json import to_json
 from bluestar_store.engines.signing import Signing
-from bluestar_store.engines.table_files import to_json
 
 LOG = logging.getLogger(__name__)
 OPERATIONS = (

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import botocore.exceptions as aws
-from tenacity import (
-    Retrying,
-    retry_if_exception,
-    retry_if_exception_type,
-    stop_after_attempt,
-    stop_before_delay,
-    wait_random_exponential,
-)
-from tenacity.retry import retry_base
-from tenacity.stop import stop_base
 
 from bluestar_store.engines import dynamo_tables
 from bluestar_store.engines.aws import TRANSACTION, AwsConnection, error_for
@@ -33,7 +25,7 @@ from bluestar_store.engines.checks import (
 from bluestar_store.engines.conditions import conflict
 from bluestar_store.engines.cursors import decode_cursor, encode_cursor, question_of, question_of_query
 from bluestar_store.engines.expressions import transact_items
-from bluestar_store.engines.tables import missing_index, missing_table
+from bluestar_store.engines.missing import missing_index, missing_table
 from bluestar_store.errors import (
     ConfigurationError,
     ConflictError,
@@ -45,6 +37,9 @@ from bluestar_store.errors import (
 from bluestar_store.keys import Key
 from bluestar_store.protocols import ANY, Check, IndexSpec, Item, Page, Segment, TableSpec, TableStatus, Write, key_of
 from bluestar_store.threads import Threads
+
+if TYPE_CHECKING:
+    from tenacity import Retrying
 
 BATCH_GET_KEYS = 100
 """Keys of one BatchGetItem (AWS limit)."""
@@ -86,18 +81,10 @@ class DynamoEngine:
         """Alike however DynamoDB is reached: a cache is shared by those who share the tables' names."""
         return "dynamo"
 
-    def _retrying(self, *errors: type[Exception]) -> Retrying:
-        return self._attempting(retry_if_exception_type(errors), stop_after_attempt(self._attempts))
+    def _retrying(self, *errors: type[Exception], given_up: threading.Event | None = None) -> Retrying:
+        from bluestar_store.engines.attempts import attempts
 
-    def _attempting(self, retry: retry_base, stop: stop_base) -> Retrying:
-        """Attempts with full jitter, from 50 ms up to 2 s apart."""
-        return Retrying(
-            retry=retry,
-            stop=stop,
-            wait=wait_random_exponential(multiplier=0.05, max=2),
-            sleep=self._sleep,
-            reraise=True,
-        )
+        return attempts(*errors, most=self._attempts, given_up=given_up, sleep=self._sleep)
 
     def get(self, table: str, keys: Iterable[Key], *, consistent: bool = False) -> dict[Key, Item]:
         """See `protocols.Engine`: one BatchGetItem a hundred keys; ThrottledError when some stay unprocessed."""
@@ -267,6 +254,8 @@ class DynamoEngine:
 
         While its outcome is unknown it is asked for again by its token: what was applied is not applied again.
         """
+        from bluestar_store.engines.attempts import attempts
+
         arguments = {"TransactItems": items, "ClientRequestToken": str(uuid.uuid4())}
         in_doubt = False
 
@@ -284,9 +273,8 @@ class DynamoEngine:
                 told.outcome_unknown = True
                 raise told from error
 
-        stop = stop_after_attempt(ASKS) | stop_before_delay(ASK_SECONDS)
         try:
-            self._attempting(retry_if_exception(_is_in_doubt), stop)(ask)
+            attempts(EngineError, when=_is_in_doubt, most=ASKS, within_seconds=ASK_SECONDS, sleep=self._sleep)(ask)
         except EngineError as error:
             if not error.outcome_unknown:
                 raise
@@ -307,7 +295,7 @@ class DynamoEngine:
         bulk = BulkWrite(
             self.connection.call,
             table,
-            retrying=self._retrying(Unfinished),
+            retrying=partial(self._retrying, Unfinished),
             threads=self._threads,
             most=self.parallel_calls,
             progress=progress,

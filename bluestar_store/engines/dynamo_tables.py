@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
-
 from bluestar_store.engines.aws import AwsConnection
 from bluestar_store.errors import EngineError, TableMissingError
 from bluestar_store.protocols import IndexSpec, TableSpec, TableStatus
@@ -136,6 +134,8 @@ def wait(connection: AwsConnection, name: str, sleep: Callable[[float], None]) -
 
 def _poll(done: Callable[[], bool], name: str, sleep: Callable[[float], None]) -> None:
     """Ask until it is done; botocore's own waiters ask every 20 seconds."""
+    from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
+
     retrying = Retrying(
         retry=retry_if_result(lambda ready: not ready),
         wait=wait_exponential(multiplier=0.05, max=5),

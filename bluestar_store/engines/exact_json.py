@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from bluestar_store.engines.table_files import unique_names
+from bluestar_store.engines.item_json import unique_names
 
 
 def exact_json(data: bytes) -> Any:

@@ -15,11 +15,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from bluestar_store.engines.images import Image
 from bluestar_store.engines.journal import Journal
 from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.engines.shared_folders import LOCK_TIMEOUT_SECONDS, claim_of, claimed, folder_failures, folder_lock
 from bluestar_store.engines.table_files import Stamp, read_table, stamp_of, write_table
-from bluestar_store.engines.tables import Image, ItemTables, Table
+from bluestar_store.engines.tables import ItemTables, Table
 from bluestar_store.engines.whole_files import sync_folder
 from bluestar_store.errors import ConfigurationError, ItemDecodeError
 from bluestar_store.forking import remember

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bluestar_store.engines.conditions import conflict
-from bluestar_store.engines.tables import updated
+from bluestar_store.engines.images import updated
 from bluestar_store.protocols import (
     ABSENT,
     ANY,

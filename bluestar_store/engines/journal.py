@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bluestar_store.engines.table_files import item_from_json, to_json
-from bluestar_store.engines.tables import Image
+from bluestar_store.engines.images import Image
+from bluestar_store.engines.item_json import item_from_json, to_json
 from bluestar_store.engines.whole_files import replace_file
 from bluestar_store.errors import BlueStarError, ItemDecodeError
 from bluestar_store.keys import Key

@@ -16,7 +16,8 @@ from bluestar_store.engines.checks import (
     checked,
     checked_item,
 )
-from bluestar_store.engines.tables import Image, ItemTables, Table
+from bluestar_store.engines.images import Image
+from bluestar_store.engines.tables import ItemTables, Table
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, Page, Segment, TableSpec, TableStatus, Write, key_of
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from bluestar_store.engines.checks import check_isolated, check_keys, checked
 from bluestar_store.engines.folding import folded
-from bluestar_store.engines.tables import ItemTables, Table, copied, updated
+from bluestar_store.engines.images import copied, updated
 from bluestar_store.errors import InvalidWriteError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import (
@@ -124,6 +124,8 @@ class StagedEngine:
         found = pages(
             lambda after: self._engine.query(table, pk, sk_prefix, index=index, cursor=after, consistent=index is None)
         )
+        from bluestar_store.engines.tables import ItemTables, Table  # which most processes need not load
+
         merged = Table(TableSpec(table, self._indexes(table)))
         for items in found:
             for item in items:

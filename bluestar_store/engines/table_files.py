@@ -2,67 +2,25 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from bluestar_store.engines.checks import checked_item
+from bluestar_store.engines.item_json import item_from_json, to_json, unique_names
 from bluestar_store.engines.tables import Table
 from bluestar_store.engines.whole_files import replace_file
 from bluestar_store.errors import InvalidWriteError, ItemDecodeError, ItemTooLargeError
-from bluestar_store.protocols import IndexSpec, Item, TableSpec, key_of
+from bluestar_store.protocols import IndexSpec, TableSpec, key_of
 
 Stamp: TypeAlias = tuple[int, int, int]
 
 _ITEMS = re.compile(r'"items"\s*:\s*\[')
 _BETWEEN = re.compile(r"[\s,]*")
 """What stands between two values of a list."""
-
-
-def to_json(value: Any) -> str:
-    """One line of JSON; binary as base64, as in DynamoDB's own JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_base64)
-
-
-def _base64(value: object) -> str:
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    raise TypeError(f"{type(value).__name__} in an item")
-
-
-def item_from_json(table: str, item: Any) -> Item:
-    """The item in parsed JSON; ValueError (or an EngineError) when it is none."""
-    if not isinstance(item, Mapping):
-        raise ValueError("is not an object")
-    return checked_item(table, {name: _binary(value) for name, value in item.items()})
-
-
-def _binary(value: Any) -> Any:
-    match value:
-        case {"B": str(text), **rest} if not rest:
-            return {"B": _bytes(text)}
-        case {"BS": list(texts), **rest} if not rest:
-            return {"BS": [_bytes(text) for text in texts]}
-        case {"L": list(members), **rest} if not rest:
-            return {"L": [_binary(member) for member in members]}
-        case {"M": dict(members), **rest} if not rest:
-            return {"M": {name: _binary(member) for name, member in members.items()}}
-        case dict():
-            return value
-    raise ValueError("has an attribute that is not of the form {type: value}")
-
-
-def _bytes(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        raise ValueError("has a binary value that is not base64") from None
 
 
 def read_table(path: Path) -> tuple[Table, int]:
@@ -99,15 +57,6 @@ def read_table(path: Path) -> tuple[Table, int]:
             raise ItemDecodeError(f"{path} line {_line_of_item(text, number)}", f"{error}; mend it by hand") from None
         table.set(key_of(item), item)
     return table, applied
-
-
-def unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An `object_pairs_hook`: a name given twice is a ValueError, else JSON would silently lose one of the values."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"has {json.dumps(next(name for name in names if names.count(name) > 1))} twice in one object")
-    return found
 
 
 def _item_lines(text: str) -> Iterator[tuple[int, int]]:

@@ -1,19 +1,19 @@
-"""Items in process: sorted partitions, queries, scans, and writes resolved into after-images."""
+"""Items in process: sorted partitions, queries, scans, and writes resolved against them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, NamedTuple
 from zlib import crc32
 
 from sortedcontainers import SortedDict
 
-from bluestar_store.engines.checks import check_size
 from bluestar_store.engines.conditions import conflict
 from bluestar_store.engines.cursors import decode_cursor, encode_cursor, question_of, question_of_query
-from bluestar_store.errors import IndexMissingError, InvalidWriteError, TableMissingError
+from bluestar_store.engines.images import Image, copied, updated
+from bluestar_store.engines.missing import missing_index, missing_table
+from bluestar_store.errors import InvalidWriteError
 from bluestar_store.keys import MAX_PK_BYTES, MAX_SK_BYTES, Key
 from bluestar_store.protocols import (
     AttributeValue,
@@ -32,14 +32,6 @@ from bluestar_store.protocols import (
 
 PAGE_ITEMS = 1000
 """A page of a query or scan that asked for no limit."""
-
-
-class Image(NamedTuple):
-    """An item after a write; None when the write deleted it."""
-
-    table: str
-    key: Key
-    item: Item | None
 
 
 @dataclass
@@ -90,21 +82,6 @@ class Table:
             if spec.name == name:
                 return spec
         raise missing_index(self.spec.name, name, location)
-
-
-def missing_table(name: str, location: str) -> TableMissingError:
-    """The error for a table that is not there."""
-    return TableMissingError(
-        f"table {name} does not exist in {location}; `bluestar-store create` makes it "
-        "(or are BLUESTAR_TABLE_PREFIX, BLUESTAR_TABLE_SUFFIX, BLUESTAR_TABLE_LAYOUT and the region as meant?)"
-    )
-
-
-def missing_index(table: str, name: str, location: str) -> IndexMissingError:
-    """The error for an index that is not there."""
-    return IndexMissingError(
-        f"table {table} in {location} has no index {name}; `bluestar-store create --upgrade` adds and fills it"
-    )
 
 
 class ItemTables:
@@ -216,15 +193,6 @@ class ItemTables:
             self.table(image.table).set(image.key, image.item)
 
 
-def updated(write: Update, current: Item | None) -> Item:
-    """The item after an update of this one. ItemTooLargeError when it would grow too far."""
-    item: Item = {"PK": {"S": write.key.pk}, "SK": {"S": write.key.sk}}
-    item |= {name: value for name, value in (current or {}).items() if name not in write.remove}
-    item |= write.set
-    check_size(write.table, write.key, item)
-    return item
-
-
 def _partition_rows(table: Table, pk: str, sk_prefix: str) -> list[tuple[list[str], Item]]:
     partition = table.partitions.get(pk)
     if partition is None:
@@ -250,17 +218,3 @@ def _is_in(item: Item, segment: Segment) -> bool:
 
 def _text(value: AttributeValue | None) -> str | None:
     return value.get("S") if value is not None else None
-
-
-def copied(item: Mapping[str, AttributeValue]) -> Item:
-    """A deep copy of a wire item."""
-    return {name: _copy(value) for name, value in item.items()}
-
-
-def _copy(value: AttributeValue) -> dict[str, Any]:
-    ((kind, content),) = value.items()
-    if kind == "M":
-        return {"M": copied(content)}
-    if kind == "L":
-        return {"L": [_copy(inner) for inner in content]}
-    return {kind: list(content) if isinstance(content, list) else content}

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from immutabledict import immutabledict
-from ulid import ULID
 
 from bluestar_store.errors import InvalidEntityError, InvalidTransitionError
 from bluestar_store.keys import check_identifier
@@ -31,6 +30,7 @@ from bluestar_store.repositories.changes import Change, PutExpectation, put_chan
 from bluestar_store.repositories.finder import Finder
 from bluestar_store.repositories.free_form import free_results
 from bluestar_store.repositories.holds import Holds, refuse_open_holds
+from bluestar_store.repositories.identifiers import new_id
 from bluestar_store.repositories.snapshot import Snapshots
 from bluestar_store.repositories.steps import check_claim
 from bluestar_store.repositories.transaction import Bookkeeping
@@ -175,7 +175,7 @@ class Batches(Repository[BatchState]):
         InvalidKeyError for what cannot be one, InvalidEntityError, and what `Store.plan_snapshot` raises.
         """
         access = self._access.acting_as(actor)
-        batch_id = str(ULID()) if batch_id is None else check_identifier("batch_id", batch_id)
+        batch_id = new_id() if batch_id is None else check_identifier("batch_id", batch_id)
         snapshot = self._snapshots.take(plan_id, pay_freq, year)
         now = self._access.now()
         state = self._kind.made(

@@ -8,8 +8,6 @@ before the next advance.
 
 from __future__ import annotations
 
-from ulid import ULID
-
 from bluestar_store.errors import PlanOnHoldError
 from bluestar_store.models.holds import HOLD_GUARD, OPEN, PLAN_HOLD, HoldGuard, PlanHold
 from bluestar_store.models.indexes import OPEN_HOLDS
@@ -25,6 +23,7 @@ from bluestar_store.repositories.changes import (
     put_change,
 )
 from bluestar_store.repositories.finder import Finder
+from bluestar_store.repositories.identifiers import new_id
 from bluestar_store.repositories.order import by_created
 from bluestar_store.repositories.transaction import Bookkeeping
 
@@ -80,7 +79,7 @@ class Holds(Repository[PlanHold]):
         access = self._access.acting_as(actor)
         wanted = self._kind.made(
             plan_id=plan_id,
-            hold_id=str(ULID()) if hold_id is None else hold_id,
+            hold_id=new_id() if hold_id is None else hold_id,
             reason=reason,
             batch_id=batch_id,
             created=self._access.now(),

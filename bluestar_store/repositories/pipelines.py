@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-
 from bluestar_store.errors import InvalidEntityError, PipelineChangingError
 from bluestar_store.keys import DEFAULT
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
@@ -138,12 +136,9 @@ class Pipelines(Reader[PipelineStep]):
 
     def _load_again(self, pk: str) -> tuple[PipelineStep, ...]:
         """The pipeline once its steps agree."""
-        retrying = Retrying(
-            retry=retry_if_exception_type(PipelineChangingError),
-            stop=stop_after_attempt(READ_ATTEMPTS),
-            wait=wait_random_exponential(multiplier=0.005, max=0.5),
-            reraise=True,
-        )
+        from bluestar_store.engines.attempts import attempts
+
+        retrying = attempts(PipelineChangingError, most=READ_ATTEMPTS, first_seconds=0.005, longest_seconds=0.5)
         steps: tuple[PipelineStep, ...] = retrying(lambda: self._proved(pk, super(Pipelines, self)._load(pk)))
         return steps
 

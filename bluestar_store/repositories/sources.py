@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from pydantic_core import from_json
 
 from bluestar_store.engines.checks import item_bytes
-from bluestar_store.engines.table_files import item_from_json, to_json
+from bluestar_store.engines.item_json import item_from_json, to_json
 from bluestar_store.errors import BlueStarError, ItemDecodeError, PipelineChangingError
 from bluestar_store.keys import Key
 from bluestar_store.models.entity import Entity, Origin, UnreadOrigin

@@ -16,15 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tenacity import (
-    Retrying,
-    retry_if_exception_type,
-    sleep_using_event,
-    stop_after_attempt,
-    stop_when_event_set,
-    wait_random_exponential,
-)
+from tenacity import sleep_using_event
 
+from bluestar_store.engines.attempts import attempts
 from bluestar_store.engines.whole_files import sync_folder, write_whole
 from bluestar_store.errors import AccessDeniedError, FileStoreError, ThrottledError
 from bluestar_store.keys import Key, shown
@@ -166,13 +160,7 @@ def _page(
     sk_prefix: str = "",
 ) -> Page:
     """One page; when it is throttled, which several at once easily are, it waits, unless all is over."""
-    patient = Retrying(
-        retry=retry_if_exception_type(ThrottledError),
-        wait=wait_random_exponential(multiplier=0.05, max=2),
-        stop=stop_after_attempt(THROTTLED_TRIES) | stop_when_event_set(over),
-        sleep=sleep_using_event(over),
-        reraise=True,
-    )
+    patient = attempts(ThrottledError, most=THROTTLED_TRIES, given_up=over, sleep=sleep_using_event(over))
     return patient(engine.scan, table, sk_prefix=sk_prefix, cursor=cursor, consistent=True, segment=segment)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bluestar_store.engines.table_files import item_from_json, to_json
+from bluestar_store.engines.item_json import item_from_json, to_json
 from bluestar_store.engines.whole_files import write_whole
 from bluestar_store.errors import BlueStarError, PlanOutdatedError, RuleSetProblem, SeedError
 from bluestar_store.keys import shown

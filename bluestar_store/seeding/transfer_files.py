@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from pydantic_core import to_json
 
-from bluestar_store.engines.table_files import item_from_json
+from bluestar_store.engines.item_json import item_from_json
 from bluestar_store.errors import (
     FileMissingError,
     FileStoreError,

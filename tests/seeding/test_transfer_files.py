@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bluestar_store import FileMissingError, FileStoreError, ItemDecodeError
-from bluestar_store.engines.table_files import item_from_json
+from bluestar_store.engines.item_json import item_from_json
 from bluestar_store.keys import Key
 from bluestar_store.models.tables import KINDS, Tables
 from bluestar_store.protocols import AttributeValue, Item

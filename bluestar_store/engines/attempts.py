@@ -1,0 +1,49 @@
+"""Attempts at what may succeed a moment later: throttled calls, transactions that met another, answers that got lost.
+
+This loads tenacity, which a process that only reads need not: import it where the first attempt has failed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_before_delay,
+    stop_when_event_set,
+    wait_random_exponential,
+)
+from tenacity.stop import stop_base
+
+
+def attempts(
+    *errors: type[Exception],
+    most: int,
+    when: Callable[[BaseException], bool] = lambda error: True,
+    within_seconds: float | None = None,
+    given_up: threading.Event | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+    first_seconds: float = 0.05,
+    longest_seconds: float = 2.0,
+) -> Retrying:
+    """Attempts after these errors, or those of them that `when` picks, with pauses of full jitter in between.
+
+    The last error is raised: after so many attempts, before a pause that would end later than `within_seconds`, or
+    when it is given up.
+    """
+    stop: stop_base = stop_after_attempt(most)
+    if within_seconds is not None:
+        stop |= stop_before_delay(within_seconds)
+    if given_up is not None:
+        stop |= stop_when_event_set(given_up)
+    return Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, errors) and when(error)),
+        stop=stop,
+        wait=wait_random_exponential(multiplier=first_seconds, max=longest_seconds),
+        sleep=sleep,
+        reraise=True,
+    )

@@ -1,0 +1,61 @@
+"""Items as JSON: DynamoDB's own form, binary as base64."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bluestar_store.engines.checks import checked_item
+from bluestar_store.protocols import Item
+
+
+def to_json(value: Any) -> str:
+    """One line of JSON; binary as base64, as in DynamoDB's own JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_base64)
+
+
+def _base64(value: object) -> str:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    raise TypeError(f"{type(value).__name__} in an item")
+
+
+def item_from_json(table: str, item: Any) -> Item:
+    """The item in parsed JSON; ValueError (or an EngineError) when it is none."""
+    if not isinstance(item, Mapping):
+        raise ValueError("is not an object")
+    return checked_item(table, {name: _binary(value) for name, value in item.items()})
+
+
+def _binary(value: Any) -> Any:
+    match value:
+        case {"B": str(text), **rest} if not rest:
+            return {"B": _bytes(text)}
+        case {"BS": list(texts), **rest} if not rest:
+            return {"BS": [_bytes(text) for text in texts]}
+        case {"L": list(members), **rest} if not rest:
+            return {"L": [_binary(member) for member in members]}
+        case {"M": dict(members), **rest} if not rest:
+            return {"M": {name: _binary(member) for name, member in members.items()}}
+        case dict():
+            return value
+    raise ValueError("has an attribute that is not of the form {type: value}")
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise ValueError("has a binary value that is not base64") from None
+
+
+def unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An `object_pairs_hook`: a name given twice is a ValueError, else JSON would silently lose one of the values."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"has {json.dumps(next(name for name in names if names.count(name) > 1))} twice in one object")
+    return found
