@@ -26,7 +26,7 @@ from bluestar_store.testing import FaultEngine, Signal
 from tests.cache.stores import rule, stores, until
 
 READERS = 3
-ROUNDS, SOAK_ROUNDS = 100, 20_000
+ROUNDS, SOAK_ROUNDS = 60, 20_000
 ROUNDS_A_KEY = 4
 LEAST_READS = 3
 PROPAGATION_SECONDS = 1.0

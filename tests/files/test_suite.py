@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bluestar_store.files import FileStore
+from bluestar_store.files import FileStore, azure_calls
 from bluestar_store.files.azure import AzureFileStore
 from bluestar_store.files.local import LocalFileStore
 from bluestar_store.files.memory import MemoryFileStore
@@ -76,6 +76,12 @@ class TestMiniStack(RemoteSuite):
 
 
 class TestAzurite(RemoteSuite):
+    listed_at_once = 20
+
+    @pytest.fixture(autouse=True)
+    def _small_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(azure_calls, "PAGE_BLOBS", self.listed_at_once)  # Azurite takes 40 s to be given 5,005
+
     @pytest.fixture
     def bucket(self, azurite_container: Bucket) -> Bucket:
         return azurite_container

@@ -23,6 +23,7 @@ from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.protocols import Item, Page
 from bluestar_store.seeding import export as exporting
+from bluestar_store.seeding import importing
 from bluestar_store.seeding.export import export
 from bluestar_store.seeding.importing import import_
 from bluestar_store.testing import FaultEngine
@@ -160,7 +161,7 @@ def test_an_error_in_one_segment_is_not_held_up_by_the_patience_of_the_others(st
     assert len(wide.faults.calls) < exporting.THROTTLED_TRIES
 
 
-ITEMS, ITEM_BYTES = 15_000, 3000
+ITEMS, ITEM_BYTES, PAGE = 5000, 3000, 200
 
 
 class Endless(MemoryEngine):
@@ -170,8 +171,8 @@ class Endless(MemoryEngine):
         if "processing-metadata" not in table or options.get("limit"):
             return Page([], None)
         start = int(options["cursor"] or 0)
-        page = [self._item(number * 7919 % ITEMS) for number in range(start, start + 500)]  # not in order
-        return Page(page, str(start + 500) if start + 500 < ITEMS else None)
+        page = [self._item(number * 7919 % ITEMS) for number in range(start, start + PAGE)]  # not in order
+        return Page(page, str(start + PAGE) if start + PAGE < ITEMS else None)
 
     def _item(self, number: int) -> Item:
         text = f"{number:08d}" * (ITEM_BYTES // 8)
@@ -182,7 +183,10 @@ class Endless(MemoryEngine):
 
 
 def test_memory_does_not_grow_with_the_items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporting, "MAX_RUNS", 4)  # so that runs are merged on the way, as millions of items would be
+    # So that parts are sorted, merged and written on the way, as they are of millions of items.
+    monkeypatch.setattr(exporting, "RUN_BYTES", 1024 * 1024)
+    monkeypatch.setattr(exporting, "MAX_RUNS", 4)
+    monkeypatch.setattr(importing, "ROUND_BYTES", 1024 * 1024)
     store = Store(Settings(persistence_mode=PersistenceMode.MEMORY), Endless())
     tracemalloc.start()
     try:
@@ -194,6 +198,6 @@ def test_memory_does_not_grow_with_the_items(tmp_path: Path, monkeypatch: pytest
     finally:
         tracemalloc.stop()
     whole = sum(path.stat().st_size for path in tmp_path.iterdir())
-    assert whole > 45_000_000
+    assert whole > 15_000_000
     assert exporting_bytes < whole / 4
     assert importing_bytes < whole / 2.5
