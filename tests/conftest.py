@@ -47,6 +47,7 @@ def soak(pytestconfig: pytest.Config) -> bool:
 def _clean(patch: pytest.MonkeyPatch) -> None:
     without_settings(patch)
     with_fake_aws(patch)
+    patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # each process that a test starts would compile us anew
     for name in ("NO_PROXY", "no_proxy"):  # a developer's web proxy must not stand before our local servers
         patch.setenv(name, "127.0.0.1,localhost")
 
