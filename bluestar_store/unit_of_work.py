@@ -57,13 +57,22 @@ class AsyncUnitOfWork(Generic[S]):
             raise
         return self._store
 
-    def _leave(self, error: BaseException | None) -> tuple[Transaction, Token[Transaction | None]] | None:
+    def _leave(self, error: BaseException | None) -> Transaction | None:
         """The unit to commit or drop, if it is this block's own."""
         outer, opened = self._outer, self._opened
         self._in_use.release()
         if outer is not None and error is not None:
             outer.doom(error)
-        return opened
+        if opened is None:
+            return None
+        transaction, token = opened
+        if error is None and not self._access.is_begun_here(transaction, token):
+            transaction.drop()
+            raise InvalidWriteError(
+                "this unit of work was entered in another context (contextvars) than it is left in, so what was done "
+                "in between may lie outside of it: nothing of it is written; enter and leave it in one function"
+            )
+        return transaction
 
     async def __aenter__(self) -> S:
         return self._enter()
@@ -71,14 +80,13 @@ class AsyncUnitOfWork(Generic[S]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if (opened := self._leave(error)) is None:
+        if (transaction := self._leave(error)) is None:
             return
-        transaction, token = opened
         try:
             if error is None:
                 await self._in_thread(functools.partial(self._access.commit, transaction))
         finally:
-            self._access.end(transaction, token)
+            self._access.end(transaction)
 
 
 class UnitOfWork(AsyncUnitOfWork[S]):
@@ -90,14 +98,13 @@ class UnitOfWork(AsyncUnitOfWork[S]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if (opened := self._leave(error)) is None:
+        if (transaction := self._leave(error)) is None:
             return
-        transaction, token = opened
         try:
             if error is None:
                 self._access.commit(transaction)
         finally:
-            self._access.end(transaction, token)
+            self._access.end(transaction)
 
 
 class HasUnits(Protocol):

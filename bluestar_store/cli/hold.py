@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -76,7 +77,8 @@ def place(
         about = f" (batch {batch_id})" if batch_id else ""
         ask(out, "Place this hold?", [f"Hold on {plan}: {reason}{about}"], yes=yes)
         placed = store.holds.place(plan, reason, hold_id=hold_id, batch_id=batch_id)
-        out.show(record(placed), f"Placed: bluestar-store hold release {plan} {placed.hold_id} releases it.")
+        command = shlex.join(["bluestar-store", "hold", "release", plan, placed.hold_id])
+        out.show(record(placed), f"Placed: {command} releases it.")
 
 
 @hold.command("release")

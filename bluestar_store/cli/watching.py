@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 pause = time.sleep
 """Between two looks; takes seconds."""
 OVER = ("COMPLETED", "FAILED", "CANCELLED")
-AROUND = 7
-"""Lines of a terminal that are not steps: title, bar, what is left out, heads, and the cursor's."""
+AROUND = 6
+"""Lines of a terminal that are neither title nor steps: bar, what is left out, heads, and the cursor's."""
 COLUMNS = {"Step": "step", "Agent": "agent", "Work": "name", "Status": "status", "Owner": "owner", "Saved": "saved"}
 
 
@@ -194,11 +194,12 @@ def _drawn(seen: Look, console: Console) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    parts: list[RenderableType] = [Text(escaped(seen.title), style="bold", no_wrap=True, overflow="ellipsis")]
+    title = Text(escaped(seen.title), style="bold", overflow="fold")
+    parts: list[RenderableType] = [title]
     if seen.steps:
         bar = Table.grid()  # a bar by itself does not end its line
         bar.add_row(ProgressBar(len(seen.steps), seen.behind, width=min(60, console.width)))
-        first, last = window(seen, max(console.height - AROUND, 3))
+        first, last = window(seen, max(console.height - AROUND - len(title.wrap(console, console.width)), 3))
         grid = Grid.of("", _rows(seen.steps[first:last]), COLUMNS)
         above, below = (f"({count} more)" if count else "" for count in (first, len(seen.steps) - last))
         parts += [bar, Text(above), grid_table(grid), Text(below)]

@@ -18,7 +18,7 @@ from bluestar_store.models.attributes import IntegerAttribute
 from bluestar_store.models.entity import Entity, Origin, veiled
 from bluestar_store.models.indexes import BY_LEVEL, ByLevel, index_text
 from bluestar_store.models.reading import Reading
-from bluestar_store.models.values import content_of, from_wire, version_of
+from bluestar_store.models.values import check_unicode, content_of, from_wire, version_of
 from bluestar_store.protocols import OWN_PREFIX, VERSION, AttributeValue, Item, Unit, key_of
 
 NOTHING: Mapping[str, Any] = immutabledict()
@@ -203,7 +203,7 @@ class Kind(Generic[E]):
             if value is not None:
                 try:
                     if isinstance(value, str):
-                        _check_unicode(value)
+                        check_unicode(value)
                     encoded[attribute.attr_name] = {attribute.attr_type: attribute.serialize(value)}
                 except ValueError as error:
                     raise InvalidEntityError(f"{self.entity.__name__}: {name} {error}") from None
@@ -275,14 +275,6 @@ class Kind(Generic[E]):
 
 def _is_plain(attribute: Attribute[Any]) -> bool:
     return type(attribute).deserialize is Attribute.deserialize
-
-
-def _check_unicode(text: str) -> None:
-    """ValueError for lone surrogates, which pydantic lets pass and UTF-8 cannot hold."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("is not valid Unicode") from None
 
 
 def reason_of(error: Any) -> str:

@@ -109,7 +109,7 @@ def _frozen(value: Any, depth: int) -> Any:
         case Mapping():
             if not all(isinstance(key, str) for key in value):
                 raise ValueError("contains a mapping with a key that is no text")
-            return immutabledict({key: _frozen(inner, depth + 1) for key, inner in value.items()})
+            return immutabledict({_frozen(key, depth): _frozen(inner, depth + 1) for key, inner in value.items()})
         case list() | tuple():
             return tuple(_frozen(inner, depth + 1) for inner in value)
         case Set():
@@ -118,9 +118,20 @@ def _frozen(value: Any, depth: int) -> Any:
             raise ValueError("contains a float, which is not exact: give a Decimal or text")
         case bytearray():
             return bytes(value)
-        case None | bool() | str() | bytes() | int() | Decimal():
+        case str():
+            check_unicode(value)
+            return value
+        case None | bool() | bytes() | int() | Decimal():
             return value
     raise ValueError(f"contains a {type(value).__name__}, which DynamoDB cannot hold")
+
+
+def check_unicode(text: str) -> None:
+    """ValueError for lone surrogates, which pydantic lets pass and UTF-8 cannot hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("is not valid Unicode") from None
 
 
 def _as_tuple(value: Any) -> Any:

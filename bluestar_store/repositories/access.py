@@ -119,23 +119,33 @@ class Access:
         if (outer := self._unit.get()) is not None:
             yield outer
             return
-        transaction, token = self.begin()
+        transaction, _ = self.begin()
         try:
             yield transaction
             self.commit(transaction)
         finally:
-            self.end(transaction, token)
+            self.end(transaction)
 
     def begin(self) -> tuple[Transaction, Token[Transaction | None]]:
-        """Open a unit of work in this context; `end` is called with both, in the same context."""
+        """Open a unit of work in this context, in which none is open; the token is for `is_begun_here`."""
         self._check_not_only_here()
         transaction = Transaction(self._engine, self._specs)
         return transaction, self._unit.set(transaction)
 
-    def end(self, transaction: Transaction, token: Token[Transaction | None]) -> None:
+    def is_begun_here(self, transaction: Transaction, token: Token[Transaction | None]) -> bool:
+        """Whether `begin` was called in this very context, not in another or in one that this is a copy of."""
+        try:
+            self._unit.reset(token)
+        except ValueError:
+            return False
+        self._unit.set(transaction)
+        return True
+
+    def end(self, transaction: Transaction) -> None:
         """Leave the unit of work that `begin` opened; one that nobody has begun to commit is dropped."""
         transaction.drop()
-        self._unit.reset(token)
+        if self._unit.get() is transaction:
+            self._unit.set(None)
 
     def commit(self, transaction: Transaction) -> None:
         """Send it; in a context in which it is open."""

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from bluestar_store.errors import ItemDecodeError
+from bluestar_store.errors import InvalidEntityError, ItemDecodeError
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, AuditEntry, ChainHead, Trail
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Reader
-from bluestar_store.repositories.chain import append_step, entry_hash
+from bluestar_store.repositories.chain import append_step, appended_item, entry_hash
 from bluestar_store.repositories.combining import Combiner
 
 ENTRIES_AT_ONCE = 40
@@ -67,6 +67,8 @@ class Audit(Reader[AuditEntry]):
         together. Raises InvalidEntityError, InvalidKeyError.
         """
         by = self._access.acting_as(actor).actor
+        if not action:
+            raise InvalidEntityError("an entry needs an action: what was done")
         values = dict(_trail(trail)) | {"action": action, "actor": by, "details": details}
         entry = self._kind.made(**values, seq=0, at=self._access.now())
         self._kind.encode(entry)  # what cannot be written is told to whom it belongs, and not to those it goes with
@@ -116,6 +118,7 @@ def chain_faults(items: Iterable[Item], table: str) -> tuple[ChainFault, ...]:
     """What is wrong with the trail in these items, which are all of one partition; others are passed over."""
     faults: list[ChainFault] = []
     entries: dict[int, AuditEntry] = {}
+    rewritten: dict[int, list[str]] = {}
     head: ChainHead | None = None
     for item in sorted(items, key=lambda item: not _has_our_key(item)):  # of two with one number, the other was put in
         identity = AUDIT_ENTRY.keys.parse(key_of(item))
@@ -127,11 +130,19 @@ def chain_faults(items: Iterable[Item], table: str) -> tuple[ChainFault, ...]:
                 faults.append(ChainFault(seq, f"there twice: SK={item['SK']['S']!r} was put in"))
             elif seq is not None:
                 entries[seq] = AUDIT_ENTRY.decode(item, table)
+                rewritten[seq] = sorted(_rewritten(item, entries[seq]))
         except ItemDecodeError as error:
             faults.append(ChainFault(seq, f"changed: {error}"))
-    faults += _broken_links(entries, {fault.seq for fault in faults})
+    faults += _broken_links(entries, rewritten, {fault.seq for fault in faults})
     faults += _at_the_end(entries, head)
     return tuple(sorted(faults, key=lambda fault: (fault.seq is None, fault.seq or 0)))
+
+
+def _rewritten(item: Item, entry: AuditEntry) -> Iterable[str]:
+    """The attributes that are not as they were written: the hash is of what an entry says, however its item says it."""
+    written = appended_item(entry)
+    covered = {"details", *entry.extra}
+    return (name for name in {*item, *written} - covered if item.get(name) != written.get(name))
 
 
 def _has_our_key(item: Item) -> bool:
@@ -140,7 +151,9 @@ def _has_our_key(item: Item) -> bool:
     return identity is not None and AUDIT_ENTRY.keys.build(identity) == key
 
 
-def _broken_links(entries: Mapping[int, AuditEntry], unreadable: set[int | None]) -> Iterable[ChainFault]:
+def _broken_links(
+    entries: Mapping[int, AuditEntry], rewritten: Mapping[int, Sequence[str]], unreadable: set[int | None]
+) -> Iterable[ChainFault]:
     if 0 in entries:
         yield ChainFault(0, "put in: the first entry has number 1")
     for seq in range(1, max(entries, default=0) + 1):
@@ -152,8 +165,8 @@ def _broken_links(entries: Mapping[int, AuditEntry], unreadable: set[int | None]
         if entry_hash(entry) != entry.hash:
             yield ChainFault(seq, "changed: its hash is not that of what it says")
             continue
-        if (entry.version, entry.written_by) != (1, entry.actor):  # no hash covers these two
-            yield ChainFault(seq, "changed: its version or bs_actor is not what it was appended with")
+        if rewritten[seq]:
+            yield ChainFault(seq, f"changed: no append writes its {', '.join(rewritten[seq])} like this")
         before = entries.get(seq - 1)
         if before is None:
             if seq == 1 and entry.previous is not None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from bluestar_store.errors import ConflictError
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, AuditEntry, ChainHead, Trail
 from bluestar_store.models.canonical import canonical, digest
+from bluestar_store.protocols import ABSENT, ACTOR, Item, Put
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.changes import change_over, current_item
+from bluestar_store.repositories.changes import change_over, current_item, new_item
 from bluestar_store.repositories.transaction import Bookkeeping
 
 
 def entry_hash(entry: AuditEntry) -> str:
     """SHA-256 in hex of an entry's canonical form: all that it says, its predecessor's hash among it, but its own."""
     return digest(canonical(entry.model_copy(update={"hash": None})))
+
+
+def appended_item(entry: AuditEntry) -> Item:
+    """The item of a chained entry, as it is written once and for all."""
+    return new_item(AUDIT_ENTRY, entry) | ({ACTOR: {"S": entry.actor}} if entry.actor else {})
 
 
 def append_step(access: Access, entry: AuditEntry, unit: Bookkeeping) -> None:
@@ -21,9 +28,26 @@ def append_step(access: Access, entry: AuditEntry, unit: Bookkeeping) -> None:
     stored = current_item(access, CHAIN_HEAD, ChainHead(**trail))
     head = CHAIN_HEAD.decode(stored, access.table(CHAIN_HEAD)) if stored else ChainHead(**trail)
     chained = entry.model_copy(update={"seq": head.seq + 1, "previous": head.hash})
+    if unit.again:
+        _check_not_behind(access, head, chained)
     chained = chained.model_copy(update={"hash": entry_hash(chained)})
     longer = head.model_copy(update={"seq": chained.seq, "hash": chained.hash})
     unit.keep(
-        change_over(access, AUDIT_ENTRY, chained, None, {}, settled=False).write,
+        Put(access.table(AUDIT_ENTRY), appended_item(chained), ABSENT),
         change_over(access, CHAIN_HEAD, longer, stored, {}, settled=False).write,
     )
+
+
+def _check_not_behind(access: Access, head: ChainHead, chained: AuditEntry) -> None:
+    """ConflictError when the place after the head is taken: no append would ever succeed.
+
+    The head is read once more after that, for an append writes both at once.
+    """
+    place = AUDIT_ENTRY.keys.build(AUDIT_ENTRY.identity(chained))
+    if access.engine.get(access.table(AUDIT_ENTRY), [place], consistent=True):
+        stored = current_item(access, CHAIN_HEAD, head)
+        if stored is not None and CHAIN_HEAD.decode(stored).seq == head.seq:
+            raise ConflictError(
+                f"{access.table(AUDIT_ENTRY)}: {place.pk}: there is an entry {chained.seq}, and the trail's head knows "
+                f"of {head.seq}: somebody else wrote one of them; `bluestar-store audit verify` says more"
+            )

@@ -9,6 +9,7 @@ before the next advance.
 from __future__ import annotations
 
 from bluestar_store.errors import PlanOnHoldError
+from bluestar_store.keys import check_identifier
 from bluestar_store.models.holds import HOLD_GUARD, OPEN, PLAN_HOLD, HoldGuard, PlanHold
 from bluestar_store.models.indexes import OPEN_HOLDS
 from bluestar_store.protocols import ABSENT, Check, Item, key_of
@@ -81,7 +82,7 @@ class Holds(Repository[PlanHold]):
             plan_id=plan_id,
             hold_id=new_id() if hold_id is None else hold_id,
             reason=reason,
-            batch_id=batch_id,
+            batch_id=None if batch_id is None else check_identifier("batch_id", batch_id),
             created=self._access.now(),
             created_by=created_by or access.actor,
         )

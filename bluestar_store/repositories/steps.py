@@ -215,8 +215,11 @@ def _end(now: datetime, lease_seconds: float) -> datetime:
     """When a lease is over. Raises InvalidEntityError for one of no time, or of more than the calendar has."""
     try:
         end = now + timedelta(seconds=lease_seconds)
-    except (OverflowError, TypeError, ValueError):  # inf, text, NaN
+    except (OverflowError, TypeError, ValueError):  # inf, text or a Decimal, NaN
         end = now
     if not end > now:
-        raise InvalidEntityError(f"a lease of {lease_seconds} seconds is none")
+        raise InvalidEntityError(
+            f"lease_seconds is {lease_seconds!r}: a lease is a number of seconds above 0 (int or float) that ends "
+            "before the year 10000"
+        )
     return end

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bluestar_store.engines.checks import MAX_DEPTH
 from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry
 from bluestar_store.models.canonical import canonical, canonical_bytes, digest, plain_value
 from bluestar_store.models.entity import Entity, masked, veiled
@@ -21,6 +22,9 @@ HIDDEN = ("PK", "SK", VERSION)
 LONGEST_VALUE, LONGEST_CHANGE = 4_096, 200_000
 """Bytes of canonical JSON that an entry tells of a value, and of all changed attributes. An entry is an item, of 400 KB
 at most (AWS limit), and so is what was there before a change, and what is there after it."""
+
+DEEPEST_VALUE = MAX_DEPTH - 5
+"""Lists and maps in each other that an entry tells of a value, which lies four levels deep in the entry itself."""
 
 
 def record_change(access: Access, kind: Kind[Any], change: Change, unit: Bookkeeping) -> None:
@@ -54,8 +58,8 @@ def change_details(kind: Kind[Any], before: Item, after: Item) -> dict[str, Any]
     """What an entry says of a change: the item's sort key, its digests, and each attribute as it was and is.
 
     Empty stands for no item. Bank numbers are masked; on an item of a kind that has some, so is whatever another
-    program put there, under whatever name. A long value is told by its digest; of more changed attributes than there is
-    room for, just their number, `changed_attributes`.
+    program put there, under whatever name. A value that is long or deep is told by its digest; of more changed
+    attributes than there is room for, just their number, `changed_attributes`.
     """
     known = {attribute.attr_name for attribute in kind.attributes.values()}
     names = sorted(name for name in {*before, *after} if name not in HIDDEN and not name.startswith(OWN_PREFIX))
@@ -82,7 +86,15 @@ def _shown(name: str, item: Item, *, secret: bool) -> Any:
     if secret:
         return masked(str(value))
     length = canonical_bytes(plain := plain_value(value))
-    return veiled(name, value) if length <= LONGEST_VALUE else {"digest": digest(plain), "bytes": length}
+    told = length <= LONGEST_VALUE and _levels(value) <= DEEPEST_VALUE
+    return veiled(name, value) if told else {"digest": digest(plain), "bytes": length}
+
+
+def _levels(value: Any) -> int:
+    """How deep lists and maps lie in each other; 0 for what is neither."""
+    if isinstance(value, Mapping | tuple):
+        return 1 + max(map(_levels, value.values() if isinstance(value, Mapping) else value), default=0)
+    return 0
 
 
 def _digest_of_all(kind: Kind[Any], items: Sequence[Item]) -> str | None:

@@ -31,6 +31,8 @@ class Bookkeeping(StagedEngine):
         self._bookkeep = bookkeep
         self.insisted: frozenset[Place] = frozenset()
         """Where a conflict is the user's to hear of."""
+        self.again = False
+        """Whether the steps are done anew, because of what somebody else wrote."""
 
     def write(self, *writes: Write) -> None:
         """See `protocols.Engine`: as a step of the unit."""
@@ -169,6 +171,7 @@ class Transaction:
     def _again(self) -> None:
         with self._lock:
             self._bookkeeping = self._anew()
+            self._bookkeeping.again = True
             for step in self._steps:
                 step(self._bookkeeping)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bluestar_store.errors import ConfigurationError
+from bluestar_store.errors import ConfigurationError, ConflictError, InvalidEntityError
 from bluestar_store.keys import Key
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, Trail
 from bluestar_store.protocols import Delete, Item
@@ -84,6 +84,11 @@ class AuditTests:
             ("written again", 2, "version"),
             ("another writer", 2, "bs_actor"),
             ("no writer", 2, "bs_actor"),
+            ("another batch's", 2, "batch_id"),
+            ("nobody's", 2, "batch_id"),
+            ("in other words", 2, "seq"),
+            ("with more", 2, "bs_plan"),
+            ("at another key", 2, "SK"),
             ("put in twice", 2, "twice"),
             ("put in twice before", 2, "SK='AUDIT#0000000002' was put in"),
             ("put in before the first", 0, "put in"),
@@ -132,6 +137,18 @@ class AuditTests:
                 raw_put(name, {**stored(2), "bs_actor": {"S": "B"}})
             case "no writer":
                 raw_put(name, {attribute: value for attribute, value in stored(2).items() if attribute != "bs_actor"})
+            case "another batch's":
+                raw_put(name, {**stored(2), "batch_id": {"S": "c"}})
+            case "nobody's":
+                raw_put(name, {**stored(2), "batch_id": {"NULL": True}})
+            case "in other words":
+                raw_put(name, {attribute: value for attribute, value in stored(2).items() if attribute != "seq"})
+            case "with more":
+                raw_put(name, {**stored(2), "bs_plan": {"S": "ACME"}})
+            case "at another key":
+                moved = {**stored(2), "SK": {"S": "AUDIT#2"}}
+                store.engine.write(Delete(name, _key(2)))
+                raw_put(name, moved)
             case "put in twice":
                 raw_put(name, {**stored(2), "SK": {"S": "AUDIT#2"}})
             case "put in twice before":
@@ -141,6 +158,28 @@ class AuditTests:
         faults = store.audit.verify("b")
         assert seq in [fault.seq for fault in faults]
         assert what in next(fault.what for fault in faults if fault.seq == seq)
+
+    def test_what_cannot_be_written_is_refused_and_takes_no_other_entry_with_it(self, store: Store) -> None:
+        for details in ({"name": "x\ud800"}, {"x\ud800": 1}, {"names": [{"name": {"x\ud800"}}]}):
+            with pytest.raises(InvalidEntityError, match="is not valid Unicode"):
+                store.audit.append("b", action="put", details=details)
+        for action in ("", None):
+            with pytest.raises(InvalidEntityError, match="needs an action"):
+                store.audit.append("b", action=action)  # type: ignore[arg-type]  # as a program without types may
+        assert store.audit.entries("b") == ()
+
+    def test_an_append_to_a_trail_whose_head_is_behind_its_entries_says_so(
+        self, store: Store, raw_put: RawPut, raw_get: RawGet
+    ) -> None:
+        trail_of(store)
+        name, place = table(store, AUDIT_ENTRY), Key("BATCH#b", "CHAIN")
+        head = raw_get(name, place)
+        assert head is not None
+        raw_put(name, {**head, "seq": {"N": "2"}})
+        with pytest.raises(ConflictError, match=r"there is an entry 3.*knows of 2.*audit verify"):
+            store.audit.append("b", action="more")
+        with pytest.raises(ConflictError, match="audit verify"), store.unit_of_work():
+            store.audit.append("b", action="more")
 
     def test_no_repository_changes_or_deletes_an_entry(self, store: Store) -> None:
         for kind in (AUDIT_ENTRY, CHAIN_HEAD):

@@ -15,6 +15,7 @@ from bluestar_store.models.canonical import canonical, digest
 from bluestar_store.models.config import ACH_CONFIG, AchConfig
 from bluestar_store.models.limits import IrsLimits
 from bluestar_store.models.pipeline import PipelineStep
+from bluestar_store.protocols import AttributeValue
 from bluestar_store.seeding.load import LOADS
 from bluestar_store.store import Store
 from bluestar_store.testing.side_door import RawPut, table, wire
@@ -93,6 +94,19 @@ class TrailTests:
         found = details(store.audit.entries(RULES)[2])
         assert "changed" not in found
         assert found["changed_attributes"] == len(many)
+        assert store.audit.verify(RULES) == ()
+
+    @pytest.mark.parametrize("levels", [27, 28, 31])
+    def test_a_value_that_is_too_deep_for_an_entry_is_told_by_digest(
+        self, store: Store, raw_put: RawPut, levels: int
+    ) -> None:
+        value: AttributeValue = {"S": "deep"}
+        for _ in range(levels):
+            value = {"L": [value]}
+        raw_put(table(store, CALCULATION_RULE), wire("CLIENT#ACME", "CALC#loan", theirs=value))
+        store.calculation_rules.delete(rule(4, "loan"))
+        (entry,) = store.audit.entries(RULES)
+        assert ("digest" in details(entry)["changed"]["theirs"]["before"]) == (levels > 27)
         assert store.audit.verify(RULES) == ()
 
     def test_a_change_that_is_not_written_leaves_no_entry(self, store: Store) -> None:

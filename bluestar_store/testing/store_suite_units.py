@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextvars import copy_context
 from decimal import Decimal
 
 import pytest
@@ -296,6 +297,21 @@ class UnitTests:
         with unit:
             store.calculation_rules.put(rule("ACME"))
         assert len(store.overrides("ACME")) == 1
+
+    def test_a_unit_that_is_left_in_another_context_writes_nothing_and_says_so(self, store: Store) -> None:
+        unit, inside = store.unit_of_work(), copy_context()
+        inside.run(unit.__enter__)
+        inside.run(store.calculation_rules.put, rule("ACME"))
+        store.calculation_rules.put(rule("OMEGA"))
+        for elsewhere in (copy_context(), inside.run(copy_context)):
+            with pytest.raises(InvalidWriteError, match="in another context"):
+                elsewhere.run(unit.__exit__, None, None, None)
+            inside = copy_context()
+            inside.run(unit.__enter__)
+            inside.run(store.calculation_rules.put, rule("ACME"))
+        assert store.plans() == ("OMEGA",)
+        inside.run(unit.__exit__, None, None, None)
+        assert store.plans() == ("ACME", "OMEGA")
 
     def test_units_of_tasks_that_run_by_turns_do_not_mix(self, store: Store) -> None:
         async def one(plan_id: str, fail: bool, turn: asyncio.Event, other: asyncio.Event) -> None:

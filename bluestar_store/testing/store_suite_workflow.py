@@ -53,11 +53,13 @@ class WorkflowTests:
         with pytest.raises(HoldNotFoundError):
             store.holds.release("ACME", "none")
 
-    def test_an_empty_id_is_refused_and_not_taken_for_none(self, store: Store) -> None:
+    def test_an_id_that_cannot_be_one_is_refused_and_an_empty_one_not_taken_for_none(self, store: Store) -> None:
         with pytest.raises(InvalidKeyError, match="batch_id"):
             store.batches.start("ACME", "Weekly", 2026, "")
         with pytest.raises(InvalidKeyError, match="hold_id"):
             store.holds.place("ACME", "Missing data", hold_id="")
+        with pytest.raises(InvalidKeyError, match="batch_id"):
+            store.holds.place("ACME", "Missing data", batch_id="a#b")  # which no batch can have
         assert (store.batches.for_plan("ACME").batches, store.holds.for_plan("ACME")) == ((), ())
 
     def test_a_hold_placed_and_released_in_one_unit_is_one_write(self, store: Store) -> None:

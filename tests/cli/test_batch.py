@@ -7,9 +7,11 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from bluestar_store import BatchStatus, CalculationRule, StepClaim, Store
 from bluestar_store.cli import watching
@@ -193,6 +195,18 @@ def test_a_batch_of_another_program_is_watched_by_what_there_is(opened: Opened, 
     shown = seeded_run("batch", "watch", "b9").stdout
     assert "Step 7: done" in shown
     assert shown.endswith("Batch b9 of NEWCO, Never: FAILED, 1 of 1 steps done\n")
+
+
+def test_a_long_title_takes_another_line_of_a_terminal_and_none_of_its_words_is_cut_off() -> None:
+    batch = BatchState(
+        batch_id="01M8" * 6, plan_id="ACME", pay_freq="BiWeeklyFri", year=2026, status=BatchStatus.RUNNING
+    )
+    seen = replace(_look(3, 40), state=batch)
+    console = Console(width=80, height=14, file=io.StringIO())
+    drawn = console.render_lines(watching._drawn(seen, console))
+    shown = " ".join("".join(part.text for part in line).strip() for line in drawn)
+    assert seen.title in shown
+    assert len(drawn) < console.height
 
 
 class Terminal(io.StringIO):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +42,12 @@ def test_a_hold_keeps_a_batch_from_running_until_it_is_released(seeded_run: Run,
     (kept,) = _json(seeded_run, "hold", "list", "ACME")
     assert (kept["created_by"], kept["released_by"]) == ("pat", "kim")
     assert "Missing data" in seeded_run("inspect", "hold", "ACME").stdout
+
+
+def test_the_command_that_releases_it_can_be_pasted(seeded_run: Run) -> None:
+    shown = seeded_run("hold", "place", "Plan Ü's", "--reason", "Missing data", "--id", "h 1", "--yes").stdout
+    command = shown.partition("Placed: ")[2].partition(" releases it.")[0]
+    assert seeded_run(*shlex.split(command)[1:], "--yes").stdout.endswith("Plan Ü's has no open hold.\n")
 
 
 def test_without_an_identifier_each_hold_is_another_one(seeded_run: Run) -> None:
