@@ -7,6 +7,7 @@ that the next run after kill -9 goes on from there; what lies behind that point 
 from __future__ import annotations
 
 import heapq
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby, islice
@@ -16,11 +17,13 @@ from pathlib import Path
 from bluestar_store.engines.bulk import chunks
 from bluestar_store.errors import ConflictError, FileStoreError, ImportRefusedError
 from bluestar_store.keys import Key
+from bluestar_store.models.audit import Trail
 from bluestar_store.protocols import Item
 from bluestar_store.seeding.folders import held
 from bluestar_store.seeding.import_state import State
+from bluestar_store.seeding.load import LOADS
 from bluestar_store.seeding.merging import COMPARED_ITEMS, ImportReport, settle
-from bluestar_store.seeding.routes import MARK, REST, Place, Routes
+from bluestar_store.seeding.routes import MARK, REST, AuditedPlace, Place, Routes
 from bluestar_store.seeding.transfer_files import Manifest, Progress, Record, TableDigest, read_items
 
 ROUND_ITEMS, ROUND_BYTES = 1000, 8 * 1024 * 1024
@@ -30,12 +33,20 @@ LOST = (
     f"what to do with items that tell no table: in layout single, give each an attribute {MARK} (S) with the name of "
     "the table that it belongs to, such as processing-metadata, or delete it; then export again"
 )
+IMPORTS = Trail(table=LOADS.table, partition="IMPORTS")
+"""The trail that has one entry for each merge that wrote something."""
 SHOWN = 10
 """Refused items that an error names."""
 
 
 def import_(
-    target: Place, folder: Path, *, merge: bool = False, overwrite: bool = False, progress: Progress | None = None
+    target: AuditedPlace,
+    folder: Path,
+    *,
+    merge: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    actor: str | None = None,
 ) -> ImportReport:
     """Bring an export into an empty target, every item exactly as it was, its version too.
 
@@ -43,7 +54,11 @@ def import_(
     differs is left alone and reported, or with `overwrite` replaced if it is still at the version that was compared.
     What replaces an item gets a version above that one's, unless its own is higher, so that whoever read it before
     sees a change; where only a lower version differs, the item counts as the same. An item whose `version` is no
-    number to check, or that is another table's in layout `single`, is left alone always.
+    number to check, or that is another table's in layout `single`, is left alone always. So is what has to stay whole:
+    the target's batches, claims, results and holds, its audit trails, and pipelines of another revision.
+
+    A merge that writes leaves one entry in the trail IMPORTS, with the export's digest and `actor`, the setting's where
+    none is given. An import into an empty target leaves none: it is a copy.
 
     Raises before anything is written: FileStoreError and ItemDecodeError (file, line) for an export that is not as
     it was made, ImportRefusedError with the first items that cannot lie in the target. Goes on after an interruption:
@@ -54,7 +69,9 @@ def import_(
         raise ValueError("overwrite belongs to merge: without it the target must be empty")
     with held(folder, "import"):
         importing = Import(target, folder, progress)
-        report = importing.run(merge=merge, overwrite=overwrite)
+        details = {"export": importing.manifest.digest, "items": importing.manifest.items, "overwrite": overwrite}
+        record = _Once(lambda: target.audit.append(IMPORTS, action="import", actor=actor, details=details))
+        report = importing.run(merge=merge, overwrite=overwrite, before_write=record)
         importing.state.remove()
     return report
 
@@ -65,20 +82,25 @@ class Import:
     def __init__(self, target: Place, folder: Path, progress: Progress | None) -> None:
         self._target, self._folder, self._progress = target, folder, progress
         self._routes = Routes(target.tables)
-        self._manifest = Manifest.read(folder)
-        if unknown := self._manifest.tables.keys() - {*self._routes.names, REST}:
+        self.manifest = Manifest.read(folder)
+        if unknown := self.manifest.tables.keys() - {*self._routes.names, REST}:
             raise FileStoreError(
                 f"{folder} has tables that are not known here: {', '.join(sorted(unknown))}; kinds of your own are "
                 "named by BLUESTAR_KINDS"
             )
-        self.state = State(folder, target, self._manifest)
+        self.state = State(folder, target, self.manifest)
 
     def is_begun(self) -> bool:
         """Whether an earlier run began to write, and the target still has what that one noted."""
         return self.state.load() and self.state.is_true_of(self._target, self._routes) and bool(_filled(self._target))
 
-    def run(self, *, merge: bool = False, overwrite: bool = False) -> ImportReport:
-        """Check and write; whoever calls removes `state` when all is well."""
+    def run(
+        self, *, merge: bool = False, overwrite: bool = False, before_write: Callable[[], None] = lambda: None
+    ) -> ImportReport:
+        """Check and write; whoever calls removes `state` when all is well.
+
+        `before_write` is called, in any thread, before each write of a merge.
+        """
         resuming = not merge and self.is_begun()
         if not resuming:
             self.state.done.clear()
@@ -95,7 +117,7 @@ class Import:
             for table, records in self._rounds():
                 items = [self._routes.incoming(table, record.key, record.item) for record in records]
                 if merge or resuming:
-                    write = self._comparing(table, overwrite)
+                    write = self._comparing(table, overwrite, before_write if merge else lambda: None)
                     report = sum(executor.map(write, chunks(items, COMPARED_ITEMS)), report)
                 else:
                     report += ImportReport(written=self._target.engine.put_many(self._routes.on_disk(table), items))
@@ -110,7 +132,7 @@ class Import:
         """Read everything once; ImportRefusedError with the items that cannot lie in the target."""
         refused: list[str] = []
         count = done = 0
-        streams = (self._checked(table, digest) for table, digest in self._manifest.tables.items())
+        streams = (self._checked(table, digest) for table, digest in self.manifest.tables.items())
         for key, found in groupby(heapq.merge(*streams), key=itemgetter(0)):
             places = [(table, reason) for _, table, reason in found]
             reasons = [f"{table}: {key}: {reason}" for table, reason in places if reason]
@@ -129,7 +151,7 @@ class Import:
             lines += [f"  {reason}" for reason in refused]
             if count > len(refused):
                 lines.append("  ...")
-            if not self._routes.single and REST in self._manifest.tables:
+            if not self._routes.single and REST in self.manifest.tables:
                 lines.append(LOST)
             raise ImportRefusedError(lines)
 
@@ -145,7 +167,7 @@ class Import:
 
     def _rounds(self) -> Iterator[tuple[str, list[Record]]]:
         """What is not done yet, in portions that fit into memory."""
-        for table, digest in self._manifest.tables.items():
+        for table, digest in self.manifest.tables.items():
             records: list[Record] = []
             size = 0
             lines = read_items(self._folder, table, digest, trusting=True)
@@ -158,12 +180,29 @@ class Import:
             if records:
                 yield table, records
 
-    def _comparing(self, table: str, overwrite: bool) -> Callable[[Sequence[Item]], ImportReport]:
-        return lambda items: settle(self._target, self._routes, table, items, overwrite=overwrite)
+    def _comparing(
+        self, table: str, overwrite: bool, before_write: Callable[[], None]
+    ) -> Callable[[Sequence[Item]], ImportReport]:
+        return lambda items: settle(
+            self._target, self._routes, table, items, overwrite=overwrite, before_write=before_write
+        )
 
     def _tell(self, what: str, done: int) -> None:
         if self._progress is not None:
-            self._progress(what, done, self._manifest.items)
+            self._progress(what, done, self.manifest.items)
+
+
+class _Once:
+    """Calls something at the first call; the others wait until that is done. Safe for threads."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call, self._lock, self._done = call, threading.Lock(), False
+
+    def __call__(self) -> None:
+        with self._lock:
+            if not self._done:
+                self._call()
+                self._done = True
 
 
 def check_empty(target: Place, instead: str = MERGE) -> None:

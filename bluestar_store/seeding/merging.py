@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from bluestar_store.engines.conditions import found_version
@@ -11,6 +11,7 @@ from bluestar_store.keys import Key
 from bluestar_store.protocols import ABSENT, VERSION, Engine, Item, Put, key_of
 from bluestar_store.seeding.routes import Place, Routes
 from bluestar_store.seeding.transfer_files import line_of
+from bluestar_store.seeding.wholes import not_to_write
 
 COMPARED_ITEMS = 100
 """Items read, compared and written together: one BatchGetItem and one transaction (AWS limits)."""
@@ -46,10 +47,17 @@ class ImportReport:
 
 
 def settle(
-    target: Place, routes: Routes, table: str, items: Iterable[Item], *, overwrite: bool = False
+    target: Place,
+    routes: Routes,
+    table: str,
+    items: Iterable[Item],
+    *,
+    overwrite: bool = False,
+    before_write: Callable[[], None] = lambda: None,
 ) -> ImportReport:
     """Compare at most a hundred items of one table with the target's, and write what may be written, conditionally.
 
+    What has to stay whole is left alone: see `not_to_write`. `before_write` is called before anything is written.
     What overwrites an item at version n gets version n + 1 unless its own is higher: whoever read that item before
     has to see a change. What differs in a lower version only is therefore the same: an earlier run may have raised it.
     """
@@ -58,13 +66,16 @@ def settle(
     report = ImportReport()
     for _ in range(ATTEMPTS):
         stored = target.engine.get(on_disk, pending, consistent=True)
+        barred = not_to_write(target.engine, table, on_disk, pending, stored)
         puts = []
         for key, item in pending.items():
             found = stored.get(key)
-            if found is None:
-                puts.append(Put(on_disk, item, ABSENT))
-            elif line_of(found) == line_of(item):
+            if found is not None and line_of(found) == line_of(item):
                 report += ImportReport(same=1)
+            elif key in barred:
+                report += ImportReport(left_alone=1, left_alone_keys=((table, key),))
+            elif found is None:
+                puts.append(Put(on_disk, item, ABSENT))
             elif overwrite and routes.belongs(table, found) and (version := _checkable_version(found)) is not None:
                 if line_of(found) == line_of(_at_least(version, item)):
                     report += ImportReport(same=1)
@@ -72,6 +83,8 @@ def settle(
                     puts.append(Put(on_disk, _at_least(version + 1 if version else 0, item), version))
             else:
                 report += ImportReport(left_alone=1, left_alone_keys=((table, key),))
+        if puts:
+            before_write()
         lost = _write(target.engine, puts)
         pending = {put.key: pending[put.key] for put in lost}
         for put in puts:

@@ -10,6 +10,7 @@ from bluestar_store.keys import MAX_SK_BYTES, Key
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import OWN_PREFIX, Engine, Item, key_of
+from bluestar_store.repositories.audit import Audit
 from bluestar_store.settings import TableLayout
 
 REST = "store"
@@ -25,6 +26,13 @@ class Place(Protocol):
     def engine(self) -> Engine: ...
     @property
     def tables(self) -> Tables: ...
+
+
+class AuditedPlace(Place, Protocol):
+    """A place whose trails can be written, too."""
+
+    @property
+    def audit(self) -> Audit: ...
 
 
 class Routes:
