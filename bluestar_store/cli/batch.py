@@ -87,10 +87,15 @@ def show_batches(store: Store, out: Output, plan: str, limit: int | None = None)
     found, free = records(page), records(page.free_states)
     columns = {"Batch": "batch_id", "Frequency": "pay_freq", "Year": "year", "Status": "status"}
     columns |= {"Step": "current_step", "Created": "created", "Updated": "updated"}
-    views = [Grid.of(f"Batches of {plan}", found, columns)]
+    views = [Grid.of(f"Batches of {plan}", found, columns, whole="Batch")]
     if free:
         views.append(
-            Grid.of("Batches that other programs keep in their own way", free, {"Batch": "batch_id", "State": "state"})
+            Grid.of(
+                "Batches that other programs keep in their own way",
+                free,
+                {"Batch": "batch_id", "State": "state"},
+                whole="Batch",
+            )
         )
     out.show(found + free, *views)
     if page.cursor is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,6 +14,7 @@ from bluestar_store.cli.differences import difference_lines, difference_records
 from bluestar_store.cli.errors import BadUsage, escaped
 from bluestar_store.cli.options import session
 from bluestar_store.cli.output import Output
+from bluestar_store.keys import GLOBAL
 
 if TYPE_CHECKING:
     from bluestar_store.models.kind import Kind
@@ -56,11 +58,31 @@ def write(store: Store, out: Output, part: Part, *, yes: bool) -> None:
         return
     lines = list(difference_lines(part.entries, whole=True))
     if not part.stored:
-        lines.append("Not stored yet: it will be made.")
+        lines += ["Not stored yet: it will be made.", *_beside_the_rule_of_now(store, part)]
     question, done = ("Write this?", "Written.") if part.wanted else ("Delete this?", "Deleted.")
     ask(out, question, lines, yes=yes)
     write_part(store, part)
     out.show(found, done)
+
+
+def _beside_the_rule_of_now(store: Store, part: Part) -> Iterator[str]:
+    """What a plan's first calculation rule of a type takes from the plan: it stands alone, without GLOBAL's values."""
+    from bluestar_store.errors import RuleNotFoundError
+    from bluestar_store.models.calculation import CalculationRule
+
+    for rule in part.wanted:
+        if not isinstance(rule, CalculationRule) or rule.plan_id == GLOBAL:
+            continue
+        try:
+            now = store.calculation_rules.get(rule.plan_id, rule.calc_type, fresh=True)
+        except RuleNotFoundError:
+            near = get_close_matches(rule.calc_type, store.calculation_rules.all(rule.plan_id), n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            yield f"GLOBAL has no rule {rule.calc_type} either{hint}"
+            continue
+        gone = [name for name, value in now if value is not None and getattr(rule, name) is None]
+        if gone:
+            yield f"It stands alone: GLOBAL's {', '.join(gone)} will not apply to {rule.plan_id} any more."
 
 
 def kind_named(store: Store, name: str) -> Kind[Any]:

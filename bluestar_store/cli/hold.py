@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import shlex
-from typing import Annotated
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bluestar_store.cli.asking import Yes, ask
-from bluestar_store.cli.errors import BadUsage
-from bluestar_store.cli.options import AsJson, Plan, group, session
+from bluestar_store.cli.errors import BadUsage, escaped, tell
+from bluestar_store.cli.options import AsJson, Plan, group, next_command, session
 from bluestar_store.cli.output import Grid
 from bluestar_store.cli.records import record, records
 from bluestar_store.keys import check_plan
+
+if TYPE_CHECKING:
+    from bluestar_store.store import Store
 
 hold = group("Place, release and list the holds of plans.")
 
@@ -30,10 +33,10 @@ def list_holds(
         found = records(store.holds.all_open() if plan is None else store.holds.for_plan(plan))
         columns = {"Hold": "hold_id", "Reason": "reason", "Batch": "batch_id", "Created": "created", "By": "created_by"}
         if plan is None:
-            out.show(found, Grid.of("Open holds", found, {"Plan": "plan_id"} | columns))
+            out.show(found, Grid.of("Open holds", found, {"Plan": "plan_id"} | columns, whole="Hold"))
         else:
             released = {"Released": "released", "Released by": "released_by"}
-            out.show(found, Grid.of(f"Holds of {plan}", found, columns | released))
+            out.show(found, Grid.of(f"Holds of {plan}", found, columns | released, whole="Hold"))
 
 
 @hold.command("place")
@@ -72,13 +75,15 @@ def place(
                 pass
             else:
                 state = "open" if there.is_open else "released, so it holds nothing: another one needs another --id"
-                out.show(record(there), f"Nothing to do: hold {hold_id} of {plan} is there already, {state}.")
+                stays = "" if there.reason == reason else f" Its reason stays: {there.reason or '(none)'}"
+                out.show(record(there), f"Nothing to do: hold {hold_id} of {plan} is there already, {state}.{stays}")
                 return
         about = f" (batch {batch_id})" if batch_id else ""
         ask(out, "Place this hold?", [f"Hold on {plan}: {reason}{about}"], yes=yes)
         placed = store.holds.place(plan, reason, hold_id=hold_id, batch_id=batch_id)
-        command = shlex.join(["bluestar-store", "hold", "release", plan, placed.hold_id])
+        command = next_command(ctx, "hold", "release", plan, placed.hold_id)
         out.show(record(placed), f"Placed: {command} releases it.")
+        _tell_of_another_name(store, plan)
 
 
 @hold.command("release")
@@ -103,3 +108,16 @@ def release(
         left = len(store.holds.open(plan))
         holds = f"{left} other open hold{'s' if left != 1 else ''}"
         out.show(record(released), f"Released. {plan} has {holds if left else 'no open hold'}.")
+
+
+def _tell_of_another_name(store: Store, plan: str) -> None:
+    """A line on stderr when the store has a plan of nearly the same name, and none of this one."""
+    from bluestar_store.errors import BlueStarError
+
+    try:
+        plans = {known.casefold(): known for known in store.plans()}
+    except BlueStarError:  # the hold is placed; who may place one need not be allowed to read the rules
+        return
+    near = get_close_matches(plan.casefold(), plans, n=1)
+    if near and plan not in plans.values():
+        tell(f"note: {escaped(plan)} has no rules of its own; if {escaped(plans[near[0]])} is meant, release this hold")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields, replace
@@ -138,8 +139,8 @@ def global_options(
 ) -> None:
     """The store of the BlueStar payroll agents: make its tables, seed and change its rules, look into it.
 
-    Options given here win over the environment (BLUESTAR_PERSISTENCE_MODE, BLUESTAR_TABLE_SUFFIX, ...). Data goes to
-    stdout, progress and errors to stderr.
+    Options given here, before the command, win over the environment (BLUESTAR_PERSISTENCE_MODE, BLUESTAR_TABLE_SUFFIX,
+    ...). Data goes to stdout, progress and errors to stderr.
 
     Exit codes: 0 done, 1 an error, 2 bad usage, 3 differences found.
     """
@@ -156,6 +157,13 @@ def global_options(
         actor=actor,
     )
     ctx.obj = Invocation(given, debug)
+
+
+def next_command(ctx: typer.Context, *words: str) -> str:
+    """A command for the same store, as it can be pasted into a shell."""
+    given: GivenSettings = ctx.obj.given
+    options = [(OPTIONS[field.name], getattr(given, field.name)) for field in fields(given)]
+    return shlex.join(["bluestar-store", *(text for pair in options if pair[1] is not None for text in pair), *words])
 
 
 @contextmanager

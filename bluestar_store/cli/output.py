@@ -37,11 +37,13 @@ class Grid:
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
+    whole: str | None = None
+    """The column whose values are not folded where half of the width has room for them: people copy them."""
 
     @classmethod
-    def of(cls, title: str, rows: Sequence[Record], columns: Mapping[str, str]) -> Grid:
+    def of(cls, title: str, rows: Sequence[Record], columns: Mapping[str, str], *, whole: str | None = None) -> Grid:
         """A row for each record; `columns` leads from the heads to the names of values."""
-        return cls(title, list(columns), [[row.get(name) for name in columns.values()] for row in rows])
+        return cls(title, list(columns), [[row.get(name) for name in columns.values()] for row in rows], whole)
 
     @classmethod
     def card(cls, title: str, found: Record) -> Grid:
@@ -194,12 +196,13 @@ def _print_grid(console: Console, grid: Grid) -> None:
 
     if grid.title:
         console.print(Text(escaped(grid.title), style="bold"), soft_wrap=True)
-    console.print(grid_table(grid) if grid.rows else "(none)")
+    console.print(grid_table(grid, console.width) if grid.rows else "(none)")
 
 
-def grid_table(grid: Grid) -> Table:
-    """The grid without its title, for rich; it has rows."""
+def grid_table(grid: Grid, columns: int) -> Table:
+    """The grid without its title, for rich, on so many columns; it has rows."""
     from rich import box
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
@@ -211,7 +214,9 @@ def grid_table(grid: Grid) -> Table:
         cells = [row[number] for row in grid.rows if row[number] is not None]
         numeric = bool(grid.columns and cells) and all(map(_is_number, cells))
         header: RenderableType = Text(grid.columns[number]) if grid.columns else ""
-        table.add_column(header, overflow="fold", justify="right" if numeric else "left")
+        whole = bool(grid.columns) and grid.columns[number] == grid.whole
+        fits = whole and all(cell_len(cell(value)) <= columns // 2 for value in cells)
+        table.add_column(header, overflow="fold", no_wrap=fits, justify="right" if numeric else "left")
     for row in grid.rows:
         table.add_row(*(Text(cell(value)) for value in row))
     return table

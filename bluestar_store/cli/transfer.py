@@ -60,8 +60,8 @@ def import_(
     Versions and foreign attributes too. Tables that are not empty are refused, unless --merge: then what differs is
     left alone and listed (exit code 3), unless --overwrite. What that changes gets a version above the one it had, so
     that programs that read it before see a change. Batches, claims, results and holds are added and never overwritten;
-    a trail or a pipeline that is there stays as it is. A merge leaves an entry in the trail IMPORTS. Interrupted, it goes on where it stopped when it is run again.
-    Memory is constant, but mode file holds its tables in memory.
+    a trail or a pipeline that is there stays as it is. A merge leaves an entry in the trail IMPORTS. Interrupted, it
+    goes on where it stopped when it is run again. Memory is constant, but mode file holds its tables in memory.
     """
     with session(ctx, as_json) as (store, out):
         from bluestar_store.seeding.importing import import_ as import_items

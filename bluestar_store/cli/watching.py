@@ -202,7 +202,7 @@ def _drawn(seen: Look, console: Console) -> RenderableType:
         first, last = window(seen, max(console.height - AROUND - len(title.wrap(console, console.width)), 3))
         grid = Grid.of("", _rows(seen.steps[first:last]), COLUMNS)
         above, below = (f"({count} more)" if count else "" for count in (first, len(seen.steps) - last))
-        parts += [bar, Text(above), grid_table(grid), Text(below)]
+        parts += [bar, Text(above), grid_table(grid, console.width), Text(below)]
     return Group(*parts)
 
 

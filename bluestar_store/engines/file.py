@@ -130,10 +130,14 @@ class FileEngine(MemoryEngine):
         self._number += 1
         super()._commit(images)
         if self._journal.offset > max(CHECKPOINT_BYTES, 2 * sum(size for _, size, _ in self._stamps.values())):
-            try:
-                self._checkpoint()
-            except OSError as error:  # the write itself is safe in the journal, and the next one tries again
-                _log.warning("%s: the journal could not be folded into the table files: %s", self.folder, error)
+            self._fold()
+
+    def _fold(self) -> None:
+        """A checkpoint; when none can be made, everything is safe in the journal, and the next write tries again."""
+        try:
+            self._checkpoint()
+        except OSError as error:
+            _log.warning("%s: the journal could not be folded into the table files: %s", self.folder, error)
 
     def _checkpoint(self) -> None:
         """Fold the journal into the table files. Called under both locks, with everything read."""
@@ -168,10 +172,11 @@ class FileEngine(MemoryEngine):
     def close(self) -> None:
         """Fold the journal into the table files, so that they show the current items; may be called twice.
 
-        Not when somebody broke a file: the journal keeps everything, and the next call names the damage.
+        Not when somebody broke a file, or the folder does not allow it: the journal keeps everything, and the next call
+        names the damage.
         """
         if self._journal.inode == 0 or not self.folder.exists():
             return
         with suppress(ItemDecodeError), self._writing():
             if self._journal.has_entries and self._items.tables:
-                self._checkpoint()
+                self._fold()

@@ -57,8 +57,13 @@ def test_what_is_not_there_is_made_and_said_to_be(seeded_run: Run) -> None:
         "  add     calculation-rule CLIENT#NEWCO CALC#match\n"
         "    max_pct: 3\n"
         "Not stored yet: it will be made.\n"
+        "It stands alone: GLOBAL's formula, description will not apply to NEWCO any more.\n"
         "Written.\n"
     )
+    done = seeded_run("rule", "set", "NEWCO", "mtach", "max_pct=3", "formula=a * b", "--yes")
+    assert done.stdout.endswith("it will be made.\nGLOBAL has no rule mtach either; did you mean match?\nWritten.\n")
+    done = seeded_run("rule", "set", "GLOBAL", "new", "max_pct=3", "--yes")
+    assert done.stdout.endswith("it will be made.\nWritten.\n")
 
 
 def test_what_is_stored_already_is_not_written_and_not_asked_about(seeded_run: Run) -> None:

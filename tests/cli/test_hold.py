@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bluestar_store import BatchStatus, PlanOnHoldError, Store
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, invoke
 
 
 def _json(run: Run, *arguments: str) -> Any:
@@ -25,9 +25,8 @@ def test_a_hold_keeps_a_batch_from_running_until_it_is_released(seeded_run: Run,
         *("--id", "h1", "--batch", "b1", "--yes"),
     )
     assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout == (
-        "Hold on ACME: Missing data (batch b1)\nPlaced: bluestar-store hold release ACME h1 releases it.\n"
-    )
+    assert done.stdout.startswith("Hold on ACME: Missing data (batch b1)\nPlaced: bluestar-store --mode file --dir ")
+    assert done.stdout.endswith(" --actor pat hold release ACME h1 releases it.\n")
     with opened() as store, pytest.raises(PlanOnHoldError):
         store.batches.advance(batch, status=BatchStatus.RUNNING)
     (found,) = _json(seeded_run, "hold", "list")
@@ -47,7 +46,7 @@ def test_a_hold_keeps_a_batch_from_running_until_it_is_released(seeded_run: Run,
 def test_the_command_that_releases_it_can_be_pasted(seeded_run: Run) -> None:
     shown = seeded_run("hold", "place", "Plan Ü's", "--reason", "Missing data", "--id", "h 1", "--yes").stdout
     command = shown.partition("Placed: ")[2].partition(" releases it.")[0]
-    assert seeded_run(*shlex.split(command)[1:], "--yes").stdout.endswith("Plan Ü's has no open hold.\n")
+    assert invoke(*shlex.split(command)[1:], "--yes").stdout.endswith("Plan Ü's has no open hold.\n")
 
 
 def test_without_an_identifier_each_hold_is_another_one(seeded_run: Run) -> None:
@@ -64,11 +63,28 @@ def test_doing_it_again_changes_nothing_and_asks_nothing(seeded_run: Run) -> Non
     done = seeded_run(*place)
     assert (done.exit_code, done.stdout) == (0, "Nothing to do: hold h1 of ACME is there already, open.\n")
     assert _json(seeded_run, *place) == first
+    again = seeded_run("hold", "place", "ACME", "--reason", "another", "--id", "h1")
+    assert again.stdout.endswith(" is there already, open. Its reason stays: r\n")
     released = _json(seeded_run, "hold", "release", "ACME", "h1", "--yes")
     done = seeded_run("hold", "release", "ACME", "h1")
     assert (done.exit_code, done.stdout) == (0, "Nothing to do: hold h1 of ACME is released already.\n")
     assert "it holds nothing" in seeded_run(*place).stdout
     assert _json(seeded_run, *place) == released
+
+
+@pytest.mark.parametrize(("plan", "meant"), [("ACMEE", "ACME"), ("acme", "ACME"), ("ACME", None), ("ZZZ", None)])
+def test_a_plan_that_may_be_misspelt_is_told_of(seeded_run: Run, plan: str, meant: str | None) -> None:
+    done = seeded_run("hold", "place", plan, "--reason", "r", "--yes")
+    note = f"note: {plan} has no rules of its own; if {meant} is meant, release this hold\n"
+    assert (done.exit_code, done.stderr) == (0, note if meant else "")
+
+
+def test_identifiers_are_whole_in_80_columns(seeded_run: Run) -> None:
+    reason = "The custodian has not confirmed the participants' bank accounts yet"
+    seeded_run("hold", "place", "ACME", "--reason", reason, "--batch", "ACME-2026-11-13-BiWeeklyFri", "--yes")
+    (hold,) = _json(seeded_run, "hold", "list")
+    for command in (("hold", "list"), ("hold", "list", "ACME")):
+        assert hold["hold_id"] in seeded_run(*command, env={"COLUMNS": "80"}).stdout.split()
 
 
 def test_nothing_is_written_where_nobody_answers(seeded_run: Run) -> None:

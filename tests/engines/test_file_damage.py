@@ -218,7 +218,7 @@ def test_a_full_disk_leaves_the_journal_as_before_and_the_engine_usable(
         assert content(one, OTHER) == []
 
 
-def test_a_full_disk_while_the_journal_is_folded_does_not_fail_the_write(
+def test_a_full_disk_while_the_journal_is_folded_fails_neither_the_write_nor_the_close(
     engine: FileEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file, "CHECKPOINT_BYTES", 1)
@@ -230,6 +230,7 @@ def test_a_full_disk_while_the_journal_is_folded_does_not_fail_the_write(
         patch.setattr(file, "write_table", full)
         engine.put_many(TABLE, [item("A", text="x" * 1000)])
         engine.write(Put(TABLE, item("B")))
+        engine.close()
     for one in (engine, opened(engine)):
         assert [key_of(found).pk for found in content(one)] == ["A", "B"]
     engine.write(Put(TABLE, item("C")))
