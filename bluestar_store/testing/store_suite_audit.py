@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -180,6 +182,37 @@ class AuditTests:
             store.audit.append("b", action="more")
         with pytest.raises(ConflictError, match="audit verify"), store.unit_of_work():
             store.audit.append("b", action="more")
+
+    def test_others_that_get_ahead_of_a_unit_while_it_is_made_again_are_no_broken_trail(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write, get = store.engine.write, store.engine.get
+        theirs = [["one"], ["two", "three"]]
+
+        def append_theirs() -> None:
+            for action in theirs.pop(0):
+                in_thread(partial(store.audit.append, "b", action=action))
+
+        def late_write(*writes: Any) -> None:
+            if len(theirs) == 2:
+                append_theirs()
+            write(*writes)
+
+        def late_get(name: str, keys: Iterable[Key], *, consistent: bool = False) -> dict[Key, Item]:
+            asked = list(keys)
+            found = get(name, asked, consistent=consistent)
+            if len(theirs) == 1 and asked == [_key(2)]:
+                append_theirs()
+            return found
+
+        monkeypatch.setattr(store.engine, "write", late_write)
+        monkeypatch.setattr(store.engine, "get", late_get)
+        with store.unit_of_work() as uow:
+            uow.audit.append("b", action="ours")
+            uow.audit.append("b", action="ours, too")
+        assert theirs == []
+        assert [entry.action for entry in store.audit.entries("b")] == ["one", "two", "three", "ours", "ours, too"]
+        assert store.audit.verify("b") == ()
 
     def test_no_repository_changes_or_deletes_an_entry(self, store: Store) -> None:
         for kind in (AUDIT_ENTRY, CHAIN_HEAD):
