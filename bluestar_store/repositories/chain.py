@@ -47,7 +47,7 @@ def _check_not_behind(access: Access, head: ChainHead, chained: AuditEntry) -> N
     place = AUDIT_ENTRY.keys.build(AUDIT_ENTRY.identity(chained))
     if access.engine.get(access.table(AUDIT_ENTRY), [place], consistent=True):
         stored = current_item(access, CHAIN_HEAD, head)
-        if stored is not None and CHAIN_HEAD.decode(stored).seq == head.seq:
+        if (CHAIN_HEAD.decode(stored).seq if stored is not None else 0) == head.seq:
             raise ConflictError(
                 f"{access.table(AUDIT_ENTRY)}: {place.pk}: there is an entry {chained.seq}, and the trail's head knows "
                 f"of {head.seq}: somebody else wrote one of them; `bluestar-store audit verify` says more"

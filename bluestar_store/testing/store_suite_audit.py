@@ -182,6 +182,9 @@ class AuditTests:
             store.audit.append("b", action="more")
         with pytest.raises(ConflictError, match="audit verify"), store.unit_of_work():
             store.audit.append("b", action="more")
+        store.engine.write(Delete(name, place))
+        with pytest.raises(ConflictError, match=r"there is an entry 1.*knows of 0"):
+            store.audit.append("b", action="more")
 
     def test_others_that_get_ahead_of_a_unit_while_it_is_made_again_are_no_broken_trail(
         self, store: Store, monkeypatch: pytest.MonkeyPatch

@@ -15,7 +15,7 @@ from bluestar_store import FileMissingError, FileStoreError, ItemDecodeError
 from bluestar_store.engines.item_json import item_from_json
 from bluestar_store.keys import Key
 from bluestar_store.models.tables import KINDS, Tables
-from bluestar_store.protocols import AttributeValue, Item
+from bluestar_store.protocols import OWN_PREFIX, AttributeValue, Item
 from bluestar_store.seeding import export as exporting
 from bluestar_store.seeding.folders import held
 from bluestar_store.seeding.routes import Routes
@@ -45,7 +45,9 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 ATTRIBUTES = st.dictionaries(
-    NAMES.filter(lambda name: name not in ("PK", "SK", "version", "bs_table")), VALUES, max_size=4
+    NAMES.filter(lambda name: name not in ("PK", "SK", "version") and not name.startswith(OWN_PREFIX)),
+    VALUES,
+    max_size=4,
 )
 
 
