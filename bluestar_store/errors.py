@@ -85,6 +85,14 @@ __all__ = [
 ]
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """What an error adds about a name that is nearly a known one; empty when none is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
 class BlueStarError(Exception):
     """The root: `except BlueStarError` catches whatever this library raises on purpose."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import warnings
@@ -13,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from bluestar_store.errors import ConfigurationError
+from bluestar_store.errors import ConfigurationError, did_you_mean
 from bluestar_store.models.values import Actor
 
 PREFIX = "BLUESTAR_"
@@ -201,6 +200,4 @@ def _warn_of_unknown_names() -> None:
     for name in sorted(os.environ):
         ours = name.startswith(PREFIX) and (not name.startswith(TEST_PREFIX) or name.startswith(TEST_DATA_PREFIX))
         if ours and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            warnings.warn(f"{name} is no setting of bluestar-store{hint}", stacklevel=3)
+            warnings.warn(f"{name} is no setting of bluestar-store{did_you_mean(name, known)}", stacklevel=3)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -67,7 +66,7 @@ def write(store: Store, out: Output, part: Part, *, yes: bool) -> None:
 
 def _beside_the_rule_of_now(store: Store, part: Part) -> Iterator[str]:
     """What a plan's first calculation rule of a type takes from the plan: it stands alone, without GLOBAL's values."""
-    from bluestar_store.errors import RuleNotFoundError
+    from bluestar_store.errors import RuleNotFoundError, did_you_mean
     from bluestar_store.models.calculation import CalculationRule
 
     for rule in part.wanted:
@@ -76,8 +75,7 @@ def _beside_the_rule_of_now(store: Store, part: Part) -> Iterator[str]:
         try:
             now = store.calculation_rules.get(rule.plan_id, rule.calc_type, fresh=True)
         except RuleNotFoundError:
-            near = get_close_matches(rule.calc_type, store.calculation_rules.all(rule.plan_id), n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = did_you_mean(rule.calc_type, store.calculation_rules.all(rule.plan_id))
             yield f"GLOBAL has no rule {rule.calc_type} either{hint}"
             continue
         gone = [name for name, value in now if value is not None and getattr(rule, name) is None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -112,6 +111,8 @@ def release(
 
 def _tell_of_another_name(store: Store, plan: str) -> None:
     """A line on stderr when the store has a plan of nearly the same name, and none of this one."""
+    from difflib import get_close_matches
+
     from bluestar_store.errors import BlueStarError
 
     try:

@@ -14,7 +14,7 @@ from bluestar_store.doctor.reading import Seen
 from bluestar_store.errors import AccessDeniedError, TableMissingError
 from bluestar_store.keys import DEFAULT, Key
 from bluestar_store.models.audit import CHAIN_HEAD, ChainHead
-from bluestar_store.models.pipeline import PIPELINE_STEP
+from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.pipeline_head import COUNT
@@ -89,7 +89,7 @@ def _promised(page: Iterable[Seen]) -> Iterator[str]:
 
 
 def _revision(item: Item) -> str | None:
-    revision: str | None = item.get("bs_revision", {}).get("S")
+    revision: str | None = item.get(REVISION, {}).get("S")
     return revision
 
 

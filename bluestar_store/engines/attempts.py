@@ -1,6 +1,6 @@
 """Attempts at what may succeed a moment later: throttled calls, transactions that met another, answers that got lost.
 
-This loads tenacity, which a process that only reads need not: import it where the first attempt has failed.
+This loads tenacity, which a process that only reads need not: import it where something is written, or tried again.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ class AzureFileStore(RemoteFiles):
         """What is known of the target when Azure no longer copies."""
         deadline = time.monotonic() + COPY_SECONDS
         while (found := self._found(dst)).copy.status == "pending" and time.monotonic() < deadline:
-            time.sleep(COPY_POLL_SECONDS)
+            time.sleep(COPY_POLL_SECONDS)  # Azure tells nobody when it has copied: it has to be asked
         return found
 
     def _delete_unchanged(self, path: str, etag: str) -> None:

@@ -18,6 +18,9 @@ __getattr__, __dir__ = lazily(
     __name__, {"bluestar_store.models.pipeline_model": ("PIPELINE_STEP", "PipelineStepModel")}
 )
 
+REVISION = "bs_revision"
+"""The attribute that all steps have alike which one replacement of a pipeline wrote; no other program writes it."""
+
 
 class PipelineStep(PlanEntity):
     """One step of the pipeline of a plan (or DEFAULT) and pay frequency."""
@@ -34,7 +37,7 @@ class PipelineStep(PlanEntity):
     @property
     def revision(self) -> str | None:
         """The replacement of the pipeline that wrote this step; None for a step that another program wrote."""
-        return self.origin.wire.get("bs_revision", {}).get("S") if self.origin else None
+        return self.origin.wire.get(REVISION, {}).get("S") if self.origin else None
 
     @property
     def pipeline_length(self) -> int | None:

@@ -12,7 +12,7 @@ from typing import Any
 from bluestar_store.models.bare import bare
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
-from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
+from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION, PipelineStep
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.vendor import VENDOR_SCHEMA, VendorSchema
 from bluestar_store.protocols import Item, key_of
@@ -20,9 +20,6 @@ from bluestar_store.repositories.finder import Finder
 from bluestar_store.repositories.pipelines import Pipelines
 from bluestar_store.repositories.validation_rules import overlaid
 from bluestar_store.repositories.vendor_schemas import VendorSchemas
-
-REVISION = "bs_revision"
-"""On every step that the library wrote."""
 
 
 def raw(entity: Entity) -> Item:

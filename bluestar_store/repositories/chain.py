@@ -28,9 +28,8 @@ def append_step(access: Access, entry: AuditEntry, unit: Bookkeeping) -> None:
     stored = current_item(access, CHAIN_HEAD, ChainHead(**trail))
     head = CHAIN_HEAD.decode(stored, access.table(CHAIN_HEAD)) if stored else ChainHead(**trail)
     chained = entry.model_copy(update={"seq": head.seq + 1, "previous": head.hash})
-    place = access.table(CHAIN_HEAD), CHAIN_HEAD.keys.build(CHAIN_HEAD.identity(head))
-    if unit.again and place not in unit.writes:  # others may be ahead of what the unit itself has put there
-        _check_not_behind(access, head, chained)
+    if unit.again:
+        _check_not_behind(access, head, chained, unit)
     chained = chained.model_copy(update={"hash": entry_hash(chained)})
     longer = head.model_copy(update={"seq": chained.seq, "hash": chained.hash})
     unit.keep(
@@ -39,11 +38,14 @@ def append_step(access: Access, entry: AuditEntry, unit: Bookkeeping) -> None:
     )
 
 
-def _check_not_behind(access: Access, head: ChainHead, chained: AuditEntry) -> None:
+def _check_not_behind(access: Access, head: ChainHead, chained: AuditEntry, unit: Bookkeeping) -> None:
     """ConflictError when the place after the head is taken: no append would ever succeed.
 
     The head is read once more after that, for an append writes both at once.
     """
+    own = access.table(CHAIN_HEAD), CHAIN_HEAD.keys.build(CHAIN_HEAD.identity(head))
+    if own in unit.writes:  # others may be ahead of a head that the unit itself has put there
+        return
     place = AUDIT_ENTRY.keys.build(AUDIT_ENTRY.identity(chained))
     if access.engine.get(access.table(AUDIT_ENTRY), [place], consistent=True):
         stored = current_item(access, CHAIN_HEAD, head)

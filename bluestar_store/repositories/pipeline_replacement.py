@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 
 from bluestar_store.errors import AlreadyExistsError, ConflictError, InvalidEntityError, VersionConflictError
-from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
+from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION, PipelineStep
 from bluestar_store.protocols import ABSENT, AttributeValue, Delete, Item, Update, Write, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.changes import PutExpectation, ambiguous, change_over, item_version
@@ -110,11 +110,11 @@ def _check_unchanged(access: Access, steps: Iterable[PipelineStep], items: Mappi
 
 
 def _bookkeeping(count: int) -> dict[str, AttributeValue]:
-    return {"bs_revision": {"S": uuid.uuid4().hex}, "bs_steps": {"N": str(count)}}
+    return {REVISION: {"S": uuid.uuid4().hex}, "bs_steps": {"N": str(count)}}
 
 
 def _is_stamped(items: Iterable[Item]) -> bool:
-    found = [(item.get("bs_revision"), item.get("bs_steps")) for item in items]
+    found = [(item.get(REVISION), item.get("bs_steps")) for item in items]
     return all(one == found[0] for one in found) and found[0] != (None, None)
 
 

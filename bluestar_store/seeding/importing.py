@@ -39,6 +39,10 @@ SHOWN = 10
 """Refused items that an error names."""
 
 
+def _nothing() -> None:
+    """Before a write that leaves no entry."""
+
+
 def import_(
     target: AuditedPlace,
     folder: Path,
@@ -71,7 +75,7 @@ def import_(
         importing = Import(target, folder, progress)
         details = {"export": importing.manifest.digest, "items": importing.manifest.items, "overwrite": overwrite}
         record = _Once(lambda: target.audit.append(IMPORTS, action="import", actor=actor, details=details))
-        report = importing.run(merge=merge, overwrite=overwrite, before_write=record)
+        report = importing.run(merge=merge, overwrite=overwrite, before_write=record if merge else _nothing)
         importing.state.remove()
     return report
 
@@ -95,11 +99,11 @@ class Import:
         return self.state.load() and self.state.is_true_of(self._target, self._routes) and bool(_filled(self._target))
 
     def run(
-        self, *, merge: bool = False, overwrite: bool = False, before_write: Callable[[], None] = lambda: None
+        self, *, merge: bool = False, overwrite: bool = False, before_write: Callable[[], None] = _nothing
     ) -> ImportReport:
         """Check and write; whoever calls removes `state` when all is well.
 
-        `before_write` is called, in any thread, before each write of a merge.
+        `before_write` is called, in any thread, before each write of items that were compared.
         """
         resuming = not merge and self.is_begun()
         if not resuming:
@@ -117,7 +121,7 @@ class Import:
             for table, records in self._rounds():
                 items = [self._routes.incoming(table, record.key, record.item) for record in records]
                 if merge or resuming:
-                    write = self._comparing(table, overwrite, before_write if merge else lambda: None)
+                    write = self._comparing(table, overwrite, before_write)
                     report = sum(executor.map(write, chunks(items, COMPARED_ITEMS)), report)
                 else:
                     report += ImportReport(written=self._target.engine.put_many(self._routes.on_disk(table), items))

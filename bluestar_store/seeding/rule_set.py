@@ -6,7 +6,6 @@ entities' field names. Numbers are exact; a vendor schema may leave out its fing
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from pydantic import ValidationError
 
 from bluestar_store.engines.checks import MAX_TRANSACTION_BYTES, checked_item, item_bytes
 from bluestar_store.engines.exact_json import exact_json, pointer_part
-from bluestar_store.errors import BlueStarError, InvalidKeyError, RuleSetProblem, SeedError
+from bluestar_store.errors import BlueStarError, InvalidKeyError, RuleSetProblem, SeedError, did_you_mean
 from bluestar_store.keys import Key
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind, reason_of
@@ -211,8 +210,7 @@ def _reason(kind: Kind[Any], found: Any) -> str:
 
 
 def nearest(name: str, known: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else f"; expected {_names(known)}"
+    return did_you_mean(name, known) or f"; expected {_names(known)}"
 
 
 def _names(known: Mapping[str, Any]) -> str:

@@ -13,13 +13,11 @@ from bluestar_store.keys import Key
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD
 from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE, STEP_CLAIM, STEP_RESULT
 from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
-from bluestar_store.models.pipeline import PIPELINE_STEP
+from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION
 from bluestar_store.protocols import AttributeValue, Engine, Item, pages
 
 WORK = (BATCH_STATE, BATCH_RULES, STEP_CLAIM, STEP_RESULT, PLAN_HOLD, HOLD_GUARD, AUDIT_ENTRY, CHAIN_HEAD)
 """Kinds of what was done, or is being done: what the target has of them is never overwritten."""
-REVISION = "bs_revision"
-"""The attribute that all steps of a pipeline have alike which the library wrote."""
 
 
 def not_to_write(

@@ -17,6 +17,8 @@ from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.protocols import Delete
 from bluestar_store.seeding.export import export
 from bluestar_store.seeding.importing import IMPORTS, import_
+from bluestar_store.seeding.wholes import WORK
+from bluestar_store.store import KEEPERS
 from bluestar_store.testing import FrozenClock
 
 RULES = Trail(table="calculation-rules", partition="CLIENT#ACME")
@@ -53,6 +55,10 @@ def actions(store: Store) -> list[str | None]:
 
 def steps(*numbers: int) -> list[PipelineStep]:
     return [PipelineStep(plan_id="ACME", pay_freq="Weekly", step_order=number, agent="A") for number in numbers]
+
+
+def test_nothing_that_has_rules_of_its_own_is_overwritten() -> None:
+    assert {kind.name for kind in WORK} | {PIPELINE_STEP.name} == set(KEEPERS)
 
 
 def test_a_trail_that_is_longer_in_the_export_is_left_as_it_is(
