@@ -1,0 +1,33 @@
+"""Each promise names the tests that hold it, and these tests are there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "promises.md"
+
+
+def rows() -> list[tuple[str, str]]:
+    """Promise and holder of each line of the page's tables."""
+    found = re.findall(r"^\| (.+?) \| (.+?) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    return [row for row in found if row[1] != "held by" and not row[0].startswith("---")]
+
+
+@cache
+def tests_of(path: str) -> frozenset[str]:
+    """The functions of a file of tests, those of classes too."""
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+@pytest.mark.parametrize(("promise", "holder"), rows())
+def test_each_promise_names_tests_that_are_there(promise: str, holder: str) -> None:
+    named = re.findall(r"`([\w/.-]+\.py)::(\w+)`", holder)
+    assert named, f"no test holds: {promise}"
+    assert [(path, name) for path, name in named if not (ROOT / path).exists() or name not in tests_of(path)] == []
