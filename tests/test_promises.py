@@ -20,7 +20,7 @@ def rows() -> list[tuple[str, str]]:
 
 
 @cache
-def tests_of(path: str) -> frozenset[str]:
+def functions_in(path: str) -> frozenset[str]:
     """The functions of a file of tests, those of classes too."""
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
@@ -30,4 +30,4 @@ def tests_of(path: str) -> frozenset[str]:
 def test_each_promise_names_tests_that_are_there(promise: str, holder: str) -> None:
     named = re.findall(r"`([\w/.-]+\.py)::(\w+)`", holder)
     assert named, f"no test holds: {promise}"
-    assert [(path, name) for path, name in named if not (ROOT / path).exists() or name not in tests_of(path)] == []
+    assert [(path, name) for path, name in named if not (ROOT / path).exists() or name not in functions_in(path)] == []
