@@ -8,6 +8,7 @@ from bluestar_store.engines.images import copied
 from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, key_of
+from tests.adversarial_engine import AdversarialEngine
 
 
 class MemoryDoor:
@@ -22,6 +23,18 @@ class MemoryDoor:
     def get(self, table: str, key: Key) -> Item | None:
         found = self._engine._items.tables[table].get(key)
         return copied(found) if found is not None else None
+
+
+class AdversarialDoor(MemoryDoor):
+    """The same, and nothing about it is late."""
+
+    def __init__(self, engine: AdversarialEngine) -> None:
+        super().__init__(engine)
+        self._late = engine
+
+    def put(self, table: str, item: Item) -> None:
+        self._late.put_many(table, [item])
+        self._late.settle()
 
 
 class ClientDoor:
