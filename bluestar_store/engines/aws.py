@@ -68,6 +68,9 @@ NEVER_SENT = (
 """What botocore raises before DynamoDB has anything of a call."""
 TRANSACTION = "transact_write_items"
 
+NO_INDEX = ("does not have", "backfilling")
+"""What DynamoDB says of an index that is not there, or is only being filled and not to be asked yet."""
+
 ANSWERS = {
     "batch_get_item": "Responses",
     "batch_write_item": "UnprocessedItems",
@@ -290,7 +293,7 @@ def _from_code(error: aws.ClientError, table: str, location: str) -> BlueStarErr
         if message.startswith("Invalid index: "):  # moto's words
             return missing_index(table, message.split()[2], location)
         return missing_table(table, location)
-    if code.startswith("Validation") and "index" in message.lower() and "does not have" in message:
+    if code.startswith("Validation") and "index" in message.lower() and any(text in message for text in NO_INDEX):
         return missing_index(table, message.rpartition(" ")[2], location)
     if code == "TransactionConflictException":
         return TransactionConflictError(f"{table}: {message}")

@@ -16,5 +16,6 @@ def missing_table(name: str, location: str) -> TableMissingError:
 def missing_index(table: str, name: str, location: str) -> IndexMissingError:
     """The error for an index that is not there."""
     return IndexMissingError(
-        f"table {table} in {location} has no index {name}; `bluestar-store create --upgrade` adds and fills it"
+        f"table {table} in {location} has no index {name}, or one that is still being filled; `bluestar-store create "
+        "--upgrade` adds and fills it"
     )

@@ -1,7 +1,7 @@
 """For tests: fakes and faults for agents' own, and conformance suites for implementations of one's own.
 
-What agents use needs no pytest: FakeRepository, FaultEngine, FaultCache, FrozenClock, AssertReads. The fixtures of
-`bluestar_store.pytest_plugin` are made of them; see docs/testing.md.
+What agents use needs no pytest: FakeRepository, FaultEngine, FaultCache, FrozenClock, AssertReads,
+ReadUnitEngine. The fixtures of `bluestar_store.pytest_plugin` are made of them; see docs/testing.md.
 
 A suite is a class of pytest tests for a seam. The engine's: subclass `EngineSuite`, give its fixtures `specs`,
 `engine` and `door`, and declare what the target lacks. The Store's: subclass `StoreSuite`, and give its fixtures
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bluestar_store.testing.faults import Call, Faults, Hold, Signal
     from bluestar_store.testing.files_suite import FilesSuite
     from bluestar_store.testing.frozen_clock import FrozenClock
+    from bluestar_store.testing.read_units import ReadUnitEngine, ReadUnits
     from bluestar_store.testing.redis_server import RedisForTests
     from bluestar_store.testing.round_trips import AssertReads
     from bluestar_store.testing.store_suite import StoreSuite
@@ -45,6 +46,8 @@ __all__ = [
     "FilesSuite",
     "FrozenClock",
     "Hold",
+    "ReadUnitEngine",
+    "ReadUnits",
     "RedisForTests",
     "SeedRules",
     "SideDoor",
@@ -61,6 +64,7 @@ _MODULES = {
     "faults": ("Call", "Faults", "Hold", "Signal"),
     "files_suite": ("FilesSuite",),
     "frozen_clock": ("FrozenClock",),
+    "read_units": ("ReadUnitEngine", "ReadUnits"),
     "redis_server": ("RedisForTests",),
     "round_trips": ("AssertReads",),
     "store_suite": ("StoreSuite",),

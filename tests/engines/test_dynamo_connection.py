@@ -19,6 +19,7 @@ from bluestar_store.engines.dynamo import DynamoEngine
 from bluestar_store.errors import (
     ConfigurationError,
     EngineError,
+    IndexMissingError,
     TableMissingError,
     ThrottledError,
     TransactionConflictError,
@@ -119,6 +120,19 @@ def test_an_unmapped_code_keeps_its_text_code_and_request_id(code: str) -> None:
     assert (error.code, error.request_id) == (code, "REQUEST-1")
     for part in ("in AWS's words", code, "REQUEST-1"):
         assert part in str(error)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "The table does not have the specified index: by_level",
+        "Cannot read from backfilling global secondary index: by_level",
+    ],
+)
+def test_an_index_that_is_not_there_yet_is_a_missing_one(message: str) -> None:
+    error = translated(error_of("ValidationException", message), TABLE, "AWS")
+    assert type(error) is IndexMissingError
+    assert "index by_level" in str(error)
 
 
 def test_a_missing_table_and_a_conflict_have_errors_of_their_own() -> None:

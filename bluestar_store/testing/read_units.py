@@ -1,0 +1,135 @@
+"""Read units, counted by AWS's rules from what crosses an engine: DynamoDB Local's own figures are none to go by.
+
+The rules are those of "DynamoDB read and write operations" in AWS's developer guide. A unit is 4 KB read consistently;
+an eventual read takes half, one of a transaction twice as much. Each item of a BatchGetItem is rounded up by itself,
+a page of a Query or Scan as a whole, and what is not there, or an empty page, takes as much as 4 KB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
+
+from bluestar_store.engines.checks import item_bytes
+from bluestar_store.keys import Key
+from bluestar_store.protocols import Engine, Item, Page, Segment
+from bluestar_store.testing.fault_engine import FaultEngine
+from bluestar_store.testing.faults import Faults
+
+UNIT_BYTES = 4096
+CONSISTENT, EVENTUAL, TRANSACTIONAL = 1.0, 0.5, 2.0
+"""Units for each 4 KB."""
+
+
+@dataclass
+class ReadUnits:
+    """What a block read: `total` units, and the units of each call, as text that names it."""
+
+    total: float = 0.0
+    calls: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return "\n  ".join((f"{self.total:g} read units", *self.calls))
+
+
+class ReadUnitEngine(FaultEngine):
+    """An engine round another one, whose reads are counted in units: `with engine.counted() as units: ...`.
+
+    A scan is counted by all that it reads, whatever its filters leave: the engine behind is asked without them. Pages
+    are those of the engine behind; only DynamoDB's end after 1 MB. Safe for threads.
+    """
+
+    def __init__(self, inner: Engine, faults: Faults | None = None) -> None:
+        super().__init__(inner, faults)
+        self._lock = Lock()
+        self._counting: list[ReadUnits] = []
+
+    @contextmanager
+    def counted(self) -> Iterator[ReadUnits]:
+        """The units of what is read meanwhile, by any thread."""
+        units = ReadUnits()
+        with self._lock:
+            self._counting.append(units)
+        try:
+            yield units
+        finally:
+            with self._lock:
+                self._counting = [one for one in self._counting if one is not units]
+
+    def get(self, table: str, keys: Iterable[Key], *, consistent: bool = False) -> dict[Key, Item]:
+        asked = tuple(dict.fromkeys(keys))
+        found = super().get(table, asked, consistent=consistent)
+        rate = CONSISTENT if consistent else EVENTUAL
+        self._count(f"get {table} {', '.join(map(str, asked))}", rate * _each(asked, found))
+        return found
+
+    def get_isolated(self, table: str, keys: Iterable[Key]) -> dict[Key, Item]:
+        asked = tuple(dict.fromkeys(keys))
+        found = super().get_isolated(table, asked)
+        self._count(f"get_isolated {table} {', '.join(map(str, asked))}", TRANSACTIONAL * _each(asked, found))
+        return found
+
+    def query(
+        self,
+        table: str,
+        pk: str,
+        sk_prefix: str = "",
+        *,
+        index: str | None = None,
+        newest_first: bool = False,
+        limit: int | None = None,
+        cursor: str | None = None,
+        consistent: bool = False,
+    ) -> Page:
+        page = super().query(
+            table,
+            pk,
+            sk_prefix,
+            index=index,
+            newest_first=newest_first,
+            limit=limit,
+            cursor=cursor,
+            consistent=consistent,
+        )
+        rate = EVENTUAL if index is not None or not consistent else CONSISTENT
+        place = f"{table} index {index}" if index else table
+        self._count(f"query {place} PK={pk} SK={sk_prefix}*", rate * _page(page.items))
+        return page
+
+    def scan(
+        self,
+        table: str,
+        *,
+        sk_prefix: str = "",
+        lacking: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        consistent: bool = False,
+        segment: Segment | None = None,
+    ) -> Page:
+        page = super().scan(table, limit=limit, cursor=cursor, consistent=consistent, segment=segment)
+        rate = CONSISTENT if consistent else EVENTUAL
+        self._count(f"scan {table} SK={sk_prefix}*", rate * _page(page.items))
+        wanted = (item for item in page.items if item["SK"]["S"].startswith(sk_prefix))
+        return Page([item for item in wanted if lacking is None or lacking not in item], page.cursor)
+
+    def _count(self, call: str, units: float) -> None:
+        with self._lock:
+            for one in self._counting:
+                one.total += units
+                one.calls.append(f"{units:g}: {call}")
+
+
+def _blocks(size: int) -> int:
+    """How often 4 KB, begun ones too; nothing counts as much as one byte."""
+    return max(1, -(-size // UNIT_BYTES))
+
+
+def _each(asked: Iterable[Key], found: dict[Key, Item]) -> int:
+    return sum(_blocks(item_bytes(found.get(key, {}))) for key in asked)
+
+
+def _page(items: Iterable[Item]) -> int:
+    return _blocks(sum(map(item_bytes, items)))
