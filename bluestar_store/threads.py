@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -9,6 +10,7 @@ from contextvars import Context, copy_context
 from functools import partial
 from typing import Final, TypeVar
 
+from bluestar_store.errors import UnavailableError
 from bluestar_store.forking import remember
 
 T = TypeVar("T")
@@ -21,8 +23,9 @@ def ahead(*sources: Iterator[T], over: threading.Event | None = None) -> Generat
 
     The next one of each is made in a thread of its own while the caller is busy. Raises what a source raises. Close it
     to leave early (`contextlib.closing`): then nothing is running any more. `over` is set when no more values are
-    wanted, before those that are being made are waited for.
+    wanted, before those that are being made are waited for. UnavailableError in a forked child.
     """
+    process = os.getpid()
     with ThreadPoolExecutor(len(sources), thread_name_prefix="bluestar-ahead") as executor:
 
         def begun(source: Iterator[T]) -> Future[T | object]:
@@ -36,6 +39,7 @@ def ahead(*sources: Iterator[T], over: threading.Event | None = None) -> Generat
                     if (value := done.result()) is not _END:
                         coming[begun(source)] = source
                         yield value  # type: ignore[misc]  # it is not _END
+                        _check_process(process)
         finally:
             if over is not None:
                 over.set()
@@ -45,8 +49,9 @@ def side_by_side(most: int, call: Callable[[V], T], values: Sequence[V]) -> Gene
     """What the call gives for each value, in their order; so many calls are under way at once.
 
     After the first error no other call begins, and it is raised when those under way are over. Close it to leave early
-    (`contextlib.closing`).
+    (`contextlib.closing`). UnavailableError in a forked child.
     """
+    process = os.getpid()
     if most < 2 or len(values) < 2:
         yield from map(call, values)
         return
@@ -63,7 +68,15 @@ def side_by_side(most: int, call: Callable[[V], T], values: Sequence[V]) -> Gene
             raise
 
     with ThreadPoolExecutor(most, thread_name_prefix="bluestar-side") as executor:
-        yield from executor.map(unless_failed, contexts, values)
+        for answer in executor.map(unless_failed, contexts, values):
+            yield answer
+            _check_process(process)
+
+
+def _check_process(process: int) -> None:
+    """UnavailableError in a forked child of this process: the threads that it would wait for are its parent's."""
+    if process != os.getpid():
+        raise UnavailableError("a forked child cannot go on with what its parent's threads are at: begin anew")
 
 
 class Threads:

@@ -2,7 +2,7 @@
 
 Whoever writes within one, by any repository of the same Store, writes into it; a write that finds none makes its own.
 Which one is open goes with the context (`contextvars`): a coroutine and what it awaits share it, another thread begins
-with none.
+with none, and so does a forked child.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Token
@@ -34,7 +35,8 @@ class AsyncUnitOfWork(Generic[S]):
     raises, nothing of that one is written either, even if somebody catches the error, for it may have done half of its
     work. The commit raises what the first write that does not hold would have raised; then nothing of the unit was
     written. It is made in a thread, and whoever stops waiting for it does not stop it half-way: then all of the unit is
-    written, or nothing. One object for one block at a time: InvalidWriteError for one that is in use.
+    written, or nothing. One object for one block at a time: InvalidWriteError for one that is in use, and where a
+    forked child comes to the end of a block of its parent's, which only the parent commits.
     """
 
     def __init__(self, store: S, access: Access, in_thread: InThread = asyncio.to_thread) -> None:
@@ -42,6 +44,7 @@ class AsyncUnitOfWork(Generic[S]):
         self._in_use = threading.Lock()
         self._outer: Transaction | None = None
         self._opened: tuple[Transaction, Token[Transaction | None]] | None = None
+        self._process = os.getpid()
 
     def _enter(self) -> S:
         if not self._in_use.acquire(blocking=False):
@@ -50,6 +53,7 @@ class AsyncUnitOfWork(Generic[S]):
                 "call store.unit_of_work() for each"
             )
         try:
+            self._process = os.getpid()
             self._outer = self._access.unit_here()
             self._opened = self._access.begin() if self._outer is None else None
         except BaseException:
@@ -61,6 +65,10 @@ class AsyncUnitOfWork(Generic[S]):
         """The unit to commit or drop, if it is this block's own."""
         outer, opened = self._outer, self._opened
         self._in_use.release()
+        if self._process != os.getpid():
+            if error is None and (unit := outer or (opened and opened[0])):
+                unit.check_process()
+            return None
         if outer is not None and error is not None:
             outer.doom(error)
         if opened is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -12,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bluestar_store.engines.checks import checked_item
-from bluestar_store.errors import ThrottledError, UnprocessedItemsError
+from bluestar_store.errors import ThrottledError, UnavailableError, UnprocessedItemsError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.threads import Threads
@@ -90,6 +91,7 @@ class BulkWrite:
         self._left: dict[int, list[Item]] = {}
         self._throttled: ThrottledError | None = None
         self._written = 0
+        self._process = os.getpid()
 
     def run(self, items: Iterable[Item]) -> int:
         """Write all; returns how many were given. See `protocols.Engine.put_many`."""
@@ -113,7 +115,8 @@ class BulkWrite:
         finally:
             for future in self._flying:
                 future.cancel()
-            wait(self._flying)
+            if self._process == os.getpid():
+                wait(self._flying)
         if self._left:
             left = [item for _, found in sorted(self._left.items()) for item in found]
             message = f"{self._table}: {len(left)} items stayed unprocessed, however often they were sent"
@@ -141,6 +144,8 @@ class BulkWrite:
     def _land(self, enough: Callable[[], bool]) -> None:
         """Wait for batches in flight until it is enough, or there are none. Raises what one of them raised."""
         while self._flying and not enough():
+            if self._process != os.getpid():
+                raise UnavailableError("a forked child cannot go on with a bulk write that its parent is at")
             done, _ = wait(self._flying, return_when=FIRST_COMPLETED)
             for future in done:
                 self._landed(self._flying.pop(future), future.result())

@@ -32,6 +32,7 @@ from pynamodb.connection import Connection
 from bluestar_store.engines.exchange import Exchange, NotConnectedError, Response
 from bluestar_store.engines.item_json import to_json
 from bluestar_store.engines.signing import Signing
+from bluestar_store.forking import remember
 
 LOG = logging.getLogger(__name__)
 OPERATIONS = (
@@ -78,8 +79,23 @@ PROBE_ANSWER = (
 )
 """What both ways have to read alike: a value of every type, and names that could be taken for types."""
 
-_IN_PROCESS = threading.RLock()
-"""moto breaks when a call changes its tables while another copies them for a transaction. Not held over a network."""
+
+class _InProcess:
+    """One at a time asks who answers in this process.
+
+    moto breaks when a call changes its tables while another copies them for a transaction. Not held over a network.
+    """
+
+    def __init__(self) -> None:
+        self.forked()
+        remember(self)
+
+    def forked(self) -> None:
+        """In a forked child: the lock may be held by a thread of its parent's."""
+        self.lock = threading.RLock()
+
+
+_IN_PROCESS = _InProcess()
 
 
 class DirectCalls:
@@ -208,7 +224,7 @@ class DirectCalls:
     def _watched(self, operation: str, headers: Mapping[str, str], body: bytes) -> Response:
         request = AWSPreparedRequest("POST", self._url, HeadersDict(headers), body, False)
         event = f"before-send.{self._service.service_id.hyphenize()}.{self._names[operation]}"
-        with _IN_PROCESS:
+        with _IN_PROCESS.lock:
             answers = [answer for _, answer in self._events.emit(event, request=request) if answer is not None]
         answer = answers[0] if answers else self._session.send(request)
         told = {name.lower(): _text(value) for name, value in answer.headers.items()}

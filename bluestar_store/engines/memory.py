@@ -18,6 +18,7 @@ from bluestar_store.engines.checks import (
 )
 from bluestar_store.engines.images import Image
 from bluestar_store.engines.tables import ItemTables, Table
+from bluestar_store.forking import remember
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, Page, Segment, TableSpec, TableStatus, Write, key_of
 
@@ -32,8 +33,13 @@ class MemoryEngine:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
+        remember(self)
         self._items = ItemTables(self.location)
         self._data_id = f"memory-{uuid.uuid4().hex}"
+
+    def forked(self) -> None:
+        """In a forked child, which has a copy of the items: a lock that no thread of its parent's holds."""
+        self._lock = threading.RLock()
 
     def copy(self) -> MemoryEngine:
         """Another engine, with the same tables and items: what is written to one of them the other does not see.

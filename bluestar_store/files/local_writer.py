@@ -33,6 +33,14 @@ class LocalWriter(FileWriter):
             os.close(self._folder)
             raise
 
+    def forked(self) -> None:
+        """In a forked child: what waits in the buffer would be written a second time when it is collected."""
+        super().forked()
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        with suppress(AttributeError, ValueError):  # not open yet, or not any more
+            os.dup2(nowhere, self._file.fileno(), inheritable=False)
+        os.close(nowhere)
+
     def _take(self, data: memoryview) -> None:
         try:
             self._file.write(data)

@@ -13,6 +13,7 @@ from bluestar_store.errors import AlreadyExistsError, FileMissingError, FileStor
 from bluestar_store.files.paths import checked_path, checked_prefix
 from bluestar_store.files.protocol import FileInfo
 from bluestar_store.files.streams import FileWriter, StreamedFiles
+from bluestar_store.forking import remember
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,11 @@ class MemoryFileStore(StreamedFiles):
 
     def __init__(self) -> None:
         self._files: dict[str, _File] = {}
+        self.forked()
+        remember(self)
+
+    def forked(self) -> None:
+        """In a forked child, which has a copy of the files: a lock that no thread of its parent's holds."""
         self._lock = threading.Lock()
 
     def _reader(self, path: str) -> BinaryIO:

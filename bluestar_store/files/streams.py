@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Literal, Self, overload
 
 from bluestar_store.errors import FileMissingError, FileStoreError
+from bluestar_store.forking import remember
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -21,10 +22,19 @@ class FileWriter(io.RawIOBase):
     """A file that is being written. `close` makes it the store's; `discard`, or an error in the block, drops it.
 
     So does forgetting it: what nobody closed is not whole. Within its own `with` block the end of the block decides: a
-    text stream around it closes it before anybody knows whether the block ends well.
+    text stream around it closes it before anybody knows whether the block ends well. A forked child neither writes on
+    nor ends it: the file is its parent's.
     """
 
-    _broken = _in_block = False
+    _broken = _in_block = _is_parents = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        remember(self)
+
+    def forked(self) -> None:
+        """In a forked child: leave what was written to the parent."""
+        self._is_parents = True
 
     @abstractmethod
     def _take(self, data: memoryview) -> None:
@@ -45,6 +55,7 @@ class FileWriter(io.RawIOBase):
         """Write all of the data; returns its length in bytes."""
         if self.closed:
             raise ValueError("write to a closed file")
+        self._check_process()
         view = memoryview(data).cast("B")
         try:
             self._take(view)
@@ -57,6 +68,9 @@ class FileWriter(io.RawIOBase):
         """Make it the store's file. Raises AlreadyExistsError, FileStoreError; then it is dropped."""
         if self.closed or self._in_block:
             return
+        if self._is_parents:
+            super().close()
+            self._check_process()
         if self._broken:
             self.discard()
             raise FileStoreError("an earlier part of the file could not be written: nothing of it was kept")
@@ -71,7 +85,12 @@ class FileWriter(io.RawIOBase):
         """Drop what was written; the store stays as it was."""
         if not self.closed:
             super().close()
-            self._drop()
+            if not self._is_parents:
+                self._drop()
+
+    def _check_process(self) -> None:
+        if self._is_parents:
+            raise FileStoreError("this file was opened by the process that this one was forked from, which ends it")
 
     def __enter__(self) -> Self:
         super().__enter__()

@@ -15,6 +15,7 @@ from redis.retry import Retry
 
 from bluestar_store.cache.link import failure
 from bluestar_store.errors import CacheError
+from bluestar_store.forking import remember
 
 TIMEOUT_SECONDS = 0.5
 """How long a call may wait for Redis: without a limit, a read would hang where Redis does not answer."""
@@ -103,6 +104,11 @@ class MemoryCacheBackend:
             ttu=lambda key, value, now: now + value[0],
             timer=clock or (lambda: time.monotonic()),  # looked up each time: a test may freeze it at any time
         )
+        self.forked()
+        remember(self)
+
+    def forked(self) -> None:
+        """In a forked child, which has a copy of the texts: a lock that no thread of its parent's holds."""
         self._lock = threading.Lock()
 
     def get(self, key: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -23,6 +24,9 @@ BEGIN = "bluestar_sqlite_begin"
 """The option of a connection that says how SQLite begins."""
 
 T = TypeVar("T")
+
+_parents: list[Connection] = []
+"""In a forked child, connections of its parent's: kept, because to close or collect one would end it there, too."""
 
 
 class Database:
@@ -73,6 +77,7 @@ class Database:
 
     @contextmanager
     def _connected(self, options: Mapping[str, Any]) -> Iterator[Block]:
+        process = os.getpid()
         try:
             connection = self._engine.connect().execution_options(**options)
         except Exception as error:
@@ -80,8 +85,11 @@ class Database:
         try:
             yield Block(connection, self.location, self._is_sqlite)
         finally:
-            with suppress(Exception):  # what was to be committed has been
-                connection.close()
+            if process != os.getpid():
+                _parents.append(connection)
+            else:
+                with suppress(Exception):  # what was to be committed has been
+                    connection.close()
 
     def forget(self) -> None:
         """Make connections anew, and leave those that there are as they are."""
@@ -98,6 +106,7 @@ class Block:
     def __init__(self, connection: Connection, location: str, is_sqlite: bool) -> None:
         self.connection, self._location, self._is_sqlite = connection, location, is_sqlite
         self._failed = False
+        self._process = os.getpid()
 
     @contextmanager
     def nested(self) -> Iterator[Block]:
@@ -109,7 +118,10 @@ class Block:
 
     @contextmanager
     def committed(self, begin: Callable[[], Any], outer: Block | None = None) -> Iterator[None]:
-        """Begin, and commit at the end of the block; after any failure roll back."""
+        """Begin, and commit at the end of the block; after any failure roll back.
+
+        In a forked child neither: the transaction is its parent's. SqlError there, where the block ended well.
+        """
         try:
             transaction = begin()
         except Exception as error:
@@ -118,6 +130,8 @@ class Block:
             yield
             self._check()
         except BaseException:
+            if self._is_parents:
+                raise
             try:
                 transaction.rollback()
             except Exception:  # the failure that led here is the one to tell
@@ -169,8 +183,17 @@ class Block:
             self._failed = True
             raise translated(error, self._location, sets) from None
 
+    @property
+    def _is_parents(self) -> bool:
+        return self._process != os.getpid()
+
     def _check(self) -> None:
         """Some databases refuse what follows a failure, and take a commit for a rollback then; others do not."""
+        if self._is_parents:
+            raise SqlError(
+                "this transaction was begun by the process that this one was forked from, which commits it or not; a "
+                "forked child begins transactions of its own"
+            )
         if self._failed:
             raise SqlError(
                 "a statement of this transaction failed, so all of it is rolled back; what may fail goes into a "

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from bluestar_store.cache.null import NullCache
 from bluestar_store.clock import Clock, SystemClock
 from bluestar_store.errors import InvalidEntityError
+from bluestar_store.forking import remember
 from bluestar_store.keys import Key
 from bluestar_store.models.kind import Kind, reason_of
 from bluestar_store.models.tables import Tables
@@ -62,8 +63,19 @@ class Access:
         """What is in the process, when no unit of work is open here: asked before all else, so without a detour."""
         self.indexes_complete, self.share_sensitive = indexes_complete, share_sensitive
         self.now = (clock or SystemClock()).now
+        self._records_changes = records
         self._records = ContextVar("bluestar_records_changes", default=records)
         self._threads = Threads(engine.parallel_calls, "bluestar-read")
+        remember(self)
+
+    def forked(self) -> None:
+        """In a forked child: what was open where its parent forked is the parent's to end.
+
+        Contexts that were copied before the fork keep what was open: there the Transaction refuses every call.
+        """
+        self._unit.set(None)
+        self._records.set(self._records_changes)
+        self._looking.only_here = False
 
     @cached_property
     def _specs(self) -> tuple[TableSpec, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -70,7 +71,7 @@ class Transaction:
     """Not sent before `commit`, which is called once. Safe for threads.
 
     Whoever still is in it when it is sent or over (a task that outlives the block it was started in) is refused: what
-    it writes would be lost without a word.
+    it writes would be lost without a word. So is whoever is in it in a forked child: its copy is never sent.
     """
 
     def __init__(self, engine: Engine, specs: Iterable[TableSpec]) -> None:
@@ -80,6 +81,7 @@ class Transaction:
         self._bookkeeping = self._anew()
         self._state, self._calls, self._changed = State.OPEN, 0, threading.Condition()
         self._failed: BaseException | None = None
+        self._process = os.getpid()
 
     def _anew(self) -> Bookkeeping:
         return Bookkeeping(self._engine, self._specs, self.bookkeep)
@@ -87,12 +89,27 @@ class Transaction:
     @property
     def engine(self) -> Bookkeeping:
         """What is read and written through within it. InvalidWriteError when it is over."""
+        self.check_process()
         if self._state is State.OVER:
             raise _over()
         return self._bookkeeping
 
+    @property
+    def is_parents(self) -> bool:
+        """Whether this is a forked child's copy of a unit that its parent began."""
+        return self._process != os.getpid()
+
+    def check_process(self) -> None:
+        """InvalidWriteError in a forked child. Called before any lock: a thread of the parent may have held it."""
+        if self.is_parents:
+            raise InvalidWriteError(
+                "this unit of work was begun by the process that this one was forked from, which commits it or not: "
+                "nothing of it is written here; a forked child begins units of its own"
+            )
+
     def call(self, call: Callable[[], T]) -> T:
         """A call that another thread makes within it: the commit waits for its end, and has all of it or none."""
+        self.check_process()
         with self._changed:
             self._check_open()
             self._calls += 1
@@ -113,6 +130,7 @@ class Transaction:
         A step reads, and it `keep`s or `insist`s; it raises what is to be told to the user, and then leaves nothing.
         The steps are done again in their order, so that each sees what those before it left.
         """
+        self.check_process()
         with self._lock:
             self._check_open()
             self._check_whole()
@@ -124,6 +142,7 @@ class Transaction:
 
         Raises what `Engine.write` raises: a conflict of the user's own writes only.
         """
+        self.check_process()
         with self._changed:
             self._changed.wait_for(lambda: not self._calls)
             self._check_open()
@@ -147,6 +166,8 @@ class Transaction:
 
     def drop(self) -> None:
         """Do not send it, unless that has begun."""
+        if self.is_parents:
+            return
         with self._changed:
             if self._state is State.OPEN:
                 self._state = State.OVER

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from bluestar_store.engines.bulk import Window
 from bluestar_store.errors import ThrottledError, UnavailableError, UnprocessedItemsError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, key_of
+from tests.cache.test_fork import in_child
 from tests.engines.fakes import scripted
 
 TABLE = "bluestar-store"
@@ -237,3 +239,23 @@ def test_a_million_items_are_not_kept_when_the_bulk_fails_and_nobody_asks_for_th
     assert taken <= 50
     assert list(caught.value.unwritten) == items(2000)
     assert list(caught.value.unwritten) == items(2000)
+
+
+def test_a_forked_child_is_told_that_it_cannot_go_on_with_a_bulk_write() -> None:
+    """It would wait for its parent's threads for ever."""
+    engine, _, _ = scripted({"UnprocessedItems": {}}, parallel_calls=2)
+    forked: list[int] = []
+
+    def until_forked() -> Iterator[Item]:
+        yield from items(60)
+        forked.append(os.fork())
+        yield from items(60)
+
+    def bulk() -> int:
+        try:
+            engine.put_many(TABLE, until_forked())
+        except UnavailableError:
+            os._exit(7)
+        return os.waitstatus_to_exitcode(os.waitpid(forked[0], 0)[1])
+
+    assert in_child(bulk) == 7

@@ -10,6 +10,7 @@ import pytest
 from bluestar_store.errors import FileMissingError, FileStoreError
 from bluestar_store.files import InvalidPathError
 from bluestar_store.files.local import LocalFileStore
+from tests.cache.test_fork import in_child
 
 
 @pytest.fixture
@@ -104,3 +105,29 @@ def test_a_write_that_the_system_refuses_is_a_file_store_error(files: LocalFileS
     (folder / "file").write_bytes(b"")
     with pytest.raises(FileStoreError):
         LocalFileStore(folder / "file").write("a", b"x")
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("the child's own")])
+def test_a_file_that_is_being_written_is_not_a_forked_childs_to_end(
+    error: RuntimeError | None, files: LocalFileStore, folder: Path
+) -> None:
+    block = files.open("a", "wb")
+
+    def child() -> None:
+        with pytest.raises(FileStoreError, match="forked"):
+            block.write(b"childs ")
+        if error is None:
+            with pytest.raises(FileStoreError, match="forked"):
+                block.__exit__(None, None, None)
+        else:
+            block.__exit__(RuntimeError, error, None)
+        block._file.close()  # type: ignore[attr-defined]  # as when it is collected: the buffer is flushed
+        files.write("b", b"childs")
+
+    with block:
+        block.write(b"parents ")
+        in_child(child)
+        block.write(b"own")
+    assert files.read("a") == b"parents own"
+    assert files.read("b") == b"childs"
+    assert sorted(found.name for found in folder.iterdir() if found.is_file()) == ["a", "b"]

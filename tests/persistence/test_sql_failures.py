@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from bluestar_store.errors import (
     UnavailableError,
 )
 from bluestar_store.persistence import SQLClient
+from tests.cache.test_fork import in_child
 from tests.servers import free_port
 
 SSN = "123-45-6789"
@@ -290,3 +293,33 @@ def test_a_forked_child_uses_connections_of_its_own(postgres: SQLClient) -> None
         assert other.isdigit()
         assert int(other) != parent["pid"]
         assert postgres.fetch_all("SELECT pg_backend_pid() AS pid") == [parent]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("error", [None, RuntimeError("the child's own")])
+def test_a_forked_child_that_leaves_the_block_neither_commits_nor_rolls_back_its_parents_transaction(
+    error: RuntimeError | None, nested: bool, postgres: SQLClient
+) -> None:
+    def leave(block: AbstractContextManager[Any]) -> None:
+        if error is None:
+            with pytest.raises(SqlError, match="forked"):
+                block.__exit__(None, None, None)
+        else:
+            assert not block.__exit__(RuntimeError, error, None)
+
+    def child() -> list[dict[str, Any]]:
+        for block in reversed(blocks):
+            leave(block)
+        gc.collect()
+        return postgres.fetch_all("SELECT age FROM people")
+
+    blocks = [postgres.transaction(), postgres.transaction()][: 2 if nested else 1]
+    with ExitStack() as stack:
+        for block in blocks:
+            stack.enter_context(block)
+        postgres.execute("UPDATE people SET age = 2")
+        assert in_child(child) == [{"age": 1}]
+        assert postgres.fetch_all("SELECT age FROM people") == [{"age": 2}]
+        with SQLClient(str(postgres._database._url.render_as_string(hide_password=False))) as other:
+            assert other.fetch_all("SELECT age FROM people") == [{"age": 1}]
+    assert postgres.fetch_all("SELECT age FROM people") == [{"age": 2}]
