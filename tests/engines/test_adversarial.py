@@ -132,7 +132,7 @@ def test_a_clock_tells_when_items_are_seen() -> None:
         clock.advance(1)
         seen.append(len(got(engine)))
     assert seen == sorted(seen)
-    assert 0 < len(set(seen) - {0, 6})
+    assert len(set(seen) - {0, 6}) > 0
     assert seen[-1] == 6
 
 
@@ -156,7 +156,7 @@ def test_an_index_follows_later_item_by_item_and_in_order() -> None:
         kept = [one["bs_level_sort"]["S"] for one in found if one["SK"]["S"] == "S0"]
         assert kept in ([], ["1"], ["2"])
     assert counts == sorted(counts)
-    assert 0 < len(set(counts) - {0, 6})
+    assert len(set(counts) - {0, 6}) > 0
     assert kept == ["2"]
 
 
