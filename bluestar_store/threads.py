@@ -1,14 +1,19 @@
-"""A few threads, made when there is work for them."""
+"""A few threads, made when there is work for them.
+
+Where no thread can be had (the interpreter is ending, the main thread is over, the system allows no more of them), the
+caller's own does the work: see `Pool`.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import Context, copy_context
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 from bluestar_store.errors import UnavailableError
 from bluestar_store.forking import remember
@@ -16,6 +21,87 @@ from bluestar_store.forking import remember
 T = TypeVar("T")
 V = TypeVar("V")
 _END: Final = object()
+
+
+class Pool:
+    """Like ThreadPoolExecutor, but `submit` never fails for want of a thread: then it makes the call itself.
+
+    concurrent.futures refuses work once the main thread is over, though other threads still run and atexit functions
+    still read. A call that it has queued before a new thread could not be started is made once, by whoever is first.
+    """
+
+    def __init__(self, most: int, name: str) -> None:
+        self._executor = ThreadPoolExecutor(most, thread_name_prefix=name)
+
+    def submit(self, call: Callable[[], T]) -> Future[T]:
+        """What the call will give. It has been made already when no thread could be had for it."""
+        future: Future[T] = Future()
+        waiting = [call]  # whoever takes it from here makes the call
+
+        def make() -> None:
+            try:
+                waiting.pop()
+            except IndexError:
+                return
+            _make(call, future)
+
+        try:
+            self._executor.submit(make)
+        except RuntimeError:  # see above; also of an executor that was closed meanwhile
+            make()
+        return future
+
+    def map(self, call: Callable[[V], T], values: Iterable[V]) -> Iterator[T]:
+        """What the call gives for each value, in their order; all are begun at once. Raises the first error.
+
+        Whoever leaves early lets those that have not begun be.
+        """
+        futures = [self.submit(partial(call, value)) for value in values]
+        try:
+            for future in futures:
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+
+    def close(self) -> None:
+        """Wait for what was submitted, and end the threads."""
+        self._executor.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _make(call: Callable[[], T], future: Future[T]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        answer = call()
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(answer)
+
+
+async def in_another_thread(call: Callable[[], T]) -> T:
+    """Like asyncio.to_thread; where no thread can be had, the call is made in this one."""
+    future: Future[T] = Future()
+    make = partial(_make, partial(copy_context().run, call), future)
+    if not began(threading.Thread(target=make, name="bluestar-call")):
+        make()
+    return await asyncio.wrap_future(future)
+
+
+def began(thread: threading.Thread) -> bool:
+    """Start a thread; whether that could be done."""
+    try:
+        thread.start()
+    except RuntimeError:
+        return False
+    return True
 
 
 def ahead(*sources: Iterator[T], over: threading.Event | None = None) -> Generator[T]:
@@ -26,10 +112,10 @@ def ahead(*sources: Iterator[T], over: threading.Event | None = None) -> Generat
     wanted, before those that are being made are waited for. UnavailableError in a forked child.
     """
     process = os.getpid()
-    with ThreadPoolExecutor(len(sources), thread_name_prefix="bluestar-ahead") as executor:
+    with Pool(len(sources), "bluestar-ahead") as pool:
 
         def begun(source: Iterator[T]) -> Future[T | object]:
-            return executor.submit(partial(copy_context().run, next, source, _END))
+            return pool.submit(partial(copy_context().run, next, source, _END))
 
         try:
             coming = {begun(source): source for source in sources}
@@ -67,8 +153,8 @@ def side_by_side(most: int, call: Callable[[V], T], values: Sequence[V]) -> Gene
             failed.append(error)
             raise
 
-    with ThreadPoolExecutor(most, thread_name_prefix="bluestar-side") as executor:
-        for answer in executor.map(unless_failed, contexts, values):
+    with Pool(most, "bluestar-side") as pool:
+        for answer in pool.map(lambda one: unless_failed(*one), list(zip(contexts, values, strict=True))):
             yield answer
             _check_process(process)
 
@@ -90,18 +176,19 @@ class Threads:
     def forked(self) -> None:
         """In a forked child: its parent's threads are not there, and its lock may be held by one of them."""
         self._lock = threading.Lock()
-        self._executor: ThreadPoolExecutor | None = None
+        self._pool: Pool | None = None
 
     def submit(self, call: Callable[[], T]) -> Future[T]:
-        """Have it called soon, in its turn."""
+        """Have it called soon, in its turn; at once, by the caller, where no thread can be had."""
         with self._lock:
-            if self._executor is None:
-                self._executor = ThreadPoolExecutor(self._most, thread_name_prefix=self._name)
-            return self._executor.submit(call)
+            if self._pool is None:
+                self._pool = Pool(self._most, self._name)
+            pool = self._pool
+        return pool.submit(call)  # not under the lock: it may make the call itself
 
     def close(self) -> None:
         """End the threads, when all that was submitted is done; a later call makes new ones."""
         with self._lock:
-            executor, self._executor = self._executor, None
-        if executor is not None:
-            executor.shutdown()
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()

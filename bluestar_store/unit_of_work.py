@@ -7,7 +7,6 @@ with none, and so does a forked child.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import os
@@ -20,6 +19,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast, overload
 from bluestar_store.errors import InvalidWriteError
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.transaction import Transaction
+from bluestar_store.threads import in_another_thread
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=Callable[..., Coroutine[Any, Any, Any]])
@@ -39,7 +39,7 @@ class AsyncUnitOfWork(Generic[S]):
     forked child comes to the end of a block of its parent's, which only the parent commits.
     """
 
-    def __init__(self, store: S, access: Access, in_thread: InThread = asyncio.to_thread) -> None:
+    def __init__(self, store: S, access: Access, in_thread: InThread = in_another_thread) -> None:
         self._store, self._access, self._in_thread = store, access, in_thread
         self._in_use = threading.Lock()
         self._outer: Transaction | None = None

@@ -1,7 +1,10 @@
-"""Values made one ahead of whoever uses them, and calls made side by side."""
+"""Values made one ahead of whoever uses them, calls made side by side, and both where no thread can be had."""
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,7 +14,8 @@ from threading import Barrier
 
 import pytest
 
-from bluestar_store.threads import ahead, side_by_side
+from bluestar_store import AsyncStore, Settings, Store, seeding
+from bluestar_store.threads import Pool, Threads, ahead, side_by_side
 
 
 def numbers(made: list[int], count: int) -> Iterator[int]:
@@ -128,3 +132,116 @@ def test_side_by_side_calls_see_the_callers_context() -> None:
     here: ContextVar[str] = ContextVar("here")
     here.set("mine")
     assert list(side_by_side(2, lambda value: f"{here.get()} {value}", [1, 2, 3])) == ["mine 1", "mine 2", "mine 3"]
+
+
+# ------------------------------------------------------------------------------------------ where no thread can be had
+
+
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under a limit of the system's, which lets a thread fail only when it is started."""
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+
+@pytest.mark.usefixtures("no_threads")
+def test_where_no_thread_can_be_had_the_caller_makes_the_calls() -> None:
+    here = threading.get_ident()
+    threads = Threads(4, "test")
+    assert threads.submit(threading.get_ident).result(0) == here
+    assert list(side_by_side(4, lambda number: (number, threading.get_ident()), range(3))) == [
+        (n, here) for n in range(3)
+    ]
+    assert sorted(ahead(iter("abc"), iter("xyz"))) == sorted("abcxyz")
+    with pytest.raises(OSError, match="full"):
+        threads.submit(failing).result(0)
+    threads.close()
+
+
+def failing() -> None:
+    raise OSError("full")
+
+
+def test_a_call_that_was_queued_before_its_thread_could_not_be_started_is_made_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[int] = []
+    busy = threading.Event()
+    with Pool(2, "test") as pool:
+        waiting = pool.submit(lambda: busy.wait(10))
+
+        def start(thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(threading.Thread, "start", start)
+        future = pool.submit(lambda: made.append(1))  # queued for the first thread as well
+        assert made == [1]
+        busy.set()
+        assert waiting.result(10)
+        assert future.result(0) is None
+    assert made == [1]
+
+
+@pytest.mark.usefixtures("no_threads")
+@pytest.mark.parametrize("remote", [False, True], ids=["process", "redis"])
+def test_a_store_works_without_any_thread(remote: bool, request: pytest.FixtureRequest) -> None:
+    url = request.getfixturevalue("redis_url") if remote else None
+    with Store.open(Settings(persistence_mode="memory", redis_url=url, cache_ttl_seconds=1)) as store:
+        store.create_tables()
+        seeding.load(store, seeding.baseline())
+        end = time.monotonic() + 1.2
+        while time.monotonic() < end:  # what comes due is refreshed on the way
+            assert store.calculation_rules.get("ACME", "match").max_pct == 6
+        assert store.plan_snapshot("ACME", "BiWeeklyFri", 2026).steps
+        assert store.cache.stats().refreshes > 0
+        assert not store.cache.stats().channel
+
+
+@pytest.mark.usefixtures("no_threads")
+def test_an_async_store_works_without_any_thread() -> None:
+    async def work() -> int:
+        async with AsyncStore.open(Settings(persistence_mode="memory")) as store:
+            await store.create_tables()
+            async with store.unit_of_work() as uow:
+                await uow.holds.place("ACME", reason="missing data")
+            return len(await store.holds.open("ACME"))
+
+    assert asyncio.run(work()) == 1
+
+
+OPENED = """
+import asyncio, atexit, threading, time
+from bluestar_store import AsyncStore, Settings, Store, seeding
+store = Store.open(Settings(persistence_mode="memory", cache_ttl_seconds=1, redis_url={url!r}))
+store.create_tables()
+seeding.load(store, seeding.baseline())
+
+def work():
+    end = time.monotonic() + 1.2
+    while time.monotonic() < end:
+        store.calculation_rules.get("ACME", "match")
+    store.plan_snapshot("ACME", "BiWeeklyFri", 2026)
+    seeding.load(store, seeding.baseline(), overwrite=True)
+    asyncio.run(awaited())
+    store.close()
+    print("done", flush=True)
+
+async def awaited():
+    async with AsyncStore.open(Settings(persistence_mode="memory")) as other:
+        await other.create_tables()
+        assert await other.plans() == ()
+"""
+ENDINGS = {
+    "a thread that outlives the main one": "threading.Timer(0.3, work).start()",
+    "a function at exit": "atexit.register(work)",
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_store_works_on_when_the_main_thread_is_over(ending: str, redis_url: str) -> None:
+    program = OPENED.format(url=redis_url) + ENDINGS[ending]
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from types import TracebackType
@@ -32,7 +31,7 @@ from bluestar_store.models.kind import Kind
 from bluestar_store.repositories.access import Access
 from bluestar_store.settings import Settings
 from bluestar_store.store import Store
-from bluestar_store.threads import Threads
+from bluestar_store.threads import Threads, in_another_thread
 from bluestar_store.unit_of_work import AsyncUnitOfWork
 
 E = TypeVar("E", bound=Entity)
@@ -127,7 +126,7 @@ class AsyncStore:
 
         May be called twice.
         """
-        await asyncio.to_thread(self._close)  # in a thread of the loop's: our own would wait for itself
+        await in_another_thread(self._close)  # our own would wait for itself
 
     def _close(self) -> None:
         self._threads.close()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Any, TypeVar
 
+from bluestar_store.errors import BlueStarError
 from bluestar_store.protocols import MISSING
+
+E = TypeVar("E", bound=Exception)
 
 
 class Flight:
@@ -49,5 +52,21 @@ class Flight:
         if self.under_way is not None and self.under_way.acquire(timeout=timeout_seconds):
             self.under_way.release()  # for the next one who waits
         if self.error is not None:
-            raise self.error
-        return self.value
+            raise own(self.error)
+        return own(self.value) if isinstance(self.value, BlueStarError) else self.value
+
+
+def own(error: E) -> E:
+    """The same error as an object of one's own, with the place where it was raised first.
+
+    One object raised in many threads would gather the traceback of each, and what one of them notes on it all would
+    read. Not made by its class's `__init__`, which may ask for other things than `args`.
+    """
+    one = type(error).__new__(type(error), *error.args)
+    one.args = error.args
+    one.__dict__.update(error.__dict__)
+    if hasattr(error, "__notes__"):
+        one.__notes__ = list(error.__notes__)
+    one.__cause__, one.__context__ = error.__cause__, error.__context__
+    one.__suppress_context__ = error.__suppress_context__
+    return one.with_traceback(error.__traceback__)

@@ -18,6 +18,7 @@ from bluestar_store.cache.keys import Message, read_message
 from bluestar_store.cache.link import LinkError
 from bluestar_store.cache.remote import Remote
 from bluestar_store.cache.wire import Connection
+from bluestar_store.threads import began
 
 SUBSCRIBED_SECONDS = 1.0
 """How long the channel may take to hear its own test message."""
@@ -44,9 +45,9 @@ class Keeper:
         self._thread = threading.Thread(target=self._run, name="bluestar-cache", daemon=True)
         self._connection: Connection | None = None
 
-    def start(self) -> None:
-        """Begin to listen."""
-        self._thread.start()
+    def start(self) -> bool:
+        """Begin to listen; whether a thread could be had for it."""
+        return began(self._thread)
 
     def wait(self, timeout_seconds: float) -> bool:
         """Until the channel has been tried once; whether it has."""

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from bluestar_store.errors import BlueStarError
+from bluestar_store.threads import Threads
 
 MAX_WAITING = 1000
 """Refreshes that wait for their turn. One more is not made: the value expires, and the next read loads it."""
 
 
 class Refresher:
-    """One thread, started by the first refresh."""
+    """One thread, started by the first refresh. Where none can be had, whoever asks for a refresh makes it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._executor: ThreadPoolExecutor | None = None
+        self._threads = Threads(1, "bluestar-refresh")
         self._waiting = 0
         self._closed = False
 
@@ -27,15 +27,14 @@ class Refresher:
         with self._lock:
             if self._closed or self._waiting >= MAX_WAITING:
                 return
-            if self._executor is None:
-                self._executor = ThreadPoolExecutor(1, thread_name_prefix="bluestar-refresh")
             self._waiting += 1
-            self._executor.submit(self._run, refresh)
+        self._threads.submit(lambda: self._run(refresh))
 
     def _run(self, refresh: Callable[[], None]) -> None:
         try:
-            with suppress(BlueStarError):  # the read that finds the value expired will say so
-                refresh()
+            if not self._closed:
+                with suppress(BlueStarError):  # the read that finds the value expired will say so
+                    refresh()
         finally:
             with self._lock:
                 self._waiting -= 1
@@ -44,6 +43,4 @@ class Refresher:
         """Drop what waits, and end the thread."""
         with self._lock:
             self._closed = True
-            executor, self._executor = self._executor, None
-        if executor is not None:
-            executor.shutdown(cancel_futures=True)
+        self._threads.close()

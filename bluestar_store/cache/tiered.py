@@ -195,6 +195,8 @@ class TieredCache:
                     self.remote.block(barred, writer, self.limits.block_seconds)
                 if self.remote.is_open:
                     self._start()  # who only writes has nobody yet to tell Redis later
+                    if self._keeper is None:
+                        self.remote.recover()  # nor a thread
 
     def _drop(self, units: Sequence[Unit]) -> None:
         """In all Stores of this process that look at the same data."""
@@ -215,11 +217,13 @@ class TieredCache:
 
         with self._lock:
             if self._keeper is None and not self._closed:
-                self._keeper = Keeper(
+                keeper = Keeper(
                     self.remote, hear=self._hear, tell=self._tell, heartbeat_seconds=self.limits.heartbeat_seconds
                 )
-                self._keeper.start()
-                if not self._keeper.wait(self.limits.redis_timeout_seconds):
+                if not keeper.start():
+                    return  # deaf until a thread can be had: what is kept lives shortly
+                self._keeper = keeper
+                if not keeper.wait(self.limits.redis_timeout_seconds):
                     self.remote.open("no answer in time")  # nobody waits for it a second time
                 self._started = True
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import mimetypes
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +17,7 @@ from bluestar_store.cli.errors import BadUsage, escaped
 from bluestar_store.cli.options import AsJson, file_session, group_options
 from bluestar_store.cli.output import Grid, progress
 from bluestar_store.cli.records import Record
+from bluestar_store.threads import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -249,7 +249,7 @@ def _looked_at(files: FileStore, paths: list[str], advance: Callable[[int], None
         except FileMissingError:
             return None
 
-    with ThreadPoolExecutor(8) as pool:
+    with Pool(8, "bluestar-files") as pool:
         for found in pool.map(look, paths):
             advance(1)
             if found is not None:

@@ -47,7 +47,14 @@ class AuditEntryModel(ItemModel):
     hash = UnicodeAttribute(null=True)
 
 
-CHAIN_HEAD = Kind("chain-head", ChainHead, ChainHeadModel, ItemKeys(TRAILS, KeyTemplate("CHAIN")), NotFoundError)
+CHAIN_HEAD = Kind(
+    "chain-head", ChainHead, ChainHeadModel, ItemKeys(TRAILS, KeyTemplate("CHAIN")), NotFoundError, cached=False
+)
 AUDIT_ENTRY = Kind(
-    "audit-entry", AuditEntry, AuditEntryModel, ItemKeys(TRAILS, KeyTemplate("AUDIT#{seq:08d}")), NotFoundError
+    "audit-entry",
+    AuditEntry,
+    AuditEntryModel,
+    ItemKeys(TRAILS, KeyTemplate("AUDIT#{seq:08d}")),
+    NotFoundError,
+    cached=False,
 )

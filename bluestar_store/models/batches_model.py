@@ -91,12 +91,30 @@ def _plan_index(batch: BatchState) -> Mapping[str, str]:
 
 
 BATCH_STATE = Kind(
-    "batch-state", BatchState, BatchStateModel, ItemKeys.of(PARTITION, "STATE"), BatchNotFoundError, _plan_index
+    "batch-state",
+    BatchState,
+    BatchStateModel,
+    ItemKeys.of(PARTITION, "STATE"),
+    BatchNotFoundError,
+    _plan_index,
+    cached=False,
 )
-BATCH_RULES = Kind("batch-rules", BatchRules, BatchRulesModel, ItemKeys.of(PARTITION, "RULES"), BatchNotFoundError)
+BATCH_RULES = Kind(
+    "batch-rules", BatchRules, BatchRulesModel, ItemKeys.of(PARTITION, "RULES"), BatchNotFoundError, cached=False
+)
 STEP_RESULT = Kind(
-    "step-result", StepResult, StepResultModel, ItemKeys.of(PARTITION, "RESULT#{step:04d}"), BatchNotFoundError
+    "step-result",
+    StepResult,
+    StepResultModel,
+    ItemKeys.of(PARTITION, "RESULT#{step:04d}"),
+    BatchNotFoundError,
+    cached=False,
 )
 STEP_CLAIM = Kind(
-    "step-claim", StepClaim, StepClaimModel, ItemKeys.of(PARTITION, "CLAIM#{step:04d}"), BatchNotFoundError
+    "step-claim",
+    StepClaim,
+    StepClaimModel,
+    ItemKeys.of(PARTITION, "CLAIM#{step:04d}"),
+    BatchNotFoundError,
+    cached=False,
 )

@@ -35,7 +35,19 @@ class FreeResultModel(ItemModel):
     saved = UtcAttribute(null=True)
 
 
-FREE_STATE = Kind("free-state", FreeState, FreeStateModel, ItemKeys.of(PARTITION, "FREE#STATE"), BatchNotFoundError)
+FREE_STATE = Kind(
+    "free-state",
+    FreeState,
+    FreeStateModel,
+    ItemKeys.of(PARTITION, "FREE#STATE"),
+    BatchNotFoundError,
+    cached=False,
+)
 FREE_RESULT = Kind(
-    "free-result", FreeResult, FreeResultModel, ItemKeys.of(PARTITION, "FREE#RESULT#{step}"), BatchNotFoundError
+    "free-result",
+    FreeResult,
+    FreeResultModel,
+    ItemKeys.of(PARTITION, "FREE#RESULT#{step}"),
+    BatchNotFoundError,
+    cached=False,
 )

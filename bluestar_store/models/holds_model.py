@@ -62,5 +62,13 @@ PLAN_HOLD = Kind(
     ItemKeys.of("PLAN#{plan_id}", "HOLD#{hold_id}"),
     HoldNotFoundError,
     _open_index,
+    cached=False,
 )
-HOLD_GUARD = Kind("hold-guard", HoldGuard, HoldGuardModel, ItemKeys.of("GUARD#{plan_id}", "HOLDS"), HoldNotFoundError)
+HOLD_GUARD = Kind(
+    "hold-guard",
+    HoldGuard,
+    HoldGuardModel,
+    ItemKeys.of("GUARD#{plan_id}", "HOLDS"),
+    HoldNotFoundError,
+    cached=False,
+)

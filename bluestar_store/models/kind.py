@@ -54,7 +54,8 @@ class Kind(Generic[E]):
     """How one entity lies on disk. `index` is for what is not indexed as `index_of` says.
 
     `rule_list` is the name of its list in the rule file `{table}.json`; None: no rule set holds it. `sensitive` values
-    do not go to Redis, unless a setting lets them.
+    do not go to Redis, unless a setting lets them. Of a kind that is not `cached` every read goes to the engine, and a
+    write has no cache to tell.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Kind(Generic[E]):
     index: Callable[[E], Mapping[str, str]] | None = None
     rule_list: str | None = None
     sensitive: bool = False
+    cached: bool = True
 
     def extended(self, entity: type[F], model: type[ItemModel]) -> Kind[F]:
         """The same kind with fields of a user's own: a subclass of the entity, and of its Model with an attribute each.

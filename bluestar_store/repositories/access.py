@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar, Token, copy_context
 from copy import copy
 from functools import cached_property, partial
@@ -20,7 +20,7 @@ from bluestar_store.keys import Key
 from bluestar_store.models.kind import Kind, reason_of
 from bluestar_store.models.tables import Tables
 from bluestar_store.models.values import Actor
-from bluestar_store.protocols import Cache, Engine, Item, TableSpec, Write, pages
+from bluestar_store.protocols import Cache, Check, Engine, Item, TableSpec, Unit, Write, pages
 from bluestar_store.repositories.transaction import Transaction
 from bluestar_store.threads import Threads
 
@@ -91,9 +91,12 @@ class Access:
     @property
     def cache(self) -> Cache:
         """What is read through. A unit of work reads past it, and nothing of its own gets into it before the commit."""
-        if self._looking.only_here:
-            raise NotHere
+        self._check_not_only_here()
         return self._cache if self._unit.get() is None else self._uncached
+
+    def cache_of(self, kind: Kind[Any]) -> Cache:
+        """What a kind's reads go through: nothing, for a kind that is not cached."""
+        return self.cache if kind.cached else self._uncached
 
     def acting_as(self, actor: str | None) -> Access:
         """The same way, for one call's writes: what goes through it is said to be this actor's; None: the setting's.
@@ -164,10 +167,17 @@ class Access:
         transaction.commit(self._send)
 
     def _send(self, writes: Mapping[tuple[str, Key], Write]) -> None:
-        kinds = [(self.table(kind), kind) for kind in self.tables.kinds]
-        units = [unit for table, key in writes for name, kind in kinds if name == table for unit in kind.units(key)]
-        with self._cache.writing(units):
+        units = [
+            unit for place, write in writes.items() if not isinstance(write, Check) for unit in self._units(*place)
+        ]
+        with self._cache.writing(units) if units else nullcontext():
             self._engine.write(*writes.values())
+
+    def _units(self, table: str, key: Key) -> Iterator[Unit]:
+        """What a cache may hold of an item."""
+        for kind in self.tables.kinds:
+            if kind.cached and self.table(kind) == table:
+                yield from kind.units(key)
 
     @property
     def records(self) -> bool:

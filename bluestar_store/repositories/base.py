@@ -61,7 +61,7 @@ class Reader(Generic[E]):
         if found is MISSING:
             units = [(self._name, *identity) for identity in identities]
             self._items.check(units)
-            answers = self._access.cache.fetch(units, self._items, fresh=fresh)
+            answers = self._access.cache_of(self._kind).fetch(units, self._items, fresh=fresh)
             found = first(map(answers.__getitem__, units))  # no more of them than it takes
         entity: E | None = found
         return entity
@@ -84,7 +84,7 @@ class Reader(Generic[E]):
         units = [self._kind.partition_unit(*identity) for identity in identities]
         for unit in units:
             self._whole.pk(unit)
-        answers = self._access.cache.fetch(units, self._whole, fresh=fresh)
+        answers = self._access.cache_of(self._kind).fetch(units, self._whole, fresh=fresh)
         return every([answers[unit] for unit in units if unit in answers])
 
     def _stored(self, keys: Iterable[Key]) -> dict[Key, E]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import heapq
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
@@ -25,6 +24,7 @@ from bluestar_store.seeding.load import LOADS
 from bluestar_store.seeding.merging import COMPARED_ITEMS, ImportReport, settle
 from bluestar_store.seeding.routes import MARK, REST, AuditedPlace, Place, Routes
 from bluestar_store.seeding.transfer_files import Manifest, Progress, Record, TableDigest, read_items
+from bluestar_store.threads import Pool
 
 ROUND_ITEMS, ROUND_BYTES = 1000, 8 * 1024 * 1024
 """Items between two notes of how far an import came: all of them are in memory."""
@@ -117,12 +117,12 @@ class Import:
         done = report.resumed
         if not merge:
             self.state.save()  # before the first write: what is in the target from now on is ours
-        with ThreadPoolExecutor(self._target.engine.parallel_calls) as executor:
+        with Pool(self._target.engine.parallel_calls, "bluestar-import") as pool:
             for table, records in self._rounds():
                 items = [self._routes.incoming(table, record.key, record.item) for record in records]
                 if merge or resuming:
                     write = self._comparing(table, overwrite, before_write)
-                    report = sum(executor.map(write, chunks(items, COMPARED_ITEMS)), report)
+                    report = sum(pool.map(write, chunks(items, COMPARED_ITEMS)), report)
                 else:
                     report += ImportReport(written=self._target.engine.put_many(self._routes.on_disk(table), items))
                 done += len(items)

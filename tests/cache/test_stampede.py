@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -15,13 +16,17 @@ import pytest
 
 from bluestar_store import (
     AccessDeniedError,
+    BlueStarError,
     IrsLimits,
+    ItemDecodeError,
     LimitsNotFoundError,
     RuleNotFoundError,
     Settings,
     Store,
     UnavailableError,
+    VersionConflictError,
 )
+from bluestar_store.cache.flights import own
 from bluestar_store.cache.limits import CacheLimits
 from bluestar_store.cache.stats import Counters
 from bluestar_store.cache.tiered import TieredCache
@@ -149,6 +154,35 @@ def test_all_who_wait_get_the_leaders_error_and_the_next_read_loads(error: type[
                     one.result(10)
         assert engine.faults.counts == {"get": 1}
         assert store.calculation_rules.get("ACME", "match").max_pct == 5
+
+
+@pytest.mark.parametrize("error", [AccessDeniedError, UnavailableError, ItemDecodeError])
+def test_each_who_waits_raises_an_error_of_its_own(error: type[BlueStarError]) -> None:
+    with one_store() as (store, engine):
+        broken = {"PK": {"S": "CLIENT#ACME"}, "SK": {"S": "CALC#match"}, "max_pct": {"S": "much"}}
+        engine.write(Put(store.tables.name(store.calculation_rules.kind), broken))
+        with engine.faults.hold("get", after=error is ItemDecodeError) as hold:
+            if issubclass(error, EngineError):
+                engine.faults.fail("get", error, times=1)
+            reads = [background(lambda: store.calculation_rules.get("ACME", "match"))]
+            hold.reached.wait()
+            reads += [background(lambda: store.calculation_rules.get("ACME", "match")) for _ in range(THREADS)]
+            until(lambda: store.cache.stats().waits == THREADS, "all wait")
+            hold.release()
+            raised = [one.exception(10) for one in reads]
+        assert {type(one) for one in raised} == {error}
+        assert len({str(one) for one in raised}) == 1
+        assert len({id(one) for one in raised}) == len(raised)
+        assert max(len(traceback.extract_tb(one.__traceback__)) for one in raised if one) < 40
+
+
+def test_an_error_of_ones_own_is_the_same_error() -> None:
+    first = VersionConflictError("rule", 1, 2)
+    first.add_note("seen by the leader")
+    again = own(first)
+    again.add_note("seen by another")
+    assert (str(again), again.expected, again.found) == (str(first), 1, 2)
+    assert first.__notes__ == ["seen by the leader"]
 
 
 def test_who_missed_while_the_leader_landed_takes_its_value() -> None:

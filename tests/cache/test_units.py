@@ -9,6 +9,7 @@ import pytest
 
 from bluestar_store import (
     AchConfig,
+    BatchStatus,
     ClientConfig,
     ConfigNotFoundError,
     InvalidKeyError,
@@ -18,11 +19,13 @@ from bluestar_store import (
     Store,
     TableLayout,
     ValidationRule,
+    seeding,
 )
 from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.protocols import Put
 from bluestar_store.testing import FaultEngine
 from tests.cache.stores import one_store, rule, stores
+from tests.redis_proxy import RedisProxy
 
 Both = tuple[Store, FaultEngine]
 
@@ -208,6 +211,24 @@ def test_holds_and_batches_are_never_cached(both: Both) -> None:
         store.holds.open("ACME")
     assert engine.faults.counts["query"] == 2
     assert store.cache.stats().loads == 0
+
+
+def test_what_is_never_cached_sends_nothing_to_redis(redis_proxy: RedisProxy) -> None:
+    with one_store(redis_proxy.url) as (store, _):
+        seeding.load(store, seeding.baseline())
+        batch = store.batches.start("ACME", "BiWeeklyFri", 2026)
+        step = store.pipelines.steps("ACME", "BiWeeklyFri")[0]
+        redis_proxy.forget()
+        claim = store.claims.claim(batch, step.step_order, "one", 60)
+        with store.unit_of_work() as uow:
+            uow.results.save(batch, step.step_order, {"ok": True}, claim)
+            uow.audit.append(batch.batch_id, actor="VALIDATOR", action="check")
+        hold = store.holds.place("ACME", reason="missing data")
+        store.holds.release("ACME", hold.hold_id)
+        store.batches.advance(batch, status=BatchStatus.RUNNING)
+        assert not {"EVAL", "PUBLISH"} & set(redis_proxy.commands)
+        store.calculation_rules.put(rule("ACME", 5))
+        assert {"EVAL", "PUBLISH"} <= set(redis_proxy.commands)
 
 
 def test_stores_of_one_process_and_environment_tell_each_other_without_redis() -> None:
