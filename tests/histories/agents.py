@@ -61,12 +61,11 @@ def versioned_rules(
             if found is not None:
                 read[plan] = found
         elif action == "delete":
-            argument = {"known": told(known)}
-            record.call("delete", plan, argument, partial(rules.delete, known))
+            record.call("delete", plan, {"known": told(known)}, partial(rules.delete, known))
         else:
-            argument = {"known": told(known), "content": content}
             changed = known.model_copy(update={"formula": content})
-            made = record.call("put", plan, argument, partial(rules.put, changed), told)
+            goes_by: dict[str, Any] = {"known": told(known), "content": content}
+            made = record.call("put", plan, goes_by, partial(rules.put, changed), told)
             if made is not None and chance.random() < 0.8:
                 read[plan] = made
 

@@ -183,7 +183,7 @@ def test_a_batchs_history_shows_each_unit_whole(store: Store, times: int) -> Non
 
 @pytest.mark.xfail(strict=True, reason=WHOLE)
 def test_a_trail_that_nobody_touched_but_by_appending_verifies(store: Store, times: int) -> None:
-    wrong = []
+    wrong: list[object] = []
     for number in range(UNITS * times):
         with store.unit_of_work() as uow:
             for _ in range(1 + number % 3):

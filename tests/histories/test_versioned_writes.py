@@ -31,7 +31,8 @@ def check(operations: list[Operation]) -> None:
 
 
 @pytest.mark.parametrize(
-    "work", ["rules that are put alone", pytest.param("rules", marks=pytest.mark.xfail(reason=INCARNATION))]
+    "work",
+    ["rules that are put alone", pytest.param("rules", marks=pytest.mark.xfail(strict=False, reason=INCARNATION))],
 )
 @pytest.mark.parametrize("target", ["memory", "file", "dynamo"])
 def test_versioned_writes_by_threads_are_linearizable(
@@ -56,7 +57,7 @@ def test_versioned_writes_by_threads_are_linearizable(
     check(noted)
 
 
-@pytest.mark.xfail(reason=INCARNATION)
+@pytest.mark.xfail(strict=False, reason=INCARNATION)
 @pytest.mark.slow
 @pytest.mark.parametrize("target", ["file", "dynamo"])
 def test_versioned_writes_by_processes_that_are_killed_are_linearizable(
