@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 
@@ -25,3 +28,37 @@ class SystemClock:
         return datetime.now(UTC)
 
     monotonic = staticmethod(time.monotonic)
+
+
+class Continuous:
+    """Seconds since some moment, those included that the process was stopped, the computer slept or was frozen.
+
+    `time.monotonic` does not count sleep, on Linux and macOS; and a virtual machine that was frozen as a whole knows
+    only by the time of day, once that is set, that time has passed. So what the time of day gains counts too, and what
+    it loses does not.
+    """
+
+    def __init__(
+        self, asleep_too: Callable[[], float] | None = None, time_of_day: Callable[[], float] = time.time
+    ) -> None:
+        self._counter, self._time_of_day = asleep_too or _asleep_too(), time_of_day
+        self._gained = self._time_of_day() - self._counter()
+
+    def __call__(self) -> float:
+        """The seconds."""
+        counted = self._counter()
+        self._gained = max(self._gained, self._time_of_day() - counted)
+        return counted + self._gained
+
+
+def _asleep_too() -> Callable[[], float]:
+    """The system's counter that goes on while the computer sleeps; on Windows, Python's own does."""
+    if sys.platform == "linux":
+        return partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+    if sys.platform == "darwin":
+        return partial(time.clock_gettime, time.CLOCK_MONOTONIC_RAW)  # mach_continuous_time
+    return time.monotonic
+
+
+continuous = Continuous()
+"""This process's."""

@@ -47,6 +47,9 @@ class Put:
     table: str
     item: Item = field(repr=False)  # may hold a bank account number
     expect: Expectation = ANY
+    once: bool = False
+    """Whether this item, as it is, is written by nobody else, and never changed nor deleted after: an audit entry. It
+    tells whether its transaction was written."""
 
     @property
     def key(self) -> Key:

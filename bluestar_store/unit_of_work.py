@@ -66,8 +66,10 @@ class AsyncUnitOfWork(Generic[S]):
         outer, opened = self._outer, self._opened
         self._in_use.release()
         if self._process != os.getpid():
-            if error is None and (unit := outer or (opened and opened[0])):
-                unit.check_process()
+            if error is None:
+                for unit in (outer, opened and opened[0]):
+                    if unit is not None:
+                        unit.check_process()
             return None
         if outer is not None and error is not None:
             outer.doom(error)

@@ -13,7 +13,6 @@ from tenacity import (
     Retrying,
     retry_if_exception,
     stop_after_attempt,
-    stop_before_delay,
     stop_when_event_set,
     wait_random_exponential,
 )
@@ -24,7 +23,6 @@ def attempts(
     *errors: type[Exception],
     most: int,
     when: Callable[[BaseException], bool] = lambda error: True,
-    within_seconds: float | None = None,
     given_up: threading.Event | None = None,
     sleep: Callable[[float], None] = time.sleep,
     first_seconds: float = 0.05,
@@ -32,12 +30,9 @@ def attempts(
 ) -> Retrying:
     """Attempts after these errors, or those of them that `when` picks, with pauses of full jitter in between.
 
-    The last error is raised: after so many attempts, before a pause that would end later than `within_seconds`, or
-    when it is given up.
+    The last error is raised: after so many attempts, or when it is given up.
     """
     stop: stop_base = stop_after_attempt(most)
-    if within_seconds is not None:
-        stop |= stop_before_delay(within_seconds)
     if given_up is not None:
         stop |= stop_when_event_set(given_up)
     return Retrying(

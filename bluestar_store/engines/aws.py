@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import botocore.exceptions as aws
@@ -14,6 +15,7 @@ from pynamodb.connection import Connection
 from bluestar_store.engines.client_files import read_client_files_sparingly
 from bluestar_store.engines.direct import UNDECIDED, DirectCalls
 from bluestar_store.engines.missing import missing_index, missing_table
+from bluestar_store.engines.tries import Tries
 from bluestar_store.errors import (
     AccessDeniedError,
     BlueStarError,
@@ -102,7 +104,7 @@ class AwsConnection:
         }
         self._max_attempts, self._pool_connections = max_attempts, pool_connections
         self.forked()
-        self._tries = _Tries()
+        self._current = _Current()
         remember(self)
 
     def forked(self) -> None:
@@ -178,37 +180,41 @@ class AwsConnection:
         if client._request_signer._credentials is None:
             # Not kept: PynamoDB makes a new client while there are no credentials, and so do we.
             raise _no_credentials()
-        client.meta.events.register("needs-retry.dynamodb.TransactWriteItems", self._tries.note)
+        self._current.follow(client)
         return connection, client
 
-    def call(self, operation: str, table: str, **arguments: Any) -> dict[str, Any]:
+    def call(self, operation: str, table: str, tries: Tries | None = None, **arguments: Any) -> dict[str, Any]:
         """One call by botocore's method name. Retries of what may pass by itself are botocore's (standard mode).
 
-        Raises the translated error; a cancelled transaction comes up as botocore's ClientError, for its reasons.
+        Raises the translated error; a cancelled transaction comes up as botocore's ClientError, for its reasons. The
+        `tries` of a transaction that is written are told of each, and say in the error whether one may be applied.
         """
-        self._tries.forget()
         try:
-            _, client, direct = self._made()
-            if direct is not None:
-                answer, in_doubt = direct.call(operation, arguments)
-                if answer is not None and ANSWERS.get(operation) in (None, *answer):
-                    return answer
-                if in_doubt:  # a try that surely was not applied says nothing of botocore's, of which nobody may hear
-                    self._tries.add(True)
-            ordinary: dict[str, Any] = getattr(client, operation)(**arguments)
-            _check_answer(operation, ordinary)
-            return ordinary
+            return self._answered(operation, tries, arguments)
         except FAILURES as error:
             if isinstance(error, aws.ClientError) and code_of(error) == "TransactionCanceledException":
                 raise
             found = translated(error, table, self.location)
-            if operation == TRANSACTION and self._tries.in_doubt and isinstance(found, ConfigurationError):
-                found = UnavailableError(str(found))  # credentials that are gone say nothing of the try before
-            if operation == TRANSACTION and isinstance(found, EngineError):
-                # An answer that cannot be read ends a call before anybody hears of the try.
-                unheard = self._tries.in_doubt is None and isinstance(found, UnavailableError)
-                found.outcome_unknown = self._tries.in_doubt or unheard
+            if tries is not None and tries.in_doubt:
+                if isinstance(found, ConfigurationError):
+                    found = UnavailableError(str(found))  # credentials that are gone say nothing of the try before
+                if isinstance(found, EngineError):
+                    found.outcome_unknown = True
             raise found from error
+
+    def _answered(self, operation: str, tries: Tries | None, arguments: dict[str, Any]) -> dict[str, Any]:
+        _, client, direct = self._made()
+        if direct is not None:
+            answer = _directly(direct, operation, tries, arguments)
+            if answer is not None and ANSWERS.get(operation) in (None, *answer):
+                return answer
+        self._current.tries = tries
+        try:
+            ordinary: dict[str, Any] = getattr(client, operation)(**arguments)
+        finally:
+            self._current.tries = None
+        _check_answer(operation, ordinary)
+        return ordinary
 
     def close(self) -> None:
         """Close the pool."""
@@ -221,32 +227,63 @@ class AwsConnection:
             self._ready = None
 
 
-class _Tries(threading.local):
-    """Whether one of the tries of this thread's last transaction may have been applied; None: of none was heard.
+class _Current(threading.local):
+    """The tries of the call that this thread is in botocore with, told to them by botocore's events."""
 
-    botocore makes several tries of a call and tells of the last one only: a reply that was lost, and then a refusal,
-    would look like a refusal.
-    """
+    tries: Tries | None = None
 
-    in_doubt: bool | None = None
+    def signing(self, **_: Any) -> None:
+        """Before a try is signed."""
+        if self.tries is not None:
+            self.tries.check()
 
-    def forget(self) -> None:
-        """Before a call."""
-        self.in_doubt = None
+    def sending(self, **_: Any) -> None:
+        """Before a try is sent; what is signed is."""
+        if self.tries is not None:
+            self.tries.sent()
 
-    def note(self, response: Any = None, caught_exception: Exception | None = None, **_: Any) -> None:
-        """botocore's event after every try."""
+    def heard(self, response: Any = None, caught_exception: Exception | None = None, **_: Any) -> None:
+        """After every try of which botocore could make out anything."""
         if response is None:
             refused = isinstance(caught_exception, NEVER_SENT)
         else:
             http, parsed = response
             code = str(parsed.get("Error", {}).get("Code", ""))
             refused = 400 <= http.status_code < 500 and code not in UNDECIDED
-        self.add(not refused)
+        if refused and self.tries is not None:
+            self.tries.refused()
 
-    def add(self, in_doubt: bool) -> None:
-        """A try that may have been applied, or surely was not."""
-        self.in_doubt = bool(self.in_doubt) or in_doubt
+    def follow(self, client: Any) -> None:
+        """Be told of the client's transactions."""
+        for event, hear in self._heard_of():
+            client.meta.events.register(event, hear)
+
+    def leave(self, client: Any) -> None:
+        """Not any more."""
+        for event, hear in self._heard_of():
+            client.meta.events.unregister(event, hear)
+
+    def _heard_of(self) -> Iterator[tuple[str, Callable[..., None]]]:
+        for event, hear in (("before-sign", self.signing), ("before-send", self.sending), ("needs-retry", self.heard)):
+            yield f"{event}.dynamodb.TransactWriteItems", hear
+
+
+def _directly(
+    direct: DirectCalls, operation: str, tries: Tries | None, arguments: dict[str, Any]
+) -> dict[str, Any] | None:
+    """The answer to a first try past botocore, if there is one."""
+    if tries is None:
+        return direct.call(operation, arguments)[0]
+    tries.check()
+    tries.sent()
+    try:
+        answer, in_doubt = direct.call(operation, arguments)
+    except aws.ClientError:
+        tries.refused()
+        raise
+    if answer is None and not in_doubt:
+        tries.refused()
+    return answer
 
 
 def code_of(error: aws.ClientError) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions as aws
 
+from bluestar_store.clock import continuous
 from bluestar_store.engines import dynamo_tables
-from bluestar_store.engines.aws import TRANSACTION, AwsConnection, error_for
+from bluestar_store.engines.aws import AwsConnection, error_for
 from bluestar_store.engines.bulk import BulkWrite, Unfinished, chunks
 from bluestar_store.engines.checks import (
     check_isolated,
@@ -27,12 +27,10 @@ from bluestar_store.engines.cursors import decode_cursor, encode_cursor, questio
 from bluestar_store.engines.expressions import transact_items
 from bluestar_store.engines.missing import missing_index, missing_table
 from bluestar_store.errors import (
-    ConfigurationError,
+    BlueStarError,
     ConflictError,
-    EngineError,
     ThrottledError,
     TransactionConflictError,
-    UnavailableError,
 )
 from bluestar_store.keys import Key
 from bluestar_store.protocols import ANY, Check, IndexSpec, Item, Page, Segment, TableSpec, TableStatus, Write, key_of
@@ -41,12 +39,10 @@ from bluestar_store.threads import Threads
 if TYPE_CHECKING:
     from tenacity import Retrying
 
+    from bluestar_store.engines.outcome import Outcome
+
 BATCH_GET_KEYS = 100
 """Keys of one BatchGetItem (AWS limit)."""
-ASKS = 5
-"""Calls about one transaction, each of several tries of botocore's, until its outcome counts as unknown."""
-ASK_SECONDS = 300.0
-"""No later call than that: DynamoDB knows a token for ten minutes (AWS limit), and a call takes its time."""
 
 
 class _ThrottledTransactionError(ThrottledError):
@@ -64,11 +60,12 @@ class DynamoEngine:
         parallel_calls: int = 8,
         attempts: int = 10,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = continuous,
     ) -> None:
         self.connection = connection
         self.parallel_calls = parallel_calls
         self._indexes = {index.name: index for index in indexes}
-        self._attempts, self._sleep = attempts, sleep
+        self._attempts, self._sleep, self._clock = attempts, sleep, clock
         self._threads = Threads(parallel_calls, "bluestar-bulk")
 
     @property
@@ -97,18 +94,24 @@ class DynamoEngine:
 
     def get_isolated(self, table: str, keys: Iterable[Key]) -> dict[Key, Item]:
         """See `protocols.Engine`: one TransactGetItems, at twice the price of a consistent read."""
-        wanted = check_isolated(table, keys)
-        if not wanted:
+        found = self._as_of_now([(table, key) for key in check_isolated(table, keys)])
+        return {key: item for (_, key), item in found.items()}
+
+    def _as_of_now(self, places: Sequence[tuple[str, Key]]) -> dict[tuple[str, Key], Item]:
+        """The items at these places, of any tables, as of one moment: 100 at most."""
+        if not places:
             return {}
-        gets = [{"Get": {"TableName": table, "Key": _wire_key(key)}} for key in wanted]
+        gets = [{"Get": {"TableName": table, "Key": _wire_key(key)}} for table, key in places]
+        table = ", ".join(dict.fromkeys(table for table, _ in places))
         for attempt in self._retrying(TransactionConflictError, _ThrottledTransactionError):
             with attempt:
                 try:
                     answer = self.connection.call("transact_get_items", table, TransactItems=gets)
                 except aws.ClientError as error:
-                    _raise_cancelled([Check(table, key, ANY) for key in wanted], error, self.location)
+                    told = _refusal([Check(*place, ANY) for place in places], self.location, error)
+                    raise told from (None if isinstance(told, ConflictError) else error)
         items = (found.get("Item") for found in answer["Responses"])
-        return {key: item for key, item in zip(wanted, items, strict=True) if item}
+        return {place: item for place, item in zip(places, items, strict=True) if item}
 
     def batch_get(self, table: str, keys: Sequence[Item], *, consistent: bool) -> list[Item]:
         """The items found under keys in wire form, whatever a key of the table is: 100 at most, in no order.
@@ -240,52 +243,23 @@ class DynamoEngine:
         ready = checked(writes)
         if not ready:
             return
-        table = ", ".join(dict.fromkeys(write.table for write in ready))
-        items = transact_items(ready)
-        for attempt in self._retrying(TransactionConflictError, _ThrottledTransactionError):
-            with attempt:
-                try:
-                    self._transact(table, items)
-                except aws.ClientError as error:
-                    _raise_cancelled(ready, error, self.location)
+        from bluestar_store.engines.once import write_once
 
-    def _transact(self, table: str, items: list[dict[str, Any]]) -> None:
-        """One transaction; a cancelled one is over, and comes up as botocore's ClientError.
+        write_once(
+            self.connection,
+            ", ".join(dict.fromkeys(write.table for write in ready)),
+            transact_items(ready),
+            retrying=self._retrying(TransactionConflictError, _ThrottledTransactionError),
+            refusal=partial(_refusal, ready, self.location),
+            look=partial(self._outcome, ready),
+            clock=self._clock,
+            sleep=self._sleep,
+        )
 
-        While its outcome is unknown it is asked for again by its token: what was applied is not applied again.
-        """
-        from bluestar_store.engines.attempts import attempts
+    def _outcome(self, writes: Sequence[Write]) -> Outcome:
+        from bluestar_store.engines.outcome import outcome_of
 
-        arguments = {"TransactItems": items, "ClientRequestToken": str(uuid.uuid4())}
-        in_doubt = False
-
-        def ask() -> None:
-            nonlocal in_doubt
-            try:
-                self.connection.call(TRANSACTION, table, **arguments)
-            except EngineError as error:  # a refusal says nothing of the asks before it
-                in_doubt = error.outcome_unknown = in_doubt or error.outcome_unknown
-                raise
-            except ConfigurationError as error:  # nor do credentials that are gone
-                if not in_doubt:
-                    raise
-                told = UnavailableError(str(error))
-                told.outcome_unknown = True
-                raise told from error
-
-        try:
-            attempts(EngineError, when=_is_in_doubt, most=ASKS, within_seconds=ASK_SECONDS, sleep=self._sleep)(ask)
-        except EngineError as error:
-            if not error.outcome_unknown:
-                raise
-            told = UnavailableError(
-                f"{error.args[0]}; asked again by its token, and still nobody says whether the transaction was "
-                "written: read before you write it again",
-                code=error.code,
-                request_id=error.request_id,
-            )
-            told.outcome_unknown = True
-            raise told from error
+        return outcome_of(writes, self._as_of_now([(write.table, write.key) for write in writes]))
 
     def put_many(self, table: str, items: Iterable[Item], *, progress: Callable[[int], None] | None = None) -> int:
         """See `protocols.Engine`: BatchWriteItem, 25 at a time; of two items with one key the later one wins.
@@ -321,15 +295,11 @@ class DynamoEngine:
         self.connection.close()
 
 
-def _is_in_doubt(error: BaseException) -> bool:
-    return isinstance(error, EngineError) and error.outcome_unknown
-
-
 def _wire_key(key: Key) -> dict[str, Any]:
     return {"PK": {"S": key.pk}, "SK": {"S": key.sk}}
 
 
-def _raise_cancelled(writes: Sequence[Write], error: aws.ClientError, location: str) -> NoReturn:
+def _refusal(writes: Sequence[Write], location: str, error: aws.ClientError) -> BlueStarError:
     """The error for the first write that AWS names as the reason of a cancelled transaction."""
     request_id = str(error.response.get("ResponseMetadata", {}).get("RequestId", ""))
     response: dict[str, Any] = dict(error.response)
@@ -343,16 +313,14 @@ def _raise_cancelled(writes: Sequence[Write], error: aws.ClientError, location: 
             found = conflict(write.table, write.key, write.expect, reason.get("Item"))
             changed = ConflictError(f"{write.table}: {write.key}: changed while it was written")
             changed.place = (write.table, write.key)
-            raise found or changed from None
+            return found or changed
     for write, reason in reasons:
         if reason["Code"].startswith("ResourceNotFound"):  # moto's way to miss a table
-            raise missing_table(write.table, location) from error
+            return missing_table(write.table, location)
         if reason["Code"] != "TransactionConflict":
-            found_error = error_for(reason["Code"], str(reason.get("Message", "")), write.table, request_id)
-            if isinstance(found_error, ThrottledError):
-                raise _ThrottledTransactionError(
-                    str(found_error.args[0]), code=found_error.code, request_id=request_id
-                ) from error
-            raise found_error from error
+            told = error_for(reason["Code"], str(reason.get("Message", "")), write.table, request_id)
+            if isinstance(told, ThrottledError):
+                return _ThrottledTransactionError(str(told.args[0]), code=told.code, request_id=request_id)
+            return told
     place = f"{reasons[0][0].table}: {reasons[0][0].key}" if reasons else "the transaction"
-    raise TransactionConflictError(f"{place}: other transactions kept writing it; nothing was written") from None
+    return TransactionConflictError(f"{place}: other transactions kept writing it; nothing was written")

@@ -22,13 +22,16 @@ class ResourceConnection(AwsConnection):
             max_attempts=1,
             pool_connections=1,
         )
-        self._client = _WireClient(ddb.meta.client)
+        self._callers = ddb.meta.client
+        self._client = _WireClient(self._callers)
+        self._current.follow(self._callers)
 
     def _made(self) -> tuple[Any, Any, None]:
         return None, self._client, None
 
     def close(self) -> None:
-        """Nothing: the client is the caller's."""
+        """Leave the client, which is the caller's, as it was."""
+        self._current.leave(self._callers)
 
 
 class _WireClient:

@@ -33,7 +33,7 @@ def append_step(access: Access, entry: AuditEntry, unit: Bookkeeping) -> None:
     chained = chained.model_copy(update={"hash": entry_hash(chained)})
     longer = head.model_copy(update={"seq": chained.seq, "hash": chained.hash})
     unit.keep(
-        Put(access.table(AUDIT_ENTRY), appended_item(chained), ABSENT),
+        Put(access.table(AUDIT_ENTRY), appended_item(chained), ABSENT, once=True),
         change_over(access, CHAIN_HEAD, longer, stored, {}, settled=False).write,
     )
 

@@ -11,8 +11,11 @@ from typing import Any, cast
 
 from botocore.exceptions import ClientError
 
+from bluestar_store.clock import continuous
 from bluestar_store.engines.aws import AwsConnection
 from bluestar_store.engines.dynamo import DynamoEngine
+from bluestar_store.engines.tries import Tries
+from bluestar_store.errors import EngineError
 
 Answer = dict[str, Any] | Exception | Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -26,7 +29,23 @@ class Scripted:
         self._answers = list(answers)
         self.asked: list[dict[str, Any]] = []
 
-    def call(self, operation: str, table: str, **arguments: Any) -> dict[str, Any]:
+    def call(self, operation: str, table: str, tries: Tries | None = None, **arguments: Any) -> dict[str, Any]:
+        if tries is None:
+            return self._answer(arguments)
+        tries.check()
+        tries.sent()
+        try:
+            return self._answer(arguments)
+        except EngineError as error:
+            if not error.outcome_unknown:
+                tries.refused()
+            error.outcome_unknown = tries.in_doubt
+            raise
+        except ClientError:
+            tries.refused()
+            raise
+
+    def _answer(self, arguments: dict[str, Any]) -> dict[str, Any]:
         self.asked.append(deepcopy(arguments))
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, Exception):
@@ -35,7 +54,7 @@ class Scripted:
 
 
 def scripted(
-    *answers: Answer, attempts: int = 5, parallel_calls: int = 1
+    *answers: Answer, attempts: int = 5, parallel_calls: int = 1, clock: Callable[[], float] = continuous
 ) -> tuple[DynamoEngine, Scripted, list[float]]:
     """An engine on these answers, what it asks, and the pauses it makes; one call after the other unless told else."""
     connection, pauses = Scripted(*answers), list[float]()
@@ -45,6 +64,7 @@ def scripted(
         parallel_calls=parallel_calls,
         attempts=attempts,
         sleep=pauses.append,
+        clock=clock,
     )
     return engine, connection, pauses
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from bluestar_store.engines.aws import AwsConnection
 from bluestar_store.engines.bulk import BATCH_WRITE_ITEMS, chunks
@@ -57,7 +58,7 @@ class SharedTables:
                 left = self.connection.call("batch_write_item", table, RequestItems=left)["UnprocessedItems"]
 
     def _keys(self, table: str) -> Iterator[Item]:
-        start: dict[str, Item] = {}
+        start: dict[str, Any] = {}
         while True:
             # Whole items: for a projection, moto would read numbers, and break on those that are over its 38 digits.
             page = self.connection.call("scan", table, TableName=table, ConsistentRead=True, **start)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bluestar_store.engines.aws import AwsConnection
-from bluestar_store.engines.dynamo import ASKS, DynamoEngine
+from bluestar_store.engines.dynamo import DynamoEngine
+from bluestar_store.engines.once import ASKS
 from bluestar_store.errors import ThrottledError, UnavailableError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import ABSENT, EXISTS, Delete, Put, TableSpec, Update, Write

@@ -7,6 +7,7 @@ import multiprocessing
 import threading
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def test_a_child_that_comes_to_the_end_of_the_block_is_told_and_commits_nothing(
 
     def child() -> dict[str, int]:
         for block in (inner, outer):
-            refused(lambda block=block: block.__exit__(None, None, None))
+            refused(partial(block.__exit__, None, None, None))
         return percents(store)
 
     with outer as uow, inner:

@@ -1,0 +1,89 @@
+"""Whether a transaction was written, as far as the items tell it: for when no answer does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+from bluestar_store.engines.conditions import found_version
+from bluestar_store.keys import Key
+from bluestar_store.models.values import version_of
+from bluestar_store.protocols import AttributeValue, Check, Delete, Item, Put, Update, Write
+
+
+class Outcome(Enum):
+    """Of a transaction. NOT_WRITTEN: nor can it be any more, by the expectation that did not hold."""
+
+    WRITTEN, NOT_WRITTEN, UNKNOWN = range(3)
+
+
+def outcome_of(writes: Sequence[Write], found: Mapping[tuple[str, Key], Item]) -> Outcome:
+    """What these items, all as of one moment, say of the transaction.
+
+    An item that is written once (`Put.once`) says it by itself, for all time. Otherwise it was written if every item is
+    as the transaction writes it, at least one of them at the version that it writes over another; and it was not if one
+    is still at the version it expects, or is another item at the version that it writes. What only is equal proves
+    nothing: somebody else may have created an item just like it.
+    """
+    for write in writes:
+        if isinstance(write, Put) and write.once:
+            item = found.get((write.table, write.key))
+            return Outcome.WRITTEN if item is not None and _stands(write, item) else Outcome.NOT_WRITTEN
+    stand, moved = True, False
+    for write in writes:
+        if isinstance(write, Check):
+            continue
+        item = found.get((write.table, write.key))
+        stands = _stands(write, item)
+        stand &= stands
+        if (versions := _versions(write)) is None or item is None:
+            continue
+        version = found_version(item)
+        if version == versions[0] or (version == versions[1] and not stands):
+            return Outcome.NOT_WRITTEN
+        moved |= version == versions[1]
+    return Outcome.WRITTEN if stand and moved else Outcome.UNKNOWN
+
+
+def _stands(write: Put | Update | Delete, item: Item | None) -> bool:
+    """Whether the item is as the write leaves it."""
+    match write:
+        case Delete():
+            return item is None
+        case Put():
+            return item is not None and _same(item, write.item)
+        case Update():
+            return (
+                item is not None
+                and _same({name: item.get(name) for name in write.set}, write.set)
+                and not write.remove & item.keys()
+            )
+
+
+def _versions(write: Put | Update | Delete) -> tuple[int, int] | None:
+    """The version that the write expects, and the one that it writes over it; None when it does not tell them apart."""
+    if not isinstance(write.expect, int) or isinstance(write, Delete):
+        return None
+    content = write.item if isinstance(write, Put) else write.set
+    try:
+        written = version_of(content)
+    except ValueError:
+        return None
+    return (write.expect, written) if written > write.expect >= 1 else None
+
+
+def _same(one: Mapping[str, AttributeValue | None], other: Mapping[str, AttributeValue | None]) -> bool:
+    return bool(_in_order(one) == _in_order(other))
+
+
+def _in_order(value: Any) -> Any:
+    """The value with the members of its sets in order: DynamoDB keeps none."""
+    match value:
+        case {"SS": members} | {"NS": members} | {"BS": members} if len(value) == 1:
+            return {kind: sorted(members) for kind in value}
+        case Mapping():
+            return {name: _in_order(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [_in_order(inner) for inner in value]
+    return value
