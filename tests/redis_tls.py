@@ -85,7 +85,7 @@ def redis_tls(folder: Path) -> Iterator[RedisTls]:
         process = first_start(make)
     except servers.ServerError as error:
         if any(text in str(error) for text in NO_TLS):
-            servers.unavailable(f"{program} was built without TLS")
+            servers.unavailable("this redis-server was built without TLS")
         raise
     try:
         yield RedisTls(process, ca_path, certificate_path)

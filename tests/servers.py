@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -26,8 +27,10 @@ import pytest
 HOST = "127.0.0.1"
 START_SECONDS = 30.0
 START_ATTEMPTS = 3
+JAVA = 17
+"""The oldest that DynamoDB Local runs on."""
 FETCHED = Path(__file__).parent.parent / ".servers"
-"""Where `make servers` puts them."""
+"""Where `make test` and `make servers` put them."""
 #: What conftest looks for to list the missing servers at the end of a run.
 UNAVAILABLE = "server not available: "
 
@@ -165,12 +168,22 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-@contextmanager
-def dynamodb_local(folder: Path) -> Iterator[str]:
-    """AWS's own DynamoDB Local, in memory, one database for all regions and credentials. It binds all interfaces."""
+def _java() -> str:
+    """A java that can run DynamoDB Local. On a Mac without one there is a `java` all the same, which says so."""
     java = shutil.which("java")
     if java is None:
         unavailable("DynamoDB Local needs java, which is not on PATH")
+    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(\d+)', told)
+    if version is None or int(version[1]) < JAVA:
+        unavailable(f"DynamoDB Local needs Java {JAVA}; {java} is {told.partition(chr(10))[0]!r}")
+    return java
+
+
+@contextmanager
+def dynamodb_local(folder: Path) -> Iterator[str]:
+    """AWS's own DynamoDB Local, in memory, one database for all regions and credentials. It binds all interfaces."""
+    java = _java()
     home = Path(os.environ.get("BLUESTAR_TEST_DYNAMODB_LOCAL_DIR") or FETCHED / "dynamodb-local").resolve()
     if not (home / "DynamoDBLocal.jar").is_file():
         unavailable("DynamoDB Local is not here: run `make servers`, or set BLUESTAR_TEST_DYNAMODB_LOCAL_DIR")

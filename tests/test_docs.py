@@ -7,6 +7,7 @@ import importlib.util
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,8 @@ def test_its_python_prints_what_it_says(page: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("page", having("sh"), ids=lambda page: page.stem)
 def test_its_commands_work(page: Path, tmp_path: Path) -> None:
     """The blocks of a page are one session in a shell; what needs a server stands in `console` blocks."""
+    if shutil.which("diff") is None and any("diff " in block for block in blocks(page, "sh")):
+        pytest.skip("the page compares folders with diff, which is not on PATH")
     environment = dict(os.environ, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     script = "set -e\n" + "\n".join(blocks(page, "sh")).replace(FOLDER, str(tmp_path / "store"))
     done = subprocess.run(  # the documentation is ours
@@ -136,6 +139,8 @@ def test_the_command_line_reference_is_current() -> None:
 
 
 def test_the_start_script_is_a_script() -> None:
+    if shutil.which("bash") is None:
+        pytest.skip("bash is not on PATH")
     script = ROOT / "localstack" / "start.sh"
     subprocess.run(["bash", "-n", str(script)], check=True)
     assert os.access(script, os.X_OK)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import redis_servers, redis_topologies
+from tests import redis_servers, redis_topologies, servers
 from tests import redis_tls as tls
 from tests.redis_proxy import RedisProxy
 from tests.redis_servers import RedisProcess
@@ -46,6 +46,8 @@ def _valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session", params=["redis", "valkey"])
 def any_redis(request: pytest.FixtureRequest) -> str:
     """The URL of a Redis, then of a Valkey, each shared by this worker's tests: prefix your keys, flush nothing."""
+    if request.param == "redis" and redis_servers.is_valkey(redis_servers.redis_program()):
+        servers.unavailable("Redis's own redis-server is not on PATH: Valkey stands in for it in the other tests")
     url: str = request.getfixturevalue("redis_url" if request.param == "redis" else "_valkey_server")
     return url
 
