@@ -35,7 +35,7 @@ help:
 	@echo "make demo     an offline store in $(DEMO_DIR): create, seed, inspect"
 	@echo "make test     every test that this machine can run, with the servers that it can fetch; says what was skipped"
 	@echo "make lowest   the fast tests on the oldest versions that pyproject.toml allows"
-	@echo "make lint     ruff, mypy, import-linter"
+	@echo "make lint     ruff, mypy (the package for macOS and Windows, too), import-linter"
 	@echo "make docs     write docs/cli.md again, after a change of the commands"
 	@echo "make bench    what the library costs beside its peers, in minutes; make bench-quick: in one"
 	@echo "make bench-docs   the same as make bench, and its figures into docs/benchmarks.md, .svg and .json"
@@ -97,6 +97,10 @@ lint: $(DEV_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@for platform in darwin win32; do \
+		echo "mypy of the package, for $$platform"; \
+		$(BIN)/mypy --platform $$platform --cache-dir .mypy_cache/$$platform bluestar_store || exit 1; \
+	done
 	$(BIN)/lint-imports
 
 docs: $(DEV_STAMP)

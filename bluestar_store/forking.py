@@ -27,4 +27,5 @@ def _in_child() -> None:
         one.forked()
 
 
-os.register_at_fork(after_in_child=_in_child)
+if hasattr(os, "register_at_fork"):  # nothing is forked on Windows
+    os.register_at_fork(after_in_child=_in_child)

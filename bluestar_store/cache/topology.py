@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterable
 from inspect import signature
@@ -73,6 +74,8 @@ def open_topology(settings: Settings) -> Topology:
         options = {**parse_url(url), **options}  # type: ignore[no-untyped-call]  # redis-py has no types there
         if url.startswith("rediss://"):
             options.setdefault("connection_class", SSLConnection)
+        if url.startswith("unix://") and not hasattr(socket, "AF_UNIX"):
+            raise ConfigurationError("BLUESTAR_REDIS_URL: Python has no unix:// sockets on this system; use redis://")
         if url.startswith("unix://") and not options.get("path"):
             raise ValueError
         pool = _checked(ConnectionPool(**options))

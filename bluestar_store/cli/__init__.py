@@ -7,6 +7,7 @@ Data goes to stdout, progress and errors to stderr. Modules here import the libr
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 
 import typer
 
@@ -65,6 +66,10 @@ app.add_typer(audit.audit, name="audit")
 
 def main() -> None:
     """The console script."""
+    if sys.platform == "win32":  # which encodes what does not go to a terminal as programs of the nineties expect it
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(encoding="utf-8")
     try:
         app(prog_name="bluestar-store")
     except KeyboardInterrupt:  # before a command began; inside one, cli/errors.py sees to it

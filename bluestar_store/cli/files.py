@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -85,14 +86,12 @@ def get(
 ) -> None:
     """Fetch a file. It is here whole, or not at all."""
     with file_session(ctx, as_json) as (files, out):
-        from bluestar_store.files.local import LocalFileStore
-
         if file == STANDARD:
             _to_standard_output(files, path, as_json=out.as_json)
             return
         target = _local_target(file or Path(), path)
-        here, size = LocalFileStore(target.absolute().parent), files.stat(path).size_bytes
-        with _kept(), files.open(path) as source, here.open(target.name, "wb", if_absent=not force) as local:
+        size = files.stat(path).size_bytes
+        with _kept(), files.open(path) as source, _written(target.absolute(), force) as local:
             size = _carried(f"Fetching {target.name}", source, local, size)
         out.show({"path": path, "file": str(target), "size_bytes": size}, f"Fetched {path} to {target}: {size} bytes.")
 
@@ -106,6 +105,36 @@ def _local_target(target: Path, path: str) -> Path:
     if target.exists() and not target.is_file():
         raise BadUsage(f"{escaped(str(target))} is no file")
     return target
+
+
+def _written(target: Path, force: bool) -> AbstractContextManager[IO[bytes] | FileWriter]:
+    """A file here that is whole at the end of the block, or as it was."""
+    from bluestar_store.disk import POSIX
+    from bluestar_store.files.local import LocalFileStore
+
+    if not POSIX:
+        return _renamed(target, force)
+    return LocalFileStore(target.parent).open(target.name, "wb", if_absent=not force)
+
+
+@contextmanager
+def _renamed(target: Path, force: bool) -> Iterator[IO[bytes]]:
+    """The same on Windows, where a file store cannot be a folder."""
+    from tempfile import NamedTemporaryFile
+
+    from bluestar_store.errors import AlreadyExistsError
+
+    with NamedTemporaryFile(dir=target.parent, delete=False) as file:
+        try:
+            yield file
+            file.close()
+            if not force and target.exists():
+                raise AlreadyExistsError(f"{target.name} is there already")
+            os.replace(file.name, target)
+        except BaseException:
+            file.close()
+            os.unlink(file.name)
+            raise
 
 
 @app.command("cat")

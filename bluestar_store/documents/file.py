@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import codecs
 import stat
 import tempfile
 import threading
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from bluestar_store.disk import other_spelling, require_posix, user_id
 from bluestar_store.documents import timestamps
 from bluestar_store.documents.data_files import data_file, read_data, table_items
 from bluestar_store.documents.failures import PUT, UPDATE, condition_failed
@@ -29,7 +30,8 @@ class FileStore(DocumentStore):
 
     Without FILE_PERSISTENCE_DIR that is the folder `bluestar-store` in the system's folder for temporary files.
     Several processes may use it; a write that came back survives kill -9. Where the file does not exist, it is made
-    from the test data that the settings name, `data_set` of it: SeedError for what is wrong with that.
+    from the test data that the settings name, `data_set` of it: SeedError for what is wrong with that. Raises
+    ConfigurationError on Windows.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class FileStore(DocumentStore):
         settings: Settings | None = None,
     ) -> None:
         super().__init__(table_name, pk_name, id_generator, indexes=indexes)
+        require_posix("mode file")
         self._settings = settings or Settings()
         self._data_set = data_set
         self.folder = (self._settings.file_persistence_dir or default_folder()).absolute()
@@ -50,6 +53,11 @@ class FileStore(DocumentStore):
         remember(self)
         with self._reading():
             pass
+        if (there := other_spelling(self._table.path)) is not None:
+            raise ConfigurationError(
+                f"{self.folder} has {there}, and this file system takes {self.table_name}.json for the same: give the "
+                "tables names that differ in more than case"
+            )
 
     def forked(self) -> None:
         """In a forked child: locks of its own, and the file read anew."""
@@ -167,10 +175,10 @@ def _make_folder(folder: Path, *, private: bool) -> None:
         return
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != user_id():
         raise ConfigurationError(f"{folder} is not this user's own folder: set FILE_PERSISTENCE_DIR to another one")
 
 
 def _is_list(path: Path) -> bool:
     with path.open("rb") as file:
-        return file.read(64).lstrip().startswith(b"[")
+        return file.read(64).removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"[")

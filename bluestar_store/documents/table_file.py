@@ -10,12 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bluestar_store.disk import in_doubt
 from bluestar_store.documents.json_form import from_json, item_text
 from bluestar_store.documents.store import checked_wire
 from bluestar_store.documents.values import UnsupportedValueError
 from bluestar_store.engines.exact_json import exact_json, pointer_part
 from bluestar_store.engines.table_files import Stamp, stamp_of
-from bluestar_store.engines.whole_files import replace_file, sync_folder
+from bluestar_store.engines.whole_files import replace_file, sync_names
 from bluestar_store.errors import ItemDecodeError
 from bluestar_store.protocols import Item
 
@@ -58,10 +59,12 @@ class TableFile:
     def refresh(self) -> None:
         """Read the file again where it is not the one that was read, or written, last.
 
-        ItemDecodeError says what is wrong with a file that somebody edited; it stays as it is.
+        What another process renamed is on disk before it counts. ItemDecodeError says what is wrong with a file that
+        somebody edited; it stays as it is.
         """
         if stamp_of(self.path.stat()) == self._stamp:
             return
+        sync_names(self.path)
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
             with open(descriptor, "rb", closefd=False) as file:
@@ -93,12 +96,16 @@ class TableFile:
         return items
 
     def save(self, items: Mapping[str, Item], *, alone: bool = False) -> None:
-        """Put the items into the file, durably, or leave it as it was; with `alone`, no others stay."""
+        """Put the items into the file, durably, or leave it as it was; with `alone`, no others stay.
+
+        InDoubtError where only the last step failed: they are settled when the file is read again.
+        """
         whole: dict[str, Item] = {**({} if alone else self.items), **items}
         # What did not change was spelled out by the write before.
         texts = {key: (key not in items and self._texts.get(key)) or _lines(whole[key]) for key in sorted(whole)}
         replace_file(self.path, _parts(texts.values()))
-        sync_folder(self.path.parent)
+        with in_doubt():
+            sync_names(self.path)
         descriptor = os.open(self.path, os.O_RDONLY)
         if alone:
             self._clear()

@@ -11,17 +11,18 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from bluestar_store.disk import in_doubt, other_spelling, require_posix
 from bluestar_store.engines.images import Image
 from bluestar_store.engines.journal import Journal
 from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.engines.shared_folders import LOCK_TIMEOUT_SECONDS, claim_of, claimed, folder_failures, folder_lock
 from bluestar_store.engines.table_files import Stamp, read_table, stamp_of, write_table
 from bluestar_store.engines.tables import ItemTables, Table
-from bluestar_store.engines.whole_files import sync_folder
+from bluestar_store.engines.whole_files import sync_names
 from bluestar_store.errors import ConfigurationError, ItemDecodeError
 from bluestar_store.forking import remember
 
@@ -32,9 +33,13 @@ _log = logging.getLogger(__name__)
 
 
 class FileEngine(MemoryEngine):
-    """See `protocols.Engine`. Several processes may use one folder; an acknowledged write survives kill -9."""
+    """See `protocols.Engine`. Several processes may use one folder; an acknowledged write survives kill -9.
+
+    Nobody sees a write that is not on disk. Raises ConfigurationError on Windows, which lacks what that needs.
+    """
 
     def __init__(self, folder: Path, *, lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> None:
+        require_posix("mode file")
         self.folder = folder.absolute()
         super().__init__()
         self._journal = Journal(self.folder)
@@ -84,6 +89,10 @@ class FileEngine(MemoryEngine):
                     self._load()
                 return
             if size > self._journal.offset:
+                if size > self._journal.synced_bytes():
+                    # Its writer waits for the disk at this moment, or died before it was there, or could not tell.
+                    with self._process_lock:
+                        self._journal.settle()
                 self._replay({})
             # A checkpoint between the first look and the reading took away what was to be read: look again.
             if self._journal.stamp()[0] == inode:
@@ -102,12 +111,14 @@ class FileEngine(MemoryEngine):
     def _load(self) -> None:
         """Read all table files, and the journal over them."""
         stamps = self._table_stamps()
-        loaded = {name: read_table(self.folder / f"{name}.json") for name in stamps}
+        loaded = {name: read_table(self._path(name)) for name in stamps}
         self._items = ItemTables(self.location)
         self._items.tables = {name: table for name, (table, _) in loaded.items()}
         applied = {name: number for name, (_, number) in loaded.items()}
         self._number = max(applied.values(), default=0)
+        sync_names(*self._paths(loaded))  # a writer may have died before it was certain that its renames stay
         self._journal.rewind()
+        self._journal.settle()
         self._stamps = {}  # until all is read: what fails half way is read again
         self._replay(applied)
         self._stamps = stamps
@@ -125,7 +136,6 @@ class FileEngine(MemoryEngine):
             return
         if self._journal.inode == 0:
             self._journal.start(self._number)
-            sync_folder(self.folder)
         self._journal.append(self._number + 1, images)
         self._number += 1
         super()._commit(images)
@@ -144,9 +154,16 @@ class FileEngine(MemoryEngine):
         if self._table_stamps() != self._stamps:
             return  # somebody edits a file right now: read that first, at the next call
         for name, table in self._items.tables.items():
-            self._stamps[name] = write_table(self.folder / f"{name}.json", table, self._number)
-        sync_folder(self.folder)
+            self._stamps[name] = write_table(self._path(name), table, self._number)
+        sync_names(*self._paths(self._items.tables))
         self._journal.start(self._number)
+
+    def _path(self, table: str) -> Path:
+        return self.folder / f"{table}.json"
+
+    def _paths(self, tables: Iterable[str]) -> list[Path]:
+        """All files whose names count: tables may be symbolic links to files elsewhere."""
+        return [*map(self._path, tables), self._journal.path]
 
     def _keep_table(self, table: Table) -> None:
         name = table.spec.name
@@ -155,19 +172,28 @@ class FileEngine(MemoryEngine):
                 f"{self.folder / name}.json belongs to bluestar_store.documents ({claim_of(name)} says so); give those "
                 "another folder (FILE_PERSISTENCE_DIR) or another table name"
             )
-        stamp = write_table(self.folder / f"{name}.json", table, self._number)
-        sync_folder(self.folder)
+        if (there := other_spelling(self._path(name))) is not None:
+            raise ConfigurationError(
+                f"{self.folder} has {there}, and this file system takes {name}.json for the same: give the tables "
+                "names that differ in more than case"
+            )
+        stamp = write_table(self._path(name), table, self._number)
+        with in_doubt():
+            sync_names(self._path(name))
         super()._keep_table(table)  # after the file: a table that only this process knew would lose its writes
         self._stamps[name] = stamp
 
     def delete_tables(self, names: Sequence[str]) -> None:
         """See `protocols.Engine`; deletes the files."""
         with self._writing() as items:
-            for name in names:
-                if name in items.tables:
-                    (self.folder / f"{name}.json").unlink(missing_ok=True)
-                    del items.tables[name]
-                    self._stamps.pop(name, None)
+            gone = [name for name in dict.fromkeys(names) if name in items.tables]
+            for name in gone:
+                self._path(name).unlink(missing_ok=True)
+            with in_doubt():
+                sync_names(*map(self._path, gone))
+            for name in gone:
+                del items.tables[name]
+                self._stamps.pop(name, None)
 
     def close(self) -> None:
         """Fold the journal into the table files, so that they show the current items; may be called twice.

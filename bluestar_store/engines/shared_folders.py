@@ -9,6 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from bluestar_store.disk import InDoubtError
 from bluestar_store.errors import AccessDeniedError, ConfigurationError, UnavailableError
 
 LOCK_TIMEOUT_SECONDS = 60.0
@@ -42,4 +43,6 @@ def folder_failures(folder: Path) -> Iterator[None]:
         raise ConfigurationError(f"BLUESTAR_FILE_PERSISTENCE_DIR (or --dir) {folder} is not a folder") from None
     except OSError as error:
         kind = AccessDeniedError if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else UnavailableError
-        raise kind(f"{error.filename or folder}: {error.strerror}") from error
+        told = kind(f"{error.filename or folder}: {error.strerror}")
+        told.outcome_unknown = isinstance(error, InDoubtError)
+        raise told from error

@@ -12,13 +12,13 @@ from pathlib import Path
 from shutil import copyfileobj
 from typing import BinaryIO
 
+from bluestar_store.disk import FOLDER, NO_LINK, other_spelling, require_posix, sync, walk
 from bluestar_store.errors import FileMissingError, FileStoreError
 from bluestar_store.files.local_writer import LocalWriter, clean, in_place_of_empty
 from bluestar_store.files.paths import TEMPORARY, InvalidPathError, checked_path, checked_prefix
 from bluestar_store.files.protocol import FileInfo
 from bluestar_store.files.streams import BINARY, FileWriter, StreamedFiles
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 COPY_BYTES = 1024 * 1024
 
 
@@ -26,10 +26,13 @@ class LocalFileStore(StreamedFiles):
     """The folder is made at the first write. Content types are not kept; there are no links.
 
     What a killed process left half written lies in `.*.bluestar-tmp` files, which are never listed; the first write
-    of a store into a folder deletes those that lie there.
+    of a store into a folder deletes those that lie there. Where the file system takes names that differ in case only
+    for one, a name is only there as it is spelled, and FileStoreError refuses to write another spelling of it.
     """
 
     def __init__(self, folder: str | Path) -> None:
+        """Raises ConfigurationError on Windows."""
+        require_posix("a local folder of files (file:///)")
         self.folder = Path(folder).absolute()
         self._cleaned: set[tuple[int, int]] = set()
 
@@ -41,11 +44,11 @@ class LocalFileStore(StreamedFiles):
     def _reader(self, path: str) -> BinaryIO:
         with self._at(path) as (folder, name):
             _plain(folder, name, path)  # a pipe would wait for its writer
-            return os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder), "rb")
+            return os.fdopen(os.open(name, os.O_RDONLY | NO_LINK, dir_fd=folder), "rb")
 
     def _writer(self, path: str, content_type: str, if_absent: bool) -> FileWriter:
         with self._at(path, make=True) as (folder, name):
-            _no_link(folder, name, path)
+            _check_spelling(folder, name, path)
             self._clean(folder)
             return LocalWriter(folder, name, path, if_absent)
 
@@ -63,12 +66,14 @@ class LocalFileStore(StreamedFiles):
         """See `FileStore`."""
         checked_path(dst)
         with self._at(src) as (source, old):
-            _plain(source, old, src)
+            found = _plain(source, old, src)
             with self._at(dst, make=True) as (target, new):
-                _no_link(target, new, dst)
+                there = _no_link(target, new, dst)
+                if there is None or not os.path.samestat(found, there):  # else it changes the case of its own name
+                    _check_spelling(target, new, dst)
                 in_place_of_empty(target, new, lambda: os.rename(old, new, src_dir_fd=source, dst_dir_fd=target))
-                os.fsync(target)
-                os.fsync(source)
+                sync(target)
+                sync(source)
 
     def copy(self, src: str, dst: str) -> None:
         """See `FileStore`."""
@@ -92,7 +97,7 @@ class LocalFileStore(StreamedFiles):
         with suppress(FileMissingError), self._at(path) as (folder, name):
             _plain(folder, name, path)
             os.unlink(name, dir_fd=folder)
-            os.fsync(folder)
+            sync(folder)
 
     def stat(self, path: str) -> FileInfo:
         """See `FileStore`."""
@@ -118,7 +123,7 @@ class LocalFileStore(StreamedFiles):
         try:
             if make:
                 self.folder.mkdir(parents=True, exist_ok=True)
-            folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+            folder = os.open(self.folder, FOLDER)
             for each in above:
                 inner = _entered(folder, each, make)
                 os.close(folder)
@@ -146,9 +151,13 @@ def _entered(folder: int, name: str, make: bool) -> int:
     if make:
         with suppress(FileExistsError):
             os.mkdir(name, dir_fd=folder)
-            os.fsync(folder)
+            sync(folder)
     try:
-        return os.open(name, _FOLDER, dir_fd=folder)
+        if make:
+            _check_spelling(folder, name, name)
+        elif other_spelling(name, dir_fd=folder) is not None:
+            raise FileNotFoundError(errno.ENOENT, "not there")
+        return os.open(name, FOLDER | NO_LINK, dir_fd=folder)
     except NotADirectoryError:  # what Linux says of a link, too
         _no_link(folder, name, name)
         if make:
@@ -167,10 +176,17 @@ def _no_link(folder: int, name: str, path: str) -> os.stat_result | None:
     return found
 
 
+def _check_spelling(folder: int, name: str, path: str) -> None:
+    """OSError where a write would be one to a link, or to another name, which the file system takes for the same."""
+    _no_link(folder, name, path)
+    if (there := other_spelling(name, dir_fd=folder)) is not None:
+        raise FileExistsError(errno.EEXIST, f"{there} is there, which this file system takes for the same name")
+
+
 def _plain(folder: int, name: str, path: str) -> os.stat_result:
     """What is known of the file; anything but a file is FileNotFoundError."""
     found = _no_link(folder, name, path)
-    if found is None or not stat.S_ISREG(found.st_mode):
+    if found is None or not stat.S_ISREG(found.st_mode) or other_spelling(name, dir_fd=folder) is not None:
         raise FileNotFoundError(errno.ENOENT, "no file", path)
     return found
 
@@ -183,7 +199,7 @@ def _told(error: OSError) -> None:
 
 def _under(folder: int, prefix: str) -> Iterator[str]:
     """The paths of all files in the open folder; links and what is still being written are no files."""
-    for base, folders, names, descriptor in os.fwalk(".", dir_fd=folder, follow_symlinks=False, onerror=_told):
+    for base, folders, names, descriptor in walk(".", folder, onerror=_told):
         inner = prefix + ("" if base == "." else f"{base[2:]}/")
         folders[:] = [name for name in folders if not name.endswith(TEMPORARY)]
         for name in names:

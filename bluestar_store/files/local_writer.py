@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import stat
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from io import BufferedRandom
 
+from bluestar_store.disk import NO_LINK, NO_WAIT, keep_access, lock, sync, walk
 from bluestar_store.errors import AlreadyExistsError, FileStoreError
 from bluestar_store.files.paths import TEMPORARY
 from bluestar_store.files.streams import FileWriter
@@ -51,17 +51,28 @@ class LocalWriter(FileWriter):
     def _commit(self) -> None:
         try:
             self._file.flush()
-            os.fsync(self._file.fileno())
+            self._keep_access()
+            sync(self._file.fileno())
             self._file.seek(0)
             if hashlib.file_digest(self._file, "sha256").digest() != self._sum.digest():
                 raise FileStoreError(f"{self._path}: what was written reads differently; the disk may be damaged")
             self._put_in_place()
-            os.fsync(self._folder)
         except FileExistsError:
             raise AlreadyExistsError(f"{self._path} is there already") from None
         except OSError as error:
             raise self._failed(error) from error
+        try:
+            sync(self._folder)
+        except OSError as error:
+            raise FileStoreError(f"{self._path}: {error.strerror}; it was written, and may not stay") from error
         self._drop()
+
+    def _keep_access(self) -> None:
+        """Owner, group and permissions of the file that is replaced."""
+        with suppress(FileNotFoundError):
+            found = os.stat(self._name, dir_fd=self._folder, follow_symlinks=False)
+            if stat.S_ISREG(found.st_mode):
+                keep_access(self._file.fileno(), found)
 
     def _put_in_place(self) -> None:
         here = {"src_dir_fd": self._folder, "dst_dir_fd": self._folder}
@@ -100,7 +111,7 @@ def in_place_of_empty(folder: int, name: str, put: Callable[[], None]) -> None:
     except (IsADirectoryError, FileExistsError):
         if not _is_folder(folder, name):
             raise
-    for _, folders, _, inside in os.fwalk(name, topdown=False, dir_fd=folder, follow_symlinks=False):
+    for _, folders, _, inside in walk(name, folder, topdown=False):
         for each in folders:
             with suppress(OSError):  # it has files
                 os.rmdir(each, dir_fd=inside)
@@ -119,16 +130,19 @@ def _is_folder(folder: int, name: str) -> bool:
 
 
 def _is_there(folder: int, name: str) -> bool:
-    return os.access(name, os.F_OK, dir_fd=folder, follow_symlinks=False) and not _is_folder(folder, name)
+    try:
+        return not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def _new_file(folder: int) -> tuple[str, BufferedRandom]:
     """A file of a name of its own, and locked: so it is known to be somebody's."""
     while True:
         name = f".{uuid.uuid4().hex}{TEMPORARY}"
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_LINK
         file = os.fdopen(os.open(name, flags, 0o666, dir_fd=folder), "w+b")
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock(file.fileno(), wait=True)
         if os.fstat(file.fileno()).st_nlink:
             return name, file
         file.close()  # somebody cleaned it away before it was locked
@@ -143,9 +157,9 @@ def clean(folder: int) -> None:
 
 
 def _delete_unlocked(folder: int, name: str) -> None:
-    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    descriptor = os.open(name, os.O_RDONLY | NO_LINK | NO_WAIT, dir_fd=folder)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(descriptor, wait=False)
         os.unlink(name, dir_fd=folder)
     finally:
         os.close(descriptor)

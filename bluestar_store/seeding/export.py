@@ -7,6 +7,7 @@ import heapq
 import os
 import re
 import shutil
+import stat
 import tempfile
 import threading
 import warnings
@@ -18,8 +19,9 @@ from typing import Any
 
 from tenacity import sleep_using_event
 
+from bluestar_store.disk import keep_access, sync, sync_folder
 from bluestar_store.engines.attempts import attempts
-from bluestar_store.engines.whole_files import sync_folder, write_whole
+from bluestar_store.engines.whole_files import write_whole
 from bluestar_store.errors import AccessDeniedError, FileStoreError, ThrottledError
 from bluestar_store.keys import Key, shown
 from bluestar_store.models.batches import BATCH_STATE
@@ -69,14 +71,18 @@ def export(
             )
         for left in folder.glob(f"{SCRATCH}*"):  # of a process that was killed
             shutil.rmtree(left)
+        before = _files_of_an_export(folder)
         wanted = PlanFilter(source, plans) if plans is not None else None
         with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as scratch:
             written = {}
             for table, lines in _sorted_tables(source, Path(scratch), wanted, progress):
-                with items_path(Path(scratch), table).open("wb") as file:
+                path = items_path(Path(scratch), table)
+                with path.open("xb") as file:  # x: the names of two tables may be one where case is ignored
                     written[table] = _digest(lines, file.write)
                     file.flush()
-                    os.fsync(file.fileno())
+                    if path.name in before:
+                        keep_access(file.fileno(), before[path.name])
+                    sync(file.fileno())
             manifest = Manifest(_in_use(written), None if plans is None else tuple(sorted(plans)))
             (folder / MANIFEST).unlink(missing_ok=True)
             for table in written:
@@ -86,10 +92,19 @@ def export(
                 else:
                     place.unlink(missing_ok=True)
         sync_folder(folder)
-        write_whole(folder / MANIFEST, manifest.to_bytes())
+        write_whole(folder / MANIFEST, manifest.to_bytes(), like=before.get(MANIFEST))
     if wanted is not None and (unseen := sorted(wanted.plans - wanted.seen)):
         warnings.warn(f"nothing belongs to plan {', '.join(map(shown, unseen))}", stacklevel=2)
     return manifest
+
+
+def _files_of_an_export(folder: Path) -> dict[str, os.stat_result]:
+    """What is there already, by its name. FileStoreError for a symbolic link, which would be replaced by a file."""
+    found = {path.name: path.lstat() for path in (folder / MANIFEST, *folder.glob("*.jsonl")) if os.path.lexists(path)}
+    for name, status in found.items():
+        if stat.S_ISLNK(status.st_mode):
+            raise FileStoreError(f"{folder / name} is a symbolic link: export to the folder that it leads to")
+    return found
 
 
 def digests(source: Place, folder: Path, progress: Progress | None = None) -> Manifest:
@@ -249,7 +264,7 @@ class Sorter:
         """Write a run; `MAX_RUNS` of one level are merged into one of the next."""
         self._files += 1
         path = self._folder / f"{self._name}.{self._files}.run"
-        with path.open("wb") as file:
+        with path.open("xb") as file:
             file.writelines(records)
         if level == len(self._runs):
             self._runs.append([])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
+from bluestar_store.disk import FOLDER, POSIX, lock
 from bluestar_store.errors import FileMissingError, FileStoreError
+
+_IN_USE = "{} is in use by another export or import"
 
 
 def make_folder(folder: Path) -> None:
@@ -23,27 +27,36 @@ def make_folder(folder: Path) -> None:
 
 @contextmanager
 def held(folder: Path, what: str) -> Iterator[None]:
-    """Keep a folder for this process: the kernel lets go of it, whenever the process dies, and no file is left.
+    """Keep a folder for this process: the lock ends with the process, however it dies.
 
     FileStoreError when another process has it, and instead of an OSError of the files in it.
     """
     if not folder.exists():
         raise FileMissingError(f"{folder} does not exist: nothing to {what}")
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            _lock(descriptor, folder)
+        with _alone(folder):
             yield
-        finally:
-            os.close(descriptor)
+    except Timeout:
+        raise FileStoreError(_IN_USE.format(folder)) from None
     except BrokenPipeError:  # of whoever reads our progress
         raise
     except OSError as error:
         raise FileStoreError(f"{error.filename or folder}: cannot {what}: {error.strerror}") from error
 
 
-def _lock(descriptor: int, folder: Path) -> None:
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """The lock of the folder itself, so that no file is left; on Windows, which has none, of a file `.lock` in it."""
+    if not POSIX:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+        return
+    descriptor = os.open(folder, FOLDER)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise FileStoreError(f"{folder} is in use by another export or import") from None
+        try:
+            lock(descriptor, wait=False)
+        except BlockingIOError:
+            raise FileStoreError(_IN_USE.format(folder)) from None
+        yield
+    finally:
+        os.close(descriptor)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bluestar_store.engines.file import FileEngine
+from bluestar_store.engines.journal import MARK
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, Put
 from bluestar_store.testing.engine_case import all_pages, item
@@ -51,7 +52,8 @@ def attempts(engine: FileEngine) -> list[Callable[[], object]]:
 
 
 def contents_of(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
+    """Each file but for the lock, and the note on how much of the journal is known to be on disk."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in (".lock", MARK)}
 
 
 def fill_the_disk(monkeypatch: pytest.MonkeyPatch, written: int) -> None:

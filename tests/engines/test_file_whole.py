@@ -58,3 +58,82 @@ def test_permissions_are_those_asked_for_from_the_first_byte_on(tmp_path: Path) 
     path.chmod(0o644)
     replace_file(path, parts(), mode=0o600)
     assert (seen, path.stat().st_mode & 0o777) == ([0o600], 0o600)
+
+
+def test_what_fails_leaves_nothing_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> None:
+        raise OSError("no space left")
+
+    write_whole(tmp_path / "a.json", b"before")
+    for call in ("fsync", "fstat", "replace"):
+        with monkeypatch.context() as broken:
+            broken.setattr(os, call, failing)
+            with pytest.raises(OSError, match="no space"):
+                write_whole(tmp_path / "a.json", b"after")
+        assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]
+
+
+def test_what_a_killed_writer_left_gives_the_new_file_nothing(tmp_path: Path) -> None:
+    left = tmp_path / ".a.json.tmp"
+    left.write_bytes(b"longer than what is written")
+    left.chmod(0o666)
+    write_whole(tmp_path / "a.json", b"secret", mode=0o600)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert (tmp_path / "a.json").read_bytes() == b"secret"
+    assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o600
+    left.symlink_to(tmp_path / "else")
+    write_whole(tmp_path / "a.json", b"again")
+    assert not (tmp_path / "else").exists()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_symbolic_link_is_written_where_it_leads(tmp_path: Path, there: bool) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "near").mkdir()
+    target, link = tmp_path / "far" / "a.json", tmp_path / "near" / "a.json"
+    (tmp_path / "hop").symlink_to(target)
+    link.symlink_to("../hop")
+    if there:
+        target.write_bytes(b"old")
+    write_whole(link, b"new")
+    assert link.is_symlink()
+    assert not target.is_symlink()
+    assert target.read_bytes() == b"new"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.json", "a.json", "far", "hop", "near"]
+
+
+def test_what_is_no_plain_file_is_refused_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to(os.devnull)
+    for name in ("loop", "folder", "pipe", "device"):
+        before = (tmp_path / name).lstat()
+        with pytest.raises(OSError, match=r"symbolic links|no plain file"):
+            write_whole(tmp_path / name, b"x")
+        assert os.path.samestat((tmp_path / name).lstat(), before)
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_file_keeps_permissions_group_and_owner_as_far_as_this_process_may_give_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(b"old")
+    path.chmod(0o2654)
+    if os.getuid() == 0:
+        os.chown(path, 5001, 4242)
+        path.chmod(0o2654)
+    before = path.stat()
+    write_whole(path, b"new")
+    after = path.stat()
+    assert after.st_ino != before.st_ino
+    assert (after.st_uid, after.st_gid, after.st_mode) == (before.st_uid, before.st_gid, before.st_mode)
+    if os.getuid() == 0:  # now as somebody who may not: what the old group could do, another one cannot
+
+        def refusing(*_: object) -> None:
+            raise PermissionError
+
+        monkeypatch.setattr(os, "fchown", refusing)
+        write_whole(path, b"newer")
+        assert (path.stat().st_gid, path.stat().st_mode & 0o7777) == (os.getgid(), 0o644)

@@ -1,0 +1,156 @@
+"""Files as the operating systems keep them: syncing, owners and permissions, and names that differ in case only.
+
+Everything that one system lacks and another has is asked for here, when it is used: the package imports everywhere.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from bluestar_store.errors import ConfigurationError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    _HAS_FCNTL = False
+else:
+    _HAS_FCNTL = True
+
+POSIX = sys.platform != "win32" and _HAS_FCNTL and hasattr(os, "O_DIRECTORY")
+"""Whether there are locks that the kernel lets go of, and folders that can be opened and synced."""
+AS_BYTES = getattr(os, "O_BINARY", 0)
+"""A flag for `os.open`: Windows would make two bytes of each newline."""
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+"""A flag for `os.open`: a symbolic link is an error."""
+NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+"""A flag for `os.open`: of a pipe it does not wait for the other end."""
+FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
+"""The flags for `os.open` of a folder."""
+
+_NO_FULL_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOTTY)
+"""What macOS says of file systems, such as network shares, that cannot empty a drive's cache."""
+
+
+class InDoubtError(OSError):
+    """A write that failed, and that may be found to have been made all the same."""
+
+
+@contextmanager
+def in_doubt() -> Iterator[None]:
+    """Around what comes after a change that can be seen already: its OSError is an InDoubtError."""
+    try:
+        yield
+    except OSError as error:
+        raise InDoubtError(error.errno, error.strerror, error.filename) from error
+
+
+def require_posix(what: str) -> None:
+    """Raise ConfigurationError on Windows."""
+    if not POSIX:
+        raise ConfigurationError(
+            f"{what} needs Linux or macOS (on Windows: WSL); DynamoDB, memory, S3 and Azure work everywhere"
+        )
+
+
+def sync(descriptor: int) -> None:
+    """Wait until the file, or the folder's names, are on disk."""
+    # What macOS calls fsync leaves everything in the drive's cache.
+    if sys.platform != "win32" and _HAS_FCNTL and (full := getattr(fcntl, "F_FULLFSYNC", None)) is not None:
+        try:
+            fcntl.fcntl(descriptor, full)
+            return
+        except OSError as error:
+            if error.errno not in _NO_FULL_SYNC:
+                raise
+    os.fsync(descriptor)
+
+
+def sync_data(descriptor: int) -> None:
+    """Wait until the file's content and size are on disk; its times may follow later."""
+    if hasattr(os, "fdatasync"):
+        os.fdatasync(descriptor)
+    else:
+        sync(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until what was made, renamed and deleted in the folder is on disk. Windows does not offer it."""
+    if POSIX:
+        descriptor = os.open(folder, FOLDER)
+        try:
+            sync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def walk(name: str, folder: int, **options: Any) -> Iterator[tuple[str, list[str], list[str], int]]:
+    """`os.fwalk` from an open folder, over no symbolic link. Not for Windows."""
+    if sys.platform == "win32":
+        raise NotImplementedError
+    return os.fwalk(name, dir_fd=folder, follow_symlinks=False, **options)
+
+
+def user_id() -> int:
+    """Whose this process is. Not for Windows."""
+    if sys.platform == "win32":
+        raise NotImplementedError
+    return os.getuid()
+
+
+def lock(descriptor: int, *, wait: bool) -> None:
+    """Lock an open file or folder until it is closed, by the kernel if need be. Not for Windows.
+
+    BlockingIOError when somebody else has it, unless that is to be waited for.
+    """
+    if sys.platform != "win32":
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+
+def keep_access(descriptor: int, found: os.stat_result, most: int = 0o7777) -> None:
+    """Give an open file the owner, group and permissions of the one that it will replace, as far as is permitted.
+
+    A group that cannot be kept leaves the new one no more rights than everybody has.
+    """
+    if sys.platform == "win32" or not hasattr(os, "fchown"):
+        return
+    mode, ours = found.st_mode & most, os.fstat(descriptor)
+    if ours.st_gid != found.st_gid and not _chown(descriptor, -1, found.st_gid):
+        mode = mode & ~0o2070 | (mode & 0o007) << 3
+    if ours.st_uid != found.st_uid and not _chown(descriptor, found.st_uid, -1):
+        mode &= ~0o4000
+    if os.fstat(descriptor).st_mode & 0o7777 != mode:  # last: a change of owner takes bits away
+        with suppress(OSError):  # not every file system has them
+            os.fchmod(descriptor, mode)
+
+
+def _chown(descriptor: int, user: int, group: int) -> bool:
+    if sys.platform != "win32":
+        try:
+            os.fchown(descriptor, user, group)
+        except OSError:
+            return False
+    return True
+
+
+def other_spelling(path: str | Path, *, dir_fd: int | None = None) -> str | None:
+    """The name that a file has instead of the path's, where the file system takes names that differ in case for one.
+
+    None where the file's name is just that, and where there is none.
+    """
+    folder, name = os.path.split(path)
+    try:
+        found = os.stat(path, dir_fd=dir_fd, follow_symlinks=False)
+        swapped = os.stat(os.path.join(folder, name.swapcase()), dir_fd=dir_fd, follow_symlinks=False)
+    except OSError:
+        return None
+    if not os.path.samestat(found, swapped):
+        return None
+    names = os.listdir(folder or "." if dir_fd is None else dir_fd)
+    alike = (each for each in names if each.casefold() == name.casefold())
+    return None if name in names else next(alike, name.swapcase())
