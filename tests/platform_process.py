@@ -41,8 +41,8 @@ MACOS_LACKS = {
 WINDOWS_LACKS = {
     os: f"{MACOS_LACKS[os]} register_at_fork fork forkpty fchmod fchown chown lchown chroot getuid geteuid getgid "
     "getegid getgroups getpgid getpgrp setsid killpg uname nice O_DIRECTORY O_NOFOLLOW O_NONBLOCK O_CLOEXEC O_SYNC "
-    "O_DSYNC pread pwrite preadv pwritev readv writev sendfile fwalk mkfifo mknod openpty sysconf statvfs fstatvfs wait wait3 wait4 "
-    "posix_spawn pathconf fpathconf lockf ttyname getloadavg fchdir sync",
+    "O_DSYNC pread pwrite preadv pwritev readv writev sendfile fwalk mkfifo mknod openpty sysconf statvfs fstatvfs "
+    "wait wait3 wait4 posix_spawn pathconf fpathconf lockf ttyname getloadavg fchdir sync",
     time: f"{MACOS_LACKS[time]} CLOCK_MONOTONIC CLOCK_REALTIME clock_gettime clock_gettime_ns clock_settime tzset",
     signal: f"{MACOS_LACKS[signal]} SIGHUP SIGALRM SIGUSR1 SIGUSR2 SIGWINCH SIGCHLD SIGPIPE SIGKILL SIGQUIT SIGTSTP "
     "SIGCONT SIGSTOP pthread_sigmask setitimer alarm sigwait pause siginterrupt",
@@ -98,7 +98,7 @@ def become(platform: str) -> None:
         gone: dict[str, ModuleType | None] = dict.fromkeys(NOT_ON_WINDOWS)
         sys.modules.update(gone)  # type: ignore[arg-type]  # None: an import of it fails
         # It was imported as Linux has it. On Windows it locks by a module that Linux lacks.
-        filelock.FileLock = filelock.SoftFileLock  # type: ignore[misc]
+        filelock.FileLock = filelock.SoftFileLock
     sys.platform = platform
 
 
@@ -123,7 +123,7 @@ def on_macos(folder: Path) -> None:
         synced.append(descriptor)
         return real_fsync(descriptor)
 
-    fcntl.F_FULLFSYNC = FULL_SYNC  # type: ignore[attr-defined,misc]
+    setattr(fcntl, "F_FULLFSYNC", FULL_SYNC)  # noqa: B010  # no type checker knows it here
     with patch.object(fcntl, "fcntl", full_sync), patch.object(os, "fsync", lambda _: tell("plain fsync", "called")):
         from bluestar_store import BatchState, Settings, Store, seeding
         from bluestar_store.documents import export_documents, get_store
@@ -161,7 +161,7 @@ def on_windows(folder: Path) -> None:
     tell("file", outcome_of(lambda: Store.open(offline)))
     tell("documents", outcome_of(lambda: get_store("orders", "id", settings=offline)))
     tell("files", outcome_of(lambda: open_files((folder / "files").as_uri())))
-    unix = Settings(persistence_mode="memory", redis_url="unix:///redis.sock")  # type: ignore[arg-type]
+    unix = Settings(persistence_mode="memory", redis_url="unix:///redis.sock")
     tell("unix", outcome_of(lambda: open_topology(unix)))
     for mode in ("memory", "dynamo"):
         with mock_aws(), Store.open(Settings(persistence_mode=mode)) as store:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import errno
 import json
 import os
 import tempfile
@@ -14,6 +16,7 @@ import pytest
 from bluestar_store.documents import FileStore, get_store
 from bluestar_store.documents.file import default_folder
 from bluestar_store.errors import AccessDeniedError, ConfigurationError, ItemDecodeError, UnavailableError
+from tests.case_blind import ignore_case
 from tests.engines.folders import rewrite
 
 ITEM = {"orderId": "A1", "status": "open", "created": "c", "modified": "m"}
@@ -192,3 +195,75 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(Path, "mkdir", forbidden)
     with pytest.raises(AccessDeniedError, match="Permission denied"):
         get_store("customer-orders", "orderId")
+
+
+def test_a_write_goes_where_a_symbolic_link_leads_and_keeps_permissions(
+    store: FileStore, path: Path, tmp_path: Path
+) -> None:
+    far = tmp_path / "far.json"
+    path.rename(far)
+    path.symlink_to(far)
+    far.chmod(0o640)
+    store.create(ITEM)
+    FileStore("customer-orders", "orderId").create({"orderId": "B2"})
+    assert path.is_symlink()
+    assert [one["orderId"] for one in json.loads(far.read_text())] == ["A1", "B2"]
+    assert far.stat().st_mode & 0o777 == 0o640
+    assert [one.name for one in (*path.parent.glob(".*.tmp"), *tmp_path.glob(".*.tmp"))] == []
+
+
+def test_what_another_store_renamed_counts_once_that_is_on_disk(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = FileStore("customer-orders", "orderId")
+
+    def failing(descriptor: int) -> None:
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", failing)
+        with pytest.raises(UnavailableError) as caught:
+            store.create(ITEM)
+        assert caught.value.outcome_unknown
+        for one in (store, other):
+            with pytest.raises(UnavailableError) as refused:
+                one.list()
+            assert not refused.value.outcome_unknown
+    assert other.list() == store.list() == [ITEM]
+
+
+def test_a_write_that_fails_is_seen_by_nobody_and_leaves_nothing(
+    store: FileStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = FileStore("customer-orders", "orderId")
+
+    def failing(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", failing)
+        with pytest.raises(UnavailableError) as caught:
+            store.create(ITEM)
+        assert not caught.value.outcome_unknown
+    assert other.list() == store.list() == []
+    assert list(path.parent.glob(".*.tmp")) == []
+
+
+def test_names_that_differ_in_case_only_are_refused_where_the_disk_takes_them_for_one(
+    file_mode: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FileStore("customer-Orders", "orderId").create({"orderId": "A1"})
+    FileStore("customer-ORDERS", "orderId")  # told apart here
+    (file_mode / "customer-ORDERS.json").unlink()
+    ignore_case(monkeypatch)
+    with pytest.raises(ConfigurationError, match=r"has customer-Orders\.json.*takes customer-orders\.json"):
+        FileStore("customer-orders", "orderId")
+    assert [one["orderId"] for one in FileStore("customer-Orders", "orderId").list()] == ["A1"]
+
+
+def test_a_list_with_a_byte_order_mark_is_named_as_that(file_mode: Path) -> None:
+    file_mode.mkdir(exist_ok=True)
+    (file_mode / "customer-orders.json").write_bytes(codecs.BOM_UTF8 + b'[{"orderId": "A1"}]')
+    with pytest.raises(ItemDecodeError, match="BOM"):
+        FileStore("customer-orders", "orderId")

@@ -14,13 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from bluestar_store import disk
-from bluestar_store.engines import file
 from bluestar_store.engines.file import FileEngine
 from bluestar_store.engines.journal import MARK, NAME
 from bluestar_store.errors import ConfigurationError, UnavailableError
 from bluestar_store.protocols import Put, TableSpec
 from bluestar_store.testing.engine_case import item
+from tests.case_blind import ignore_case
 from tests.engines.folders import OTHER, TABLE, content, contents_of, opened, path_of
 
 KILLED_AT = """
@@ -265,10 +264,12 @@ def test_a_journal_of_an_older_release_is_taken_over_and_kept_apart_from_what_is
 def test_names_of_tables_that_differ_in_case_only_are_refused_where_the_disk_takes_them_for_one(
     engine: FileEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine.create_tables([TableSpec("bluestar-New")])
-    engine.create_tables([TableSpec("bluestar-NEW")])  # told apart here
-    monkeypatch.setattr(file, "other_spelling", lambda path: "bluestar-NEW.json")
+    engine.create_tables([TableSpec("bluestar-New"), TableSpec("bluestar-NEW")])  # told apart here
+    engine.delete_tables(["bluestar-New"])
+    engine.write(Put("bluestar-NEW", item("A")))
+    ignore_case(monkeypatch)
     with pytest.raises(ConfigurationError, match=r"has bluestar-NEW\.json.*takes bluestar-new\.json for the same"):
         engine.create_tables([TableSpec("bluestar-new")])
-    assert not (engine.folder / "bluestar-new.json").exists()
-    assert disk.other_spelling(engine.folder / "bluestar-New.json") is None
+    engine.create_tables([TableSpec("bluestar-NEW")], upgrade=True)
+    engine.close()
+    assert content(opened(engine), "bluestar-NEW") == [item("A")]

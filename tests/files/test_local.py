@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from bluestar_store.errors import FileMissingError, FileStoreError
 from bluestar_store.files import InvalidPathError
 from bluestar_store.files.local import LocalFileStore
 from tests.cache.test_fork import in_child
+from tests.case_blind import ignore_case
 
 
 @pytest.fixture
@@ -131,3 +133,56 @@ def test_a_file_that_is_being_written_is_not_a_forked_childs_to_end(
     assert files.read("a") == b"parents own"
     assert files.read("b") == b"childs"
     assert sorted(found.name for found in folder.iterdir() if found.is_file()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("how", ["write", "copy"])
+def test_a_file_that_is_replaced_keeps_its_permissions(how: str, files: LocalFileStore, folder: Path) -> None:
+    files.write("in/a", b"old")
+    files.write("source", b"new")
+    (folder / "in" / "a").chmod(0o640)
+    if how == "copy":
+        files.copy("source", "in/a")
+    else:
+        files.write("in/a", b"new")
+    assert files.read("in/a") == b"new"
+    assert (folder / "in" / "a").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_folder_that_ignores_case_has_a_file_only_as_it_is_spelled(
+    files: LocalFileStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.write("Up/A.csv", b"first")
+    files.write("b", b"b")
+    ignore_case(monkeypatch)
+    before = files.list_files()
+    for path in ("Up/a.csv", "up/A.csv", "UP/A.CSV"):
+        for call in (files.read, files.stat, files.open):
+            with pytest.raises(FileMissingError):
+                call(path)
+        assert not files.exists(path)
+        files.delete(path)
+        with pytest.raises(FileMissingError):
+            files.move(path, "c")
+    for path in ("Up/a.csv", "UP/A.csv", "UP/c", "B"):
+        for if_absent in (False, True):
+            with pytest.raises(FileStoreError, match="takes for the same name"):
+                files.write(path, b"x", if_absent=if_absent)
+        with pytest.raises(FileStoreError, match="takes for the same name"):
+            files.copy("b" if path != "B" else "Up/A.csv", path)
+        with pytest.raises(FileStoreError, match="takes for the same name"):
+            files.move("b" if path != "B" else "Up/A.csv", path)
+    assert files.list_files("UP/") == []
+    assert files.list_files() == before
+    assert files.read("Up/A.csv") == b"first"
+
+
+def test_a_write_whose_name_may_not_last_does_not_say_that_nothing_was_written(
+    files: LocalFileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(descriptor: int) -> None:
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(FileStoreError, match="it was written, and may not stay"):
+        files.write("a", b"x")

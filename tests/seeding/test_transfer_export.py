@@ -201,3 +201,24 @@ def test_memory_does_not_grow_with_the_items(tmp_path: Path, monkeypatch: pytest
     assert whole > 15_000_000
     assert exporting_bytes < whole / 4
     assert importing_bytes < whole / 2.5
+
+
+def test_an_export_over_another_one_keeps_permissions(store: Store, tmp_path: Path) -> None:
+    export(store, tmp_path)
+    files = [tmp_path / "manifest.json", tmp_path / "calculation-rules.jsonl"]
+    for path, mode in zip(files, (0o600, 0o640), strict=True):
+        path.chmod(mode)
+    export(store, tmp_path, replace=True)
+    assert [path.stat().st_mode & 0o777 for path in files] == [0o600, 0o640]
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "calculation-rules.jsonl"])
+def test_an_export_over_a_symbolic_link_is_refused(store: Store, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "export"
+    export(store, folder)
+    (folder / name).rename(tmp_path / name)
+    (folder / name).symlink_to(tmp_path / name)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(FileStoreError, match="is a symbolic link"):
+        export(store, folder, replace=True)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
