@@ -107,17 +107,23 @@ WORKS: Mapping[str, Work] = {
 }
 
 
+def in_threads(run: Callable[[str], None], names: Iterable[str]) -> None:
+    """Call it with each name, each in a thread of its own; raises what one of them raised."""
+    names = list(names)
+    with ThreadPoolExecutor(len(names)) as executor:
+        for running in [executor.submit(run, name) for name in names]:
+            running.result()
+
+
 def work_in_threads(store: Store, names: Iterable[str], sink: Sink, work: Work, *, seed: int, turns: int) -> None:
-    """An agent in each thread, each for so many turns; raises what one of them raised."""
+    """An agent in each thread, each for so many turns."""
 
     def run(name: str) -> None:
         turn = work(store, Recorder(name, sink), random.Random(f"{seed} {name}"))
         for number in range(turns):
             turn(number)
 
-    with ThreadPoolExecutor() as executor:
-        for running in [executor.submit(run, name) for name in names]:
-            running.result()
+    in_threads(run, names)
 
 
 def main() -> None:

@@ -65,7 +65,7 @@ def told(wrong: Sequence[Operation], history: Sequence[Operation], before: int =
     if not wrong:
         return "linearizable"
     first = min(one.began for one in wrong)
-    earlier = [one for one in history if one.began < first and one.outcome not in (Outcome.FAILED, Outcome.REFUSED)]
+    earlier = [one for one in history if one.began < first and one.outcome is not Outcome.REFUSED]
     lines = ["...", *earlier[-before:], "and then no order gives a place to each of these:", *wrong]
     return "\n".join(map(str, lines))
 

@@ -9,12 +9,13 @@ import random
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
 from bluestar_store import Store
 from tests.cache.stores import rule
+from tests.histories.record import Operation, Outcome
 
 OWN_PLANS = tuple(f"P{number}" for number in range(8))
 """Plans with a rule of their own."""
@@ -34,14 +35,41 @@ Read: TypeAlias = tuple[float, float, int, bool, int]
 Write: TypeAlias = tuple[float, float, str, int]
 
 
-class Load:
-    """So many reader threads and, with `first_version`, a writer. `failures` are texts; `reads` has a list a thread."""
+def subject_of(read: Read) -> str:
+    """Whose rule a read was given."""
+    plan = PLANS[read[2]]
+    return plan if plan in OWN_PLANS else "GLOBAL"
 
-    def __init__(self, store: Store, *, readers: int, seed: int, first_version: int | None = None) -> None:
+
+def operations(process: str, threads: Iterable[Iterable[Read]], writes: Iterable[Write]) -> list[Operation]:
+    """What a process did, as a history: `read` gives a version and `write` writes one."""
+    ok = Outcome.OK
+    return [
+        *(
+            Operation(f"{process}/{number}", "read", subject_of(read), PLANS[read[2]], read[0], read[1], ok, read[4])
+            for number, reads in enumerate(threads)
+            for read in reads
+        ),
+        *(
+            Operation(f"{process}/writer", "write", plan, version, begin, end, ok, version)
+            for begin, end, plan, version in writes
+        ),
+    ]
+
+
+class Load:
+    """So many reader threads and, with `first_version`, a writer. `failures` are texts; `reads` has a list a thread.
+
+    `fresh` is the share of reads that go past the cache.
+    """
+
+    def __init__(
+        self, store: Store, *, readers: int, seed: int, first_version: int | None = None, fresh: float = FRESH
+    ) -> None:
         self.reads: list[list[Read]] = [[] for _ in range(readers)]
         self.writes: list[Write] = []
         self.failures: list[str] = []
-        self._store = store
+        self._store, self._fresh = store, fresh
         self._ending = threading.Event()
         self._writing_ends = threading.Event()
         self._writing = threading.Lock()
@@ -88,7 +116,7 @@ class Load:
     def _read(self, chance: random.Random, number: int) -> None:
         rules, reads = self._store.calculation_rules, self.reads[number]
         while not self._ending.is_set():
-            place, fresh = chance.randrange(len(PLANS)), chance.random() < FRESH
+            place, fresh = chance.randrange(len(PLANS)), chance.random() < self._fresh
             begin = time.monotonic()
             try:
                 found = rules.get(PLANS[place], "match", fresh=fresh).max_pct

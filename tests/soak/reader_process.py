@@ -1,4 +1,4 @@
-"""A process that reads all the time: `python -m tests.soak.reader_process SETTINGS READERS SEED`.
+"""A process that reads all the time: `python -m tests.soak.reader_process SETTINGS READERS SEED FRESH`.
 
 It says "ready" when its threads run; each line "stats" on stdin it answers with a line of JSON. When stdin ends or
 "end FILE" comes, it ends, with what its threads did in FILE.
@@ -17,9 +17,9 @@ from tests.soak.load import Load
 
 def main() -> None:
     """See above."""
-    settings, readers, seed = json.loads(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    settings, readers, seed, fresh = json.loads(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
     with Store.open(Settings(**settings)) as store:
-        load = Load(store, readers=readers, seed=seed)
+        load = Load(store, readers=readers, seed=seed, fresh=fresh)
         load.start()
         print(json.dumps("ready"), flush=True)
         for line in sys.stdin:

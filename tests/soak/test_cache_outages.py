@@ -10,11 +10,8 @@ How long reads took is printed by phase: `pytest tests/soak -s --soak`. BLUESTAR
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import subprocess
-import sys
 import time
 import uuid
 from bisect import bisect_right
@@ -31,10 +28,11 @@ import redis
 from bluestar_store import Settings, Store
 from tests import redis_servers
 from tests.cache.stores import until
+from tests.histories.ages import Ages
 from tests.redis_servers import RedisProcess
-from tests.soak.load import FEW, MANY, OWN_PLANS, PLANS, SUBJECTS, Load, Read, Write, write_all
+from tests.soak.load import FEW, MANY, PLANS, SUBJECTS, Load, Read, Write, subject_of, write_all
+from tests.soak.readers import ReaderProcess, Stats
 
-ROOT = Path(__file__).parent.parent.parent
 SEED = "BLUESTAR_TEST_SOAK_SEED"
 READERS = 8
 SOAK_SECONDS = 60.0
@@ -56,7 +54,6 @@ LONGEST_SECONDS = 20 * TIMEOUT_MS / 1000 + ENGINE_SECONDS
 FAULTS = ("stopped", "killed", "shut down", "stopped and killed")
 PHASES = ("normal", "stopped", "killed", "shut down", "recovering")
 
-Stats: TypeAlias = Mapping[str, Any]
 Phase: TypeAlias = tuple[float, str]
 Range: TypeAlias = tuple[float, float]
 OPTIONS: Mapping[str, Any] = {
@@ -81,55 +78,6 @@ class Here:
 
     def stats(self) -> Stats:
         return asdict(self._store.cache.stats())
-
-
-class ReaderProcess:
-    """See tests/soak/reader_process.py."""
-
-    def __init__(self, options: Mapping[str, Any], readers: int, seed: int) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.soak.reader_process", json.dumps(options), str(readers), str(seed)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            bufsize=1,
-        )
-
-    def stats(self) -> Stats:
-        """Its cache's."""
-        return dict(self._ask("stats"))
-
-    def ready(self) -> None:
-        """Wait until its threads run."""
-        assert self._answer() == "ready"
-
-    def end(self, file: Path) -> tuple[list[list[Read]], list[str]]:
-        """End it: what its threads read, and what failed."""
-        assert self._ask(f"end {file}") == "done"
-        done = json.loads(file.read_text(encoding="utf-8"))
-        return done["reads"], done["failures"]
-
-    def close(self) -> None:
-        """Whatever it does, it is gone afterwards."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
-
-    def _ask(self, line: str) -> Any:
-        assert self._process.stdin is not None
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> Any:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, "the reader process died: see stderr"
-        return json.loads(line)
 
 
 # ------------------------------------------------------------------------------------------------------------ faults
@@ -317,35 +265,17 @@ def _mend(server: RedisProcess, fault: str, chance: random.Random, course: Cours
 # ----------------------------------------------------------------------------------------------------------- judging
 
 
-class History:
-    """What was written, to hold reads against. Versions of a plan only grow."""
+def ages_of(writes: Iterable[Write]) -> Ages:
+    """What was written, to hold reads against."""
+    ages = Ages()
+    for _, end, plan, version in writes:
+        ages.add(plan, version, end)
+    return ages
 
-    def __init__(self, writes: Iterable[Write]) -> None:
-        self._versions: dict[str, list[int]] = defaultdict(list)
-        self._returned: dict[str, list[float]] = defaultdict(list)
-        for _, end, plan, version in writes:
-            self._versions[plan].append(version)
-            self._returned[plan].append(end)
-        assert all(versions == sorted(versions) for versions in self._versions.values())
 
-    def late(self, read: Read) -> float | None:
-        """How long before the read began the next version had been written; None for a read that is not stale."""
-        begin, _, place, _, version = read
-        versions, returned = self._of(place)
-        number = bisect_right(versions, version)
-        if number == len(versions) or returned[number] > begin:
-            return None
-        return begin - returned[number]
-
-    def is_known(self, read: Read) -> bool:
-        """Whether this version is one of this plan's."""
-        versions, _ = self._of(read[2])
-        number = bisect_right(versions, read[4])
-        return number > 0 and versions[number - 1] == read[4]
-
-    def _of(self, place: int) -> tuple[list[int], list[float]]:
-        plan = PLANS[place] if PLANS[place] in OWN_PLANS else "GLOBAL"
-        return self._versions[plan], self._returned[plan]
+def late(ages: Ages, read: Read) -> float | None:
+    """How long before the read began the next version had been written; None for a read that is not stale."""
+    return ages.late(subject_of(read), read[4], read[0])
 
 
 def told(read: Read, late: float, course: Course, started: float) -> str:
@@ -357,21 +287,21 @@ def told(read: Read, late: float, course: Course, started: float) -> str:
 
 
 def judge(
-    course: Course, history: History, reads: Iterable[Read], is_allowed: Callable[[Read, float], bool]
+    course: Course, history: Ages, reads: Iterable[Read], is_allowed: Callable[[Read, float], bool]
 ) -> tuple[list[str], dict[str, float]]:
     """The reads that were wrong, in words, and how late the latest one was in each phase."""
     wrong: list[str] = []
     latest: dict[str, float] = {}
     for read in reads:
-        if not history.is_known(read):
+        if not history.is_known(subject_of(read), read[4]):
             wrong.append(f"{PLANS[read[2]]} gave {read[4]}, which is none of its versions")
-        late = history.late(read)
-        if late is None:
+        seconds = late(history, read)
+        if seconds is None:
             continue
         phase = course.at(read[0])
-        latest[phase] = max(late, latest.get(phase, 0.0))
-        if not is_allowed(read, late):
-            wrong.append(told(read, late, course, course.phases[0][0]))
+        latest[phase] = max(seconds, latest.get(phase, 0.0))
+        if not is_allowed(read, seconds):
+            wrong.append(told(read, seconds, course, course.phases[0][0]))
     return wrong, latest
 
 
@@ -392,7 +322,7 @@ def across_processes(course: Course) -> Callable[[Read, float], bool]:
     return is_allowed
 
 
-def all_is_seen(threads: Iterable[Iterable[Read]], course: Course, history: History) -> None:
+def all_is_seen(threads: Iterable[Iterable[Read]], course: Course, history: Ages) -> None:
     """In each quiet time, every reader of a process gave of every plan what had been written last."""
     begins = [begin for begin, _ in course.quiet]
     seen: set[int] = set()
@@ -401,7 +331,7 @@ def all_is_seen(threads: Iterable[Iterable[Read]], course: Course, history: Hist
         for read in thread:
             number = bisect_right(begins, read[0]) - 1
             if number >= 0 and begins[number] + SEEN_SECONDS < read[0] < course.quiet[number][1]:
-                assert history.late(read) is None, told(read, 0, course, course.phases[0][0])
+                assert late(history, read) is None, told(read, 0, course, course.phases[0][0])
                 seen.add(read[2])
                 count += 1
         assert count > 0
@@ -509,7 +439,7 @@ def test_within_one_store_no_read_is_ever_stale(
             load.end()
         reads = [read for thread in load.reads for read in thread]
         check_reads("one process", course, faults, reads, load.writes)
-        wrong, _ = judge(course, History([*first, *load.writes]), reads, within_the_store)
+        wrong, _ = judge(course, ages_of([*first, *load.writes]), reads, within_the_store)
         print(f"{len(reads)} reads, {len(load.writes)} writes, {len(load.failures)} failed, {len(wrong)} wrong")
         assert load.failures == []
         assert wrong == []
@@ -553,7 +483,7 @@ def test_between_processes_no_read_is_stale_once_redis_is_back(
         away = [read for thread in others for read in thread]
         check_reads("writing process", course, faults, reads, load.writes)
         check_reads("reading process", course, faults, away, [])
-        history = History([*first, *load.writes])
+        history = ages_of([*first, *load.writes])
         wrong, _ = judge(course, history, reads, within_the_store)
         wrong_away, latest = judge(course, history, away, across_processes(course))
         print(f"{len(reads)} + {len(away)} reads, {len(load.writes)} writes, {len(failures)} failed")
