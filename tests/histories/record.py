@@ -145,6 +145,8 @@ class Recorder:
         except EngineError as error:
             outcome = Outcome.UNKNOWN if error.outcome_unknown else Outcome.FAILED
             result = f"{type(error).__name__}: {error}"
+        except OSError as error:  # the disk's own, as the file engine raises it
+            outcome, result = Outcome.FAILED, f"{type(error).__name__}: {error}"
         finally:
             ended = math.inf if outcome is Outcome.UNKNOWN else time.monotonic()
             self._sink.end(replace(operation, ended=ended, outcome=outcome, result=result))
