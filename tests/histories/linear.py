@@ -141,8 +141,9 @@ def versioned_item(state: tuple[int, str] | None, operation: Operation) -> Hasha
 
 
 def register(state: str | None, operation: Operation) -> Hashable:
-    """One value, or several that are written together: `write` sets it, `read` gives it, `create` expects none.
+    """One value, or several that are written together, as text; None while there is none.
 
+    `write` sets it, `delete` takes it away, `read` gives it, and `create` expects that there is none.
     A read that found parts of two writes gives a list of them, which is ILLEGAL in every state.
     """
     if operation.outcome is Outcome.REFUSED and operation.action != "create":
@@ -152,6 +153,8 @@ def register(state: str | None, operation: Operation) -> Hashable:
             return state if operation.result == state else ILLEGAL
         case "write":
             return str(operation.argument)
+        case "delete":
+            return None
         case "create":
             if operation.outcome is Outcome.REFUSED:
                 return state if state is not None else ILLEGAL
