@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     `indexes_complete` says that every item carries the library's index attributes, because nobody else writes, or
     because `create --upgrade` runs after they do: then no table is scanned for items without them.
 
+    `index_recheck_hours`: how long a table that `create --upgrade` marked is trusted to be indexed since all of its
+    items were last looked at; what other programs write may be missing from lists for so long.
+
     `kinds` names users' own kinds of items, `module:NAME` each, with commas between them: see `Store.repository`.
 
     `files_url` names the file store: s3://bucket/prefix, az://container/prefix, file:///folder or memory://;
@@ -122,6 +125,7 @@ class Settings(BaseSettings):
     max_attempts: Annotated[int, Field(ge=1, le=20)] = 4
     conflict_attempts: Annotated[int, Field(ge=1, le=100)] = 12
     indexes_complete: bool = False
+    index_recheck_hours: Annotated[float, Field(gt=0, le=8760)] = 24
     kinds: Annotated[tuple[str, ...], NoDecode] = ()
     actor: Actor | None = None
     parallel_calls: Annotated[int, Field(ge=1, le=64)] = 8

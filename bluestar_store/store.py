@@ -53,6 +53,8 @@ class Store:
     def __init__(
         self, settings: Settings, engine: Engine, *, kinds: Sequence[Kind[Any]] = (), clock: Clock | None = None
     ) -> None:
+        from datetime import timedelta
+
         from bluestar_store.cache import CacheControl, open_cache
         from bluestar_store.clock import SystemClock
         from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
@@ -66,6 +68,7 @@ class Store:
         from bluestar_store.repositories.holds import Holds
         from bluestar_store.repositories.irs_limits import IrsLimitsByYear
         from bluestar_store.repositories.pipelines import Pipelines
+        from bluestar_store.repositories.recheck import Recheck
         from bluestar_store.repositories.snapshot import Snapshots
         from bluestar_store.repositories.steps import Claims, Results
         from bluestar_store.repositories.validation_rules import ValidationRules
@@ -83,10 +86,12 @@ class Store:
             cache,
             settings.actor,
             indexes_complete=settings.indexes_complete,
+            index_recheck=timedelta(hours=settings.index_recheck_hours),
             share_sensitive=settings.cache_sensitive,
             clock=self.clock,
         )
         finder = Finder(access)
+        self.index_marks = finder.marks
         self.pipelines = Pipelines(access)
         self.calculation_rules = CalculationRules(access)
         self.validation_rules = ValidationRules(access)
@@ -96,7 +101,7 @@ class Store:
         self.vendor_schemas = VendorSchemas(access)
         self._snapshots = Snapshots(access, finder, self.pipelines)
         self.holds = Holds(access, finder)
-        self.batches = Batches(access, finder, self._snapshots, self.holds)
+        self.batches = Batches(access, finder, self._snapshots, self.holds, Recheck(access, finder.marks))
         self.claims = Claims(access)
         self.results = Results(access)
         self.audit = Audit(access)
@@ -145,14 +150,15 @@ class Store:
     def create_tables(self, *, upgrade: bool = False) -> list[str]:
         """Make the tables that do not exist, and wait until they are active; returns the names made.
 
-        `upgrade` also adds the indexes that existing tables lack, and gives the items that lack them the index
-        attributes; nothing else about an item changes.
+        `upgrade` also adds the indexes that existing tables lack, gives the items that lack them the index attributes
+        (nothing else about an item changes), and marks the tables as indexed: from then on no list scans them. Raises
+        ConflictError when others keep changing an item; run it again.
         """
         made = self.engine.create_tables(self.tables.specs(), upgrade=upgrade)
         if upgrade:
             from bluestar_store.repositories.upgrade import backfill
 
-            backfill(self._access)
+            backfill(self._access, self.index_marks)
         return made
 
     def describe_tables(self) -> tuple[TableStatus, ...]:
@@ -189,10 +195,10 @@ class Store:
         Two rounds of reads, each at once: in the first, pipelines, configs, calculation rules, limits and the names
         of the categories (9 calls in layout `eight`; in `single` 8, configs come with the pipelines); in the second,
         two queries a category. A pipeline that the library did not write, or none of the
-        plan's own, costs one more. Category names come from the index and,
-        unless `indexes_complete` is set, a scan of the validation rules for items without index attributes: one more
-        call a MB of that table. A category younger than the index's lag (usually well under a second) may be missing;
-        the rules of the others are current. Raises PipelineNotFoundError, LimitsNotFoundError.
+        plan's own, costs one more. Category names come from the index and, unless the table is marked as indexed (which
+        is asked twice a minute) or `indexes_complete` is set, a scan of the validation rules for items without index
+        attributes: one more call a MB of that table. A category younger than the index's lag (usually well under a
+        second) may be missing; the rules of the others are current. Raises PipelineNotFoundError, LimitsNotFoundError.
         """
         return self._snapshots.take(plan_id, pay_freq, year)
 

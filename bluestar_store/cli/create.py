@@ -16,7 +16,9 @@ def create(
     ctx: typer.Context,
     upgrade: Annotated[
         bool,
-        typer.Option("--upgrade", help="Add missing indexes to existing tables and fill them; items stay as they are."),
+        typer.Option(
+            "--upgrade", help="Add missing indexes, fill them, and mark the tables as indexed: lists then scan none."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:

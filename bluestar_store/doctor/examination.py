@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bluestar_store.doctor import engine, items, permissions, redis_server, tables
+from bluestar_store.doctor import engine, items, permissions, recheck, redis_server, tables
 from bluestar_store.doctor.findings import Finding, Findings
 from bluestar_store.store import Store
 
@@ -32,6 +32,7 @@ def examine(
     states = tables.states(store)
     findings.take(finding for state in states for finding in tables.check(state))
     present = [state.spec for state in states if state.status is not None and state.status.exists]
+    findings.take(recheck.check(store))
     findings.take(permissions.check(store.engine, present, writes=writes))
     for spec in present if read_items else ():
         findings.take(items.check(store, spec.name, progress or (lambda count: None)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from bluestar_store.cache import NullCache
-from bluestar_store.doctor import decoding, duplicates, index_attributes, pipelines, reach, strays
+from bluestar_store.doctor import decoding, duplicates, index_attributes, limits, pipelines, reach, strays
 from bluestar_store.doctor.findings import Finding, Severity
 from bluestar_store.doctor.reading import seen
 from bluestar_store.errors import AccessDeniedError, BlueStarError
@@ -20,12 +20,14 @@ CHECKS = (
     index_attributes.check,
     strays.check,
     reach.check,
+    limits.check,
 )
 """Each is given a page of one table and keeps nothing: what needs more than an item is read again."""
 
 
 def check(store: Store, table: str, progress: Callable[[int], None]) -> Iterator[Finding]:
     """What the items of one table show."""
+    count = 0
     access = Access(store.engine, store.tables, NullCache())
     kinds = [kind for kind in store.tables.kinds if store.tables.name(kind) == table]
     try:
@@ -34,6 +36,8 @@ def check(store: Store, table: str, progress: Callable[[int], None]) -> Iterator
             for one_check in CHECKS:
                 yield from one_check(access, found)
             progress(len(items))
+            count += 1
+        yield from limits.check_scans(store, table, count)
     except AccessDeniedError as error:
         yield _unread(table, error, "allow the calls that are denied (see above), then run bluestar-store doctor again")
     except BlueStarError as error:

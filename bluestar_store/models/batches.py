@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ from pydantic import Field
 
 from bluestar_store.lazy import lazily
 from bluestar_store.models.entity import Entity
-from bluestar_store.models.values import Count, Document, TextMap, UtcTime
+from bluestar_store.models.values import Count, Document, TextMap, UtcTime, utc_from_text
 
 if TYPE_CHECKING:
     from bluestar_store.models.batches_model import BATCH_RULES as BATCH_RULES
@@ -36,6 +37,9 @@ __getattr__, __dir__ = lazily(
         )
     },
 )
+
+INDEXES_CHECKED = "bs_indexes_checked"
+"""The attribute behind `BatchRules.indexes_checked`."""
 
 
 class BatchStatus(StrEnum):
@@ -69,6 +73,16 @@ class BatchRules(Entity):
     batch_id: str
     digest: str | None = None
     items: TextMap | None = None
+
+    @property
+    def indexes_checked(self) -> datetime | None:
+        """Since when a rule of another program may be missing, if the plan and GLOBAL had none in its category.
+
+        It is the last full recheck of the validation rules before the start; None where the table was not marked as
+        indexed, and so was looked at as a whole.
+        """
+        text = self.origin.wire.get(INDEXES_CHECKED, {}).get("S") if self.origin else None
+        return None if text is None else utc_from_text(text)
 
 
 class StepResult(Entity):

@@ -54,6 +54,8 @@ class BatchRulesModel(ItemModel):
     digest = UnicodeAttribute(null=True)
     items = TextMapAttribute(null=True)
 
+    bs_indexes_checked = UnicodeAttribute(null=True)
+
 
 class StepResultModel(ItemModel):
     """PynamoDB's view of StepResult."""

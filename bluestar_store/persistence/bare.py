@@ -34,6 +34,10 @@ class BareFinder(Finder):
         key = key_of(item)
         return key.sk.startswith(kind.keys.sort.prefix) and kind.keys.partition_identity(key.pk) is not None
 
+    def _is_marked(self, kind: Kind[Any], index: str) -> bool:
+        """Never: a mark says nothing of items without a number."""
+        return False
+
 
 class BareSchemas(VendorSchemas):
     """Chooses a vendor's schema by plan, frequency and date."""

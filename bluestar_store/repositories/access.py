@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from contextvars import ContextVar, Token, copy_context
+from contextvars import Context, ContextVar, Token, copy_context
 from copy import copy
+from datetime import timedelta
 from functools import cached_property, partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -50,11 +51,15 @@ class Access:
         actor: str | None = None,
         *,
         indexes_complete: bool = False,
+        index_recheck: timedelta = timedelta(hours=24),
         share_sensitive: bool = False,
         clock: Clock | None = None,
         records: bool = True,
     ) -> None:
-        """`records`: whether a change of a rule leaves an entry in its trail."""
+        """`index_recheck`: how long the mark of a table is trusted, see `index_marks`.
+
+        `records`: whether a change of a rule leaves an entry in its trail.
+        """
         self._engine, self._cache, self.tables, self.actor = engine, cache, tables, actor
         self._unit: ContextVar[Transaction | None] = ContextVar("bluestar_unit_of_work", default=None)
         self._looking = _Looking()
@@ -62,7 +67,9 @@ class Access:
         self.peek, self.unit_here = cache.peek, self._unit.get
         """What is in the process, when no unit of work is open here: asked before all else, so without a detour."""
         self.indexes_complete, self.share_sensitive = indexes_complete, share_sensitive
-        self.now = (clock or SystemClock()).now
+        self.index_recheck = index_recheck
+        clock = clock or SystemClock()
+        self.now, self.monotonic = clock.now, clock.monotonic
         self._records_changes = records
         self._records = ContextVar("bluestar_records_changes", default=records)
         self._threads = Threads(engine.parallel_calls, "bluestar-read")
@@ -87,6 +94,12 @@ class Access:
         self._check_not_only_here()
         unit = self._unit.get()
         return self._engine if unit is None else unit.engine
+
+    @property
+    def committed(self) -> Engine:
+        """The engine itself, whatever unit of work is open here: for bookkeeping that is no part of one."""
+        self._check_not_only_here()
+        return self._engine
 
     @property
     def cache(self) -> Cache:
@@ -220,6 +233,17 @@ class Access:
         finally:
             for future in futures:
                 future.cancel()
+
+    def aside(self, call: Callable[[], object]) -> None:
+        """Have a call made outside of any unit of work, without waiting for it where it is a round trip."""
+
+        def run() -> None:
+            Context().run(call)
+
+        if self._engine.parallel_calls < 2:
+            run()
+        else:
+            self._threads.submit(run)
 
     def close(self) -> None:
         """End the threads, the cache and the engine."""

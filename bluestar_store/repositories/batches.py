@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from immutabledict import immutabledict
 
-from bluestar_store.errors import InvalidEntityError, InvalidTransitionError
+from bluestar_store.errors import ConfigurationError, InvalidEntityError, InvalidTransitionError
 from bluestar_store.keys import check_identifier
 from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry
 from bluestar_store.models.batches import (
     BATCH_RULES,
     BATCH_STATE,
+    INDEXES_CHECKED,
     STEP_CLAIM,
     STEP_RESULT,
     BatchRules,
@@ -22,16 +24,20 @@ from bluestar_store.models.batches import (
     StepResult,
 )
 from bluestar_store.models.free_form import FREE_STATE, FreeResult, FreeState
+from bluestar_store.models.indexes import BY_LEVEL
+from bluestar_store.models.validation import VALIDATION_RULE
+from bluestar_store.models.values import utc_text
 from bluestar_store.protocols import ABSENT
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Repository, owned
 from bluestar_store.repositories.batch_pages import BatchPage, BatchPages
-from bluestar_store.repositories.changes import Change, PutExpectation, put_change
+from bluestar_store.repositories.changes import Change, PutExpectation, change_over, put_change
 from bluestar_store.repositories.finder import Finder
 from bluestar_store.repositories.free_form import free_results
 from bluestar_store.repositories.holds import Holds, refuse_open_holds
 from bluestar_store.repositories.identifiers import new_id
-from bluestar_store.repositories.snapshot import Snapshots
+from bluestar_store.repositories.recheck import Recheck
+from bluestar_store.repositories.snapshot import PlanSnapshot, Snapshots
 from bluestar_store.repositories.steps import check_claim
 from bluestar_store.repositories.transaction import Bookkeeping
 
@@ -103,9 +109,10 @@ class RulesVerification:
 class Batches(Repository[BatchState]):
     """See DESIGN 2, processing-metadata."""
 
-    def __init__(self, access: Access, finder: Finder, snapshots: Snapshots, holds: Holds) -> None:
+    def __init__(self, access: Access, finder: Finder, snapshots: Snapshots, holds: Holds, recheck: Recheck) -> None:
         super().__init__(access, BATCH_STATE)
         self._pages, self._snapshots, self._holds = BatchPages(access, finder), snapshots, holds
+        self._marks, self._recheck = finder.marks, recheck
 
     def get(self, batch_id: str) -> BatchState:
         """The state of a batch. Raises BatchNotFoundError."""
@@ -171,12 +178,14 @@ class Batches(Repository[BatchState]):
         """Begin a batch, RECEIVED; returns its state. `batch_id` is a ULID where none is given.
 
         The plan's rules are read consistently, past the cache, and their digests pinned: see `verify_rules`. `actor` is
-        who writes, the setting's where none is given. Raises AlreadyExistsError for an id that is taken,
-        InvalidKeyError for what cannot be one, InvalidEntityError, and what `Store.plan_snapshot` raises.
+        who writes, the setting's where none is given. Beside the answer, and without keeping it waiting, a page of a
+        table that is marked as indexed may be read and its items given index attributes. Raises AlreadyExistsError for
+        an id that is taken, InvalidKeyError for what cannot be one, InvalidEntityError, and what `Store.plan_snapshot`
+        raises.
         """
         access = self._access.acting_as(actor)
         batch_id = new_id() if batch_id is None else check_identifier("batch_id", batch_id)
-        snapshot = self._snapshots.take(plan_id, pay_freq, year)
+        snapshot, checked = self._pinned(plan_id, pay_freq, year)
         now = self._access.now()
         state = self._kind.made(
             batch_id=batch_id,
@@ -189,10 +198,34 @@ class Batches(Repository[BatchState]):
             updated=now,
         )
         rules = BatchRules(batch_id=state.batch_id, digest=snapshot.digest, items=snapshot.item_digests)
+        pinned = {} if checked is None else {INDEXES_CHECKED: {"S": utc_text(checked)}}
+        # The commit finds out whether the id is taken; who is within a unit of work hears of it before.
+        looks = access.unit_here() is not None
         with access.unit() as unit:
-            begun = put_change(access, self._kind, state, ABSENT)
-            unit.engine.write(begun.write, put_change(access, BATCH_RULES, rules, ABSENT).write)
+            if looks:
+                begun = put_change(access, self._kind, state, ABSENT)
+            else:
+                begun = change_over(access, self._kind, state, None, {}, settled=True)
+            unit.engine.write(begun.write, change_over(access, BATCH_RULES, rules, None, pinned, settled=True).write)
+        self._access.aside(self._recheck.one_page)
         return self._decode(begun.after)
+
+    def _pinned(self, plan_id: str, pay_freq: str, year: int) -> tuple[PlanSnapshot, datetime | None]:
+        """The snapshot that a batch starts under, and the recheck that it relies on, if its table is marked.
+
+        A table that is too large to be scanned, and was not rechecked in time (no batch was started for days), is
+        looked at as a whole first.
+        """
+        before = self._marks.last_checked(VALIDATION_RULE, BY_LEVEL)
+        try:
+            snapshot = self._snapshots.take(plan_id, pay_freq, year)
+        except ConfigurationError:
+            if not self._recheck.renew(VALIDATION_RULE):
+                raise
+            snapshot = self._snapshots.take(plan_id, pay_freq, year)
+        if self._access.indexes_complete:
+            return snapshot, None
+        return snapshot, before or self._marks.last_checked(VALIDATION_RULE, BY_LEVEL)
 
     def advance(
         self,

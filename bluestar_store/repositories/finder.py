@@ -1,8 +1,9 @@
 """Finding items by the library's own indexes, without missing what other programs wrote.
 
-An index knows only items that carry its attributes. What lacks them is found by scanning the table, as far as that is
-cheap. Where it is not, a ConfigurationError says what mends it; nothing is ever left out in silence. An operator who
-knows that every item carries the attributes says so by `BLUESTAR_INDEXES_COMPLETE`: then nothing is scanned.
+An index knows only items that carry its attributes. A table that is marked (see `index_marks`) is not scanned for
+others; what other programs wrote since its last recheck may be missing. In any other table, what lacks the attributes
+is found by scanning, as far as that is cheap. Where it is not, a ConfigurationError says what mends it. An operator who
+knows that every item carries the attributes says so by `BLUESTAR_INDEXES_COMPLETE`: then nothing is scanned either.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import index_specs
 from bluestar_store.protocols import Item, Page, key_of, pages, scan_pages
 from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.index_marks import IndexMarks
 
 SWEEP_PAGES = 32
 """Pages (of 1 MB) that a scan for items without index attributes may read before it counts as dear."""
@@ -30,7 +32,7 @@ class Finder:
     """Keys by index value. What it finds may be outdated: read the items again and look at them."""
 
     def __init__(self, access: Access) -> None:
-        self._access = access
+        self._access, self.marks = access, IndexMarks(access)
 
     def find(self, kind: Kind[Any], index: str, value: str, *prefixes: str) -> list[Item]:
         """Index entries (keys and index attributes) and, whole, the items that lack the index's attributes.
@@ -53,8 +55,8 @@ class Finder:
         if unindexed is None:
             raise ConfigurationError(
                 f"table {self._access.table(kind)} is too large to be scanned for items that other programs wrote "
-                "without index attributes: run `bluestar-store create --upgrade` after they did, and set "
-                "BLUESTAR_INDEXES_COMPLETE=true to say that the indexes can be trusted"
+                "without index attributes: run `bluestar-store create --upgrade`, which gives them the attributes and "
+                "marks the table as indexed (or set BLUESTAR_INDEXES_COMPLETE=true where nobody else writes)"
             )
         return [item for found in (*indexed, unindexed) for item in found or ()]
 
@@ -111,10 +113,14 @@ class Finder:
 
     def _unindexed(self, kind: Kind[Any], index: str) -> Found:
         """The kind's items that lack the index's attribute; None when they are dear to find."""
-        if self._access.indexes_complete:
+        if self._access.indexes_complete or self._is_marked(kind, index):
             return []
         items, complete = self._sweep(kind, index_specs(kind)[index].partition_attribute)
         return items if complete else None
+
+    def _is_marked(self, kind: Kind[Any], index: str) -> bool:
+        """Whether the kind's table need not be scanned."""
+        return self.marks.checked(kind, index) is not None
 
     def _all(self, kind: Kind[Any], index: str) -> list[Item]:
         """All items of the kind, where there is no index to ask."""

@@ -2,59 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from bluestar_store.engines.checks import MAX_WRITES
 from bluestar_store.errors import ConflictError, InvalidKeyError, InvalidWriteError, ItemDecodeError
+from bluestar_store.keys import Key
+from bluestar_store.models.bare import bare
+from bluestar_store.models.index_marks import labels
 from bluestar_store.models.kind import Kind
-from bluestar_store.protocols import Item, Update, key_of, scan_pages
+from bluestar_store.models.tables import Tables
+from bluestar_store.models.values import version_of
+from bluestar_store.protocols import EXISTS, Expectation, Item, Update, key_of, scan_pages
 from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.index_marks import IndexMarks
+
+ATTEMPTS = 10
+"""Tries of an item that others change at the same time."""
 
 
-def backfill(access: Access) -> int:
-    """How many items got index attributes.
+def indexed_kinds(tables: Tables) -> Mapping[str, tuple[Kind[Any], ...]]:
+    """The kinds that have an index, by the name of their table on disk."""
+    found: dict[str, tuple[Kind[Any], ...]] = {}
+    for kind in tables.kinds:
+        if kind.index_names:
+            found[tables.name(kind)] = (*found.get(tables.name(kind), ()), kind)
+    return found
 
-    The version stays, and is checked: an item that changes meanwhile got its attributes from whoever changed it, or
-    is found by the next run. An item that does not decode has no place in an index and is left alone.
-    """
-    return sum(_backfill(access, kind) for kind in access.tables.kinds if kind.index_names)
+
+def backfill(access: Access, marks: IndexMarks) -> int:
+    """Every table's items, and then its mark; returns how many items got index attributes."""
+    return sum(renew(access, marks, table) for table in indexed_kinds(access.tables))
 
 
-def _backfill(access: Access, kind: Kind[Any]) -> int:
-    updates = (update for item in _items(access, kind) if (update := _update(access, kind, item)) is not None)
-    count = 0
-    while together := list(islice(updates, MAX_WRITES)):
-        count += _write(access, together)
+def renew(access: Access, marks: IndexMarks, table: str) -> int:
+    """One table's. Raises ConflictError when others keep changing an item: then the table is not marked."""
+    kinds = indexed_kinds(access.tables)[table]
+    began, count, pages_read = access.now(), 0, 0
+    prefixes = {kind.keys.sort.prefix for kind in kinds}
+    # What the filter leaves out is read all the same, but not sent: results and trails beside the batches.
+    for items in scan_pages(access.committed, table, sk_prefix=prefixes.pop() if len(prefixes) == 1 else ""):
+        count += stamp(access, table, kinds, items)
+        pages_read += 1
+    marks.completed(table, labels(kinds), began, pages_read)
     return count
 
 
-def _update(access: Access, kind: Kind[Any], item: Item) -> Update | None:
-    """What mends the item's index attributes, missing or copied from another item; None when they are right."""
+def stamp(access: Access, table: str, kinds: Sequence[Kind[Any]], items: Iterable[Item]) -> int:
+    """Give these items of a table the attributes that they lack; returns to how many. Raises as `renew` does.
+
+    The version stays, and is checked: an item that changes meanwhile is read again.
+    """
+    updates = iter([update for item in items if (update := missing(table, kinds, item)) is not None])
+    count = 0
+    while together := list(islice(updates, MAX_WRITES)):
+        count += _write(access, kinds, together)
+    return count
+
+
+def missing(table: str, kinds: Iterable[Kind[Any]], item: Item) -> Update | None:
+    """What mends the item's index attributes, missing or copied from another item; None when they are right.
+
+    Of an item that does not decode as a whole, what can be read counts: a list has to find it, and to say what is
+    wrong with it.
+    """
+    kind = next((kind for kind in kinds if kind.owns(item)), None)
+    if kind is None:
+        return None
     try:
-        entity = kind.decode(item, access.table(kind))
-        attributes = {name: {"S": text} for name, text in kind.index_of(entity).items()}
+        attributes = {name: {"S": text} for name, text in kind.index_of(_entity(kind, item)).items()}
     except (ItemDecodeError, InvalidKeyError):
         return None
     sets = {name: value for name, value in attributes.items() if item.get(name) != value}
     stale = frozenset((kind.index_attributes - attributes.keys()) & item.keys())
     if not sets and not stale:
         return None
-    return Update(access.table(kind), key_of(item), sets, stale, expect=entity.version or 0)
+    return Update(table, key_of(item), sets, stale, expect=_expectation(item))
 
 
-def _write(access: Access, updates: Sequence[Update]) -> int:
+def _entity(kind: Kind[Any], item: Item) -> Any:
+    try:
+        return kind.decode(item)
+    except ItemDecodeError:
+        names = (attribute.attr_name for attribute in kind.attributes.values())
+        return bare(kind, item, kind.keys.parse(key_of(item)) or {}, *names)
+
+
+def _expectation(item: Item) -> Expectation:
+    try:
+        return version_of(item)
+    except ValueError:  # a version that no condition can check
+        return EXISTS
+
+
+def _write(access: Access, kinds: Sequence[Kind[Any]], updates: Sequence[Update]) -> int:
     """How many were written: all at once, or one by one when somebody changed one of them meanwhile."""
     try:
-        access.engine.write(*updates)
+        access.committed.write(*updates)
     except (ConflictError, InvalidWriteError):  # changed meanwhile; or large items, over 4 MB together
-        if len(updates) == 1:
-            return 0
-        return sum(_write(access, [update]) for update in updates)
+        return sum(_write_one(access, kinds, update) for update in updates)
     return len(updates)
 
 
-def _items(access: Access, kind: Kind[Any]) -> Iterator[Item]:
-    for items in scan_pages(access.engine, access.table(kind), sk_prefix=kind.keys.sort.prefix):
-        yield from filter(kind.owns, items)
+def _write_one(access: Access, kinds: Sequence[Kind[Any]], update: Update) -> int:
+    """Whether it was written: what changed meanwhile may have got its attributes, or be gone."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            access.committed.write(update)
+            return 1
+        except InvalidWriteError:  # no room for them
+            return 0
+        except ConflictError:
+            if attempt == ATTEMPTS:
+                raise
+        found = _stored(access, update.table, update.key)
+        again = None if found is None else missing(update.table, kinds, found)
+        if again is None:
+            return 0
+        update = again
+    return 0
+
+
+def _stored(access: Access, table: str, key: Key) -> Item | None:
+    return access.committed.get(table, [key], consistent=True).get(key)

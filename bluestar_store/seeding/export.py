@@ -25,6 +25,7 @@ from bluestar_store.engines.whole_files import write_whole
 from bluestar_store.errors import AccessDeniedError, FileStoreError, ThrottledError
 from bluestar_store.keys import Key, shown
 from bluestar_store.models.batches import BATCH_STATE
+from bluestar_store.models.index_marks import is_mark
 from bluestar_store.models.kind import Kind
 from bluestar_store.protocols import Engine, Item, Page, Segment, key_of, pages, scan_pages
 from bluestar_store.seeding.folders import held, make_folder
@@ -140,6 +141,8 @@ def _sorted_tables(
         with _pages(engine, on_disk) as pages:
             for items in pages:
                 for item in items:
+                    if is_mark(key_of(item)):  # of this store's tables, and nobody else's
+                        continue
                     place, plain = (table, item) if table else routes.outgoing(item)
                     if wanted is None or wanted.wants(plain):
                         sorters[place].add(key_of(plain), line_of(plain))

@@ -17,10 +17,12 @@ from bluestar_store.engines.bulk import chunks
 from bluestar_store.errors import ConflictError, FileStoreError, ImportRefusedError
 from bluestar_store.keys import Key
 from bluestar_store.models.audit import Trail
-from bluestar_store.protocols import Item
+from bluestar_store.models.index_marks import is_mark
+from bluestar_store.protocols import Engine, Item, key_of, pages
 from bluestar_store.seeding.folders import held
 from bluestar_store.seeding.import_state import State
 from bluestar_store.seeding.load import LOADS
+from bluestar_store.seeding.marked_tables import Unmarked
 from bluestar_store.seeding.merging import COMPARED_ITEMS, ImportReport, settle
 from bluestar_store.seeding.routes import MARK, REST, AuditedPlace, Place, Routes
 from bluestar_store.seeding.transfer_files import Manifest, Progress, Record, TableDigest, read_items
@@ -35,6 +37,8 @@ LOST = (
 )
 IMPORTS = Trail(table=LOADS.table, partition="IMPORTS")
 """The trail that has one entry for each merge that wrote something."""
+LOOKED_AT = 20
+"""Items that are read at once to see whether a table is empty."""
 SHOWN = 10
 """Refused items that an error names."""
 
@@ -119,7 +123,7 @@ class Import:
             self.state.save()  # before the first write: what is in the target from now on is ours
         with Pool(self._target.engine.parallel_calls, "bluestar-import") as pool:
             for table, records in self._rounds():
-                items = [self._routes.incoming(table, record.key, record.item) for record in records]
+                items = [self._routes.incoming(table, key, item) for key, item, _ in records if not is_mark(key)]
                 if merge or resuming:
                     write = self._comparing(table, overwrite, before_write)
                     report = sum(pool.map(write, chunks(items, COMPARED_ITEMS)), report)
@@ -136,7 +140,8 @@ class Import:
         """Read everything once; ImportRefusedError with the items that cannot lie in the target."""
         refused: list[str] = []
         count = done = 0
-        streams = (self._checked(table, digest) for table, digest in self.manifest.tables.items())
+        unmarked = Unmarked(self._target, self._routes)
+        streams = (self._checked(table, digest, unmarked) for table, digest in self.manifest.tables.items())
         for key, found in groupby(heapq.merge(*streams), key=itemgetter(0)):
             places = [(table, reason) for _, table, reason in found]
             reasons = [f"{table}: {key}: {reason}" for table, reason in places if reason]
@@ -158,8 +163,9 @@ class Import:
             if not self._routes.single and REST in self.manifest.tables:
                 lines.append(LOST)
             raise ImportRefusedError(lines)
+        unmarked.distrust()
 
-    def _checked(self, table: str, digest: TableDigest) -> Iterator[tuple[Key, str, str]]:
+    def _checked(self, table: str, digest: TableDigest, unmarked: Unmarked) -> Iterator[tuple[Key, str, str]]:
         """Each key of one table, in order, with the reason why it cannot lie in the target, if there is one."""
         for key, item, _ in read_items(self._folder, table, digest):
             try:
@@ -167,6 +173,7 @@ class Import:
             except ValueError as error:
                 yield key, table, str(error)
             else:
+                unmarked.look(table, item)
                 yield key, table, ""
 
     def _rounds(self) -> Iterator[tuple[str, list[Record]]]:
@@ -218,4 +225,10 @@ def check_empty(target: Place, instead: str = MERGE) -> None:
 def _filled(target: Place) -> list[str]:
     """The tables, by their names on disk, that have items."""
     names = [spec.name for spec in target.tables.specs()]
-    return [name for name in names if target.engine.scan(name, limit=1, consistent=True).items]
+    return [name for name in names if _is_filled(target.engine, name)]
+
+
+def _is_filled(engine: Engine, table: str) -> bool:
+    """Whether a table has an item that counts: the marks of indexes are the target's own."""
+    found = pages(lambda cursor: engine.scan(table, limit=LOOKED_AT, cursor=cursor, consistent=True))
+    return any(not is_mark(key_of(item)) for page in found for item in page)

@@ -11,6 +11,7 @@ from bluestar_store.protocols import Item, key_of, scan_pages
 from bluestar_store.seeding.export import digests, export
 from bluestar_store.seeding.folders import held
 from bluestar_store.seeding.importing import Import, check_empty
+from bluestar_store.seeding.marked_tables import Unmarked
 from bluestar_store.seeding.merging import COMPARED_ITEMS, ImportReport, settle
 from bluestar_store.seeding.routes import Place, Routes
 from bluestar_store.seeding.transfer_files import Manifest, Progress
@@ -74,6 +75,7 @@ def take_over(target: Place, old_table: str, *, progress: Progress | None = None
     if old_table == routes.on_disk(table):
         raise ConfigurationError(f"{old_table} is itself the table to copy to; name an older one")
     report, done = ImportReport(), 0
+    unmarked = Unmarked(target, routes)
     for items in _older_items(target, old_table):
         ready: list[Item] = []
         for item in items:
@@ -81,6 +83,9 @@ def take_over(target: Place, old_table: str, *, progress: Progress | None = None
                 ready.append(routes.incoming(table, key_of(item), item))
             except ValueError:
                 report += ImportReport(left_alone=1, left_alone_keys=((table, key_of(item)),))
+        for item in ready:
+            unmarked.look(table, item)
+        unmarked.distrust()
         for start in range(0, len(ready), COMPARED_ITEMS):
             report += settle(target, routes, table, ready[start : start + COMPARED_ITEMS])
         done += len(items)

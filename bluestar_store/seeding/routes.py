@@ -7,15 +7,17 @@ from typing import Any, Protocol
 
 from bluestar_store.engines.checks import MAX_ITEM_BYTES, item_bytes
 from bluestar_store.keys import MAX_SK_BYTES, Key
+from bluestar_store.models.index_marks import HOME
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import Tables
-from bluestar_store.protocols import OWN_PREFIX, Engine, Item, key_of
+from bluestar_store.protocols import Engine, Item, key_of
 from bluestar_store.repositories.audit import Audit
+from bluestar_store.repositories.index_marks import IndexMarks
 from bluestar_store.settings import TableLayout
 
 REST = "store"
 """The file for items of layout `single` that tell no table: another program wrote them."""
-MARK = f"{OWN_PREFIX}table"
+MARK = HOME
 """In layout `single`: which table an item belongs to whose key does not say it."""
 
 
@@ -26,6 +28,8 @@ class Place(Protocol):
     def engine(self) -> Engine: ...
     @property
     def tables(self) -> Tables: ...
+    @property
+    def index_marks(self) -> IndexMarks: ...
 
 
 class AuditedPlace(Place, Protocol):

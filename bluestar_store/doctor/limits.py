@@ -1,0 +1,45 @@
+"""What has come half the way to a limit: a call will fail one day, and there is time to do something about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from bluestar_store.doctor.findings import Finding, Severity
+from bluestar_store.doctor.reading import Seen
+from bluestar_store.engines.checks import MAX_ITEM_BYTES, item_bytes
+from bluestar_store.models.batches import BATCH_RULES
+from bluestar_store.models.pipeline import PIPELINE_STEP
+from bluestar_store.protocols import key_of
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.finder import SWEEP_PAGES
+from bluestar_store.repositories.pipeline_replacement import MAX_STEPS
+from bluestar_store.repositories.upgrade import indexed_kinds
+from bluestar_store.store import Store
+
+
+def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
+    """A finding for each batch whose rules, and each pipeline whose steps, are over half of what there may be."""
+    for one in page:
+        if one.kind is BATCH_RULES and (size := item_bytes(one.item)) > MAX_ITEM_BYTES // 2:
+            what = f"the digests of its plan's rules take {size // 1024} KB of the 400 KB of an item (an AWS limit)"
+            mend = "switch off GLOBAL rules that nobody needs, or delete them: with twice as many no batch can start"
+            yield one.finding(Severity.WARNING, "limit", what, mend)
+    here = Counter(one.key.pk for one in page if one.kind is PIPELINE_STEP)
+    for pk in (pk for pk, count in here.items() if count > MAX_STEPS // 4):  # the rest may be on another page
+        steps = list(access.partition_items(access.table(PIPELINE_STEP), pk, PIPELINE_STEP.keys.sort.prefix))
+        if len(steps) > MAX_STEPS // 2 and any(one.key == key_of(steps[0]) for one in page):
+            what = f"has {len(steps)} steps: with over {MAX_STEPS} before and after, it cannot be replaced any more"
+            yield Finding(Severity.WARNING, "limit", what, "make one step of several", access.table(PIPELINE_STEP), pk)
+
+
+def check_scans(store: Store, table: str, pages: int) -> Iterator[Finding]:
+    """A finding for a table that lists scan, when it has come half the way to what they refuse."""
+    scanned = table in indexed_kinds(store.tables) and not store.settings.indexes_complete
+    if scanned and store.engine.parallel_calls > 1 and pages > SWEEP_PAGES // 2 and not _is_marked(store, table):
+        what = f"has {pages} MB, and is not marked as indexed: lists scan it, and fail from {SWEEP_PAGES} MB on"
+        yield Finding(Severity.WARNING, "limit", what, "bluestar-store create --upgrade", table)
+
+
+def _is_marked(store: Store, table: str) -> bool:
+    return table in store.index_marks.current()

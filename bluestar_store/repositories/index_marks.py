@@ -1,0 +1,135 @@
+"""Which tables are marked as indexed: there a list need not scan for items without index attributes.
+
+A mark is trusted for `index_recheck_hours` after the last time that every item was looked at, by `create --upgrade` or
+by the recheck (see `recheck`). It is kept in the process for a short while, so that calls one after the other do not
+ask for it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from itertools import chain
+from typing import Any
+
+from bluestar_store.errors import AccessDeniedError, ConflictError, TableMissingError
+from bluestar_store.models.batches import BATCH_STATE
+from bluestar_store.models.index_marks import (
+    PARTITION,
+    IndexMark,
+    index_label,
+    is_mark,
+    mark_item,
+    mark_key,
+    mark_of,
+)
+from bluestar_store.models.kind import Kind
+from bluestar_store.protocols import ABSENT, ANY, Expectation, Put, key_of, pages
+from bluestar_store.repositories.access import Access
+
+KEPT_SECONDS = 30.0
+"""How long a process goes by the marks that it read."""
+SKEW = timedelta(minutes=5)
+"""How far another machine's clock may be ahead: a mark from a later time than that is of no use."""
+ATTEMPTS = 20
+"""Tries of a change that others get in the way of."""
+
+
+def pause(recheck: timedelta, pages_of_a_pass: int) -> timedelta:
+    """Between two pages of a recheck: a pass takes a quarter of the time that a mark is trusted."""
+    return recheck / (4 * max(1, pages_of_a_pass))
+
+
+class IndexMarks:
+    """The marks of one environment's tables. Read past every unit of work, and never a part of one."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._kept: tuple[float, Mapping[str, IndexMark]] | None = None
+
+    def current(self) -> Mapping[str, IndexMark]:
+        """The marks by the names of their tables; read at most `KEPT_SECONDS` ago, eventually consistent."""
+        now = self._access.monotonic()
+        kept = self._kept
+        if kept is None or now - kept[0] >= KEPT_SECONDS:
+            kept = self._kept = now, self._read()
+        return kept[1]
+
+    def peek(self) -> Mapping[str, IndexMark]:
+        """The marks as far as they were read already; nothing is asked."""
+        return self._kept[1] if self._kept is not None else {}
+
+    def forget(self) -> None:
+        """Read them anew at the next call."""
+        self._kept = None
+
+    def _read(self) -> Mapping[str, IndexMark]:
+        engine, home = self._access.committed, self._access.table(BATCH_STATE)
+        try:
+            found = chain.from_iterable(pages(lambda cursor: engine.query(home, PARTITION, cursor=cursor)))
+            marks = [mark for item in found if is_mark(key_of(item)) and (mark := mark_of(item))]
+        except (TableMissingError, AccessDeniedError):  # who may not look at it has no mark to go by
+            return {}
+        return {mark.table: mark for mark in marks}
+
+    def checked(self, kind: Kind[Any], index: str) -> datetime | None:
+        """Until when all items of the kind are known to be in the index; None when its table has to be scanned."""
+        mark = self.current().get(self._access.table(kind))
+        return None if mark is None else self._trusted(mark, kind, index)
+
+    def last_checked(self, kind: Kind[Any], index: str) -> datetime | None:
+        """The same by the marks that were read already; nothing is asked."""
+        mark = self.peek().get(self._access.table(kind))
+        return None if mark is None else self._trusted(mark, kind, index)
+
+    def _trusted(self, mark: IndexMark, kind: Kind[Any], index: str) -> datetime | None:
+        at = mark.checked.get(index_label(kind, index))
+        if at is None or not -SKEW <= self._access.now() - at < self._access.index_recheck:
+            return None
+        return at
+
+    def stored(self, table: str) -> tuple[IndexMark | None, Expectation]:
+        """The mark of a table as it is now, and what a write over it expects; None, too, for a damaged one."""
+        home, key = self._access.table(BATCH_STATE), mark_key(table)
+        found = self._access.committed.get(home, [key], consistent=True).get(key)
+        if found is None:
+            return None, ABSENT
+        mark = mark_of(found)
+        return mark, ANY if mark is None else mark.version
+
+    def write(self, mark: IndexMark, expect: Expectation) -> None:
+        """Put a mark in place of the one of this expectation. Raises ConflictError, and what `Engine.write` raises."""
+        version = expect + 1 if isinstance(expect, int) else 1
+        item = mark_item(self._access.tables, mark, version)
+        self._access.committed.write(Put(self._access.table(BATCH_STATE), item, expect))
+        self.forget()
+
+    def completed(self, table: str, covered: frozenset[str], began: datetime, pages_read: int) -> None:
+        """Note that every item of a table was looked at since `began`, for these indexes; a pass under way is over."""
+        due = self._access.now() + pause(self._access.index_recheck, pages_read)
+        for _ in range(ATTEMPTS):
+            before, expect = self.stored(table)
+            kept = before.checked if before is not None else {}
+            mark = IndexMark(table, {**kept, **dict.fromkeys(covered, began)}, due, max(1, pages_read))
+            try:
+                self.write(mark, expect)
+                return
+            except ConflictError as error:
+                conflict = error
+        raise conflict
+
+    def distrust(self, table: str) -> None:
+        """Before items without index attributes are written to a table that may be marked: it is no longer.
+
+        The mark stays, without what it says, so that rechecks go on from there.
+        """
+        for _ in range(ATTEMPTS):
+            before, expect = self.stored(table)
+            if before is None:
+                return
+            try:
+                self.write(IndexMark(table, {}, self._access.now(), before.pages), expect)
+                return
+            except ConflictError as error:
+                conflict = error
+        raise conflict
