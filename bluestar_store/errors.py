@@ -180,15 +180,33 @@ class AlreadyExistsError(ConflictError):
 
 
 class VersionConflictError(ConflictError):
-    """The item is not at the expected version. `found` is None when it does not exist, 0 when it has no version."""
+    """The item is not at the expected version. `found` is None when it does not exist, 0 when it has no version.
 
-    def __init__(self, item: str, expected: int | None, found: int | None) -> None:
-        super().__init__(item, expected, found)
+    `attribute` names one that is not as it was read, where the version is the expected one: the item was deleted and
+    made again, or changed by a program that counts no versions. `written_by` is who wrote it last, None where nobody
+    knows.
+    """
+
+    def __init__(
+        self,
+        item: str,
+        expected: int | None,
+        found: int | None,
+        attribute: str | None = None,
+        written_by: str | None = None,
+    ) -> None:
+        super().__init__(item, expected, found, attribute, written_by)
         self.item, self.expected, self.found = item, expected, found
+        self.attribute, self.written_by = attribute, written_by
 
     def __str__(self) -> str:
         expected = "any version" if self.expected is None else f"version {self.expected}"
         found = "it does not exist" if self.found is None else f"found version {self.found}"
+        by = f", written by {self.written_by!r}" if self.written_by else ""
+        if self.attribute is not None:
+            found = f"found that version{by}, but its {self.attribute} is not as it was read"
+        else:
+            found += by
         return f"{self.item}: expected {expected}, {found}; read it again and repeat the change"
 
 

@@ -36,8 +36,27 @@ class Expected(Enum):
 
 ABSENT, ANY, EXISTS = Expected.ABSENT, Expected.ANY, Expected.EXISTS
 
-Expectation: TypeAlias = Expected | int
-"""ABSENT, ANY, EXISTS, or the version that the item must have; 0: it exists and has no version (or 0)."""
+
+@dataclass(frozen=True)
+class AsRead:
+    """The item has this version (0: none, or 0), and these attributes as they were read; None: it lacks this one.
+
+    Values are equal as DynamoDB's `=` has it: of one type, numbers by value, sets in any order. `others` are looked at
+    alike. They are those of other programs, which may change them at any time: whoever writes looks again then.
+    """
+
+    version: int
+    attributes: Mapping[str, AttributeValue | None] = field(default_factory=dict, repr=False)
+    others: Mapping[str, AttributeValue | None] = field(default_factory=dict, repr=False)
+
+    @property
+    def all_attributes(self) -> dict[str, AttributeValue | None]:
+        """Both."""
+        return {**self.attributes, **self.others}
+
+
+Expectation: TypeAlias = Expected | int | AsRead
+"""ABSENT, ANY, EXISTS, the version that the item must have (0: it exists and has none, or 0), or all of it as read."""
 
 
 @dataclass(frozen=True)

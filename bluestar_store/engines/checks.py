@@ -12,7 +12,19 @@ from typing import Any
 from bluestar_store.errors import ConfigurationError, InvalidKeyError, InvalidWriteError, ItemTooLargeError
 from bluestar_store.keys import MAX_PK_BYTES, MAX_SK_BYTES, Key, shown
 from bluestar_store.models.values import number_text
-from bluestar_store.protocols import AttributeValue, Check, Delete, Expected, Item, Put, TableSpec, Update, Write
+from bluestar_store.protocols import (
+    AsRead,
+    AttributeValue,
+    Check,
+    Delete,
+    Expectation,
+    Expected,
+    Item,
+    Put,
+    TableSpec,
+    Update,
+    Write,
+)
 
 MAX_WRITES = 100
 """Writes in one transaction (AWS limit)."""
@@ -28,6 +40,8 @@ MAX_DEPTH = 32
 """Nesting of lists and maps, the innermost value counted (AWS limit)."""
 MAX_CHANGES = 250
 """Attributes that one Update sets or removes: what fits into an expression of 4 KB (AWS limit)."""
+MAX_CONDITIONS = 125
+"""Attributes that one expectation compares: what fits into 4 KB and 300 operators besides a version (AWS limits)."""
 MAX_ISOLATED_KEYS = 100
 """Keys of one isolated read (AWS limit)."""
 
@@ -53,10 +67,11 @@ def checked(writes: Sequence[Write]) -> list[Write]:
 
 
 def _checked(write: Write) -> tuple[Write, int]:
+    expect = _expectation(write.table, write.key, write.expect)
     match write:
         case Put():
             item = checked_item(write.table, write.item)
-            return replace(write, item=item), item_bytes(item)
+            return replace(write, item=item, expect=expect), item_bytes(item)
         case Update():
             check_key(write.table, write.key)
             if write.set.keys() & write.remove or {"PK", "SK"} & (write.set.keys() | write.remove):
@@ -71,12 +86,25 @@ def _checked(write: Write) -> tuple[Write, int]:
             size = item_bytes(changes)
             if size > MAX_ITEM_BYTES:
                 raise _too_large(write.table, write.key, size)
-            return replace(write, set=changes), size
+            return replace(write, set=changes, expect=expect), size
         case Delete() | Check():
             check_key(write.table, write.key)
             if isinstance(write, Check) and write.expect is Expected.ANY:
                 raise InvalidWriteError(f"{write.table}: {write.key}: a check that expects nothing")
-            return write, 0
+            return replace(write, expect=expect), 0
+
+
+def _expectation(table: str, key: Key, expect: Expectation) -> Expectation:
+    """The expectation with its numbers normalised; InvalidWriteError for one that DynamoDB would refuse."""
+    if not isinstance(expect, AsRead):
+        return expect
+    if len(expect.all_attributes) > MAX_CONDITIONS:
+        raise InvalidWriteError(f"{table}: {key}: a write compares {MAX_CONDITIONS} attributes at most")
+
+    def normal(attributes: Mapping[str, AttributeValue | None]) -> dict[str, AttributeValue | None]:
+        return {name: None if value is None else _value(table, key, name, value) for name, value in attributes.items()}
+
+    return replace(expect, attributes=normal(expect.attributes), others=normal(expect.others))
 
 
 def checked_item(table: str, item: Mapping[str, AttributeValue]) -> Item:

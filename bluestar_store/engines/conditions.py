@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import Any
+
 from bluestar_store.errors import AlreadyExistsError, ConflictError, VersionConflictError
 from bluestar_store.keys import Key
 from bluestar_store.models.values import version_of
-from bluestar_store.protocols import Expectation, Expected, Item
+from bluestar_store.protocols import AsRead, AttributeValue, Expectation, Expected, Item
+
+
+def equal_values(one: AttributeValue | None, other: AttributeValue | None) -> bool:
+    """Whether DynamoDB's `=` holds: of one type, numbers by value, sets in any order. None equals None only."""
+    if one is None or other is None:
+        return one is other
+    return one == other or _comparable(one) == _comparable(other)
+
+
+def _comparable(value: AttributeValue) -> Any:
+    ((kind, content),) = value.items()
+    match kind:
+        case "N":
+            return kind, Decimal(content)
+        case "NS":
+            return kind, frozenset(map(Decimal, content))
+        case "SS" | "BS":
+            return kind, frozenset(content)
+        case "L":
+            return kind, [_comparable(inner) for inner in content]
+        case "M":
+            return kind, {name: _comparable(inner) for name, inner in content.items()}
+    return kind, content
 
 
 def found_version(item: Item | None) -> int | None:
@@ -37,3 +63,12 @@ def _conflict(place: str, expect: Expectation, item: Item | None) -> ConflictErr
         case int():
             found = found_version(item)
             return None if found == expect else VersionConflictError(place, expect, found)
+        case AsRead():
+            return _conflict(place, expect.version, item) or _changed(place, expect, item or {})
+
+
+def _changed(place: str, expect: AsRead, item: Item) -> ConflictError | None:
+    for name, value in expect.all_attributes.items():
+        if not equal_values(item.get(name), value):
+            return VersionConflictError(place, expect.version, expect.version, attribute=name)
+    return None

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bluestar_store.protocols import VERSION, AttributeValue, Check, Delete, Expectation, Expected, Put, Update, Write
+from bluestar_store.protocols import (
+    VERSION,
+    AsRead,
+    AttributeValue,
+    Check,
+    Delete,
+    Expectation,
+    Expected,
+    Put,
+    Update,
+    Write,
+)
 
 
 def transact_items(writes: Sequence[Write]) -> list[dict[str, Any]]:
@@ -70,3 +81,15 @@ def _condition(expect: Expectation, names: dict[str, str], values: dict[str, Any
         case int():
             names["#v"], values[":v"] = VERSION, {"N": str(expect)}
             return "#v = :v"
+        case AsRead():
+            return " AND ".join((_condition(expect.version, names, values), *_as_read(expect, names, values)))
+
+
+def _as_read(expect: AsRead, names: dict[str, str], values: dict[str, Any]) -> Iterator[str]:
+    for number, (name, value) in enumerate(expect.all_attributes.items()):
+        names[f"#a{number}"] = name
+        if value is None:
+            yield f"attribute_not_exists(#a{number})"
+        else:
+            values[f":a{number}"] = value
+            yield f"#a{number} = :a{number}"

@@ -7,14 +7,17 @@ from dataclasses import replace
 
 from bluestar_store.engines.conditions import conflict
 from bluestar_store.engines.images import updated
+from bluestar_store.errors import InvalidWriteError
 from bluestar_store.protocols import (
     ABSENT,
     ANY,
     EXISTS,
     VERSION,
+    AsRead,
     AttributeValue,
     Check,
     Delete,
+    Expectation,
     Item,
     Put,
     Update,
@@ -25,24 +28,57 @@ from bluestar_store.protocols import (
 def folded(first: Write, second: Write) -> Write:
     """The write that does what both do, one after the other, expecting what the first did.
 
-    Raises AlreadyExistsError or VersionConflictError when what the second expects does not hold after the first.
+    What the second expects of attributes that the first says nothing of is expected besides. Raises AlreadyExistsError
+    or VersionConflictError when what the second expects does not hold after the first; InvalidWriteError for a second
+    one that expects an item as read after a first one that expects no version.
     """
-    known = not (isinstance(first, Check) and first.expect is EXISTS and isinstance(second.expect, int))
-    if known and (error := conflict(second.table, second.key, second.expect, _left_by(first))) is not None:
+    known = not (isinstance(first, Check) and first.expect is EXISTS and isinstance(second.expect, int | AsRead))
+    told, untold = _divided(second.expect, first)
+    if known and (error := conflict(second.table, second.key, told, _left_by(first))) is not None:
         raise error
-    expect = first.expect
+    if isinstance(first, Check) and first.expect is EXISTS:
+        return second if second.expect is not ANY else replace(second, expect=EXISTS)
+    expect = _with(first.expect, untold, second)
     if isinstance(first, Check):
-        return replace(second, expect=second.expect if expect is EXISTS and second.expect is not ANY else expect)
+        return replace(second, expect=expect)
     match second:
         case Check():
-            return first
+            return replace(first, expect=expect)
         case Put():
             return replace(second, expect=expect)
         case Delete():
             # What was made and deleted again leaves nothing, and must not have been there.
             return Check(second.table, second.key, ABSENT) if expect is ABSENT else replace(second, expect=expect)
         case Update():
-            return _updating(first, second)
+            return replace(_updating(first, second), expect=expect)
+
+
+def _divided(expect: Expectation, first: Write) -> tuple[Expectation, AsRead | None]:
+    """What is expected of attributes that the first write tells of, and of those that it leaves as they are."""
+    if not isinstance(expect, AsRead) or isinstance(first, Put | Delete) or first.expect is ABSENT:
+        return expect, None
+    names = set(first.expect.all_attributes) if isinstance(first.expect, AsRead) else set()
+    if isinstance(first, Update):
+        names |= first.set.keys() | first.remove
+    told = {name: value for name, value in expect.all_attributes.items() if name in names}
+    attributes = {name: value for name, value in expect.attributes.items() if name not in names}
+    others = {name: value for name, value in expect.others.items() if name not in names}
+    untold = AsRead(expect.version, attributes, others) if attributes or others else None
+    return AsRead(expect.version, told), untold
+
+
+def _with(expect: Expectation, untold: AsRead | None, second: Write) -> Expectation:
+    match expect:
+        case _ if untold is None:
+            return expect
+        case AsRead():
+            attributes, others = {**expect.attributes, **untold.attributes}, {**expect.others, **untold.others}
+            return AsRead(expect.version, attributes, others)
+        case int():
+            return replace(untold, version=expect)
+    raise InvalidWriteError(
+        f"{second.table}: {second.key}: is to be as it was read, after a write in the same unit that expects no version"
+    )
 
 
 def _updating(first: Put | Update | Delete, second: Update) -> Put | Update:
@@ -50,7 +86,7 @@ def _updating(first: Put | Update | Delete, second: Update) -> Put | Update:
         case Put():
             return replace(first, item=updated(second, first.item))
         case Delete():
-            return Put(first.table, updated(second, None), first.expect)
+            return Put(first.table, updated(second, None))
         case Update():
             kept: Mapping[str, AttributeValue] = {k: v for k, v in first.set.items() if k not in second.remove}
             removes = (first.remove - second.set.keys()) | second.remove
@@ -59,13 +95,24 @@ def _updating(first: Put | Update | Delete, second: Update) -> Put | Update:
 
 def _left_by(write: Write) -> Item | None:
     """As much of the item as an expectation looks at; None when there is none."""
-    version = {VERSION: {"N": str(write.expect)}} if isinstance(write.expect, int) else {}
     match write:
         case Put():
             return write.item
         case Delete():
             return None
         case Update():
-            return {**version, **write.set}
+            before = {name: value for name, value in _expected(write.expect).items() if name not in write.remove}
+            return {**before, **write.set}
         case Check():
-            return None if write.expect is ABSENT else version
+            return None if write.expect is ABSENT else _expected(write.expect)
+
+
+def _expected(expect: Expectation) -> Item:
+    """What is known of an item that is as expected."""
+    match expect:
+        case int():
+            return {VERSION: {"N": str(expect)}}
+        case AsRead():
+            found = {name: value for name, value in expect.all_attributes.items() if value is not None}
+            return {VERSION: {"N": str(expect.version)}, **found}
+    return {}

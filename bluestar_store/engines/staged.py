@@ -12,9 +12,12 @@ from bluestar_store.engines.images import copied, updated
 from bluestar_store.errors import InvalidWriteError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import (
+    VERSION,
+    AsRead,
     Check,
     Delete,
     Engine,
+    Expectation,
     IndexSpec,
     Item,
     Page,
@@ -194,9 +197,18 @@ def _after(write: Write, stored: Item | None) -> Item | None:
         case Delete():
             return None
         case Update():
-            return updated(write, stored)
+            return updated(write, _assumed(write.expect, stored))
         case Check():
-            return stored
+            return _assumed(write.expect, stored)
+
+
+def _assumed(expect: Expectation, stored: Item | None) -> Item | None:
+    """The stored item as the unit's own write expects it: what is otherwise by now, the commit will find."""
+    if stored is None or not isinstance(expect, AsRead):
+        return stored
+    read = {VERSION: {"N": str(expect.version)} if expect.version else None, **expect.all_attributes}
+    kept = {name: value for name, value in stored.items() if name not in read}
+    return kept | {name: value for name, value in read.items() if value is not None}
 
 
 def _outside(what: str) -> InvalidWriteError:

@@ -30,6 +30,9 @@ class EngineCase:
     exact_limits = True
     """Takes all that AWS's limits allow, and refuses what lies beyond them and only the server can see."""
 
+    exact_equality = True
+    """A condition tells True from 1, and an attribute that is NULL from one that is not there."""
+
     @pytest.fixture
     def specs(self) -> tuple[TableSpec, ...]:
         """The tables of this test; one table may serve as all of them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bluestar_store.testing.engine_as_read import AsReadSuite
 from bluestar_store.testing.engine_bulk import BulkSuite
 from bluestar_store.testing.engine_limits import LimitsSuite
 from bluestar_store.testing.engine_queries import QuerySuite
@@ -12,7 +13,9 @@ from bluestar_store.testing.engine_values import ValueSuite
 from bluestar_store.testing.engine_writes import WriteSuite
 
 
-class EngineSuite(ReadSuite, QuerySuite, WriteSuite, BulkSuite, ValueSuite, LimitsSuite, TableSuite, ThreadSuite):
+class EngineSuite(
+    ReadSuite, QuerySuite, WriteSuite, AsReadSuite, BulkSuite, ValueSuite, LimitsSuite, TableSuite, ThreadSuite
+):
     """Every rule of the engine seam. Subclass it, and give the fixtures of `EngineCase`:
 
         class TestMyEngine(EngineSuite):

@@ -10,6 +10,7 @@ from bluestar_store.protocols import (
     ABSENT,
     ANY,
     EXISTS,
+    AsRead,
     Check,
     Delete,
     Engine,
@@ -22,7 +23,18 @@ from bluestar_store.protocols import (
 )
 from bluestar_store.testing.engine_case import EngineCase, SideDoor, item
 
-EXPECTATIONS: tuple[Expectation, ...] = (ABSENT, ANY, EXISTS, 3, 0)
+EXPECTATIONS: tuple[Expectation, ...] = (
+    ABSENT,
+    ANY,
+    EXISTS,
+    3,
+    0,
+    AsRead(3),
+    AsRead(0, {"kept": {"S": "kept"}, "never": None}),
+    AsRead(3, {"kept": {"S": "kept"}, "never": None}),
+    AsRead(3, {"kept": {"S": "changed"}}),
+    AsRead(3, {}, {"kept": None}),
+)
 KINDS = ("Put", "Update", "Delete", "Check")
 STATES: dict[str, Item | None] = {
     "absent": None,
@@ -69,6 +81,9 @@ def holds(expect: Expectation, state: Item | None) -> bool:
         return state is None
     if expect is EXISTS:
         return state is not None
+    if isinstance(expect, AsRead):
+        asked = expect.all_attributes
+        return state is not None and holds(expect.version, state) and all(state.get(n) == asked[n] for n in asked)
     if expect == 0:
         return state is not None and state.get("version", {"N": "0"}) == {"N": "0"}
     return state is not None and state.get("version") == {"N": str(expect)}
@@ -98,7 +113,8 @@ class WriteSuite(EngineCase):
             assert table in str(caught.value)
             assert str(KEY) in str(caught.value)
             if isinstance(caught.value, VersionConflictError):
-                assert caught.value.expected == (expect if isinstance(expect, int) else None)
+                version = expect.version if isinstance(expect, AsRead) else expect
+                assert caught.value.expected == (version if isinstance(version, int) else None)
                 versions = {"absent": None, "no version": 0, "version 3": 3, "version 4": 4}
                 if name in versions:
                     assert caught.value.found == versions[name], name

@@ -18,6 +18,7 @@ from bluestar_store.protocols import (
     ABSENT,
     ANY,
     EXISTS,
+    AsRead,
     Check,
     Delete,
     Expectation,
@@ -40,8 +41,10 @@ values = st.sampled_from([{"S": "x"}, {"S": "y"}])
 
 
 @st.composite
-def writes(draw: st.DrawFn) -> Write:
-    key, expect = draw(keys), draw(expectations)
+def writes(
+    draw: st.DrawFn, keys: st.SearchStrategy[Key] = keys, expected: st.SearchStrategy[Expectation] = expectations
+) -> Write:
+    key, expect = draw(keys), draw(expected)
     match draw(st.sampled_from([Put, Update, Delete, Check])):
         case kind if kind is Put:
             return Put("table", _item(key, draw(st.dictionaries(names, values)), draw(st.integers(1, 3))), expect)
@@ -127,6 +130,48 @@ def test_a_unit_sees_and_leaves_what_its_writes_would_leave_one_by_one(
     assert everything(target) == everything(direct)
 
 
+@st.composite
+def as_read(draw: st.DrawFn, item: Item | None) -> Expectation:
+    """Mostly what holds of the item, or of some of it."""
+    if item is None:
+        return draw(st.sampled_from([ABSENT, ABSENT, AsRead(1)]))
+    found: dict[str, Any] = {name: item.get(name) for name in draw(st.sets(names))}
+    if draw(st.integers(0, 9)) == 0:
+        found |= draw(st.dictionaries(names, st.one_of(st.none(), values)))
+    others = {name: found.pop(name) for name in draw(st.sets(names)) & found.keys()}
+    version = int(item.get("version", {"N": "0"})["N"])
+    return draw(st.sampled_from([AsRead(version, found, others), AsRead(version, found, others), version]))
+
+
+@given(st.data(), st.one_of(st.none(), st.builds(_item, st.just(KEYS[0]), st.dictionaries(names, values))))
+def test_writes_that_expect_an_item_as_it_was_read_are_folded_like_the_others(data: st.DataObject, first: Any) -> None:
+    items = [] if first is None else [first]
+    direct, target = engine_with(items), engine_with(items)
+    staged = StagedEngine(target, [SPEC])
+    refused = False
+    for _ in range(data.draw(st.integers(1, 5))):
+        expected = as_read(direct.get("table", KEYS[:1]).get(KEYS[0]))
+        write = data.draw(writes(st.just(KEYS[0]), expected))
+        try:
+            direct.write(write)
+        except ConflictError:
+            refused = True
+        try:
+            staged.write(write)
+        except ConflictError:
+            assert refused
+            return
+        if refused:
+            break
+        assert everything(staged) == everything(direct)
+    if refused:
+        with pytest.raises(ConflictError):
+            target.write(*staged.writes.values())
+        return
+    target.write(*staged.writes.values())
+    assert everything(target) == everything(direct)
+
+
 def test_what_a_later_write_expects_of_an_earlier_one_is_looked_at_at_once() -> None:
     staged = StagedEngine(engine_with([]), [SPEC])
     staged.write(Put("table", _item(KEYS[0], {}, 1), ABSENT))
@@ -137,6 +182,24 @@ def test_what_a_later_write_expects_of_an_earlier_one_is_looked_at_at_once() -> 
     assert (caught.value.expected, caught.value.found) == (2, 1)
     assert caught.value.place == ("table", KEYS[0])
     assert list(staged.writes) == [("table", KEYS[0])]  # all of a call or nothing
+
+
+def test_a_unit_reads_an_item_as_its_own_writes_expect_it() -> None:
+    engine = engine_with([_item(KEYS[0], {"a": {"S": "x"}}, 1)])
+    staged = StagedEngine(engine, [SPEC])
+    staged.write(Check("table", KEYS[0], AsRead(1, {"a": {"S": "x"}, "b": None})))
+    engine.put_many("table", [_item(KEYS[0], {"a": {"S": "y"}, "b": {"S": "y"}}, 4)])
+    assert staged.get("table", KEYS[:1]) == {KEYS[0]: _item(KEYS[0], {"a": {"S": "x"}}, 1)}
+    staged.write(Update("table", KEYS[0], {"version": {"N": "2"}}, expect=AsRead(1, {"a": {"S": "x"}})))
+    with pytest.raises(VersionConflictError):
+        engine.write(*staged.writes.values())
+
+
+def test_an_item_as_read_after_a_write_that_expects_no_version_is_refused() -> None:
+    staged = StagedEngine(engine_with([]), [SPEC])
+    staged.write(Update("table", KEYS[0], {"version": {"N": "1"}}, expect=ANY))
+    with pytest.raises(InvalidWriteError, match="expects no version"):
+        staged.write(Delete("table", KEYS[0], AsRead(1, {"a": None})))
 
 
 def test_what_is_made_and_deleted_again_must_not_have_been_there() -> None:

@@ -19,6 +19,7 @@ from tests.engines.shared_tables import INDEXES, SharedTables
 class TestMoto(EngineSuite):
     isolated_transactions = False
     exact_limits = False
+    exact_equality = False
 
     @pytest.fixture(params=list(TableLayout), ids=str)
     def specs(self, request: pytest.FixtureRequest, shared_moto_tables: SharedTables) -> tuple[TableSpec, ...]:
