@@ -102,6 +102,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "IntegerAttribute": st.integers(0, 10**12),
     "DecimalAttribute": decimals(),
     "UtcAttribute": times,
+    "EntryTimeAttribute": times,
     "EnumAttribute": st.sampled_from(BatchStatus),
     "TextListAttribute": st.lists(texts, max_size=4).map(tuple),
     "TextMapAttribute": st.dictionaries(st.text("abc", min_size=1, max_size=4), texts, max_size=4),

@@ -29,7 +29,7 @@ from bluestar_store.protocols import (
 MAX_WRITES = 100
 """Writes in one transaction (AWS limit)."""
 MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
-"""Items of one transaction together (AWS limit)."""
+"""Items of one transaction together, and what they are compared with (AWS limit)."""
 MAX_ITEM_BYTES = 400 * 1024
 """One item, names and values (AWS limit)."""
 MAX_NAME_BYTES = 64 * 1024 - 1
@@ -67,11 +67,11 @@ def checked(writes: Sequence[Write]) -> list[Write]:
 
 
 def _checked(write: Write) -> tuple[Write, int]:
-    expect = _expectation(write.table, write.key, write.expect)
+    expect, compared = _expectation(write.table, write.key, write.expect)
     match write:
         case Put():
             item = checked_item(write.table, write.item)
-            return replace(write, item=item, expect=expect), item_bytes(item)
+            return replace(write, item=item, expect=expect), item_bytes(item) + compared
         case Update():
             check_key(write.table, write.key)
             if write.set.keys() & write.remove or {"PK", "SK"} & (write.set.keys() | write.remove):
@@ -86,25 +86,29 @@ def _checked(write: Write) -> tuple[Write, int]:
             size = item_bytes(changes)
             if size > MAX_ITEM_BYTES:
                 raise _too_large(write.table, write.key, size)
-            return replace(write, set=changes, expect=expect), size
+            return replace(write, set=changes, expect=expect), size + compared
         case Delete() | Check():
             check_key(write.table, write.key)
             if isinstance(write, Check) and write.expect is Expected.ANY:
                 raise InvalidWriteError(f"{write.table}: {write.key}: a check that expects nothing")
-            return replace(write, expect=expect), 0
+            return replace(write, expect=expect), compared
 
 
-def _expectation(table: str, key: Key, expect: Expectation) -> Expectation:
-    """The expectation with its numbers normalised; InvalidWriteError for one that DynamoDB would refuse."""
+def _expectation(table: str, key: Key, expect: Expectation) -> tuple[Expectation, int]:
+    """The expectation with its numbers normalised, and the bytes of what it compares, which count like an item's.
+
+    InvalidWriteError for one that DynamoDB would refuse.
+    """
     if not isinstance(expect, AsRead):
-        return expect
+        return expect, 0
     if len(expect.all_attributes) > MAX_CONDITIONS:
         raise InvalidWriteError(f"{table}: {key}: a write compares {MAX_CONDITIONS} attributes at most")
 
     def normal(attributes: Mapping[str, AttributeValue | None]) -> dict[str, AttributeValue | None]:
         return {name: None if value is None else _value(table, key, name, value) for name, value in attributes.items()}
 
-    return replace(expect, attributes=normal(expect.attributes), others=normal(expect.others))
+    ready = replace(expect, attributes=normal(expect.attributes), others=normal(expect.others))
+    return ready, item_bytes({name: value for name, value in ready.all_attributes.items() if value is not None})
 
 
 def checked_item(table: str, item: Mapping[str, AttributeValue]) -> Item:

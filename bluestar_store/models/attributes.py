@@ -11,7 +11,15 @@ from typing import Any
 from pynamodb.attributes import Attribute
 from pynamodb.constants import LIST, MAP, NUMBER, STRING
 
-from bluestar_store.models.values import exact_number, from_wire, number_text, to_wire, utc_from_text, utc_text
+from bluestar_store.models.values import (
+    exact_number,
+    from_wire,
+    number_text,
+    stored_time,
+    to_wire,
+    utc_from_text,
+    utc_text,
+)
 
 
 class DecimalAttribute(Attribute[Decimal]):
@@ -52,10 +60,17 @@ class UtcAttribute(Attribute[datetime]):
     attr_type = STRING
 
     def serialize(self, value: datetime) -> str:
-        return utc_text(value)
+        return stored_time(value)
 
     def deserialize(self, value: str) -> datetime:
         return utc_from_text(value)
+
+
+class EntryTimeAttribute(UtcAttribute):
+    """The time of an audit entry, as 0.1.0 spells it, whose `audit verify` takes another spelling for a change."""
+
+    def serialize(self, value: datetime) -> str:
+        return utc_text(value)
 
 
 class EnumAttribute(Attribute[StrEnum]):

@@ -6,7 +6,7 @@ from pynamodb.attributes import UnicodeAttribute
 
 from bluestar_store.errors import NotFoundError
 from bluestar_store.keys import ItemKeys, KeyTemplate
-from bluestar_store.models.attributes import DocumentAttribute, IntegerAttribute, UtcAttribute
+from bluestar_store.models.attributes import DocumentAttribute, EntryTimeAttribute, IntegerAttribute
 from bluestar_store.models.audit import AuditEntry, ChainHead
 from bluestar_store.models.kind import ItemModel, Kind
 
@@ -41,7 +41,7 @@ class AuditEntryModel(ItemModel):
     seq = IntegerAttribute(null=True)
     actor = UnicodeAttribute(null=True)
     action = UnicodeAttribute(null=True)
-    at = UtcAttribute(null=True)
+    at = EntryTimeAttribute(null=True)
     details = DocumentAttribute(null=True)
     previous = UnicodeAttribute(null=True)
     hash = UnicodeAttribute(null=True)

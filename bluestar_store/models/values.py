@@ -90,8 +90,13 @@ def _as_utc(value: datetime) -> datetime:
 
 
 def utc_text(value: datetime) -> str:
-    """A UTC time as text of one width, so that it sorts as time."""
+    """A UTC time as text of one width, so that it sorts as time: in index keys, and in what digests cover."""
     return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def stored_time(value: datetime) -> str:
+    """A UTC time as PynamoDB's UTCDateTimeAttribute writes it, which reads no other spelling."""
+    return utc_text(value).removesuffix("+00:00") + "+0000"
 
 
 def frozen(value: Any) -> Any:

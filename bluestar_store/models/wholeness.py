@@ -29,6 +29,9 @@ from bluestar_store.protocols import OWN_PREFIX, VERSION
 LAYOUT_SINGLE = "store"
 """The table of layout `single`."""
 
+MAX_ATTRIBUTES = 100
+"""Fields of one entity: a write expects each as it was read, and DynamoDB takes so many comparisons and a reserve."""
+
 INEXACT: Mapping[type[Attribute[Any]], str] = {
     NumberAttribute: "makes floats of numbers; take DecimalAttribute or IntegerAttribute",
     NumberSetAttribute: "makes floats of numbers; take DocumentAttribute",
@@ -97,6 +100,8 @@ def _attributes(kind: Kind[Any]) -> Iterator[str]:
     if missing := sorted(kind.entity.model_fields.keys() - known.keys()):
         yield f"{kind.model.__name__} has no attribute for {', '.join(missing)}"
     names = {name: attribute.attr_name for name, attribute in kind.attributes.items()}
+    if len(names) > MAX_ATTRIBUTES:
+        yield f"{kind.entity.__name__} has {len(names)} fields; a write compares them all, and {MAX_ATTRIBUTES} at most"
     for name, on_disk in names.items():
         if on_disk in ("PK", "SK", VERSION) or on_disk.startswith(OWN_PREFIX):
             yield f"{name} cannot be kept in the attribute {on_disk}, which is the library's own"

@@ -68,7 +68,7 @@ class FreeForm:
         def keep(unit: Bookkeeping) -> None:
             found = current_item(self._access, kind, entity)
             if found is None or content not in found or plain_value(from_wire(found[content])) != wanted:
-                unit.keep(change_over(self._access, kind, entity, found, {}, settled=False).write)
+                unit.keep(change_over(self._access, kind, entity, found, {}).write)
 
         with self._access.unit() as unit:
             unit.bookkeep(keep)

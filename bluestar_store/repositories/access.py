@@ -26,6 +26,7 @@ from bluestar_store.repositories.transaction import Transaction
 from bluestar_store.threads import Threads
 
 T = TypeVar("T")
+U = TypeVar("U")
 P = ParamSpec("P")
 _ACTOR = TypeAdapter[str](Actor)
 
@@ -244,6 +245,11 @@ class Access:
             run()
         else:
             self._threads.submit(run)
+
+    def beside(self, call: Callable[[], T], others: Sequence[Callable[[], U]]) -> tuple[T, list[U]]:
+        """The same for one call and others of another type; its error is the first."""
+        answers: list[Any] = self.together([call, *others])
+        return answers[0], answers[1:]
 
     def close(self) -> None:
         """End the threads, the cache and the engine."""

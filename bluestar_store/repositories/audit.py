@@ -15,6 +15,7 @@ from typing import Any
 
 from bluestar_store.errors import InvalidEntityError, ItemDecodeError
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, AuditEntry, ChainHead, Trail
+from bluestar_store.models.values import stored_time
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Reader
@@ -141,8 +142,11 @@ def chain_faults(items: Iterable[Item], table: str) -> tuple[ChainFault, ...]:
 def _rewritten(item: Item, entry: AuditEntry) -> Iterable[str]:
     """The attributes that are not as they were written: the hash is of what an entry says, however its item says it."""
     written = appended_item(entry)
+    # A later release may spell the time as all others are spelled.
+    spelled = written | ({"at": {"S": stored_time(entry.at)}} if entry.at is not None else {})
     covered = {"details", *entry.extra}
-    return (name for name in {*item, *written} - covered if item.get(name) != written.get(name))
+    names = {*item, *written} - covered
+    return (name for name in names if item.get(name) not in (written.get(name), spelled.get(name)))
 
 
 def _has_our_key(item: Item) -> bool:

@@ -17,12 +17,14 @@ from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.answers import every, first
 from bluestar_store.repositories.changes import Change, PutExpectation, ambiguous, delete_change, put_change
 from bluestar_store.repositories.sources import ItemSource, PartitionSource
-from bluestar_store.repositories.trails import record_change
+from bluestar_store.repositories.trails import record_change, trail_head
 from bluestar_store.repositories.transaction import Bookkeeping
 
 E = TypeVar("E", bound=Entity)
 
-Rules: TypeAlias = Callable[[Access, Change, Bookkeeping], None]
+Look: TypeAlias = Callable[[Access], Item | None]
+"""Reads one item, consistently."""
+Rules: TypeAlias = Callable[[Access, Change, Bookkeeping, Sequence[Item | None]], None]
 
 
 class Reader(Generic[E]):
@@ -106,24 +108,35 @@ class Reader(Generic[E]):
     def _decode(self, item: Item) -> E:
         return self._kind.decode(item, self._access.table(self._kind))
 
-    def _written(self, plan: Callable[[Access], Change], actor: str | None, rules: Rules | None = None) -> Change:
-        """Plan and write a change; one that expected nothing is planned again when it met another write.
+    def _written(
+        self,
+        entity: E,
+        plan: Callable[[Access], Change],
+        actor: str | None,
+        rules: Rules | None = None,
+        looks: Sequence[Look] = (),
+    ) -> Change:
+        """Plan and write a change of the entity; it is planned again when another write came in between.
 
         `rules` is told of the change once it is written, in the same step of the unit: it raises what refuses the
-        change, and writes what goes with it.
+        change, and writes what goes with it. It is given what `looks` read at the same time as the plan does.
         """
         access = self._access.acting_as(actor)
-        records = access.records
+        records = access.records and self._kind.rule_list is not None
         made: list[Change] = []
 
+        def head(access: Access) -> Item | None:
+            return trail_head(access, self._kind, self._kind.keys.build(self._kind.identity(entity)).pk)
+
         def step(unit: Bookkeeping) -> None:
-            change = plan(access)
+            reads = (head, *looks) if records else tuple(looks)
+            change, items = access.beside(partial(plan, access), [partial(look, access) for look in reads])
             write = unit.insist if change.settled else unit.keep
             write(change.write)
             if records:
-                record_change(access, self._kind, change, unit)
+                record_change(access, self._kind, change, unit, items.pop(0))
             if rules is not None:
-                rules(access, change, unit)
+                rules(access, change, unit, items)
             made[:] = [change]
 
         with access.unit() as unit:
@@ -155,22 +168,22 @@ class Repository(Reader[E]):
     def put(self, entity: E, expected: PutExpectation = None, *, actor: str | None = None) -> E:
         """Write what the entity knows, and nothing else on the item; returns it as stored, with its new version.
 
-        An entity that was read is checked against the version it was read at, and changes only the attributes that
-        differ; a fresh one is created, or overwrites the known attributes of what is there. `expected` says otherwise:
-        ABSENT, ANY, or a version. `actor` is who writes, the setting's where none is given. Raises InvalidEntityError,
-        InvalidKeyError, AlreadyExistsError, VersionConflictError (also when the item was deleted meanwhile),
-        EngineError.
+        An entity that was read is checked against what is stored, its version and each attribute that it knows, and
+        changes only the attributes that differ; a fresh one is created, or overwrites the known attributes of what is
+        there. `expected` says otherwise: ABSENT, ANY, or a version. `actor` is who writes, the setting's where none is
+        given. Raises InvalidEntityError, InvalidKeyError, AlreadyExistsError, VersionConflictError (also when the item
+        was deleted meanwhile, and made again), EngineError.
         """
-        change = self._written(lambda access: put_change(access, self._kind, entity, expected), actor)
+        change = self._written(entity, lambda access: put_change(access, self._kind, entity, expected), actor)
         return self._decode(change.after)
 
     def delete(self, entity: E, expected: PutExpectation = None, *, actor: str | None = None) -> None:
-        """Delete the entity's item; one that was read is checked against its version.
+        """Delete the entity's item; one that was read is checked as for `put`.
 
         Deleting what is not there is no error for a fresh entity (or ANY), else a VersionConflictError. `actor` as for
         `put`.
         """
-        self._written(lambda access: delete_change(access, self._kind, entity, expected), actor)
+        self._written(entity, lambda access: delete_change(access, self._kind, entity, expected), actor)
 
 
 def owned(access: Access, kind: Kind[E], items: Iterable[Item]) -> tuple[E, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,18 +27,18 @@ from bluestar_store.models.free_form import FREE_STATE, FreeResult, FreeState
 from bluestar_store.models.indexes import BY_LEVEL
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.values import utc_text
-from bluestar_store.protocols import ABSENT
+from bluestar_store.protocols import ABSENT, Item
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.base import Repository, owned
+from bluestar_store.repositories.base import Look, Repository, owned
 from bluestar_store.repositories.batch_pages import BatchPage, BatchPages
 from bluestar_store.repositories.changes import Change, PutExpectation, change_over, put_change
 from bluestar_store.repositories.finder import Finder
 from bluestar_store.repositories.free_form import free_results
-from bluestar_store.repositories.holds import Holds, refuse_open_holds
+from bluestar_store.repositories.holds import Holds, refuse_open_holds, stored_guard
 from bluestar_store.repositories.identifiers import new_id
 from bluestar_store.repositories.recheck import Recheck
 from bluestar_store.repositories.snapshot import PlanSnapshot, Snapshots
-from bluestar_store.repositories.steps import check_claim
+from bluestar_store.repositories.steps import check_claim, stored_claim
 from bluestar_store.repositories.transaction import Bookkeeping
 
 TRANSITIONS: Mapping[BatchStatus, frozenset[BatchStatus]] = immutabledict(
@@ -276,20 +276,26 @@ class Batches(Repository[BatchState]):
     ) -> BatchState:
         """The batch as stored; `asked` is the status that it is to get, None for the one that it has."""
         stored: list[BatchState] = []
+        looks: list[Look] = [] if claim is None else [lambda access: stored_claim(access, claim)]
+        # Read at once what will be needed: the holds' guard is, unless the batch runs already.
+        plan_id = batch.plan_id if batch.status is BatchStatus.RUNNING and (asked or expected is not None) else None
+        if plan_id is not None:
+            looks.append(lambda access: stored_guard(access, plan_id))
 
-        def rules(access: Access, change: Change, unit: Bookkeeping) -> None:
+        def rules(access: Access, change: Change, unit: Bookkeeping, found: Sequence[Item | None]) -> None:
             after = self._decode(change.after)
             before = self._decode(change.before) if change.before else None
             if before is not None:
                 _check_move(before, after, asked)
             if claim is not None:
-                check_claim(access, claim, unit)
+                check_claim(access, claim, unit, found[0])
             begins = asked is not None or before is None or before.status is not BatchStatus.RUNNING
             if after.status is BatchStatus.RUNNING and begins and after.plan_id is not None:
-                refuse_open_holds(access, self._holds, after.plan_id, unit)
+                guard = found[-1] if plan_id is not None else stored_guard(access, after.plan_id)
+                refuse_open_holds(access, self._holds, after.plan_id, unit, guard)
             stored[:] = [after]
 
-        self._written(lambda access: put_change(access, self._kind, batch, expected), actor, rules)
+        self._written(batch, lambda access: put_change(access, self._kind, batch, expected), actor, rules, looks)
         return stored[0]
 
 

@@ -21,11 +21,24 @@ def appended_item(entry: AuditEntry) -> Item:
     return new_item(AUDIT_ENTRY, entry) | ({ACTOR: {"S": entry.actor}} if entry.actor else {})
 
 
+def stored_head(access: Access, trail: Trail) -> Item | None:
+    """The head of a trail as it is stored; None for a trail that there is not."""
+    return current_item(access, CHAIN_HEAD, ChainHead(**_named(trail)))
+
+
+def _named(trail: Trail) -> dict[str, str | None]:
+    return {name: getattr(trail, name) for name in Trail.model_fields}
+
+
 def append_step(access: Access, entry: AuditEntry, unit: Bookkeeping) -> None:
     """A step that appends an entry to its trail, with the number and the hash that it has there by then."""
+    append_after(access, entry, stored_head(access, entry), unit)
+
+
+def append_after(access: Access, entry: AuditEntry, stored: Item | None, unit: Bookkeeping) -> None:
+    """The same, for one who has read the trail's head in the same step."""
     access = access.acting_as(entry.actor)
-    trail = {name: getattr(entry, name) for name in Trail.model_fields}
-    stored = current_item(access, CHAIN_HEAD, ChainHead(**trail))
+    trail = _named(entry)
     head = CHAIN_HEAD.decode(stored, access.table(CHAIN_HEAD)) if stored else ChainHead(**trail)
     chained = entry.model_copy(update={"seq": head.seq + 1, "previous": head.hash})
     if unit.again:
@@ -34,7 +47,7 @@ def append_step(access: Access, entry: AuditEntry, unit: Bookkeeping) -> None:
     longer = head.model_copy(update={"seq": chained.seq, "hash": chained.hash})
     unit.keep(
         Put(access.table(AUDIT_ENTRY), appended_item(chained), ABSENT, once=True),
-        change_over(access, CHAIN_HEAD, longer, stored, {}, settled=False).write,
+        change_over(access, CHAIN_HEAD, longer, stored, {}).write,
     )
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
-from bluestar_store.errors import AlreadyExistsError, ItemDecodeError, VersionConflictError
+from bluestar_store.engines.checks import MAX_CONDITIONS, item_bytes
+from bluestar_store.engines.conditions import conflict, equal_values
+from bluestar_store.errors import AlreadyExistsError, InvalidEntityError, ItemDecodeError, VersionConflictError
 from bluestar_store.keys import Key
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
@@ -15,7 +18,9 @@ from bluestar_store.protocols import (
     ABSENT,
     ACTOR,
     ANY,
+    OWN_PREFIX,
     VERSION,
+    AsRead,
     AttributeValue,
     Check,
     Delete,
@@ -34,11 +39,15 @@ PutExpectation: TypeAlias = Expected | int | None
 """ABSENT, ANY or a version; None: the version it was read at, or, for a fresh entity, whatever is there."""
 
 
+MAX_OTHER_BYTES = 1024
+"""Another program's attribute that is compared, too: all that a transaction compares counts to its 4 MB (AWS limit)."""
+
+
 @dataclass(frozen=True)
 class Change:
     """One write, the item that it found and the one that it leaves; empty where there is none.
 
-    `settled` is False where a conflict does not answer the caller's expectation but only means: look again.
+    `settled`: a conflict answers the caller's expectation. Else it only means: look again, and tell what is there then.
     """
 
     write: Write
@@ -55,21 +64,15 @@ def put_change(
     *,
     bookkeeping: Mapping[str, AttributeValue] | None = None,
 ) -> Change:
-    """The change that puts an entity. Reads the item first, consistently, unless the entity carries it.
+    """The change that puts an entity over what is stored, which is read first, consistently.
 
     `bookkeeping` are attributes of the library's own to set besides. Raises InvalidEntityError, InvalidKeyError,
     AlreadyExistsError or VersionConflictError.
     """
     entity = kind.validated(entity)
-    own = bookkeeping or {}
-    if entity.origin is not None and expected is None and kind.key(entity) == entity.origin.key:
-        known = kind.decode(entity.origin.wire)
-        changed = {name for name in kind.attributes if getattr(known, name) != getattr(entity, name)}
-        return _update(access, kind, entity, entity.origin.wire, changed, own, settled=True)
-    current = current_item(access, kind, entity)
-    _expect(access, kind, entity, current, expected)
-    settled = expected is ABSENT if current is None else isinstance(expected, int)
-    return change_over(access, kind, entity, current, own, settled=settled)
+    current = _expected_item(access, kind, entity, expected)
+    settled = current is None and expected is ABSENT
+    return change_over(access, kind, entity, current, bookkeeping or {}, settled=settled)
 
 
 def change_over(
@@ -79,11 +82,14 @@ def change_over(
     current: Item | None,
     bookkeeping: Mapping[str, AttributeValue],
     *,
-    settled: bool,
+    settled: bool = False,
 ) -> Change:
-    """The change that brings a validated entity over the stored item, or into the empty place."""
+    """The change that brings a validated entity over the stored item, or into the empty place.
+
+    It expects the item as it was read.
+    """
     if current is not None:
-        return _update(access, kind, entity, current, set(kind.attributes), bookkeeping, settled=settled)
+        return _update(access, kind, entity, current, bookkeeping)
     item = {**new_item(kind, entity), **bookkeeping}
     item |= {ACTOR: {"S": access.actor}} if access.actor else {}
     return Change(Put(access.table(kind), item, ABSENT), {}, item, settled)
@@ -98,16 +104,56 @@ def new_item(kind: Kind[E], entity: E) -> Item:
 
 def delete_change(access: Access, kind: Kind[E], entity: E, expected: PutExpectation = None) -> Change:
     """The change that deletes an entity's item; a check that it is absent when nothing is there."""
-    if entity.origin is not None and expected is None and kind.key(entity) == entity.origin.key:
-        delete = Delete(access.table(kind), entity.origin.key, entity.origin.version)
-        return Change(delete, entity.origin.wire, {}, settled=True)
-    current = current_item(access, kind, entity)
-    _expect(access, kind, entity, current, expected)
+    current = _expected_item(access, kind, entity, expected)
     if current is None:
         key = kind.keys.build(kind.identity(entity))
         return Change(Check(access.table(kind), key, ABSENT), {}, {}, settled=False)
-    version = item_version(access, kind, current)
-    return Change(Delete(access.table(kind), key_of(current), version), current, {}, settled=isinstance(expected, int))
+    delete = Delete(access.table(kind), key_of(current), as_read(access, kind, current))
+    return Change(delete, current, {}, settled=False)
+
+
+def as_read(access: Access, kind: Kind[Any], item: Item) -> AsRead:
+    """The expectation that the kind's attributes, and others as far as there is room, are still as in this item.
+
+    Not the library's own bookkeeping, which backfills change: its version stands for what it writes itself. Raises
+    ItemDecodeError for a version that is none.
+    """
+    known = {attribute.attr_name: item.get(attribute.attr_name) for attribute in kind.attributes.values()}
+    foreign = (
+        (name, value)
+        for name, value in item.items()
+        if name not in known and name not in ("PK", "SK", VERSION) and not name.startswith(OWN_PREFIX)
+        if item_bytes({name: value}) <= MAX_OTHER_BYTES
+    )
+    others = dict(islice(foreign, MAX_CONDITIONS - len(known)))
+    return AsRead(item_version(access, kind, item), known, others)
+
+
+def check_as_read(access: Access, kind: Kind[Any], read: Item, current: Item | None) -> None:
+    """VersionConflictError when the stored item is not the one that was read: deleted, made again, or changed."""
+    expect = replace(as_read(access, kind, read), others={})
+    error = conflict(access.table(kind), key_of(read), expect, current)
+    if error is None:
+        return
+    if isinstance(error, VersionConflictError) and current is not None:
+        # A program that keeps no versions leaves the name of whoever wrote before it.
+        by_us = error.attribute is None or current.get(ACTOR) != read.get(ACTOR)
+        writer = current.get(ACTOR, {}).get("S") if by_us else None
+        place, error = error.place, VersionConflictError(*error.args[:4], writer)
+        error.place = place
+    raise error
+
+
+def _expected_item(access: Access, kind: Kind[E], entity: E, expected: PutExpectation) -> Item | None:
+    """The stored item, where it is as the entity was read, or as `expected` says; None where there is none."""
+    read = entity.origin
+    if read is not None and expected is None and kind.key(entity) == read.key:
+        current = access.engine.get(access.table(kind), [read.key], consistent=True).get(read.key)
+        check_as_read(access, kind, read.wire, current)
+        return current
+    current = current_item(access, kind, entity)
+    _expect(access, kind, entity, current, expected)
+    return current
 
 
 def current_item(access: Access, kind: Kind[E], entity: E) -> Item | None:
@@ -152,28 +198,37 @@ def item_version(access: Access, kind: Kind[Any], item: Item) -> int:
         raise ItemDecodeError(access.table(kind), str(error), pk=key.pk, sk=key.sk, attribute=VERSION) from None
 
 
-def _update(
-    access: Access,
-    kind: Kind[E],
-    entity: E,
-    item: Item,
-    changed: set[str],
-    own: Mapping[str, AttributeValue],
-    *,
-    settled: bool,
-) -> Change:
-    """Set and remove the changed fields' attributes and our own, and nothing else."""
-    version = item_version(access, kind, item)
-    encoded = kind.encode(entity)
-    names = {kind.attributes[field].attr_name for field in changed}
-    wanted = {name: value for name, value in encoded.items() if name in names}
+def _update(access: Access, kind: Kind[E], entity: E, item: Item, own: Mapping[str, AttributeValue]) -> Change:
+    """Set and remove the attributes whose values differ, and our own, and nothing else."""
+    expect = as_read(access, kind, item)
+    encoded, stored = kind.encode(entity), _encoded_again(access, kind, item)
+    is_fresh = entity.origin is None or entity.origin.key != key_of(item)
+    wanted: dict[str, AttributeValue] = {}
+    gone = kind.index_attributes - kind.index_of(entity).keys()
+    for name in expect.attributes:
+        value = encoded.get(name)
+        if name not in item and is_fresh and value is not None:
+            wanted[name] = value  # what the key or a default says besides
+        elif equal_values(stored.get(name), value):
+            continue  # as it is spelled, a NULL too
+        elif value is None:
+            gone |= {name}
+        else:
+            wanted[name] = value
     wanted |= {name: {"S": text} for name, text in kind.index_of(entity).items()}
     wanted |= own
     wanted |= {ACTOR: {"S": access.actor}} if access.actor else {}
-    gone = (names - encoded.keys()) | (kind.index_attributes - kind.index_of(entity).keys())
     gone |= set() if access.actor else {ACTOR}  # whoever wrote before did not write this
     sets = {name: value for name, value in wanted.items() if item.get(name) != value}
-    sets[VERSION] = {"N": str(version + 1)}
+    sets[VERSION] = {"N": str(expect.version + 1)}
     removes = frozenset(gone & item.keys())
     after = {name: value for name, value in item.items() if name not in removes} | sets
-    return Change(Update(access.table(kind), key_of(item), sets, removes, version), item, after, settled)
+    return Change(Update(access.table(kind), key_of(item), sets, removes, expect), item, after, settled=False)
+
+
+def _encoded_again(access: Access, kind: Kind[Any], item: Item) -> Mapping[str, AttributeValue]:
+    """What a stored item says, as the library would write it; of one that cannot be read, as it is."""
+    try:
+        return kind.encode(kind.decode(item, access.table(kind)))
+    except (ItemDecodeError, InvalidEntityError):
+        return {name: value for name, value in item.items() if "NULL" not in value}

@@ -8,19 +8,22 @@ before the next advance.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bluestar_store.errors import PlanOnHoldError
 from bluestar_store.keys import check_identifier
 from bluestar_store.models.holds import HOLD_GUARD, OPEN, PLAN_HOLD, HoldGuard, PlanHold
 from bluestar_store.models.indexes import OPEN_HOLDS
 from bluestar_store.protocols import ABSENT, Check, Item, key_of
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.base import Repository
+from bluestar_store.repositories.base import Look, Repository, Rules
 from bluestar_store.repositories.changes import (
+    Change,
     PutExpectation,
+    as_read,
     change_over,
     current_item,
     delete_change,
-    item_version,
     put_change,
 )
 from bluestar_store.repositories.finder import Finder
@@ -124,43 +127,56 @@ class Holds(Repository[PlanHold]):
     def put(self, entity: PlanHold, expected: PutExpectation = None, *, actor: str | None = None) -> PlanHold:
         """See Repository; the plan's guard goes with it."""
         change = self._written(
-            lambda access: put_change(access, self._kind, entity, expected),
-            actor,
-            lambda access, _, unit: self._count(access, entity.plan_id, unit),
+            entity, lambda access: put_change(access, self._kind, entity, expected), actor, *self._counting(entity)
         )
         return self._decode(change.after)
 
     def delete(self, entity: PlanHold, expected: PutExpectation = None, *, actor: str | None = None) -> None:
         """See Repository; the plan's guard goes with it. Released holds are records: mostly `release` is meant."""
         self._written(
-            lambda access: delete_change(access, self._kind, entity, expected),
-            actor,
-            lambda access, _, unit: self._count(access, entity.plan_id, unit),
+            entity, lambda access: delete_change(access, self._kind, entity, expected), actor, *self._counting(entity)
         )
+
+    def _counting(self, entity: PlanHold) -> tuple[Rules, Sequence[Look]]:
+        """What counts the plan's holds when one of them is changed."""
+
+        def count(access: Access, _: Change, unit: Bookkeeping, found: Sequence[Item | None]) -> None:
+            self._count(access, entity.plan_id, unit, found[0])
+
+        return count, [lambda access: stored_guard(access, entity.plan_id)]
 
     def _keep(
         self, access: Access, unit: Bookkeeping, hold: PlanHold, before: Item | None, stored: list[PlanHold]
     ) -> None:
-        change = change_over(access, self._kind, self._kind.validated(hold), before, {}, settled=False)
+        change = change_over(access, self._kind, self._kind.validated(hold), before, {})
         unit.keep(change.write)
         stored[:] = [self._decode(change.after)]
-        self._count(access, hold.plan_id, unit)
+        self._count(access, hold.plan_id, unit, stored_guard(access, hold.plan_id))
 
-    def _count(self, access: Access, plan_id: str, unit: Bookkeeping) -> None:
-        """The guard's part; counted anew each time, since other programs place and release holds without it."""
-        before = current_item(access, HOLD_GUARD, HoldGuard(plan_id=plan_id))  # first: who changes a hold changes it
+    def _count(self, access: Access, plan_id: str, unit: Bookkeeping, before: Item | None) -> None:
+        """The guard's part; counted anew each time, since other programs place and release holds without it.
+
+        The guard was read before: who changes a hold meanwhile changes it.
+        """
         guard = HoldGuard(plan_id=plan_id, open_holds=len(self.open(plan_id)))
-        unit.keep(change_over(access, HOLD_GUARD, guard, before, {}, settled=False).write)
+        unit.keep(change_over(access, HOLD_GUARD, guard, before, {}).write)
 
 
-def refuse_open_holds(access: Access, holds: Holds, plan_id: str, unit: Bookkeeping) -> None:
-    """A step that lets its unit fail unless the plan has no open hold, then and when it commits. PlanOnHoldError."""
-    guard = HoldGuard(plan_id=plan_id)
-    stored = current_item(access, HOLD_GUARD, guard)  # before the holds: who places one afterwards changes it
+def stored_guard(access: Access, plan_id: str) -> Item | None:
+    """The guard of a plan's holds, to be read before the holds: who changes one of them afterwards changes it."""
+    return current_item(access, HOLD_GUARD, HoldGuard(plan_id=plan_id))
+
+
+def refuse_open_holds(access: Access, holds: Holds, plan_id: str, unit: Bookkeeping, guard: Item | None) -> None:
+    """A step that lets its unit fail unless the plan has no open hold, then and when it commits. PlanOnHoldError.
+
+    `guard` is the stored one, read in the same step.
+    """
     if found := holds.open(plan_id):
         raise PlanOnHoldError(plan_id, [hold.hold_id for hold in found])
-    expect = ABSENT if stored is None else item_version(access, HOLD_GUARD, stored)
-    unit.keep(Check(access.table(HOLD_GUARD), HOLD_GUARD.keys.build(HOLD_GUARD.identity(guard)), expect))
+    expect = ABSENT if guard is None else as_read(access, HOLD_GUARD, guard)
+    key = HOLD_GUARD.keys.build(HOLD_GUARD.identity(HoldGuard(plan_id=plan_id)))
+    unit.keep(Check(access.table(HOLD_GUARD), key, expect))
 
 
 def _is_released(item: Item) -> bool:

@@ -36,7 +36,7 @@ def steps_written(access: Access, pk: str) -> int:
 def head_write(access: Access, pk: str, stored: Item | None, count: int) -> Write:
     """The change of the head that goes with a replacement; it fails when another replacement was faster."""
     head = CHAIN_HEAD.decode(stored) if stored else ChainHead(table=PIPELINE_STEP.table, partition=pk)
-    return change_over(access, CHAIN_HEAD, head, stored, {COUNT: {"N": str(count)}}, settled=False).write
+    return change_over(access, CHAIN_HEAD, head, stored, {COUNT: {"N": str(count)}}).write
 
 
 def head_key(pk: str) -> Key:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 
-from bluestar_store.errors import AlreadyExistsError, ConflictError, InvalidEntityError, VersionConflictError
+from bluestar_store.errors import AlreadyExistsError, ConflictError, InvalidEntityError
 from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION, PipelineStep
 from bluestar_store.protocols import ABSENT, AttributeValue, Delete, Item, Update, Write, key_of
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.changes import PutExpectation, ambiguous, change_over, item_version
+from bluestar_store.repositories.changes import PutExpectation, ambiguous, as_read, change_over, check_as_read
 from bluestar_store.repositories.pipeline_head import head_write, read_head
 from bluestar_store.repositories.trails import record_replacement
 from bluestar_store.repositories.transaction import Bookkeeping
@@ -67,9 +67,9 @@ def replace_steps(
             unit.keep(head_write(access, pk, head, len(items)), *_stamps(access, items.values()))
             return
         own = _bookkeeping(len(wanted))
-        changes = [change_over(access, KIND, wanted[n], items.get(n), own, settled=False) for n in sorted(wanted)]
+        changes = [change_over(access, KIND, wanted[n], items.get(n), own) for n in sorted(wanted)]
         gone = [item for number, item in items.items() if number not in wanted]
-        deletes = [Delete(access.table(KIND), key_of(item), item_version(access, KIND, item)) for item in gone]
+        deletes = [Delete(access.table(KIND), key_of(item), as_read(access, KIND, item)) for item in gone]
         made.append([change.after for change in changes])
         if changes or deletes or head is not None:  # the head of an emptied pipeline has to say so
             unit.keep(head_write(access, pk, head, len(wanted)), *(change.write for change in changes), *deletes)
@@ -99,14 +99,10 @@ def _current(access: Access, pk: str) -> tuple[Item | None, dict[int, Item]]:
 
 
 def _check_unchanged(access: Access, steps: Iterable[PipelineStep], items: Mapping[int, Item]) -> None:
-    """VersionConflictError when a step that was read from this pipeline is not as it was."""
+    """VersionConflictError when a step that was read from this pipeline is not the one that was read."""
     for step in steps:
-        number = step.step_order
-        if step.origin is None or KIND.key(step) != step.origin.key:
-            continue
-        found = item_version(access, KIND, items[number]) if number in items else None
-        if found != step.version:
-            raise VersionConflictError(f"{access.table(KIND)}: {step.origin.key}", step.version, found)
+        if step.origin is not None and KIND.key(step) == step.origin.key:
+            check_as_read(access, KIND, step.origin.wire, items.get(step.step_order))
 
 
 def _bookkeeping(count: int) -> dict[str, AttributeValue]:
@@ -122,4 +118,4 @@ def _stamps(access: Access, items: Iterable[Item]) -> list[Write]:
     """Updates that give the items one revision. Their version stays: what they say is unchanged."""
     stored = list(items)
     own = _bookkeeping(len(stored))
-    return [Update(access.table(KIND), key_of(item), own, expect=item_version(access, KIND, item)) for item in stored]
+    return [Update(access.table(KIND), key_of(item), own, expect=as_read(access, KIND, item)) for item in stored]

@@ -118,7 +118,7 @@ class Pipelines(Reader[PipelineStep]):
                 )
             return change
 
-        return self._decode(self._written(plan, actor).after)
+        return self._decode(self._written(step, plan, actor).after)
 
     def _pk(self, plan_id: str, pay_freq: str) -> str:
         return self._kind.keys.partition({"plan_id": plan_id, "pay_freq": pay_freq})

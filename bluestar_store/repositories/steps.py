@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from bluestar_store.engines.checks import item_bytes
@@ -17,10 +18,10 @@ from bluestar_store.errors import (
 from bluestar_store.models.batches import STEP_CLAIM, STEP_RESULT, BatchState, StepClaim, StepResult
 from bluestar_store.models.canonical import digest, plain_value
 from bluestar_store.models.entity import Entity
-from bluestar_store.protocols import Check
+from bluestar_store.protocols import Check, Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Reader
-from bluestar_store.repositories.changes import change_over, current_item, item_version
+from bluestar_store.repositories.changes import as_read, change_over, current_item
 from bluestar_store.repositories.transaction import Bookkeeping
 
 E = TypeVar("E", bound=Entity)
@@ -116,26 +117,41 @@ class Claims(StepRecords[StepClaim]):
     def _owned(self, claim: StepClaim) -> StepClaim:
         """The claim as it is stored. Raises ClaimLostError."""
         found = self._found(claim)
-        if found is None or claim.fence is None or (found.worker, found.fence) != (claim.worker, claim.fence):
-            raise ClaimLostError(f"{claim.worker!r} does not own {_place(claim)} any more; claim it again")
+        if found is None or not _is_standing(claim, found):
+            raise _lost(claim)
         return found
 
     def _keep(self, access: Access, unit: Bookkeeping, claim: StepClaim, found: StepClaim | None) -> StepClaim:
         # Over what was looked at, and not what is there by now: that may be another worker's.
         before = found.origin.wire if found is not None and found.origin is not None else None
-        change = change_over(access, self._kind, self._kind.validated(claim), before, {}, settled=False)
+        change = change_over(access, self._kind, self._kind.validated(claim), before, {})
         unit.keep(change.write)
         return self._decode(change.after)
 
 
-def check_claim(access: Access, claim: StepClaim, unit: Bookkeeping) -> None:
+def stored_claim(access: Access, claim: StepClaim) -> Item | None:
+    """What is stored of a claim's step."""
+    return current_item(access, STEP_CLAIM, claim)
+
+
+def check_claim(access: Access, claim: StepClaim, unit: Bookkeeping, stored: Item | None) -> None:
     """A step that lets its unit fail unless the claim stands, then and when it commits. Raises ClaimLostError.
 
-    Its time does not matter: as long as nobody else took the step, nobody else works on it.
+    `stored` was read in the same step. Its time does not matter: as long as nobody else took the step, nobody else
+    works on it.
     """
-    found = Claims(access)._owned(claim)
-    assert found.origin is not None  # noqa: S101  # it was read
-    unit.keep(Check(access.table(STEP_CLAIM), found.origin.key, item_version(access, STEP_CLAIM, found.origin.wire)))
+    found = None if stored is None else STEP_CLAIM.decode(stored, access.table(STEP_CLAIM))
+    if stored is None or not _is_standing(claim, found):
+        raise _lost(claim)
+    unit.keep(Check(access.table(STEP_CLAIM), key_of(stored), as_read(access, STEP_CLAIM, stored)))
+
+
+def _is_standing(claim: StepClaim, found: StepClaim | None) -> bool:
+    return found is not None and claim.fence is not None and (found.worker, found.fence) == (claim.worker, claim.fence)
+
+
+def _lost(claim: StepClaim) -> ClaimLostError:
+    return ClaimLostError(f"{claim.worker!r} does not own {_place(claim)} any more; claim it again")
 
 
 class Results(StepRecords[StepResult]):
@@ -176,11 +192,12 @@ class Results(StepRecords[StepResult]):
         saved = [wanted]
 
         def keep(unit: Bookkeeping) -> None:
+            looks = [] if claim is None else [partial(stored_claim, access, claim)]
+            item, claims = access.beside(lambda: current_item(access, self._kind, wanted), looks)
             if claim is not None:
-                check_claim(self._access, claim, unit)
-            item = current_item(self._access, self._kind, wanted)
+                check_claim(access, claim, unit, claims[0])
             if item is None:
-                change = change_over(access, self._kind, wanted, None, {}, settled=False)
+                change = change_over(access, self._kind, wanted, None, {})
                 unit.keep(change.write)
                 saved[:] = [self._decode(change.after)]
                 return

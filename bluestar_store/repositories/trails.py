@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bluestar_store.engines.checks import MAX_DEPTH
-from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry
+from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry, Trail
 from bluestar_store.models.canonical import canonical, canonical_bytes, digest, plain_value
 from bluestar_store.models.entity import Entity, masked, veiled
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.values import from_wire
 from bluestar_store.protocols import OWN_PREFIX, VERSION, Check, Item, key_of
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.chain import append_step
+from bluestar_store.repositories.chain import append_after, append_step, stored_head
 from bluestar_store.repositories.changes import Change
 from bluestar_store.repositories.transaction import Bookkeeping
 
@@ -27,12 +27,18 @@ DEEPEST_VALUE = MAX_DEPTH - 5
 """Lists and maps in each other that an entry tells of a value, which lies four levels deep in the entry itself."""
 
 
-def record_change(access: Access, kind: Kind[Any], change: Change, unit: Bookkeeping) -> None:
-    """In a step: let an entry in the item's trail go with a change of a rule."""
-    if kind.rule_list is None or isinstance(change.write, Check):
+def trail_head(access: Access, kind: Kind[Any], pk: str) -> Item | None:
+    """The stored head of the trail that changes in this partition leave."""
+    return stored_head(access, Trail(table=kind.table, partition=pk))
+
+
+def record_change(access: Access, kind: Kind[Any], change: Change, unit: Bookkeeping, head: Item | None) -> None:
+    """In a step: let an entry in the item's trail, after its stored head, go with a change of a rule."""
+    if isinstance(change.write, Check):
         return
     action = "delete" if not change.after else "put" if change.before else "create"
-    _record(access, kind, change.write.key.pk, action, change_details(kind, change.before, change.after), unit)
+    details = change_details(kind, change.before, change.after)
+    append_after(access, _entry(access, kind, change.write.key.pk, action, details), head, unit)
 
 
 def record_replacement(
@@ -44,14 +50,14 @@ def record_replacement(
         for when, items in (("before", before), ("after", after))
         for what, value in (("steps", len(items)), ("digest", _digest_of_all(kind, items)))
     }
-    _record(access, kind, pk, "replace" if after else "remove", details, unit)
+    append_step(access, _entry(access, kind, pk, "replace" if after else "remove", details), unit)
 
 
-def _record(access: Access, kind: Kind[Any], pk: str, action: str, details: dict[str, Any], unit: Bookkeeping) -> None:
+def _entry(access: Access, kind: Kind[Any], pk: str, action: str, details: dict[str, Any]) -> AuditEntry:
     entry = AuditEntry(
         table=kind.table, partition=pk, seq=0, actor=access.actor, action=action, at=access.now(), details=details
     )
-    append_step(access, AUDIT_ENTRY.validated(entry), unit)
+    return AUDIT_ENTRY.validated(entry)
 
 
 def change_details(kind: Kind[Any], before: Item, after: Item) -> dict[str, Any]:

@@ -119,3 +119,10 @@ class AsReadSuite(EngineCase):
         engine.write(Update(table, KEY, {"large": {"S": "y" * 350_000}}, expect=AsRead(1, {"large": large})))
         with pytest.raises(VersionConflictError):
             engine.write(Check(table, KEY, AsRead(1, {"large": large})))
+
+    def test_what_is_compared_counts_to_the_4_mb_of_a_transaction(self, engine: Engine, table: str) -> None:
+        large = {"S": "x" * 350_000}
+        keys = [Key("A", str(number)) for number in range(12)]
+        writes = [Update(table, key, {"large": large}, expect=AsRead(1, {"large": large})) for key in keys]
+        with pytest.raises(InvalidWriteError, match="4 MB"):
+            engine.write(*writes)
