@@ -23,11 +23,12 @@ def appended_item(entry: AuditEntry) -> Item:
 
 def stored_head(access: Access, trail: Trail) -> Item | None:
     """The head of a trail as it is stored; None for a trail that there is not."""
-    return current_item(access, CHAIN_HEAD, ChainHead(**_named(trail)))
+    return current_item(access, CHAIN_HEAD, _no_head(trail))
 
 
-def _named(trail: Trail) -> dict[str, str | None]:
-    return {name: getattr(trail, name) for name in Trail.model_fields}
+def _no_head(trail: Trail) -> ChainHead:
+    """That of a trail without entries."""
+    return ChainHead(batch_id=trail.batch_id, table=trail.table, partition=trail.partition)
 
 
 def append_step(access: Access, entry: AuditEntry, unit: Bookkeeping) -> None:
@@ -38,8 +39,7 @@ def append_step(access: Access, entry: AuditEntry, unit: Bookkeeping) -> None:
 def append_after(access: Access, entry: AuditEntry, stored: Item | None, unit: Bookkeeping) -> None:
     """The same, for one who has read the trail's head in the same step."""
     access = access.acting_as(entry.actor)
-    trail = _named(entry)
-    head = CHAIN_HEAD.decode(stored, access.table(CHAIN_HEAD)) if stored else ChainHead(**trail)
+    head = CHAIN_HEAD.decode(stored, access.table(CHAIN_HEAD)) if stored else _no_head(entry)
     chained = entry.model_copy(update={"seq": head.seq + 1, "previous": head.hash})
     if unit.again:
         _check_not_behind(access, head, chained, unit)

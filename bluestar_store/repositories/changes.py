@@ -139,7 +139,8 @@ def check_as_read(access: Access, kind: Kind[Any], read: Item, current: Item | N
         # A program that keeps no versions leaves the name of whoever wrote before it.
         by_us = error.attribute is None or current.get(ACTOR) != read.get(ACTOR)
         writer = current.get(ACTOR, {}).get("S") if by_us else None
-        place, error = error.place, VersionConflictError(*error.args[:4], writer)
+        place = error.place
+        error = VersionConflictError(error.item, error.expected, error.found, error.attribute, writer)
         error.place = place
     raise error
 

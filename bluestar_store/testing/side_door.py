@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeAlias
+from itertools import count
+from typing import Any, Protocol, TypeAlias
 
 import pytest
 
@@ -15,6 +16,44 @@ from bluestar_store.store import Store
 
 RawPut: TypeAlias = Callable[[str, Item], None]
 RawGet: TypeAlias = Callable[[str, Key], Item | None]
+
+
+class RawChange(Protocol):
+    """Changes attributes of an item as another program does; None takes one away."""
+
+    def __call__(self, name: str, key: Key, **attributes: Any) -> None: ...
+
+
+class BeforeWrite(Protocol):
+    """Has something done when a Store has read and is about to write, so many times."""
+
+    def __call__(self, act: Callable[[], object], times: float = 1) -> None: ...
+
+
+def raw_change(raw_get: RawGet, raw_put: RawPut) -> RawChange:
+    """Change attributes by what gets and puts an item."""
+
+    def change(name: str, key: Key, **attributes: Any) -> None:
+        item = (raw_get(name, key) or {}) | attributes
+        raw_put(name, {attribute: value for attribute, value in item.items() if value is not None})
+
+    return change
+
+
+def before_writes(store: Store, monkeypatch: pytest.MonkeyPatch) -> BeforeWrite:
+    """Get in between the reads and the writes of a Store."""
+
+    def before(act: Callable[[], object], times: float = 1) -> None:
+        write, calls = store.engine.write, count(1)
+
+        def interfered(*writes: Any) -> None:
+            if next(calls) <= times:
+                act()
+            write(*writes)
+
+        monkeypatch.setattr(store.engine, "write", interfered)
+
+    return before
 
 
 def wire(pk: str, sk: str, **attributes: Any) -> Item:

@@ -8,12 +8,14 @@ import pytest
 
 from bluestar_store.store import Store
 from bluestar_store.testing.engine_case import SideDoor
-from bluestar_store.testing.side_door import RawGet, RawPut
+from bluestar_store.testing.side_door import BeforeWrite, RawChange, RawGet, RawPut, before_writes, raw_change
 from bluestar_store.testing.store_suite_actors import ActorTests
+from bluestar_store.testing.store_suite_as_stored import AsStoredTests
 from bluestar_store.testing.store_suite_audit import AuditTests
 from bluestar_store.testing.store_suite_batches import BatchTests
 from bluestar_store.testing.store_suite_catalog import CatalogTests
 from bluestar_store.testing.store_suite_foreign import ForeignItemTests
+from bluestar_store.testing.store_suite_incarnations import IncarnationTests
 from bluestar_store.testing.store_suite_pipelines import PipelineTests
 from bluestar_store.testing.store_suite_records import RecordTests
 from bluestar_store.testing.store_suite_replacement import ReplacementTests
@@ -31,6 +33,8 @@ class StoreSuite(
     PipelineTests,
     ReplacementTests,
     ForeignItemTests,
+    IncarnationTests,
+    AsStoredTests,
     CatalogTests,
     RecordTests,
     SnapshotTests,
@@ -72,3 +76,11 @@ class StoreSuite(
     @pytest.fixture
     def raw_get(self, door: SideDoor) -> RawGet:
         return door.get
+
+    @pytest.fixture
+    def change(self, raw_get: RawGet, raw_put: RawPut) -> RawChange:
+        return raw_change(raw_get, raw_put)
+
+    @pytest.fixture
+    def before_write(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> BeforeWrite:
+        return before_writes(store, monkeypatch)

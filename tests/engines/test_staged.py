@@ -134,13 +134,15 @@ def test_a_unit_sees_and_leaves_what_its_writes_would_leave_one_by_one(
 def as_read(draw: st.DrawFn, item: Item | None) -> Expectation:
     """Mostly what holds of the item, or of some of it."""
     if item is None:
-        return draw(st.sampled_from([ABSENT, ABSENT, AsRead(1)]))
+        absent: tuple[Expectation, ...] = (ABSENT, ABSENT, AsRead(1))
+        return draw(st.sampled_from(absent))
     found: dict[str, Any] = {name: item.get(name) for name in draw(st.sets(names))}
     if draw(st.integers(0, 9)) == 0:
         found |= draw(st.dictionaries(names, st.one_of(st.none(), values)))
     others = {name: found.pop(name) for name in draw(st.sets(names)) & found.keys()}
     version = int(item.get("version", {"N": "0"})["N"])
-    return draw(st.sampled_from([AsRead(version, found, others), AsRead(version, found, others), version]))
+    expected: tuple[Expectation, ...] = (AsRead(version, found, others), AsRead(version, found, others), version)
+    return draw(st.sampled_from(expected))
 
 
 @given(st.data(), st.one_of(st.none(), st.builds(_item, st.just(KEYS[0]), st.dictionaries(names, values))))
