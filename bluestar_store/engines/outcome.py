@@ -9,7 +9,7 @@ from typing import Any
 from bluestar_store.engines.conditions import found_version
 from bluestar_store.keys import Key
 from bluestar_store.models.values import version_of
-from bluestar_store.protocols import AttributeValue, Check, Delete, Item, Put, Update, Write
+from bluestar_store.protocols import AsRead, AttributeValue, Check, Delete, Item, Put, Update, Write
 
 
 class Outcome(Enum):
@@ -63,14 +63,15 @@ def _stands(write: Put | Update | Delete, item: Item | None) -> bool:
 
 def _versions(write: Put | Update | Delete) -> tuple[int, int] | None:
     """The version that the write expects, and the one that it writes over it; None when it does not tell them apart."""
-    if not isinstance(write.expect, int) or isinstance(write, Delete):
+    expected = write.expect.version if isinstance(write.expect, AsRead) else write.expect
+    if not isinstance(expected, int) or isinstance(write, Delete):
         return None
     content = write.item if isinstance(write, Put) else write.set
     try:
         written = version_of(content)
     except ValueError:
         return None
-    return (write.expect, written) if written > write.expect >= 1 else None
+    return (expected, written) if written > expected >= 1 else None
 
 
 def _same(one: Mapping[str, AttributeValue | None], other: Mapping[str, AttributeValue | None]) -> bool:

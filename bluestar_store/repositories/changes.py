@@ -118,7 +118,9 @@ def as_read(access: Access, kind: Kind[Any], item: Item) -> AsRead:
     Not the library's own bookkeeping, which backfills change: its version stands for what it writes itself. Raises
     ItemDecodeError for a version that is none.
     """
-    known = {attribute.attr_name: item.get(attribute.attr_name) for attribute in kind.attributes.values()}
+    # What the key says too comes last: a conflict names the first that differs.
+    fields = sorted(kind.attributes, key=lambda field: field in kind.keys.fields)
+    known = {name: item.get(name) for name in (kind.attributes[field].attr_name for field in fields)}
     foreign = (
         (name, value)
         for name, value in item.items()

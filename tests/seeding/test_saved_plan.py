@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bluestar_store import CalculationRule, PersistenceMode, PlanOutdatedError, SeedError, Settings, Store, seeding
+from bluestar_store import (
+    CalculationRule,
+    PersistenceMode,
+    PlanOutdatedError,
+    SeedError,
+    Settings,
+    Store,
+    VersionConflictError,
+    seeding,
+)
 from bluestar_store.keys import Key
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.protocols import EXISTS, Update
+from bluestar_store.repositories.base import Repository
 from bluestar_store.seeding.load import LOADS, to_write
 from bluestar_store.seeding.rule_set import RuleSet
 from bluestar_store.seeding.saved_plan import apply_plan, save_plan
@@ -133,3 +144,41 @@ def test_a_refusal_says_what_was_deleted(store: Store, tmp_path: Path) -> None:
     with pytest.raises(PlanOutdatedError) as caught:
         apply_plan(store, tmp_path / "plan.json")
     assert caught.value.moved == ("CLIENT#ACME CALC#match (deleted)",)
+
+
+@pytest.mark.parametrize("what", ["made again", "changed"])
+def test_an_item_that_is_made_again_while_the_plan_is_applied_is_not_written_over(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    changed(store, tmp_path / "plan.json")
+    before = store.calculation_rules.get("ACME", "match", fresh=True)
+    table, key = store.tables.name(CALCULATION_RULE), Key("CLIENT#ACME", "CALC#match")
+
+    def interfere() -> None:
+        if what == "changed":
+            store.engine.write(Update(table, key, {"max_pct": {"N": "9"}}, expect=EXISTS))
+        else:
+            store.engine.put_many(
+                table,
+                [
+                    {
+                        "PK": {"S": key.pk},
+                        "SK": {"S": key.sk},
+                        "version": {"N": str(before.version)},
+                        "max_pct": {"N": "9"},
+                    }
+                ],
+            )
+
+    put, waiting = Repository.put, [interfere]
+
+    def interfered(self: Repository[CalculationRule], entity: CalculationRule, *args: Any, **options: Any) -> Any:
+        if entity.calc_type == "match" and waiting:
+            waiting.pop()()
+        return put(self, entity, *args, **options)
+
+    monkeypatch.setattr(Repository, "put", interfered)
+    with pytest.raises(VersionConflictError) as caught:
+        apply_plan(store, tmp_path / "plan.json")
+    assert caught.value.attribute in ("max_pct", "formula")
+    assert store.calculation_rules.get("ACME", "match", fresh=True).max_pct == 9
