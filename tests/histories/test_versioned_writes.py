@@ -18,7 +18,6 @@ from tests.histories.targets import Crew, behind, settings_of
 from tests.servers import FaultProxy
 
 WORK = "rules"
-INCARNATION = "a put passes over another incarnation of its item, and over an edit that counted no version"
 
 
 def check(operations: list[Operation]) -> None:
@@ -30,10 +29,7 @@ def check(operations: list[Operation]) -> None:
         assert not wrong, f"{subject}: {told(wrong, history)}"
 
 
-@pytest.mark.parametrize(
-    "work",
-    ["rules that are put alone", pytest.param("rules", marks=pytest.mark.xfail(strict=False, reason=INCARNATION))],
-)
+@pytest.mark.parametrize("work", ["rules that are put alone", "rules"])
 @pytest.mark.parametrize("target", ["memory", "file", "dynamo"])
 def test_versioned_writes_by_threads_are_linearizable(
     target: str,
@@ -57,7 +53,6 @@ def test_versioned_writes_by_threads_are_linearizable(
     check(noted)
 
 
-@pytest.mark.xfail(strict=False, reason=INCARNATION)
 @pytest.mark.slow
 @pytest.mark.parametrize("target", ["file", "dynamo"])
 def test_versioned_writes_by_processes_that_are_killed_are_linearizable(
