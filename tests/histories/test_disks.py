@@ -20,7 +20,7 @@ from tests.histories.agents import WORKS, work_in_threads
 from tests.histories.linear import misfits, told, versioned_item
 from tests.histories.record import Noted, by_subject, counts
 
-SLOW_SECONDS = 0.002
+SLOW_SECONDS = 0.005
 
 
 def failing(sync: Callable[[int], None], chance: random.Random) -> Callable[[int], None]:
@@ -28,7 +28,7 @@ def failing(sync: Callable[[int], None], chance: random.Random) -> Callable[[int
 
     def call(descriptor: int) -> None:
         time.sleep(SLOW_SECONDS)
-        if chance.random() < 0.3:
+        if chance.random() < 0.4:
             raise OSError(errno.EIO, "the disk failed")
         sync(descriptor)
 
@@ -47,7 +47,7 @@ def test_nobody_sees_what_the_disk_did_not_take(
         def work(number: int) -> None:
             names = [f"process {number}/{thread}" for thread in range(3)]
             store = (one, other)[number]
-            work_in_threads(store, names, noted, WORKS["rules that are put alone"], seed=seed, turns=60 * times)
+            work_in_threads(store, names, noted, WORKS["rules that are put alone"], seed=seed, turns=80 * times)
 
         with ThreadPoolExecutor(2) as executor:
             list(executor.map(work, range(2)))
