@@ -18,6 +18,7 @@ from typing import Any
 from bluestar_store import ABSENT, CalculationRule, PipelineStep, Settings, Store
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.protocols import EXISTS, Update
+from tests.histories import batches
 from tests.histories.record import NotedInFile, Recorder, Sink
 
 PLANS = ("P1", "P2", "P3")
@@ -104,6 +105,7 @@ WORKS: Mapping[str, Work] = {
     "rules": versioned_rules,
     "rules that are put alone": partial(versioned_rules, others=()),
     "whole pipelines": whole_pipelines,
+    "batches": batches.work,
 }
 
 

@@ -17,9 +17,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from bluestar_store import ConflictError, EngineError, NotFoundError, TransactionConflictError
+from bluestar_store import AlreadyExistsError, ConflictError, EngineError, NotFoundError, VersionConflictError
 
 T = TypeVar("T")
+
+
+REFUSALS = (AlreadyExistsError, VersionConflictError)
+"""Conflicts that say that an item was not as the write expected; others speak of other items."""
 
 
 class Outcome(StrEnum):
@@ -29,7 +33,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     """It did not take place, because of what was there: a conflict."""
     FAILED = "failed"
-    """It did not take place, and says nothing of what was there: throttled, not reached, others kept interfering."""
+    """It did not take place, and says nothing of the item: throttled, not reached, on hold, others kept interfering."""
     UNKNOWN = "unknown"
     """It may have taken place, or may do so at any later time."""
 
@@ -138,10 +142,9 @@ class Recorder:
             outcome, result = Outcome.OK, told(answer)
         except NotFoundError:
             outcome, result = Outcome.OK, absent
-        except TransactionConflictError as error:
-            outcome, result = Outcome.FAILED, f"{type(error).__name__}: {error}"
         except ConflictError as error:
-            outcome, result = Outcome.REFUSED, f"{type(error).__name__}: {error}"
+            outcome = Outcome.REFUSED if isinstance(error, REFUSALS) else Outcome.FAILED
+            result = f"{type(error).__name__}: {error}"
         except EngineError as error:
             outcome = Outcome.UNKNOWN if error.outcome_unknown else Outcome.FAILED
             result = f"{type(error).__name__}: {error}"

@@ -62,7 +62,7 @@ def behind(proxy: FaultProxy, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The same settings, through a proxy that fails now and then."""
     for rule in FAULTS:
         proxy.add_rule(rule)
-    return {**settings, "dynamodb_endpoint_url": proxy.url}
+    return {**settings, "dynamodb_endpoint_url": proxy.url, "read_timeout_seconds": 5}
 
 
 class Crew:
