@@ -168,7 +168,7 @@ def _join(nodes: Sequence[RedisProcess], bus_ports: Mapping[int, int]) -> None:
 
     def tell(node: RedisProcess, *command: str | int) -> Any:
         with node.client() as client:
-            return client.execute_command("CLUSTER", *command)  # type: ignore[no-untyped-call]  # as in `ask`
+            return client.execute_command("CLUSTER", *command)
 
     for number, node in enumerate(nodes):
         tell(node, "SET-CONFIG-EPOCH", number + 1)
