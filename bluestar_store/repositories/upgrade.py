@@ -14,7 +14,7 @@ from bluestar_store.models.index_marks import labels
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import Tables
 from bluestar_store.models.values import version_of
-from bluestar_store.protocols import EXISTS, Expectation, Item, Update, key_of, scan_pages
+from bluestar_store.protocols import EXISTS, AsRead, Expectation, Item, Update, key_of, scan_pages
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.index_marks import IndexMarks
 
@@ -52,7 +52,7 @@ def renew(access: Access, marks: IndexMarks, table: str) -> int:
 def stamp(access: Access, table: str, kinds: Sequence[Kind[Any]], items: Iterable[Item]) -> int:
     """Give these items of a table the attributes that they lack; returns to how many. Raises as `renew` does.
 
-    The version stays, and is checked: an item that changes meanwhile is read again.
+    The version stays. An item that changes meanwhile is read again.
     """
     updates = iter([update for item in items if (update := missing(table, kinds, item)) is not None])
     count = 0
@@ -78,7 +78,7 @@ def missing(table: str, kinds: Iterable[Kind[Any]], item: Item) -> Update | None
     stale = frozenset((kind.index_attributes - attributes.keys()) & item.keys())
     if not sets and not stale:
         return None
-    return Update(table, key_of(item), sets, stale, expect=_expectation(item))
+    return Update(table, key_of(item), sets, stale, expect=_expectation(kind, item))
 
 
 def _entity(kind: Kind[Any], item: Item) -> Any:
@@ -89,11 +89,15 @@ def _entity(kind: Kind[Any], item: Item) -> Any:
         return bare(kind, item, kind.keys.parse(key_of(item)) or {}, *names)
 
 
-def _expectation(item: Item) -> Expectation:
+def _expectation(kind: Kind[Any], item: Item) -> Expectation:
+    """The item as it was read: what another program changes meanwhile may have another place in the index."""
     try:
-        return version_of(item)
-    except ValueError:  # a version that no condition can check
+        version = version_of(item)
+    except ValueError:  # that no condition can check
         return EXISTS
+    return AsRead(
+        version, {attribute.attr_name: item.get(attribute.attr_name) for attribute in kind.attributes.values()}
+    )
 
 
 def _write(access: Access, kinds: Sequence[Kind[Any]], updates: Sequence[Update]) -> int:
