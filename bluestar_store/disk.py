@@ -138,6 +138,15 @@ def _chown(descriptor: int, user: int, group: int) -> bool:
     return True
 
 
+def as_spelled(path: Path) -> Path:
+    """The real path, with the names as they are on disk: the same one whoever spells it."""
+    real = Path(os.path.realpath(path))
+    for part in [real, *real.parents][-2::-1]:
+        if (name := other_spelling(part)) is not None:
+            return as_spelled(part.with_name(name) / real.relative_to(part))
+    return real
+
+
 def other_spelling(path: str | Path, *, dir_fd: int | None = None) -> str | None:
     """The name that a file has instead of the path's, where the file system takes names that differ in case for one.
 

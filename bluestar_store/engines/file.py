@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bluestar_store.disk import in_doubt, other_spelling, require_posix
+from bluestar_store.disk import as_spelled, in_doubt, other_spelling, require_posix
 from bluestar_store.engines.images import Image
 from bluestar_store.engines.journal import Journal
 from bluestar_store.engines.memory import MemoryEngine
@@ -62,7 +62,7 @@ class FileEngine(MemoryEngine):
     @property
     def data_id(self) -> str:
         """The folder's."""
-        return f"file-{hashlib.sha256(str(self.folder.resolve()).encode()).hexdigest()[:16]}"
+        return f"file-{hashlib.sha256(str(as_spelled(self.folder)).encode()).hexdigest()[:16]}"
 
     @contextmanager
     def _reading(self) -> Iterator[ItemTables]:
@@ -89,8 +89,8 @@ class FileEngine(MemoryEngine):
                     self._load()
                 return
             if size > self._journal.offset:
-                if size > self._journal.synced_bytes():
-                    # Its writer waits for the disk at this moment, or died before it was there, or could not tell.
+                if not self._journal.is_settled(size, locked=self._process_lock.is_locked):
+                    # Its writer died before it was on disk, or could not tell, or is of an older release.
                     with self._process_lock:
                         self._journal.settle()
                 self._replay({})

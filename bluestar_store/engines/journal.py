@@ -3,8 +3,7 @@
 A line is a CRC-32, a space, and JSON: the entry's number and the after-images of its items. The first line names the
 number after which the journal begins. A line without its newline was never acknowledged and is cut off.
 
-A line that can be read need not be on disk: its writer may be waiting for just that, or have died doing so. A small
-file beside the journal, the mark, says how far it is known to be; what lies behind that counts once it is settled.
+A line counts once it is on disk, which its writer notes in the mark (see `journal_mark`).
 """
 
 from __future__ import annotations
@@ -17,17 +16,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from bluestar_store.disk import NO_LINK, in_doubt, keep_access, sync_data
+from bluestar_store.disk import in_doubt, sync_data
 from bluestar_store.engines.images import Image
 from bluestar_store.engines.item_json import item_from_json, to_json
+from bluestar_store.engines.journal_mark import Mark, MarkFile
 from bluestar_store.engines.whole_files import replace_file, sync_names
 from bluestar_store.errors import BlueStarError, ItemDecodeError
 from bluestar_store.keys import Key
 
 NAME = "journal.jsonl"
-MARK = ".journal.synced"
-"""A CRC-32, the journal's inode, and how many bytes of it are on disk. It is overwritten in place and never synced: an
-old mark, or none, costs a sync."""
 
 
 class Entry(NamedTuple):
@@ -41,11 +38,13 @@ class Journal:
     """The journal as this process knows it: which file, and how far it was read. The engine holds the locks."""
 
     def __init__(self, folder: Path) -> None:
-        self.path, self._mark_path = folder / NAME, folder / MARK
+        self.path = folder / NAME
+        self._mark = MarkFile(self.path)
         self.inode = 0
         self.offset = 0
         self._line = 0
         self._on_disk = (0, 0)  # inode and size, as far as this process saw to it
+        self._end = 0  # how much of the journal counts, as of the last look
 
     def stamp(self) -> tuple[int, int]:
         """Inode and size now; zeros when there is no journal."""
@@ -63,22 +62,37 @@ class Journal:
     def rewind(self) -> None:
         """Begin to read anew."""
         self.inode, self.offset, self._line = self.stamp()[0], 0, 0
+        self._on_disk = (0, 0)
 
-    def synced_bytes(self) -> int:
-        """How much of the journal is known to be on disk."""
-        return max((size for inode, size in (self._marked(), self._on_disk) if inode == self.inode), default=0)
+    def is_settled(self, size: int, *, locked: bool) -> bool:
+        """Whether it is known of each entry up to this size that it counts, or that it does not count yet.
+
+        What does not is the one that its writer announced; under the lock, that writer is gone. An older release
+        announces nothing, and may have acknowledged what it appended.
+        """
+        mark = self._mark.read()
+        self._end = max((end for inode, end in (mark[:2], self._on_disk) if inode == self.inode), default=0)
+        if size <= self._end:
+            return True
+        if locked or mark.inode != self.inode or not mark.synced == self._end < size <= mark.end:
+            return False
+        with self.path.open("rb") as file:
+            file.seek(mark.synced)
+            found = file.read(min(8, size - mark.synced))
+            return os.fstat(file.fileno()).st_ino == mark.inode and (b"%08x" % mark.crc).startswith(found)
 
     def settle(self) -> None:
         """See to it that all of the journal is on disk. To be called under the lock, under which nobody writes.
 
         What lies behind the mark is written once more: after a sync that failed, one that succeeds proves nothing. That
-        such an entry counts is right: an older release, which sets no mark, may have acknowledged it.
+        such an entry counts is right: an older release may have acknowledged it.
         """
         inode, size = self.stamp()
-        marked, synced = self._marked()
-        if inode == 0 or (inode, size) in ((marked, synced), self._on_disk):
+        mark = self._mark.read()
+        if inode == 0 or (inode, size) in (mark[:2], self._on_disk):
+            self._end = size
             return
-        begin = synced if inode == marked and synced < size else 0
+        begin = mark.synced if inode == mark.inode and mark.synced < size else 0
         with self.path.open("r+b", buffering=0) as file:
             file.seek(begin)
             found = file.readall()
@@ -86,39 +100,26 @@ class Journal:
             file.truncate(begin + len(whole))
             _write_at(file.fileno(), whole, begin)
             sync_data(file.fileno())
-        self._mark(inode, begin + len(whole))
+        self._note(inode, begin + len(whole))
 
-    def _marked(self) -> tuple[int, int]:
-        """The inode and the size that the mark tells of; zeros when it cannot be read."""
+    def _note(self, inode: int, size: int) -> None:
         try:
-            crc, inode, size = self._mark_path.read_bytes().split()
-            return (int(inode), int(size)) if int(crc, 16) == zlib.crc32(inode + size) else (0, 0)
-        except (OSError, ValueError):
-            return 0, 0
-
-    def _mark(self, inode: int, size: int) -> None:
+            self._mark.write(Mark(inode, size))
+        except OSError:  # what was noted before may hide what is on disk
+            self._mark.remove()
         self._on_disk = inode, size
-        inode_text, size_text = b"%020d" % inode, b"%020d" % size
-        with suppress(OSError):  # it is a help, and the journal is on disk without it
-            descriptor = os.open(self._mark_path, os.O_WRONLY | os.O_CREAT | NO_LINK, 0o666)
-            try:
-                if os.fstat(descriptor).st_size == 0:  # new: for whoever may write the journal
-                    keep_access(descriptor, self.path.stat())
-                _write_at(descriptor, b"%08x %s %s\n" % (zlib.crc32(inode_text + size_text), inode_text, size_text), 0)
-            finally:
-                os.close(descriptor)
+        self._end = size
 
     def entries(self) -> Iterator[Entry]:
-        """The entries that are on disk, behind the place read so far; ItemDecodeError for a line that was damaged."""
+        """The entries that count, behind the place read so far; ItemDecodeError for a line that was damaged."""
         if self.inode == 0:
             return
-        end = self.synced_bytes()
         with self.path.open("rb") as file:
             if os.fstat(file.fileno()).st_ino != self.inode:
                 return
             file.seek(self.offset)
             for line in file:
-                if not line.endswith(b"\n") or self.offset + len(line) > end:
+                if not line.endswith(b"\n") or self.offset + len(line) > self._end:
                     return
                 entry = self._entry(line)
                 self.offset += len(line)
@@ -148,8 +149,11 @@ class Journal:
         On failure the journal is as before; where even that is uncertain, the OSError is an InDoubtError.
         """
         line = _line(number, images)
+        end = self.offset + len(line)
         descriptor = os.open(self.path, os.O_WRONLY)
         try:
+            with suppress(OSError):  # then others wait for the lock
+                self._mark.write(Mark(self.inode, self.offset, end, int(line[:8], 16)))
             _write_at(descriptor, line, self.offset)
             sync_data(descriptor)
         except OSError:
@@ -162,9 +166,10 @@ class Journal:
             raise
         finally:
             os.close(descriptor)
-        self.offset += len(line)
+        with in_doubt():
+            self._note(self.inode, end)
+        self.offset = end
         self._line += 1
-        self._mark(self.inode, self.offset)
 
     def _takes_back(self, descriptor: int) -> bool:
         """Cut off what was appended; whether it is certain that it does not come back when the machine stops."""
@@ -184,7 +189,7 @@ class Journal:
         inode = replace_file(self.path, (line,)).st_ino
         sync_names(self.path)
         self.inode, self.offset, self._line = inode, len(line), 1
-        self._mark(inode, len(line))
+        self._note(inode, len(line))
 
 
 def _line(number: int, images: Sequence[Image]) -> bytes:
