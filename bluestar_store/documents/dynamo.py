@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from bluestar_store.documents import timestamps
 from bluestar_store.documents.dynamo_table import prepare
@@ -15,9 +18,15 @@ from bluestar_store.documents.store import DocumentStore, IdGenerator
 from bluestar_store.documents.values import same_items
 from bluestar_store.engines.aws import AwsConnection
 from bluestar_store.engines.bulk import chunks
-from bluestar_store.engines.dynamo import BATCH_GET_KEYS, DynamoEngine
+from bluestar_store.engines.dynamo import BATCH_GET_KEYS, DynamoEngine, refusal_of
 from bluestar_store.engines.expressions import update_expression
-from bluestar_store.errors import AlreadyExistsError, EngineError, TransactionConflictError
+from bluestar_store.errors import (
+    AlreadyExistsError,
+    BlueStarError,
+    ConflictError,
+    EngineError,
+    TransactionConflictError,
+)
 from bluestar_store.protocols import AttributeValue, Item
 from bluestar_store.settings import Settings
 
@@ -26,19 +35,20 @@ ABSENT = "attribute_not_exists(#key)"
 SCAN = "Scan"
 
 
-class _ConditionFailed(Exception):
+class _ConditionFailed(ConflictError):
     """DynamoDB refused a write for its condition; `item` is what is there, {} when nothing is."""
 
-    def __init__(self, item: Item, retried: bool) -> None:
-        super().__init__()
-        self.item, self.retried = item, retried
+    def __init__(self, item: Item) -> None:
+        super().__init__("the condition of the write does not hold")
+        self.item = item
 
 
 class PynamoStore(DocumentStore):
     """See `DynamoStore`. Made, it has its table: one DescribeTable, and where there is none, the table is made.
 
     On DynamoDB the table has the name that `{TABLE}_DYNAMO_TABLE_NAME` says, else the given one. Stores of one process
-    share a connection. Reads are consistent and writes conditional; one whose reply was lost is applied once.
+    share a connection. Reads are consistent and writes conditional; one whose reply was lost is applied once:
+    UnavailableError with `outcome_unknown` where nobody knows whether it was, as `Engine.write`.
     Raises ConfigurationError for a table with another key.
     """
 
@@ -93,13 +103,14 @@ class PynamoStore(DocumentStore):
                 return
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
-    def _insert(self, key: str, item: Item) -> None:
+    def _insert(self, key: str, item: Item, is_stamped: bool) -> None:
+        def is_ours() -> bool | None:
+            return (self._read(key) or {}).get(timestamps.CREATED) == item[timestamps.CREATED] if is_stamped else None
+
         try:
-            self._put(item, ConditionExpression=ABSENT)
-        except _ConditionFailed as failure:
-            # Sent twice, because the first reply was lost: what is there is what we have put.
-            if not (failure.retried and same_items(failure.item, item)):
-                raise condition_failed(PUT, self._named(key, "exists already")) from None
+            self._put(item, ABSENT, is_ours)
+        except _ConditionFailed:
+            raise condition_failed(PUT, self._named(key, "exists already")) from None
 
     def _change(self, key: str, changes: Item) -> None:
         changed, condition, values = self._modified_as(None, changes)
@@ -133,7 +144,8 @@ class PynamoStore(DocumentStore):
             arguments["UpdateExpression"] = update_expression(changes, (), names, values)
         if values:
             arguments["ExpressionAttributeValues"] = values
-        self._write(UPDATE, "update_item", names, ConditionExpression=condition, **arguments)
+        kind = "Update" if changes else "ConditionCheck"
+        self._write(UPDATE, {kind: arguments | {"ConditionExpression": condition}}, names)
 
     def merge(self, items: Mapping[str, Item], overwrite: bool) -> Mapping[str, Item]:
         """See `DocumentStore`; item by item, and AlreadyExistsError for one that somebody makes meanwhile."""
@@ -141,35 +153,63 @@ class PynamoStore(DocumentStore):
         for key, item in items.items():
             if key not in there:
                 try:
-                    self._put(item, ConditionExpression=ABSENT)
+                    self._put(item, ABSENT)
                 except _ConditionFailed:
                     raise AlreadyExistsError(self._named(key, "was made meanwhile; run the import again")) from None
             elif overwrite and not same_items(there[key], item):
-                self._put(item, ConditionExpression=EXISTS)
+                self._put(item, EXISTS)
         return there
 
-    def _put(self, item: Item, ConditionExpression: str) -> None:
-        self._write(PUT, "put_item", {}, Item=item, ConditionExpression=ConditionExpression)
+    def _put(self, item: Item, condition: str, look: Callable[[], bool | None] = lambda: None) -> None:
+        self._write(PUT, {"Put": {"Item": item, "ConditionExpression": condition}}, {}, look)
 
-    def _write(self, operation: str, method: str, names: dict[str, str], **arguments: Any) -> None:
-        arguments["ExpressionAttributeNames"] = {"#key": self.pk_name} | names
-        self._call(operation, method, ReturnValuesOnConditionCheckFailure="ALL_OLD", **arguments)
+    def _write(
+        self,
+        operation: str,
+        write: dict[str, dict[str, Any]],
+        names: dict[str, str],
+        look: Callable[[], bool | None] = lambda: None,
+    ) -> None:
+        """One write as a transaction, whose token lets it be sent again. Raises as `_checked`, and _ConditionFailed."""
+        ((kind, arguments),) = write.items()
+        arguments = arguments | {
+            "TableName": self._table,
+            "ExpressionAttributeNames": {"#key": self.pk_name} | names,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        with _checked(operation):
+            self._engine.transact(self._table, [{kind: arguments}], self._refusal, look)
+
+    def _refusal(self, error: ClientError) -> BlueStarError:
+        """Why the transaction was cancelled."""
+        response: dict[str, Any] = dict(error.response)
+        (reason,) = response.get("CancellationReasons") or [{"Code": "TransactionConflict"}]
+        match reason["Code"]:
+            case "ConditionalCheckFailed":
+                return _ConditionFailed(reason.get("Item", {}))
+            case "TransactionConflict":
+                return TransactionConflictError(f"{self.table_name}: others kept writing an item; nothing was written")
+        request_id = str(response.get("ResponseMetadata", {}).get("RequestId", ""))
+        return refusal_of(reason, self._table, self._connection.location, request_id)
 
     def _call(self, operation: str, method: str, **arguments: Any) -> dict[str, Any]:
-        """A call. Raises _ConditionFailed, the ClientError for what DynamoDB refuses, and BlueStarErrors."""
-        try:
+        """A read. Raises as `_checked`."""
+        with _checked(operation):
             return self._connection.call(method, self._table, TableName=self._table, **arguments)
-        except EngineError as error:
-            if error.code == "ConditionalCheckFailedException":
-                response = getattr(error.__cause__, "response", {})
-                retried = response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
-                raise _ConditionFailed(response.get("Item", {}), retried) from None
-            if error.code.startswith("Validation"):
-                raise invalid(operation, str(error.args[0])) from error
-            raise
 
     def _wire_key(self, key: str) -> Item:
         return {self.pk_name: {"S": key}}
+
+
+@contextmanager
+def _checked(operation: str) -> Iterator[None]:
+    """The ClientError for what DynamoDB does not take; all else is a BlueStarError."""
+    try:
+        yield
+    except EngineError as error:
+        if error.code.startswith("Validation") and not error.outcome_unknown:
+            raise invalid(operation, str(error.args[0])) from error
+        raise
 
 
 def _sdk_environment() -> tuple[tuple[str, str], ...]:

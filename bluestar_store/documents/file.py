@@ -88,7 +88,7 @@ class FileStore(DocumentStore):
         with self._reading() as table:
             return table.find(field, value)
 
-    def _insert(self, key: str, item: Item) -> None:
+    def _insert(self, key: str, item: Item, is_stamped: bool) -> None:
         with self._writing() as table:
             if key in table.items:
                 raise condition_failed(PUT, self._named(key, "exists already"))

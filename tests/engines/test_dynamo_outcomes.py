@@ -14,7 +14,7 @@ from bluestar_store import CalculationRule, ConflictError, Settings, Store
 from bluestar_store.clock import Continuous
 from bluestar_store.engines.aws import AwsConnection
 from bluestar_store.engines.dynamo import DynamoEngine
-from bluestar_store.engines.outcome import Outcome, outcome_of
+from bluestar_store.engines.outcome import is_written
 from bluestar_store.engines.tries import RESEND_SECONDS
 from bluestar_store.errors import AlreadyExistsError, UnavailableError, VersionConflictError
 from bluestar_store.keys import Key
@@ -42,38 +42,38 @@ OTHER = Put(TABLE, {"PK": {"S": "Q"}, "SK": {"S": "A"}, "tags": {"SS": ["a", "b"
 
 
 @pytest.mark.parametrize(
-    ("writes", "found", "outcome"),
+    ("writes", "found", "written"),
     [
-        ([MOVE], [item(5, x="ours", z="foreign")], Outcome.WRITTEN),
-        ([MOVE], [item(5, x="theirs")], Outcome.NOT_WRITTEN),
-        ([MOVE], [item(5, x="ours", y="theirs")], Outcome.NOT_WRITTEN),
-        ([MOVE], [item(4, x="before")], Outcome.NOT_WRITTEN),
-        ([MOVE], [item(6, x="ours")], Outcome.UNKNOWN),
-        ([MOVE], [item(3)], Outcome.UNKNOWN),
-        ([MOVE], [item(None, x="ours")], Outcome.UNKNOWN),
-        ([MOVE], [], Outcome.UNKNOWN),
-        ([MOVE, OTHER], [item(5, x="ours")], Outcome.UNKNOWN),
-        ([MOVE, OTHER], [item(5, x="ours"), OTHER.item | {"tags": {"SS": ["b", "a"]}}], Outcome.WRITTEN),
-        ([MOVE, Check(TABLE, OTHER.key, ABSENT)], [item(5, x="ours"), OTHER.item], Outcome.WRITTEN),
-        ([MOVE, Delete(TABLE, OTHER.key, 2)], [item(5, x="ours")], Outcome.WRITTEN),
-        ([MOVE, Delete(TABLE, OTHER.key, 2)], [item(5, x="ours"), OTHER.item], Outcome.UNKNOWN),
-        ([Put(TABLE, item(1, x="ours"), ABSENT)], [item(1, x="ours")], Outcome.UNKNOWN),  # whose?
-        ([Put(TABLE, item(1, x="ours"), ABSENT)], [item(1, x="theirs")], Outcome.UNKNOWN),
-        ([Put(TABLE, item(1, x="ours"), ABSENT)], [], Outcome.UNKNOWN),
-        ([Put(TABLE, item(1, x="ours"), ANY)], [item(1, x="ours")], Outcome.UNKNOWN),
-        ([Put(TABLE, item(1, x="ours"), 0)], [item(1, x="theirs")], Outcome.UNKNOWN),
-        ([Update(TABLE, KEY, {"x": {"S": "ours"}}, expect=4)], [item(4, x="ours")], Outcome.UNKNOWN),
-        ([Delete(TABLE, KEY, EXISTS)], [], Outcome.UNKNOWN),
-        ([OTHER, ENTRY], [item(1, x="ours")], Outcome.WRITTEN),  # whatever became of the other
-        ([OTHER, ENTRY], [item(1, x="theirs"), OTHER.item], Outcome.NOT_WRITTEN),
-        ([OTHER, ENTRY], [OTHER.item], Outcome.NOT_WRITTEN),
+        ([MOVE], [item(5, x="ours", z="foreign")], True),
+        ([MOVE], [item(5, x="theirs")], False),
+        ([MOVE], [item(5, x="ours", y="theirs")], False),
+        ([MOVE], [item(4, x="before")], False),
+        ([MOVE], [item(6, x="ours")], None),
+        ([MOVE], [item(3)], None),
+        ([MOVE], [item(None, x="ours")], None),
+        ([MOVE], [], None),
+        ([MOVE, OTHER], [item(5, x="ours")], None),
+        ([MOVE, OTHER], [item(5, x="ours"), OTHER.item | {"tags": {"SS": ["b", "a"]}}], True),
+        ([MOVE, Check(TABLE, OTHER.key, ABSENT)], [item(5, x="ours"), OTHER.item], True),
+        ([MOVE, Delete(TABLE, OTHER.key, 2)], [item(5, x="ours")], True),
+        ([MOVE, Delete(TABLE, OTHER.key, 2)], [item(5, x="ours"), OTHER.item], None),
+        ([Put(TABLE, item(1, x="ours"), ABSENT)], [item(1, x="ours")], None),  # whose?
+        ([Put(TABLE, item(1, x="ours"), ABSENT)], [item(1, x="theirs")], None),
+        ([Put(TABLE, item(1, x="ours"), ABSENT)], [], None),
+        ([Put(TABLE, item(1, x="ours"), ANY)], [item(1, x="ours")], None),
+        ([Put(TABLE, item(1, x="ours"), 0)], [item(1, x="theirs")], None),
+        ([Update(TABLE, KEY, {"x": {"S": "ours"}}, expect=4)], [item(4, x="ours")], None),
+        ([Delete(TABLE, KEY, EXISTS)], [], None),
+        ([OTHER, ENTRY], [item(1, x="ours")], True),  # whatever became of the other
+        ([OTHER, ENTRY], [item(1, x="theirs"), OTHER.item], False),
+        ([OTHER, ENTRY], [OTHER.item], False),
     ],
 )
 def test_the_items_tell_whether_a_transaction_was_written(
-    writes: Sequence[Write], found: list[Item], outcome: Outcome
+    writes: Sequence[Write], found: list[Item], written: bool | None
 ) -> None:
     places = {(TABLE, Key(one["PK"]["S"], one["SK"]["S"])): one for one in found}
-    assert outcome_of(writes, places) is outcome
+    assert is_written(writes, places) is written
 
 
 class Suspended:
