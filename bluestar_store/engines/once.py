@@ -94,10 +94,16 @@ class _Asking:
         self._attempts(self._ask)
 
     def _ask(self) -> None:
+        arguments = {"TransactItems": self._items, "ClientRequestToken": self._token}
+        self._tries.check()
+        begun = self._tries.now()
         try:
-            self._connection.call(
-                TRANSACTION, self._table, self._tries, TransactItems=self._items, ClientRequestToken=self._token
-            )
+            self._connection.call(TRANSACTION, self._table, tries=self._tries, **arguments)
+        except EngineError as error:
+            if error.outcome_unknown:
+                self._tries.doubt(begun)
+            error.outcome_unknown = self.in_doubt
+            raise
         except ConfigurationError as error:  # credentials that are gone say nothing of the tries before
             if not self.in_doubt:
                 raise

@@ -28,7 +28,7 @@ class Tries:
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+        self.now = clock
         self._since: float | None = None
         self._is_only = False
 
@@ -39,14 +39,18 @@ class Tries:
 
     def check(self) -> None:
         """Before a try is signed. Raises TooLateError."""
-        if self._since is not None and self._clock() - self._since > RESEND_SECONDS:
+        if self._since is not None and self.now() - self._since > RESEND_SECONDS:
             raise TooLateError("the process was stopped, or DynamoDB could not be reached, for too long")
 
     def sent(self) -> None:
         """A try is on its way."""
         self._is_only = self._since is None
+        self.doubt(self.now())
+
+    def doubt(self, since: float) -> None:
+        """A try of that time may have been applied."""
         if self._since is None:
-            self._since = self._clock()
+            self._since = since
 
     def refused(self) -> None:
         """The last try surely was not applied; that says nothing of those before it."""

@@ -66,6 +66,7 @@ class Unlucky:
 def unlucky(other: PynamoStore, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Unlucky]:
     monkeypatch.setenv("BLUESTAR_DYNAMODB_ENDPOINT_URL", proxy.url)
     monkeypatch.setenv("BLUESTAR_MAX_ATTEMPTS", "1")
+    monkeypatch.setenv("BLUESTAR_READ_TIMEOUT_SECONDS", "120")  # what is given up could still be applied, and too late
     made = Unlucky(proxy)
     yield made
     made.store._connection.close()

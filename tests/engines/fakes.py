@@ -15,7 +15,6 @@ from bluestar_store.clock import continuous
 from bluestar_store.engines.aws import AwsConnection
 from bluestar_store.engines.dynamo import DynamoEngine
 from bluestar_store.engines.tries import Tries
-from bluestar_store.errors import EngineError
 
 Answer = dict[str, Any] | Exception | Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -30,22 +29,6 @@ class Scripted:
         self.asked: list[dict[str, Any]] = []
 
     def call(self, operation: str, table: str, tries: Tries | None = None, **arguments: Any) -> dict[str, Any]:
-        if tries is None:
-            return self._answer(arguments)
-        tries.check()
-        tries.sent()
-        try:
-            return self._answer(arguments)
-        except EngineError as error:
-            if not error.outcome_unknown:
-                tries.refused()
-            error.outcome_unknown = tries.in_doubt
-            raise
-        except ClientError:
-            tries.refused()
-            raise
-
-    def _answer(self, arguments: dict[str, Any]) -> dict[str, Any]:
         self.asked.append(deepcopy(arguments))
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, Exception):

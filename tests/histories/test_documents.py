@@ -56,7 +56,6 @@ def work(store: DocumentStore, record: Recorder, chance: random.Random, turns: i
                 record.call("write", key, value, change)
 
 
-@pytest.mark.xfail(strict=False, reason="a write that is sent again is applied again")
 @pytest.mark.parametrize("target", ["file", "dynamo"])
 def test_documents_are_written_once(
     target: str,
