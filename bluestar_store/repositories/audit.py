@@ -20,6 +20,7 @@ from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Reader
 from bluestar_store.repositories.chain import append_step, appended_item, entry_hash
+from bluestar_store.repositories.changes import current_item
 from bluestar_store.repositories.combining import Combiner
 
 ENTRIES_AT_ONCE = 40
@@ -55,9 +56,14 @@ class Audit(Reader[AuditEntry]):
     def entries(self, trail: Trail | str) -> tuple[AuditEntry, ...]:
         """The entries of a trail (a batch's, by its id) by number; empty when there is none.
 
-        What other programs keep beside them by other keys (`AUDIT#2024-01-15`) is passed over.
+        What other programs keep beside them by other keys (`AUDIT#2024-01-15`) is passed over, and so is a trail that
+        an import has brought in half.
         """
-        return self._load_owned(self._partition(_trail(trail)))
+        entries = self._load_owned(self._partition(_trail(trail)))
+        if not entries or entries[0].seq <= 1:
+            return entries
+        head = current_item(self._access, CHAIN_HEAD, ChainHead(**dict(_trail(trail))))
+        return seen(entries, has_head=head is not None)
 
     def append(
         self, trail: Trail | str, *, action: str, actor: str | None = None, details: Mapping[str, Any] | None = None
@@ -109,9 +115,19 @@ class Audit(Reader[AuditEntry]):
         return self._kind.keys.partition(dict(trail))
 
 
+def seen(entries: tuple[AuditEntry, ...], *, has_head: bool) -> tuple[AuditEntry, ...]:
+    """The entries but for those of a trail that an import has not done with: it writes head and first entry last."""
+    if has_head or any(entry.seq == 1 for entry in entries):
+        return entries
+    return tuple(entry for entry in entries if entry.hash is None)
+
+
 def trail_report(items: Iterable[Item], table: str) -> TrailReport:
     """The report on the trail in these items, which are all of one partition; others are passed over."""
     found = list(items)
+    entries = [item for item in found if AUDIT_ENTRY.owns(item)]
+    if not any(map(CHAIN_HEAD.owns, found)) and not any(map(_is_first, entries)):  # as `seen` says
+        found = [item for item in entries if "hash" not in item]
     return TrailReport(sum(map(AUDIT_ENTRY.owns, found)), chain_faults(found, table))
 
 
@@ -147,6 +163,11 @@ def _rewritten(item: Item, entry: AuditEntry) -> Iterable[str]:
     covered = {"details", *entry.extra}
     names = {*item, *written} - covered
     return (name for name in names if item.get(name) not in (written.get(name), spelled.get(name)))
+
+
+def _is_first(item: Item) -> bool:
+    identity = AUDIT_ENTRY.keys.parse(key_of(item))
+    return identity is not None and identity["seq"] == 1
 
 
 def _has_our_key(item: Item) -> bool:

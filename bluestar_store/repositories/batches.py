@@ -10,7 +10,7 @@ from immutabledict import immutabledict
 
 from bluestar_store.errors import ConfigurationError, InvalidEntityError, InvalidTransitionError
 from bluestar_store.keys import check_identifier
-from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry
+from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, AuditEntry
 from bluestar_store.models.batches import (
     BATCH_RULES,
     BATCH_STATE,
@@ -29,6 +29,7 @@ from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.values import utc_text
 from bluestar_store.protocols import ABSENT, Item
 from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.audit import seen
 from bluestar_store.repositories.base import Look, Repository, owned
 from bluestar_store.repositories.batch_pages import BatchPage, BatchPages
 from bluestar_store.repositories.changes import Change, PutExpectation, change_over, put_change
@@ -144,7 +145,7 @@ class Batches(Repository[BatchState]):
             rules[0] if rules else None,
             owned(self._access, STEP_CLAIM, items),
             owned(self._access, STEP_RESULT, items),
-            owned(self._access, AUDIT_ENTRY, items),
+            seen(owned(self._access, AUDIT_ENTRY, items), has_head=any(map(CHAIN_HEAD.owns, items))),
             free[0] if free else None,
             free_results(self._access, items),
         )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
@@ -25,7 +26,10 @@ from bluestar_store.seeding.load import LOADS
 from bluestar_store.seeding.marked_tables import Unmarked
 from bluestar_store.seeding.merging import COMPARED_ITEMS, ImportReport, settle
 from bluestar_store.seeding.routes import MARK, REST, AuditedPlace, Place, Routes
+from bluestar_store.seeding.spans import Span, spans
 from bluestar_store.seeding.transfer_files import Manifest, Progress, Record, TableDigest, read_items
+from bluestar_store.seeding.whole_merge import Spans, WholeMerge
+from bluestar_store.seeding.wholes import METADATA, PIPELINES, pipeline_of
 from bluestar_store.threads import Pool
 
 ROUND_ITEMS, ROUND_BYTES = 1000, 8 * 1024 * 1024
@@ -122,7 +126,13 @@ class Import:
         if not merge:
             self.state.save()  # before the first write: what is in the target from now on is ours
         with Pool(self._target.engine.parallel_calls, "bluestar-import") as pool:
-            for table, records in self._rounds():
+            if merge:
+                wholes = WholeMerge(self._target, self._routes, overwrite=overwrite, before_write=before_write)
+                for portions in chunks(_portions(self._wholes()), ROUND_ITEMS // COMPARED_ITEMS):
+                    report = sum(pool.map(wholes.bring, portions), report)
+                    done += sum(whole.count for portion in portions for whole in portion)
+                    self._tell("import", done)
+            for table, records in self._rounds((METADATA, PIPELINES) if merge else ()):
                 items = [self._routes.incoming(table, key, item) for key, item, _ in records if not is_mark(key)]
                 if merge or resuming:
                     write = self._comparing(table, overwrite, before_write)
@@ -176,9 +186,26 @@ class Import:
                 unmarked.look(table, item)
                 yield key, table, ""
 
-    def _rounds(self) -> Iterator[tuple[str, list[Record]]]:
+    def _wholes(self) -> Iterator[Spans]:
+        """The partitions of the tables that have wholes; a pipeline's with that of its trail."""
+        tables, trails = self.manifest.tables, dict[str, Span]()
+        if METADATA in tables:
+            for span in spans(self._folder, METADATA, tables[METADATA]):
+                if pipeline := pipeline_of(span.pk):
+                    trails[pipeline] = replace(span, kept=None)  # read again, rather than all of them in memory
+                elif not is_mark(Key(span.pk, "")):
+                    yield Spans((span,), self._routes)
+        if PIPELINES in tables:
+            for span in spans(self._folder, PIPELINES, tables[PIPELINES]):
+                trail = trails.pop(span.pk, None)
+                yield Spans((span, trail) if trail else (span,), self._routes)
+        yield from (Spans((trail,), self._routes) for trail in trails.values())
+
+    def _rounds(self, left_out: Collection[str] = ()) -> Iterator[tuple[str, list[Record]]]:
         """What is not done yet, in portions that fit into memory."""
         for table, digest in self.manifest.tables.items():
+            if table in left_out:
+                continue
             records: list[Record] = []
             size = 0
             lines = read_items(self._folder, table, digest, trusting=True)
@@ -201,6 +228,19 @@ class Import:
     def _tell(self, what: str, done: int) -> None:
         if self._progress is not None:
             self._progress(what, done, self.manifest.items)
+
+
+def _portions(wholes: Iterable[Spans]) -> Iterator[list[Spans]]:
+    """Small wholes together, as many as have the items of one transaction; each large one alone."""
+    portion, count = list[Spans](), 0
+    for whole in wholes:
+        if portion and count + whole.count > COMPARED_ITEMS:
+            yield portion
+            portion, count = [], 0
+        portion.append(whole)
+        count += whole.count
+    if portion:
+        yield portion
 
 
 class _Once:

@@ -57,7 +57,8 @@ def settle(
 ) -> ImportReport:
     """Compare at most a hundred items of one table with the target's, and write what may be written, conditionally.
 
-    What has to stay whole is left alone: see `not_to_write`. `before_write` is called before anything is written.
+    What has to stay whole is left alone: see `not_to_write`; a merge does not bring it in here, but as `whole_merge`
+    does. `before_write` is called before anything is written.
     What overwrites an item at version n gets version n + 1 unless its own is higher: whoever read that item before
     has to see a change. What differs in a lower version only is therefore the same: an earlier run may have raised it.
     """
@@ -70,19 +71,14 @@ def settle(
         puts = []
         for key, item in pending.items():
             found = stored.get(key)
-            if found is not None and line_of(found) == line_of(item):
-                report += ImportReport(same=1)
-            elif key in barred:
-                report += ImportReport(left_alone=1, left_alone_keys=((table, key),))
-            elif found is None:
-                puts.append(Put(on_disk, item, ABSENT))
-            elif overwrite and routes.belongs(table, found) and (version := _checkable_version(found)) is not None:
-                if line_of(found) == line_of(_at_least(version, item)):
-                    report += ImportReport(same=1)
-                else:
-                    puts.append(Put(on_disk, _at_least(version + 1 if version else 0, item), version))
-            else:
-                report += ImportReport(left_alone=1, left_alone_keys=((table, key),))
+            if key in barred and (found is None or line_of(found) != line_of(item)):
+                report += left_alone(table, key)
+                continue
+            match compared(routes, table, item, found, overwrite=overwrite):
+                case Put() as put:
+                    puts.append(put)
+                case settled:
+                    report += settled
         if puts:
             before_write()
         lost = _write(target.engine, puts)
@@ -95,7 +91,25 @@ def settle(
     raise ConflictError(f"{lost[0].table}: {lost[0].key}: others keep writing it; import again when they are done")
 
 
-def _checkable_version(item: Item) -> int | None:
+def compared(routes: Routes, table: str, item: Item, found: Item | None, *, overwrite: bool) -> Put | ImportReport:
+    """The write of an item where the target has `found`; or what became of it, when there is nothing to write."""
+    on_disk = routes.on_disk(table)
+    if found is None:
+        return Put(on_disk, item, ABSENT)
+    version = checkable_version(found) if overwrite and routes.belongs(table, found) else None
+    if line_of(found) in (line_of(item), line_of(item if version is None else _at_least(version, item))):
+        return ImportReport(same=1)
+    if version is None:
+        return left_alone(table, key_of(item))
+    return Put(on_disk, _at_least(version + 1 if version else 0, item), version)
+
+
+def left_alone(table: str, key: Key) -> ImportReport:
+    """One item that differs in the target and stays so."""
+    return ImportReport(left_alone=1, left_alone_keys=((table, key),))
+
+
+def checkable_version(item: Item) -> int | None:
     """The version that a write can expect; None for one that no condition can check."""
     version = found_version(item)
     return None if version == -1 or (version == 0 and VERSION in item) else version

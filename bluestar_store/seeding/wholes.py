@@ -1,35 +1,136 @@
-"""What a merge takes as a whole, or leaves as it is: the work on batches, audit trails, pipelines.
+"""What a merge brings in as a whole, or leaves as it is: batches, audit trails, pipelines.
 
-Item by item an older claim would lower a step's fence, a hold that was released would hold again, entries would come
-to lie behind their trail's head, where no append ever gets past them, and a pipeline would be a mixture of two.
+Readers begin with an item that others hang on, here called their root: a batch with its STATE, a trail with its CHAIN,
+a pipeline with the CHAIN of its trail, which everything that replaces the pipeline writes. Where the target has no such
+root, a whole is brought in, on condition that there still is none. Where it has one, what is there goes on as it is,
+and only what an interrupted merge left out is added.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from bluestar_store.errors import ItemDecodeError
+from bluestar_store.errors import InvalidKeyError, ItemDecodeError
 from bluestar_store.keys import Key
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD
 from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE, STEP_CLAIM, STEP_RESULT
 from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
 from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION
-from bluestar_store.protocols import AttributeValue, Engine, Item, pages
+from bluestar_store.protocols import AttributeValue, Engine, Item, key_of, pages
+from bluestar_store.repositories.pipeline_head import head_key
 
+PIPELINES, METADATA = PIPELINE_STEP.table, BATCH_STATE.table
+"""The tables whose items belong to wholes."""
+STATE, RULES, CHAIN = (kind.keys.sort.build({}) for kind in (BATCH_STATE, BATCH_RULES, CHAIN_HEAD))
 WORK = (BATCH_STATE, BATCH_RULES, STEP_CLAIM, STEP_RESULT, PLAN_HOLD, HOLD_GUARD, AUDIT_ENTRY, CHAIN_HEAD)
 """Kinds of what was done, or is being done: what the target has of them is never overwritten."""
+OF_A_BATCH = (BATCH_STATE, BATCH_RULES, STEP_CLAIM, STEP_RESULT)
+
+Place = tuple[str, Key]
+"""A table, by its name without prefix, and a key in it."""
+Placed = tuple[str, Item]
+"""An item and the table that it belongs to."""
+
+
+def place_of(placed: Placed) -> Place:
+    """Where an item is."""
+    table, item = placed
+    return table, key_of(item)
+
+
+def root_of(placed: Placed) -> Place | None:
+    """Where the root of an item's whole is; None for an item that stands for itself."""
+    table, key = place_of(placed)
+    if table == METADATA:
+        if CHAIN_HEAD.keys.parse(key) or is_chained(placed):
+            return METADATA, Key(key.pk, CHAIN)
+        if any(kind.keys.parse(key) for kind in OF_A_BATCH):
+            return METADATA, Key(key.pk, STATE)
+    if is_step(placed):
+        try:
+            return METADATA, head_key(key.pk)
+        except InvalidKeyError:  # too long: then the library never wrote that pipeline
+            return None
+    return None
+
+
+def is_work(place: Place) -> bool:
+    """Whether what the target has there is never overwritten."""
+    table, key = place
+    return any(kind.table == table and kind.keys.parse(key) for kind in WORK)
+
+
+def is_step(placed: Placed) -> bool:
+    """Whether an item is a step of a pipeline."""
+    table, key = place_of(placed)
+    return table == PIPELINES and PIPELINE_STEP.keys.parse(key) is not None
+
+
+def is_chained(placed: Placed) -> bool:
+    """Whether an item is an entry of a trail, which other programs' entries are not."""
+    table, item = placed
+    return table == METADATA and "hash" in item and AUDIT_ENTRY.keys.parse(key_of(item)) is not None
+
+
+def number_of(placed: Placed) -> int:
+    """The number of an entry."""
+    identity = AUDIT_ENTRY.keys.parse(place_of(placed)[1])
+    return int(identity["seq"]) if identity else 0
+
+
+def pipeline_of(pk: str) -> str | None:
+    """The partition of the pipeline whose trail a partition is."""
+    identity = CHAIN_HEAD.keys.partition_identity(pk)
+    return identity["partition"] if identity and identity["table"] == PIPELINES else None
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Items that are written together, in one transaction.
+
+    `roots` has the roots that the export has of them. Not all need be among the items: what is too much for one
+    transaction is written before, on condition that there is no root.
+    """
+
+    items: tuple[Placed, ...]
+    roots: Mapping[Place, Item] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, items: Iterable[Placed]) -> Whole:
+        """All of the items at once."""
+        together = tuple(items)
+        return cls(together, roots_in(together))
+
+    def places(self) -> Iterator[Place]:
+        """What has to be known of the target: the items and their roots."""
+        yield from self.roots
+        for placed in self.items:
+            yield place_of(placed)
+            if (root := root_of(placed)) is not None:
+                yield root
+
+
+def roots_in(items: Iterable[Placed]) -> dict[Place, Item]:
+    """Those of the items that are roots; and the first entry of a trail, which tells one trail from another."""
+    return {place_of(one): one[1] for one in items if root_of(one) == place_of(one) or is_first(one)}
+
+
+def is_first(placed: Placed) -> bool:
+    """Whether an item is the first entry of a trail."""
+    return is_chained(placed) and number_of(placed) == 1
 
 
 def not_to_write(
     engine: Engine, table: str, on_disk: str, items: Mapping[Key, Item], stored: Mapping[Key, Item]
 ) -> set[Key]:
-    """The keys of those items of a table that a merge leaves as they are in the target, whether it overwrites or not.
+    """The keys of those items of a table that are left as they are where items are brought in one by one.
 
     A trail that the target has goes on as it is: of its entries only those are taken that its head knows of and that
     are not there, as after a merge that was interrupted. A pipeline is taken where the target has no step, or steps of
     the same revision.
     """
-    barred = {key for key in stored if any(kind.table == table and kind.keys.parse(key) for kind in WORK)}
+    barred = {key for key in stored if is_work((table, key))}
     absent = [key for key in items if key not in stored] if table == AUDIT_ENTRY.table else []
     entries = {key: found["seq"] for key in absent if (found := AUDIT_ENTRY.keys.parse(key))}
     ends = _ends(engine, on_disk, {key.pk for key in entries})
