@@ -39,7 +39,6 @@ def check(store: Store, history: list[Operation]) -> None:
         assert not_once(subjects.get(trail, []), actions) == []
 
 
-@pytest.mark.xfail(strict=False, reason="an advance goes over what a program wrote that counts no versions")
 @pytest.mark.parametrize("target", ["memory", "file", "dynamo"])
 def test_no_move_is_lost_none_goes_past_a_hold_and_each_entry_is_there_once(
     target: str,
@@ -63,7 +62,6 @@ def test_no_move_is_lost_none_goes_past_a_hold_and_each_entry_is_there_once(
         check(store, noted)
 
 
-@pytest.mark.xfail(strict=False, reason="an advance goes over what a program wrote that counts no versions")
 @pytest.mark.slow
 def test_the_same_by_processes_that_are_killed(tmp_path: Path, seed: int, times: int) -> None:
     values = settings_of("file", tmp_path, str)

@@ -15,6 +15,7 @@ from bluestar_store import (
     BatchStatus,
     CalculationRule,
     ClientConfig,
+    ConflictError,
     IrsLimits,
     PipelineStep,
     RuleNotFoundError,
@@ -219,6 +220,25 @@ def actions_of_rules(store: Store, plan: str) -> list[str | None]:
     return [one.action for one in store.audit.entries(Trail(table="calculation-rules", partition=f"CLIENT#{plan}"))]
 
 
+def work_at_once(store: Store, name: str, times: int) -> int:
+    """Change one rule and append to one trail so often, against whoever does the same; how often it was refused."""
+    refused = 0
+    for number in range(times):
+        append(store, "race", f"{name} {number}")
+        while True:
+            try:
+                put_rule(store, "RACE", number)
+                break
+            except ConflictError:
+                refused += 1
+    return refused
+
+
+def version(store: Store, plan: str) -> int | None:
+    found = current_rule(store, plan)
+    return found.version if found else None
+
+
 # ------------------------------------------------------------------------------------------------------ whole stores
 
 
@@ -248,8 +268,8 @@ def export_to(store: Store, folder: str) -> int:
     return export(store, Path(folder)).items
 
 
-def import_from(store: Store, folder: str) -> None:
-    import_(store, Path(folder))
+def import_from(store: Store, folder: str, merge: bool = False) -> None:
+    import_(store, Path(folder), merge=merge)
 
 
 def items(store: Store) -> list[list[str]]:

@@ -7,6 +7,7 @@ What they do stands in jobs.py.
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,37 @@ def test_a_trail_that_both_append_to_is_whole_for_both(pair: Pair) -> None:
     for process in (one, other):
         assert process.do(jobs.actions, "trail") == wanted
         assert process.do(jobs.faults, "trail") == []
+
+
+def test_both_at_once_lose_none_of_each_others_work(pair: Pair) -> None:
+    times = 8
+    with ThreadPoolExecutor(2) as executor:
+        list(executor.map(lambda process: process.do(jobs.work_at_once, process.name, times), pair[:2]))
+    for process in pair[:2]:
+        assert process.do(jobs.version, "RACE") == 2 * times
+        actions = process.do(jobs.actions, "race")
+        assert sorted(map(str, actions)) == sorted(f"{one.name} {n}" for one in pair[:2] for n in range(times))
+        assert process.do(jobs.faults, "race") == process.do(jobs.faults_of_rules, "RACE") == []
+
+
+def test_what_one_exports_the_other_merges(pair: Pair, tmp_path: Path) -> None:
+    """Over what the other has: its own rule stays, what it lacks comes."""
+    one, other, settings = pair
+    one.do(jobs.prepare, "ACME")
+    one.do(jobs.put_rule, "OMEGA", 3)
+    one.do(jobs.export_to, str(tmp_path / "export"))
+    there = settings | {"table_suffix": f"-{uuid.uuid4().hex[:12]}"}
+    if settings["persistence_mode"] == "file":
+        there["file_persistence_dir"] = str(tmp_path / "there")
+    other.open(there)
+    other.do(jobs.create)
+    other.do(jobs.put_rule, "ACME", 9)
+    other.do(jobs.import_from, str(tmp_path / "export"), True)
+    assert (other.do(jobs.rule, "ACME", True), other.do(jobs.rule, "OMEGA", True)) == (9, 3)
+    assert other.do(jobs.pipeline, "ACME") == one.do(jobs.pipeline, "ACME")
+    one.open(there)
+    assert one.do(jobs.faults_of_rules, "ACME") == one.do(jobs.faults_of_rules, "OMEGA") == []
+    assert one.do(jobs.pipeline, "ACME") == other.do(jobs.pipeline, "ACME")
 
 
 def test_what_one_seeds_the_other_finds_loaded_and_healthy(pair: Pair) -> None:
