@@ -40,7 +40,7 @@ def check(store: Store, history: list[Operation]) -> None:
 
 
 @pytest.mark.parametrize("target", ["memory", "file", "dynamo"])
-def test_no_move_is_lost_none_goes_past_a_hold_and_each_entry_is_there_once(
+def test_no_move_is_lost_none_passes_a_hold_and_each_entry_is_there_once(
     target: str,
     tmp_path: Path,
     request: pytest.FixtureRequest,
