@@ -23,6 +23,7 @@ from bluestar_store.persistence.values import exact_document, plain_item
 from bluestar_store.protocols import key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.audit import Audit
+from bluestar_store.repositories.batch_traces import leave_trace, traces_of
 from bluestar_store.repositories.changes import change_over, current_item
 from bluestar_store.repositories.transaction import Bookkeeping
 
@@ -64,9 +65,12 @@ class FreeForm:
         """The last one that saves wins, however many do at once: what came in between is looked at again."""
 
         wanted = plain_value(getattr(entity, content))  # which tells True from 1
+        batch_id: str = kind.identity(entity)["batch_id"]
 
         def keep(unit: Bookkeeping) -> None:
             found = current_item(self._access, kind, entity)
+            if found is None:
+                leave_trace(self._access, batch_id, traces_of(self._access, batch_id), unit)
             if found is None or content not in found or plain_value(from_wire(found[content])) != wanted:
                 unit.keep(change_over(self._access, kind, entity, found, {}).write)
 

@@ -32,7 +32,8 @@ from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.audit import seen
 from bluestar_store.repositories.base import Look, Repository, owned
 from bluestar_store.repositories.batch_pages import BatchPage, BatchPages
-from bluestar_store.repositories.changes import Change, PutExpectation, change_over, put_change
+from bluestar_store.repositories.batch_traces import check_unused, delete_untouched
+from bluestar_store.repositories.changes import Change, PutExpectation, change_over, delete_change, put_change
 from bluestar_store.repositories.finder import Finder
 from bluestar_store.repositories.free_form import free_results
 from bluestar_store.repositories.holds import Holds, refuse_open_holds, stored_guard
@@ -181,8 +182,8 @@ class Batches(Repository[BatchState]):
         The plan's rules are read consistently, past the cache, and their digests pinned: see `verify_rules`. `actor` is
         who writes, the setting's where none is given. Beside the answer, and without keeping it waiting, a page of a
         table that is marked as indexed may be read and its items given index attributes. Raises AlreadyExistsError for
-        an id that is taken, InvalidKeyError for what cannot be one, InvalidEntityError, and what `Store.plan_snapshot`
-        raises.
+        an id that is taken, or was until its batch was deleted, InvalidKeyError for what cannot be one,
+        InvalidEntityError, and what `Store.plan_snapshot` raises.
         """
         access = self._access.acting_as(actor)
         batch_id = new_id() if batch_id is None else check_identifier("batch_id", batch_id)
@@ -208,6 +209,7 @@ class Batches(Repository[BatchState]):
             else:
                 begun = change_over(access, self._kind, state, None, {}, settled=True)
             unit.engine.write(begun.write, change_over(access, BATCH_RULES, rules, None, pinned, settled=True).write)
+            unit.bookkeep(lambda step: check_unused(access, batch_id, step, look=looks))
         self._access.aside(self._recheck.one_page)
         return self._decode(begun.after)
 
@@ -266,6 +268,19 @@ class Batches(Repository[BatchState]):
         """
         return self._moved(entity, expected, actor)
 
+    def delete(self, entity: BatchState, expected: PutExpectation = None, *, actor: str | None = None) -> None:
+        """Delete a batch that is RECEIVED and was never worked on, with its rules; `expected` and `actor` as for `put`.
+
+        What stays is its trail, which says who deleted it; its id is used up. Raises InvalidTransitionError for any
+        other batch, which can be cancelled.
+        """
+
+        def rules(access: Access, change: Change, unit: Bookkeeping, _: Sequence[Item | None]) -> None:
+            if change.before:
+                delete_untouched(access, self._decode(change.before), unit)
+
+        self._written(entity, lambda access: delete_change(access, self._kind, entity, expected), actor, rules)
+
     def _moved(
         self,
         batch: BatchState,
@@ -286,7 +301,9 @@ class Batches(Repository[BatchState]):
         def rules(access: Access, change: Change, unit: Bookkeeping, found: Sequence[Item | None]) -> None:
             after = self._decode(change.after)
             before = self._decode(change.before) if change.before else None
-            if before is not None:
+            if before is None:
+                check_unused(access, after.batch_id, unit, look=True)
+            else:
                 _check_move(before, after, asked)
             if claim is not None:
                 check_claim(access, claim, unit, found[0])

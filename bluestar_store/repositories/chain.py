@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bluestar_store.errors import ConflictError
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, AuditEntry, ChainHead, Trail
 from bluestar_store.models.canonical import canonical, digest
-from bluestar_store.protocols import ABSENT, ACTOR, Item, Put
+from bluestar_store.protocols import ABSENT, ACTOR, AttributeValue, Item, Put
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.changes import change_over, current_item, new_item
 from bluestar_store.repositories.transaction import Bookkeeping
@@ -36,8 +38,14 @@ def append_step(access: Access, entry: AuditEntry, unit: Bookkeeping) -> None:
     append_after(access, entry, stored_head(access, entry), unit)
 
 
-def append_after(access: Access, entry: AuditEntry, stored: Item | None, unit: Bookkeeping) -> None:
-    """The same, for one who has read the trail's head in the same step."""
+def append_after(
+    access: Access,
+    entry: AuditEntry,
+    stored: Item | None,
+    unit: Bookkeeping,
+    bookkeeping: Mapping[str, AttributeValue] | None = None,
+) -> None:
+    """The same, for one who has read the trail's head in the same step; `bookkeeping` goes to the head."""
     access = access.acting_as(entry.actor)
     head = CHAIN_HEAD.decode(stored, access.table(CHAIN_HEAD)) if stored else _no_head(entry)
     chained = entry.model_copy(update={"seq": head.seq + 1, "previous": head.hash})
@@ -47,7 +55,7 @@ def append_after(access: Access, entry: AuditEntry, stored: Item | None, unit: B
     longer = head.model_copy(update={"seq": chained.seq, "hash": chained.hash})
     unit.keep(
         Put(access.table(AUDIT_ENTRY), appended_item(chained), ABSENT, once=True),
-        change_over(access, CHAIN_HEAD, longer, stored, {}).write,
+        change_over(access, CHAIN_HEAD, longer, stored, bookkeeping or {}).write,
     )
 
 

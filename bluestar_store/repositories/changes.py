@@ -112,15 +112,16 @@ def delete_change(access: Access, kind: Kind[E], entity: E, expected: PutExpecta
     return Change(delete, current, {}, settled=False)
 
 
-def as_read(access: Access, kind: Kind[Any], item: Item) -> AsRead:
+def as_read(access: Access, kind: Kind[Any], item: Item, *own: str) -> AsRead:
     """The expectation that the kind's attributes, and others as far as there is room, are still as in this item.
 
-    Not the library's own bookkeeping, which backfills change: its version stands for what it writes itself. Raises
-    ItemDecodeError for a version that is none.
+    Not the library's own bookkeeping, which backfills change (its version stands for what it writes itself), but that
+    of these names. Raises ItemDecodeError for a version that is none.
     """
     # What the key says too comes last: a conflict names the first that differs.
     fields = sorted(kind.attributes, key=lambda field: field in kind.keys.fields)
     known = {name: item.get(name) for name in (kind.attributes[field].attr_name for field in fields)}
+    known |= {name: item.get(name) for name in own}
     foreign = (
         (name, value)
         for name, value in item.items()
@@ -161,10 +162,10 @@ def _expected_item(access: Access, kind: Kind[E], entity: E, expected: PutExpect
 
 def current_item(access: Access, kind: Kind[E], entity: E) -> Item | None:
     """The stored item of the same identity, read consistently, whatever the width of the number in its key."""
-    identity = kind.identity(entity)
-    key = kind.keys.build(identity)
+    key = kind.keys.build(kind.identity(entity))
     if not kind.keys.sort.numbers:
         return access.engine.get(access.table(kind), [key], consistent=True).get(key)
+    identity = kind.identity(entity)
     found = [item for item in access.partition(kind, key.pk) if kind.keys.parse(key_of(item)) == identity]
     if len(found) > 1:
         raise ambiguous(access.table(kind), key_of(found[0]), key_of(found[1]))

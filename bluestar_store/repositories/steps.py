@@ -21,6 +21,7 @@ from bluestar_store.models.entity import Entity
 from bluestar_store.protocols import Check, Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Reader
+from bluestar_store.repositories.batch_traces import leave_trace, traces_of
 from bluestar_store.repositories.changes import as_read, change_over, current_item
 from bluestar_store.repositories.transaction import Bookkeeping
 
@@ -75,12 +76,14 @@ class Claims(StepRecords[StepClaim]):
         made: list[StepClaim] = []
 
         def take(unit: Bookkeeping) -> None:
-            found = self._found(wanted)
+            found, (traces,) = access.beside(partial(self._found, wanted), [partial(traces_of, access, batch)])
             now = self._access.now()
             if found is not None and _holds_off(found, worker, now):
                 raise ClaimTakenError(_place(wanted), str(found.worker), found.expires or now)
             fence = (found.fence or 0) + 1 if found is not None else 1
             claim = wanted.model_copy(update={"fence": fence, "claimed": now, "expires": _end(now, lease_seconds)})
+            if found is None:
+                leave_trace(access, wanted.batch_id, traces, unit)
             made[:] = [self._keep(access, unit, claim, found)]
 
         with access.unit() as unit:
@@ -192,10 +195,14 @@ class Results(StepRecords[StepResult]):
         saved = [wanted]
 
         def keep(unit: Bookkeeping) -> None:
-            looks = [] if claim is None else [partial(stored_claim, access, claim)]
-            item, claims = access.beside(lambda: current_item(access, self._kind, wanted), looks)
-            if claim is not None:
-                check_claim(access, claim, unit, claims[0])
+            stored = partial(current_item, access, self._kind, wanted)
+            if claim is None:
+                item, (traces,) = access.beside(stored, [partial(traces_of, access, batch)])
+                if item is None:
+                    leave_trace(access, wanted.batch_id, traces, unit)
+            else:  # which has left a trace
+                item, (claimed,) = access.beside(stored, [partial(stored_claim, access, claim)])
+                check_claim(access, claim, unit, claimed)
             if item is None:
                 change = change_over(access, self._kind, wanted, None, {})
                 unit.keep(change.write)

@@ -48,7 +48,7 @@ def before_writes(store: Store, monkeypatch: pytest.MonkeyPatch) -> BeforeWrite:
 
         def interfered(*writes: Any) -> None:
             if next(calls) <= times:
-                act()
+                in_thread(act)
             write(*writes)
 
         monkeypatch.setattr(store.engine, "write", interfered)

@@ -14,6 +14,7 @@ from bluestar_store.testing.store_suite_as_stored import AsStoredTests
 from bluestar_store.testing.store_suite_audit import AuditTests
 from bluestar_store.testing.store_suite_batches import BatchTests
 from bluestar_store.testing.store_suite_catalog import CatalogTests
+from bluestar_store.testing.store_suite_deletion import DeletionTests
 from bluestar_store.testing.store_suite_foreign import ForeignItemTests
 from bluestar_store.testing.store_suite_incarnations import IncarnationTests
 from bluestar_store.testing.store_suite_pipelines import PipelineTests
@@ -42,6 +43,7 @@ class StoreSuite(
     WorkflowTests,
     AuditTests,
     BatchTests,
+    DeletionTests,
     TrailTests,
     ActorTests,
 ):

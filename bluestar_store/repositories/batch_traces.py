@@ -1,0 +1,110 @@
+"""What work on a batch leaves behind, so that a batch that somebody works on is never deleted, and an id is used once.
+
+An entry comes with the head of the batch's trail (`CHAIN`), and so does the first claim or result of a batch that
+could be deleted. Whoever deletes a batch expects that there is no head, and leaves one that says so. So of a first
+claim and a deletion at the same time one finds the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bluestar_store.errors import AlreadyExistsError, BatchNotFoundError, InvalidTransitionError
+from bluestar_store.keys import Key
+from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, AuditEntry, ChainHead, Trail
+from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE, BatchState, BatchStatus
+from bluestar_store.models.values import utc_text
+from bluestar_store.protocols import ABSENT, Check, Delete, Item, key_of
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.chain import append_after, stored_head
+from bluestar_store.repositories.changes import as_read, change_over
+from bluestar_store.repositories.transaction import Bookkeeping
+
+DELETED = "bs_deleted"
+"""The attribute of a trail's head that says when its batch was deleted."""
+SHOWN = 3
+"""Items of a batch that an error names."""
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What tells whether a batch can be deleted: its state and the head of its trail, as they are stored."""
+
+    state: Item | None = None
+    head: Item | None = None
+
+
+def traces_of(access: Access, batch: BatchState | str) -> Traces:
+    """Those of a batch, or of its id; of one that was past RECEIVED already nothing needs to be read."""
+    if isinstance(batch, BatchState) and not _is_received(batch.status):
+        return Traces()
+    batch_id = batch.batch_id if isinstance(batch, BatchState) else batch
+    state, head = BATCH_STATE.keys.build({"batch_id": batch_id}), _head_key(batch_id)
+    found = access.engine.get(access.table(BATCH_STATE), [state, head], consistent=True)
+    return Traces(found.get(state), found.get(head))
+
+
+def leave_trace(access: Access, batch_id: str, found: Traces, unit: Bookkeeping) -> None:
+    """A step of whoever makes a claim or a result, with what was read in it: now the batch cannot be deleted any more.
+
+    Raises BatchNotFoundError for a batch that was deleted.
+    """
+    if found.head is not None:
+        if DELETED in found.head:
+            raise BatchNotFoundError(f"batch {batch_id!r} was deleted")
+    elif found.state is not None and _is_received(found.state.get("status", {}).get("S")):
+        unit.keep(change_over(access, CHAIN_HEAD, ChainHead(batch_id=batch_id), None, {}).write)
+
+
+def _is_received(status: str | None) -> bool:
+    """Other programs may not say."""
+    return status in (None, BatchStatus.RECEIVED)
+
+
+def _head_key(batch_id: str) -> Key:
+    return CHAIN_HEAD.keys.build(CHAIN_HEAD.identity(ChainHead(batch_id=batch_id)))
+
+
+def check_unused(access: Access, batch_id: str, unit: Bookkeeping, *, look: bool) -> None:
+    """A step of whoever starts a batch: AlreadyExistsError for the id of one that was deleted.
+
+    Without `look` there most likely is no trail yet, and the commit finds out.
+    """
+    head = stored_head(access, Trail(batch_id=batch_id)) if look or unit.again else None
+    if head is not None and DELETED in head:
+        raise AlreadyExistsError(f"batch {batch_id!r} was deleted; an id is used once")
+    expect = ABSENT if head is None else as_read(access, CHAIN_HEAD, head, DELETED)
+    unit.keep(Check(access.table(CHAIN_HEAD), _head_key(batch_id), expect))
+
+
+def delete_untouched(access: Access, batch: BatchState, unit: Bookkeeping) -> None:
+    """A step that goes with the deletion of a batch's state: its rules go too, and an entry says who did it.
+
+    Raises InvalidTransitionError for a batch that is or has been worked on.
+    """
+    if not _is_received(batch.status):
+        raise InvalidTransitionError(
+            f"batch {batch.batch_id!r} is {batch.status}: only one that is RECEIVED can be deleted"
+        )
+    pk, table = BATCH_STATE.keys.partition({"batch_id": batch.batch_id}), access.table(BATCH_STATE)
+    rules = BATCH_RULES.keys.build({"batch_id": batch.batch_id})
+    items = {key_of(item): item for item in access.partition_items(table, pk, "")}
+    traces = [key.sk for key, item in items.items() if key != rules and not BATCH_STATE.owns(item)]
+    if traces:
+        more = f" and {len(traces) - SHOWN} more" if len(traces) > SHOWN else ""
+        raise InvalidTransitionError(
+            f"batch {batch.batch_id!r} has been worked on and cannot be deleted, only cancelled: there are "
+            f"{', '.join(traces[:SHOWN])}{more}"
+        )
+    if rules in items:
+        unit.keep(Delete(table, rules, as_read(access, BATCH_RULES, items[rules])))
+    now = access.now()
+    entry = AuditEntry(
+        batch_id=batch.batch_id,
+        seq=0,
+        actor=access.actor,
+        action="delete",
+        at=now,
+        details={"plan_id": batch.plan_id, "pay_freq": batch.pay_freq, "rules_digest": batch.rules_digest},
+    )
+    append_after(access, AUDIT_ENTRY.validated(entry), None, unit, {DELETED: {"S": utc_text(now)}})
