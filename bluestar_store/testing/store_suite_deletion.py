@@ -121,7 +121,7 @@ class DeletionTests:
         with pytest.raises(InvalidTransitionError, match=sk):
             store.batches.delete(batch)
 
-    @pytest.mark.parametrize("what", {**WORK, **OTHER_WORK})
+    @pytest.mark.parametrize("what", [*WORK, *OTHER_WORK])
     def test_of_a_deletion_and_work_at_the_same_time_one_finds_the_other(
         self, store: Store, before_write: BeforeWrite, what: str
     ) -> None:
