@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,8 +19,9 @@ from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
 from bluestar_store.models.vendor import VENDOR_SCHEMA, VendorSchema
 from bluestar_store.protocols import ANY, Item
+from bluestar_store.repositories.recheck import Recheck
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import RawGet, RawPut, table, wire, without_indexes
+from bluestar_store.testing.side_door import Calls, RawGet, RawPut, table, wire, without_indexes
 
 FOREIGN: list[tuple[Kind[Any], Item]] = [
     (CALCULATION_RULE, wire("CLIENT#ACME", "CALC#match")),
@@ -146,10 +148,29 @@ class CatalogTests:
         assert store.create_tables(upgrade=True) == []
         store.calculation_rules.delete(CalculationRule(plan_id="ACME", calc_type="other"), expected=ANY)
 
-    def test_an_upgraded_store_finds_the_same(self, store: Store, raw_put: RawPut) -> None:
+    def test_an_upgraded_store_finds_the_same_and_scans_nothing(
+        self, store: Store, raw_put: RawPut, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         put_foreign(store, raw_put)
         store.create_tables(upgrade=True)
+        calls = Calls.of(store, monkeypatch)
         check_foreign(store)
+        assert "scan" not in calls
+
+    def test_what_others_write_to_an_upgraded_store_is_found_by_its_rechecks(
+        self, store: Store, raw_put: RawPut, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store.create_tables(upgrade=True)
+        put_foreign(store, raw_put)
+        marks = store.index_marks
+        for mark in marks.current().values():
+            marks.write(replace(mark, due=store.clock.now()), mark.version)
+        recheck = Recheck(store._access, marks)
+        for _ in range(len(marks.current())):
+            recheck.one_page()
+        calls = Calls.of(store, monkeypatch)
+        check_foreign(store)
+        assert "scan" not in calls
 
     def test_a_schema_is_found_by_the_columns_of_a_file(self, store: Store) -> None:
         columns = ["Employee  SSN", " gross pay "]
