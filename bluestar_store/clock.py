@@ -53,9 +53,9 @@ class Continuous:
 
 def _asleep_too() -> Callable[[], float]:
     """The system's counter that goes on while the computer sleeps; on Windows, Python's own does."""
-    if sys.platform == "linux":
+    if sys.platform == "linux" and hasattr(time, "CLOCK_BOOTTIME"):
         return partial(time.clock_gettime, time.CLOCK_BOOTTIME)
-    if sys.platform == "darwin":
+    if sys.platform == "darwin" and hasattr(time, "CLOCK_MONOTONIC_RAW"):
         return partial(time.clock_gettime, time.CLOCK_MONOTONIC_RAW)  # mach_continuous_time
     return time.monotonic
 

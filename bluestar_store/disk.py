@@ -33,8 +33,8 @@ NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 """The flags for `os.open` of a folder."""
 
-_NO_FULL_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOTTY)
-"""What macOS says of file systems, such as network shares, that cannot empty a drive's cache."""
+_NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP, errno.ENOTTY)
+"""What network shares say that cannot empty a drive's cache (F_FULLFSYNC), or have no syncing of folders."""
 
 
 class InDoubtError(OSError):
@@ -66,7 +66,7 @@ def sync(descriptor: int) -> None:
             fcntl.fcntl(descriptor, full)
             return
         except OSError as error:
-            if error.errno not in _NO_FULL_SYNC:
+            if error.errno not in _NOT_OFFERED:
                 raise
     os.fsync(descriptor)
 
@@ -85,6 +85,9 @@ def sync_folder(folder: Path) -> None:
         descriptor = os.open(folder, FOLDER)
         try:
             sync(descriptor)
+        except OSError as error:
+            if error.errno not in _NOT_OFFERED:
+                raise
         finally:
             os.close(descriptor)
 

@@ -276,4 +276,5 @@ def test_names_of_tables_that_differ_in_case_only_are_refused_where_the_disk_tak
         engine.create_tables([TableSpec("bluestar-new")])
     engine.create_tables([TableSpec("bluestar-NEW")], upgrade=True)
     engine.close()
+    assert FileEngine(engine.folder.with_name("STORE")).data_id == engine.data_id
     assert content(opened(engine), "bluestar-NEW") == [item("A")]

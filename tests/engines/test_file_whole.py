@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,3 +138,18 @@ def test_a_file_keeps_permissions_group_and_owner_as_far_as_this_process_may_giv
         monkeypatch.setattr(os, "fchown", refusing)
         write_whole(path, b"newer")
         assert (path.stat().st_gid, path.stat().st_mode & 0o7777) == (os.getgid(), 0o644)
+
+
+def test_a_share_that_has_no_syncing_of_folders_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def plain_files_only(descriptor: int) -> None:
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", plain_files_only)
+    write_whole(tmp_path / "a.json", b"content")
+    assert (tmp_path / "a.json").read_bytes() == b"content"
