@@ -61,7 +61,6 @@ def exported(tmp_path: Path) -> Path:
     return tmp_path / "export"
 
 
-@pytest.mark.xfail(strict=False, reason="a merge leaves steps of two pipelines")
 def test_a_merge_beside_writers_leaves_whole_pipelines(exported: Path, overwrite: bool, seed: int, times: int) -> None:
     interval = sys.getswitchinterval()
     sys.setswitchinterval(0.0005)
