@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ def test_an_import_whose_reply_was_lost_does_not_come_back_over_a_newer_value(
     path = tmp_path / "items.json"
     path.write_text(json.dumps({TABLE: [{"orderId": "A1", "total": 6}]}))
     for newer, overwrite in ((7, False), (8, True)):
-        store = unlucky.loses(lambda newer=newer: other.update_fields("A1", {"total": newer}))
+        store = unlucky.loses(partial(other.update_fields, "A1", {"total": newer}))
         (done,) = import_documents([store], path, overwrite=overwrite)
         assert (done.written, done.overwritten) == (not overwrite, overwrite)
         assert total(other) == newer

@@ -302,3 +302,19 @@ def delete_document(store: Store, table: str, key: str) -> None:
 
 def documents(store: Store, table: str) -> list[Any]:
     return sorted(found["orderId"] for found in get_store(table, "orderId", settings=store.settings).list())
+
+
+# --------------------------------------------------------------------------------------------------------- documents
+
+
+def change_document(store: Store, value: str) -> list[dict[str, Any]]:
+    """Create it, or set its value and a field of that name; what is there then, without times."""
+    documents = get_store(f"orders{store.settings.table_suffix}", "id", settings=store.settings)
+    if documents.get("a") is None:
+        documents.create({"id": "a", "value": value})
+    else:
+        documents.update_fields("a", {"value": value, value: True})
+    return [
+        {name: told for name, told in found.items() if name not in ("created", "modified")}
+        for found in documents.list()
+    ]

@@ -240,3 +240,12 @@ def test_documents_are_written_by_both(pair: Pair, tmp_path: Path) -> None:
         assert process.do(jobs.documents, table) == ["a", "b"]
     one.do(jobs.delete_document, table, "b")
     assert other.do(jobs.documents, table) == ["a"]
+
+
+def test_a_document_is_changed_by_both_and_neither_shows_anything_else_on_it(pair: Pair) -> None:
+    one, other, _ = pair
+    expected: dict[str, object] = {"id": "a", "value": "v0"}
+    assert one.do(jobs.change_document, "v0") == [expected]
+    for number, process in enumerate((other, one, other), 1):
+        expected |= {"value": f"v{number}", f"v{number}": True}
+        assert process.do(jobs.change_document, f"v{number}") == [expected]
