@@ -17,7 +17,19 @@ class Clock(Protocol):
         """The time of day, aware and in UTC: what the library writes as `created` and the like."""
 
     def monotonic(self) -> float:
-        """Seconds since some moment, never less than before: what a cache's times are counted in."""
+        """Seconds since some moment, never less than before, those included that the computer slept.
+
+        What a cache's times are counted in: a value grows old while nobody runs, too.
+        """
+
+
+def asleep_too() -> Callable[[], float]:
+    """The system's counter of seconds that goes on while the computer sleeps; on Windows, Python's own does."""
+    if sys.platform == "linux" and hasattr(time, "CLOCK_BOOTTIME"):
+        return partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+    if sys.platform == "darwin" and hasattr(time, "CLOCK_MONOTONIC_RAW"):
+        return partial(time.clock_gettime, time.CLOCK_MONOTONIC_RAW)  # mach_continuous_time
+    return time.monotonic
 
 
 class SystemClock:
@@ -27,7 +39,7 @@ class SystemClock:
         """See `Clock`."""
         return datetime.now(UTC)
 
-    monotonic = staticmethod(time.monotonic)
+    monotonic = staticmethod(asleep_too())
 
 
 class Continuous:
@@ -39,9 +51,9 @@ class Continuous:
     """
 
     def __init__(
-        self, asleep_too: Callable[[], float] | None = None, time_of_day: Callable[[], float] = time.time
+        self, counter: Callable[[], float] | None = None, time_of_day: Callable[[], float] = time.time
     ) -> None:
-        self._counter, self._time_of_day = asleep_too or _asleep_too(), time_of_day
+        self._counter, self._time_of_day = counter or asleep_too(), time_of_day
         self._gained = self._time_of_day() - self._counter()
 
     def __call__(self) -> float:
@@ -49,15 +61,6 @@ class Continuous:
         counted = self._counter()
         self._gained = max(self._gained, self._time_of_day() - counted)
         return counted + self._gained
-
-
-def _asleep_too() -> Callable[[], float]:
-    """The system's counter that goes on while the computer sleeps; on Windows, Python's own does."""
-    if sys.platform == "linux" and hasattr(time, "CLOCK_BOOTTIME"):
-        return partial(time.clock_gettime, time.CLOCK_BOOTTIME)
-    if sys.platform == "darwin" and hasattr(time, "CLOCK_MONOTONIC_RAW"):
-        return partial(time.clock_gettime, time.CLOCK_MONOTONIC_RAW)  # mach_continuous_time
-    return time.monotonic
 
 
 continuous = Continuous()

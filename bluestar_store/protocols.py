@@ -180,7 +180,10 @@ class Engine(Protocol):
 
     @property
     def data_id(self) -> str:
-        """Tells these items from other engines' for a cache that processes share; letters, digits and '-' only."""
+        """Tells these items from other engines' for a cache that processes share; letters, digits and '-' only.
+
+        What can only be found out by asking is said by `TellsTables`.
+        """
 
     def get(self, table: str, keys: Iterable[Key], *, consistent: bool = False) -> dict[Key, Item]:
         """The items found, in the order asked, each once; any number of keys. A missing key is left out."""
@@ -252,6 +255,16 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Let go of connections, files and threads; may be called twice."""
+
+
+class TellsTables(Protocol):
+    """What an engine can besides whose `data_id` is alike for different data."""
+
+    def table_id(self, table: str) -> str:
+        """Tells this very table from all others, also from one that is made under its name later. May ask.
+
+        Raises EngineError, and TableMissingError when there is none.
+        """
 
 
 Unit: TypeAlias = tuple[Any, ...]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bluestar_store.models.entity import Entity
     from bluestar_store.models.kind import ItemModel, Kind
     from bluestar_store.models.tables import Tables
-    from bluestar_store.protocols import Engine, TableStatus
+    from bluestar_store.protocols import Engine, TableStatus, TellsTables
     from bluestar_store.repositories.access import Access
     from bluestar_store.repositories.base import Repository
     from bluestar_store.repositories.snapshot import PlanSnapshot
@@ -78,7 +78,13 @@ class Store:
         self.tables = tables_of(settings, kinds)
         self.tables.specs()  # refuses names that DynamoDB would
         namespace = _namespace(settings, engine)
-        cache = open_cache(settings, namespace, _unit_fields(self.tables), clock=self.clock.monotonic)
+        cache = open_cache(
+            settings,
+            namespace,
+            _unit_fields(self.tables),
+            identify=_identify(engine, self.tables, namespace),
+            clock=self.clock.monotonic,
+        )
         self.cache = CacheControl(cache)
         access = self._access = Access(
             engine,
@@ -269,6 +275,26 @@ def tables_of(settings: Settings, kinds: Sequence[Kind[Any]] = ()) -> Tables:
 def _namespace(settings: Settings, engine: Engine) -> str:
     """What tells an environment from all others that may share a Redis: no such name has a colon."""
     return ":".join((engine.data_id, settings.table_prefix, settings.table_suffix, settings.table_layout))
+
+
+def _identify(engine: Engine, tables: Tables, namespace: str) -> Callable[[], str] | None:
+    """How to find out which tables these are, for an engine that has to ask. An environment's tables are made together.
+
+    One of them therefore stands for all; in every process the same.
+    """
+    telling: TellsTables | None = engine if hasattr(engine, "table_id") else None  # type: ignore[assignment]
+    if telling is None:
+        return None
+    from hashlib import sha256
+
+    from bluestar_store.models.pipeline import PIPELINE_STEP
+
+    table = tables.name(PIPELINE_STEP)
+
+    def identify() -> str:
+        return f"{namespace}:{sha256(telling.table_id(table).encode()).hexdigest()[:32]}"
+
+    return identify
 
 
 def _unit_fields(tables: Tables) -> dict[str, tuple[str, ...]]:

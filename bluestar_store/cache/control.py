@@ -10,7 +10,7 @@ from bluestar_store.cache.matching import check, matcher
 from bluestar_store.cache.stats import CacheStats, Listener
 from bluestar_store.cache.stored import Held
 from bluestar_store.cache.tiered import TieredCache
-from bluestar_store.errors import CacheError
+from bluestar_store.errors import BlueStarError, CacheError
 from bluestar_store.protocols import Unit
 
 
@@ -58,15 +58,15 @@ class CacheControl:
         check(self._cache.fields, kind, wanted)
         matches = matcher(self._cache.fields, kind, wanted)
         count = self._cache.forget_here(matches)
-        remote = self._cache.remote
-        if remote is None:
+        if not self._cache.is_shared:
             return count
         from bluestar_store.cache.link import LinkError
 
         try:
+            remote = self._cache.attach()
             count += remote.forget(matches)
-            told = remote.publish(remote.namespace.matching(remote.origin, kind, wanted))
-        except LinkError as error:
+            told = remote.announce_matching(kind, wanted)
+        except (LinkError, BlueStarError) as error:
             raise _not_told(str(error)) from None
         if not told:
             raise _not_told(self._cache.counters.last_error or "no answer")
@@ -95,16 +95,15 @@ class CacheControl:
 
     def held(self) -> Mapping[str, int]:
         """How many keys Redis has for this environment, by the kind's name. Raises CacheError."""
-        remote = self._cache.remote
         counts: dict[str, int] = {}
-        if remote is None:
+        if not self._cache.is_shared:
             return counts
         from bluestar_store.cache.link import LinkError
 
         try:
-            for unit in remote.held_units():
+            for unit in self._cache.attach().held_units():
                 counts[unit[0]] = counts.get(unit[0], 0) + 1
-        except LinkError as error:
+        except (LinkError, BlueStarError) as error:
             raise CacheError(f"Redis cannot be asked: {error}") from None
         return dict(sorted(counts.items()))
 

@@ -1,8 +1,9 @@
 """The background thread: it listens for what other processes change, and brings Redis back after an outage.
 
-While the channel is lost, changes of others are not heard: the first tier is emptied, and what comes in lives shortly.
-The channel is a bare connection, not redis-py's PubSub: that one reconnects in silence and loses what was sent
-meanwhile.
+Several times a second it says something to itself by the way that writers take, and hears it on the channel: as long as
+that is so, the process hears of every write, and may answer from memory. While the channel is lost, changes of others
+are not heard: the first tier is emptied, and what comes in lives shortly. The channel is a bare connection, not
+redis-py's PubSub: that one reconnects in silence and loses what was sent meanwhile.
 """
 
 from __future__ import annotations
@@ -12,18 +13,34 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from bluestar_store.cache.keys import Message, read_message
+from bluestar_store.cache.limits import CacheLimits
 from bluestar_store.cache.link import LinkError
 from bluestar_store.cache.remote import Remote
 from bluestar_store.cache.wire import Connection
 from bluestar_store.threads import began
 
 SUBSCRIBED_SECONDS = 1.0
-"""How long the channel may take to hear its own test message."""
+"""How long the channel may take to hear its own first message."""
 RECOVERY_SECONDS = 0.5
 """Between two tries to reach a Redis that is out of the path."""
+
+
+class Heard(NamedTuple):
+    """A message, and whether it came under the names that release 0.1.0 uses."""
+
+    message: Message
+    older: bool
+
+
+class Beat(NamedTuple):
+    """When a heartbeat was sent: on the cache's clock, and on one that counts only while the process could run."""
+
+    sent: float
+    ran: float
 
 
 class Keeper:
@@ -31,19 +48,27 @@ class Keeper:
 
     def __init__(
         self,
-        remote: Remote,
+        attach: Callable[[], Remote],
+        limits: CacheLimits,
         *,
-        hear: Callable[[Message], None],
+        hear: Callable[[Heard], None],
         tell: Callable[[bool], None],
-        heartbeat_seconds: float,
+        trust: Callable[[float], None],
+        clock: Callable[[], float],
     ) -> None:
-        """`hear` is told of messages of others, `tell` whether the channel is there."""
-        self._remote, self._hear, self._tell = remote, hear, tell
-        self._heartbeat_seconds = heartbeat_seconds
+        """`attach` gives the tier once it is known which one it is, and raises until then.
+
+        `hear` is told of messages of others, `tell` whether the channel is there, and `trust` of the time of each
+        heartbeat that was heard: of all that was said before, too.
+        """
+        self._attach, self._limits, self._clock = attach, limits, clock
+        self._hear, self._tell, self._trust = hear, tell, trust
         self._closing = threading.Event()
         self._settled = threading.Event()
+        self._attached = False
         self._thread = threading.Thread(target=self._run, name="bluestar-cache", daemon=True)
         self._connection: Connection | None = None
+        self._unheard: dict[str, Beat] = {}
 
     def start(self) -> bool:
         """Begin to listen; whether a thread could be had for it."""
@@ -59,15 +84,20 @@ class Keeper:
         connection = self._connection
         if connection is not None:
             connection.disconnect()  # wakes it
-        if self._thread.is_alive() and self._thread is not threading.current_thread():
+        # One that still asks which tier it is may wait for DynamoDB: it ends when it is answered.
+        if self._attached and self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
 
     def _run(self) -> None:
         pause = 0.0
         while not self._closing.wait(pause):
             try:
-                self._recover()
-                self._session()
+                remote = self._attach()
+                self._attached = True
+                if self._closing.is_set():
+                    return
+                self._recover(remote)
+                self._session(remote)
                 pause = 0.0
             except Exception:  # whatever it is: without this thread nothing of others would ever be heard again
                 # Fast at first, then twice a second: all processes of a fleet look for the same server.
@@ -75,60 +105,90 @@ class Keeper:
             finally:
                 self._settled.set()
 
-    def _recover(self) -> None:
-        if self._remote.is_open and not self._closing.is_set():
-            self._remote.recover()
+    def _recover(self, remote: Remote) -> None:
+        if remote.is_open and not self._closing.is_set():
+            remote.recover()
 
-    def _session(self) -> None:
+    def _session(self, remote: Remote) -> None:
         """One connection to the channel, from subscribing to its loss. Raises LinkError."""
-        connection = self._connection = self._remote.topology.any().connect()
+        connection = self._connection = remote.topology.any().connect()
         try:
-            self._subscribe(connection)
+            sent = self._subscribe(remote, connection)
             self._tell(True)
+            self._trust(sent)
             try:
                 self._settled.set()
-                self._listen(connection)
+                remote.see_whether_it_keeps()  # nobody need wait for that
+                self._listen(remote, connection)
             finally:
                 self._tell(False)
         finally:
             self._connection = None
             connection.disconnect()
 
-    def _subscribe(self, connection: Connection) -> None:
-        """Subscribe, and hear a message of our own: a subscription that hears nothing says nothing either."""
+    def _subscribe(self, remote: Remote, connection: Connection) -> float:
+        """Subscribe, and hear a heartbeat of our own, sent at this time: a channel that is deaf says nothing either."""
+        spaces = [remote.namespace] if remote.older is None else [remote.namespace, remote.older]
+        channels = [remote.namespace.own_channel(remote.origin), *(space.channel for space in spaces)]
+        connection.send_packed_command(connection.pack_commands([("SUBSCRIBE", *channels)]), check_health=False)
+        connection.read_response()  # of the first; it is one command, and the others are passed over later
+        self._unheard.clear()
+        sent = self._say(remote)
+        deadline = time.monotonic() + SUBSCRIBED_SECONDS
+        while self._unheard:
+            if not connection.can_read(max(deadline - time.monotonic(), 0)):
+                raise LinkError("the channel does not hear its own message")
+            self._receive(remote, connection)
+        return sent
+
+    def _say(self, remote: Remote) -> float:
+        """Send a heartbeat; when. Raises LinkError."""
         nonce = uuid.uuid4().hex
-        channel = self._remote.namespace.channel
-        connection.send_packed_command(connection.pack_commands([("SUBSCRIBE", channel)]), check_health=False)
-        connection.read_response()
-        probe = self._remote.namespace.probe(self._remote.origin, nonce)
-        self._remote.topology.any().call(lambda _: [("PUBLISH", channel, probe)])
-        while connection.can_read(SUBSCRIBED_SECONDS):
-            message = _message(connection.read_response())
-            if message is not None and message.probe == nonce:
-                return
-        raise LinkError("the channel does not hear its own message")
+        beat = self._unheard[nonce] = Beat(self._clock(), time.monotonic())
+        remote.say(nonce)
+        return beat.sent
 
-    def _listen(self, connection: Connection) -> None:
-        """Pass messages on until the channel is lost; a peer that is silent for two heartbeats is gone."""
-        asked, heard = False, time.monotonic()
+    def _listen(self, remote: Remote, connection: Connection) -> None:
+        """Pass messages on until the channel is lost: one that does not hear its own heartbeats is."""
+        beat, last = self._limits.beat_seconds, time.monotonic()
         while not self._closing.is_set():
-            self._recover()
-            if connection.can_read(min(self._heartbeat_seconds, RECOVERY_SECONDS)):
-                message = _message(connection.read_response())
-                asked, heard = False, time.monotonic()
-                if message is not None and message.probe is None and message.origin != self._remote.origin:
-                    self._hear(message)
-            elif time.monotonic() - heard < self._heartbeat_seconds:
+            self._recover(remote)
+            left = last + beat - time.monotonic()
+            if left <= 0:
+                last = time.monotonic()
+                remote.clean()
+                with suppress(LinkError):  # what cannot be said is not heard either
+                    self._say(remote)
+                remote.see_whether_it_keeps()
+            elif connection.can_read(min(left, RECOVERY_SECONDS)):
+                self._receive(remote, connection)
                 continue
-            elif asked:
+            # Only now: after a stop, what was heard meanwhile is read first.
+            if self._silent() and not connection.can_read(0):
                 raise LinkError("the channel is silent")
-            else:
-                connection.send_packed_command(connection.pack_commands([("PING",)]), check_health=False)
-                asked, heard = True, time.monotonic()
+
+    def _silent(self) -> bool:
+        oldest = next(iter(self._unheard.values()), None)
+        return oldest is not None and time.monotonic() - oldest.ran > self._limits.trust_seconds
+
+    def _receive(self, remote: Remote, connection: Connection) -> None:
+        heard = _message(connection.read_response(), remote)
+        if heard is None:
+            return
+        message = heard.message
+        if message.probe is not None:
+            beat = self._unheard.get(message.probe)
+            if beat is not None:
+                self._unheard = {nonce: other for nonce, other in self._unheard.items() if other.ran > beat.ran}
+                self._trust(beat.sent)
+        elif message.origin != remote.origin:
+            self._hear(heard)
 
 
-def _message(reply: Any) -> Message | None:
-    """The message in a reply; None for an answer to a PING."""
+def _message(reply: Any, remote: Remote) -> Heard | None:
+    """The message in a reply; None for anything else."""
     if isinstance(reply, list) and len(reply) == 3 and reply[0] == b"message" and isinstance(reply[2], bytes):
-        return read_message(reply[2])
+        message = read_message(reply[2])
+        older = remote.older is not None and reply[1] == remote.older.channel
+        return None if message is None else Heard(message, older)
     return None

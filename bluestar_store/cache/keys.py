@@ -15,13 +15,22 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 @dataclass(frozen=True)
 class Message:
-    """What processes tell each other: these units changed, or everything that `fields` match (of a kind, or any)."""
+    """What processes tell each other: these units changed, or everything that `fields` match (of a kind, or any).
+
+    `writer` names the write that changes the units: `bars_seconds` says that they are barred for so long, until a
+    message of the same writer says no more of that. `unwritten`: Redis took the message and not the tombstone.
+    `told_twice`: the same is said under the names of today. Release 0.1.0 says none of these, and passes over them.
+    """
 
     origin: str
     units: tuple[Unit, ...] = ()
+    writer: bytes | None = None
+    bars_seconds: float | None = None
+    unwritten: bool = False
     kind: str | None = None
     fields: Mapping[str, Any] | None = None
     probe: str | None = None
+    told_twice: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,10 @@ class Namespace:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channel", f"bluestar:{self.name}:changes".encode())
+
+    def own_channel(self, origin: str) -> bytes:
+        """The channel on which a process hears itself alone."""
+        return b"%b:%b" % (self.channel, origin.encode())
 
     def slot_key(self, unit: Unit) -> bytes:
         """The part of a unit's key that no restart changes; what a cluster places it by stands in braces."""
@@ -56,13 +69,32 @@ class Namespace:
             return None
         return tuple(found) if key.startswith(head) and end and isinstance(found, list) else None
 
-    def changed(self, origin: str, units: Iterable[Unit]) -> bytes:
-        """The message that units changed."""
-        return _ENCODER.encode({"o": origin, "u": list(dict.fromkeys(units))}).encode()
+    def changed(
+        self,
+        origin: str,
+        units: Iterable[Unit],
+        writer: bytes | None = None,
+        bars_seconds: float | None = None,
+        *,
+        unwritten: bool = False,
+        told_twice: bool = False,
+    ) -> bytes:
+        """The message that units changed: see Message."""
+        content: dict[str, Any] = {"o": origin, "u": list(dict.fromkeys(units))}
+        if writer is not None:
+            content["w"] = writer.decode()
+        if bars_seconds is not None:
+            content["b"] = int(bars_seconds * 1000)
+        if unwritten:
+            content["d"] = 1
+        if told_twice:
+            content["n"] = 1
+        return _ENCODER.encode(content).encode()
 
-    def matching(self, origin: str, kind: str | None, fields: Mapping[str, Any]) -> bytes:
+    def matching(self, origin: str, kind: str | None, fields: Mapping[str, Any], *, told_twice: bool = False) -> bytes:
         """The message that everything changed that the fields match."""
-        return _ENCODER.encode({"o": origin, "k": kind, "f": dict(fields)}).encode()
+        content: dict[str, Any] = {"o": origin, "k": kind, "f": dict(fields)}
+        return _ENCODER.encode(content | {"n": 1} if told_twice else content).encode()
 
     def probe(self, origin: str, nonce: str) -> bytes:
         """The message by which a channel tests itself."""
@@ -74,7 +106,18 @@ def read_message(data: bytes) -> Message | None:
     try:
         content = json.loads(data)
         units = tuple(tuple(unit) for unit in content.get("u", ()))
-        message = Message(content["o"], units, content.get("k"), content.get("f"), content.get("p"))
+        writer, bars_ms = content.get("w"), content.get("b")
+        message = Message(
+            content["o"],
+            units,
+            writer=None if writer is None else str(writer).encode(),
+            bars_seconds=None if bars_ms is None else int(bars_ms) / 1000,
+            unwritten=bool(content.get("d")),
+            told_twice=bool(content.get("n")),
+            kind=content.get("k"),
+            fields=content.get("f"),
+            probe=content.get("p"),
+        )
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
     known = message.units or message.probe or isinstance(message.fields, dict)

@@ -32,6 +32,11 @@ class LinkError(Exception):
         super().__init__(message)
         self.cause = cause or self
 
+    @property
+    def is_refusal(self) -> bool:
+        """Whether a server answered and would not: others, or messages, may be welcome all the same."""
+        return isinstance(self.cause, ResponseError)
+
 
 class Link:
     """One server. Safe for threads; a forked child calls `reset` and opens connections of its own."""
@@ -58,19 +63,19 @@ class Link:
             raise_link_error(error)
         return connection  # type: ignore[no-any-return]  # a class that the options chose
 
-    def call(self, commands: Callable[[bytes], Sequence[Command]]) -> list[Any]:
+    def call(self, commands: Callable[[bytes], Sequence[Command]], *, errors: bool = False) -> list[Any]:
         """The replies to some commands, sent together; the builder is given the server's run_id.
 
-        Raises LinkError.
+        Raises LinkError. With `errors`, commands that are refused are not raised: their errors are among the replies.
         """
 
         def request(run_id: bytes) -> tuple[bytes, int]:
             built = commands(run_id)
             return packed(built), len(built)
 
-        return self.call_packed(request)
+        return self.call_packed(request, errors=errors)
 
-    def call_packed(self, request: Callable[[bytes], tuple[bytes, int]]) -> list[Any]:
+    def call_packed(self, request: Callable[[bytes], tuple[bytes, int]], *, errors: bool = False) -> list[Any]:
         """The same for a request that is packed already, with the number of its commands.
 
         Raises LinkError when the connection or one of the commands fails, but for a key of the wrong type. A
@@ -99,9 +104,8 @@ class Link:
                 self._idle.append(wire)
                 if self._closed or len(self._idle) > MAX_IDLE:
                     self.drop_idle(0 if self._closed else MAX_IDLE)
-                for reply in replies:
-                    if isinstance(reply, ResponseError) and not is_wrong_type(reply):
-                        raise failure(reply)
+                if not errors:
+                    check(replies)
                 return replies
 
     def drop_idle(self, keep: int = 0) -> None:
@@ -120,6 +124,18 @@ class Link:
         """Close the connections; those in use close when they are done."""
         self._closed = True
         self.drop_idle()
+
+
+def check(replies: Sequence[object]) -> None:
+    """LinkError for the first command that was refused."""
+    for reply in replies:
+        if isinstance(reply, ResponseError) and is_refusal(reply):
+            raise failure(reply)
+
+
+def is_refusal(reply: object) -> bool:
+    """Whether a reply says that its command was not carried out, for another reason than the type of its key."""
+    return isinstance(reply, ResponseError) and not is_wrong_type(reply)
 
 
 def is_wrong_type(reply: object) -> bool:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from bluestar_store.cache.bars import Bars
 from bluestar_store.cache.limits import CacheLimits
 from bluestar_store.cache.local import Loaded
 from bluestar_store.cache.stats import Counters
@@ -49,11 +50,14 @@ class EngineLoader:
     def __init__(self, limits: CacheLimits, counters: Counters, clock: Callable[[], float]) -> None:
         self._limits, self._counters, self._clock = limits, counters, clock
 
+    most_seconds = math.inf
+    """How long what is loaded may live."""
+
     def load(self, units: Sequence[Unit], source: Source, *, max_age_seconds: float) -> Mapping[Unit, Loaded]:
         """From the source. What is loaded is as old as the moment before."""
         before = self._clock()
         values = self._values(units, source)
-        return {unit: self._loaded(value, before, math.inf, source) for unit, value in values.items()}
+        return {unit: self._loaded(value, before, self.most_seconds, source) for unit, value in values.items()}
 
     def _loaded(self, value: Any, since: float, most_seconds: float, source: Source) -> Loaded:
         if not self._limits.keeps or isinstance(value, BlueStarError):
@@ -69,19 +73,30 @@ class EngineLoader:
         return values
 
 
-class RemoteLoader(EngineLoader):
+class DeafLoader(EngineLoader):
+    """Nobody can say whether another process is writing, so what is loaded is kept for a short time only."""
+
+    @property
+    def most_seconds(self) -> float:  # type: ignore[override]  # what never changes elsewhere
+        """As long as changes of others may go unheard."""
+        return self._limits.degraded_ttl_seconds
+
+
+class RemoteLoader(DeafLoader):
     """Redis first. A miss costs two round trips: one that finds nothing and leaves our lease, one that fills."""
 
-    def __init__(self, limits: CacheLimits, counters: Counters, clock: Callable[[], float], remote: Remote) -> None:
+    def __init__(
+        self, limits: CacheLimits, counters: Counters, clock: Callable[[], float], remote: Remote, bars: Bars
+    ) -> None:
         super().__init__(limits, counters, clock)
-        self._remote = remote
+        self._remote, self._bars = remote, bars
 
     def load(self, units: Sequence[Unit], source: Source, *, max_age_seconds: float = math.inf) -> dict[Unit, Loaded]:
         """From Redis, else from the source, all that is missing at once; the answer is left in Redis if it may be."""
         asked = self._clock()
         found = self._remote.look(units)
         if found is None:
-            return self._without_redis(units, source)
+            return dict(super().load(units, source, max_age_seconds=max_age_seconds))
         done, claims, busy = self._sorted(found, asked, source, max_age_seconds)
         if claims:
             done |= self._claimed(claims, source)
@@ -105,7 +120,13 @@ class RemoteLoader(EngineLoader):
         for unit, (content, left) in replies.items():
             if settled and content is not None and content != lease:
                 continue  # while what nobody has yet is loaded all the same, once for all
-            match state := state_of(content, left, lease, now):
+            state = state_of(unit, content, left, lease, now)
+            if self._bars.stand(unit):  # though its tombstone may be lost
+                if isinstance(state, Leased):
+                    self._give_back({unit: state})
+                claims[unit] = None
+                continue
+            match state:
                 case Held() if state.age_ms < max_age_seconds * 1000:
                     loaded = self._decoded(unit, state, asked, source)
                     if loaded is None:
@@ -121,7 +142,7 @@ class RemoteLoader(EngineLoader):
                     claims[unit] = self._remote.take_over(unit, state)
                 case Garbage():
                     self._counters.add("undecodable")
-                    self._remote.discard(unit)
+                    self._remote.discard([unit])
                     claims[unit] = None
                 case Blocked():
                     claims[unit] = None
@@ -136,13 +157,6 @@ class RemoteLoader(EngineLoader):
             self._counters.add("undecodable")
             return None
 
-    def _without_redis(self, units: Sequence[Unit], source: Source) -> dict[Unit, Loaded]:
-        """Nobody can say whether a write is under way, so what is loaded is kept for a short time only."""
-        before = self._clock()
-        values = self._values(units, source)
-        most = self._limits.degraded_ttl_seconds
-        return {unit: self._loaded(value, before, most, source) for unit, value in values.items()}
-
     def _claimed(self, claims: Mapping[Unit, Claim | None], source: Source) -> dict[Unit, Loaded]:
         """Load units and put each where its claim still stands. What is refused there is kept nowhere."""
         before = self._clock()
@@ -151,7 +165,11 @@ class RemoteLoader(EngineLoader):
         except BaseException:
             self._give_back(claims)
             raise
-        good = {unit: value for unit, value in values.items() if not isinstance(value, BlueStarError)}
+        good = {
+            unit: value
+            for unit, value in values.items()
+            if not isinstance(value, BlueStarError) and not self._bars.stand(unit)
+        }
         self._give_back({unit: claim for unit, claim in claims.items() if unit not in good})
         fills = {
             unit: self._fill(unit, claim, good[unit], source)
@@ -170,11 +188,20 @@ class RemoteLoader(EngineLoader):
 
     def _fill(self, unit: Unit, claim: Claim, value: Any, source: Source) -> Fill:
         token = claim.token if isinstance(claim, Leased) else new_token()
-        lifetime_ms = max(int(self._limits.lifetime_seconds(value) * 1000), 1)
+        lifetime_ms = max(int(min(self._limits.lifetime_seconds(value), self._vouched_seconds()) * 1000), 1)
         payload = None if source.sensitive else source.encode(unit, value)
         if payload is not None and len(payload) > MAX_PAYLOAD_BYTES:
             payload = None
         return Fill(claim.claim, token, payload, lifetime_ms)
+
+    def _vouched_seconds(self) -> float:
+        """How long a value may live that is loaded now.
+
+        A writer that barred it within the time that Redis has surely kept all it was told, or that this process has
+        heard all that was said, is known. One that is at it for longer than that may have lost its tombstone, and may
+        die with its commit done and nobody told: so the value lives no longer than such a commit has taken.
+        """
+        return max(self._limits.degraded_ttl_seconds, self._remote.kept_seconds(), self._remote.heard_seconds())
 
     def _announce(
         self, claims: Mapping[Unit, Claim | None], fills: Mapping[Unit, Fill], taken: Mapping[Unit, bool]
@@ -186,7 +213,7 @@ class RemoteLoader(EngineLoader):
             if taken.get(unit) and isinstance(claim := claims[unit], Held) and claim.payload != fill.payload
         ]
         if changed:
-            self._remote.publish(self._remote.namespace.changed(self._remote.origin, changed))
+            self._remote.announce_changed(changed)
 
     def _give_back(self, claims: Mapping[Unit, Claim | None]) -> None:
         """Let go of leases: nothing will come of them, and others should not wait."""
@@ -209,7 +236,7 @@ class RemoteLoader(EngineLoader):
             asked = self._clock()
             found = self._remote.look(list(waits))
             if found is None:
-                return done | self._without_redis(list(waits), source)
+                return {**done, **super().load(list(waits), source, max_age_seconds=0)}
             ready, claims, still = self._sorted(found, asked, source, math.inf)
             over = [waits[unit].is_over(state) for unit, state in still.items()]
             for unit, state in still.items() if all(over) else ():  # whoever takes over one of them takes over all

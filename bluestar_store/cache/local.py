@@ -6,12 +6,14 @@ takes the flight away along with the entry, so what was loaded before it cannot 
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from cachetools import LRUCache
 
+from bluestar_store.cache.bars import Bars
 from bluestar_store.cache.flights import Flight
 from bluestar_store.cache.limits import AHEAD
 from bluestar_store.protocols import MISSING, Unit
@@ -20,8 +22,6 @@ ENTRY_BYTES = 640
 """What an entry takes besides its value: its slots, its unit and its places in three dictionaries (measured)."""
 SECOND_CHANCES = 16
 """Entries in use that one eviction passes over."""
-MAX_BLOCKED = 10_000
-"""Units that are kept from the cache for a while; when there are more, all are."""
 
 
 class Entry:
@@ -37,9 +37,9 @@ class Entry:
 class Recent(LRUCache[Unit, Entry]):
     """An LRU whose hits take no lock: they read `found` and mark the entry; its place moves when room is short."""
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, found: dict[Unit, Entry]) -> None:
         super().__init__(max(max_bytes, 1), getsizeof=_weight)
-        self.found: dict[Unit, Entry] = {}
+        self.found = found
 
     def __setitem__(self, unit: Unit, entry: Entry) -> None:
         super().__setitem__(unit, entry)
@@ -73,7 +73,7 @@ class Loaded:
 
 
 class Local:
-    """Safe for threads. Every method but `peek` holds one lock, for no longer than a few dictionary operations.
+    """Safe for threads. Every method but `peek` holds a lock, for no longer than a few dictionary operations.
 
     `hits` are those of `peek`; two threads at the very same moment may count as one.
     """
@@ -81,6 +81,11 @@ class Local:
     def __init__(self, max_entries: int, max_bytes: int, clock: Callable[[], float]) -> None:
         self._max_entries, self._max_bytes, self._clock = max_entries, max_bytes, clock
         self.hits = self.flushes = 0
+        self.bars = Bars(clock)
+        self.trusted_until = math.inf
+        """Until when what is here may be given without asking: heartbeats of the channel move it, if there is one."""
+        self._found: dict[Unit, Entry] = {}
+        self.peek = self._peeking()
         self.reset()
 
     def reset(self) -> None:
@@ -88,22 +93,30 @@ class Local:
         self._lock = threading.Lock()
         self._empty()
         self._flights: dict[Unit, Flight] = {}
-        self._blocked: dict[Unit, float] = {}
-        self._all_blocked_until = 0.0
+        self.bars.reset()
+        self.trusted_until = math.inf
 
     def _empty(self) -> None:
-        """Anew rather than entry by entry, which takes long."""
-        self._entries = Recent(self._max_bytes)
-        self._found = self._entries.found
+        self._found.clear()
+        self._entries = Recent(self._max_bytes, self._found)
 
-    def peek(self, unit: Unit) -> Any:
-        """The value, MISSING when there is none or it is due. Takes no lock: dictionaries are safe to read."""
-        entry = self._found.get(unit)
-        if entry is None or entry.due <= self._clock():
-            return MISSING
-        entry.used = True
-        self.hits += 1
-        return entry.value
+    def _peeking(self) -> Callable[[Unit], Any]:
+        """`peek` is the way of every hit: a function of its own, with nothing to look up that does not change."""
+        get, clock = self._found.get, self._clock
+
+        def peek(unit: Unit) -> Any:
+            """The value; MISSING when there is none, it is due, or the process has to ask first.
+
+            Takes no lock: dictionaries are safe to read.
+            """
+            entry = get(unit)
+            if entry is None or entry.due <= (now := clock()) or self.trusted_until <= now:
+                return MISSING
+            entry.used = True
+            self.hits += 1
+            return entry.value
+
+        return peek
 
     def look(self, unit: Unit) -> Entry | None:
         """The entry, even when it is due, expired, or kept for the case of an error only."""
@@ -131,7 +144,7 @@ class Local:
             now = self._clock()
             for unit in units:
                 entry = self._found.get(unit)
-                if entry is not None and entry.expires > now:
+                if entry is not None and entry.expires > now and self.trusted_until > now:
                     here[unit] = entry
                     if settles(entry.value):
                         break
@@ -214,7 +227,7 @@ class Local:
     def _put(self, unit: Unit, one: Loaded, until: float, most_seconds: float) -> None:
         now, weight = self._clock(), one.weight + ENTRY_BYTES
         seconds = min(until - now, most_seconds)
-        if seconds <= 0 or self._is_blocked(unit, now) or weight > self._max_bytes or self._max_entries < 1:
+        if seconds <= 0 or self.bars.stand(unit) or weight > self._max_bytes or self._max_entries < 1:
             return
         expires = now + seconds
         self._entries[unit] = Entry(one.value, now, expires - seconds * AHEAD, expires, weight)
@@ -238,19 +251,10 @@ class Local:
                 del self._flights[unit]
             return len(entries)
 
-    def block(self, units: Iterable[Unit], seconds: float) -> None:
-        """Keep the units out for a while: nobody knows whether and when a write of them takes place."""
-        with self._lock:
-            now = self._clock()
-            until = now + seconds
-            self._blocked = {unit: ends for unit, ends in self._blocked.items() if ends > now}
-            for unit in units:
-                self._entries.pop(unit, None)
-                self._flights.pop(unit, None)
-                self._blocked[unit] = max(until, self._blocked.get(unit, 0.0))
-            if len(self._blocked) > MAX_BLOCKED:
-                self._all_blocked_until = max(self._blocked.values())
-                self._blocked.clear()
+    def bar(self, units: Sequence[Unit], writer: bytes, seconds: float, *, heard: bool = False) -> None:
+        """Forget the units and keep them out for a while: a writer is at them, or may be. See Bars."""
+        self.bars.put(units, writer, seconds, heard=heard)
+        self.drop(units)
 
     def flush(self) -> None:
         """Forget everything, and let no load that is under way in."""
@@ -274,15 +278,6 @@ class Local:
     def bytes(self) -> int:
         """About how many bytes they take."""
         return int(self._entries.currsize)
-
-    def _is_blocked(self, unit: Unit, now: float) -> bool:
-        if now < self._all_blocked_until:
-            return True
-        until = self._blocked.get(unit)
-        if until is not None and until <= now:
-            del self._blocked[unit]
-            return False
-        return until is not None
 
 
 def _weight(entry: Entry) -> int:

@@ -53,6 +53,11 @@ class Pending:
             self.overflowed |= overflowed
             self._notices = {(notice.unit, notice.writer): notice for notice in notices} | self._notices
 
+    def seen(self) -> Sequence[Notice]:
+        """All of them, which stay."""
+        with self._lock:
+            return list(self._notices.values())
+
     def take(self) -> tuple[Sequence[Notice], bool]:
         """All of them, and whether there were more; they are the caller's now."""
         with self._lock:

@@ -57,3 +57,23 @@ if redis.pcall('GETRANGE', KEYS[1], 0, 0) == 'T' then return 0 end
 return redis.call('DEL', KEYS[1])
 """
 """Remove a value or a lease, and leave tombstones alone. 1: there was one."""
+
+WITNESS = """
+local now = redis.call('TIME')
+now = now[1] * 1000 + math.floor(now[2] / 1000)
+local function told(section, name)
+  local info = redis.pcall('INFO', section)
+  return type(info) == 'string' and string.match(info, name .. ':(%x+)') or ''
+end
+local mark, since = told('stats', 'evicted_keys') .. ':' .. told('replication', 'master_replid'), now
+local content = redis.pcall('GET', KEYS[1])
+if type(content) == 'string' then
+  local kept, from = string.match(content, '^W(%x*:%x*) (%d+)$')
+  if kept == mark then since = tonumber(from) end
+end
+redis.call('SET', KEYS[1], 'W' .. mark .. ' ' .. string.format('%.0f', since), 'PX', ARGV[1])
+return now - since
+"""
+"""For how many ms the server surely has lost nothing that it was told: it was not flushed since, has evicted no key,
+and has not taken over another server's data. It also shows that it takes writes. The key lives for ARGV[1] ms.
+"""

@@ -17,12 +17,14 @@ class CacheStats:
     waited for another thread's load; `lease_waits`: for another process's. `stale_served`: kept values given because
     the engine failed. `fills_refused`: loaded values that were not kept, because of a write meanwhile. `undecodable`:
     values in Redis that were none for this version. `invalidations_out`, `invalidations_in`: messages to and from other
-    processes.
+    processes. `unwritten`: announcements of writes, two a write, that Redis delivered as a message and would not keep.
+    `unannounced`: those that it could not even deliver: other processes may give what was there before until `pending`
+    is 0 again, or for their cache_ttl_seconds. Both are logged once an outage, as warnings of `bluestar_store.cache`.
     `refreshes`: loads ahead of expiry. `outages`: how often Redis was taken out of the path.
 
-    `redis`: "off" (no second tier), "closed" (in the path), "open" (out of it until it answers again). `channel`:
-    whether invalidations of other processes are heard. `pending`: invalidations that wait for Redis. `bytes`: an
-    estimate of what the first tier holds.
+    `redis`: "off" (no second tier, or none that may be used: `redis_error` says why), "closed" (in the path), "open"
+    (out of it until it answers again). `channel`: whether invalidations of other processes are heard. `pending`:
+    invalidations that wait for Redis. `bytes`: an estimate of what the first tier holds.
     """
 
     hits_local: int = 0
@@ -37,6 +39,8 @@ class CacheStats:
     undecodable: int = 0
     invalidations_out: int = 0
     invalidations_in: int = 0
+    unwritten: int = 0
+    unannounced: int = 0
     refreshes: int = 0
     outages: int = 0
     flushes: int = 0
@@ -83,8 +87,12 @@ class Counters:
 
     def opened(self, reason: str) -> None:
         """Count an outage of Redis."""
-        self.last_error = reason
+        self.failed(reason)
         self.add("outages")
+
+    def failed(self, reason: str) -> None:
+        """Keep what went wrong last."""
+        self.last_error = reason
 
     def listen(self, listener: Listener) -> None:
         """Tell a listener from now on."""

@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from bluestar_store.cache.family import FAMILIES
 from bluestar_store.cache.flights import Flight
-from bluestar_store.cache.keys import Message
 from bluestar_store.cache.limits import AHEAD, CacheLimits
-from bluestar_store.cache.loading import EngineLoader, Loader, RemoteLoader
+from bluestar_store.cache.loading import DeafLoader, EngineLoader, RemoteLoader
 from bluestar_store.cache.local import Entry, Local
 from bluestar_store.cache.matching import Fields, matcher
 from bluestar_store.cache.refreshing import Refresher
 from bluestar_store.cache.stats import CacheStats, Counters
 from bluestar_store.cache.stored import new_token
+from bluestar_store.clock import SystemClock, continuous
 from bluestar_store.errors import (
     BlueStarError,
     ConfigurationError,
@@ -37,10 +36,13 @@ from bluestar_store.errors import (
 )
 from bluestar_store.forking import remember
 from bluestar_store.protocols import MISSING, Source, Stale, Unit
+from bluestar_store.sending import before_each_sending
 
 if TYPE_CHECKING:
-    from bluestar_store.cache.keeper import Keeper  # these load redis
+    from bluestar_store.cache.announcing import Announcer  # these load redis
+    from bluestar_store.cache.keeper import Heard, Keeper
     from bluestar_store.cache.remote import Remote
+    from bluestar_store.cache.tier import Tier
 
 NEVER_SENT = InvalidWriteError | ItemTooLargeError | InvalidKeyError | InvalidEntityError | ConfigurationError
 
@@ -56,17 +58,22 @@ class TieredCache:
         counters: Counters,
         *,
         remote: Remote | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        tier: Tier | None = None,
+        clock: Callable[[], float] = SystemClock.monotonic,
     ) -> None:
-        """`fields` names the fields of each kind's units."""
+        """`fields` names the fields of each kind's units.
+
+        `remote` is the second tier; `tier` finds out which one it is, where that has to be asked.
+        """
         self.limits, self.namespace, self.fields, self.counters, self.clock = limits, namespace, fields, counters, clock
         self.local = Local(limits.max_entries, limits.max_bytes, clock)
         self.peek = self.local.peek
-        self.remote = remote
-        self._loader: Loader = (
-            EngineLoader(limits, counters, clock) if remote is None else RemoteLoader(limits, counters, clock, remote)
-        )
+        self.remote, self._tier = remote, tier
+        self.is_shared = remote is not None or tier is not None
+        self._loader: EngineLoader = (DeafLoader if self.is_shared else EngineLoader)(limits, counters, clock)
         self._reset()
+        if remote is not None:
+            self._use(remote)
         FAMILIES.join(self)
         remember(self)
 
@@ -83,9 +90,29 @@ class TieredCache:
         self._closed = closed
         self.counters.forked()
         self.local.reset()
+        if self._tier is not None:
+            self._tier.forked()
         if self.remote is not None:
             self.remote.reset()
             self.remote.origin = new_token().decode()  # what it says is news to its parent and the other children
+            self._use(self.remote)
+
+    def _use(self, remote: Remote) -> None:
+        self.remote, self._loader = (
+            remote,
+            RemoteLoader(self.limits, self.counters, self.clock, remote, self.local.bars),
+        )
+
+    def attach(self) -> Remote:
+        """The second tier; asks which one it is when nobody knows yet. Raises BlueStarError."""
+        if self.remote is None and self._tier is not None:
+            remote = self._tier.find()
+            with self._lock:
+                if self.remote is None:
+                    self._use(remote)
+        if self.remote is None:
+            raise ConfigurationError("there is no second tier: set BLUESTAR_REDIS_URL")
+        return self.remote
 
     # ------------------------------------------------------------------------------------------------------- reading
 
@@ -137,7 +164,7 @@ class TieredCache:
                 self.local.give_up(unit, flight)
                 flight.fail(error)
             raise
-        deaf = self.remote is not None and not self._channel  # to what other processes write
+        deaf = self.is_shared and not self._channel  # to what other processes write
         self.local.land(leading, loaded, self.limits.degraded_ttl_seconds if deaf else math.inf)
         values: dict[Unit, Any] = {}
         for unit, one in loaded.items():  # a comprehension is a call in Python 3.11
@@ -171,37 +198,68 @@ class TieredCache:
     def writing(self, units: Iterable[Unit]) -> Iterator[None]:
         """See Cache. An outcome that is unknown counts as written, for as long as it may still become true."""
         barred, writer = list(dict.fromkeys(units)), new_token()
-        self._drop(barred)
-        if self.remote is not None:
-            self.remote.block(barred, writer, self.limits.block_seconds)
+        announcer = self._announcer()
+
+        def bar() -> tuple[float, float]:
+            since = self.clock(), continuous()
+            for cache in self.peers():
+                cache.local.bar(barred, writer, self.limits.block_seconds)
+            if announcer is not None:
+                announcer.block(barred, writer, self.limits.block_seconds)
+            return since
+
+        since = bar()
+
+        def bar_again() -> None:
+            nonlocal since
+            passed = max(self.clock() - since[0], continuous() - since[1])  # the second one may know of more
+            if passed > self.limits.block_seconds / 2:
+                since = bar()
+
         known = False
         try:
-            yield
+            with before_each_sending(bar_again):
+                yield
             known = True
         except BlueStarError as error:
             # An error that came after a try without an answer says nothing of that try: only these are sure.
             known = isinstance(error, ConflictError | NEVER_SENT)
             raise
         finally:
-            if known:
-                self._drop(barred)
+            if not known:
+                bar()
             else:
-                for cache in self.peers():
-                    cache.local.block(barred, self.limits.block_seconds)
-            if self.remote is not None:
-                if known:
-                    self.remote.release(barred, writer)
-                else:
-                    self.remote.block(barred, writer, self.limits.block_seconds)
-                if self.remote.is_open:
-                    self._start()  # who only writes has nobody yet to tell Redis later
-                    if self._keeper is None:
-                        self.remote.recover()  # nor a thread
+                self._lift(barred, writer)
+                if announcer is not None:
+                    announcer.release(barred, writer)
+            if announcer is not None and announcer.is_open:
+                self._start()  # who only writes has nobody yet to tell Redis later
+                if self._keeper is None or announcer is not self.remote:
+                    announcer.recover()  # nor a thread
 
-    def _drop(self, units: Sequence[Unit]) -> None:
-        """In all Stores of this process that look at the same data."""
+    def _lift(self, units: Sequence[Unit], writer: bytes) -> None:
+        """In all Stores of this process that look at the same data: what is loaded from now on may come in."""
         for cache in self.peers():
+            cache.local.bars.lift(units, writer)
             cache.local.drop(units)
+
+    def _announcer(self) -> Announcer | None:
+        """What tells others of a write: it has to know where before it writes, a read need not."""
+        if not self.is_shared:
+            return None
+        try:
+            return self.attach()
+        except BlueStarError as error:
+            self.counters.failed(str(error))
+            return self._older  # release 0.1.0 hears that, and so do those who know more than we do
+
+    @property
+    def _older(self) -> Announcer | None:
+        return None if self._tier is None else self._tier.older
+
+    def _announcers(self) -> list[Announcer]:
+        """All that may have something to tell."""
+        return [one for one in (self.remote, self._older) if one is not None]
 
     def peers(self) -> list[TieredCache]:
         """The caches of this process that look at the same data, this one among them."""
@@ -211,36 +269,66 @@ class TieredCache:
 
     def _start(self) -> None:
         """Before the first load: listen to other processes. Waits for the channel no longer than for any answer."""
-        if self._started or self.remote is None:
+        if self._started or not self.is_shared:
             return
         from bluestar_store.cache.keeper import Keeper
 
         with self._lock:
-            if self._keeper is None and not self._closed:
-                keeper = Keeper(
-                    self.remote, hear=self._hear, tell=self._tell, heartbeat_seconds=self.limits.heartbeat_seconds
-                )
-                if not keeper.start():
-                    return  # deaf until a thread can be had: what is kept lives shortly
-                self._keeper = keeper
-                if not keeper.wait(self.limits.redis_timeout_seconds):
-                    self.remote.open("no answer in time")  # nobody waits for it a second time
-                self._started = True
+            if self._keeper is not None or self._closed:
+                return
+            known = self.remote
+            keeper = Keeper(
+                self.attach, self.limits, hear=self._hear, tell=self._tell, trust=self._trust, clock=self.clock
+            )
+            if not keeper.start():
+                return  # deaf until a thread can be had: what is kept lives shortly
+            self._keeper, self._started = keeper, True
+        # Where the tier has to be found first, that goes on beside the first read.
+        if known is not None and not keeper.wait(self.limits.redis_timeout_seconds):
+            known.open("no answer in time")  # nobody waits for it a second time
 
     def forget_here(self, matches: Callable[[Unit], bool]) -> int:
         """Forget matching units in this process; how many entries there were."""
         return sum(cache.local.drop_where(matches) for cache in self.peers())
 
-    def _hear(self, message: Message) -> None:
+    def _hear(self, heard: Heard) -> None:
+        message, remote = heard.message, self.remote
+        if remote is None or (heard.older and message.told_twice):
+            return
         self.counters.add("invalidations_in")
-        self.local.drop(message.units)
+        units, writer = message.units, message.writer
+        if units and (heard.older or message.unwritten):
+            remote.doubt(units)  # no tombstone of this write is where we look
+        if writer is not None and message.bars_seconds is not None:
+            self.local.bar(units, writer, message.bars_seconds, heard=True)
+        else:
+            if writer is not None:
+                self.local.bars.lift(units, writer)
+            self.local.drop(units)
         if message.fields is not None:
-            self.local.drop_where(matcher(self.fields, message.kind, message.fields))
+            matches = matcher(self.fields, message.kind, message.fields)
+            self.local.drop_where(matches)
+            if heard.older:
+                remote.forget_quietly(matches)
 
     def _tell(self, there: bool) -> None:
         """The channel came or went: what was said in between was not heard."""
         self._channel = there
+        if self.remote is not None:
+            self.remote.heard_since = self.clock() if there else None
         self.local.flush()
+        if not there:
+            self.local.trusted_until = math.inf  # what comes in from now on lives shortly instead
+
+    def _trust(self, sent: float) -> None:
+        """A heartbeat was heard, and so everything that was said before it."""
+        remote = self.remote
+        if not self._channel or remote is None:
+            return
+        self.local.trusted_until = sent + self.limits.trust_seconds
+        if remote.heard_since is not None and remote.kept_seconds() >= self.limits.block_seconds:
+            # Since before the channel was there: the tombstones of those who were not done then still are.
+            self.local.bars.lift_heard(remote.heard_since)
 
     def close(self) -> None:
         """End the threads and connections; may be called twice. What is read afterwards is loaded."""
@@ -251,10 +339,10 @@ class TieredCache:
             keeper.close()
         self._refresher.close()
         self.local.turn_off()
-        if self.remote is not None:
-            if self.remote.pending:
-                self.remote.recover()  # the last chance to tell
-            self.remote.close()
+        for announcer in self._announcers():
+            if announcer.pending:
+                announcer.recover()  # the last chance to tell
+            announcer.close()
         FAMILIES.leave(self)
 
     # -------------------------------------------------------------------------------------------------------- looking
@@ -264,13 +352,17 @@ class TieredCache:
         counts = self.counters.counts()
         counts["hits_local"] += self.local.hits
         counts["flushes"] = self.local.flushes
-        redis = "off" if self.remote is None else "open" if self.remote.is_open else "closed"
+        remote = self.remote
+        if remote is not None:
+            redis = "open" if remote.is_open else "closed"
+        else:
+            redis = "open" if self._tier is not None and not self._tier.is_denied else "off"
         return CacheStats(
             **counts,
             redis=redis,
             redis_error=self.counters.last_error,
             channel=self._channel,
-            pending=0 if self.remote is None else len(self.remote.pending),
+            pending=sum(len(one.pending) for one in self._announcers()),
             entries=self.local.entries,
             bytes=self.local.bytes,
         )

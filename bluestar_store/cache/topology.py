@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from inspect import signature
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -35,6 +38,12 @@ class Topology(Protocol):
 
     def any(self) -> Link:
         """A server to publish to and to listen at. Raises LinkError."""
+
+    def node(self, host: str, port: int) -> Link:
+        """A server that another one named. Raises LinkError."""
+
+    def moved(self) -> None:
+        """Look again which server has which key, when one said that it has it no more; never raises."""
 
     def links(self) -> Iterable[Link]:
         """Every server that holds keys. Raises LinkError."""
@@ -126,6 +135,13 @@ class OneServer:
         """The server."""
         return self._link
 
+    def node(self, host: str, port: int) -> Link:
+        """See Topology."""
+        raise LinkError("the server is one of a cluster: set BLUESTAR_REDIS_MODE=cluster")
+
+    def moved(self) -> None:
+        """See Topology."""
+
     def links(self) -> Iterable[Link]:
         """The server."""
         return (self._link,)
@@ -145,6 +161,8 @@ class OneServer:
 
 class Cluster:
     """The masters of a cluster, each with a link. The slots are looked up when they are first needed."""
+
+    _slots_again: float
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options
@@ -166,6 +184,20 @@ class Cluster:
         if link is None:
             raise LinkError("the cluster has no master")
         return link
+
+    def node(self, host: str, port: int) -> Link:
+        """A node that may not be known yet."""
+        return self._link_to(host, port)
+
+    def moved(self) -> None:
+        """Ask for the slots, not more than once a second: who is told by one reply is told by many."""
+        with self._lock:
+            cluster, now = self._cluster, time.monotonic()
+            if cluster is None or now < self._slots_again:
+                return
+            self._slots_again = now + 1
+        with suppress(Exception):  # see raise_link_error; whoever asks the wrong node is told again
+            cluster.nodes_manager.initialize()
 
     def links(self) -> Iterable[Link]:
         """Every master."""
@@ -191,6 +223,7 @@ class Cluster:
         self._lock = threading.Lock()
         self._cluster: Any = None
         self._failures = 0
+        self._slots_again = -math.inf
         self._links: dict[str, Link] = {}
 
     def close(self) -> None:
@@ -218,7 +251,11 @@ class Cluster:
             return self._cluster
 
     def _link(self, node: Any) -> Link:
+        return self._link_to(node.host, node.port)
+
+    def _link_to(self, host: str, port: int) -> Link:
         with self._lock:
-            if node.name not in self._links:
-                self._links[node.name] = Link(ConnectionPool(**{**self._options, "host": node.host, "port": node.port}))
-            return self._links[node.name]
+            name = f"{host}:{port}"
+            if name not in self._links:
+                self._links[name] = Link(ConnectionPool(**{**self._options, "host": host, "port": port}))
+            return self._links[name]

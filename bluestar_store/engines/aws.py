@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import botocore.exceptions as aws
 import botocore.session
@@ -28,8 +29,11 @@ from bluestar_store.errors import (
     UnavailableError,
 )
 from bluestar_store.forking import remember
+from bluestar_store.sending import about_to_send
 from bluestar_store.settings import Settings
 
+AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn")
+"""What the names of AWS's own endpoints end with, those in a network of one's own, too."""
 CODES: dict[str, type[EngineError]] = {
     "ProvisionedThroughputExceededException": ThrottledError,
     "RequestLimitExceeded": ThrottledError,
@@ -130,6 +134,15 @@ class AwsConnection:
         return f"DynamoDB at {self._endpoint_url}" if self._endpoint_url else f"DynamoDB in {self._region or 'AWS'}"
 
     @property
+    def foreign_endpoint(self) -> str:
+        """The endpoint in one spelling, where it is none of AWS's own; else empty. Raises ConfigurationError."""
+        url = urlsplit(self._made()[1].meta.endpoint_url)
+        host = (url.hostname or "").lower()
+        if host.endswith(AWS_HOSTS):
+            return ""
+        return f"{'127.0.0.1' if host == 'localhost' else host}:{url.port or url.scheme}"
+
+    @property
     def connection(self) -> Connection:
         """The PynamoDB connection that bound Models share."""
         return self._made()[0]
@@ -189,6 +202,8 @@ class AwsConnection:
         Raises the translated error; a cancelled transaction comes up as botocore's ClientError, for its reasons. The
         `tries` of a transaction that is written are told of each, and say in the error whether one may be applied.
         """
+        if operation == TRANSACTION:
+            about_to_send()
         try:
             return self._answered(operation, tries, arguments)
         except FAILURES as error:

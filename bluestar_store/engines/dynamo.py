@@ -73,8 +73,12 @@ class DynamoEngine:
 
     @property
     def data_id(self) -> str:
-        """Alike however DynamoDB is reached: a cache is shared by those who share the tables' names."""
+        """Alike however DynamoDB is reached, and whichever it is: `table_id` says that."""
         return "dynamo"
+
+    def table_id(self, table: str) -> str:
+        """See `protocols.TellsTables`: one DescribeTable."""
+        return dynamo_tables.identity(self.connection, table)
 
     def _retrying(self, *errors: type[Exception], given_up: threading.Event | None = None) -> Retrying:
         from bluestar_store.engines.attempts import attempts

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from bluestar_store.engines.aws import AwsConnection
+from bluestar_store.engines.missing import missing_table
 from bluestar_store.errors import EngineError, TableMissingError
 from bluestar_store.protocols import IndexSpec, TableSpec, TableStatus
 
@@ -105,6 +107,20 @@ def describe(connection: AwsConnection, spec: TableSpec) -> TableStatus:
             drift.append(f"its index {index['IndexName']} has other keys than the library's")
     active = frozenset(index["IndexName"] for index in indexes if index.get("IndexStatus", "ACTIVE") == "ACTIVE")
     return TableStatus(spec.name, exists=True, item_count=found["ItemCount"], indexes=active, drift=tuple(drift))
+
+
+def identity(connection: AwsConnection, name: str) -> str:
+    """What no other table has, nor one that is made under this name later. One DescribeTable.
+
+    ARN and id; where there is no id (DynamoDB Local), when it was made; and the endpoint, where it is not AWS's own,
+    for then ARNs may be constant. TableMissingError when there is no such table.
+    """
+    found = description(connection, name)
+    if found is None:
+        raise missing_table(name, connection.location)
+    made = found["CreationDateTime"]
+    made = made.timestamp() if isinstance(made, datetime) else float(made)
+    return "|".join((found["TableArn"], found.get("TableId") or f"{made:.3f}", connection.foreign_endpoint))
 
 
 def delete(connection: AwsConnection, names: Sequence[str], *, sleep: Callable[[float], None]) -> None:

@@ -21,6 +21,7 @@ from bluestar_store.engines.tables import ItemTables, Table
 from bluestar_store.forking import remember
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, Page, Segment, TableSpec, TableStatus, Write, key_of
+from bluestar_store.sending import about_to_send
 
 BULK_ITEMS = 1000
 """Items that `put_many` takes over at once."""
@@ -124,6 +125,7 @@ class MemoryEngine:
         """See `protocols.Engine`."""
         ready = checked(writes)
         with self._writing() as items:
+            about_to_send()
             self._commit(items.resolve(ready))
 
     def put_many(self, table: str, items: Iterable[Item], *, progress: Callable[[int], None] | None = None) -> int:

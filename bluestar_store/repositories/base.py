@@ -35,7 +35,12 @@ class Reader(Generic[E]):
 
     def __init__(self, access: Access, kind: Kind[E]) -> None:
         self._access, self._kind = access, kind
-        self._peek, self._name, self._partition_name = access.peek, kind.name, f"{kind.name}*"
+        self._peek, self._name, self._of_items, self._of_partitions = (
+            access.peek,
+            kind.name,
+            (kind.name,),
+            (f"{kind.name}*",),
+        )
         self._items = ItemSource(access, kind)
         self._whole = self._partition_source(access, kind, lambda pk: self._load(pk))
 
@@ -55,7 +60,7 @@ class Reader(Generic[E]):
         if not fresh and self._access.unit_here() is None:
             try:
                 for identity in identities:
-                    found = self._peek((self._name, *identity))
+                    found = self._peek(self._of_items + identity)
                     if found is not None:
                         break
             except TypeError:  # suppress() costs half of a hit; what cannot be hashed is refused below
@@ -78,7 +83,7 @@ class Reader(Generic[E]):
             with suppress(TypeError):  # see above
                 found: list[Any] = []
                 for identity in identities:
-                    found.append(self._peek((self._partition_name, *identity)))
+                    found.append(self._peek(self._of_partitions + identity))
                     if found[-1] is MISSING:
                         break
                     if self._whole.settles(found[-1]) or len(found) == len(identities):

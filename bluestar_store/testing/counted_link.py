@@ -37,7 +37,7 @@ class CountedLink(Link):
         super().__init__(pool)
         self._namespace, self._told = namespace, told
 
-    def call_packed(self, request: Callable[[bytes], tuple[bytes, int]]) -> list[Any]:
+    def call_packed(self, request: Callable[[bytes], tuple[bytes, int]], *, errors: bool = False) -> list[Any]:
         """See `Link`: here passes all that is asked."""
         tries = count()
 
@@ -47,7 +47,7 @@ class CountedLink(Link):
                 self._told(self._described(sent))
             return sent, commands
 
-        return super().call_packed(telling)
+        return super().call_packed(telling, errors=errors)
 
     def _described(self, request: bytes) -> str:
         """The commands of a request, and the units that their keys name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -29,11 +30,18 @@ def rule(plan_id: str, max_pct: int, calc_type: str = "match") -> CalculationRul
 
 @contextmanager
 def stores(
-    engine: Engine, count: int, redis_url: str | None, *, clock: Clock | None = None, **settings: Any
+    engine: Engine,
+    count: int,
+    redis_url: str | None,
+    *,
+    clock: Clock | None = None,
+    young_redis: bool = False,
+    **settings: Any,
 ) -> Iterator[list[Store]]:
     """Some Stores over one engine, as if each were in a process of its own when they share a Redis.
 
-    The Redis keys are of a namespace that no other test has.
+    The Redis keys are of a namespace that no other test has. The server counts as one that has run for long, unless it
+    is to be the `young_redis` that a test's server is.
     """
     options: dict[str, Any] = {"table_suffix": f"-{uuid.uuid4().hex[:12]}", "redis_timeout_ms": 1000} | settings
     with ExitStack() as stack:
@@ -46,15 +54,17 @@ def stores(
         opened[0].create_tables()
         for store in opened:  # apart in this process, so that only Redis can tell one of the other's writes
             store.cache._cache.peers = lambda cache=store.cache._cache: [cache]  # type: ignore[misc, method-assign]
+            if store.cache._cache.remote is not None and not young_redis:
+                store.cache._cache.remote.kept_seconds = lambda: math.inf  # type: ignore[method-assign]
         yield opened
 
 
 @contextmanager
 def one_store(
-    redis_url: str | None = None, *, clock: Clock | None = None, **settings: Any
+    redis_url: str | None = None, *, clock: Clock | None = None, young_redis: bool = False, **settings: Any
 ) -> Iterator[tuple[Store, FaultEngine]]:
     """A Store, and the engine that counts its calls."""
     engine = FaultEngine(MemoryEngine())
-    with stores(engine, 1, redis_url, clock=clock, **settings) as (store,):
+    with stores(engine, 1, redis_url, clock=clock, young_redis=young_redis, **settings) as (store,):
         engine.faults.forget()
         yield store, engine

@@ -73,7 +73,7 @@ def test_opentelemetry_collects_the_counts() -> None:
     assert values["bluestar_store.cache.hits_local"] == 1
     assert values["bluestar_store.cache.entries"] == 2
     assert values["bluestar_store.cache.redis_usable"] == 0
-    assert len(values) == 20
+    assert len(values) == 22
 
 
 def test_a_unit_is_explained_by_its_tier_and_its_times(redis_url: str) -> None:

@@ -131,7 +131,7 @@ def test_a_child_has_connections_of_its_own_and_leaves_the_parents_alone(redis_p
 
     with warm_store(redis_process.url) as (store, _):
         parents = clients()
-        assert len(parents) == 2  # the channel, and one for commands
+        assert len(parents) >= 2  # the channel, and for commands as many as were needed at once
 
         def child() -> dict[str, str]:
             get(store)
@@ -147,13 +147,15 @@ def test_a_child_has_connections_of_its_own_and_leaves_the_parents_alone(redis_p
 
         during = in_child(child)
         assert parents.keys() < during.keys()
-        until(lambda: clients() == parents, "only the parent's connections are left, and the same")
+        childs = during.keys() - parents.keys()
+        until(lambda: not childs & clients().keys(), "the child's connections are gone")
+        assert parents.items() <= clients().items()
         store.calculation_rules.put(rule("ACME", 6))
         assert get(store) == 6
         stats = store.cache.stats()
         assert stats.channel
         assert stats.outages == 0
-        assert clients() == parents
+        assert parents.items() <= clients().items()
     client.close()
 
 

@@ -322,7 +322,7 @@ def test_nothing_is_stale_when_the_writer_dies_after_the_commit(redis_url: str, 
         cache = race.writer.cache._cache
         assert cache.remote is not None
         cache.remote.release = lambda units, writer: None  # type: ignore[method-assign]
-        cache._drop = lambda units: None  # type: ignore[method-assign]
+        cache._lift = lambda units, writer: None  # type: ignore[method-assign]
         _race(race, rounds)
 
 

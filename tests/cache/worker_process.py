@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
+from unittest.mock import patch
 
 from bluestar_store import RuleNotFoundError, Settings, Store
+from bluestar_store.cache.remote import Remote
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Engine, Item
 from bluestar_store.store import make_engine, tables_of
@@ -95,6 +98,7 @@ class Orders:
 def main() -> None:
     """Obey until stdin ends."""
     settings = Settings(**json.loads(sys.argv[1]))
+    patch.object(Remote, "kept_seconds", lambda remote: math.inf).start()  # as of a server that has run for long
     engine = SlowableEngine(make_engine(settings, tables_of(settings)))
     with Store(settings, engine) as store:
         orders = Orders(store, engine)

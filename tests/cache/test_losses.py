@@ -1,0 +1,278 @@
+"""Redis loses what it was told, a writer dies, a process is stopped: what bounds the age of what is answered then."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+import redis
+
+from bluestar_store import Settings, Store
+from bluestar_store.cache import limits as cache_limits
+from bluestar_store.cache.bars import MAX_BARRED, Bars
+from bluestar_store.cache.limits import CacheLimits
+from bluestar_store.cache.remote import Remote
+from bluestar_store.clock import SystemClock
+from bluestar_store.engines import once
+from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.testing import FaultEngine, FrozenClock
+from tests.cache.stores import one_store, rule, stores, until
+from tests.cache.test_processes import working
+from tests.redis_servers import RedisProcess
+
+DEGRADED_SECONDS = 0.6
+UNIT = ("calculation-rule", "ACME", "match")
+
+
+def percent(store: Store) -> int:
+    return int(store.calculation_rules.get("ACME", "match").max_pct or 0)
+
+
+def remote_of(store: Store) -> Remote:
+    remote = store.cache._cache.remote
+    assert remote is not None
+    return remote
+
+
+@contextmanager
+def dying_writer(
+    redis_process: RedisProcess, lose: Callable[[RedisProcess], None]
+) -> Iterator[tuple[Sequence[Store], FaultEngine]]:
+    """Readers, during whose block a write is under way whose tombstone is lost, but which they have heard of.
+
+    It commits after the block, and nobody hears of that: the writer's process dies.
+    """
+    engine = FaultEngine(MemoryEngine())
+    options: dict[str, Any] = {"cache_degraded_ttl_seconds": DEGRADED_SECONDS, "table_suffix": "-dying"}
+    with stores(engine, 2, redis_process.url, young_redis=True, redis_timeout_ms=1000, **options) as (writer, *others):
+        writer.calculation_rules.put(rule("ACME", 5))
+        for store in (writer, *others):
+            percent(store)
+            until(lambda store=store: store.cache.stats().channel, "the channel is there")  # type: ignore[misc]
+        heard = [store.cache.stats().invalidations_in for store in others]
+        with (
+            patch.object(remote_of(writer), "release"),
+            patch.object(writer.cache._cache, "_lift"),
+            engine.faults.hold("write") as hold,
+        ):
+            thread = threading.Thread(target=lambda: writer.calculation_rules.put(rule("ACME", 6)), daemon=True)
+            thread.start()
+            hold.reached.wait()
+            until(
+                lambda: all(o.cache.stats().invalidations_in > n for o, n in zip(others, heard, strict=True)),
+                "it is heard",
+            )
+            lose(redis_process)
+            yield others, engine
+            hold.release()
+            thread.join(10)
+
+
+def flush(server: RedisProcess) -> None:
+    server.client().flushall()
+
+
+def restart(server: RedisProcess) -> None:
+    server.kill()
+    server.start()
+
+
+def evict(server: RedisProcess) -> None:
+    client = server.client()
+    client.config_set("maxmemory-policy", "allkeys-random")
+    client.config_set("maxmemory", "1")
+    with suppress(redis.ResponseError):  # there is no room for this one either
+        client.set("anything", "x")
+    assert client.info("stats")["evicted_keys"] > 0
+    client.config_set("maxmemory", "0")
+
+
+LOSSES = {"flush": flush, "restart": restart, "eviction": evict}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_who_heard_of_a_write_keeps_nothing_of_it_though_redis_lost_its_tombstone(
+    redis_process: RedisProcess, loss: str
+) -> None:
+    with dying_writer(redis_process, LOSSES[loss]) as ((reader,), engine):
+        until(lambda: reader.cache.stats().redis == "closed" and reader.cache.stats().channel, "Redis is in the path")
+        for _ in range(3):
+            assert percent(reader) == 5
+        assert reader.cache.explain(UNIT).tier == "nowhere"
+    assert percent(reader) == 6
+    assert engine.faults.counts["write"] >= 1
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_who_comes_after_redis_lost_a_tombstone_keeps_shortly_what_it_reads(
+    redis_process: RedisProcess, loss: str
+) -> None:
+    with dying_writer(redis_process, LOSSES[loss]) as (_, engine):
+        options: dict[str, Any] = {"table_suffix": "-dying", "cache_degraded_ttl_seconds": DEGRADED_SECONDS}
+        with stores(engine, 1, redis_process.url, young_redis=True, redis_timeout_ms=1000, **options) as (late,):
+            assert percent(late) == 5
+            found = late.cache.explain(UNIT)
+            assert found.expires_in_seconds is not None
+            assert found.expires_in_seconds <= max(DEGRADED_SECONDS, remote_of(late).kept_seconds())
+
+
+def test_a_server_that_has_kept_all_it_was_told_is_believed_for_the_whole_ttl(redis_process: RedisProcess) -> None:
+    clock = FrozenClock()
+    with one_store(redis_process.url, clock=clock, young_redis=True, redis_timeout_ms=1000) as (store, _):
+        store.calculation_rules.put(rule("ACME", 5))
+        for seconds, least, most in ((0, 0, 5), (60, 50, 61), (600, 250, 300)):
+            clock.advance(seconds)
+            store.cache._cache.local.flush()
+            store.cache.clear()
+            assert percent(store) == 5
+            expires = store.cache.explain(UNIT).expires_in_seconds
+            assert expires is not None
+            assert least <= expires <= most
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_loss_is_seen(redis_process: RedisProcess, loss: str) -> None:
+    with one_store(redis_process.url, young_redis=True, redis_timeout_ms=1000) as (store, _):
+        remote = remote_of(store)
+        remote.witness()
+        time.sleep(0.3)
+        remote.witness()
+        assert remote.kept_seconds() >= 0.3
+        LOSSES[loss](redis_process)
+        remote.witness()
+        assert remote.kept_seconds() < 0.3
+
+
+# ----------------------------------------------------------------------------------------------------------- tombstones
+
+
+@pytest.mark.parametrize("conflict_attempts", [1, 2, 3, 12, 100])
+@pytest.mark.parametrize("max_attempts", [1, 2, 4, 20])
+@pytest.mark.parametrize("timeout", [0.1, 5, 3600])
+def test_a_tombstone_outlives_the_longest_commit(conflict_attempts: int, max_attempts: int, timeout: float) -> None:
+    found = CacheLimits.of(
+        Settings(
+            persistence_mode="memory",
+            conflict_attempts=conflict_attempts,
+            max_attempts=max_attempts,
+            connect_timeout_seconds=timeout,
+            read_timeout_seconds=timeout,
+        )
+    )
+    pauses = sum(min(2**n, 20) for n in range(max_attempts - 1))  # botocore's standard mode
+    transaction = once.ASKS * (max_attempts * 2 * timeout + pauses) + (once.ASKS - 1) * 2
+    assert found.block_seconds > conflict_attempts * (transaction + 2)
+    assert found.block_seconds / 2 > transaction
+
+
+def test_the_cache_knows_how_often_an_engine_asks() -> None:
+    assert cache_limits.ASKS == once.ASKS
+
+
+@pytest.mark.parametrize(("part", "again"), [(0.4, False), (0.6, True)])
+def test_a_writer_bars_its_items_again_before_it_sends_when_half_its_time_is_over(
+    redis_url: str, part: float, again: bool
+) -> None:
+    clock = FrozenClock()
+    with one_store(redis_url, clock=clock) as (store, engine):
+        store.calculation_rules.put(rule("ACME", 5))
+        barred: list[str | None] = []
+        assert isinstance(engine.inner, MemoryEngine)
+        commit = engine.inner._commit
+
+        def committing(images: Any) -> None:
+            barred.append(store.cache.explain(UNIT).note)
+            commit(images)
+
+        with patch.object(engine.inner, "_commit", committing), engine.faults.hold("write") as hold:
+            thread = threading.Thread(target=lambda: store.calculation_rules.put(rule("ACME", 6)), daemon=True)
+            thread.start()
+            hold.reached.wait()
+            store.cache._cache.remote._each([UNIT], lambda _, key: ("DEL", key))  # type: ignore[union-attr]
+            clock.advance(part * store.cache._cache.limits.block_seconds)
+            hold.release()
+            thread.join(10)
+        assert barred == ["it is being written" if again else "nothing in Redis"]
+
+
+def test_bars_of_different_writers_stand_until_each_is_lifted_or_over() -> None:
+    clock = FrozenClock()
+    bars = Bars(clock.monotonic)
+    bars.put([UNIT], b"one", 10)
+    bars.put([UNIT], b"two", 20, heard=True)
+    bars.lift([UNIT], b"one")
+    assert bars.stand(UNIT)
+    bars.lift_heard(clock.monotonic())
+    assert bars.stand(UNIT)
+    bars.lift_heard(clock.monotonic() + 1)
+    assert not bars.stand(UNIT)
+    bars.put([UNIT], b"one", 10)
+    clock.advance(10)
+    assert not bars.stand(UNIT)
+
+
+def test_more_bars_than_can_be_kept_bar_everything() -> None:
+    clock = FrozenClock()
+    bars = Bars(clock.monotonic)
+    bars.put([("rule", number) for number in range(MAX_BARRED + 1)], b"one", 10)
+    assert bars.stand(("another",))
+    clock.advance(10)
+    assert not bars.stand(("another",))
+
+
+# --------------------------------------------------------------------------------------------------------------- stops
+
+
+def test_a_process_that_was_stopped_asks_before_it_answers_from_memory(tmp_path: Path, redis_url: str) -> None:
+    options: dict[str, Any] = {
+        "persistence_mode": "file",
+        "file_persistence_dir": str(tmp_path / "data"),
+        "redis_url": redis_url,
+        "redis_timeout_ms": 20_000,
+        "table_suffix": f"-{os.getpid()}-stopped",
+    }
+    stop = CacheLimits.of(Settings(**options)).trust_seconds + 0.1
+    with working(options, 2) as (writer, reader):
+        writer.ask("write", "ACME", 1)
+        until(lambda: reader.ask("read", "ACME") == 1, "the write is heard")
+        for value in range(2, 5):
+            reader.ask("read", "ACME")
+            reader.process.send_signal(signal.SIGSTOP)
+            writer.ask("write", "ACME", value)
+            time.sleep(stop)
+            reader.tell("read", "ACME")
+            reader.process.send_signal(signal.SIGCONT)
+            assert reader.answer() == value
+
+
+def test_what_is_in_memory_is_not_given_before_a_heartbeat_after_a_pause(redis_url: str) -> None:
+    clock = FrozenClock()
+    with one_store(redis_url, clock=clock) as (store, engine):
+        store.calculation_rules.put(rule("ACME", 5))
+        percent(store)
+        until(lambda: store.cache.stats().channel, "the channel is there")
+        percent(store)
+        engine.faults.forget()
+        before = store.cache.stats()
+        remote = remote_of(store)
+        with patch.object(remote, "say"):
+            clock.advance(store.cache._cache.limits.trust_seconds + 0.01)
+            assert percent(store) == 5
+            after = store.cache.stats()
+            assert after.hits_redis == before.hits_redis + 1
+            assert after.hits_local == before.hits_local
+        until(lambda: percent(store) and store.cache.stats().hits_local > before.hits_local, "memory is trusted again")
+        assert engine.faults.counts == {}
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="only Linux has this clock")
+def test_a_caches_times_count_what_the_computer_slept() -> None:
+    assert abs(SystemClock().monotonic() - time.clock_gettime(time.CLOCK_BOOTTIME)) < 1
