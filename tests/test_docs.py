@@ -135,6 +135,8 @@ def generator() -> ModuleType:
 
 def test_the_command_line_reference_is_current() -> None:
     """`make docs` brings it up to date."""
+    if os.environ.get("BLUESTAR_TEST_LOWEST") == "1":
+        pytest.skip("older releases of typer say the same in another form")
     assert (DOCS / "cli.md").read_text(encoding="utf-8") == generator().page()
 
 

@@ -328,3 +328,33 @@ def test_writers_in_threads_and_a_merge_leave_each_whole(tmp_path: Path) -> None
                 assert [step.step_order for step in found] == [1, 2, 3]
                 assert actions(target, f"b{number}")[-1] == "live"
                 assert target.audit.verify(f"b{number}") == ()
+
+
+@pytest.mark.parametrize("layout", list(TableLayout), ids=str)
+def test_on_dynamodb_a_merge_that_was_killed_is_completed_and_a_writer_goes_before_it(
+    tmp_path: Path, dynamodb_local_url: str, layout: TableLayout
+) -> None:
+    def kill() -> None:
+        raise Killed
+
+    with store_of(layout) as source:
+        batch(source, LONG)
+        append(source, LONG)
+        append(source, 3, "b2")
+        export(source, tmp_path)
+        history = source.batches.history("b1")
+    suffix = f"-merge-{layout}"
+    settings = Settings(dynamodb_endpoint_url=dynamodb_local_url, table_suffix=suffix, table_layout=layout)
+    with Store.open(settings) as target:
+        target.create_tables()
+        with pytest.raises(Killed):
+            merge_with(target, tmp_path, 3, kill, ("write",))
+        assert target.audit.entries("b1") == target.audit.verify("b1") == ()
+        target.audit.append("b2", action="live")
+        target.pipelines.replace("ACME", "Weekly", steps(7))
+        report = import_(target, tmp_path, merge=True)
+        assert target.batches.history("b1") == history
+        assert actions(target, "b2") in (["live"], ["a1", "a2", "a3", "live"])  # the latter: before it was killed
+        assert pipeline(target) == [(7, "A")]
+        assert report.left_alone > 0
+        assert target.audit.verify("b1") == target.audit.verify("b2") == ()
