@@ -17,7 +17,8 @@ BlueStarError
 │   ├── ClaimTakenError             another worker owns the step; holds its name and until when
 │   ├── ClaimLostError              a worker's claim is over: another one took the step, or it was released
 │   ├── ResultConflictError         a step has another result already
-│   ├── PipelineChangingError       a pipeline that is (or was left) half replaced
+│   ├── ChangingError               what is read together keeps changing meanwhile
+│   │   └── PipelineChangingError       a pipeline that is (or was left) half replaced
 │   ├── PlanOutdatedError           a reviewed plan, and a store that has moved since
 │   ├── ImportRefusedError          an export, and tables that it cannot lie in
 │   └── TransactionConflictError
@@ -46,6 +47,7 @@ __all__ = [
     "BatchNotFoundError",
     "BlueStarError",
     "CacheError",
+    "ChangingError",
     "ClaimLostError",
     "ClaimTakenError",
     "ConfigNotFoundError",
@@ -249,7 +251,11 @@ class TransactionConflictError(ConflictError):
     """Other transactions kept touching the same items until the attempts were used up; nothing was written."""
 
 
-class PipelineChangingError(ConflictError):
+class ChangingError(ConflictError):
+    """What is read together was changed meanwhile, however often it was read: there is no moment that it is of."""
+
+
+class PipelineChangingError(ChangingError):
     """A pipeline's steps disagree about their revision, however often they are read."""
 
 

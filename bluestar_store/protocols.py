@@ -17,6 +17,11 @@ from bluestar_store.keys import Key
 
 AttributeValue: TypeAlias = dict[str, Any]
 Item: TypeAlias = dict[str, AttributeValue]
+SETTLING_SECONDS = 10.0
+"""How long after its commit reads of several items may see a transaction in part, on DynamoDB: AWS says "soon", and it
+is mostly milliseconds."""
+Place: TypeAlias = tuple[str, Key]
+"""A table, by its name on disk, and a key in it."""
 
 VERSION = "version"
 """The attribute that counts the library's writes of an item, N from 1."""
@@ -287,6 +292,14 @@ class Stale:
 
     value: Any
     error: BlueStarError
+
+
+def settles_at_once(engine: Engine) -> bool:
+    """Whether every read of an engine sees each transaction whole: its class has to say so (`settles_at_once`).
+
+    What only passes on what another engine has need not see what that one sees.
+    """
+    return hasattr(type(engine), "settles_at_once") and bool(getattr(engine, "settles_at_once"))  # noqa: B009
 
 
 class Source(Protocol):

@@ -88,7 +88,7 @@ with Store.open(Settings(dynamodb_endpoint_url="{url}", aws_region="us-east-1"))
         pass
 """
         assert loaded(code, OF_WRITES) == []
-    assert {"Query", "Scan", "BatchGetItem"} <= set(asked)
+    assert {"Query", "Scan", "TransactGetItems"} <= set(asked)
 
 
 def test_opening_a_store_calls_nobody_before_the_first_call() -> None:

@@ -103,15 +103,26 @@ class DynamoEngine:
         """The items at these places, of any tables, as of one moment: 100 at most."""
         if not places:
             return {}
-        gets = [{"Get": {"TableName": table, "Key": _wire_key(key)}} for table, key in places]
-        table = ", ".join(dict.fromkeys(table for table, _ in places))
+        try:
+            return self._asked_once(places)
+        except (TransactionConflictError, _ThrottledTransactionError) as error:  # only now load what tries again
+            told: Exception | None = error
         for attempt in self._retrying(TransactionConflictError, _ThrottledTransactionError):
             with attempt:
-                try:
-                    answer = self.connection.call("transact_get_items", table, TransactItems=gets)
-                except aws.ClientError as error:
-                    told = _refusal([Check(*place, ANY) for place in places], self.location, error)
-                    raise told from (None if isinstance(told, ConflictError) else error)
+                if told is not None:
+                    first, told = told, None
+                    raise first
+                found = self._asked_once(places)
+        return found
+
+    def _asked_once(self, places: Sequence[tuple[str, Key]]) -> dict[tuple[str, Key], Item]:
+        gets = [{"Get": {"TableName": table, "Key": _wire_key(key)}} for table, key in places]
+        table = ", ".join(dict.fromkeys(table for table, _ in places))
+        try:
+            answer = self.connection.call("transact_get_items", table, TransactItems=gets)
+        except aws.ClientError as error:
+            told = _refusal([Check(*place, ANY) for place in places], self.location, error)
+            raise told from (None if isinstance(told, ConflictError) else error)
         items = (found.get("Item") for found in answer["Responses"])
         return {place: item for place, item in zip(places, items, strict=True) if item}
 

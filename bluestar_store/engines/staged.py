@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeAlias
 
 from bluestar_store.engines.checks import check_isolated, check_keys, checked
 from bluestar_store.engines.folding import folded
@@ -21,6 +20,7 @@ from bluestar_store.protocols import (
     IndexSpec,
     Item,
     Page,
+    Place,
     Put,
     Segment,
     TableSpec,
@@ -29,10 +29,8 @@ from bluestar_store.protocols import (
     Write,
     key_of,
     pages,
+    settles_at_once,
 )
-
-Place: TypeAlias = tuple[str, Key]
-"""A table and a key in it."""
 
 
 class StagedEngine:
@@ -52,6 +50,11 @@ class StagedEngine:
     def parallel_calls(self) -> int:
         """The engine's."""
         return self._engine.parallel_calls
+
+    @property
+    def settles_at_once(self) -> bool:
+        """Whether the engine does."""
+        return settles_at_once(self._engine)
 
     @property
     def location(self) -> str:

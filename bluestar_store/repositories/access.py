@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import Context, ContextVar, Token, copy_context
@@ -22,6 +23,7 @@ from bluestar_store.models.kind import Kind, reason_of
 from bluestar_store.models.tables import Tables
 from bluestar_store.models.values import Actor
 from bluestar_store.protocols import Cache, Check, Engine, Item, TableSpec, Unit, Write, pages
+from bluestar_store.repositories.revisions import Revisions
 from bluestar_store.repositories.transaction import Transaction
 from bluestar_store.threads import Threads
 
@@ -71,6 +73,8 @@ class Access:
         self.index_recheck = index_recheck
         clock = clock or SystemClock()
         self.now, self.monotonic = clock.now, clock.monotonic
+        self.sleep: Callable[[float], None] = getattr(clock, "sleep", time.sleep)
+        self.revisions = Revisions(tables, self.now)
         self._records_changes = records
         self._records = ContextVar("bluestar_records_changes", default=records)
         self._threads = Threads(engine.parallel_calls, "bluestar-read")
@@ -185,7 +189,7 @@ class Access:
             unit for place, write in writes.items() if not isinstance(write, Check) for unit in self._units(*place)
         ]
         with self._cache.writing(units) if units else nullcontext():
-            self._engine.write(*writes.values())
+            self.revisions.send(self._engine, writes)
 
     def _units(self, table: str, key: Key) -> Iterator[Unit]:
         """What a cache may hold of an item."""

@@ -18,10 +18,10 @@ from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, AuditEntry, Cha
 from bluestar_store.models.values import stored_time
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.base import Reader
+from bluestar_store.repositories.base import Reader, owned
 from bluestar_store.repositories.chain import append_step, appended_item, entry_hash
-from bluestar_store.repositories.changes import current_item
 from bluestar_store.repositories.combining import Combiner
+from bluestar_store.repositories.trail_items import trail_items
 
 ENTRIES_AT_ONCE = 40
 """Of threads that append to one trail: a transaction takes 100 writes and 4 MB (AWS limits)."""
@@ -59,11 +59,8 @@ class Audit(Reader[AuditEntry]):
         What other programs keep beside them by other keys (`AUDIT#2024-01-15`) is passed over, and so is a trail that
         an import has brought in half.
         """
-        entries = self._load_owned(self._partition(_trail(trail)))
-        if not entries or entries[0].seq <= 1:
-            return entries
-        head = current_item(self._access, CHAIN_HEAD, ChainHead(**dict(_trail(trail))))
-        return seen(entries, has_head=head is not None)
+        items = trail_items(self._access, self._partition(_trail(trail)))
+        return seen(owned(self._access, self._kind, items), has_head=any(map(CHAIN_HEAD.owns, items)))
 
     def append(
         self, trail: Trail | str, *, action: str, actor: str | None = None, details: Mapping[str, Any] | None = None
@@ -108,8 +105,7 @@ class Audit(Reader[AuditEntry]):
     def report(self, trail: Trail | str) -> TrailReport:
         """What `verify` finds, and how many entries there are."""
         partition = self._partition(_trail(trail))
-        table = self._access.table(self._kind)
-        return trail_report(self._access.partition_items(table, partition, ""), table)
+        return trail_report(trail_items(self._access, partition), self._access.table(self._kind))
 
     def _partition(self, trail: Trail) -> str:
         return self._kind.keys.partition(dict(trail))

@@ -30,9 +30,6 @@ Rules: TypeAlias = Callable[[Access, Change, Bookkeeping, Sequence[Item | None]]
 class Reader(Generic[E]):
     """Reads of one kind of entity."""
 
-    _partition_source: type[PartitionSource[E]] = PartitionSource
-    """Which partitions are needed for an answer."""
-
     def __init__(self, access: Access, kind: Kind[E]) -> None:
         self._access, self._kind = access, kind
         self._peek, self._name, self._of_items, self._of_partitions = (
@@ -42,7 +39,7 @@ class Reader(Generic[E]):
             (f"{kind.name}*",),
         )
         self._items = ItemSource(access, kind)
-        self._whole = self._partition_source(access, kind, lambda pk: self._load(pk))
+        self._whole = PartitionSource(access, kind, lambda items: self._in_order(items))
 
     @property
     def kind(self) -> Kind[E]:
@@ -53,7 +50,7 @@ class Reader(Generic[E]):
         """The entity of the first identity that has one, through the cache; None when none of them has.
 
         An identity has the values of the key's fields, in their order. All that is missing from the cache is read in
-        one BatchGetItem. An item that does not decode is an error only when it is the answer: a broken GLOBAL rule does
+        one call. An item that does not decode is an error only when it is the answer: a broken GLOBAL rule does
         not keep a plan from its own.
         """
         found: Any = MISSING
@@ -77,7 +74,7 @@ class Reader(Generic[E]):
         """The entities of each partition, in order, or why it cannot be read (see `readable`); through the cache.
 
         An identity has the values of the partition key's fields. Partitions after one that settles the question are
-        left out: see `_partition_source`.
+        left out.
         """
         if not fresh and self._access.unit_here() is None:
             with suppress(TypeError):  # see above

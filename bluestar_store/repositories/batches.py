@@ -41,6 +41,7 @@ from bluestar_store.repositories.identifiers import new_id
 from bluestar_store.repositories.recheck import Recheck
 from bluestar_store.repositories.snapshot import PlanSnapshot, Snapshots
 from bluestar_store.repositories.steps import check_claim, stored_claim
+from bluestar_store.repositories.trail_items import trail_items
 from bluestar_store.repositories.transaction import Bookkeeping
 
 TRANSITIONS: Mapping[BatchStatus, frozenset[BatchStatus]] = immutabledict(
@@ -71,7 +72,7 @@ PINNED = ("plan_id", "pay_freq", "year", "rules_digest")
 
 @dataclass(frozen=True)
 class BatchHistory:
-    """All that is known of one batch, as of one query: steps by number, audit entries by number.
+    """All that is known of one batch, as of one moment: steps by number, audit entries by number.
 
     `rules` is None for a batch that another program started. What agents of the drop-in saved is in `free_state` (None
     when they saved none) and, by the names of their steps, `free_results`; so is what old programs keep of a step under
@@ -134,9 +135,9 @@ class Batches(Repository[BatchState]):
         return self._pages.page(plan_id, limit, cursor)
 
     def history(self, batch_id: str) -> BatchHistory:
-        """The state, claims, results and audit trail of a batch, in one query. Raises BatchNotFoundError."""
+        """The state, claims, results and audit trail of a batch, as of one moment. Raises BatchNotFoundError."""
         pk = self._kind.keys.partition({"batch_id": batch_id})
-        items = list(self._access.partition_items(self._access.table(self._kind), pk, ""))
+        items = trail_items(self._access, pk)
         states = owned(self._access, self._kind, items)
         if not states:
             raise self._missing(f"no batch {batch_id!r}")

@@ -20,7 +20,7 @@ class CalculationRules(Repository[CalculationRule]):
         super().__init__(access, CALCULATION_RULE)
 
     def get(self, plan_id: str, calc_type: str, *, fresh: bool = False) -> CalculationRule:
-        """The plan's own rule, else GLOBAL's (see its `scope`), in one BatchGetItem.
+        """The plan's own rule, else GLOBAL's (see its `scope`), in one read: a TransactGetItems.
 
         `plan_id` may be GLOBAL itself. `fresh` reads past the cache, consistently. Raises RuleNotFoundError,
         InvalidKeyError.

@@ -14,9 +14,10 @@ from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.vendor import VENDOR_SCHEMA
-from bluestar_store.protocols import Item, key_of
+from bluestar_store.protocols import Item, Place, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.finder import Finder
+from bluestar_store.repositories.moments import Listed, read_as_one
 
 
 class Catalog:
@@ -50,17 +51,37 @@ class Catalog:
 
     def at_level(self, level: str) -> tuple[Entity, ...]:
         """Everything that a level has: a plan, GLOBAL (with limits and the vendors' own schemas) or DEFAULT."""
+        revision = self._access.revisions.of_level(level)
+        listed = read_as_one(self._access, [revision], partial(self._listed, level))
         found: list[Entity] = []
-        shared = (IRS_LIMITS,) if level == GLOBAL else ()
-        kinds: tuple[Kind[Any], ...] = (*self._plan_kinds, *shared, VENDOR_SCHEMA)
-        for kind in kinds:
-            # A vendor's own schemas lie under no plan, and so under an empty text.
-            prefix = level_prefix("" if kind is VENDOR_SCHEMA and level == GLOBAL else level)
-            items = self._items(kind, prefix, partial(_may_be_at, kind, level))
+        for kind in self._kinds_of(level):
+            table = self._access.table(kind)
+            items = [item for (name, _), item in listed.items.items() if name == table and kind.owns(item)]
             if kind is VENDOR_SCHEMA:  # its key does not tell its plan; another plan's damage is not looked at
                 items = [item for item in items if (_plan_of(item) or GLOBAL) == level]
             found += self._decoded(kind, items)
         return tuple(found)
+
+    def _kinds_of(self, level: str) -> tuple[Kind[Any], ...]:
+        shared = (IRS_LIMITS,) if level == GLOBAL else ()
+        return (*self._plan_kinds, *shared, VENDOR_SCHEMA)
+
+    def _listed(self, level: str) -> Listed:
+        """What the indexes know of a level, and what of a transaction of late is of it."""
+        items: dict[Place, Item] = {}
+        for kind in self._kinds_of(level):
+            # A vendor's own schemas lie under no plan, and so under an empty text.
+            prefix = level_prefix("" if kind is VENDOR_SCHEMA and level == GLOBAL else level)
+            found = self._items(kind, prefix, partial(_may_be_at, kind, level))
+            items |= {(self._access.table(kind), key_of(item)): item for item in found}
+        return Listed(items, partial(self._is_at, level))
+
+    def _is_at(self, level: str, place: Place) -> bool:
+        table, key = place
+        return any(
+            self._access.table(kind) == table and kind.keys.parse(key) is not None and _may_be_at(kind, level, key)
+            for kind in self._kinds_of(level)
+        )
 
     def rules_of_type(self, calc_type: str) -> tuple[CalculationRule, ...]:
         """The calculation rules of one type at every level: GLOBAL's first, then each plan's own, by plan."""

@@ -28,6 +28,7 @@ from bluestar_store.repositories.changes import (
 )
 from bluestar_store.repositories.finder import Finder
 from bluestar_store.repositories.identifiers import new_id
+from bluestar_store.repositories.moments import Part, read_parts
 from bluestar_store.repositories.order import by_created
 from bluestar_store.repositories.transaction import Bookkeeping
 
@@ -49,7 +50,9 @@ class Holds(Repository[PlanHold]):
 
     def for_plan(self, plan_id: str) -> tuple[PlanHold, ...]:
         """All holds of a plan, released ones too, oldest first; one without `created` counts as oldest."""
-        return by_created(self._load(self._kind.keys.partition({"plan_id": plan_id})))
+        table, kind, guard = self._access.table(self._kind), self._kind, self._access.revisions.of_holds(plan_id)
+        part = Part(table, kind.keys.partition({"plan_id": plan_id}), kind.keys.sort.prefix)
+        return by_created(self._in_order(read_parts(self._access, [guard], [part])[part]))
 
     def open(self, plan_id: str) -> tuple[PlanHold, ...]:
         """The plan's holds that are not released, oldest first."""

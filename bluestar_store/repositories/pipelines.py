@@ -6,19 +6,20 @@ number of its steps, and the head of the pipeline's trail that number too. A rea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from bluestar_store.errors import InvalidEntityError, PipelineChangingError
+from bluestar_store.errors import BlueStarError, InvalidEntityError, ItemDecodeError, PipelineChangingError
 from bluestar_store.keys import DEFAULT
-from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
-from bluestar_store.protocols import Item, Put
+from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION, PipelineStep, step_count
+from bluestar_store.protocols import Item, Put, Unit
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.answers import readable
 from bluestar_store.repositories.base import Reader
 from bluestar_store.repositories.changes import Change, PutExpectation, put_change
+from bluestar_store.repositories.moments import Found, Part, read_as_one
 from bluestar_store.repositories.pipeline_head import steps_written
 from bluestar_store.repositories.pipeline_replacement import replace_steps, validated_steps
-from bluestar_store.repositories.sources import LevelSource, PartitionSource
+from bluestar_store.repositories.sources import PartitionSource
 
 MAX_ISOLATED = 100
 """Items of one isolated read (AWS limit)."""
@@ -29,10 +30,9 @@ READ_ATTEMPTS = 12
 class Pipelines(Reader[PipelineStep]):
     """See DESIGN 2, processing-pipeline."""
 
-    _partition_source: type[PartitionSource[PipelineStep]] = LevelSource
-
     def __init__(self, access: Access) -> None:
         super().__init__(access, PIPELINE_STEP)
+        self._whole = PipelineSource(access, self)
 
     def steps(
         self, plan_id: str, pay_freq: str, *, fallback: bool = True, fresh: bool = False
@@ -123,16 +123,50 @@ class Pipelines(Reader[PipelineStep]):
     def _pk(self, plan_id: str, pay_freq: str) -> str:
         return self._kind.keys.partition({"plan_id": plan_id, "pay_freq": pay_freq})
 
-    def _load(self, pk: str) -> tuple[PipelineStep, ...]:
-        """One pipeline, whole; reads again when the first answer does not prove itself whole."""
-        return self.whole(pk, self._access.partition(self._kind, pk))
+    def _first_of(self, pks: Sequence[str]) -> list[tuple[PipelineStep, ...] | BlueStarError]:
+        """The first pipeline of these partitions that there is, whole, with the empty ones before it; or its error.
+
+        One query after the other: a plan that has its own pays for no more. Unless the first one proves itself whole,
+        all is as of one moment.
+        """
+        parts = [Part(self._access.table(self._kind), pk, self._kind.keys.sort.prefix) for pk in pks]
+
+        def ask() -> Found:
+            found: dict[Part, list[Item]] = {}
+            for part in parts:
+                found[part] = self._access.partition(self._kind, part.pk)
+                if found[part]:
+                    break
+            return Found(found)
+
+        levels = [str((self._kind.keys.partition_identity(pk) or {})["plan_id"]) for pk in pks]
+        revisions = [self._access.revisions.of_level(level) for level in levels]
+        found = read_as_one(self._access, revisions, ask, proved=lambda found: self._agrees(found[parts[0]]))
+        answers: list[tuple[PipelineStep, ...] | BlueStarError] = []
+        for part in parts:
+            try:
+                answers.append(self.whole(part.pk, found[part]))
+            except (ItemDecodeError, PipelineChangingError) as error:
+                answers.append(error)
+            if answers[-1]:
+                break
+        return answers
+
+    def _agrees(self, items: Iterable[Item]) -> bool:
+        """Whether the steps prove themselves the whole of one replacement."""
+        stamps = [(item.get(REVISION), step_count(item)) for item in items]
+        return bool(stamps) and stamps[0][0] is not None and stamps == [(stamps[0][0], len(stamps))] * len(stamps)
 
     def whole(self, pk: str, items: Iterable[Item]) -> tuple[PipelineStep, ...]:
         """The whole pipeline of a partition, given one query's answer; reads again unless that proves itself whole."""
         try:
-            return self._proved(pk, self._in_order(items))
+            return self._proved_of(pk, items)
         except PipelineChangingError:
             return self._load_again(pk)
+
+    def _proved_of(self, pk: str, items: Iterable[Item]) -> tuple[PipelineStep, ...]:
+        """The whole pipeline in a query's answer; PipelineChangingError when it may be a part or a mixture."""
+        return self._proved(pk, self._in_order(items))
 
     def _load_again(self, pk: str) -> tuple[PipelineStep, ...]:
         """The pipeline once its steps agree."""
@@ -167,6 +201,22 @@ class Pipelines(Reader[PipelineStep]):
             "the pipeline right now, another program took steps away: write it again with pipelines.replace, or "
             "pipelines.remove it"
         )
+
+
+class PipelineSource(PartitionSource[PipelineStep]):
+    """Pipelines of which the first that there is is the answer: those of the levels after it are not even read."""
+
+    def __init__(self, access: Access, pipelines: Pipelines) -> None:
+        super().__init__(access, PIPELINE_STEP, pipelines._in_order)
+        self._first_of = pipelines._first_of
+
+    def settles(self, value: tuple[PipelineStep, ...]) -> bool:
+        """See Source."""
+        return bool(value)
+
+    def load(self, units: Sequence[Unit]) -> Mapping[Unit, tuple[PipelineStep, ...] | BlueStarError]:
+        """As many as it takes."""
+        return dict(zip(units, self._first_of([self.pk(unit) for unit in units]), strict=False))
 
 
 def _agree(steps: Sequence[PipelineStep]) -> bool:

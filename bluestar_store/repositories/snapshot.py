@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from immutabledict import immutabledict
 
 from bluestar_store.errors import LimitsNotFoundError, PipelineChangingError, PipelineNotFoundError
-from bluestar_store.keys import DEFAULT, GLOBAL, Key, check_plan
+from bluestar_store.keys import DEFAULT, GLOBAL, check_plan
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.models.canonical import canonical, digest
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
@@ -20,11 +20,12 @@ from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS, IrsLimits
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
-from bluestar_store.protocols import Item, key_of
+from bluestar_store.protocols import Item, Place, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import in_order
 from bluestar_store.repositories.calculation_rules import merged
-from bluestar_store.repositories.finder import Finder, Found
+from bluestar_store.repositories.finder import Finder
+from bluestar_store.repositories.moments import Found, Part, read_as_one
 from bluestar_store.repositories.pipelines import Pipelines
 from bluestar_store.repositories.validation_rules import overlaid
 
@@ -111,7 +112,9 @@ class Snapshots:
         if found.damage is not None:
             raise found.damage
         if not found.steps:
-            own, default = _levels(plan_id, pay_freq)
+            own, default = (
+                PIPELINE_STEP.keys.partition({"plan_id": level, "pay_freq": pay_freq}) for level in (plan_id, DEFAULT)
+            )
             raise PipelineNotFoundError(f"no pipeline in {own} nor {default} of {self._access.table(PIPELINE_STEP)}")
         return PlanSnapshot(
             plan_id,
@@ -130,24 +133,19 @@ class Snapshots:
     def contents(self, plan_id: str, pay_freq: str, year: int) -> PlanContents:
         """What there is, read as for a snapshot."""
         check_plan(plan_id)
-        identity = {"plan_id": plan_id, "pay_freq": pay_freq}
-        levels = _levels(plan_id, pay_freq)
-        rules = [CALCULATION_RULE.keys.partition({"plan_id": level}) for level in (GLOBAL, plan_id)]
-        categories = self._finder.calls(
-            VALIDATION_RULE, BY_LEVEL, VALIDATION_RULE.name, level_prefix(GLOBAL), level_prefix(plan_id)
-        )
-        reads: list[Callable[[], Found]] = [
-            *(partial(self._frequency, pk) for pk in levels),
-            partial(self._configs, identity),
-            partial(self._get, IRS_LIMITS, [IRS_LIMITS.keys.build({"year": year})]),
-            *(partial(self._partition, CALCULATION_RULE, pk) for pk in rules),
-            *categories,
-        ]
-        own, default, configs, limits, global_rules, own_rules, *found = self._access.together(reads)
-        items = self._finder.merged(VALIDATION_RULE, BY_LEVEL, found)
-        validation = self._validation(plan_id, items)
-        candidates = [*(configs or ()), *(own or ()), *(default or ())]
-        steps, damage = self._steps(levels, own or [], default or [])
+        revisions = [self._access.revisions.of_level(level) for level in (plan_id, GLOBAL, DEFAULT)]
+        while True:
+            asked = Asked(self._access, self._finder, plan_id, pay_freq, year)
+            found = read_as_one(self._access, revisions, asked.read, more=asked.misses)
+            steps, damage = self._steps([(part.pk, found[part]) for part in asked.pipelines])
+            if steps is not None:
+                break
+        candidates = [item for part in (*asked.configs, *asked.pipelines) for item in found[part]]
+        own_rules, global_rules = (tuple(self._decoded(CALCULATION_RULE, found[part])) for part in asked.rules)
+        validation = {
+            category: overlaid(*(in_order(self._access, VALIDATION_RULE, found[part]) for part in parts))
+            for category, parts in asked.categories.items()
+        }
         return PlanContents(
             plan_id,
             pay_freq,
@@ -156,66 +154,31 @@ class Snapshots:
             damage=damage,
             client_config=self._first(self._access.tables.registered(CLIENT_CONFIG), candidates),
             ach_config=self._first(self._access.tables.registered(ACH_CONFIG), candidates),
-            calculation_rules=merged(
-                *(tuple(self._decoded(CALCULATION_RULE, level or ())) for level in (global_rules, own_rules))
-            ),
-            validation_rules=validation,
-            limits=next(iter(self._decoded(IRS_LIMITS, limits or ())), None),
+            calculation_rules=merged(global_rules, own_rules),
+            validation_rules=immutabledict({category: rules for category, rules in validation.items() if rules}),
+            limits=next(iter(self._decoded(IRS_LIMITS, filter(IRS_LIMITS.owns, found[asked.limits]))), None),
         )
 
-    def _frequency(self, pk: str) -> list[Item]:
-        """The steps of a pipeline; where configs lie in the same table, they come along from the same partition."""
-        prefix = "" if self._configs_beside_steps else PIPELINE_STEP.keys.sort.prefix
-        return list(self._access.partition_items(self._access.table(PIPELINE_STEP), pk, prefix))
-
-    @property
-    def _configs_beside_steps(self) -> bool:
-        return self._access.table(PIPELINE_STEP) == self._access.table(CLIENT_CONFIG)
-
-    def _configs(self, identity: dict[str, str]) -> list[Item]:
-        if self._configs_beside_steps:
-            return []
-        levels = [identity, identity | {"plan_id": DEFAULT}]
-        keys = [kind.keys.build(level) for kind in (CLIENT_CONFIG, ACH_CONFIG) for level in levels]
-        return self._get(CLIENT_CONFIG, keys)
-
-    def _get(self, kind: Kind[Any], keys: Iterable[Key]) -> list[Item]:
-        return list(self._access.engine.get(self._access.table(kind), keys, consistent=True).values())
-
-    def _partition(self, kind: Kind[Any], pk: str) -> list[Item]:
-        return self._access.partition(kind, pk)
-
     def _steps(
-        self, pks: Sequence[str], own: list[Item], default: list[Item]
-    ) -> tuple[tuple[PipelineStep, ...], PipelineChangingError | None]:
-        """The plan's own steps, else DEFAULT's; with an error, what lies there of a pipeline that is not whole."""
-        for pk, items in zip(pks, (own, default), strict=True):
+        self, levels: Iterable[tuple[str, Iterable[Item]]]
+    ) -> tuple[tuple[PipelineStep, ...] | None, PipelineChangingError | None]:
+        """The plan's own steps, else DEFAULT's; with an error, what lies there of a pipeline that is not whole.
+
+        No steps when a pipeline was being replaced that is whole by now: the rest has to be read again, too.
+        """
+        for pk, items in levels:
             found = [item for item in items if PIPELINE_STEP.owns(item)]
             try:
-                steps = self._pipelines.whole(pk, found)
-            except PipelineChangingError as error:
-                return in_order(self._access, PIPELINE_STEP, found), error
+                steps = self._pipelines._proved_of(pk, found)
+            except PipelineChangingError:
+                try:
+                    self._pipelines._load_again(pk)
+                except PipelineChangingError as error:
+                    return in_order(self._access, PIPELINE_STEP, found), error
+                return None, None
             if steps:
                 return steps, None
         return (), None
-
-    def _validation(self, plan_id: str, items: Iterable[Item]) -> Mapping[str, tuple[ValidationRule, ...]]:
-        """The overlaid rules of every category that the index or a scan found, each read from the table itself."""
-        keys = VALIDATION_RULE.keys
-        found = [identity for item in items if (identity := keys.parse(key_of(item)))]
-        categories = sorted({i["category"] for i in found if i["plan_id"] in (GLOBAL, plan_id)})
-        levels = [(category, level) for category in categories for level in (GLOBAL, plan_id)]
-        answers = self._access.together(
-            [
-                partial(self._partition, VALIDATION_RULE, keys.partition({"category": category, "plan_id": level}))
-                for category, level in levels
-            ]
-        )
-        rules = {
-            place: in_order(self._access, VALIDATION_RULE, found) for place, found in zip(levels, answers, strict=True)
-        }
-        overlay = {category: overlaid(rules[category, GLOBAL], rules[category, plan_id]) for category in categories}
-        return immutabledict({category: found for category, found in overlay.items() if found})
 
     def _decoded(self, kind: Kind[E], items: Iterable[Item]) -> list[E]:
         return [kind.decode(item, self._access.table(kind)) for item in items]
@@ -226,6 +189,59 @@ class Snapshots:
         return configs[0] if configs else None
 
 
-def _levels(plan_id: str, pay_freq: str) -> list[str]:
-    """The partitions of the plan's own pipeline and of DEFAULT's."""
-    return [PIPELINE_STEP.keys.partition({"plan_id": level, "pay_freq": pay_freq}) for level in (plan_id, DEFAULT)]
+class Asked:
+    """What has to be read for a snapshot: its parts, the plan's own before those that it falls back to."""
+
+    def __init__(self, access: Access, finder: Finder, plan_id: str, pay_freq: str, year: int) -> None:
+        self._access, self._finder, self._plan_id = access, finder, plan_id
+        self._listed: set[str] = set()
+        levels = [{"plan_id": level, "pay_freq": pay_freq} for level in (plan_id, DEFAULT)]
+        # By partition: where configs lie in the table of the pipelines, they come along with the steps.
+        beside = access.table(PIPELINE_STEP) == access.table(CLIENT_CONFIG)
+        self.pipelines = [self._part(PIPELINE_STEP, level, whole=beside) for level in levels]
+        self.configs = [] if beside else [self._part(CLIENT_CONFIG, level, whole=True) for level in levels]
+        self.limits = self._part(IRS_LIMITS, {"year": year})
+        self.rules = [self._part(CALCULATION_RULE, {"plan_id": level}) for level in (plan_id, GLOBAL)]
+        self.categories: dict[str, list[Part]] = {}
+        """The rules of each category, GLOBAL's first."""
+
+    def read(self) -> Found:
+        """Everything, in two rounds: which categories there are is known after the first."""
+        categories = self._finder.calls(
+            VALIDATION_RULE, BY_LEVEL, VALIDATION_RULE.name, level_prefix(GLOBAL), level_prefix(self._plan_id)
+        )
+        parts = [*self.pipelines, *self.configs, *self.rules, self.limits]
+        reads: list[Callable[[], list[Item] | None]] = [*(partial(self._query, part) for part in parts), *categories]
+        answers = self._access.together(reads)
+        found = dict(zip(parts, answers, strict=False))
+        self._find_categories(self._finder.merged(VALIDATION_RULE, BY_LEVEL, answers[len(parts) :]))
+        rules = [part for parts in self.categories.values() for part in parts]
+        found |= dict(zip(rules, self._access.together([partial(self._query, part) for part in rules]), strict=True))
+        return Found({part: items or () for part, items in found.items()})
+
+    def misses(self, place: Place) -> bool:
+        """Whether a rule that was changed lately is of a category that no index knew of; the next `read` does."""
+        table, key = place
+        identity = VALIDATION_RULE.keys.parse(key) if table == self._access.table(VALIDATION_RULE) else None
+        if identity is None or identity["plan_id"] not in (GLOBAL, self._plan_id):
+            return False
+        self._listed.add(identity["category"])
+        return identity["category"] not in self.categories
+
+    def _find_categories(self, items: Iterable[Item]) -> None:
+        keys = VALIDATION_RULE.keys
+        known = [identity for item in items if (identity := keys.parse(key_of(item)))]
+        levels = (GLOBAL, self._plan_id)
+        names = {identity["category"] for identity in known if identity["plan_id"] in levels} | self._listed
+        self.categories = {
+            name: [self._part(VALIDATION_RULE, {"category": name, "plan_id": level}) for level in levels]
+            for name in sorted(names)
+        }
+
+    def _part(self, kind: Kind[Any], identity: Mapping[str, Any], *, whole: bool = False) -> Part:
+        """The kind's items in a partition, or all items in it."""
+        prefix = "" if whole else kind.keys.sort.prefix
+        return Part(self._access.table(kind), kind.keys.partition(dict(identity)), prefix)
+
+    def _query(self, part: Part) -> list[Item]:
+        return list(self._access.partition_items(*part))

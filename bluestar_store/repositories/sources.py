@@ -10,13 +10,15 @@ from pydantic_core import from_json
 
 from bluestar_store.engines.checks import item_bytes
 from bluestar_store.engines.item_json import item_from_json, to_json
-from bluestar_store.errors import BlueStarError, ItemDecodeError, PipelineChangingError
-from bluestar_store.keys import Key
+from bluestar_store.errors import BlueStarError, ItemDecodeError
+from bluestar_store.keys import GLOBAL, Key
 from bluestar_store.models.entity import Entity, Origin, UnreadOrigin
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.reading import KEY
 from bluestar_store.protocols import Item, Unit
 from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.moments import Part, read_levels
+from bluestar_store.repositories.revisions import is_of_level
 
 E = TypeVar("E", bound=Entity)
 
@@ -79,9 +81,16 @@ class ItemSource(KindSource[E]):
         return value is not None
 
     def load(self, units: Sequence[Unit]) -> Mapping[Unit, E | ItemDecodeError | None]:
-        """All in one call to the engine."""
+        """All in one call to the engine.
+
+        Several are read as of one moment: a rule that moves between a plan and GLOBAL is never missing.
+        """
         keys = {unit: self.key(unit) for unit in units}
-        items = self._access.engine.get(self._table, keys.values(), consistent=True)
+        engine = self._access.engine
+        if len(keys) > 1:
+            items = engine.get_isolated(self._table, keys.values())
+        else:
+            items = engine.get(self._table, keys.values(), consistent=True)
         return {unit: self._decoded(items[key]) if key in items else None for unit, key in keys.items()}
 
     def _key(self, unit: Unit) -> Key:
@@ -126,9 +135,15 @@ class ItemSource(KindSource[E]):
 class PartitionSource(KindSource[E]):
     """All items of the kind in a partition: a tuple of entities in order, or why it cannot be read."""
 
-    def __init__(self, access: Access, kind: Kind[E], load: Callable[[str], tuple[E, ...]]) -> None:
+    def __init__(
+        self,
+        access: Access,
+        kind: Kind[E],
+        in_order: Callable[[Iterable[Item]], tuple[E, ...]],
+    ) -> None:
+        """`in_order` makes entities of a partition's items."""
         super().__init__(access, kind)
-        self._load = load
+        self._in_order = in_order
         self._kept_pk = lru_cache(KEYS_KEPT)(self._pk)
 
     def pk(self, unit: Unit) -> str:
@@ -143,18 +158,23 @@ class PartitionSource(KindSource[E]):
         return False
 
     def load(self, units: Sequence[Unit]) -> Mapping[Unit, tuple[E, ...] | BlueStarError]:
-        """A query each, all at once."""
-        pks = [self.pk(unit) for unit in units]
-        answers = self._access.together([partial(self._loaded, pk) for pk in pks])
-        return dict(zip(units, answers, strict=True))
+        """A query each, all at once, and as of one moment: see `moments`."""
+        parts = {unit: Part(self._table, self.pk(unit), self._kind.keys.sort.prefix) for unit in units}
+        levels = [self._level(unit) for unit in units] if is_of_level(self._kind) else []
+        found = read_levels(self._access, levels, list(parts.values()))
+        return {unit: self._answer(found[part]) for unit, part in parts.items()}
+
+    def _level(self, unit: Unit) -> str:
+        identity = dict(zip(self._kind.partition_fields, unit[1:], strict=True))
+        return identity.get("plan_id") or GLOBAL
 
     def _pk(self, unit: Unit) -> str:
         return self._kind.keys.partition(dict(zip(self._kind.partition_fields, unit[1:], strict=True)))
 
-    def _loaded(self, pk: str) -> tuple[E, ...] | BlueStarError:
+    def _answer(self, items: Iterable[Item]) -> tuple[E, ...] | BlueStarError:
         try:
-            return self._load(pk)
-        except (ItemDecodeError, PipelineChangingError) as error:
+            return self._in_order(items)
+        except ItemDecodeError as error:
             return error
 
     def encode(self, unit: Unit, value: tuple[E, ...]) -> bytes:
@@ -173,27 +193,6 @@ class PartitionSource(KindSource[E]):
     def weigh(self, value: tuple[E, ...]) -> int:
         """See Source."""
         return sum(map(_weight, value))
-
-
-class LevelSource(PartitionSource[E]):
-    """Partitions of which the first that has items is the answer: those of the levels after it are not even read.
-
-    One query after the other: a plan that has its own pays for no more, and what all plans fall back to is rarely not
-    in the cache.
-    """
-
-    def settles(self, value: tuple[E, ...]) -> bool:
-        """See Source."""
-        return bool(value)
-
-    def load(self, units: Sequence[Unit]) -> Mapping[Unit, tuple[E, ...] | BlueStarError]:
-        """As many as it takes."""
-        found: dict[Unit, tuple[E, ...] | BlueStarError] = {}
-        for unit in units:
-            found[unit] = answer = self._loaded(self.pk(unit))
-            if answer:  # an error, too, is the answer
-                break
-        return found
 
 
 def _encoded(unit: Unit, entities: Iterable[Entity]) -> bytes:

@@ -20,9 +20,10 @@ from bluestar_store.models.canonical import digest, plain_value
 from bluestar_store.models.entity import Entity
 from bluestar_store.protocols import Check, Item, key_of
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.base import Reader
+from bluestar_store.repositories.base import Reader, owned
 from bluestar_store.repositories.batch_traces import leave_trace, traces_of
 from bluestar_store.repositories.changes import as_read, change_over, current_item
+from bluestar_store.repositories.moments import Part, read_parts
 from bluestar_store.repositories.transaction import Bookkeeping
 
 E = TypeVar("E", bound=Entity)
@@ -38,7 +39,7 @@ class StepRecords(Reader[E]):
 
     def get(self, batch_id: str, step: int) -> E:
         """The record of one step, whatever the width of the number in its key. Raises BatchNotFoundError."""
-        for record in self.for_batch(batch_id):
+        for record in self._load_owned(self._kind.keys.partition({"batch_id": batch_id})):
             if getattr(record, "step", None) == step:
                 return record
         raise self._missing(f"no {self._kind.entity.__name__} for step {step} of batch {batch_id!r}")
@@ -48,7 +49,10 @@ class StepRecords(Reader[E]):
 
         What other programs keep beside them by other keys (`RESULT#match_step`) is passed over.
         """
-        return self._load_owned(self._kind.keys.partition({"batch_id": batch_id}))
+        pk = self._kind.keys.partition({"batch_id": batch_id})
+        part = Part(self._access.table(self._kind), pk, self._kind.keys.sort.prefix)
+        found = read_parts(self._access, [self._access.revisions.of_trail(pk)], [part])
+        return owned(self._access, self._kind, found[part])
 
 
 class Claims(StepRecords[StepClaim]):

@@ -11,9 +11,9 @@ from dataclasses import replace
 from enum import Enum
 from typing import TypeAlias, TypeVar
 
-from bluestar_store.engines.staged import Place, StagedEngine
+from bluestar_store.engines.staged import StagedEngine
 from bluestar_store.errors import ConflictError, InvalidWriteError
-from bluestar_store.protocols import AsRead, Engine, TableSpec, Write
+from bluestar_store.protocols import AsRead, Engine, Place, TableSpec, Write
 
 T = TypeVar("T")
 

@@ -28,6 +28,7 @@ from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.index_marks import is_mark
 from bluestar_store.models.kind import Kind
 from bluestar_store.protocols import Engine, Item, Page, Segment, key_of, pages, scan_pages
+from bluestar_store.repositories.revisions import is_level_revision
 from bluestar_store.seeding.folders import held, make_folder
 from bluestar_store.seeding.routes import REST, Place, Routes
 from bluestar_store.seeding.transfer_files import MANIFEST, Manifest, Progress, TableDigest, items_path, line_of
@@ -141,8 +142,8 @@ def _sorted_tables(
         with _pages(engine, on_disk) as pages:
             for items in pages:
                 for item in items:
-                    if is_mark(key_of(item)):  # of this store's tables, and nobody else's
-                        continue
+                    if is_mark(key_of(item)) or is_level_revision(key_of(item)):
+                        continue  # of this store's tables, and nobody else's
                     place, plain = (table, item) if table else routes.outgoing(item)
                     if wanted is None or wanted.wants(plain):
                         sorters[place].add(key_of(plain), line_of(plain))

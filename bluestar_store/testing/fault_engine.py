@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from bluestar_store.keys import Key
-from bluestar_store.protocols import Engine, Item, Page, Segment, TableSpec, TableStatus, Write
+from bluestar_store.protocols import Engine, Item, Page, Segment, TableSpec, TableStatus, Write, settles_at_once
 from bluestar_store.testing.faults import Faults
 
 READS = ("get", "get_isolated", "query", "scan")
@@ -40,6 +40,10 @@ class FaultEngine:
         return self.inner.parallel_calls
 
     @property
+    def settles_at_once(self) -> bool:
+        return type(self) is FaultEngine and settles_at_once(self.inner)
+
+    @property
     def location(self) -> str:
         return self.inner.location
 
@@ -54,7 +58,8 @@ class FaultEngine:
 
     def get_isolated(self, table: str, keys: Iterable[Key]) -> dict[Key, Item]:
         asked = tuple(keys)
-        return self.faults.call("get_isolated", partial(self.inner.get_isolated, table, asked), table=table, keys=asked)
+        run = partial(self.inner.get_isolated, table, asked)
+        return self.faults.call("get", run, "get_isolated", table=table, keys=asked, consistent=True)
 
     def query(
         self,

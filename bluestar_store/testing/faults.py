@@ -26,6 +26,8 @@ class Call:
 
     name: str
     arguments: Mapping[str, Any]
+    also: str | None = None
+    """Another name that rules may know it by."""
 
 
 Which: TypeAlias = Callable[[Call], bool]
@@ -167,16 +169,19 @@ class Faults:
             rules = [
                 rule
                 for rule in self._rules
-                if call.name in rule.names and rule.after == after and rule.times > 0 and rule.which(call)
+                if not rule.names.isdisjoint((call.name, call.also))
+                and rule.after == after
+                and rule.times > 0
+                and rule.which(call)
             ]
             for rule in rules:
                 rule.times -= 1
         for rule in rules:
             rule.act(call)
 
-    def call(self, name: str, run: Callable[[], T], /, **arguments: Any) -> T:
+    def call(self, name: str, run: Callable[[], T], also: str | None = None, /, **arguments: Any) -> T:
         """Make a call, as the rules have it: what `run` returns. For whoever wraps an engine or a cache."""
-        call = Call(name, arguments)
+        call = Call(name, arguments, also)
         with self._lock:
             self._calls.append(call)
         self._act(call, after=False)

@@ -14,7 +14,7 @@ from threading import Lock
 
 from bluestar_store.engines.checks import item_bytes
 from bluestar_store.keys import Key
-from bluestar_store.protocols import Engine, Item, Page, Segment
+from bluestar_store.protocols import Engine, Item, Page, Segment, settles_at_once
 from bluestar_store.testing.fault_engine import FaultEngine
 from bluestar_store.testing.faults import Faults
 
@@ -45,6 +45,10 @@ class ReadUnitEngine(FaultEngine):
         super().__init__(inner, faults)
         self._lock = Lock()
         self._counting: list[ReadUnits] = []
+
+    @property
+    def settles_at_once(self) -> bool:
+        return settles_at_once(self.inner)
 
     @contextmanager
     def counted(self) -> Iterator[ReadUnits]:

@@ -57,7 +57,7 @@ class RuleTests:
         store.calculation_rules.put(CalculationRule(plan_id=GLOBAL, calc_type="match"))
         calls = Calls.of(store, monkeypatch)
         store.calculation_rules.get("ACME", "match")
-        assert calls == ["get"]
+        assert calls == ["get_isolated"]
 
     def test_all_is_the_merged_map_with_the_scope_of_each_rule(self, store: Store) -> None:
         for plan_id, names in {GLOBAL: "vesting match", "ACME": "match bonus", "ZED": "true_up"}.items():

@@ -12,10 +12,11 @@ import pytest
 
 from bluestar_store.clock import Clock
 from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.keys import DEFAULT, GLOBAL
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import Tables
-from bluestar_store.protocols import ANY, Engine, scan_pages
+from bluestar_store.protocols import ANY, Delete, Engine, scan_pages
 from bluestar_store.seeding import RuleSet, baseline, load, read
 from bluestar_store.settings import PersistenceMode, Settings
 from bluestar_store.store import Store, make_engine, tables_of
@@ -65,6 +66,8 @@ class Seeded:
             with Store(self.settings(PersistenceMode.MEMORY, settings), engine, kinds=tables.kinds) as store:
                 store.create_tables()
                 load(store, baseline(store.tables.kinds))
+                levels = map(store._access.revisions.of_level, (GLOBAL, DEFAULT))
+                engine.write(*(Delete(*place) for place in levels))  # long ago, as far as tests are concerned
             self._made[name] = (tables, engine)
         return self._made[name][1].copy()
 

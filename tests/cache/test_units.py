@@ -131,9 +131,10 @@ def test_categories_are_overlaid_from_levels_that_are_cached_apart(both: Both) -
     store.validation_rules.put(ValidationRule(category="SSN", number=1, message="own", plan_id="ACME"))
     engine.faults.forget()
     assert [one.message for one in store.validation_rules.for_category("SSN", "ACME")] == ["own"]
-    assert engine.faults.counts == {"query": 1}
+    assert engine.faults.counts["query"] == 1
+    engine.faults.forget()
     assert [one.message for one in store.validation_rules.for_category("SSN")] == ["global"]
-    assert engine.faults.counts == {"query": 1}
+    assert not engine.faults.counts
 
 
 def test_a_replaced_pipeline_is_read_whole_at_once(both: Both) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -74,20 +75,26 @@ def cancelled(*codes: str, messages: dict[str, str] | None = None, items: dict[i
 def http_server(
     body: bytes, status: int = 200, content_type: str = "application/x-amz-json-1.0"
 ) -> Iterator[tuple[str, list[str]]]:
-    """A server that answers every request alike; its URL and the operations it was asked for."""
+    """A server that answers every request alike, but finds no item for each place that a TransactGetItems names.
+
+    Its URL and the operations it was asked for.
+    """
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            request = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             asked.append(self.headers.get("X-Amz-Target", "").rpartition(".")[2])
+            answer = body
+            if asked[-1] == "TransactGetItems" and status == 200:
+                answer = json.dumps({"Responses": [{}] * len(json.loads(request)["TransactItems"])}).encode()
             self.send_response(status)
             self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(answer)
 
         def log_message(self, format: str, *args: Any) -> None:
             pass

@@ -72,8 +72,6 @@ def of_a_snapshot(store: Store) -> Iterable[object]:
     ]
 
 
-WHOLE = "a read that spans items does not see a transaction whole"
-
 READERS: Mapping[str, Callable[[Store], Iterable[object]]] = {
     "all": of_rules,
     "for_category": of_a_category,
@@ -115,19 +113,12 @@ def mixtures(store: Store, read: Callable[[Store], Iterable[object]], rounds: in
     return wrong, reads
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name == "steps" else pytest.mark.xfail(strict=True, reason=WHOLE))
-        for name in READERS
-    ],
-)
+@pytest.mark.parametrize("name", list(READERS))
 def test_no_read_gives_parts_of_two_units(store: Store, name: str, times: int) -> None:
     wrong, reads = mixtures(store, READERS[name], UNITS * times)
     assert wrong == [], f"{len(wrong)} of {reads} are mixtures"
 
 
-@pytest.mark.xfail(strict=True, reason=WHOLE)
 def test_a_batch_is_pinned_to_rules_that_existed_together(store: Store, times: int) -> None:
     write_unit(store, "unit 0", 0)
     settled(store)
@@ -140,7 +131,6 @@ def test_a_batch_is_pinned_to_rules_that_existed_together(store: Store, times: i
     assert wrong == [], f"{len(wrong)} of {len(pinned)} are pinned to mixtures"
 
 
-@pytest.mark.xfail(strict=True, reason=WHOLE)
 def test_a_rule_that_moves_between_a_plan_and_global_is_always_found(store: Store, times: int) -> None:
     lost, reads = 0, 0
     for number in range(UNITS * times):
@@ -159,7 +149,6 @@ def test_a_rule_that_moves_between_a_plan_and_global_is_always_found(store: Stor
     assert lost == 0, f"{lost} of {reads} reads found no rule"
 
 
-@pytest.mark.xfail(strict=True, reason=WHOLE)
 def test_a_batchs_history_shows_each_unit_whole(store: Store, times: int) -> None:
     """A step's result, the batch's advance and the entry of it."""
     batch = store.batches.put(BatchState(batch_id="b", plan_id=PLAN, status=BatchStatus.RECEIVED))
@@ -181,7 +170,6 @@ def test_a_batchs_history_shows_each_unit_whole(store: Store, times: int) -> Non
     assert wrong == [], f"{len(wrong)} of {reads} are mixtures"
 
 
-@pytest.mark.xfail(strict=True, reason=WHOLE)
 def test_a_trail_that_nobody_touched_but_by_appending_verifies(store: Store, times: int) -> None:
     wrong: list[object] = []
     for number in range(UNITS * times):
@@ -193,7 +181,6 @@ def test_a_trail_that_nobody_touched_but_by_appending_verifies(store: Store, tim
     assert wrong == []
 
 
-@pytest.mark.xfail(strict=True, reason=WHOLE)
 def test_a_plans_overrides_show_each_unit_whole(store: Store, times: int) -> None:
     """By index, then by key: what a level has of its own."""
 
@@ -206,7 +193,6 @@ def test_a_plans_overrides_show_each_unit_whole(store: Store, times: int) -> Non
     assert wrong == [], f"{len(wrong)} of {reads} are mixtures"
 
 
-@pytest.mark.xfail(strict=True, reason=WHOLE)
 def test_the_open_holds_of_a_plan_are_those_of_one_moment(store: Store, times: int) -> None:
     """One is released as the next is placed, in one unit: there is always exactly one."""
     hold = store.holds.place(PLAN, "first")

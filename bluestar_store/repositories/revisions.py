@@ -1,0 +1,299 @@
+"""Revisions: which items transactions changed lately, for readers of several items to look at; see `moments`.
+
+On AWS the items of a transaction become visible to queries and to BatchGetItem one by one. So each transaction that
+writes rules leaves in the revision of their level (a plan, GLOBAL, DEFAULT) when it was sent and what it wrote, and one
+that writes several items of a batch leaves the same in the head of the batch's trail, one of holds in their guard. A
+level's revision lies where the head of
+a trail could: older releases and other programs know what to do with such an item, which is nothing.
+
+A revision is written without being read: each transaction sets an attribute of its own, so two that have nothing else
+in common do not fail for it. Attributes that are past their time are removed by later transactions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+from bluestar_store.errors import BlueStarError, InvalidWriteError
+from bluestar_store.forking import remember
+from bluestar_store.keys import GLOBAL, Key
+from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD
+from bluestar_store.models.batches import BATCH_STATE, STEP_CLAIM, STEP_RESULT
+from bluestar_store.models.free_form import FREE_RESULT, FREE_STATE
+from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
+from bluestar_store.models.indexes import BY_LEVEL
+from bluestar_store.models.kind import Kind
+from bluestar_store.models.tables import Tables
+from bluestar_store.protocols import ANY, SETTLING_SECONDS, Check, Delete, Engine, Item, Place, Put, Update, Write
+
+MARGIN_SECONDS = 2.0
+"""How far the clocks of two machines may be apart, and the commit be behind the time that its move has."""
+READING_SECONDS = 10.0
+"""How long a read of several items takes; one that took longer is made again."""
+YOUNG_SECONDS = SETTLING_SECONDS + MARGIN_SECONDS
+"""A transaction whose time is older than that is visible to every read."""
+KEPT_SECONDS = YOUNG_SECONDS + READING_SECONDS + MARGIN_SECONDS
+"""How long a move stays listed: as long as a read may be under way that has to know of it."""
+
+MOVE, MANY = "bs_move", "bs_many"
+"""Attributes of a revision: one for each transaction, and the time when there were too many to list."""
+LEVELS = "bs_levels"
+"""Stands where the head of a trail names a table: no table has such a name."""
+MOST_KEYS = 300
+"""Keys that a revision lists: they take some 4 KB, which is what one read unit reads (AWS)."""
+MOST_MOVES = 12
+"""Moves that a revision has before they are made one, which takes less room."""
+MOST_REMOVED = 200
+"""Attributes that one update removes besides what it sets: see `checks.MAX_CHANGES`."""
+LONGEST_LEVEL = 1024
+"""Bytes of a level that stands in a key as it is."""
+KNOWN = 1024
+"""Revisions of which this process remembers what can be removed."""
+TURNS = 64
+TURN_SECONDS = 1.0
+"""How long a thread waits for others of its process that write the same level: AWS refuses one of two at once."""
+
+BATCH_KINDS = (BATCH_STATE, STEP_RESULT, STEP_CLAIM, FREE_STATE, FREE_RESULT)
+"""What is listed in a batch's revision. Its entries are not: the head of the trail says how many there are."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """A transaction: when it was sent, in seconds since 1970, and what it wrote, by table (without prefix) and key."""
+
+    at: float
+    keys: tuple[tuple[str, Key], ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Move | None:
+        """What `text` says; None for what is no move."""
+        try:
+            at, _, rest = text.partition(" ")
+            keys = ((t, Key(pk, sk)) for t, pks in json.loads(rest).items() for pk, sks in pks.items() for sk in sks)
+            return cls(int(at) / 1000, tuple(keys))
+        except (ValueError, AttributeError, TypeError):
+            return None
+
+    @property
+    def text(self) -> str:
+        """The attribute's value."""
+        nested: dict[str, dict[str, list[str]]] = {}
+        for table, key in self.keys:
+            nested.setdefault(table, {}).setdefault(key.pk, []).append(key.sk)
+        return f"{int(self.at * 1000)} {json.dumps(nested, ensure_ascii=False, separators=(',', ':'))}"
+
+
+@dataclass(frozen=True)
+class Revision:
+    """What an item says of the transactions of late; `many`: when there were more than could be listed."""
+
+    moves: Mapping[str, Move]
+    many: float | None
+
+    @classmethod
+    def of(cls, item: Item | None) -> Revision:
+        """Nothing for no item."""
+        item = item or {}
+        moves = {name: move for name in item if name.startswith(MOVE) and (move := _move(item[name])) is not None}
+        many = item.get(MANY, {}).get("N", "")
+        return cls(moves, int(many) / 1000 if many.isdecimal() else None)
+
+    @property
+    def latest(self) -> float:
+        """When the last transaction was sent."""
+        return max((self.many or 0.0, *(move.at for move in self.moves.values())))
+
+
+class Revisions:
+    """Moves the revisions of what is written. Safe for threads and for fork."""
+
+    def __init__(self, tables: Tables, now: Callable[[], datetime]) -> None:
+        self._tables, self._now = tables, now
+        self._known: OrderedDict[Place, dict[str, Move]] = OrderedDict()
+        self.forked()
+        remember(self)
+
+    def forked(self) -> None:
+        """In a forked child: nobody holds its parent's locks there."""
+        self._lock = threading.Lock()
+        self._turns = [threading.Lock() for _ in range(TURNS)]
+
+    @cached_property
+    def _kinds(self) -> Mapping[str, tuple[Kind[Any], ...]]:
+        """The kinds in each table."""
+        names = [(self._tables.name(kind), kind) for kind in self._tables.kinds]
+        return {name: tuple(kind for other, kind in names if other == name) for name, _ in names}
+
+    @cached_property
+    def table(self) -> str:
+        """Where revisions lie."""
+        return self._tables.name(CHAIN_HEAD)
+
+    def of_level(self, level: str) -> Place:
+        """Where the revision of a level lies."""
+        return self.table, level_key(level)
+
+    def of_holds(self, plan_id: str) -> Place:
+        """Where that of a plan's holds lies: their guard, which each change of a hold changes."""
+        return self._tables.name(HOLD_GUARD), HOLD_GUARD.keys.build({"plan_id": plan_id})
+
+    def of_trail(self, pk: str) -> Place:
+        """Where that of a batch lies, by its partition: the head of its trail, as any trail has one."""
+        return self.table, Key(pk, CHAIN_HEAD.keys.sort.prefix)
+
+    def places(self, move: Move) -> Iterator[Place]:
+        """Where the items of a move lie here."""
+        names = {kind.table: self._tables.name(kind) for kind in self._tables.kinds}
+        return ((names[table], key) for table, key in move.keys if table in names)
+
+    def learn(self, place: Place, item: Item | None) -> Revision:
+        """What an item that was read says; a later write removes what is past its time."""
+        revision = Revision.of(item)
+        if revision.moves:
+            with self._lock:
+                self._known[place] = dict(revision.moves)
+                self._known.move_to_end(place)
+                if len(self._known) > KNOWN:
+                    self._known.popitem(last=False)
+        return revision
+
+    def send(self, engine: Engine, writes: Mapping[Place, Write]) -> None:
+        """Make the writes, and the moves that go with them, in one transaction.
+
+        Where that has no room for the moves, they are made before it: a reader who is told of a transaction too early
+        reads what it did not write yet, as it is. Raises what `Engine.write` raises.
+        """
+        moved = self._moved(writes)
+        if not moved:
+            engine.write(*writes.values())
+            return
+        with self._in_turn(moved):
+            began = time.monotonic()
+            moves = self._moves(moved)
+            together = dict(writes)
+            for place, move in moves.items():
+                together[place] = _with(writes[place], move) if place in writes else move
+            try:
+                engine.write(*together.values())
+            except InvalidWriteError:
+                engine.write(*moves.values())
+                engine.write(*writes.values())
+            if time.monotonic() - began > MARGIN_SECONDS / 2:  # its time is no good any more
+                with suppress(BlueStarError):
+                    engine.write(*self._moves(moved).values())
+
+    @contextmanager
+    def _in_turn(self, places: Iterable[Place]) -> Iterator[None]:
+        turns = {hash(place) % TURNS for place in places if is_level_revision(place[1])}
+        with ExitStack() as stack:
+            for turn in sorted(turns):
+                if self._turns[turn].acquire(timeout=TURN_SECONDS):
+                    stack.callback(self._turns[turn].release)
+            yield
+
+    def _moved(self, writes: Mapping[Place, Write]) -> dict[Place, list[tuple[str, Key]]]:
+        """What is to be listed in which revision."""
+        moved: dict[Place, list[tuple[str, Key]]] = {}
+        if CHAIN_HEAD not in self._tables.kinds:  # a fake of one kind
+            return moved
+        batches: dict[str, list[tuple[str, Key]]] = {}
+        appended: set[str] = set()
+        for (table, key), write in writes.items():
+            kind = None if isinstance(write, Check) else self._kind(table, key)
+            if kind is None:
+                continue
+            if is_of_level(kind):
+                identity = kind.keys.parse(key) or {}
+                moved.setdefault(self.of_level(identity.get("plan_id") or GLOBAL), []).append((kind.table, key))
+            elif kind is PLAN_HOLD and (guard := self.of_holds((kind.keys.parse(key) or {})["plan_id"])) in writes:
+                moved.setdefault(guard, []).append((kind.table, key))
+            elif kind in BATCH_KINDS:
+                batches.setdefault(key.pk, []).append((kind.table, key))
+            elif kind is AUDIT_ENTRY:
+                appended.add(key.pk)
+        for pk, keys in batches.items():
+            head = self.of_trail(pk)
+            if len(keys) + (pk in appended) > 1 and not isinstance(writes.get(head), Delete):
+                moved[head] = keys
+        return moved
+
+    def _kind(self, table: str, key: Key) -> Kind[Any] | None:
+        return next((kind for kind in self._kinds.get(table, ()) if kind.keys.parse(key) is not None), None)
+
+    def _moves(self, moved: Mapping[Place, list[tuple[str, Key]]]) -> dict[Place, Update]:
+        now = self._now().timestamp()
+        return {place: self._move(place, Move(now, tuple(keys))) for place, keys in moved.items()}
+
+    def _move(self, place: Place, move: Move) -> Update:
+        with self._lock:
+            known = self._known.pop(place, {})
+            kept = {name: other for name, other in known.items() if move.at - other.at <= KEPT_SECONDS}
+            listed = {key for other in (move, *kept.values()) for key in other.keys}
+            if len(listed) > MOST_KEYS:
+                made, sets = {}, {MANY: {"N": str(int(move.at * 1000))}}
+                kept = {}
+            else:
+                made = {_new_name(): move}
+                if len(kept) > MOST_MOVES:
+                    made[_new_name()] = _together(kept.values())
+                    kept = {}
+                sets = {name: {"S": one.text} for name, one in made.items()}
+            removed = frozenset(islice(known.keys() - kept.keys(), MOST_REMOVED))
+            self._known[place] = {name: one for name, one in known.items() if name not in removed} | made
+            if len(self._known) > KNOWN:
+                self._known.popitem(last=False)
+        return Update(*place, set=sets, remove=removed, expect=ANY)
+
+
+def _new_name() -> str:
+    return f"{MOVE}_{uuid.uuid4().hex[:12]}"
+
+
+def _together(moves: Collection[Move]) -> Move:
+    keys = dict.fromkeys(key for move in moves for key in move.keys)
+    return Move(max(move.at for move in moves), tuple(keys))
+
+
+def is_of_level(kind: Kind[Any]) -> bool:
+    """Whether items of the kind belong to a level."""
+    return kind.rule_list is not None or BY_LEVEL in kind.index_names
+
+
+def level_key(level: str) -> Key:
+    """The key of a level's revision."""
+    if len(level.encode()) > LONGEST_LEVEL:
+        level = hashlib.sha256(level.encode()).hexdigest()
+    return CHAIN_HEAD.keys.build({"batch_id": None, "table": LEVELS, "partition": level})
+
+
+def is_level_revision(key: Key) -> bool:
+    """Whether the revision of a level lies there."""
+    return key.pk.startswith(f"TRAIL#{LEVELS}#")
+
+
+def _move(value: Mapping[str, Any]) -> Move | None:
+    return Move.parse(text) if isinstance(text := value.get("S"), str) else None
+
+
+def _with(write: Write, move: Update) -> Write:
+    """A write of the item that the move is for, with the move in it."""
+    match write:
+        case Put():
+            return replace(write, item={**write.item, **move.set})
+        case Update():
+            return replace(write, set={**write.set, **move.set}, remove=write.remove | move.remove)
+        case Check():
+            return replace(move, expect=write.expect)
+    return write

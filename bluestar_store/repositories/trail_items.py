@@ -1,0 +1,34 @@
+"""All that lies in the partition of a trail, a batch's or another one, as of one moment."""
+
+from __future__ import annotations
+
+from bluestar_store.engines.bulk import chunks
+from bluestar_store.engines.checks import MAX_ISOLATED_KEYS
+from bluestar_store.keys import Key
+from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD
+from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE
+from bluestar_store.protocols import Item, key_of
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.moments import Part, read_parts
+
+
+def trail_items(access: Access, pk: str) -> list[Item]:
+    """The items, by sort key.
+
+    The head of the trail is read last, isolated. It knows how many entries there are, which never change: those that
+    the query did not see yet are read by key.
+    """
+    table, head = access.table(CHAIN_HEAD), access.revisions.of_trail(pk)
+    part = Part(table, pk, "")
+    found = read_parts(access, [head], [part], beside=[head])
+    items = found[part]
+    known = {identity["seq"] for item in items if (identity := AUDIT_ENTRY.keys.parse(key_of(item)))}
+    told = found.beside.get(head, {}).get("seq", {}).get("N", "")
+    numbers = (seq for seq in range(1, (int(told) if told.isdecimal() else 0) + 1) if seq not in known)
+    late = [Key(pk, AUDIT_ENTRY.keys.sort.build({"seq": seq})) for seq in numbers]
+    kinds = {kind.name for kind in (BATCH_STATE, BATCH_RULES) for item in items if kind.owns(item)}
+    if kinds == {BATCH_STATE.name}:  # written with its state, unless another program wrote that
+        late.append(Key(pk, BATCH_RULES.keys.sort.prefix))
+    for keys in chunks(late, MAX_ISOLATED_KEYS):
+        items += access.engine.get_isolated(table, keys).values()
+    return sorted(items, key=lambda item: item["SK"]["S"])

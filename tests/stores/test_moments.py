@@ -1,0 +1,138 @@
+"""Reads of several items give what there was at one moment, however late and out of order AWS shows a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+import pytest
+
+from bluestar_store import (
+    DEFAULT,
+    GLOBAL,
+    CalculationRule,
+    ClientConfig,
+    IrsLimits,
+    PipelineStep,
+    Settings,
+    Store,
+    ValidationRule,
+)
+from bluestar_store.testing import FrozenClock
+from tests.adversarial_engine import AdversarialEngine
+
+ROUNDS = 8
+PLAN, FREQ, YEAR = "ACME", "Weekly", 2026
+Read: TypeAlias = Callable[[Store], set[Any]]
+SETTINGS = Settings(persistence_mode="memory", cache_max_entries=0, indexes_complete=True)
+
+
+@pytest.fixture(params=range(2))
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """A Store whose engine shows the items of a transaction one by one, seconds later."""
+    clock = FrozenClock()
+    engine = AdversarialEngine(request.param, now=clock.monotonic)
+    with Store(SETTINGS, engine, clock=clock) as store:
+        store.create_tables()
+        yield store
+
+
+def settle(store: Store) -> None:
+    assert isinstance(store.engine, AdversarialEngine)
+    store.engine.settle()
+
+
+def write(store: Store, turn: int) -> None:
+    """One transaction that gives everything at every level the number of its turn; some of it comes and goes."""
+    settle(store)  # who writes looks at what is there, and would try until it is to be seen
+    text = f"{turn}"
+    odd = turn % 2 == 1
+    with store.unit_of_work() as uow:
+        for plan_id in (PLAN, GLOBAL):
+            for calc_type in ("match", "vesting"):
+                uow.calculation_rules.put(CalculationRule(plan_id=plan_id, calc_type=calc_type, formula=text))
+            for category, number in (("SSN", 1), ("SSN", 2), ("NAME", 3)):
+                uow.validation_rules.put(
+                    ValidationRule(category=category, plan_id=plan_id, number=number, message=text)
+                )
+        # Only one of them has these, and never none.
+        here, gone = (PLAN, GLOBAL) if odd else (GLOBAL, PLAN)
+        uow.calculation_rules.put(CalculationRule(plan_id=here, calc_type="moves", formula=text))
+        uow.calculation_rules.delete(CalculationRule(plan_id=gone, calc_type="moves"))
+        uow.validation_rules.put(ValidationRule(category="SSN", plan_id=here, number=9, message=text))
+        uow.validation_rules.delete(ValidationRule(category="SSN", plan_id=gone, number=9))
+        uow.client_configs.put(ClientConfig(plan_id=DEFAULT, pay_freq=FREQ, custodian=text))
+        uow.irs_limits.put(IrsLimits(year=YEAR, source=text))
+        steps = [PipelineStep(plan_id=DEFAULT, pay_freq=FREQ, step_order=n, agent=text) for n in (1, 2 + turn % 3)]
+        uow.pipelines.replace(DEFAULT, FREQ, steps)
+
+
+def snapshot(store: Store) -> set[Any]:
+    found = store.plan_snapshot(PLAN, FREQ, YEAR)
+    assert found.client_config is not None
+    rules = [rule for rules in found.validation_rules.values() for rule in rules]
+    assert len(rules) == 4
+    assert len(found.calculation_rules) == 3
+    return {
+        *(rule.formula for rule in found.calculation_rules.values()),
+        *(rule.message for rule in rules),
+        *(step.agent for step in found.steps),
+        found.client_config.custodian,
+        found.limits.source,
+    }
+
+
+def every_rule(store: Store) -> set[Any]:
+    found = store.calculation_rules.all(PLAN)
+    assert sorted(found) == ["match", "moves", "vesting"]
+    return {rule.formula for rule in found.values()}
+
+
+def category(store: Store) -> set[Any]:
+    found = store.validation_rules.for_category("SSN", PLAN)
+    assert [rule.number for rule in found] == [1, 2, 9]
+    return {rule.message for rule in found}
+
+
+def fallback(store: Store) -> set[Any]:
+    return {store.calculation_rules.get(PLAN, "moves").formula}
+
+
+def pipeline(store: Store) -> set[Any]:
+    return {step.agent for step in store.pipelines.steps(PLAN, FREQ)}
+
+
+READS = [snapshot, every_rule, category, fallback, pipeline]
+
+
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize("pause", [0.0, 4.0, 60.0])
+def test_a_transaction_of_rules_is_seen_whole(store: Store, read: Read, pause: float) -> None:
+    clock = store.clock
+    assert isinstance(clock, FrozenClock)
+    for turn in range(ROUNDS):
+        write(store, turn)
+        for later in (0.0, pause / 2):
+            clock.advance(later)
+            assert read(store) == {f"{turn}"}
+        clock.advance(pause / 2)
+
+
+def test_a_batch_is_started_under_rules_that_existed_together(store: Store) -> None:
+    digests = {}
+    for turn in range(ROUNDS):
+        write(store, turn)
+        digests[turn] = store.batches.start(PLAN, FREQ, YEAR, batch_id=f"b{turn}").rules_digest
+        assert store.batches.verify_rules(store.batches.get(f"b{turn}")).unchanged
+    assert len(set(digests.values())) == ROUNDS
+
+
+def test_what_a_single_put_changed_is_not_seen_before_what_was_put_earlier(store: Store) -> None:
+    for turn in range(ROUNDS):
+        settle(store)
+        for calc_type in ("a", "b", "c", "d"):
+            rule = CalculationRule(plan_id=GLOBAL, calc_type=calc_type, max_pct=Decimal(turn))
+            store.calculation_rules.put(rule)
+            found = [rule.max_pct for rule in store.calculation_rules.all(PLAN).values()]
+            assert found == sorted(found, reverse=True, key=lambda pct: pct or 0)
