@@ -140,6 +140,10 @@ def test_four_processes_on_a_cold_key_make_one_engine_read(options: Options) -> 
 def test_when_the_leader_is_killed_while_it_loads_one_other_takes_its_place(options: Options, seconds: float) -> None:
     with working(options, 4) as (leader, *others):
         leader.ask("write", "ACME", 5)
+        until(
+            lambda: all(one["invalidations_in"] == 2 for one in ask_all(others, "stats")),
+            "both messages of the write are heard, before which nothing that is read is kept",
+        )
         ask_all(others, "forget")
         ask_all(others, "slow", seconds)
         leader.ask("slow", 60)
