@@ -52,7 +52,7 @@ def test_no_move_is_lost_none_passes_a_hold_and_each_entry_is_there_once(
     values = settings_of(target, tmp_path, lambda: request.getfixturevalue("dynamodb_local_url"))
     with Store.open(Settings(**values)) as store:
         store.create_tables()
-        turns = (25 if target == "dynamo" else 100) * times
+        turns = (20 if target == "dynamo" else 100) * times
         if target == "dynamo":
             values = behind(fault_proxy(values["dynamodb_endpoint_url"]), values)
             with Store.open(Settings(**values)) as faulty:

@@ -28,8 +28,9 @@ from tests.soak.readers import ReaderProcess
 HEARTBEAT_SECONDS, DEGRADED_SECONDS, SLACK_SECONDS = 0.25, 0.5, 1.5
 BOUND_SECONDS = 2 * HEARTBEAT_SECONDS + DEGRADED_SECONDS + SLACK_SECONDS
 """Whatever happens to Redis, no read of another process is older; the slack is for a busy machine."""
-FAULT_SECONDS = 2 * BOUND_SECONDS
+FAULT_SECONDS = 1.5 * BOUND_SECONDS
 READERS = 2
+QUIET_SECONDS = 0.4
 NONE_FRESH = 0.0
 """A fresh read asks Redis, and finds out by that what a process that has everything does not."""
 OPTIONS: Mapping[str, Any] = {
@@ -138,10 +139,14 @@ def check(history: list[Operation], bound_seconds: float = BOUND_SECONDS) -> Non
 def test_what_a_redis_that_refuses_writes_cannot_bar_is_seen_all_the_same(
     name: str, options: dict[str, Any], server: RedisProcess, tmp_path: Path, seed: int, times: int
 ) -> None:
+    if name == "too few replicas" and times == 1:
+        pytest.skip("Redis refuses the same commands as when it is full: --soak has both")
     client: Any = server.client()
     with under_load(options, tmp_path, seed) as course:
         for _ in range(times):
-            mend = FAULTS[name](client)
+            with course.load.without_writes():
+                time.sleep(QUIET_SECONDS)  # both processes read everything, and need Redis for nothing
+                mend = FAULTS[name](client)
             with pytest.raises(redis.ResponseError):
                 client.set("x", "y")
             time.sleep(FAULT_SECONDS)  # under load: long enough that a stale read shows
@@ -170,7 +175,7 @@ def test_a_process_that_was_stopped_asks_before_it_answers(
     """It was stopped for longer than it may trust what it has: no read that begins after that is older."""
     stopped: list[tuple[float, float]] = []
     with under_load(options, tmp_path, seed) as course:
-        for _ in range(2 * times):
+        for _ in range(times):
             time.sleep(0.3)  # it reads everything
             course.reader.suspend()
             begin = time.monotonic()
