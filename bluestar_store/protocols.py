@@ -340,6 +340,9 @@ class Cache(Protocol):
         Units after one whose value settles the question may be left out.
         """
 
+    def holds(self, unit: Unit, value: Any) -> bool:
+        """Whether this value is still the unit's here: nothing that was heard of changed it since."""
+
     def writing(self, units: Iterable[Unit]) -> AbstractContextManager[None]:
         """Around a write that changes these units, whether the write succeeds or its outcome is unknown."""
 

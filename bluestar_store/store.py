@@ -218,6 +218,18 @@ class Store:
 
         return UnitOfWork(self, self._access)
 
+    def check(self, *entities: Entity) -> None:
+        """Let the unit of work that is open here depend on these: `uow.check(rule)`.
+
+        The commit fails, and nothing is written, unless each is still as it was read (VersionConflictError, also when
+        it is gone); one that was not read from a store, but made with its key, must not be there (AlreadyExistsError).
+        Nothing is read for it, and a value from the cache will do. Each counts as a write of the transaction. Raises
+        InvalidWriteError outside of a unit, and after the unit wrote the item itself where that cannot be combined.
+        """
+        from bluestar_store.repositories.checking import check
+
+        check(self._access, entities)
+
     def bind(self, model: type[ItemModel]) -> type[Any]:
         """The Model as a PynamoDB class bound to this Store, for reading: get, query, scan, count.
 

@@ -79,6 +79,7 @@ class AsyncStore:
         self.at_level = calls.awaited(store.at_level)
         self.rules_of_type = calls.awaited(store.rules_of_type)
         self.plan_snapshot = calls.awaited(store.plan_snapshot)
+        self.check = calls.awaited(store.check)
 
     @classmethod
     def open(

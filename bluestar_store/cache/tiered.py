@@ -136,6 +136,11 @@ class TieredCache:
                 break  # whoever leads the units after it need not load them either
         return answers
 
+    def holds(self, unit: Unit, value: Any) -> bool:
+        """See Cache; due or past its time or not."""
+        entry = self.local.look(unit)
+        return entry is not None and entry.value is value
+
     def _kept(self, unit: Unit, entry: Entry, source: Source) -> Any:
         """The value of an entry, which is refreshed in the background when it soon expires."""
         if entry.due <= self.clock():

@@ -26,6 +26,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
+from bluestar_store.engines.checks import checked
 from bluestar_store.errors import BlueStarError, InvalidWriteError
 from bluestar_store.forking import remember
 from bluestar_store.keys import GLOBAL, Key
@@ -188,6 +189,7 @@ class Revisions:
             try:
                 engine.write(*together.values())
             except InvalidWriteError:
+                checked(list(writes.values()))  # too much, or wrong, even without the moves
                 engine.write(*moves.values())
                 engine.write(*writes.values())
             if time.monotonic() - began > MARGIN_SECONDS / 2:  # its time is no good any more

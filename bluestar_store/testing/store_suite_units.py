@@ -50,6 +50,38 @@ class UnitTests:
         assert store.calculation_rules.get("ACME", "match").max_pct == 4
         assert store.irs_limits.get(2026).max_401k == Decimal(24500)
 
+    def test_a_unit_may_depend_on_what_it_only_read(self, store: Store) -> None:
+        read = store.calculation_rules.put(rule(GLOBAL))
+        with store.unit_of_work() as uow:
+            uow.check(read, rule("ACME"))
+            uow.calculation_rules.put(rule("ZED"))
+        store.calculation_rules.put(read.model_copy(update={"max_pct": Decimal(5)}))
+        with pytest.raises(VersionConflictError), store.unit_of_work() as uow:
+            uow.calculation_rules.put(rule("OTHER"))
+            uow.check(read)
+        store.calculation_rules.delete(store.calculation_rules.get(GLOBAL, "match"))
+        with pytest.raises(VersionConflictError), store.unit_of_work() as uow:
+            uow.calculation_rules.put(rule("OTHER"))
+            uow.check(read)
+        store.calculation_rules.put(rule("ACME"))
+        with pytest.raises(AlreadyExistsError), store.unit_of_work() as uow:
+            uow.calculation_rules.put(rule("OTHER"))
+            uow.check(rule("ACME"))
+        assert store.plans() == ("ACME", "ZED")
+
+    def test_a_check_finds_what_a_program_changed_that_counts_no_versions(self, store: Store, raw_put: RawPut) -> None:
+        read = store.calculation_rules.put(rule(GLOBAL))
+        assert read.origin is not None
+        raw_put(table(store, CALCULATION_RULE), {**read.origin.wire, "max_pct": {"N": "9"}})
+        with pytest.raises(VersionConflictError, match="max_pct"), store.unit_of_work() as uow:
+            uow.check(read)
+            uow.calculation_rules.put(rule("OTHER"))
+        assert store.plans() == ()
+
+    def test_a_check_outside_of_a_unit_is_refused(self, store: Store) -> None:
+        with pytest.raises(InvalidWriteError, match="unit of work"):
+            store.check(rule("ACME"))
+
     def test_a_block_that_raises_leaves_nothing(self, store: Store) -> None:
         store.calculation_rules.put(rule(GLOBAL))
         with pytest.raises(Oops), store.unit_of_work() as uow:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -12,6 +13,7 @@ from bluestar_store import (
     DEFAULT,
     GLOBAL,
     CalculationRule,
+    ChangingError,
     ClientConfig,
     IrsLimits,
     PipelineStep,
@@ -19,7 +21,10 @@ from bluestar_store import (
     Store,
     ValidationRule,
 )
+from bluestar_store.protocols import ANY, Update
+from bluestar_store.repositories.revisions import MANY
 from bluestar_store.testing import FrozenClock
+from bluestar_store.testing.frozen_clock import START
 from tests.adversarial_engine import AdversarialEngine
 
 ROUNDS = 8
@@ -136,3 +141,55 @@ def test_what_a_single_put_changed_is_not_seen_before_what_was_put_earlier(store
             store.calculation_rules.put(rule)
             found = [rule.max_pct for rule in store.calculation_rules.all(PLAN).values()]
             assert found == sorted(found, reverse=True, key=lambda pct: pct or 0)
+
+
+def many(store: Store, turn: int) -> None:
+    """More rules in several transactions than a revision lists."""
+    for part in range(8):
+        with store.unit_of_work() as uow:
+            for number in range(40):
+                rule = CalculationRule(plan_id=GLOBAL, calc_type=f"r{part}-{number}", formula=f"{turn}")
+                uow.calculation_rules.put(rule)
+
+
+def formulas(store: Store) -> set[str | None]:
+    return {rule.formula for rule in store.calculation_rules.all(PLAN).values()}
+
+
+def test_what_changes_too_fast_to_be_listed_is_waited_for(store: Store) -> None:
+    for turn in range(2):
+        settle(store)
+        many(store, turn)
+        before = store.clock.monotonic()
+        assert formulas(store) == {f"{turn}"}
+        assert store.clock.monotonic() - before < 30  # the frozen clock's sleep
+
+
+def test_what_never_comes_to_rest_is_an_error_and_no_mixture(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, place = store.clock, store._access.revisions.of_level(GLOBAL)
+    assert isinstance(clock, FrozenClock)
+
+    def goes_on(seconds: float) -> None:
+        """Others write more than can be listed while the reader waits."""
+        clock.advance(seconds)
+        now = f"{int(clock.now().timestamp() * 1000)}"
+        store.engine.write(Update(*place, {MANY: {"N": now}}, expect=ANY))
+
+    goes_on(0)
+    monkeypatch.setattr(store._access, "sleep", goes_on)
+    with pytest.raises(ChangingError, match="keeps changing"):
+        formulas(store)
+
+
+@pytest.mark.parametrize("ahead", [-2, 2, 3600])
+def test_the_clocks_of_writer_and_reader_may_differ(store: Store, ahead: float) -> None:
+    """The writer's time is behind or ahead; both clocks go on alike."""
+    clock, other = store.clock, FrozenClock(START + timedelta(seconds=ahead))
+    assert isinstance(clock, FrozenClock)
+    with Store(SETTINGS, store.engine, clock=other) as writer:
+        for turn in range(ROUNDS):
+            write(writer, turn)
+            for _ in range(6):
+                assert snapshot(store) == {f"{turn}"}
+                for one in (clock, other):
+                    one.advance(1.9)

@@ -1,0 +1,83 @@
+"""What is put together of cached values and loaded ones is of one moment, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from bluestar_store import GLOBAL, CalculationRule, Settings, Store, ValidationRule
+from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.testing.fault_engine import FaultEngine
+
+Read = Callable[[Store, str], set[str | None]]
+
+
+@pytest.fixture
+def engine() -> FaultEngine:
+    return FaultEngine(MemoryEngine())
+
+
+@pytest.fixture
+def store(engine: FaultEngine) -> Iterator[Store]:
+    with Store(Settings(persistence_mode="memory"), engine) as store:
+        store.create_tables()
+        write(store, "old", PLAN)
+        yield store
+
+
+PLAN, OTHER = "ACME", "OTHER"
+
+
+def write(store: Store, text: str, plan_id: str) -> None:
+    with store.unit_of_work() as uow:
+        for level in (GLOBAL, plan_id):
+            uow.validation_rules.put(ValidationRule(category="SSN", plan_id=level, number=len(level), message=text))
+            uow.calculation_rules.put(CalculationRule(plan_id=level, calc_type=level, formula=text))
+
+
+def category(store: Store, plan_id: str) -> set[str | None]:
+    return {rule.message for rule in store.validation_rules.for_category("SSN", plan_id)}
+
+
+def rules(store: Store, plan_id: str) -> set[str | None]:
+    return {rule.formula for rule in store.calculation_rules.all(plan_id).values()}
+
+
+@pytest.mark.parametrize("read", [category, rules])
+def test_what_was_invalidated_between_the_first_look_and_the_last_is_read_again(
+    store: Store, engine: FaultEngine, read: Read
+) -> None:
+    read(store, OTHER)  # GLOBAL's are in the cache, the plan's are not
+    with ThreadPoolExecutor(1) as pool, engine.faults.hold("query") as held:
+        reading = pool.submit(read, store, PLAN)
+        held.reached.wait()
+        write(store, "new", PLAN)
+        held.release()
+        assert reading.result() == {"new"}
+
+
+def test_a_fallback_is_not_put_together_of_two_moments(store: Store, engine: FaultEngine) -> None:
+    store.calculation_rules.put(CalculationRule(plan_id=GLOBAL, calc_type="match", formula="GLOBAL's, old"))
+    own = store.calculation_rules.put(CalculationRule(plan_id=PLAN, calc_type="match", formula="own"))
+    store.calculation_rules.get(OTHER, "match")
+    with ThreadPoolExecutor(1) as pool, engine.faults.hold("get") as held:
+        reading = pool.submit(store.calculation_rules.get, PLAN, "match")
+        held.reached.wait()
+        with store.unit_of_work() as uow:
+            uow.calculation_rules.delete(own)
+            uow.calculation_rules.put(CalculationRule(plan_id=GLOBAL, calc_type="match", formula="GLOBAL's, new"))
+        held.release()
+        assert reading.result().formula == "GLOBAL's, new"
+
+
+@pytest.mark.parametrize("read", [category, rules])
+def test_what_comes_from_the_cache_in_part_is_loaded_once(store: Store, engine: FaultEngine, read: Read) -> None:
+    read(store, OTHER)
+    engine.faults.forget()
+    assert read(store, PLAN) == {"old"}
+    assert engine.faults.counts["query"] == 1
+    engine.faults.forget()
+    assert read(store, PLAN) == {"old"}
+    assert not engine.faults.counts
