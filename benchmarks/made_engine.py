@@ -42,6 +42,10 @@ class MadeEngine(MemoryEngine):
 
     def get(self, table: str, keys: Iterable[Key], *, consistent: bool = False) -> dict[Key, Item]:
         """See Engine."""
+        return self.get_isolated(table, keys)
+
+    def get_isolated(self, table: str, keys: Iterable[Key]) -> dict[Key, Item]:
+        """See Engine."""
         return {key: _made(self._rule, key.pk)[0] for key in keys if key.pk.startswith("CLIENT#P")}
 
     def query(self, table: str, pk: str, sk_prefix: str = "", **options: Any) -> Page:

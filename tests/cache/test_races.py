@@ -52,6 +52,11 @@ class LaggingEngine(MemoryEngine):
         reply_lag()
         return found
 
+    def get_isolated(self, table: str, keys: Iterable[Key]) -> dict[Key, Item]:
+        found = super().get_isolated(table, keys)
+        reply_lag()
+        return found
+
     def query(self, table: str, pk: str, sk_prefix: str = "", **options: Any) -> Page:
         found = super().query(table, pk, sk_prefix, **options)
         reply_lag()

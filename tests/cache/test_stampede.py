@@ -400,6 +400,11 @@ class SlowEngine(MemoryEngine):
         time.sleep(0.15)
         return found
 
+    def get_isolated(self, table: str, keys: Iterable[Key]) -> dict[Key, Item]:
+        found = super().get_isolated(table, keys)
+        time.sleep(0.15)
+        return found
+
 
 def read_rule(store: Store) -> object:
     return store.calculation_rules.get("ACME", "match").max_pct

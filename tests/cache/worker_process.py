@@ -31,10 +31,17 @@ class SlowableEngine(FaultEngine):
         self.get_seconds = 0.0
 
     def get(self, table: str, keys: Iterable[Key], *, consistent: bool = False) -> dict[Key, Item]:
+        self._begin()
+        return super().get(table, keys, consistent=consistent)
+
+    def get_isolated(self, table: str, keys: Iterable[Key]) -> dict[Key, Item]:
+        self._begin()
+        return super().get_isolated(table, keys)
+
+    def _begin(self) -> None:
         if self.get_seconds:
             print("get", file=sys.stderr, flush=True)
             time.sleep(self.get_seconds)
-        return super().get(table, keys, consistent=consistent)
 
 
 class Orders:
