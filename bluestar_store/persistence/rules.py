@@ -30,6 +30,8 @@ from bluestar_store.protocols import Engine, Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.answers import first
 from bluestar_store.repositories.catalog import Catalog
+from bluestar_store.repositories.moments import Part, read_levels, read_parts
+from bluestar_store.repositories.revisions import is_of_level
 from bluestar_store.settings import PersistenceMode, Settings, TableLayout
 from bluestar_store.store import make_engine, tables_of
 
@@ -85,13 +87,13 @@ class EngineRulesStore:
         return [plain_item(item) for item in self._pipelines.items(plan_id, pay_freq)]
 
     def get_calculation_rule(self, plan_id: str, calc_type: str) -> PlainItem:
-        """See `IRulesStore`: one BatchGetItem, or the cache's answer."""
+        """See `IRulesStore`: one TransactGetItems, or the cache's answer."""
         levels = (plan_id, GLOBAL)
         keys = [CALCULATION_RULE.keys.build({"plan_id": level, "calc_type": calc_type}) for level in levels]
 
         def read() -> PlainItem:
             table = self._access.table(CALCULATION_RULE)
-            found = self._access.engine.get(table, keys, consistent=True)
+            found = self._access.engine.get_isolated(table, keys)  # a rule that moves between them is never missing
             item = first(found.get(key) for key in keys)
             if item is None:
                 raise CALCULATION_RULE.missing(
@@ -125,10 +127,12 @@ class EngineRulesStore:
         """See `IBatchStore`: by category and number. A rule that the client switched off does not apply."""
         check_identifier("client_id", client_id)
         levels = [(category, level) for category in self._catalog.categories() for level in (GLOBAL, client_id)]
-        found = self._access.together(
-            [partial(self._partition, VALIDATION_RULE, category=category, plan_id=level) for category, level in levels]
-        )
-        rules = [rule for both in zip(found[::2], found[1::2], strict=True) for rule in rules_laid_over(*both)]
+        keys, table = VALIDATION_RULE.keys, self._access.table(VALIDATION_RULE)
+        pks = [keys.partition({"category": category, "plan_id": level}) for category, level in levels]
+        parts = [Part(table, pk, keys.sort.prefix) for pk in pks]
+        found = read_levels(self._access, (GLOBAL, client_id), parts)
+        pairs = zip(parts[::2], parts[1::2], strict=True)
+        rules = [rule for shared, own in pairs for rule in rules_laid_over(found[shared], found[own])]
         return [plain_item(rule) for rule in rules if rule.get("field") == {"S": field}]
 
     def save_batch_state(self, batch_id: str, state: dict[str, Any]) -> None:
@@ -159,7 +163,12 @@ class EngineRulesStore:
         return plain_item(found[key]) if key in found else {}
 
     def _partition(self, kind: Kind[Any], **identity: Any) -> list[Item]:
-        return self._access.partition(kind, kind.keys.partition(identity))
+        part = Part(self._access.table(kind), kind.keys.partition(identity), kind.keys.sort.prefix)
+        if kind is PLAN_HOLD:
+            return read_parts(self._access, [self._access.revisions.of_holds(identity["plan_id"])], [part])[part]
+        if not is_of_level(kind):
+            return self._access.partition(kind, part.pk)
+        return read_levels(self._access, [identity.get("plan_id") or GLOBAL], [part])[part]
 
     def close(self) -> None:
         """Let go of connections and threads."""

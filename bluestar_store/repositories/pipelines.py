@@ -16,7 +16,7 @@ from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.answers import readable
 from bluestar_store.repositories.base import Reader
 from bluestar_store.repositories.changes import Change, PutExpectation, put_change
-from bluestar_store.repositories.moments import Found, Part, read_as_one
+from bluestar_store.repositories.moments import Found, Part, read_as_one, read_levels
 from bluestar_store.repositories.pipeline_head import steps_written
 from bluestar_store.repositories.pipeline_replacement import replace_steps, validated_steps
 from bluestar_store.repositories.sources import PartitionSource
@@ -139,8 +139,7 @@ class Pipelines(Reader[PipelineStep]):
                     break
             return Found(found)
 
-        levels = [str((self._kind.keys.partition_identity(pk) or {})["plan_id"]) for pk in pks]
-        revisions = [self._access.revisions.of_level(level) for level in levels]
+        revisions = [self._access.revisions.of_level(self._level(pk)) for pk in pks]
         found = read_as_one(self._access, revisions, ask, proved=lambda found: self._agrees(found[parts[0]]))
         answers: list[tuple[PipelineStep, ...] | BlueStarError] = []
         for part in parts:
@@ -173,8 +172,16 @@ class Pipelines(Reader[PipelineStep]):
         from bluestar_store.engines.attempts import attempts
 
         retrying = attempts(PipelineChangingError, most=READ_ATTEMPTS, first_seconds=0.005, longest_seconds=0.5)
-        steps: tuple[PipelineStep, ...] = retrying(lambda: self._proved(pk, super(Pipelines, self)._load(pk)))
+        steps: tuple[PipelineStep, ...] = retrying(lambda: self._proved_of(pk, self._as_one(pk)))
         return steps
+
+    def _as_one(self, pk: str) -> list[Item]:
+        """What lies there, as of one moment where the library wrote it."""
+        part = Part(self._access.table(self._kind), pk, self._kind.keys.sort.prefix)
+        return read_levels(self._access, [self._level(pk)], [part])[part]
+
+    def _level(self, pk: str) -> str:
+        return str((self._kind.keys.partition_identity(pk) or {})["plan_id"])
 
     def _proved(self, pk: str, steps: tuple[PipelineStep, ...]) -> tuple[PipelineStep, ...]:
         """The steps when they are a whole pipeline; PipelineChangingError when they may be a part or a mixture."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -21,6 +21,7 @@ from bluestar_store import (
     Store,
     ValidationRule,
 )
+from bluestar_store.persistence.rules import EngineRulesStore
 from bluestar_store.protocols import ANY, Update
 from bluestar_store.repositories.revisions import MANY
 from bluestar_store.testing import FrozenClock
@@ -193,3 +194,20 @@ def test_the_clocks_of_writer_and_reader_may_differ(store: Store, ahead: float) 
                 assert snapshot(store) == {f"{turn}"}
                 for one in (clock, other):
                     one.advance(1.9)
+
+
+def test_the_drop_in_store_sees_transactions_whole() -> None:
+    clock = FrozenClock(datetime.now(UTC))  # the drop-in has the computer's
+    engine = AdversarialEngine(now=clock.monotonic)
+    with Store(SETTINGS, engine, clock=clock) as store:
+        store.create_tables()
+        found = EngineRulesStore(engine, store.tables)
+        for turn in range(ROUNDS):
+            write(store, turn)
+            for _ in range(3):
+                rules = found.get_validation_rules("SSN")
+                steps = found.get_pipeline_steps(DEFAULT, FREQ)
+                assert {rule["message"] for rule in rules} == {f"{turn}"}
+                assert len({step["agent"] for step in steps}) == 1  # all of a replacement, or all of the one before
+                assert found.get_calculation_rule(PLAN, "moves")["formula"] == f"{turn}"
+                clock.advance(1)
