@@ -73,7 +73,7 @@ $(LOWEST)/.installed: pyproject.toml
 	@rm -rf $(LOWEST)
 	@$(PYTHON) -m venv $(LOWEST)
 	@$(LOWEST)/bin/python $(PIP) uv
-	@echo 's3transfer<0.11' | $(LOWEST)/bin/uv pip install -q --python $(LOWEST)/bin/python --resolution lowest-direct \
+	@echo 's3transfer<0.12' | $(LOWEST)/bin/uv pip install -q --python $(LOWEST)/bin/python --resolution lowest-direct \
 		-c /dev/stdin -e '.[dev]' $(VALKEY)
 	@touch $@
 
