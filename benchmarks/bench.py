@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 import uuid
@@ -9,6 +10,7 @@ from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from bluestar_store import Settings
 
@@ -54,9 +56,11 @@ class Bench:
 
     @cached_property
     def redis_url(self) -> str:
-        """A Redis of our own on a free port."""
-        from tests import redis_servers  # not at the top: started processes import this module, too
+        """A Redis of our own on a free port. Values live as long in it as in one that has run for an hour."""
+        from bluestar_store.cache.remote import Remote  # not at the top: started processes import this module, too
+        from tests import redis_servers
 
+        self._stack.enter_context(patch.object(Remote, "kept_seconds", lambda remote: math.inf))
         return self._stack.enter_context(redis_servers.redis_process(self.folder("redis"))).url
 
     @cached_property

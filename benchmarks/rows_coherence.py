@@ -62,6 +62,9 @@ def watch(connection: Connection, settings: Settings, redis_url: str) -> None:
     with Store.open(settings) as store, redis.Redis.from_url(redis_url) as client, client.pubsub() as channel:
         channel.subscribe(CHANNEL)
         channel.get_message(timeout=5)
+        while not store.cache.stats().channel:  # before that nothing is kept for long
+            store.calculation_rules.get(PLAN, MATCH)
+            time.sleep(POLL_SECONDS)
         while True:
             try:
                 number = connection.recv()

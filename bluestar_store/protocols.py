@@ -340,6 +340,10 @@ class Cache(Protocol):
         Units after one whose value settles the question may be left out.
         """
 
+    @property
+    def keeps(self) -> bool:
+        """Whether the process itself keeps anything."""
+
     def holds(self, unit: Unit, value: Any) -> bool:
         """Whether this value is still the unit's here: nothing that was heard of changed it since."""
 

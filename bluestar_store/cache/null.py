@@ -20,6 +20,8 @@ class NullCache:
         """Whatever the source loads."""
         return source.load(list(dict.fromkeys(units)))
 
+    keeps = False
+
     def holds(self, unit: Unit, value: Any) -> bool:
         """No."""
         return False

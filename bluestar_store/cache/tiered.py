@@ -136,6 +136,11 @@ class TieredCache:
                 break  # whoever leads the units after it need not load them either
         return answers
 
+    @property
+    def keeps(self) -> bool:
+        """See Cache."""
+        return self.limits.keeps
+
     def holds(self, unit: Unit, value: Any) -> bool:
         """See Cache; due or past its time or not."""
         entry = self.local.look(unit)

@@ -116,6 +116,8 @@ class Reader(Generic[E]):
             return answers
         if all(cache.holds(unit, answers[unit]) for unit in needed):
             return answers
+        if not cache.keeps and watched.decoded.issuperset(needed):
+            return answers  # all from one look at Redis, where a write bars what it changes before it commits
         return cache.fetch(units, source, fresh=True)
 
     def _stored(self, keys: Iterable[Key]) -> dict[Key, E]:

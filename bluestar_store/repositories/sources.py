@@ -34,12 +34,13 @@ UNREAD_FACTOR = 8
 
 
 class WatchedSource:
-    """Tells what was loaded together."""
+    """Tells what was loaded together, and what came from outside the process."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self.settles, self.encode, self.decode, self.weigh = source.settles, source.encode, source.decode, source.weigh
+        self.settles, self.encode, self.weigh = source.settles, source.encode, source.weigh
         self.loads: list[frozenset[Unit]] = []
+        self.decoded: set[Unit] = set()
 
     @property
     def sensitive(self) -> bool:
@@ -51,6 +52,12 @@ class WatchedSource:
         loaded = self._source.load(units)
         self.loads.append(frozenset(loaded))
         return loaded
+
+    def decode(self, unit: Unit, data: bytes) -> Any:
+        """See Source."""
+        value = self._source.decode(unit, data)
+        self.decoded.add(unit)
+        return value
 
 
 class KindSource(Generic[E]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 
 import pytest
 
@@ -81,3 +82,15 @@ def test_what_comes_from_the_cache_in_part_is_loaded_once(store: Store, engine: 
     engine.faults.forget()
     assert read(store, PLAN) == {"old"}
     assert not engine.faults.counts
+
+
+def test_a_process_that_keeps_nothing_takes_a_rule_with_its_fallback_from_redis(redis_url: str) -> None:
+    settings = Settings(persistence_mode="memory", redis_url=redis_url, redis_timeout_ms=2000, cache_max_entries=0)
+    with Store.open(settings) as store:
+        store.create_tables()
+        store.calculation_rules.put(CalculationRule(plan_id="GLOBAL", calc_type="match", max_pct=Decimal(6)))
+        for _ in range(2):
+            assert store.calculation_rules.get("ACME", "match").max_pct == 6
+        loads = store.cache.stats().loads
+        assert store.calculation_rules.get("ACME", "match").max_pct == 6
+        assert store.cache.stats().loads == loads

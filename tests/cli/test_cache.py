@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bluestar_store import Store
+from bluestar_store.cache.remote import Remote
 from tests.cli.conftest import Run, on
 from tests.servers import free_port
 
 
 @pytest.fixture
 def cached(seeded: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The command on a seeded folder, with a Redis."""
+    """The command on a seeded folder, with a Redis, as if that had run for an hour."""
+    monkeypatch.setattr(Remote, "kept_seconds", lambda remote: math.inf)
     monkeypatch.setenv("BLUESTAR_REDIS_URL", redis_url)
     return on(seeded)
 
