@@ -93,19 +93,16 @@ class Crew:
         process.stdin.close()
         self._running.append(process)
 
-    def work(self, *, kills: int, between_seconds: float) -> list[Operation]:
-        """Kill so many while they work, each once it has begun; all that was noted when the others are done."""
-        while self.kills < kills:
-            victim = self._chance.choice(self._running)
-            notes = self._notes[self._running.index(victim)]
-            if victim.poll() is None and notes.exists() and notes.stat().st_size:
-                time.sleep(self._chance.uniform(0, between_seconds))  # somewhere in its work, drawn from the seed
-                if victim.poll() is None:
-                    victim.kill()
-                    self.kills += 1
-            elif all(process.poll() is not None for process in self._running):
-                break
-            time.sleep(0.01)
+    def work(self, *, kills: int) -> list[Operation]:
+        """Kill so many while they work, each in the first half of it; all that was noted when the others are done."""
+        for number in self._chance.sample(range(len(self._running)), kills):
+            victim, notes = self._running[number], self._notes[number]
+            enough = self._chance.randrange(1, self._turns)  # lines; each turn of each thread notes two
+            while victim.poll() is None and (not notes.exists() or notes.read_bytes().count(b"\n") < enough):
+                time.sleep(0.001)
+            if victim.poll() is None:
+                victim.kill()
+                self.kills += 1
         assert {process.wait(600) for process in self._running} <= {0, -9}
         return read_notes(self._notes)
 

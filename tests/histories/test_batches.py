@@ -71,7 +71,7 @@ def test_the_same_by_processes_that_are_killed(tmp_path: Path, seed: int, times:
         try:
             for _ in range(3):
                 crew.start()
-            check(store, crew.work(kills=2, between_seconds=0.5 * times))
+            check(store, crew.work(kills=2))
             assert crew.kills == 2
         finally:
             crew.close()
