@@ -160,7 +160,7 @@ def test_the_second_tier_expires_with_the_first(
 
 
 def test_a_store_of_ones_own_takes_its_url(bluestar_redis: RedisForTests) -> None:
-    settings = Settings(persistence_mode="memory", redis_url=bluestar_redis.url)
+    settings = Settings(persistence_mode="memory", redis_url=bluestar_redis.url, redis_timeout_ms=5000)
     with Store(settings, MemoryEngine()) as store:
         store.create_tables()
         store.calculation_rules.put(CalculationRule(plan_id="ACME", calc_type="match"))
