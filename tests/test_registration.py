@@ -239,7 +239,8 @@ def test_a_kind_that_would_fail_later_is_refused(changes: dict[str, Any], said: 
         with_kinds([replace(PAY_CALENDAR, **changes)])
 
 
-@pytest.mark.parametrize("name", ["version", "origin", "written_by", "scope", "extra", "stale", "model_copy"])
+# What begins with "model_" some versions of pydantic refuse themselves.
+@pytest.mark.parametrize("name", ["version", "origin", "written_by", "scope", "extra", "stale", "copy"])
 @pytest.mark.filterwarnings("ignore:Field name")
 def test_a_field_that_shadows_what_an_entity_says_of_itself_is_refused(name: str) -> None:
     entity = made(PayCalendar, **{name: (str | None, None)})
