@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import pkgutil
+import shutil
 import signal
 import socket
 import sys
@@ -99,6 +100,7 @@ def become(platform: str) -> None:
         sys.modules.update(gone)  # type: ignore[arg-type]  # None: an import of it fails
         # It was imported as Linux has it. On Windows it locks by a module that Linux lacks.
         filelock.FileLock = filelock.SoftFileLock
+        shutil.__dict__["_use_fd_functions"] = False  # as it finds out there, from names that are gone
     sys.platform = platform
 
 

@@ -26,7 +26,7 @@ def check(store: Store, history: list[Operation]) -> None:
     """See above; and that something happened."""
     found = counts(history)
     print(found)
-    assert {"create ok", "put ok", "place ok", "append ok"} <= found.keys()
+    assert {"create ok", "append ok"} <= found.keys()
     subjects = by_subject(history)
     for batch_id in BATCHES:
         wrong = misfits(subjects.get(batch_id, []), versioned_item)
@@ -59,6 +59,7 @@ def test_no_move_is_lost_none_passes_a_hold_and_each_entry_is_there_once(
                 work_in_threads(faulty, names, noted, batches.work, seed=seed, turns=turns)
         else:
             work_in_threads(store, names, noted, batches.work, seed=seed, turns=turns)
+            assert {"put ok", "place ok"} <= counts(noted).keys()  # of few turns behind faults not all need to succeed
         check(store, noted)
 
 
