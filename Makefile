@@ -60,7 +60,7 @@ $(DEV_STAMP): $(STAMP)
 	@touch $@
 
 test: $(DEV_STAMP) servers-at-hand
-	@echo "All tests, on $(WORKERS) processes: 12 minutes where each has a core, with every server. Fewer minutes:"
+	@echo "All tests, on $(WORKERS) processes: about 15 minutes where each has a core, with every server. Fewer minutes:"
 	@echo "make test PYTEST_ARGS=\"-m 'not slow'\", or WORKERS=4 where there are as many cores."
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
