@@ -47,7 +47,7 @@ ON_DISK: dict[str, tuple[str, str]] = {
     "free-state": ("processing-metadata", "batch_id state saved"),
     "free-result": ("processing-metadata", "batch_id step result saved"),
 }
-"""Table and attribute names: DESIGN 2, and for the library's own items what they began with."""
+"""Table and attribute names as production has them, and for the library's own items what they began with."""
 
 INDEXES = {
     "processing-pipeline": {"by_level"},

@@ -41,7 +41,7 @@ KINDS: tuple[Kind[Any], ...] = (
     FREE_STATE,
     FREE_RESULT,
 )
-"""Every kind of item that the library has, in the order of DESIGN's tables."""
+"""Every kind of item that the library has, table by table."""
 
 E = TypeVar("E", bound=Entity)
 

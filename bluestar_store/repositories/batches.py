@@ -110,7 +110,7 @@ class RulesVerification:
 
 
 class Batches(Repository[BatchState]):
-    """See DESIGN 2, processing-metadata."""
+    """Items of the table processing-metadata."""
 
     def __init__(self, access: Access, finder: Finder, snapshots: Snapshots, holds: Holds, recheck: Recheck) -> None:
         super().__init__(access, BATCH_STATE)

@@ -14,7 +14,7 @@ from bluestar_store.repositories.base import Repository
 
 
 class CalculationRules(Repository[CalculationRule]):
-    """See DESIGN 2, calculation-rules."""
+    """Items of the table calculation-rules."""
 
     def __init__(self, access: Access) -> None:
         super().__init__(access, CALCULATION_RULE)

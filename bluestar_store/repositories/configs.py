@@ -12,7 +12,7 @@ C = TypeVar("C", bound=PlanEntity)
 
 
 class Configs(Repository[C]):
-    """See DESIGN 2, agent-config: one repository for ClientConfig and one for AchConfig."""
+    """Items of the table agent-config: one repository for ClientConfig and one for AchConfig."""
 
     def get(self, plan_id: str, pay_freq: str, *, fallback: bool = True, fresh: bool = False) -> C:
         """The plan's own configuration, else DEFAULT's (see its `scope`), in one read: a TransactGetItems.

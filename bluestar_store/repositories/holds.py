@@ -34,7 +34,7 @@ from bluestar_store.repositories.transaction import Bookkeeping
 
 
 class Holds(Repository[PlanHold]):
-    """See DESIGN 2, batch-state."""
+    """Items of the table batch-state."""
 
     def __init__(self, access: Access, finder: Finder) -> None:
         super().__init__(access, PLAN_HOLD)

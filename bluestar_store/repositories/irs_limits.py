@@ -11,7 +11,7 @@ from bluestar_store.repositories.finder import Finder
 
 
 class IrsLimitsByYear(Repository[IrsLimits]):
-    """See DESIGN 2, irs-limits."""
+    """Items of the table irs-limits."""
 
     def __init__(self, access: Access, finder: Finder) -> None:
         super().__init__(access, IRS_LIMITS)

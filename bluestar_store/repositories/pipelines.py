@@ -28,7 +28,7 @@ READ_ATTEMPTS = 12
 
 
 class Pipelines(Reader[PipelineStep]):
-    """See DESIGN 2, processing-pipeline."""
+    """Items of the table processing-pipeline."""
 
     def __init__(self, access: Access) -> None:
         super().__init__(access, PIPELINE_STEP)

@@ -10,7 +10,7 @@ from bluestar_store.repositories.base import Repository
 
 
 class ValidationRules(Repository[ValidationRule]):
-    """See DESIGN 2, validation-rules."""
+    """Items of the table validation-rules."""
 
     def __init__(self, access: Access) -> None:
         super().__init__(access, VALIDATION_RULE)

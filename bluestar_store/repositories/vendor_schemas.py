@@ -15,7 +15,7 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class VendorSchemas(Repository[VendorSchema]):
-    """See DESIGN 2, vendor-schema-mapping."""
+    """Items of the table vendor-schema-mapping."""
 
     def __init__(self, access: Access) -> None:
         super().__init__(access, VENDOR_SCHEMA)

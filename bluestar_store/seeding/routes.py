@@ -52,7 +52,7 @@ class Routes:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The tables of layout `eight`, in DESIGN's order."""
+        """The tables of layout `eight`, in the order of the kinds."""
         return tuple(self._specs)
 
     @property

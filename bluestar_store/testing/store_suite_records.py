@@ -36,7 +36,7 @@ def all_pages(store: Store, plan_id: str, limit: int | None) -> tuple[BatchState
 
 
 class RecordTests:
-    """See DESIGN 2, batch-state and processing-metadata."""
+    """Items of the tables batch-state and processing-metadata."""
 
     def test_a_plans_batches_are_listed_newest_first(self, store: Store) -> None:
         for number, offset in enumerate((2, 0, 3, 1)):
