@@ -337,15 +337,8 @@ class Cache(Protocol):
     def fetch(self, units: Sequence[Unit], source: Source, *, fresh: bool) -> Mapping[Unit, Any]:
         """The value of every unit, or a Stale one; what is missing (when `fresh`: all) is loaded from the source.
 
-        Units after one whose value settles the question may be left out.
+        The values were there at one moment. Units after one whose value settles the question may be left out.
         """
-
-    @property
-    def keeps(self) -> bool:
-        """Whether the process itself keeps anything."""
-
-    def holds(self, unit: Unit, value: Any) -> bool:
-        """Whether this value is still the unit's here: nothing that was heard of changed it since."""
 
     def writing(self, units: Iterable[Unit]) -> AbstractContextManager[None]:
         """Around a write that changes these units, whether the write succeeds or its outcome is unknown."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bluestar_store.errors import BlueStarError
-from bluestar_store.protocols import MISSING
+
+if TYPE_CHECKING:
+    from bluestar_store.cache.local import Loaded
 
 E = TypeVar("E", bound=Exception)
 
@@ -17,7 +19,7 @@ class Flight:
     Made for every load, so without anything that only those need who wait.
     """
 
-    value: Any = MISSING
+    landed: Loaded | None = None
     error: Exception | None = None
     successor: Flight | None = None
     """The flight that took its place, because its leader was interrupted or not heard of."""
@@ -31,9 +33,9 @@ class Flight:
             self.under_way.acquire()
         return self
 
-    def land(self, value: Any) -> None:
+    def land(self, loaded: Loaded) -> None:
         """Give the value to those who wait."""
-        self.value = value
+        self.landed = loaded
         self.turn_back()
 
     def fail(self, error: BaseException) -> None:
@@ -47,13 +49,15 @@ class Flight:
         if self.under_way is not None:
             self.under_way.release()
 
-    def wait(self, timeout_seconds: float) -> Any:
-        """The value; MISSING when the leader was interrupted or takes too long. Raises what the load raised."""
+    def wait(self, timeout_seconds: float) -> Loaded | None:
+        """What was loaded; None when the leader was interrupted or takes too long. Raises what the load raised."""
         if self.under_way is not None and self.under_way.acquire(timeout=timeout_seconds):
             self.under_way.release()  # for the next one who waits
         if self.error is not None:
             raise own(self.error)
-        return own(self.value) if isinstance(self.value, BlueStarError) else self.value
+        if self.landed is not None and isinstance(self.landed.value, BlueStarError):
+            return self.landed.instead(own(self.landed.value))
+        return self.landed
 
 
 def own(error: E) -> E:

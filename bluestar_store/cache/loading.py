@@ -56,14 +56,14 @@ class EngineLoader:
     def load(self, units: Sequence[Unit], source: Source, *, max_age_seconds: float) -> Mapping[Unit, Loaded]:
         """From the source. What is loaded is as old as the moment before."""
         before = self._clock()
-        values = self._values(units, source)
-        return {unit: self._loaded(value, before, self.most_seconds, source) for unit, value in values.items()}
+        values, moment = self._values(units, source), object()
+        return {unit: self._loaded(value, moment, before, self.most_seconds, source) for unit, value in values.items()}
 
-    def _loaded(self, value: Any, since: float, most_seconds: float, source: Source) -> Loaded:
+    def _loaded(self, value: Any, moment: object, since: float, most_seconds: float, source: Source) -> Loaded:
         if not self._limits.keeps or isinstance(value, BlueStarError):
-            return Loaded(value)
+            return Loaded(value, moment)
         until = since + min(self._limits.lifetime_seconds(value), most_seconds)
-        return Loaded(value, until, source.weigh(value))
+        return Loaded(value, moment, until, source.weigh(value))
 
     def _values(self, units: Sequence[Unit], source: Source) -> Mapping[Unit, Any]:
         self._counters.add("misses", len(units))
@@ -128,7 +128,7 @@ class RemoteLoader(DeafLoader):
                 continue
             match state:
                 case Held() if state.age_ms < max_age_seconds * 1000:
-                    loaded = self._decoded(unit, state, asked, source)
+                    loaded = self._decoded(unit, state, self._remote.moment(unit, lease), asked, source)
                     if loaded is None:
                         claims[unit] = state
                     else:
@@ -149,10 +149,11 @@ class RemoteLoader(DeafLoader):
         self._counters.add("hits_redis", len(done))
         return done, claims, busy
 
-    def _decoded(self, unit: Unit, held: Held, asked: float, source: Source) -> Loaded | None:
+    def _decoded(self, unit: Unit, held: Held, moment: object, asked: float, source: Source) -> Loaded | None:
         """The value, kept here no longer than there; None for what does not decode."""
         try:
-            return self._loaded(source.decode(unit, held.payload), asked, held.remaining_ms / 1000, source)
+            value = source.decode(unit, held.payload)
+            return self._loaded(value, moment, asked, held.remaining_ms / 1000, source)
         except Exception:  # whatever garbage makes a decoder stumble: it must not fail a read
             self._counters.add("undecodable")
             return None
@@ -179,10 +180,11 @@ class RemoteLoader(DeafLoader):
         taken = self._remote.fill(fills)
         self._counters.add("fills_refused", sum(not done for done in taken.values()))
         self._announce(claims, fills, taken)
+        moment = object()
         return {
-            unit: self._loaded(values[unit], before, fills[unit].lifetime_ms / 1000, source)
+            unit: self._loaded(values[unit], moment, before, fills[unit].lifetime_ms / 1000, source)
             if taken.get(unit)
-            else Loaded(values[unit])
+            else Loaded(values[unit], moment)
             for unit in values
         }
 

@@ -64,12 +64,19 @@ class Recent(LRUCache[Unit, Entry]):
 
 
 class Loaded:
-    """A value, until when this process may keep it (by the cache's clock; None: not at all), and what it weighs."""
+    """A value, until when this process may keep it (by the cache's clock; None: not at all), and what it weighs.
 
-    __slots__ = ("until", "value", "weight")
+    `moment` is the same of values that were there together.
+    """
 
-    def __init__(self, value: Any, until: float | None = None, weight: int = 0) -> None:
-        self.value, self.until, self.weight = value, until, weight
+    __slots__ = ("moment", "until", "value", "weight")
+
+    def __init__(self, value: Any, moment: object, until: float | None = None, weight: int = 0) -> None:
+        self.value, self.moment, self.until, self.weight = value, moment, until, weight
+
+    def instead(self, value: Any) -> Loaded:
+        """Another value in its place, which is not kept."""
+        return Loaded(value, self.moment)
 
 
 class Local:
@@ -215,14 +222,14 @@ class Local:
             if flight.under_way is None:
                 continue
             if unit in loaded:
-                flight.land(loaded[unit].value)
+                flight.land(loaded[unit])
             else:
                 flight.turn_back()
 
-    def land_instead(self, unit: Unit, flight: Flight, value: Any) -> None:
+    def land_instead(self, unit: Unit, flight: Flight, instead: Loaded) -> None:
         """Give those who wait what there is instead of a loaded value; what is kept stays."""
         self.give_up(unit, flight)
-        flight.land(value)
+        flight.land(instead)
 
     def _put(self, unit: Unit, one: Loaded, until: float, most_seconds: float) -> None:
         now, weight = self._clock(), one.weight + ENTRY_BYTES

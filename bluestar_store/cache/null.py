@@ -20,12 +20,6 @@ class NullCache:
         """Whatever the source loads."""
         return source.load(list(dict.fromkeys(units)))
 
-    keeps = False
-
-    def holds(self, unit: Unit, value: Any) -> bool:
-        """No."""
-        return False
-
     def writing(self, units: Iterable[Unit]) -> AbstractContextManager[None]:
         """Nothing to do."""
         return nullcontext()

@@ -101,6 +101,15 @@ class Remote(Announcer):
             return Abandoned(found.token)
         return found
 
+    def moment(self, unit: Unit, lease: bytes) -> object:
+        """The same for what one look finds on one server: it was there together.
+
+        For a write bars all that it changes before it commits, and a server carries out one look as a whole.
+        """
+        if self.topology.single is not None:
+            return lease
+        return lease, self.topology.link(self.namespace.slot_key(unit))
+
     def doubt(self, units: Iterable[Unit]) -> None:
         """Believe nothing that Redis has of the units: their tombstones could not be put there.
 

@@ -17,7 +17,7 @@ from bluestar_store.cache.family import FAMILIES
 from bluestar_store.cache.flights import Flight
 from bluestar_store.cache.limits import AHEAD, CacheLimits
 from bluestar_store.cache.loading import DeafLoader, EngineLoader, RemoteLoader
-from bluestar_store.cache.local import Entry, Local
+from bluestar_store.cache.local import Entry, Loaded, Local
 from bluestar_store.cache.matching import Fields, matcher
 from bluestar_store.cache.refreshing import Refresher
 from bluestar_store.cache.stats import CacheStats, Counters
@@ -35,7 +35,7 @@ from bluestar_store.errors import (
     UnavailableError,
 )
 from bluestar_store.forking import remember
-from bluestar_store.protocols import MISSING, Source, Stale, Unit
+from bluestar_store.protocols import Source, Stale, Unit
 from bluestar_store.sending import before_each_sending
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from bluestar_store.cache.remote import Remote
     from bluestar_store.cache.tier import Tier
 
+ROUNDS = 3
+"""Looks for what was there at one moment, before a load that passes what others load meanwhile."""
 NEVER_SENT = InvalidWriteError | ItemTooLargeError | InvalidKeyError | InvalidEntityError | ConfigurationError
 
 
@@ -120,40 +122,58 @@ class TieredCache:
         """See Cache. One load for all that is missing and that no other thread is loading already."""
         if not self._started:
             self._start()
-        here, following = dict[Unit, Entry](), dict[Unit, Flight]()
-        if fresh:
-            leading = self.local.board_anew(units)
-        else:
-            here, leading, following = self.local.board(units, source.settles)
+        if not fresh:
+            for _ in range(ROUNDS):
+                found = self._find(units, source)
+                if self._is_of_one_moment(units, found, source):
+                    return _values(found)
+        return _values(self._lead(self.local.board_anew(units), source, 0))
+
+    def _find(self, units: Sequence[Unit], source: Source) -> Mapping[Unit, Loaded]:
+        """What is here, loaded by others, or loaded now."""
+        here, leading, following = self.local.board(units, source.settles)
         if not here and not following:
-            return self._lead(leading, source, 0 if fresh else math.inf)
-        answers = {unit: self._kept(unit, entry, source) for unit, entry in here.items()}
+            return self._lead(leading, source, math.inf)
+        found = {unit: self._kept(unit, entry, source) for unit, entry in here.items()}
         if leading:
-            answers |= self._lead(leading, source, 0 if fresh else math.inf)
+            found |= self._lead(leading, source, math.inf)
         for unit, flight in following.items():
-            answers[unit] = value = self._follow(unit, flight, source)
-            if not isinstance(value, Stale) and source.settles(value):
-                break  # whoever leads the units after it need not load them either
-        return answers
+            one = self._follow(unit, flight, source)
+            if one is not None:
+                found[unit] = one
+                if not isinstance(one.value, Stale) and source.settles(one.value):
+                    break  # whoever leads the units after it need not load them either
+        return found
 
-    @property
-    def keeps(self) -> bool:
-        """See Cache."""
-        return self.limits.keeps
+    def _is_of_one_moment(self, units: Sequence[Unit], found: Mapping[Unit, Loaded], source: Source) -> bool:
+        """Whether the values, as far as they are needed, were there together. Errors are taken as they are.
 
-    def holds(self, unit: Unit, value: Any) -> bool:
-        """See Cache; due or past its time or not."""
-        entry = self.local.look(unit)
-        return entry is not None and entry.value is value
+        What does not come from one load has to be the unit's still, now that all of them are here.
+        """
+        if len(units) == 1:
+            return True
+        needed = dict[Unit, Loaded]()
+        for unit in units:
+            one = found.get(unit)
+            if one is None:
+                continue
+            if isinstance(one.value, Stale | BlueStarError):
+                return True
+            needed[unit] = one
+            if source.settles(one.value):
+                break
+        return len({one.moment for one in needed.values()}) == 1 or all(
+            (entry := self.local.look(unit)) is not None and entry.value is one.value for unit, one in needed.items()
+        )
 
-    def _kept(self, unit: Unit, entry: Entry, source: Source) -> Any:
+    def _kept(self, unit: Unit, entry: Entry, source: Source) -> Loaded:
         """The value of an entry, which is refreshed in the background when it soon expires."""
         if entry.due <= self.clock():
             self.counters.add("hits_local")  # the others `peek` has counted already
             if self.local.take_refresh(unit, entry):
                 life = entry.expires - entry.stored
                 self._refresher.submit(lambda: self._refresh(unit, source, life * AHEAD / 2))
-        return entry.value
+        return Loaded(entry.value, entry)
 
     def _refresh(self, unit: Unit, source: Source, max_age_seconds: float) -> None:
         """Load what is still good, unless another process just did."""
@@ -162,7 +182,7 @@ class TieredCache:
             self.counters.add("refreshes")
             self._lead({unit: flight}, source, max_age_seconds)
 
-    def _lead(self, leading: Mapping[Unit, Flight], source: Source, max_age_seconds: float) -> dict[Unit, Any]:
+    def _lead(self, leading: Mapping[Unit, Flight], source: Source, max_age_seconds: float) -> Mapping[Unit, Loaded]:
         """Load units, and give the values to those who follow."""
         try:
             loaded = self._loader.load(list(leading), source, max_age_seconds=max_age_seconds)
@@ -176,31 +196,29 @@ class TieredCache:
             raise
         deaf = self.is_shared and not self._channel  # to what other processes write
         self.local.land(leading, loaded, self.limits.degraded_ttl_seconds if deaf else math.inf)
-        values: dict[Unit, Any] = {}
-        for unit, one in loaded.items():  # a comprehension is a call in Python 3.11
-            values[unit] = one.value
-        return values
+        return loaded
 
-    def _instead(self, unit: Unit, flight: Flight, error: BlueStarError, *, serve: bool) -> Any:
+    def _instead(self, unit: Unit, flight: Flight, error: BlueStarError, *, serve: bool) -> Loaded:
         """What there is when the engine fails: a value that is past its time, if one may be served, or the error."""
-        self.local.land_instead(unit, flight, error)  # those who wait look for themselves
-        return self._served(unit, error) if serve else error
+        instead = Loaded(error, error)
+        self.local.land_instead(unit, flight, instead)  # those who wait look for themselves
+        return self._served(unit, instead) if serve else instead
 
-    def _served(self, unit: Unit, error: BlueStarError) -> Stale | BlueStarError:
+    def _served(self, unit: Unit, failed: Loaded) -> Loaded:
         entry, now = self.local.look(unit), self.clock()
         if entry is None or not entry.expires <= now < entry.expires + self.limits.stale_if_error_seconds:
-            return error
+            return failed
         self.counters.add("stale_served")
-        return Stale(entry.value, error)
+        return failed.instead(Stale(entry.value, failed.value))
 
-    def _follow(self, unit: Unit, flight: Flight, source: Source) -> Any:
+    def _follow(self, unit: Unit, flight: Flight, source: Source) -> Loaded | None:
         """What the leader loads; of one that is interrupted or hangs, somebody who waits takes the place."""
         self.counters.add("waits")
-        while (value := flight.wait(self.limits.flight_seconds)) is MISSING:
+        while (loaded := flight.wait(self.limits.flight_seconds)) is None:
             flight, leads = self.local.succeed(unit, flight)
             if leads:
-                return self._lead({unit: flight}, source, math.inf).get(unit, MISSING)
-        return self._served(unit, value) if isinstance(value, ThrottledError | UnavailableError) else value
+                return self._lead({unit: flight}, source, math.inf).get(unit)
+        return self._served(unit, loaded) if isinstance(loaded.value, ThrottledError | UnavailableError) else loaded
 
     # ------------------------------------------------------------------------------------------------------- writing
 
@@ -284,18 +302,20 @@ class TieredCache:
         from bluestar_store.cache.keeper import Keeper
 
         with self._lock:
-            if self._keeper is not None or self._closed:
+            if self._closed:
                 return
-            known = self.remote
-            keeper = Keeper(
-                self.attach, self.limits, hear=self._hear, tell=self._tell, trust=self._trust, clock=self.clock
-            )
-            if not keeper.start():
-                return  # deaf until a thread can be had: what is kept lives shortly
-            self._keeper, self._started = keeper, True
+            keeper, known = self._keeper, self.remote
+            if keeper is None:
+                keeper = Keeper(
+                    self.attach, self.limits, hear=self._hear, tell=self._tell, trust=self._trust, clock=self.clock
+                )
+                if not keeper.start():
+                    return  # deaf until a thread can be had: what is kept lives shortly
+                self._keeper = keeper
         # Where the tier has to be found first, that goes on beside the first read.
         if known is not None and not keeper.wait(self.limits.redis_timeout_seconds):
             known.open("no answer in time")  # nobody waits for it a second time
+        self._started = True
 
     def forget_here(self, matches: Callable[[Unit], bool]) -> int:
         """Forget matching units in this process; how many entries there were."""
@@ -376,3 +396,10 @@ class TieredCache:
             entries=self.local.entries,
             bytes=self.local.bytes,
         )
+
+
+def _values(found: Mapping[Unit, Loaded]) -> dict[Unit, Any]:
+    values: dict[Unit, Any] = {}
+    for unit, one in found.items():  # a comprehension is a call in Python 3.11
+        values[unit] = one.value
+    return values

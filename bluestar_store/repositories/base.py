@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import pairwise
@@ -12,11 +12,11 @@ from bluestar_store.errors import BlueStarError
 from bluestar_store.keys import Key
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
-from bluestar_store.protocols import MISSING, Item, Source, Stale, Unit
+from bluestar_store.protocols import MISSING, Item
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.answers import every, first
 from bluestar_store.repositories.changes import Change, PutExpectation, ambiguous, delete_change, put_change
-from bluestar_store.repositories.sources import ItemSource, PartitionSource, WatchedSource
+from bluestar_store.repositories.sources import ItemSource, PartitionSource
 from bluestar_store.repositories.trails import record_change, trail_head
 from bluestar_store.repositories.transaction import Bookkeeping
 
@@ -65,7 +65,7 @@ class Reader(Generic[E]):
         if found is MISSING:
             units = [(self._name, *identity) for identity in identities]
             self._items.check(units)
-            answers = self._fetched(units, self._items, fresh=fresh)
+            answers = self._access.cache_of(self._kind).fetch(units, self._items, fresh=fresh)
             found = first(map(answers.__getitem__, units))  # no more of them than it takes
         entity: E | None = found
         return entity
@@ -90,35 +90,8 @@ class Reader(Generic[E]):
         units = [self._kind.partition_unit(*identity) for identity in identities]
         for unit in units:
             self._whole.pk(unit)
-        answers = self._fetched(units, self._whole, fresh=fresh)
+        answers = self._access.cache_of(self._kind).fetch(units, self._whole, fresh=fresh)
         return every([answers[unit] for unit in units if unit in answers])
-
-    def _fetched(self, units: Sequence[Unit], source: Source, *, fresh: bool) -> Mapping[Unit, Any]:
-        """The values of the units, from the cache or loaded, that there were at one moment.
-
-        Where they do not come from one load, each has to be the unit's still when all of them are here: what was
-        invalidated between the first look and the last is read again with the others.
-        """
-        cache = self._access.cache_of(self._kind)
-        if fresh or len(units) == 1:
-            return cache.fetch(units, source, fresh=fresh)
-        watched = WatchedSource(source)
-        answers = cache.fetch(units, watched, fresh=False)
-        needed: list[Unit] = []
-        for unit in (unit for unit in units if unit in answers):
-            value = answers[unit]
-            if isinstance(value, Stale | BlueStarError):
-                return answers
-            needed.append(unit)
-            if source.settles(value):
-                break
-        if any(loaded.issuperset(needed) for loaded in watched.loads):
-            return answers
-        if all(cache.holds(unit, answers[unit]) for unit in needed):
-            return answers
-        if not cache.keeps and watched.decoded.issuperset(needed):
-            return answers  # all from one look at Redis, where a write bars what it changes before it commits
-        return cache.fetch(units, source, fresh=True)
 
     def _stored(self, keys: Iterable[Key]) -> dict[Key, E]:
         """The entities found in the table itself, consistently, past every cache."""

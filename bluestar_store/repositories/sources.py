@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from pydantic_core import from_json
 
@@ -15,7 +15,7 @@ from bluestar_store.keys import GLOBAL, Key
 from bluestar_store.models.entity import Entity, Origin, UnreadOrigin
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.reading import KEY
-from bluestar_store.protocols import Item, Source, Unit
+from bluestar_store.protocols import Item, Unit
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.moments import Part, read_levels
 from bluestar_store.repositories.revisions import is_of_level
@@ -31,33 +31,6 @@ Measured on CPython 3.11 to 3.13: by this estimate a rule is 0.9 to 1.1 of what 
 """
 UNREAD_FACTOR = 8
 """The same by the length of an item's JSON, in which an attribute takes some 40 bytes."""
-
-
-class WatchedSource:
-    """Tells what was loaded together, and what came from outside the process."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self.settles, self.encode, self.weigh = source.settles, source.encode, source.weigh
-        self.loads: list[frozenset[Unit]] = []
-        self.decoded: set[Unit] = set()
-
-    @property
-    def sensitive(self) -> bool:
-        """See Source."""
-        return self._source.sensitive
-
-    def load(self, units: Sequence[Unit]) -> Mapping[Unit, Any]:
-        """See Source."""
-        loaded = self._source.load(units)
-        self.loads.append(frozenset(loaded))
-        return loaded
-
-    def decode(self, unit: Unit, data: bytes) -> Any:
-        """See Source."""
-        value = self._source.decode(unit, data)
-        self.decoded.add(unit)
-        return value
 
 
 class KindSource(Generic[E]):

@@ -124,6 +124,31 @@ def test_many_threads_on_a_cold_key_make_one_engine_read(remote: bool, request: 
             assert engine.faults.counts == {"get": 1}
 
 
+def test_many_threads_where_the_process_keeps_nothing_make_one_engine_read(redis_url: str) -> None:
+    with one_store(redis_url, cache_max_entries=0) as (store, engine):
+        store.calculation_rules.put(rule("ACME", 6))
+        engine.faults.forget()
+        for _ in range(10):
+            answers = at_once(THREADS, lambda: store.calculation_rules.get("ACME", "match").max_pct)
+            assert {answer.result() for answer in answers} == {6}
+        assert engine.faults.counts == {"get": 1}
+
+
+def test_many_threads_at_what_may_not_be_kept_share_what_one_loads() -> None:
+    with one_store() as (store, engine):
+        store.calculation_rules.put(rule("GLOBAL", 6))
+        store.cache._cache.local.bar([UNIT], b"0123456789abcdef", 100)
+        engine.faults.forget()
+        with engine.faults.hold("get", after=True) as hold:
+            leader = background(lambda: store.calculation_rules.get("ACME", "match").max_pct)
+            hold.reached.wait()
+            others = [background(lambda: store.calculation_rules.get("ACME", "match").max_pct) for _ in range(THREADS)]
+            until(lambda: store.cache.stats().waits == THREADS, "all wait")
+            hold.release()
+            assert {one.result(10) for one in [leader, *others]} == {6}
+        assert engine.faults.counts == {"get": 1}
+
+
 def test_all_who_wait_get_what_the_leader_gets() -> None:
     with one_store() as (store, engine), engine.faults.hold("get", after=True) as hold:
         leader = background(lambda: store.calculation_rules.get("ACME", "match"))
