@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "promises.md"
+PAGES = ("promises.md", "security.md")
 
 
 def rows() -> list[tuple[str, str]]:
-    """Promise and holder of each line of the page's tables."""
-    found = re.findall(r"^\| (.+?) \| (.+?) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    """Promise and holder of each line of the pages' tables."""
+    pages = [(ROOT / "docs" / page).read_text(encoding="utf-8") for page in PAGES]
+    found = [row for page in pages for row in re.findall(r"^\| (.+?) \| (.+?) \|$", page, re.MULTILINE)]
     return [row for row in found if row[1] != "held by" and not row[0].startswith("---")]
 
 
