@@ -94,6 +94,9 @@ if TYPE_CHECKING:
     from bluestar_store.models.limits import (
         IrsLimits,
     )
+    from bluestar_store.models.masking import (
+        SensitiveText,
+    )
     from bluestar_store.models.pipeline import (
         PipelineStep,
     )
@@ -177,6 +180,7 @@ __all__ = [
     "SchemaNotFoundError",
     "Scope",
     "SeedError",
+    "SensitiveText",
     "Settings",
     "SqlConstraintError",
     "SqlError",
@@ -275,6 +279,7 @@ _MODULES = {
         "PlanHold",
     ),
     "bluestar_store.models.limits": ("IrsLimits",),
+    "bluestar_store.models.masking": ("SensitiveText",),
     "bluestar_store.models.pipeline": ("PipelineStep",),
     "bluestar_store.models.validation": ("ValidationRule",),
     "bluestar_store.models.vendor": ("VendorSchema",),

@@ -13,6 +13,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bluestar_store.errors import ConfigurationError, did_you_mean
+from bluestar_store.models.masking import DEFAULT_NAMES, words_of
 from bluestar_store.models.values import Actor
 
 PREFIX = "BLUESTAR_"
@@ -80,6 +81,10 @@ class Settings(BaseSettings):
     the engine fails (0: never). The first tier holds `cache_max_entries` at most, and about `cache_max_bytes`; either
     as 0 turns it off. `cache_sensitive` lets bank accounts into Redis.
 
+    `masked_names` are words of names, with commas between them, whose values no repr, trail, table or error shows
+    whole, in attributes of other programs and in free details, too; fields of type SensitiveText are masked whatever
+    they are called. Several Stores of a process mask the names of all of them.
+
     `max_attempts` counts the tries of one call to AWS, the first included; `conflict_attempts` the tries of a
     transaction that others keep interfering with, and of a batch that comes back unfinished.
     """
@@ -128,6 +133,7 @@ class Settings(BaseSettings):
     index_recheck_hours: Annotated[float, Field(gt=0, le=8760)] = 24
     kinds: Annotated[tuple[str, ...], NoDecode] = ()
     actor: Actor | None = None
+    masked_names: Annotated[tuple[str, ...], NoDecode] = DEFAULT_NAMES
     parallel_calls: Annotated[int, Field(ge=1, le=64)] = 8
 
     def __init__(self, **values: Any) -> None:
@@ -160,6 +166,15 @@ class Settings(BaseSettings):
         for name in names:
             if not re.fullmatch(r"[\w.]+:\w+", str(name)):
                 raise ValueError(f"{name!r} is no module:NAME, such as payroll.calendar:CALENDAR")
+        return names
+
+    @field_validator("masked_names", mode="before")
+    @classmethod
+    def _masked_names_are_words(cls, value: Any) -> Any:
+        names = tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+        for name in names:
+            if not words_of(str(name)):
+                raise ValueError(f"{name!r} has no word, such as account")
         return names
 
     @field_validator("aws_region")

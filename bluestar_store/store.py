@@ -58,6 +58,7 @@ class Store:
         from bluestar_store.cache import CacheControl, open_cache
         from bluestar_store.clock import SystemClock
         from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
+        from bluestar_store.models.masking import NAMES
         from bluestar_store.repositories.access import Access
         from bluestar_store.repositories.audit import Audit
         from bluestar_store.repositories.batches import Batches
@@ -74,6 +75,7 @@ class Store:
         from bluestar_store.repositories.validation_rules import ValidationRules
         from bluestar_store.repositories.vendor_schemas import VendorSchemas
 
+        NAMES.use(settings.masked_names)
         self.settings, self.engine, self.clock = settings, engine, clock or SystemClock()
         self.tables = tables_of(settings, kinds)
         self.tables.specs()  # refuses names that DynamoDB would

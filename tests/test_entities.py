@@ -33,8 +33,9 @@ from bluestar_store import (
 )
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG
-from bluestar_store.models.entity import Entity, masked
+from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
+from bluestar_store.models.masking import masked
 from bluestar_store.models.tables import KINDS
 from bluestar_store.models.values import frozen, number_text
 from bluestar_store.protocols import Put, Update

@@ -25,7 +25,7 @@ DESIGN = {
     # entities and their enums
     "AchConfig", "AuditEntry", "BatchRules", "BatchState", "BatchStatus", "CalculationRule", "ChainHead",
     "ClientConfig", "Entity", "FreeResult", "FreeState", "HoldGuard", "IrsLimits", "PipelineStep", "PlanHold",
-    "StepClaim", "StepResult", "Trail", "ValidationRule", "VendorSchema",
+    "SensitiveText", "StepClaim", "StepResult", "Trail", "ValidationRule", "VendorSchema",
 }  # fmt: skip
 """Besides the errors."""
 ERRORS = """

@@ -34,7 +34,9 @@ def open_cache(
     from bluestar_store.cache.remote import Remote
     from bluestar_store.cache.tier import Tier
     from bluestar_store.cache.topology import open_topology
+    from bluestar_store.debug_logs import hide_data
 
+    hide_data()
     origin = uuid.uuid4().hex
     topology = open_topology(settings)
     if identify is None:

@@ -45,11 +45,10 @@ def entry_records(entries: Iterable[Entry]) -> list[Record]:
 def shown_value(kind: str, attribute: str, value: Any) -> Any:
     """A value of an entity of this kind as it may be shown: see `records`."""
     from bluestar_store.models.config import AchConfig
-    from bluestar_store.models.entity import is_bank_number
 
     unknown_to_ach = kind == "ach-config" and attribute not in AchConfig.model_fields
     names_count = not (kind == "vendor-schema" and attribute == "mapping")
-    return plain(value, secret=unknown_to_ach or is_bank_number(attribute), names_count=names_count)
+    return plain(value, attribute, secret=unknown_to_ach, names_count=names_count)
 
 
 def difference_lines(entries: Iterable[Entry], *, whole: bool = False) -> Iterator[str]:

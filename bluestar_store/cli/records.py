@@ -1,4 +1,4 @@
-"""Entities as plain values that may be shown: bank numbers masked, numbers and times still exact.
+"""Entities as plain values that may be shown: secrets masked, numbers and times still exact.
 
 Whatever a command prints of an entity, as a table or as JSON, comes from here.
 """
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Set
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,23 +21,24 @@ Record = dict[str, Any]
 
 def record(entity: Entity) -> Record:
     """The entity's fields, its `scope` where it has a level, `version`, `written_by`, and what it does not know."""
-    from bluestar_store.models.config import AchConfig
-    from bluestar_store.models.entity import is_bank_number
+    from bluestar_store.models.masking import sensitive_fields
     from bluestar_store.models.vendor import VendorSchema
+
+    sensitive = sensitive_fields(type(entity))
 
     found: Record = {}
     for name in type(entity).model_fields:
         value = getattr(entity, name)
         # A vendor's column may be called "Account Number"; what it maps to is no number.
         names_count = not (isinstance(entity, VendorSchema) and name == "mapping")
-        found[name] = plain(value, secret=is_bank_number(name), names_count=names_count)
+        found[name] = plain(value, name, secret=name in sensitive, names_count=names_count)
     scope = getattr(entity, "scope", None)
     if scope is not None:
         found["scope"] = str(scope)
     found["version"] = entity.version
     found["written_by"] = entity.written_by
-    bank = isinstance(entity, AchConfig)  # whatever another program put there, under whatever name
-    found["extra"] = {name: plain(value, secret=bank or is_bank_number(name)) for name, value in entity.extra.items()}
+    # Beside a bank account, whatever another program put there, under whatever name.
+    found["extra"] = {name: plain(value, name, secret=bool(sensitive)) for name, value in entity.extra.items()}
     return found
 
 
@@ -45,35 +47,42 @@ def records(entities: Iterable[Entity]) -> list[Record]:
     return [record(entity) for entity in entities]
 
 
-def plain(value: Any, *, secret: bool = False, names_count: bool = True) -> Any:
-    """A value in JSON's terms, and numbers and times. What is `secret`, or lies under such a name, is masked."""
+def plain(value: Any, name: str = "", *, secret: bool = False, names_count: bool = True) -> Any:
+    """A value in JSON's terms, and numbers and times. What is `secret`, or lies under such a name, is masked.
+
+    So are the account numbers and SSNs in free text that are known by their digits.
+    """
     from pydantic import BaseModel
 
-    from bluestar_store.models.entity import is_bank_number, masked
+    from bluestar_store.models.masking import (
+        MaskedText,
+        is_identifier,
+        is_secret_name,
+        masked,
+        masked_digits,
+    )
     from bluestar_store.models.values import number_text
 
+    secret = secret or (names_count and is_secret_name(name)) or isinstance(value, MaskedText)
+    inside = partial(plain, secret=secret, names_count=names_count)
     match value:
         case None | bool():
             return value
         case BaseModel():
-            return plain(dict(value), secret=secret, names_count=names_count)
+            return inside(dict(value))
         case Enum():
-            return plain(value.value, secret=secret)
+            return inside(value.value, name)
         case Mapping():
-            return {
-                str(name): plain(
-                    inner, secret=secret or (names_count and is_bank_number(str(name))), names_count=names_count
-                )
-                for name, inner in value.items()
-            }
+            return {str(key): inside(inner, str(key)) for key, inner in value.items()}
         case Set():
-            return sorted((plain(inner, secret=secret) for inner in value), key=str)
+            return sorted((inside(inner, name) for inner in value), key=str)
         case list() | tuple():
-            return [plain(inner, secret=secret, names_count=names_count) for inner in value]
+            return [inside(inner, name) for inner in value]
         case datetime():
             return value
         case bytes():
-            return plain(base64.b64encode(value).decode(), secret=secret)
+            return inside(base64.b64encode(value).decode(), name)
         case int() | Decimal():
             return masked(number_text(value)) if secret else value
-    return masked(str(value)) if secret else str(value)
+    text = str(value)
+    return masked(text) if secret else text if is_identifier(name) else masked_digits(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,6 +12,7 @@ import botocore.session
 from botocore.parsers import ResponseParserError
 from pynamodb.connection import Connection
 
+from bluestar_store.debug_logs import hide_data
 from bluestar_store.engines.client_files import read_client_files_sparingly
 from bluestar_store.engines.direct import UNDECIDED, DirectCalls
 from bluestar_store.engines.missing import missing_index, missing_table
@@ -154,7 +154,7 @@ class AwsConnection:
             return made
         with self._lock:
             if self._ready is None:
-                _hide_items_from_debug_log()
+                hide_data()
                 region = self._region or botocore.session.get_session().get_config_variable("region")
                 if region is None and self._endpoint_url is None:
                     raise ConfigurationError(
@@ -366,20 +366,3 @@ def _no_credentials() -> ConfigurationError:
         "no AWS credentials found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
         "(for DynamoDB Local any values will do)"
     )
-
-
-class _HideArguments(logging.Filter):
-    """PynamoDB's debug log shows the arguments of every call, items and all; this leaves only their names."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(sorted(arg) if isinstance(arg, dict) else arg for arg in record.args)
-        elif isinstance(record.args, dict):
-            record.args = (sorted(record.args),)
-        return True
-
-
-def _hide_items_from_debug_log() -> None:
-    logger = logging.getLogger("pynamodb.connection.base")
-    if not any(isinstance(found, _HideArguments) for found in logger.filters):
-        logger.addFilter(_HideArguments())

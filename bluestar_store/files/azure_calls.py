@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ from azure.core import exceptions as azure
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient, ContainerClient, ExponentialRetry, generate_blob_sas
 
+from bluestar_store.debug_logs import hide_data
 from bluestar_store.errors import (
     AlreadyExistsError,
     BlueStarError,
@@ -88,7 +88,7 @@ class AzureCalls:
         self._endpoint_url = endpoint_url
         if not self._connection_string and not self._endpoint_url:
             raise ConfigurationError(NO_ACCOUNT)
-        _hide_signatures_from_debug_log()
+        hide_data()
         made = self._make()  # sends nothing, and finds a malformed connection string
         self.location = f"Azure container {container} at {made.scheme}://{made.primary_hostname}"
         self._client = ProcessClient(self._make)
@@ -194,22 +194,3 @@ def is_folder(metadata: dict[str, str] | None) -> bool:
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
-
-
-class _HideSignatures(logging.Filter):
-    """urllib3's debug log shows the URL of every call, and in it a shared access signature; this leaves the path."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(_without_query(arg) for arg in record.args)
-        return True
-
-
-def _without_query(arg: object) -> object:
-    return arg.partition("?")[0] if isinstance(arg, str) and "sig=" in arg else arg
-
-
-def _hide_signatures_from_debug_log() -> None:
-    logger = logging.getLogger("urllib3.connectionpool")
-    if not any(isinstance(found, _HideSignatures) for found in logger.filters):
-        logger.addFilter(_HideSignatures())

@@ -9,6 +9,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.parsers import ResponseParserError
 
+from bluestar_store.debug_logs import hide_data
 from bluestar_store.errors import (
     AlreadyExistsError,
     BlueStarError,
@@ -73,6 +74,7 @@ class S3Calls:
         return self._client()
 
     def _make(self) -> Any:
+        hide_data()
         session = botocore.session.get_session()
         region = self._region or session.get_config_variable("region") or "us-east-1"
         return session.create_client("s3", region_name=region, endpoint_url=self._endpoint_url, config=self._config)

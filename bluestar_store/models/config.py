@@ -8,6 +8,7 @@ from pydantic import Field
 
 from bluestar_store.lazy import lazily
 from bluestar_store.models.entity import PlanEntity
+from bluestar_store.models.masking import SensitiveText
 
 if TYPE_CHECKING:
     from bluestar_store.models.config_model import ACH_CONFIG as ACH_CONFIG
@@ -35,5 +36,5 @@ class AchConfig(PlanEntity):
     pay_freq: str
     ach_method: str | None = None
     bank_id: str | None = None
-    account_number: str | None = None
-    routing_number: str | None = None
+    account_number: SensitiveText | None = None
+    routing_number: SensitiveText | None = None

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from enum import StrEnum
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from immutabledict import immutabledict
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
 
 from bluestar_store.keys import DEFAULT, GLOBAL, Key
+from bluestar_store.models.masking import veiled
 from bluestar_store.protocols import ACTOR, Item, key_of
 
 
@@ -118,6 +119,19 @@ class Entity(BaseModel):
     # No PrivateAttr, which pydantic sets up by Python code for every entity that is read: half of what reading costs.
     __slots__ = ("_origin",)
 
+    if not TYPE_CHECKING:
+
+        def __init__(self, /, **data: Any) -> None:
+            try:
+                super().__init__(**data)
+                return
+            except ValidationError as error:
+                found = _without_values(error)
+            data.clear()  # a traceback may show them
+            raise found
+
+        __init__.__pydantic_base_init__ = True  # pydantic itself makes entities without it
+
     @property
     def origin(self) -> Origin | None:
         """Where this entity was read; None for one made by hand."""
@@ -179,6 +193,15 @@ class Entity(BaseModel):
         return hash((type(self), *self.__dict__.values()))
 
 
+def _without_values(error: ValidationError) -> ValidationError:
+    """The same mistakes, in an error that keeps no value: it may be logged with its details, or pickled."""
+    lines: list[Any] = [
+        {"type": PydanticCustomError(one["type"], one["msg"]), "loc": one["loc"]}
+        for one in error.errors(include_input=False, include_context=False, include_url=False)
+    ]
+    return ValidationError.from_exception_data(error.title, lines, hide_input=True)
+
+
 class PlanEntity(Entity):
     """An entity that a plan may have of its own, or share with every plan."""
 
@@ -188,30 +211,3 @@ class PlanEntity(Entity):
     def scope(self) -> Scope:
         """CLIENT for a plan's own, else the level that every plan falls back to."""
         return Scope(self.plan_id) if self.plan_id in (GLOBAL, DEFAULT) else Scope.CLIENT
-
-
-_BANK_NUMBER = re.compile(r"account|routing|iban", re.IGNORECASE)
-
-
-def is_bank_number(name: str) -> bool:
-    """Whether what has this name may be a bank account's number: such are never shown whole."""
-    return _BANK_NUMBER.search(name) is not None
-
-
-def veiled(name: str, value: Any) -> Any:
-    """The value of a field as a repr may show it: bank numbers masked, however deep. Each of them has a digit."""
-    if is_bank_number(name) and any(map(str.isdigit, text := str(value))):
-        return masked(text)
-    if isinstance(value, BaseModel | Mapping):
-        return {inner: veiled(str(inner), one) for inner, one in dict(value).items()}
-    if isinstance(value, tuple):
-        return tuple(veiled(name, one) for one in value)
-    return value
-
-
-def masked(secret: str | None) -> str | None:
-    """A bank number as it may be shown: its last four characters at most, never more than half of it."""
-    if secret is None:
-        return None
-    visible = min(4, len(secret) // 2)
-    return "*" * (len(secret) - visible) + secret[len(secret) - visible :]

@@ -15,8 +15,9 @@ from pynamodb.models import Model
 from bluestar_store.errors import InvalidEntityError, ItemDecodeError, NotFoundError
 from bluestar_store.keys import ItemKeys, Key
 from bluestar_store.models.attributes import IntegerAttribute
-from bluestar_store.models.entity import Entity, Origin, veiled
+from bluestar_store.models.entity import Entity, Origin
 from bluestar_store.models.indexes import BY_LEVEL, ByLevel, index_text
+from bluestar_store.models.masking import sensitive_fields, veiled
 from bluestar_store.models.reading import Reading
 from bluestar_store.models.values import check_unicode, content_of, from_wire, version_of
 from bluestar_store.protocols import OWN_PREFIX, VERSION, AttributeValue, Item, Unit, key_of
@@ -53,9 +54,9 @@ class LevelModel(ItemModel):
 class Kind(Generic[E]):
     """How one entity lies on disk. `index` is for what is not indexed as `index_of` says.
 
-    `rule_list` is the name of its list in the rule file `{table}.json`; None: no rule set holds it. `sensitive` values
-    do not go to Redis, unless a setting lets them. Of a kind that is not `cached` every read goes to the engine, and a
-    write has no cache to tell.
+    `rule_list` is the name of its list in the rule file `{table}.json`; None: no rule set holds it. `sensitive`: all of
+    it is, also what other programs put on its items; see `is_sensitive`. Of a kind that is not `cached` every read goes
+    to the engine, and a write has no cache to tell.
     """
 
     name: str
@@ -75,6 +76,14 @@ class Kind(Generic[E]):
         """
         extended: Any = replace(self, entity=entity, model=model)  # type: ignore[arg-type]  # a subclass of E
         return extended  # type: ignore[no-any-return]  # of the entity that was given
+
+    @cached_property
+    def is_sensitive(self) -> bool:
+        """Whether it is declared `sensitive`, or has a field of type SensitiveText.
+
+        Its values do not go to Redis, unless a setting lets them; its digests need the store's key.
+        """
+        return self.sensitive or bool(sensitive_fields(self.entity))
 
     @property
     def table(self) -> str:
@@ -195,7 +204,8 @@ class Kind(Generic[E]):
             return self.entity.model_validate(values)
         except ValidationError as error:
             problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {reason_of(e)}" for e in error.errors())
-            raise InvalidEntityError(f"{self.entity.__name__}: {problems}") from None
+        values.clear()  # a traceback may show them
+        raise InvalidEntityError(f"{self.entity.__name__}: {problems}")
 
     def encode(self, entity: E) -> dict[str, AttributeValue]:
         """The known attributes that have a value, by their names on disk; without key, version and indexes."""

@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from bluestar_store.cache.link import failure
+from bluestar_store.debug_logs import hide_data
 from bluestar_store.errors import CacheError
 from bluestar_store.forking import remember
 
@@ -31,6 +32,7 @@ class RedisCacheBackend:
     """See `ICacheBackend`. Nothing is sent before the first call; every failure is a CacheError."""
 
     def __init__(self, host: str = "localhost", port: int = 6379, db: int = 0) -> None:
+        hide_data()
         with _failures("cannot be set up"):
             self._client: Any = _redis().Redis(host=host, port=port, db=db, **_patience(TIMEOUT_SECONDS))
 
@@ -41,6 +43,7 @@ class RedisCacheBackend:
         Raises CacheError for one that cannot be read.
         """
         backend = cls.__new__(cls)  # not by the constructor: it makes a client of its own
+        hide_data()
         with _failures("cannot be set up by its URL"):
             backend._client = _redis().Redis.from_url(url, **_patience(timeout_seconds))
         return backend

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
+from bluestar_store.debug_logs import hide_data
 from bluestar_store.engines.aws import AwsConnection
 
 
@@ -13,6 +14,7 @@ class ResourceConnection(AwsConnection):
     """Calls through the resource's client, which belongs to the caller and stays open."""
 
     def __init__(self, ddb: Any) -> None:
+        hide_data()
         meta = ddb.meta.client.meta
         super().__init__(
             region=meta.region_name,

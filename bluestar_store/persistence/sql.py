@@ -37,7 +37,10 @@ class SQLClient:
             if error.name is None or error.name.partition(".")[0] != "sqlalchemy":
                 raise
             raise ConfigurationError("SQLClient needs SQLAlchemy: pip install 'bluestar-store[sql]'") from None
-        self._database = sql_engine.Database(url)
+        try:
+            self._database = sql_engine.Database(url)
+        finally:
+            del url  # no traceback shows the password in it
         forking.remember(self)
 
     def execute(self, statement: str, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None) -> int:

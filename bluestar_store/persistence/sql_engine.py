@@ -33,7 +33,10 @@ class Database:
     """One database and its pool of connections. Raises ConfigurationError for a URL that it cannot be opened by."""
 
     def __init__(self, url: str) -> None:
-        self._url = _parsed(url)
+        try:
+            self._url = _parsed(url)
+        finally:
+            del url  # no traceback shows the password in it
         self.location = self._url.set(query={}).render_as_string(hide_password=True)  # a query may hold passwords too
         self._is_sqlite = self._url.get_backend_name() == "sqlite"
         self._engine = self._made()
@@ -207,11 +210,26 @@ def _parsed(url: object) -> URL:
     try:
         parsed = make_url(url)
     except (exc.ArgumentError, ValueError):  # their texts may repeat a password
+        parsed = None
+    if parsed is None or _is_ambiguous(url, parsed):
+        del url
         raise ConfigurationError(
             "the URL of a SQLClient cannot be read; it looks like postgresql://user:password@host/database, with "
-            "special characters as %XX"
-        ) from None
+            "special characters of user, password and database as %XX: @ is %40"
+        )
     return parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
+
+
+def _is_ambiguous(url: str, parsed: URL) -> bool:
+    """Whether a second @ leaves open where the password ends: what is behind the first one would be shown as the host.
+
+    A URL that names a file has no user; its path may have any.
+    """
+    if parsed.host is None and parsed.username is None:
+        return False
+    rest = url.partition("://")[2]
+    before_query = rest[: rest.rfind("?")] if parsed.query else rest
+    return before_query.count("@") > 1
 
 
 def _in_memory(url: URL) -> bool:

@@ -42,7 +42,7 @@ class KindSource(Generic[E]):
     @property
     def sensitive(self) -> bool:
         """Whether the values may not leave the process: bank accounts, unless a setting lets them."""
-        return self._kind.sensitive and not self._access.share_sensitive
+        return self._kind.is_sensitive and not self._access.share_sensitive
 
     def _decoded(self, item: Item) -> E | ItemDecodeError:
         try:

@@ -8,8 +8,9 @@ from typing import Any
 from bluestar_store.engines.checks import MAX_DEPTH
 from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry, Trail
 from bluestar_store.models.canonical import canonical, canonical_bytes, digest, plain_value
-from bluestar_store.models.entity import Entity, masked, veiled
+from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
+from bluestar_store.models.masking import masked, veiled
 from bluestar_store.models.values import from_wire
 from bluestar_store.protocols import OWN_PREFIX, VERSION, Check, Item, key_of
 from bluestar_store.repositories.access import Access
@@ -71,7 +72,7 @@ def change_details(kind: Kind[Any], before: Item, after: Item) -> dict[str, Any]
     names = sorted(name for name in {*before, *after} if name not in HIDDEN and not name.startswith(OWN_PREFIX))
     changed = {
         name: {
-            when: _shown(name, item, secret=kind.sensitive and name not in known)
+            when: _shown(name, item, secret=kind.is_sensitive and name not in known)
             for when, item in (("before", before), ("after", after))
             if name in item
         }
@@ -93,7 +94,7 @@ def _shown(name: str, item: Item, *, secret: bool) -> Any:
         return masked(str(value))
     length = canonical_bytes(plain := plain_value(value))
     told = length <= LONGEST_VALUE and _levels(value) <= DEEPEST_VALUE
-    return veiled(name, value) if told else {"digest": digest(plain), "bytes": length}
+    return veiled(name, value, digits=False) if told else {"digest": digest(plain), "bytes": length}
 
 
 def _levels(value: Any) -> int:

@@ -134,6 +134,10 @@ def test_a_password_is_in_no_repr_log_or_error(postgres_url: str, caplog: pytest
     [
         "hunter2",
         "postgresql://user:hunter2@host:port/x",
+        "postgresql://user:begin@hunter2@host/x",
+        "postgresql://us@er:hunter2@host/x",
+        "postgresql://user:be/gin@hunter2@host/x",
+        "postgresql://user:be?gin@hunter2@host/x",
         "nosuch://user:hunter2@host/x",
         "oracle+nosuch://user:hunter2@host/x",
         "postgresql+psycopg2://user:hunter2@host/x",

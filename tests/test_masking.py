@@ -1,0 +1,182 @@
+"""What is never shown whole: by its type, by its name, by its digits."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import subprocess
+import sys
+import traceback
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from bluestar_store import AchConfig, ClientConfig, ConfigurationError, InvalidEntityError, SensitiveText, Settings
+from bluestar_store.models.config import ACH_CONFIG
+from bluestar_store.models.masking import is_secret_name, masked_digits, sensitive_fields, veiled
+
+ACCOUNT = "998877665541"
+SECRET_NAMES = """
+ssn employee_ssn EESSN SSNs acctNumber acct_no ACCTNO account Account-No accountnumber bankaccount cardNumber
+card creditcard routing_number RTN abaNumber iban dob employeeDOB dateOfBirth tax_id taxId tin itin
+"""
+OTHER_NAMES = """
+discard cardinal discount accounting_period setting continental panel company martin database deadline_hour
+ach_method max_401k returned birth_rate
+"""
+
+
+def told(error: BaseException) -> str:
+    """All that a report of an error may have of it."""
+    lines = traceback.TracebackException.from_exception(error, capture_locals=True).format()
+    return "".join(lines) + repr(error) + repr(pickle.dumps(error))
+
+
+class PayeeConfig(ClientConfig):
+    """With a field of a user's own."""
+
+    payee_reference: SensitiveText | None = None
+    references: tuple[SensitiveText, ...] = ()
+
+
+def test_text_of_the_type_is_masked_in_every_repr_and_else_text_like_any_other() -> None:
+    number = AchConfig(plan_id="A", pay_freq="W", account_number=ACCOUNT).account_number
+    copied = pickle.loads(pickle.dumps(number))  # noqa: S301  # our own
+    assert (number, f"{number}", str(number), len(number or "")) == (ACCOUNT, ACCOUNT, ACCOUNT, 12)
+    for again in (number, copied, copy.deepcopy(number), [number], {"a": {"S": number}}):
+        assert "********5541" in repr(again)
+        assert ACCOUNT not in repr(again)
+
+
+def test_a_users_own_field_is_sensitive_by_its_type() -> None:
+    made = PayeeConfig(plan_id="A", pay_freq="W", payee_reference=ACCOUNT, references=(ACCOUNT,))
+    assert ACCOUNT not in f"{made!r} {made} {made.__dict__}"
+    assert sensitive_fields(PayeeConfig) == {"payee_reference", "references"}
+    assert made.payee_reference == ACCOUNT
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ssn",
+        "employee_ssn",
+        "EESSN",
+        "SSNs",
+        "acctNumber",
+        "acct_no",
+        "ACCTNO",
+        "account",
+        "Account-No",
+        "accountnumber",
+        "bankaccount",
+        "cardNumber",
+        "card",
+        "creditcard",
+        "routing_number",
+        "RTN",
+        "abaNumber",
+        "iban",
+        "dob",
+        "employeeDOB",
+        "dateOfBirth",
+        "tax_id",
+        "taxId",
+        "tin",
+        "itin",
+    ],
+)
+def test_names_are_found_by_their_words(name: str) -> None:
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "discard",
+        "cardinal",
+        "discount",
+        "accounting_period",
+        "setting",
+        "continental",
+        "panel",
+        "company",
+        "martin",
+        "database",
+        "deadline_hour",
+        "ach_method",
+        "max_401k",
+        "returned",
+        "birth_rate",
+    ],
+)
+def test_other_words_that_have_such_a_word_in_them_are_not(name: str) -> None:
+    assert not is_secret_name(name)
+
+
+def test_values_under_a_name_are_masked_however_deep_and_what_has_no_digit_is_not() -> None:
+    value = {"payee": ({"acctNumber": ACCOUNT},), "account": {"number": ACCOUNT}, "accountHolder": "JANE DOE"}
+    shown = veiled("result", value)
+    assert ACCOUNT not in repr(shown)
+    assert shown["accountHolder"] == "JANE DOE"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("pay to 021000021 now", "pay to *****0021 now"),
+        ("acct021000021", "acct*****0021"),
+        ("021000022", "021000022"),
+        ("4111 1111 1111 1111", "***************1111"),
+        ("3782-822463-10005", "*************0005"),
+        ("4111111111111112", "4111111111111112"),
+        ("ssn 123-45-6789", "ssn *******6789"),
+        ("2026-01-15T00:00:00", "2026-01-15T00:00:00"),
+        ("0.021000021", "0.021000021"),
+        ("01HF7YAT4G021000021ABCDEFGH", "01HF7YAT4G021000021ABCDEFGH"),
+    ],
+)
+def test_digits_that_pass_a_check_are_masked_when_shown(text: str, shown: str) -> None:
+    assert masked_digits(text) == shown
+    assert veiled("note", text) == shown
+    assert veiled("note", text, digits=False) == text  # what is stored goes by names only
+    assert veiled("batch_id", text) == text  # nobody could ask for it
+
+
+def test_an_error_of_pydantics_keeps_no_value() -> None:
+    with pytest.raises(ValidationError) as raised:
+        AchConfig(plan_id="A", pay_freq="W", account_number=int(ACCOUNT), employee_ssn=ACCOUNT)  # type: ignore[call-arg, arg-type]
+    inner = raised.value.__traceback__.tb_next if raised.value.__traceback__ else None
+    lines = traceback.StackSummary.extract(traceback.walk_tb(inner), capture_locals=True).format()
+    assert ACCOUNT not in "".join(lines) + repr(pickle.dumps(raised.value)) + repr(raised.value.errors())
+    assert [error["loc"] for error in raised.value.errors()] == [("account_number",), ("employee_ssn",)]
+
+
+def test_an_error_of_the_librarys_keeps_no_value() -> None:
+    def made(**values: Any) -> str:
+        try:
+            ACH_CONFIG.made(plan_id="A", pay_freq="W", **values)
+        except InvalidEntityError as error:
+            values.clear()
+            return told(error)
+        raise AssertionError
+
+    assert ACCOUNT not in made(account_number=int(ACCOUNT), routing_number=[ACCOUNT])
+
+
+def test_a_bad_list_of_names_is_a_configuration_error() -> None:
+    with pytest.raises(ConfigurationError, match="BLUESTAR_MASKED_NAMES"):
+        Settings(masked_names="account,--")
+
+
+def test_the_setting_takes_the_place_of_the_defaults() -> None:
+    code = (
+        "from bluestar_store import Settings, Store; "
+        "from bluestar_store.models.masking import is_secret_name as is_one;"
+        "assert is_one('ssn') and not is_one('konto');"
+        "Store.open(Settings(persistence_mode='memory', masked_names='konto, steuer nummer'));"
+        "assert is_one('konto_nr') and is_one('steuerNummer') and not is_one('ssn');"
+        "Store.open(Settings(persistence_mode='memory', masked_names='badge'));"
+        "assert is_one('konto') and is_one('badge')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
