@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         ConfigNotFoundError,
         ConfigurationError,
         ConflictError,
+        EncryptedValueError,
         EngineError,
         FileMissingError,
         FileStoreError,
@@ -100,6 +101,9 @@ if TYPE_CHECKING:
     from bluestar_store.models.pipeline import (
         PipelineStep,
     )
+    from bluestar_store.models.plan_keys import (
+        PlanKey,
+    )
     from bluestar_store.models.validation import (
         ValidationRule,
     )
@@ -147,6 +151,7 @@ __all__ = [
     "ConfigNotFoundError",
     "ConfigurationError",
     "ConflictError",
+    "EncryptedValueError",
     "EngineError",
     "Entity",
     "FileMissingError",
@@ -171,6 +176,7 @@ __all__ = [
     "PipelineNotFoundError",
     "PipelineStep",
     "PlanHold",
+    "PlanKey",
     "PlanOnHoldError",
     "PlanOutdatedError",
     "PlanSnapshot",
@@ -213,6 +219,7 @@ _MODULES = {
         "ConfigNotFoundError",
         "ConfigurationError",
         "ConflictError",
+        "EncryptedValueError",
         "EngineError",
         "FileMissingError",
         "FileStoreError",
@@ -281,6 +288,7 @@ _MODULES = {
     "bluestar_store.models.limits": ("IrsLimits",),
     "bluestar_store.models.masking": ("SensitiveText",),
     "bluestar_store.models.pipeline": ("PipelineStep",),
+    "bluestar_store.models.plan_keys": ("PlanKey",),
     "bluestar_store.models.validation": ("ValidationRule",),
     "bluestar_store.models.vendor": ("VendorSchema",),
     "bluestar_store.protocols": (

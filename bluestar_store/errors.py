@@ -5,6 +5,7 @@ BlueStarError
 │   └── TableMissingError, IndexMissingError
 ├── InvalidKeyError         (also ValueError) an identifier that would make a wrong or ambiguous key, or a forged cursor
 ├── ItemDecodeError         an item on disk, in Redis or in a file that is not what its entity needs
+│   └── EncryptedValueError         an attribute whose key is missing, wrong or dropped; the text names it
 ├── InvalidEntityError      (also ValueError) an entity handed to a write whose values its model refuses
 ├── NotFoundError           (also LookupError)
 │   ├── RuleNotFoundError, PipelineNotFoundError, LimitsNotFoundError, ConfigNotFoundError
@@ -53,6 +54,7 @@ __all__ = [
     "ConfigNotFoundError",
     "ConfigurationError",
     "ConflictError",
+    "EncryptedValueError",
     "EngineError",
     "FileMissingError",
     "FileStoreError",
@@ -136,6 +138,14 @@ class ItemDecodeError(BlueStarError):
         item = f" item PK={self.pk!r} SK={self.sk!r}:" if self.pk is not None else ""
         attribute = f" attribute {self.attribute!r}" if self.attribute is not None else ""
         return f"{self.where}:{item}{attribute} {self.reason}"
+
+
+class EncryptedValueError(ItemDecodeError):
+    """An attribute is encrypted and cannot be read here: its key is missing, is another one, or was dropped.
+
+    Also for a ciphertext that was changed, or copied from elsewhere. The text says which key it needs; the item's other
+    attributes, and other items, are as readable as ever.
+    """
 
 
 class NotFoundError(BlueStarError, LookupError):

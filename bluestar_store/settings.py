@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import warnings
@@ -20,6 +21,9 @@ PREFIX = "BLUESTAR_"
 TEST_PREFIX = "BLUESTAR_TEST_"
 """Variables of the library's own test suite, and no settings; but for those of test data."""
 TEST_DATA_PREFIX = "BLUESTAR_TEST_DATA_"
+
+KEY_BYTES = 32
+"""Of a key that encrypts."""
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -87,6 +91,10 @@ class Settings(BaseSettings):
 
     `max_attempts` counts the tries of one call to AWS, the first included; `conflict_attempts` the tries of a
     transaction that others keep interfering with, and of a batch that comes back unfinished.
+
+    `encryption_key` encrypts what is sensitive, such as bank accounts: 32 bytes in base64; of several, with commas
+    between them, the first encrypts and all decrypt. `encrypt_records` does the same for whole results and details of
+    audit entries.
     """
 
     model_config = SettingsConfigDict(
@@ -135,6 +143,8 @@ class Settings(BaseSettings):
     actor: Actor | None = None
     masked_names: Annotated[tuple[str, ...], NoDecode] = DEFAULT_NAMES
     parallel_calls: Annotated[int, Field(ge=1, le=64)] = 8
+    encryption_key: SecretStr | None = None
+    encrypt_records: bool = False
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -200,12 +210,34 @@ class Settings(BaseSettings):
             raise ValueError("a file store's URL has no user or password; credentials come from the environment")
         return value
 
+    @field_validator("encryption_key")
+    @classmethod
+    def _keys_are_whole(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            keys_in(value)
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _redis_url_is_known(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("a Redis URL begins with redis://, rediss:// or unix://")
         return value
+
+
+def keys_in(secret: SecretStr) -> tuple[bytes, ...]:
+    """The keys in a setting, 32 bytes each. ValueError, which shows nothing of them, for what is none."""
+    texts = [text.strip() for text in secret.get_secret_value().split(",")]
+    try:
+        keys = tuple(base64.b64decode(text, validate=True) for text in texts)
+    except ValueError:
+        keys = ()
+    if not keys or any(len(key) != KEY_BYTES for key in keys):
+        raise ValueError(
+            f"a key is {KEY_BYTES} bytes in base64, as `openssl rand -base64 {KEY_BYTES}` prints them; several have "
+            "commas between them"
+        )
+    return keys
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

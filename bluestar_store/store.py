@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from bluestar_store.clock import Clock
+    from bluestar_store.encryption.engine import SealingEngine
     from bluestar_store.files import FileStore
     from bluestar_store.models.calculation import CalculationRule
     from bluestar_store.models.config import AchConfig, ClientConfig
@@ -88,15 +89,17 @@ class Store:
             clock=self.clock.monotonic,
         )
         self.cache = CacheControl(cache)
+        encrypting = _encrypting(engine, self.tables, settings, self.clock)
         access = self._access = Access(
-            engine,
+            encrypting or engine,
             self.tables,
             cache,
             settings.actor,
             indexes_complete=settings.indexes_complete,
             index_recheck=timedelta(hours=settings.index_recheck_hours),
-            share_sensitive=settings.cache_sensitive,
+            share_sensitive=settings.cache_sensitive and encrypting is None,
             clock=self.clock,
+            sealing=encrypting.sealing if encrypting else None,
         )
         finder = Finder(access)
         self.index_marks = finder.marks
@@ -284,6 +287,20 @@ def tables_of(settings: Settings, kinds: Sequence[Kind[Any]] = ()) -> Tables:
 
     every = with_kinds((*kinds_named(settings.kinds), *kinds))
     return Tables(settings.table_prefix, settings.table_suffix, settings.table_layout, every)
+
+
+def _encrypting(engine: Engine, tables: Tables, settings: Settings, clock: Clock) -> SealingEngine | None:
+    """The engine with encryption around it; None where the settings name no key. Raises ConfigurationError."""
+    if settings.encryption_key is None:
+        return None
+    try:
+        from bluestar_store.encryption.opening import sealing_engine
+    except ImportError as error:
+        raise ConfigurationError(
+            f"BLUESTAR_ENCRYPTION_KEY needs a package that is not there ({error.name}): pip install "
+            "'bluestar-store[encryption]'"
+        ) from None
+    return sealing_engine(engine, tables, settings, clock.now)
 
 
 def _namespace(settings: Settings, engine: Engine) -> str:

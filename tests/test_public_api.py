@@ -25,7 +25,7 @@ DESIGN = {
     # entities and their enums
     "AchConfig", "AuditEntry", "BatchRules", "BatchState", "BatchStatus", "CalculationRule", "ChainHead",
     "ClientConfig", "Entity", "FreeResult", "FreeState", "HoldGuard", "IrsLimits", "PipelineStep", "PlanHold",
-    "SensitiveText", "StepClaim", "StepResult", "Trail", "ValidationRule", "VendorSchema",
+    "PlanKey", "SensitiveText", "StepClaim", "StepResult", "Trail", "ValidationRule", "VendorSchema",
 }  # fmt: skip
 """Besides the errors."""
 ERRORS = """

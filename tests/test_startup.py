@@ -19,6 +19,7 @@ UNASKED = (
     "asyncio",
     "azure",
     "boto3",
+    "cryptography",
     "fakeredis",
     "hiredis",
     "moto",

@@ -11,6 +11,7 @@ from typing import Any
 
 from bluestar_store.errors import ConfigurationError, InvalidKeyError, InvalidWriteError, ItemTooLargeError
 from bluestar_store.keys import MAX_PK_BYTES, MAX_SK_BYTES, Key, shown
+from bluestar_store.models.sealed import SealedValue
 from bluestar_store.models.values import number_text
 from bluestar_store.protocols import (
     AsRead,
@@ -221,6 +222,8 @@ def _check_name(name: str) -> None:
 
 def _normal(value: AttributeValue, depth: int) -> AttributeValue:
     """A deep copy of a wire value, numbers normalised; ValueError for what DynamoDB does not take."""
+    if type(value) is SealedValue:
+        return value.copy()
     if len(value) != 1:
         raise ValueError("is not one value of one type")
     if depth >= MAX_DEPTH:

@@ -33,6 +33,8 @@ def copied(item: Mapping[str, AttributeValue]) -> Item:
 
 
 def _copy(value: AttributeValue) -> dict[str, Any]:
+    if type(value) is not dict:  # one that knows its ciphertext: see `models.sealed`
+        return value.copy()
     ((kind, content),) = value.items()
     if kind == "M":
         return {"M": copied(content)}

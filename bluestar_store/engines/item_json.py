@@ -27,19 +27,20 @@ def item_from_json(table: str, item: Any) -> Item:
     """The item in parsed JSON; ValueError (or an EngineError) when it is none."""
     if not isinstance(item, Mapping):
         raise ValueError("is not an object")
-    return checked_item(table, {name: _binary(value) for name, value in item.items()})
+    return checked_item(table, {name: value_from_json(value) for name, value in item.items()})
 
 
-def _binary(value: Any) -> Any:
+def value_from_json(value: Any) -> Any:
+    """The wire value in parsed JSON of one; ValueError when it is none."""
     match value:
         case {"B": str(text), **rest} if not rest:
             return {"B": _bytes(text)}
         case {"BS": list(texts), **rest} if not rest:
             return {"BS": [_bytes(text) for text in texts]}
         case {"L": list(members), **rest} if not rest:
-            return {"L": [_binary(member) for member in members]}
+            return {"L": [value_from_json(member) for member in members]}
         case {"M": dict(members), **rest} if not rest:
-            return {"M": {name: _binary(member) for name, member in members.items()}}
+            return {"M": {name: value_from_json(member) for name, member in members.items()}}
         case dict():
             return value
     raise ValueError("has an attribute that is not of the form {type: value}")

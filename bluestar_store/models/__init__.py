@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bluestar_store.models.holds_model import HoldGuardModel, PlanHoldModel
     from bluestar_store.models.limits_model import IrsLimitsModel
     from bluestar_store.models.pipeline_model import PipelineStepModel
+    from bluestar_store.models.plan_keys_model import PlanKeyModel
     from bluestar_store.models.validation_model import ValidationRuleModel
     from bluestar_store.models.vendor_model import VendorSchemaModel
 
@@ -33,6 +34,7 @@ __all__ = [
     "IrsLimitsModel",
     "PipelineStepModel",
     "PlanHoldModel",
+    "PlanKeyModel",
     "StepClaimModel",
     "StepResultModel",
     "ValidationRuleModel",
@@ -50,6 +52,7 @@ __getattr__, __dir__ = lazily(
         "bluestar_store.models.holds_model": ("HoldGuardModel", "PlanHoldModel"),
         "bluestar_store.models.limits_model": ("IrsLimitsModel",),
         "bluestar_store.models.pipeline_model": ("PipelineStepModel",),
+        "bluestar_store.models.plan_keys_model": ("PlanKeyModel",),
         "bluestar_store.models.validation_model": ("ValidationRuleModel",),
         "bluestar_store.models.vendor_model": ("VendorSchemaModel",),
     },

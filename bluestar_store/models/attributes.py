@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from pynamodb.attributes import Attribute
-from pynamodb.constants import LIST, MAP, NUMBER, STRING
+from pynamodb.constants import BINARY, LIST, MAP, NUMBER, STRING
 
 from bluestar_store.models.values import (
     exact_number,
@@ -64,6 +64,12 @@ class UtcAttribute(Attribute[datetime]):
 
     def deserialize(self, value: str) -> datetime:
         return utc_from_text(value)
+
+
+class BytesAttribute(Attribute[bytes]):
+    """Bytes as they are. PynamoDB's BinaryAttribute asks which of its own encodings is meant."""
+
+    attr_type = BINARY
 
 
 class EntryTimeAttribute(UtcAttribute):

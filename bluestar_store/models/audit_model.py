@@ -57,4 +57,5 @@ AUDIT_ENTRY = Kind(
     ItemKeys(TRAILS, KeyTemplate("AUDIT#{seq:08d}")),
     NotFoundError,
     cached=False,
+    records=("details",),
 )

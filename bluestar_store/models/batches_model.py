@@ -111,6 +111,7 @@ STEP_RESULT = Kind(
     ItemKeys.of(PARTITION, "RESULT#{step:04d}"),
     BatchNotFoundError,
     cached=False,
+    records=("result",),
 )
 STEP_CLAIM = Kind(
     "step-claim",

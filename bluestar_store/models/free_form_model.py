@@ -42,6 +42,7 @@ FREE_STATE = Kind(
     ItemKeys.of(PARTITION, "FREE#STATE"),
     BatchNotFoundError,
     cached=False,
+    records=("state",),
 )
 FREE_RESULT = Kind(
     "free-result",
@@ -50,4 +51,5 @@ FREE_RESULT = Kind(
     ItemKeys.of(PARTITION, "FREE#RESULT#{step}"),
     BatchNotFoundError,
     cached=False,
+    records=("result",),
 )

@@ -10,15 +10,17 @@ from typing import Any, Generic, TypeVar
 from immutabledict import immutabledict
 from pydantic import ValidationError
 from pynamodb.attributes import Attribute, UnicodeAttribute
+from pynamodb.constants import BINARY
 from pynamodb.models import Model
 
-from bluestar_store.errors import InvalidEntityError, ItemDecodeError, NotFoundError
+from bluestar_store.errors import EncryptedValueError, InvalidEntityError, ItemDecodeError, NotFoundError
 from bluestar_store.keys import ItemKeys, Key
 from bluestar_store.models.attributes import IntegerAttribute
 from bluestar_store.models.entity import Entity, Origin
 from bluestar_store.models.indexes import BY_LEVEL, ByLevel, index_text
-from bluestar_store.models.masking import sensitive_fields, veiled
+from bluestar_store.models.masking import is_secret_name, sensitive_fields, veiled
 from bluestar_store.models.reading import Reading
+from bluestar_store.models.sealed import is_ciphertext, why_unreadable
 from bluestar_store.models.values import check_unicode, content_of, from_wire, version_of
 from bluestar_store.protocols import OWN_PREFIX, VERSION, AttributeValue, Item, Unit, key_of
 
@@ -56,7 +58,8 @@ class Kind(Generic[E]):
 
     `rule_list` is the name of its list in the rule file `{table}.json`; None: no rule set holds it. `sensitive`: all of
     it is, also what other programs put on its items; see `is_sensitive`. Of a kind that is not `cached` every read goes
-    to the engine, and a write has no cache to tell.
+    to the engine, and a write has no cache to tell. `records` are fields that hold
+    whatever an agent found, of people too: a setting encrypts them.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Kind(Generic[E]):
     rule_list: str | None = None
     sensitive: bool = False
     cached: bool = True
+    records: tuple[str, ...] = ()
 
     def extended(self, entity: type[F], model: type[ItemModel]) -> Kind[F]:
         """The same kind with fields of a user's own: a subclass of the entity, and of its Model with an attribute each.
@@ -124,6 +128,26 @@ class Kind(Generic[E]):
     def _known(self) -> frozenset[str]:
         names = (attribute.attr_name for attribute in self.attributes.values())
         return frozenset((*names, "PK", "SK", VERSION))
+
+    @cached_property
+    def sensitive_attributes(self) -> frozenset[str]:
+        """The attributes that are encrypted where there is a key, by their names on disk: by type, and by name.
+
+        None of the key's, which has to be found, and no binary one: its ciphertext, which is binary too, could be taken
+        for what it says.
+        """
+        typed = sensitive_fields(self.entity)
+        fields = (
+            (name, attribute)
+            for name, attribute in self.attributes.items()
+            if name not in self.keys.fields and (name in typed or (self.sensitive and is_secret_name(name)))
+        )
+        return frozenset(attribute.attr_name for _, attribute in fields if attribute.attr_type != BINARY)
+
+    @cached_property
+    def record_attributes(self) -> frozenset[str]:
+        """The attributes of `records`, by their names on disk."""
+        return frozenset(self.attributes[name].attr_name for name in self.records)
 
     @cached_property
     def index_attributes(self) -> frozenset[str]:
@@ -244,7 +268,7 @@ class Kind(Generic[E]):
             raise broken("PK, SK", f"are not a key of a {self.entity.__name__}")
         entity = self.reading.entity(item, identity)
         if entity is None:
-            entity = self._read_by_parts(item, identity, broken)
+            entity = self._read_by_parts(item, identity, broken, table or self.table)
         try:
             return entity.read_from(self.origin(item))
         except ValueError as error:
@@ -255,7 +279,7 @@ class Kind(Generic[E]):
         return Origin(item, version_of(item), NOTHING if self._own.issuperset(item) else self._extra(item))
 
     def _read_by_parts(
-        self, item: Item, identity: Mapping[str, Any], broken: Callable[[str, str], ItemDecodeError]
+        self, item: Item, identity: Mapping[str, Any], broken: Callable[[str, str], ItemDecodeError], table: str
     ) -> E:
         """The entity, value by value, or what is wrong with the first that is no value of its field."""
         values: dict[str, Any] = {}
@@ -263,6 +287,9 @@ class Kind(Generic[E]):
             wire = item.get(on_disk)
             if wire is None or "NULL" in wire:
                 continue
+            if kind != BINARY and is_ciphertext(wire):
+                key = key_of(item)
+                raise EncryptedValueError(table, why_unreadable(wire), pk=key.pk, sk=key.sk, attribute=on_disk)
             try:
                 content = content_of(wire, kind)
                 values[name] = content if deserialize is None else deserialize(content)

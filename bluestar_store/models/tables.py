@@ -17,6 +17,7 @@ from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.pipeline import PIPELINE_STEP
+from bluestar_store.models.plan_keys import PLAN_KEY
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.vendor import VENDOR_SCHEMA
 from bluestar_store.protocols import IndexSpec, TableSpec
@@ -29,6 +30,7 @@ KINDS: tuple[Kind[Any], ...] = (
     IRS_LIMITS,
     CLIENT_CONFIG,
     ACH_CONFIG,
+    PLAN_KEY,
     VENDOR_SCHEMA,
     PLAN_HOLD,
     HOLD_GUARD,

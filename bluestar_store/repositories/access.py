@@ -10,7 +10,7 @@ from contextvars import Context, ContextVar, Token, copy_context
 from copy import copy
 from datetime import timedelta
 from functools import cached_property, partial
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -22,10 +22,13 @@ from bluestar_store.keys import Key
 from bluestar_store.models.kind import Kind, reason_of
 from bluestar_store.models.tables import Tables
 from bluestar_store.models.values import Actor
-from bluestar_store.protocols import Cache, Check, Engine, Item, TableSpec, Unit, Write, pages
+from bluestar_store.protocols import AttributeValue, Cache, Check, Engine, Item, TableSpec, Unit, Write, pages
 from bluestar_store.repositories.revisions import Revisions
 from bluestar_store.repositories.transaction import Transaction
 from bluestar_store.threads import Threads
+
+if TYPE_CHECKING:
+    from bluestar_store.encryption.sealing import Sealing
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -58,10 +61,11 @@ class Access:
         share_sensitive: bool = False,
         clock: Clock | None = None,
         records: bool = True,
+        sealing: Sealing | None = None,
     ) -> None:
         """`index_recheck`: how long the mark of a table is trusted, see `index_marks`.
 
-        `records`: whether a change of a rule leaves an entry in its trail.
+        `records`: whether a change of a rule leaves an entry in its trail. `sealing`: what the engine encrypts with.
         """
         self._engine, self._cache, self.tables, self.actor = engine, cache, tables, actor
         self._unit: ContextVar[Transaction | None] = ContextVar("bluestar_unit_of_work", default=None)
@@ -75,7 +79,7 @@ class Access:
         self.now, self.monotonic = clock.now, clock.monotonic
         self.sleep: Callable[[float], None] = getattr(clock, "sleep", time.sleep)
         self.revisions = Revisions(tables, self.now)
-        self._records_changes = records
+        self._records_changes, self._sealing = records, sealing
         self._records = ContextVar("bluestar_records_changes", default=records)
         self._threads = Threads(engine.parallel_calls, "bluestar-read")
         remember(self)
@@ -210,6 +214,13 @@ class Access:
             yield
         finally:
             self._records.reset(token)
+
+    def sealed(self, kind: Kind[Any], key: Key, values: Mapping[str, AttributeValue]) -> Mapping[str, AttributeValue]:
+        """The attributes of an item, those that are to be encrypted with their ciphertext: what is written is known.
+
+        Raises ConfigurationError for a key that cannot be used, and EngineError.
+        """
+        return values if self._sealing is None else self._sealing.sealed(self.table(kind), key, values, self.engine)
 
     def table(self, kind: Kind[Any]) -> str:
         """The table's name on disk."""

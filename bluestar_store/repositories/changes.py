@@ -91,6 +91,7 @@ def change_over(
     if current is not None:
         return _update(access, kind, entity, current, bookkeeping)
     item = {**new_item(kind, entity), **bookkeeping}
+    item = {**access.sealed(kind, key_of(item), item)}
     item |= {ACTOR: {"S": access.actor}} if access.actor else {}
     return Change(Put(access.table(kind), item, ABSENT), {}, item, settled)
 
@@ -224,6 +225,7 @@ def _update(access: Access, kind: Kind[E], entity: E, item: Item, own: Mapping[s
     wanted |= {ACTOR: {"S": access.actor}} if access.actor else {}
     gone |= set() if access.actor else {ACTOR}  # whoever wrote before did not write this
     sets = {name: value for name, value in wanted.items() if item.get(name) != value}
+    sets = {**access.sealed(kind, key_of(item), sets)}
     sets[VERSION] = {"N": str(expect.version + 1)}
     removes = frozenset(gone & item.keys())
     after = {name: value for name, value in item.items() if name not in removes} | sets

@@ -12,6 +12,7 @@ from typing import Any
 
 import bluestar_store
 from bluestar_store import (
+    AchConfig,
     BatchStatus,
     CalculationRule,
     ClientConfig,
@@ -318,3 +319,15 @@ def change_document(store: Store, value: str) -> list[dict[str, Any]]:
         {name: told for name, told in found.items() if name not in ("created", "modified")}
         for found in documents.list()
     ]
+
+
+# ------------------------------------------------------------------------------------------------------ bank accounts
+
+
+def put_account(store: Store, plan: str, number: str) -> None:
+    """Over whatever is there."""
+    store.ach_configs.put(AchConfig(plan_id=plan, pay_freq=FREQ, account_number=number))
+
+
+def account(store: Store, plan: str) -> str | None:
+    return store.ach_configs.get(plan, FREQ, fresh=True).account_number

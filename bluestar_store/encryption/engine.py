@@ -1,0 +1,166 @@
+"""An engine around another one: what goes in is encrypted, what comes out is decrypted, all else is the other's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from bluestar_store.encryption.sealing import Sealing
+from bluestar_store.keys import Key
+from bluestar_store.models.sealed import as_stored, item_as_stored
+from bluestar_store.protocols import (
+    AsRead,
+    AttributeValue,
+    Engine,
+    Expectation,
+    Item,
+    Page,
+    Put,
+    Segment,
+    TableSpec,
+    TableStatus,
+    Update,
+    Write,
+    key_of,
+    settles_at_once,
+)
+
+
+class SealingEngine:
+    """See `protocols.Engine`. Conditions are on the ciphertext as it was read."""
+
+    def __init__(self, engine: Engine, sealing: Sealing) -> None:
+        self._engine, self.sealing = engine, sealing
+
+    @property
+    def parallel_calls(self) -> int:
+        """The engine's."""
+        return self._engine.parallel_calls
+
+    @property
+    def settles_at_once(self) -> bool:
+        """Whether the engine does."""
+        return settles_at_once(self._engine)
+
+    @property
+    def location(self) -> str:
+        """The engine's."""
+        return self._engine.location
+
+    @property
+    def data_id(self) -> str:
+        """The engine's."""
+        return self._engine.data_id
+
+    def get(self, table: str, keys: Iterable[Key], *, consistent: bool = False) -> dict[Key, Item]:
+        """See `protocols.Engine`."""
+        return self._all_opened(table, self._engine.get(table, keys, consistent=consistent))
+
+    def get_isolated(self, table: str, keys: Iterable[Key]) -> dict[Key, Item]:
+        """See `protocols.Engine`."""
+        return self._all_opened(table, self._engine.get_isolated(table, keys))
+
+    def _all_opened(self, table: str, found: dict[Key, Item]) -> dict[Key, Item]:
+        for item in found.values():
+            self.sealing.opened(table, item)
+        return found
+
+    def query(
+        self,
+        table: str,
+        pk: str,
+        sk_prefix: str = "",
+        *,
+        index: str | None = None,
+        newest_first: bool = False,
+        limit: int | None = None,
+        cursor: str | None = None,
+        consistent: bool = False,
+    ) -> Page:
+        """See `protocols.Engine`."""
+        page = self._engine.query(
+            table,
+            pk,
+            sk_prefix,
+            index=index,
+            newest_first=newest_first,
+            limit=limit,
+            cursor=cursor,
+            consistent=consistent,
+        )
+        return self._page_opened(table, page)
+
+    def scan(
+        self,
+        table: str,
+        *,
+        sk_prefix: str = "",
+        lacking: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        consistent: bool = False,
+        segment: Segment | None = None,
+    ) -> Page:
+        """See `protocols.Engine`."""
+        page = self._engine.scan(
+            table,
+            sk_prefix=sk_prefix,
+            lacking=lacking,
+            limit=limit,
+            cursor=cursor,
+            consistent=consistent,
+            segment=segment,
+        )
+        return self._page_opened(table, page)
+
+    def _page_opened(self, table: str, page: Page) -> Page:
+        for item in page.items:
+            self.sealing.opened(table, item)
+        return page
+
+    def write(self, *writes: Write) -> None:
+        """See `protocols.Engine`."""
+        self._engine.write(*map(self._sealed, writes))
+
+    def _sealed(self, write: Write) -> Write:
+        expect = _as_stored(write.expect)
+        match write:
+            case Put():
+                return replace(write, item=self._attributes(write.table, write.key, write.item), expect=expect)
+            case Update():
+                return replace(write, set=self._attributes(write.table, write.key, write.set), expect=expect)
+        return replace(write, expect=expect)
+
+    def _attributes(self, table: str, key: Key, values: Mapping[str, AttributeValue]) -> dict[str, AttributeValue]:
+        return item_as_stored(self.sealing.sealed(table, key, values, self._engine))
+
+    def put_many(self, table: str, items: Iterable[Item], *, progress: Callable[[int], None] | None = None) -> int:
+        """See `protocols.Engine`."""
+        sealed = (self._attributes(table, key_of(item), item) for item in items)
+        return self._engine.put_many(table, sealed, progress=progress)
+
+    def create_tables(self, specs: Sequence[TableSpec], *, upgrade: bool = False) -> list[str]:
+        """The engine's."""
+        return self._engine.create_tables(specs, upgrade=upgrade)
+
+    def describe(self, spec: TableSpec) -> TableStatus:
+        """The engine's."""
+        return self._engine.describe(spec)
+
+    def delete_tables(self, names: Sequence[str]) -> None:
+        """The engine's."""
+        self._engine.delete_tables(names)
+
+    def close(self) -> None:
+        """The engine's."""
+        self._engine.close()
+
+
+def _as_stored(expect: Expectation) -> Expectation:
+    if not isinstance(expect, AsRead):
+        return expect
+    return replace(expect, attributes=_stored(expect.attributes), others=_stored(expect.others))
+
+
+def _stored(attributes: Mapping[str, AttributeValue | None]) -> dict[str, AttributeValue | None]:
+    return {name: None if value is None else as_stored(value) for name, value in attributes.items()}

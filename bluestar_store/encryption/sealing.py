@@ -1,0 +1,133 @@
+"""Which attributes are encrypted, and with which plan's key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from bluestar_store.encryption.plan_keys import PlanKeys, key_owner
+from bluestar_store.encryption.values import UnreadableError, decrypted, encrypted, key_name_of
+from bluestar_store.keys import Key
+from bluestar_store.models.batches import BATCH_STATE
+from bluestar_store.models.kind import Kind
+from bluestar_store.models.sealed import SealedValue, is_ciphertext
+from bluestar_store.models.tables import Tables
+from bluestar_store.protocols import AttributeValue, Engine, Item
+
+BATCHES_KEPT = 10_000
+"""Batches of which a process remembers whose they are."""
+
+
+class Sealing:
+    """Encrypts and decrypts the attributes of items. Safe for threads."""
+
+    def __init__(self, tables: Tables, keys: PlanKeys, *, records: bool) -> None:
+        """`records`: whether results, states and details are encrypted besides sensitive attributes."""
+        self._tables, self.keys, self._records = tables, keys, records
+        self._plans: dict[str, str] = {}
+
+    @cached_property
+    def _kinds(self) -> Mapping[str, tuple[Kind[Any], ...]]:
+        """The kinds that have such attributes, by the name of their table on disk."""
+        found: dict[str, tuple[Kind[Any], ...]] = {}
+        for kind in self._tables.kinds:
+            if kind.is_sensitive or kind.records:
+                name = self._tables.name(kind)
+                found[name] = (*found.get(name, ()), kind)
+        return found
+
+    @cached_property
+    def _names(self) -> Mapping[str, tuple[str, ...]]:
+        """Attributes that may be encrypted, by table: what another process takes for sensitive may be more than here."""
+        return {table: tuple(sorted(set().union(*map(_may_be, kinds)))) for table, kinds in self._kinds.items()}
+
+    def names(self, table: str) -> tuple[str, ...]:
+        """Attributes of items in this table that may be encrypted."""
+        return self._names.get(table, ())
+
+    def kind_of(self, table: str, key: Key) -> Kind[Any] | None:
+        """The kind with such attributes that has this key."""
+        return next((kind for kind in self._kinds.get(table, ()) if kind.keys.parse(key) is not None), None)
+
+    def is_wanted(self, kind: Kind[Any], name: str) -> bool:
+        """Whether the settings ask for this attribute to be encrypted."""
+        return name in kind.sensitive_attributes or (self._records and name in kind.record_attributes)
+
+    def opened(self, table: str, item: Item) -> Item:
+        """The item with its values decrypted, each of which remembers its ciphertext; changes the item."""
+        for name in self._names.get(table, ()):
+            if is_ciphertext(item.get(name)):
+                item[name] = self._opened(table, item, name)
+        return item
+
+    def _opened(self, table: str, item: Item, name: str) -> AttributeValue:
+        value, key = item[name], Key(item["PK"]["S"], item["SK"]["S"])
+        if isinstance(value, SealedValue):
+            return value
+        kind, sealed = self.kind_of(table, key), value["B"]
+        place = (kind.table if kind is not None else table, *key, name)
+        try:
+            cipher = self.keys.named(key_name_of(sealed)).cipher
+            return SealedValue(decrypted(sealed, place, cipher), sealed, place)
+        except UnreadableError as error:
+            return SealedValue(value, sealed, place, str(error))
+
+    def sealed(
+        self, table: str, key: Key, values: Mapping[str, AttributeValue], reader: Engine
+    ) -> dict[str, AttributeValue]:
+        """The attributes of an item with those encrypted that have to be; one that is already stays as it is.
+
+        `reader` tells whose a batch is. Raises ConfigurationError, EngineError.
+        """
+        found = dict(values)
+        if not any(name in values for name in self._names.get(table, ())):
+            return found
+        kind = self.kind_of(table, key)
+        if kind is None:
+            return found
+        for name, value in values.items():
+            place = (kind.table, *key, name)
+            if isinstance(value, SealedValue) and value.place == place:
+                continue
+            if self.is_wanted(kind, name) and "NULL" not in value and not is_ciphertext(value):
+                name_and_key = self.keys.current(key_owner(self._plan(kind, table, key, reader)))
+                ciphertext = encrypted(dict(value), place, name_and_key.name, name_and_key.cipher)
+                found[name] = SealedValue(value, ciphertext, place)
+        return found
+
+    def _plan(self, kind: Kind[Any], table: str, key: Key, reader: Engine) -> str | None:
+        """Whose an item is; None for what belongs to no plan."""
+        identity: Mapping[str, Any] = kind.keys.parse(key) or {}
+        if identity.get("plan_id") is not None:
+            return str(identity["plan_id"])
+        if identity.get("batch_id") is not None:
+            return self._plan_of_batch(key.pk, reader)
+        if identity.get("partition") is not None:
+            return self._plan_of_trail(identity["table"], identity["partition"])
+        return None
+
+    def _plan_of_batch(self, pk: str, reader: Engine) -> str | None:
+        """That of a batch never changes, so it is read once. An agent of the drop-in may never have said it."""
+        plans = self._plans
+        if pk not in plans:
+            place = Key(pk, BATCH_STATE.keys.sort.prefix)
+            found = reader.get(self._tables.name(BATCH_STATE), [place], consistent=True).get(place, {})
+            plan: str | None = found.get("plan_id", {}).get("S")
+            if plan is None:
+                return None
+            if len(plans) >= BATCHES_KEPT:
+                plans = self._plans = {}
+            plans[pk] = plan
+        return plans[pk]
+
+    def _plan_of_trail(self, table: str, pk: str) -> str | None:
+        for kind in self._tables.kinds:
+            if kind.table == table and (found := kind.keys.partition_identity(pk)) is not None:
+                return found.get("plan_id")
+        return None
+
+
+def _may_be(kind: Kind[Any]) -> set[str]:
+    known = {attribute.attr_name for name, attribute in kind.attributes.items() if name not in kind.keys.fields}
+    return known if kind.is_sensitive else set(kind.record_attributes)

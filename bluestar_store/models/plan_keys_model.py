@@ -1,0 +1,34 @@
+"""agent-config: how PynamoDB and the library keep the entity of `plan_keys.py`."""
+
+from __future__ import annotations
+
+from pynamodb.attributes import UnicodeAttribute
+
+from bluestar_store.errors import NotFoundError
+from bluestar_store.keys import ItemKeys
+from bluestar_store.models.attributes import BytesAttribute, UtcAttribute
+from bluestar_store.models.kind import ItemModel, Kind
+from bluestar_store.models.plan_keys import PlanKey
+
+
+class PlanKeyModel(ItemModel):
+    """PynamoDB's view of PlanKey."""
+
+    class Meta:
+        table_name = "agent-config"
+
+    plan_id = UnicodeAttribute(null=True)
+    key_id = UnicodeAttribute(null=True)
+    wrapped = BytesAttribute(null=True)
+    created = UtcAttribute(null=True)
+    dropped = UtcAttribute(null=True)
+
+
+PLAN_KEY = Kind(
+    "plan-key",
+    PlanKey,
+    PlanKeyModel,
+    ItemKeys.of("PLANKEY#{plan_id:GLOBAL}", "KEY#{key_id}"),
+    NotFoundError,
+    cached=False,
+)
