@@ -39,7 +39,7 @@ class Sealing:
 
     @cached_property
     def _names(self) -> Mapping[str, tuple[str, ...]]:
-        """Attributes that may be encrypted, by table: what another process takes for sensitive may be more than here."""
+        """Attributes that may be encrypted, by table: another process may take more for sensitive than this one."""
         return {table: tuple(sorted(set().union(*map(_may_be, kinds)))) for table, kinds in self._kinds.items()}
 
     def names(self, table: str) -> tuple[str, ...]:
