@@ -33,6 +33,7 @@ BlueStarError
 ├── CacheError              only from an explicit cache call; a cached read never raises it
 ├── FileStoreError          ── FileMissingError
 └── SeedError               every problem of a rule set, or of test data, at once
+    └── PlanRefusedError            a saved plan that is none, was altered, or is for another store or person
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ __all__ = [
     "PipelineNotFoundError",
     "PlanOnHoldError",
     "PlanOutdatedError",
+    "PlanRefusedError",
     "ResultConflictError",
     "RuleNotFoundError",
     "RuleSetProblem",
@@ -403,3 +405,15 @@ class SeedError(BlueStarError):
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
+
+
+class PlanRefusedError(SeedError):
+    """A saved plan that is not applied: it is none, was altered, or is for another store, or for another person.
+
+    Nothing was written.
+    """
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """One line, which says why."""
+        return tuple(f"{problem}; nothing was written" for problem in self.problems)

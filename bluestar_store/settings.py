@@ -60,6 +60,8 @@ class Settings(BaseSettings):
     `actor` is who writes, where a call does not say it: kept on every item that is written, and in the entry that a
     change leaves in its item's trail.
 
+    `four_eyes` demands that a saved plan is applied by another actor than the one who proposed it.
+
     `indexes_complete` says that every item carries the library's index attributes, because nobody else writes, or
     because `create --upgrade` runs after they do: then no table is scanned for items without them.
 
@@ -142,6 +144,7 @@ class Settings(BaseSettings):
     kinds: Annotated[tuple[str, ...], NoDecode] = ()
     actor: Actor | None = None
     masked_names: Annotated[tuple[str, ...], NoDecode] = DEFAULT_NAMES
+    four_eyes: bool = False
     parallel_calls: Annotated[int, Field(ge=1, le=64)] = 8
     encryption_key: SecretStr | None = None
     encrypt_records: bool = False

@@ -14,11 +14,11 @@ from bluestar_store.cli.output import Output
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
-def ask(out: Output, question: str, lines: Iterable[str], *, yes: bool) -> None:
+def ask(out: Output, question: str, lines: Iterable[str], *, yes: bool, answers: str = "--yes") -> None:
     """Show what is to be done and ask; raises Declined unless the answer is yes.
 
-    For people, the lines go to stdout. With --json they are part of the question: stdout has data of what was done,
-    or nothing.
+    `answers` are the options that make the question needless. For people, the lines go to stdout. With --json they are
+    part of the question: stdout has data of what was done, or nothing.
     """
     if not out.as_json:
         out.show(None, *lines)
@@ -28,7 +28,7 @@ def ask(out: Output, question: str, lines: Iterable[str], *, yes: bool) -> None:
     if yes:
         return
     if not is_terminal():
-        raise Declined("nothing was written: there is no terminal to ask at; --yes answers")
+        raise Declined(f"nothing was written: there is no terminal to ask at; {answers} answers")
     typer.echo(f"{question} [y/N]: ", err=True, nl=False)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise Declined("nothing was written")

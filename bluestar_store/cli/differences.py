@@ -93,7 +93,7 @@ def totals(entries: Iterable[Entry]) -> str:
 def _attribute_lines(entry: Entry) -> Iterator[str]:
     from bluestar_store.models.tables import KINDS
 
-    key = next(kind.keys.fields for kind in KINDS if kind.name == entry.kind)
+    key = next((kind.keys.fields for kind in KINDS if kind.name == entry.kind), ())  # () for a user's own
     for change in entry.changes:
         if change.attribute not in key:
             old, new = _texts(entry.kind, change)

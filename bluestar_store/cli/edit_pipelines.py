@@ -9,7 +9,7 @@ import typer
 
 from bluestar_store.cli.asking import Yes, ask
 from bluestar_store.cli.differences import difference_lines, difference_records
-from bluestar_store.cli.editing import write
+from bluestar_store.cli.editing import one_person_may, write
 from bluestar_store.cli.options import AsJson, Frequency, Plan, group, session
 
 pipeline = group("Change one pipeline, as a whole.")
@@ -54,6 +54,7 @@ def remove(ctx: typer.Context, plan: Plan, freq: Frequency, yes: Yes = False, as
         from bluestar_store.protocols import ABSENT
         from bluestar_store.seeding import edit
 
+        one_person_may(store)
         if lost := edit.lost_pipeline(store, plan, freq):
             lines = [*difference_lines([lost]), "Its steps are gone already: another program deleted them."]
             ask(out, "Delete this?", lines, yes=yes)

@@ -51,6 +51,7 @@ def write(store: Store, out: Output, part: Part, *, yes: bool) -> None:
     """Show the part, ask, and write it unless somebody was faster."""
     from bluestar_store.seeding.load import write_part
 
+    one_person_may(store)
     found = difference_records(part.entries)
     if not found:
         out.show(found, "Nothing to do: that is what is stored.")
@@ -62,6 +63,15 @@ def write(store: Store, out: Output, part: Part, *, yes: bool) -> None:
     ask(out, question, lines, yes=yes)
     write_part(store, part)
     out.show(found, done)
+
+
+def one_person_may(store: Store) -> None:
+    """Raises BadUsage where nobody may change rules alone: see the setting `four_eyes`."""
+    if store.settings.four_eyes:
+        raise BadUsage(
+            "BLUESTAR_FOUR_EYES is set: put it into a rule set, `seed --from FOLDER --plan FILE`, and let somebody "
+            "else `seed --apply FILE`"
+        )
 
 
 def _beside_the_rule_of_now(store: Store, part: Part) -> Iterator[str]:

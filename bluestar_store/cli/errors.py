@@ -21,8 +21,9 @@ from bluestar_store.errors import BlueStarError, ImportRefusedError, SeedError
 
 ERROR, USAGE, DIFFERENCES, INTERRUPTED, BROKEN_PIPE = 1, 2, 3, 130, 141
 
-_DIRECTIONS = frozenset("\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Line separators, and what turns the direction of text: on a terminal they would show something else than is there."""
+_UNSEEN = frozenset(("Cc", "Cs", "Cf", "Zl", "Zp"))
+"""Unicode's categories of controls, surrogates, format characters (invisible ones, and those that turn the direction of
+text) and separators of lines: on a terminal they would show something else than is there."""
 
 
 class BadUsage(Exception):
@@ -69,14 +70,14 @@ def tell(text: str) -> None:
 
 
 def escaped(text: str) -> str:
-    """The text on one line, with control characters as escapes: a value must not move the cursor of a terminal."""
+    """The text on one line, with what would not be seen as escapes: a value must not move the cursor of a terminal."""
     if text.isprintable():
         return text
     return "".join(_escape(char) if _is_control(char) else char for char in text)
 
 
 def _is_control(char: str) -> bool:
-    return char in _DIRECTIONS or unicodedata.category(char) in ("Cc", "Cs")
+    return unicodedata.category(char) in _UNSEEN
 
 
 def _escape(char: str) -> str:

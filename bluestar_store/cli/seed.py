@@ -10,7 +10,8 @@ import typer
 
 from bluestar_store.cli.asking import Yes, ask
 from bluestar_store.cli.differences import change_lines, difference_lines, difference_records, entry_records, totals
-from bluestar_store.cli.errors import DIFFERENCES, BadUsage
+from bluestar_store.cli.editing import one_person_may
+from bluestar_store.cli.errors import DIFFERENCES, BadUsage, tell
 from bluestar_store.cli.options import AsJson, session
 from bluestar_store.cli.output import Output, progress
 from bluestar_store.cli.records import Record
@@ -63,15 +64,23 @@ def seed(
             exists=True,
             dir_okay=False,
             show_default=False,
-            help="Write a saved plan, exactly, unless one of its items has changed since.",
+            help="Write a saved plan, exactly, unless one of its items has changed since; shows it and asks.",
+        ),
+    ] = None,
+    digest: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIGEST",
+            show_default=False,
+            help="With --apply: what --plan printed of what was reviewed. Refuses any other plan, and does not ask.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Load a rule set: add what the tables lack.
 
-    What is stored and differs is left alone and listed, unless --overwrite. A rule set with mistakes is refused as a
-    whole, and every mistake told. Seeding again adds nothing twice.
+    What is stored and differs is left alone and listed, unless --overwrite, which shows the difference and asks. A rule
+    set with mistakes is refused as a whole, and every mistake told. Seeding again adds nothing twice.
     """
     with session(ctx, as_json) as (store, out):
         from bluestar_store import seeding
@@ -80,10 +89,14 @@ def seed(
             given = {"--from": folder, "--overwrite": overwrite, "--prune": prune, "--dry-run": dry_run, "--plan": plan}
             if wrong := [name for name, value in given.items() if value]:
                 raise BadUsage(f"--apply writes what its plan says and takes no {', '.join(wrong)}")
-            _apply(store, out, apply)
+            _apply(store, out, apply, digest, yes)
             return
+        if digest is not None:
+            raise BadUsage("--digest goes with --apply")
         if dry_run and plan is not None:
             raise BadUsage("give either --dry-run or --plan: both only show the difference, --plan saves it too")
+        if not (dry_run or plan is not None) and (folder is not None or overwrite or prune):
+            one_person_may(store)
         kinds = store.tables.kinds
         rule_set = seeding.baseline(kinds) if folder is None else seeding.read(folder, kinds)
         source = "the baseline" if folder is None else str(folder)
@@ -92,7 +105,7 @@ def seed(
         if dry_run:
             _show(out, source, difference, overwrite)
         elif plan is not None:
-            _save(out, source, difference, overwrite, plan)
+            _save(store, out, source, difference, overwrite, plan)
         else:
             _load(store, out, source, difference, overwrite, yes)
 
@@ -103,7 +116,7 @@ def _show(out: Output, source: str, difference: Difference, overwrite: bool) -> 
 
     entries = difference.entries
     lines = [f"What {source} would change in the store:" if difference else f"The store has all of {source}."]
-    lines += difference_lines(entries)
+    lines += difference_lines(entries, whole=True)
     lines.append(totals(entries))
     kept = len(difference_records(entries)) - len(difference_records(to_write(difference, overwrite=overwrite).entries))
     if kept:
@@ -113,41 +126,57 @@ def _show(out: Output, source: str, difference: Difference, overwrite: bool) -> 
         raise typer.Exit(DIFFERENCES)
 
 
-def _save(out: Output, source: str, difference: Difference, overwrite: bool, path: Path) -> None:
+def _save(store: Store, out: Output, source: str, difference: Difference, overwrite: bool, path: Path) -> None:
     """What would be written, into a file and on stdout."""
     from bluestar_store.seeding.load import to_write
     from bluestar_store.seeding.saved_plan import save_plan
 
     wanted = to_write(difference, overwrite=overwrite)
     try:
-        save_plan(wanted, path)
+        digest = save_plan(store, wanted, path)
     except OSError as error:
         raise BadUsage(f"--plan: {path} cannot be written: {error.strerror}") from None
-    lines = [f"The plan to bring {source} into the store:", *difference_lines(wanted.entries)]
+    lines = [f"The plan to bring {source} into the store:", *difference_lines(wanted.entries, whole=True)]
     left = len(difference_records(difference.entries)) - len(difference_records(wanted.entries))
     lines.append(totals(wanted.entries).partition(";")[0] + (f"; left alone {left} (see --overwrite)" if left else ""))
-    lines.append(f"Saved: bluestar-store seed --apply {path} writes exactly this.")
+    lines += [f"Digest: {digest}", f"Saved: bluestar-store seed --apply {path} --digest DIGEST writes exactly this."]
     out.show(difference_records(wanted.entries), *lines)
+    if out.as_json:
+        tell(f"digest: {digest}")
     if wanted:
         raise typer.Exit(DIFFERENCES)
 
 
-def _apply(store: Store, out: Output, path: Path) -> None:
-    from bluestar_store.seeding.saved_plan import apply_plan
+def _apply(store: Store, out: Output, path: Path, digest: str | None, yes: bool) -> None:
+    """A saved plan, written at once where it is known what was reviewed, else shown again."""
+    from bluestar_store.seeding.saved_plan import open_plan, write_opened
 
+    with progress("Comparing"):
+        plan = open_plan(store, path, digest=digest)
+    if digest is None:
+        by = f", proposed by {plan.proposed_by}" if plan.proposed_by else ""
+        entries = plan.difference.entries
+        lines = [f"The plan {path}, made {plan.proposed:%Y-%m-%d %H:%M} UTC{by}:"]
+        lines += [*difference_lines(entries, whole=True), totals(entries).partition(";")[0], f"Digest: {plan.digest}"]
+        ask(out, "Apply it?", lines, yes=yes, answers="--digest DIGEST (as --plan printed it) or --yes")
     with progress("Applying"):
-        report = apply_plan(store, path)
+        report = write_opened(store, plan)
     out.show(_report_record(str(path), report), _summary("Applied", str(path), report))
 
 
 def _load(store: Store, out: Output, source: str, difference: Difference, overwrite: bool, yes: bool) -> None:
-    from bluestar_store.seeding.load import settle
+    from bluestar_store.seeding.load import ATTEMPTS, settle, to_write
 
-    if going := [entry for part in difference.parts if not part.wanted for entry in part.entries]:
-        lines = [f"To be removed, for {source} does not have it:", *difference_lines(going)]
-        ask(out, f"Remove {len(going)} and write the rest?", lines, yes=yes)
+    writes = to_write(difference, overwrite=overwrite)
+    changes = any(part.stored for part in writes.parts)
+    if changes:
+        lines = [f"What {source} changes in the store:", *difference_lines(writes.entries, whole=True)]
+        lines.append(totals(writes.entries).partition(";")[0])
+        ask(out, "Write this?", lines, yes=yes)
     with progress("Seeding", total=len(difference.entries)) as done:
-        report = settle(store, difference, overwrite=overwrite, progress=done)
+        # What was agreed to is what was shown: nothing is looked at again and written over all the same.
+        attempts = ATTEMPTS if yes or not changes else 1
+        report = settle(store, difference, overwrite=overwrite, progress=done, attempts=attempts)
     out.show(_report_record(source, report), _summary("Seeded", source, report), *_left_alone(report))
 
 

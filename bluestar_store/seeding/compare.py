@@ -19,6 +19,7 @@ from bluestar_store.repositories.base import Repository
 from bluestar_store.repositories.catalog import level_of
 from bluestar_store.repositories.pipelines import Pipelines
 from bluestar_store.seeding.rule_set import RuleSet
+from bluestar_store.settings import Settings
 from bluestar_store.threads import side_by_side
 
 E = TypeVar("E", bound=Entity)
@@ -27,6 +28,8 @@ E = TypeVar("E", bound=Entity)
 class Target(Protocol):
     """What seeding needs of a Store."""
 
+    @property
+    def settings(self) -> Settings: ...
     @property
     def clock(self) -> Clock: ...
     @property

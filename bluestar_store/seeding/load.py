@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 from bluestar_store.errors import ConflictError
@@ -60,39 +61,47 @@ def settle(
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
     actor: str | None = None,
+    attempts: int = ATTEMPTS,
 ) -> LoadReport:
-    """Write a difference as `load` does, and nothing that is not in it: for one that somebody has seen."""
+    """Write a difference as `load` does, and nothing that is not in it: for one that somebody has seen.
+
+    `attempts` are the tries of one part: of 1, what others change meanwhile is a ConflictError, else it is looked at
+    again, and written over with `overwrite`.
+    """
     writes = to_write(difference, overwrite=overwrite)
     with one_entry(store, difference, writes, actor):
-        return report(_settled(store, difference.parts, overwrite=overwrite, progress=progress, actor=actor))
+        settling = partial(_settle, store, overwrite=overwrite, actor=actor, attempts=attempts)
+        return report(_settled(store, difference.parts, settling, progress))
 
 
 def _settled(
     store: Target,
     parts: Sequence[Part],
-    *,
-    overwrite: bool,
+    settle_part: Callable[[Part], tuple[str, Part]],
     progress: Callable[[int], None] | None,
-    actor: str | None,
 ) -> list[tuple[str, Part]]:
     """What became of each part, in their order; `progress` is told of each in its turn.
 
     Some are written at once. When one fails, the others that are under way are finished first.
     """
-    settling = side_by_side(store.engine.parallel_calls, lambda part: _settle(store, part, overwrite, actor), parts)
+    settling = side_by_side(store.engine.parallel_calls, settle_part, parts)
     with closing(settling):
         return [outcome for _, outcome in zip(watched(parts, progress), settling, strict=True)]
 
 
 def one_entry(
-    store: Target, difference: Difference, writes: Difference, actor: str | None = None
+    store: Target,
+    difference: Difference,
+    writes: Difference,
+    actor: str | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> AbstractContextManager[None]:
-    """Around the writes of a bulk load: one entry in the trail of loads, with the rule set's digest."""
+    """Around the writes of a bulk load: one entry in the trail of loads, with the rule set's digest, and `about`."""
     if not writes.parts:
         return nullcontext()
     entities = [canonical(entity) for part in difference.parts for entity in part.wanted]
     counts = Counter(entry.action.value for entry in writes.entries)
-    details = {"rule_set": digest(entities), "entities": len(entities), "writes": dict(counts)}
+    details = {"rule_set": digest(entities), "entities": len(entities), "writes": dict(counts), **(about or {})}
     return store.audit.one_for_all(LOADS, action="load", actor=actor, details=details)
 
 
@@ -129,9 +138,11 @@ def to_write(difference: Difference, *, overwrite: bool) -> Difference:
     return Difference(tuple(part for part in difference.parts if outcome_of(part, overwrite=overwrite) not in kept))
 
 
-def _settle(store: Target, part: Part, overwrite: bool, actor: str | None) -> tuple[str, Part]:
+def _settle(
+    store: Target, part: Part, *, overwrite: bool, actor: str | None, attempts: int = ATTEMPTS
+) -> tuple[str, Part]:
     """Write one part if that is called for; when somebody else was faster, look at it again."""
-    for _ in range(ATTEMPTS):
+    for _ in range(attempts):
         outcome = outcome_of(part, overwrite=overwrite)
         if outcome in ("same", "left_alone"):
             return outcome, part
@@ -141,7 +152,8 @@ def _settle(store: Target, part: Part, overwrite: bool, actor: str | None) -> tu
             part = compare_part(store, part)
         else:
             return outcome, part
-    raise ConflictError(f"{part.entries[0].key}: others keep writing it; seed again when they are done")
+    others = "others keep writing it" if attempts > 1 else "somebody changed it meanwhile"
+    raise ConflictError(f"{part.entries[0].key}: {others}; seed again when they are done")
 
 
 def write_part(store: Target, part: Part, actor: str | None = None) -> None:

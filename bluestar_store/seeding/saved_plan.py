@@ -2,61 +2,148 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bluestar_store.engines.item_json import item_from_json, to_json
-from bluestar_store.engines.whole_files import write_whole
-from bluestar_store.errors import BlueStarError, PlanOutdatedError, RuleSetProblem, SeedError
-from bluestar_store.keys import shown
-from bluestar_store.models.canonical import canonical, digest
+from bluestar_store.engines.item_json import item_from_json
+from bluestar_store.errors import BlueStarError, ConfigurationError, PlanOutdatedError
+from bluestar_store.keys import Key, shown
+from bluestar_store.models.canonical import canonical
 from bluestar_store.models.kind import Kind
+from bluestar_store.models.pipeline import PIPELINE_STEP
+from bluestar_store.models.values import utc_text
 from bluestar_store.seeding.compare import Difference, Part, Target, compare_part
 from bluestar_store.seeding.load import LoadReport, one_entry, outcome_of, report, to_write, watched, write_part
-
-FORMAT = 1
-
-
-class _StrangerError(Exception):
-    """A plan that was made where other kinds are known."""
-
-
-def save_plan(difference: Difference, path: Path) -> None:
-    """Write a difference as a plan, an entry a line for people to read; replaces the file whole."""
-    content = [_part_data(part) for part in difference.parts if not part.is_same]
-    lines = ",\n".join(to_json(part) for part in content)
-    text = f'{{"format": {FORMAT}, "parts": [\n{lines}\n]}}\n'
-    write_whole(path, text.encode(), mode=0o600)  # bank numbers are whole in it
+from bluestar_store.seeding.plan_file import (
+    PlanFile,
+    PlannedPart,
+    PlannedStore,
+    no_plan,
+    read_plan,
+    refusal,
+    write_plan,
+)
 
 
-def apply_plan(
-    store: Target, path: Path, *, progress: Callable[[int], None] | None = None, actor: str | None = None
-) -> LoadReport:
-    """Write exactly what the plan says.
+@dataclass(frozen=True)
+class SavedPlan:
+    """A plan that may be applied: for this store, which is as it was when the plan was made.
 
-    First everything is compared: when an item is not as it was when the plan was made, that is a PlanOutdatedError
-    that names each such item, and nothing is written. Each write is conditional on that comparison; should somebody
-    change an item in that moment, the plan stops there with a ConflictError, and a new one shows what is left. `actor`
-    is who writes, the setting's where none is given. Raises SeedError for a file that is no plan.
+    `difference` is that with the store as it is now. `proposed_by` is who made the plan, None where nobody said.
     """
-    planned = _read(path, store.tables.kinds)
-    parts = [compare_part(store, part) for _, part in planned]
-    moved = [
-        place
-        for (stored, _), part in zip(planned, parts, strict=True)
-        for place in _moved(stored, [_state(part.kind, entity) for entity in part.stored])
-    ]
-    if moved:
+
+    path: Path
+    digest: str
+    proposed_by: str | None
+    proposed: datetime
+    difference: Difference
+
+
+class _WrongPartError(Exception):
+    """A part that no plan of this store's rules has."""
+
+
+def save_plan(store: Target, difference: Difference, path: Path, *, actor: str | None = None) -> str:
+    """Write a difference as a plan, and who proposes it (the setting's actor where none is given); returns its digest.
+
+    The file is replaced whole. Raises OSError; ConfigurationError where four eyes are demanded and nobody is named.
+    """
+    by = _acting(store, actor)
+    if store.settings.four_eyes and by is None:
+        raise ConfigurationError("BLUESTAR_FOUR_EYES is set: say who proposes the plan, by BLUESTAR_ACTOR or --actor")
+    parts = [part for part in difference.parts if not part.is_same]
+    data = [_part_data(part) for part in parts]
+    return write_plan(path, _store_of(store, parts), by, store.clock.now(), data)
+
+
+def open_plan(store: Target, path: Path, *, digest: str | None = None, actor: str | None = None) -> SavedPlan:
+    """A saved plan, checked: it is whole, for this store, of rules, and its items are as they were.
+
+    `digest`: the one that `save_plan` gave, of what was reviewed. `actor` is who will apply it, the setting's where
+    none is given. Raises PlanRefusedError, and PlanOutdatedError, which names each item that came, went or changed.
+    """
+    plan = read_plan(path)
+    if digest is not None and digest.strip().lower() != plan.digest:
+        raise refusal(
+            path, f"has the digest {shown(plan.digest)[1:-1]}, not the one given: it is not what was reviewed"
+        )
+    _check_four_eyes(store, path, plan, actor)
+    planned = _parts(path, plan, store.tables.kinds)
+    here = _store_of(store, planned)
+    if plan.store.tables != here.tables:
+        there = f"{shown(plan.store.location)}, tables {shown(', '.join(sorted(plan.store.tables)))}"
+        raise refusal(path, f"was made for another store ({there}) than {here.location}: make it again here")
+    parts = [compare_part(store, part) for part in planned]
+    if moved := [place for then, now in zip(planned, parts, strict=True) for place in _moved(then, now)]:
         raise PlanOutdatedError(moved)
+    return SavedPlan(path, plan.digest, plan.proposed.actor, plan.proposed.at, Difference(tuple(parts)))
+
+
+def write_opened(
+    store: Target, plan: SavedPlan, *, progress: Callable[[int], None] | None = None, actor: str | None = None
+) -> LoadReport:
+    """Write exactly what an opened plan says; see `apply_plan`."""
     outcomes = []
-    difference = Difference(tuple(parts))
-    with one_entry(store, difference, to_write(difference, overwrite=True), actor):
-        for part in watched(parts, progress):
+    writes = to_write(plan.difference, overwrite=True)
+    about = {"plan": plan.digest, "proposed": utc_text(plan.proposed)}
+    about |= {"proposed_by": plan.proposed_by} if plan.proposed_by else {}
+    with one_entry(store, plan.difference, writes, actor, about):
+        for part in watched(plan.difference.parts, progress):
             write_part(store, part, actor)
             outcomes.append((outcome_of(part, overwrite=True), part))
     return report(outcomes)
+
+
+def apply_plan(
+    store: Target,
+    path: Path,
+    *,
+    digest: str | None = None,
+    progress: Callable[[int], None] | None = None,
+    actor: str | None = None,
+) -> LoadReport:
+    """Write exactly what the plan says, which has this `digest`, where one is given.
+
+    First everything is checked as by `open_plan`, and nothing is written when that finds anything. Each write is
+    conditional on that comparison; should somebody change an item in that moment, the plan stops there with a
+    ConflictError, and a new one shows what is left. `actor` is who writes, the setting's where none is given; the entry
+    in the trail of loads says who that was, who proposed the plan, and its digest.
+    """
+    return write_opened(store, open_plan(store, path, digest=digest, actor=actor), progress=progress, actor=actor)
+
+
+def _acting(store: Target, actor: str | None) -> str | None:
+    return store.settings.actor if actor is None else actor
+
+
+def _check_four_eyes(store: Target, path: Path, plan: PlanFile, actor: str | None) -> None:
+    if not store.settings.four_eyes:
+        return
+    by = _acting(store, actor)
+    if by is None:
+        raise refusal(path, "needs somebody to apply it (BLUESTAR_FOUR_EYES): give BLUESTAR_ACTOR or --actor")
+    if plan.proposed.actor is None:
+        raise refusal(path, "does not say who proposed it, which BLUESTAR_FOUR_EYES demands: make it again")
+    if _person(by) == _person(plan.proposed.actor):
+        raise refusal(path, f"was proposed by {shown(by)}: BLUESTAR_FOUR_EYES demands that somebody else applies it")
+
+
+def _person(actor: str) -> str:
+    """Letters and digits of a name: the same person may be spelled in several ways."""
+    return "".join(char for char in unicodedata.normalize("NFKC", actor).casefold() if char.isalnum())
+
+
+def _store_of(store: Target, parts: Iterable[Part]) -> PlannedStore:
+    """This store, and the identities of the tables that these parts lie in: see `protocols.TellsTables`."""
+    data_id = store.engine.data_id
+    table_id: Callable[[str], str] | None = getattr(store.engine, "table_id", None)
+    names = sorted({store.tables.name(part.kind) for part in parts})
+    tables = {name: f"{data_id}|{table_id(name)}" if table_id is not None else data_id for name in names}
+    return PlannedStore(location=store.engine.location, tables=tables)
 
 
 def _part_data(part: Part) -> dict[str, Any]:
@@ -65,74 +152,76 @@ def _part_data(part: Part) -> dict[str, Any]:
     for entity in part.wanted:
         key = kind.keys.build(kind.identity(entity))
         wanted.append({"PK": {"S": key.pk}, "SK": {"S": key.sk}, **kind.encode(entity)})
-    return {
-        "kind": kind.name,
-        "outcome": outcome_of(part, overwrite=True),
-        "wanted": wanted,
-        "stored": [_state(kind, entity) for entity in part.stored],
-    }
+    stored = [entity.origin.wire for entity in part.stored]
+    return {"kind": kind.name, "outcome": outcome_of(part, overwrite=True), "wanted": wanted, "stored": stored}
 
 
-def _state(kind: Kind[Any], entity: Any) -> dict[str, Any]:
-    """What tells that an item is as it was: its raw key, its version, and its content."""
-    key = kind.key(entity)
-    return {
-        "pk": key.pk,
-        "sk": key.sk,
-        "version": entity.version,
-        "digest": digest(canonical(entity)),
-        "actor": entity.written_by,
-        "item": entity.origin.wire,
-    }
-
-
-def _moved(then: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[str]:
+def _moved(then: Part, now: Part) -> list[str]:
     """The raw keys of items that came, went or changed, and who did that, as far as it is known.
 
     An item that another program changes keeps the name of whoever wrote it before: its version tells.
     """
-    before, after = ({(state["pk"], state["sk"]): state for state in states} for states in (then, now))
+    before, after = ({then.kind.key(entity): entity for entity in part.stored} for part in (then, now))
     moved = []
-    for place in sorted(before.keys() | after.keys()):
-        old, new = before.get(place, {}), after.get(place, {})
-        if not new:
-            moved.append(f"{' '.join(place)} (deleted)")
-        elif new["version"] != old.get("version"):
-            moved.append(" ".join(place) + (f" (by {new['actor']})" if new["actor"] else ""))
-        elif new["digest"] != old.get("digest"):
-            moved.append(f"{' '.join(place)} (by a program that keeps no versions)")
+    for key in sorted(before.keys() | after.keys()):
+        old, new, place = before.get(key), after.get(key), " ".join(key)
+        if new is None:
+            moved.append(f"{place} (deleted)")
+        elif old is None or new.version != old.version:
+            moved.append(place + (f" (by {new.written_by})" if new.written_by else ""))
+        elif canonical(new) != canonical(old):
+            moved.append(f"{place} (by a program that keeps no versions)")
     return moved
 
 
-def _read(path: Path, kinds: Sequence[Kind[Any]]) -> list[tuple[list[dict[str, Any]], Part]]:
-    """Each part, with the states of what was stored when the plan was made."""
+def _parts(path: Path, plan: PlanFile, kinds: Sequence[Kind[Any]]) -> list[Part]:
+    """The parts as they were when the plan was made. Raises PlanRefusedError."""
+    seen: set[tuple[str, Key]] = set()
+    parts = []
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            raise ValueError(f"format {content['format']}")
-        return [(data["stored"], _part(data, kinds)) for data in content["parts"]]
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror}"
-    except _StrangerError as error:
-        reason = f"{error}; kinds of your own are named by BLUESTAR_KINDS, as when the plan was made"
-    except (ValueError, KeyError, TypeError, BlueStarError) as error:
-        reason = f"is no plan of this version of bluestar-store ({error})"
-    raise SeedError([RuleSetProblem(str(path), "", reason)])
+        for data in plan.parts:
+            part = _part(data, kinds)
+            keys = {part.kind.keys.build(part.kind.identity(entity)) for entity in (*part.wanted, *part.stored)}
+            places = {(part.kind.name, key) for key in keys}
+            if places & seen:
+                raise ValueError(f"{min(keys)} twice")
+            seen |= places
+            parts.append(part)
+    except _WrongPartError as error:
+        raise refusal(path, str(error)) from None
+    except RecursionError:
+        raise no_plan(path, "is nested too deeply") from None
+    except (ValueError, TypeError, BlueStarError) as error:
+        raise no_plan(path, str(error)) from None
+    return parts
 
 
-def _part(data: dict[str, Any], kinds: Sequence[Kind[Any]]) -> Part:
+def _part(data: PlannedPart, kinds: Sequence[Kind[Any]]) -> Part:
     """The part of a plan: what is wanted, and what was stored when it was made."""
-    kind = next((kind for kind in kinds if kind.name == data["kind"]), None)
+    kind = next((kind for kind in kinds if kind.name == data.kind), None)
     if kind is None:
-        raise _StrangerError(f"has items of a kind {shown(data['kind'])} that is not known here")
-    wanted = tuple(_fresh(kind, item) for item in data["wanted"])
-    stored = tuple(kind.decode(item_from_json(kind.table, state["item"])) for state in data["stored"])
-    return Part(kind, wanted, stored, ())
+        raise _WrongPartError(f"has items of a kind {shown(data.kind)} that is not known here{_KINDS_OF_YOUR_OWN}")
+    if kind.rule_list is None:
+        raise _WrongPartError(f"has items of {kind.name}, which is no kind of rules: plans change nothing else")
+    wanted = tuple(_fresh(kind, item) for item in data.wanted)
+    stored = tuple(kind.decode(item_from_json(kind.table, item)) for item in data.stored)
+    part = Part(kind, wanted, stored, ())
+    fields = kind.partition_fields if kind is PIPELINE_STEP else kind.keys.fields
+    together = {tuple(kind.identity(entity)[name] for name in fields) for entity in (*wanted, *stored)}
+    if len(together) != 1 or any(len(set(map(kind.key, side))) != len(side) for side in (wanted, stored)):
+        raise ValueError(f"a part of {kind.name} that is not one item or one pipeline")
+    if data.outcome != ("added" if not stored else "overwritten" if wanted else "removed"):
+        raise ValueError(f"a part of {kind.name} that is not {shown(data.outcome)}")
+    return part
+
+
+_KINDS_OF_YOUR_OWN = "; kinds of your own are named by BLUESTAR_KINDS, as when the plan was made"
 
 
 def _fresh(kind: Kind[Any], item: Any) -> Any:
     """An entity that was never read: it carries no version."""
     entity = kind.decode(item_from_json(kind.table, item))
     if entity.extra:
-        raise _StrangerError(f"has attributes of {kind.name} that are not known here: {', '.join(entity.extra)}")
+        names = shown(", ".join(entity.extra))[1:-1]
+        raise _WrongPartError(f"has attributes of {kind.name} that are not known here: {names}{_KINDS_OF_YOUR_OWN}")
     return kind.entity(**dict(entity))

@@ -116,8 +116,21 @@ def test_what_differs_is_left_alone_and_listed(changed: Path, seeded_run: Run) -
 
 def test_overwrite_takes_the_rule_sets(changed: Path, seeded_run: Run) -> None:
     done = seeded_run("seed", "--from", str(changed), "--overwrite")
+    assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+    assert "there is no terminal to ask at; --yes answers" in done.stderr
+    assert "    max_pct: 4 -> 4.75\n" in done.stdout
+    assert json.loads(seeded_run("inspect", "rule", "ACME", "match", "--json").stdout)["max_pct"] == 4
+    done = seeded_run("seed", "--from", str(changed), "--overwrite", "--yes")
     assert done.stdout.endswith("added 0, overwritten 2, removed 0, same 31, left alone 0\n")
     assert json.loads(seeded_run("inspect", "rule", "ACME", "match", "--json").stdout)["max_pct"] == 4.75
+
+
+def test_overwrite_asks_only_where_something_is_changed(tmp_path: Path) -> None:
+    run = on(tmp_path / "store")
+    run("create")
+    for _ in range(2):
+        assert (done := run("seed", "--overwrite")).exit_code == 0
+        assert done.stderr == ""
 
 
 def test_a_rule_set_with_mistakes_tells_them_all(tmp_path: Path, seeded_run: Run) -> None:

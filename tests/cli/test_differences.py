@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from decimal import Decimal
@@ -40,6 +41,7 @@ def everything(folder: Path) -> dict[str, str]:
 SHOWN = """\
 ACME: add 1, change 2, remove 1
   add     calculation-rule CLIENT#ACME CALC#bonus
+    formula: 0.01 * compensation
   change  calculation-rule CLIENT#ACME CALC#match
     max_pct: 4 -> 4.75
     description: Dollar for dollar on deferrals up to 4 % of compensation.
@@ -47,6 +49,9 @@ ACME: add 1, change 2, remove 1
   change  ach-config CLIENT#ACME_BiWeeklyFri ACH
     account_number: ********1001 -> ********9999
   remove  calculation-rule CLIENT#ACME CALC#er_contrib
+    formula: er_contrib_pct * compensation
+    max_pct: 5
+    description: Nonelective contribution of 3 % for office staff and 5 % for union staff.
 """
 
 
@@ -89,17 +94,63 @@ def test_a_plan_is_saved_shown_and_applied_exactly(seeded_run: Run, wanted: Path
     file = tmp_path / "plan.json"
     done = seeded_run(*options, "--plan", str(file))
     assert (done.exit_code, done.stderr) == (3, "")
+    digest = json.loads(file.read_text())["digest"]
     assert done.stdout == (
-        f"The plan to bring {wanted} into the store:\n{SHOWN}To add 1, to change 2, to remove 1\n"
-        f"Saved: bluestar-store seed --apply {file} writes exactly this.\n"
+        f"The plan to bring {wanted} into the store:\n{SHOWN}To add 1, to change 2, to remove 1\nDigest: {digest}\n"
+        f"Saved: bluestar-store seed --apply {file} --digest DIGEST writes exactly this.\n"
     )
     assert file.stat().st_mode & 0o077 == 0  # bank numbers are whole in it
     shutil.rmtree(wanted)  # it is not looked at any more
-    done = seeded_run("seed", "--apply", str(file))
+    done = seeded_run("seed", "--apply", str(file), "--digest", "0" * 64)
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "not the one given: it is not what was reviewed; nothing was written" in done.stderr
+    done = seeded_run("seed", "--apply", str(file), "--digest", digest)
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout == f"Applied {file}: added 1, overwritten 2, removed 1, same 0, left alone 0\n"
     assert json.loads(seeded_run("inspect", "rule", "ACME", "match", "--json").stdout)["max_pct"] == 4.75
     assert json.loads(seeded_run("inspect", "rule", "ACME", "er_contrib", "--json").stdout)["scope"] == "GLOBAL"
+
+
+def test_a_plan_without_its_digest_is_shown_again(seeded: Path, seeded_run: Run, wanted: Path, tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    planned = seeded_run(
+        "--actor", "pat", "seed", "--from", str(wanted), "--prune", "--overwrite", "--plan", str(file), "--json"
+    )
+    digest = json.loads(file.read_text())["digest"]
+    assert planned.stderr == f"digest: {digest}\n"
+    before = everything(seeded)
+    done = seeded_run("seed", "--apply", str(file))
+    assert done.exit_code == 1
+    assert done.stderr == (
+        "error: nothing was written: there is no terminal to ask at; --digest DIGEST (as --plan printed it) or --yes "
+        "answers\n"
+    )
+    assert everything(seeded) == before
+    done = seeded_run("seed", "--apply", str(file), "--yes")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"The plan {file}, made 20")
+    assert f" UTC, proposed by pat:\n{SHOWN}To add 1, to change 2, to remove 1\nDigest: {digest}\n" in done.stdout
+
+
+def test_four_eyes_let_nobody_change_rules_alone(seeded: Path, seeded_run: Run, wanted: Path, tmp_path: Path) -> None:
+    eyes, file = {"BLUESTAR_FOUR_EYES": "true", "BLUESTAR_ACTOR": "pat"}, tmp_path / "plan.json"
+    before = everything(seeded)
+    for command in (
+        ["seed", "--from", str(wanted)],
+        ["seed", "--overwrite", "--yes"],
+        ["rule", "set", "ACME", "match", "max_pct=5", "--yes"],
+        ["config", "delete", "ACME", "BiWeeklyFri", "--ach", "--yes"],
+        ["pipeline", "remove", "ACME", "BiWeeklyFri", "--yes"],
+    ):
+        done = seeded_run(*command, env=eyes)
+        assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert "BLUESTAR_FOUR_EYES is set" in done.stderr
+    assert seeded_run("seed", env=eyes).exit_code == 0  # what comes with the library
+    assert seeded_run("seed", "--from", str(wanted), "--plan", str(file), env=eyes).exit_code == 3
+    done = seeded_run("seed", "--apply", str(file), "--yes", env=eyes)
+    assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+    assert everything(seeded) == before
+    assert seeded_run("--actor", "kim", "seed", "--apply", str(file), "--yes", env=eyes).exit_code == 0
 
 
 def test_a_plan_without_overwrite_leaves_alone_what_differs(seeded_run: Run, wanted: Path, tmp_path: Path) -> None:
@@ -107,7 +158,7 @@ def test_a_plan_without_overwrite_leaves_alone_what_differs(seeded_run: Run, wan
     done = seeded_run("seed", "--from", str(wanted), "--plan", str(file))
     assert done.exit_code == 3
     assert "To add 1, to change 0, to remove 0; left alone 2 (see --overwrite)\n" in done.stdout
-    assert seeded_run("seed", "--apply", str(file)).exit_code == 0
+    assert seeded_run("seed", "--apply", str(file), "--yes").exit_code == 0
     assert seeded_run("seed", "--from", str(wanted), "--plan", str(file), "--json").stdout == "[]\n"
     assert seeded_run("seed", "--from", str(wanted), "--plan", str(file)).exit_code == 0
 
@@ -137,6 +188,7 @@ def test_a_plan_is_refused_when_the_store_has_moved(
         (["--apply", __file__, "--dry-run"], "takes no --dry-run"),
         (["--apply", __file__, "--from", str(DEMO)], "takes no --from"),
         (["--apply", __file__, "--plan", "p.json"], "takes no --plan"),
+        (["--digest", "0"], "--digest goes with --apply"),
         (["--plan", "/no/such/folder/p.json"], "--plan: /no/such/folder/p.json cannot be written: No such file"),
     ],
     ids=lambda value: " ".join(value[::2]) if isinstance(value, list) else "",
@@ -149,7 +201,7 @@ def test_options_that_do_not_go_together_are_bad_usage(options: list[str], said:
 
 def test_a_file_that_is_no_plan_is_one_error(seeded_run: Run) -> None:
     done = seeded_run("seed", "--apply", __file__)
-    assert (done.exit_code, done.stdout) == (1, "")
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert "is no plan of this version" in done.stderr
 
 
@@ -158,7 +210,8 @@ def test_pruning_without_a_terminal_needs_yes(seeded: Path, seeded_run: Run, wan
     options = ["seed", "--from", str(wanted), "--prune"]
     done = seeded_run(*options)
     assert done.exit_code == 1
-    assert done.stdout.endswith("ACME: remove 1\n  remove  calculation-rule CLIENT#ACME CALC#er_contrib\n")
+    assert "  remove  calculation-rule CLIENT#ACME CALC#er_contrib\n" in done.stdout
+    assert done.stdout.endswith("\nTo add 1, to change 0, to remove 1\n")
     assert done.stderr == "error: nothing was written: there is no terminal to ask at; --yes answers\n"
     assert everything(seeded) == before
     done = seeded_run(*options, "--yes", "--json")
@@ -179,7 +232,8 @@ def test_pruning_asks(answer: str, code: int, seeded: Path, wanted: Path, monkey
     before = everything(seeded)
     done = CliRunner().invoke(app, arguments, input=answer)
     assert done.exit_code == code
-    assert "  remove  calculation-rule CLIENT#ACME CALC#er_contrib\nRemove 1 and write the rest? [y/N]: " in done.stderr
+    assert "  remove  calculation-rule CLIENT#ACME CALC#er_contrib\n" in done.stderr
+    assert "To add 1, to change 0, to remove 1\nWrite this? [y/N]: " in done.stderr
     assert bool(done.stdout) is (code == 0)  # data of what was done, or nothing
     assert (everything(seeded) == before) is (code == 1)
 
@@ -209,13 +263,40 @@ def test_what_was_not_shown_is_not_removed(
         assert store.calculation_rules.get("ACME", "late").scope == "CLIENT"
 
 
+def test_what_somebody_changed_after_it_was_shown_is_not_overwritten(
+    seeded_run: Run, opened: Callable[[], Store], monkeypatch: pytest.MonkeyPatch, wanted: Path
+) -> None:
+    def meanwhile(*arguments: Any, **options: Any) -> None:
+        with opened() as store:
+            found = store.calculation_rules.get("ACME", "match")
+            store.calculation_rules.put(found.model_copy(update={"max_pct": Decimal(1)}))
+
+    monkeypatch.setattr("bluestar_store.cli.seed.ask", meanwhile)
+    done = seeded_run("seed", "--from", str(wanted), "--overwrite")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "CLIENT#ACME CALC#match: somebody changed it meanwhile; seed again" in done.stderr
+    with opened() as store:
+        assert store.calculation_rules.get("ACME", "match").max_pct == 1
+
+
+def test_what_cannot_be_seen_is_shown_as_escapes(seeded_run: Run, tmp_path: Path) -> None:
+    rule = {"plan_id": "ACME", "calc_type": "bonus", "description": "6\u200b %\u202e\u00ad"}
+    (tmp_path / "calculation-rules.json").write_text(json.dumps({"calculation_rules": [rule]}))
+    done = seeded_run("seed", "--from", str(tmp_path), "--dry-run")
+    assert "    description: 6\\u200b %\\u202e\\xad\n" in done.stdout
+
+
 def test_lines_of_a_difference_fit_80_columns_but_for_long_values(tmp_path: Path) -> None:
     run = on(tmp_path / "store")
     run("create")
     done = run("seed", "--dry-run")
     assert done.exit_code == 3
-    assert max(map(len, done.stdout.splitlines())) <= 80
-    assert [line for line in done.stdout.splitlines() if line[0] not in " WT"] == [
+    lines = done.stdout.splitlines()
+    assert (
+        max(len(line) for line in lines if not re.match(" {4}(description|formula|message|pattern|source): ", line))
+        <= 80
+    )
+    assert [line for line in lines if line[0] not in " WT"] == [
         "DEFAULT: add 108",
         "GLOBAL: add 55",
     ]

@@ -96,7 +96,7 @@ def test_prune_removes_what_the_rule_set_does_not_have(own: Run, rules: Path) ->
 def test_a_plan_is_saved_and_applied_with_them(own: Run, rules: Path, tmp_path: Path) -> None:
     plan = str(tmp_path / "plan.json")
     assert own("seed", "--from", str(rules), "--plan", plan).exit_code == 3
-    assert len(_json(own("seed", "--apply", plan, "--json"))["added"]) == 3
+    assert len(_json(own("seed", "--apply", plan, "--yes", "--json"))["added"]) == 3
     assert own("seed", "--from", str(rules), "--dry-run").exit_code == 0
 
 

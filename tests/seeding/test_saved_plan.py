@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from moto import mock_aws
 
 from bluestar_store import (
     CalculationRule,
+    ConfigurationError,
     PersistenceMode,
     PlanOutdatedError,
+    PlanRefusedError,
     SeedError,
     Settings,
     Store,
@@ -23,6 +29,7 @@ from bluestar_store.keys import Key
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.protocols import EXISTS, Update
 from bluestar_store.repositories.base import Repository
+from bluestar_store.seeding import plan_file
 from bluestar_store.seeding.load import LOADS, to_write
 from bluestar_store.seeding.rule_set import RuleSet
 from bluestar_store.seeding.saved_plan import apply_plan, save_plan
@@ -41,13 +48,13 @@ def rule(plan_id: str, calc_type: str = "match", max_pct: str = "6") -> Calculat
     return CalculationRule(plan_id=plan_id, calc_type=calc_type, max_pct=Decimal(max_pct))
 
 
-def changed(store: Store, path: Path) -> RuleSet:
+def changed(store: Store, path: Path, actor: str | None = None) -> RuleSet:
     """A plan that adds, changes and removes; and a rule set that brings it about."""
     demo = seeding.read("fixtures/demo").entities
     kept = [e for e in demo if getattr(e, "calc_type", "") != "er_contrib" and getattr(e, "plan_id", "") == "ACME"]
     wanted = [rule("ACME", max_pct="5") if getattr(e, "calc_type", "") == "match" else e for e in kept]
     rules = RuleSet((*wanted, rule("ACME", "extra")))
-    save_plan(to_write(seeding.compare(store, rules, prune=True), overwrite=True), path)
+    save_plan(store, to_write(seeding.compare(store, rules, prune=True), overwrite=True), path, actor=actor)
     return rules
 
 
@@ -106,11 +113,198 @@ def test_a_plan_applied_twice_is_refused_the_second_time(store: Store, tmp_path:
         apply_plan(store, tmp_path / "plan.json")
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"format": 2, "parts": []}', '{"format": 1, "parts": [{"kind": "x"}]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        '{"format": 2, "parts": []}',
+        '{"format": 3}',
+        '{"format": 1e999999999}',
+        '{"format": ' + "9" * 5000 + "}",
+        '{"format": 2, "parts": ' + "[" * 100_000,
+        '{"format": 2, "format": 2}',
+        "\udce4",
+    ],
+    ids=["empty", "list", "lacking", "later", "exponent", "digits", "deep", "twice", "bytes"],
+)
 def test_a_file_that_is_no_plan_is_refused(store: Store, tmp_path: Path, text: str) -> None:
-    (tmp_path / "plan.json").write_text(text, encoding="utf-8")
-    with pytest.raises(SeedError):
+    (tmp_path / "plan.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(PlanRefusedError, match="is no plan of this version") as caught:
         apply_plan(store, tmp_path / "plan.json")
+    assert isinstance(caught.value, SeedError)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_plan_of_0_1_0_has_to_be_made_again(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text('{"format": 1, "parts": [\n\n]}\n')
+    with pytest.raises(PlanRefusedError, match=r"was made by bluestar-store 0\.1\.0 and names no store: make it again"):
+        apply_plan(store, tmp_path / "plan.json")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="has neither")
+@pytest.mark.parametrize("what", ["pipe", "device", "large", "folder"])
+def test_what_may_never_end_is_not_read(store: Store, tmp_path: Path, what: str) -> None:
+    path = Path("/dev/zero") if what == "device" else tmp_path / "plan.json"
+    if what == "pipe":
+        os.mkfifo(path)
+    elif what == "folder":
+        path.mkdir()
+    elif what == "large":
+        with path.open("wb") as file:
+            file.truncate(10**9)
+    with pytest.raises(PlanRefusedError):
+        apply_plan(store, path)
+
+
+def test_a_plan_that_could_not_be_read_is_not_written(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan_file, "MAX_PLAN_BYTES", 1000)
+    with pytest.raises(PlanRefusedError, match="a part of the rule set at a time"):
+        changed(store, tmp_path / "plan.json")
+    assert not (tmp_path / "plan.json").exists()
+
+
+def resigned(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """What somebody makes of a plan who knows how digests are made."""
+    content = json.loads(path.read_text())
+    change(content)
+    del content["digest"]
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    path.write_text(json.dumps(content | {"digest": hashlib.sha256(text.encode()).hexdigest()}))
+
+
+def test_an_altered_plan_is_refused(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    changed(store, path)
+    path.write_text(path.read_text().replace('{"N":"5"}', '{"N":"50"}'))
+    with pytest.raises(PlanRefusedError, match="was altered since it was made"):
+        apply_plan(store, path)
+
+
+def test_a_plan_with_another_digest_than_the_reviewed_one_is_refused(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    wanted = seeding.compare(store, RuleSet((rule("ACME", "extra"),)))
+    reviewed = save_plan(store, wanted, path)
+    resigned(path, lambda content: content["parts"][0]["wanted"][0].update(max_pct={"N": "60"}))
+    with pytest.raises(PlanRefusedError, match="not the one given: it is not what was reviewed"):
+        apply_plan(store, path, digest=reviewed)
+    assert save_plan(store, wanted, path) != reviewed  # the same again: nobody can try values until a digest fits
+    report = apply_plan(store, path, digest=save_plan(store, wanted, path).upper())
+    assert len(report.added) == 1
+
+
+def test_a_plan_for_another_store_is_refused(store: Store, tmp_path: Path) -> None:
+    changed(store, tmp_path / "plan.json")
+    settings = Settings(persistence_mode=PersistenceMode.FILE, file_persistence_dir=tmp_path / "other")
+    with Store.open(settings) as other:
+        other.create_tables()
+        with pytest.raises(PlanRefusedError, match=f"was made for another store .* than {tmp_path / 'other'}"):
+            apply_plan(other, tmp_path / "plan.json")
+    suffixed = Store(Settings(persistence_mode=PersistenceMode.MEMORY, table_suffix="-prod"), store.engine)
+    with pytest.raises(PlanRefusedError, match="was made for another store"):
+        apply_plan(suffixed, tmp_path / "plan.json")
+
+
+def test_a_plan_is_refused_by_tables_that_were_made_again(tmp_path: Path) -> None:
+    with mock_aws(), Store.open(Settings(persistence_mode="dynamo", aws_region="us-east-1")) as store:
+        store.create_tables()
+        save_plan(store, seeding.compare(store, RuleSet((rule("ACME"),))), tmp_path / "plan.json")
+        assert "arn:aws:dynamodb:us-east-1:" in (tmp_path / "plan.json").read_text()
+        store.engine.delete_tables([store.tables.name(CALCULATION_RULE)])
+        store.create_tables()
+        with pytest.raises(PlanRefusedError, match="was made for another store"):
+            apply_plan(store, tmp_path / "plan.json")
+
+
+def item(pk: str, sk: str, **attributes: Any) -> dict[str, Any]:
+    return {"PK": {"S": pk}, "SK": {"S": sk}, **attributes}
+
+
+def part(kind: str, *wanted: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": kind, "outcome": "added", "wanted": list(wanted), "stored": []}
+
+
+MATCH = item("CLIENT#NEW", "CALC#match", max_pct={"N": "1"})
+STRANGE = {
+    "a batch": part("batch-state", item("BATCH#x", "STATE", plan_id={"S": "ACME"}, status={"S": "COMPLETED"})),
+    "an entry": part("audit-entry", item("BATCH#x", "AUDIT#00000001", actor={"S": "CFO"}, action={"S": "approve"})),
+    "a hold": part("plan-hold", item("PLAN#ACME", "HOLD#x")),
+    "no kind": part("x", MATCH),
+    "a key of another kind": part("calculation-rule", item("YEAR#2026", "LIMITS")),
+    "two items in one": part("calculation-rule", MATCH, item("CLIENT#NEW", "CALC#other")),
+    "one item twice": part("calculation-rule", MATCH, MATCH),
+    "nothing": part("calculation-rule"),
+    "an unknown attribute": part("calculation-rule", MATCH | {"zz": {"S": "x"}}),
+    "a number without end": part("calculation-rule", MATCH | {"max_pct": {"N": "1E+999999"}}),
+    "a number of 200 digits": part("calculation-rule", MATCH | {"max_pct": {"N": "9" * 200}}),
+    "another outcome": part("calculation-rule", MATCH) | {"outcome": "same"},
+    "a member more": part("calculation-rule", MATCH) | {"note": "x"},
+    "no item": part("calculation-rule", {"PK": {"S": "CLIENT#NEW"}}),
+    "no value": part("calculation-rule", MATCH | {"max_pct": 1}),
+    "a tower": part("calculation-rule", MATCH | {"description": json.loads('{"L":[' * 200 + "]}" * 200)}),
+}
+
+
+@pytest.mark.parametrize("what", STRANGE)
+def test_a_strangers_plan_is_one_error_and_writes_nothing(store: Store, tmp_path: Path, what: str) -> None:
+    path = tmp_path / "plan.json"
+    save_plan(store, seeding.compare(store, RuleSet((rule("ACME", "extra"),))), path)
+    resigned(path, lambda content: content["parts"].append(STRANGE[what]))
+    with pytest.raises(PlanRefusedError) as caught:
+        apply_plan(store, path)
+    assert len(caught.value.problems) == len(caught.value.lines) == 1
+    assert len(str(caught.value)) < 600
+    assert store.calculation_rules.all("NEW") == store.calculation_rules.all("GLOBAL")
+    assert list(store.batches.for_plan("ACME")) == []
+    assert store.audit.entries("x") == ()
+
+
+def test_the_same_item_in_two_parts_is_refused(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    save_plan(store, seeding.compare(store, RuleSet((rule("ACME", "extra"),))), path)
+    resigned(path, lambda content: content["parts"].append(content["parts"][0]))
+    with pytest.raises(PlanRefusedError, match="PK=CLIENT#ACME SK=CALC#extra twice"):
+        apply_plan(store, path)
+
+
+def test_the_trail_says_who_proposed_and_who_applied_which_plan(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    digest = save_plan(store, seeding.compare(store, RuleSet((rule("ACME", "extra"),))), path, actor="pat")
+    apply_plan(store, path, actor="kim")
+    entry = store.audit.entries(LOADS)[-1]
+    assert entry.details is not None
+    assert (entry.actor, entry.details["proposed_by"], entry.details["plan"]) == ("kim", "pat", digest)
+
+
+@pytest.mark.parametrize(
+    ("proposer", "applier", "said"),
+    [
+        ("pat", "kim", None),
+        ("pat", "pat", "somebody else applies it"),
+        ("pat", " PAT\u200b", "somebody else applies it"),
+        ("pat", None, "needs somebody to apply it"),
+        (None, "kim", "does not say who proposed it"),
+    ],
+)
+def test_four_eyes(store: Store, tmp_path: Path, proposer: str | None, applier: str | None, said: str | None) -> None:
+    path = tmp_path / "plan.json"
+    changed(store, path, actor=proposer)
+    strict = Store(Settings(persistence_mode=PersistenceMode.MEMORY, four_eyes=True), store.engine)
+    if said is None:
+        assert apply_plan(strict, path, actor=applier).added
+    else:
+        with pytest.raises(PlanRefusedError, match=said):
+            apply_plan(strict, path, actor=applier)
+        assert not store.calculation_rules.all("ACME").keys() & {"extra"}
+
+
+def test_four_eyes_need_to_know_who_proposes(store: Store, tmp_path: Path) -> None:
+    strict = Store(Settings(persistence_mode=PersistenceMode.MEMORY, four_eyes=True), store.engine)
+    with pytest.raises(ConfigurationError, match="say who proposes the plan"):
+        changed(strict, tmp_path / "plan.json")
+    changed(strict, tmp_path / "plan.json", actor="pat")
 
 
 def test_a_refusal_names_who_moved_the_item(store: Store, tmp_path: Path) -> None:
