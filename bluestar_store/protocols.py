@@ -343,6 +343,9 @@ class Cache(Protocol):
     def writing(self, units: Iterable[Unit]) -> AbstractContextManager[None]:
         """Around a write that changes these units, whether the write succeeds or its outcome is unknown."""
 
+    def changed_lately(self, unit: Unit) -> bool:
+        """Whether a write of the unit, made or heard of here, was over less than SETTLING_SECONDS ago."""
+
     def close(self) -> None:
         """End what runs in the background; may be called twice."""
 

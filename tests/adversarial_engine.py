@@ -119,6 +119,11 @@ class AdversarialEngine(MemoryEngine):
         with self._lock:
             self._seen.show(place)
 
+    def index(self) -> None:
+        """Let the indexes show everything as it is committed."""
+        with self._lock:
+            self._indexed.catch_up(math.inf)
+
     def settle(self) -> None:
         """Make everything visible as it is committed, in indexes and to eventually consistent reads too."""
         with self._lock:

@@ -22,9 +22,10 @@ def rows() -> list[tuple[str, str]]:
 
 @cache
 def functions_in(path: str) -> frozenset[str]:
-    """The functions of a file of tests, those of classes too."""
+    """The functions of a file of tests, those of classes too, and the classes."""
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    named = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, named))
 
 
 @pytest.mark.parametrize(("promise", "holder"), rows())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,10 +17,12 @@ from cachetools import LRUCache
 from bluestar_store.cache.bars import Bars
 from bluestar_store.cache.flights import Flight
 from bluestar_store.cache.limits import AHEAD
-from bluestar_store.protocols import MISSING, Unit
+from bluestar_store.protocols import MISSING, SETTLING_SECONDS, Unit
 
 ENTRY_BYTES = 640
 """What an entry takes besides its value: its slots, its unit and its places in three dictionaries (measured)."""
+MOST_DROPPED = 4096
+"""Units of which it is remembered when they were dropped."""
 SECOND_CHANCES = 16
 """Entries in use that one eviction passes over."""
 
@@ -100,6 +103,7 @@ class Local:
         self._lock = threading.Lock()
         self._empty()
         self._flights: dict[Unit, Flight] = {}
+        self._dropped = OrderedDict[Unit, float]()
         self.bars.reset()
         self.trusted_until = math.inf
 
@@ -244,9 +248,19 @@ class Local:
     def drop(self, units: Iterable[Unit]) -> None:
         """Forget the units, and let no load of them that is under way in."""
         with self._lock:
+            now = self._clock()
             for unit in units:
+                self._dropped[unit] = now
+                self._dropped.move_to_end(unit)
                 self._entries.pop(unit, None)
                 self._flights.pop(unit, None)
+            while len(self._dropped) > MOST_DROPPED:
+                self._dropped.popitem(last=False)
+
+    def changed_lately(self, unit: Unit) -> bool:
+        """Whether it was dropped lately, so that a query may still show what was there before; see `Cache`."""
+        at = self._dropped.get(unit)
+        return at is not None and self._clock() - at < SETTLING_SECONDS
 
     def drop_where(self, matches: Callable[[Unit], bool]) -> int:
         """Forget every unit that matches, and the loads of such units; how many entries there were."""

@@ -24,5 +24,9 @@ class NullCache:
         """Nothing to do."""
         return nullcontext()
 
+    def changed_lately(self, unit: Unit) -> bool:
+        """Not that it knew of."""
+        return False
+
     def close(self) -> None:
         """Nothing to do."""

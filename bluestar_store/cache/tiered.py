@@ -35,7 +35,7 @@ from bluestar_store.errors import (
     UnavailableError,
 )
 from bluestar_store.forking import remember
-from bluestar_store.protocols import Source, Stale, Unit
+from bluestar_store.protocols import SETTLING_SECONDS, Source, Stale, Unit
 from bluestar_store.sending import before_each_sending
 
 if TYPE_CHECKING:
@@ -316,6 +316,14 @@ class TieredCache:
         if known is not None and not keeper.wait(self.limits.redis_timeout_seconds):
             known.open("no answer in time")  # nobody waits for it a second time
         self._started = True
+
+    def changed_lately(self, unit: Unit) -> bool:
+        """See Cache. Of what was written before this process listened it does not know, and so it may have been."""
+        if self.is_shared:
+            since = None if self.remote is None else self.remote.heard_since
+            if since is None or self.clock() - since < SETTLING_SECONDS:
+                return True
+        return self.local.changed_lately(unit)
 
     def forget_here(self, matches: Callable[[Unit], bool]) -> int:
         """Forget matching units in this process; how many entries there were."""

@@ -25,6 +25,7 @@ from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.audit import Audit
 from bluestar_store.repositories.batch_traces import leave_trace, traces_of
 from bluestar_store.repositories.changes import change_over, current_item
+from bluestar_store.repositories.moments import Part, read_parts
 from bluestar_store.repositories.transaction import Bookkeeping
 
 E = TypeVar("E", bound=Entity)
@@ -51,7 +52,7 @@ class FreeForm:
     def state(self, batch_id: str) -> PlainItem:
         """The state; where agents saved none, the item that holds the batch's typed state, or an old program's."""
         keys = [kind.keys.build({"batch_id": batch_id}) for kind in (FREE_STATE, BATCH_STATE)]
-        found = self._access.engine.get(self._access.table(FREE_STATE), keys, consistent=True)
+        found = self._access.engine.get_isolated(self._access.table(FREE_STATE), keys)
         free, typed = (found.get(key, {}) for key in keys)
         return plain_item(free["state"]["M"]) if "M" in free.get("state", {}) else plain_item(typed)
 
@@ -79,7 +80,9 @@ class FreeForm:
 
     def results(self, batch_id: str) -> dict[str, PlainItem]:
         """The results by the names of their steps, sorted."""
-        items = self._access.partition(FREE_RESULT, FREE_RESULT.keys.partition({"batch_id": batch_id}))
+        pk = FREE_RESULT.keys.partition({"batch_id": batch_id})
+        part = Part(self._access.table(FREE_RESULT), pk, FREE_RESULT.keys.sort.prefix)
+        items = read_parts(self._access, [self._access.revisions.of_trail(pk)], [part])[part]
         steps = {step["step"]: item for item in items if (step := FREE_RESULT.keys.parse(key_of(item))) is not None}
         return {name: plain_item(item.get("result", {}).get("M", {})) for name, item in sorted(steps.items())}
 

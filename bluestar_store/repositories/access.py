@@ -22,7 +22,18 @@ from bluestar_store.keys import Key
 from bluestar_store.models.kind import Kind, reason_of
 from bluestar_store.models.tables import Tables
 from bluestar_store.models.values import Actor
-from bluestar_store.protocols import AttributeValue, Cache, Check, Engine, Item, TableSpec, Unit, Write, pages
+from bluestar_store.protocols import (
+    AttributeValue,
+    Cache,
+    Check,
+    Engine,
+    Item,
+    TableSpec,
+    Unit,
+    Write,
+    pages,
+    settles_at_once,
+)
 from bluestar_store.repositories.revisions import Revisions
 from bluestar_store.repositories.transaction import Transaction
 from bluestar_store.threads import Threads
@@ -120,6 +131,10 @@ class Access:
         """What a kind's reads go through: nothing, for a kind that is not cached."""
         return self.cache if kind.cached else self._uncached
 
+    def changed_lately(self, unit: Unit) -> bool:
+        """Whether this process made or heard of a write of it that queries may not show yet."""
+        return not settles_at_once(self._engine) and self._cache.changed_lately(unit)
+
     def acting_as(self, actor: str | None) -> Access:
         """The same way, for one call's writes: what goes through it is said to be this actor's; None: the setting's.
 
@@ -146,6 +161,17 @@ class Access:
             return call(*args, **kwargs)
         finally:
             self._looking.only_here = False
+
+    def is_sure(self) -> bool:
+        """Whether who looks by a query, in a step of a unit of work, is to make sure that it is not behind.
+
+        Else the unit knows that it may be, and does the step again before it tells of a refusal.
+        """
+        unit = self._unit.get()
+        if unit is None or settles_at_once(self._engine):
+            return False
+        unit.engine.unsure = True
+        return unit.engine.again
 
     @contextmanager
     def unit(self) -> Iterator[Transaction]:

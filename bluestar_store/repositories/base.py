@@ -14,7 +14,7 @@ from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
 from bluestar_store.protocols import MISSING, Item
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.answers import every, first
+from bluestar_store.repositories.answers import every, first, readable
 from bluestar_store.repositories.changes import Change, PutExpectation, ambiguous, delete_change, put_change
 from bluestar_store.repositories.sources import ItemSource, PartitionSource
 from bluestar_store.repositories.trails import record_change, trail_head
@@ -98,10 +98,6 @@ class Reader(Generic[E]):
         found = self._access.engine.get(self._access.table(self._kind), keys, consistent=True)
         return {key: self._decode(item) for key, item in found.items()}
 
-    def _load(self, pk: str) -> tuple[E, ...]:
-        """One partition from the engine."""
-        return self._in_order(self._access.partition(self._kind, pk))
-
     def _in_order(self, items: Iterable[Item]) -> tuple[E, ...]:
         return in_order(self._access, self._kind, items)
 
@@ -164,9 +160,10 @@ class Repository(Reader[E]):
         keys = [kind.keys.build(kind.identity(entity)) for entity in entities]
         if not kind.keys.sort.numbers:
             return self._stored(keys)
-        pks = list(dict.fromkeys(key.pk for key in keys))
-        partitions = self._access.together([partial(self._load, pk) for pk in pks])
-        stored = {kind.keys.build(kind.identity(entity)): entity for found in partitions for entity in found}
+        units = dict.fromkeys(unit for key in keys for unit in kind.partition_units(key.pk))
+        partitions = self._access.together([partial(self._whole.load, [unit]) for unit in units])
+        found = [entity for loaded in partitions for answer in loaded.values() for entity in readable(answer)]
+        stored = {kind.keys.build(kind.identity(entity)): entity for entity in found}
         return {key: stored[key] for key in keys if key in stored}
 
     def put(self, entity: E, expected: PutExpectation = None, *, actor: str | None = None) -> E:

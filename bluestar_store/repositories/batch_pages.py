@@ -79,7 +79,7 @@ class BatchPages:
         entries = self._entries(plan_id, value, behind, cursor, wanted)
         while chunk := list(islice(entries, None if wanted is None else wanted - len(found))):
             # What the index says may be outdated: a batch is where it says itself that it is.
-            stored = self._access.engine.get(table, [key for _, key in chunk], consistent=True)
+            stored = self._finder.stored(BATCH_STATE, [key for _, key in chunk])
             for place, key in chunk:
                 if (item := stored.get(key)) is None or item.get("plan_id") != {"S": plan_id}:
                     continue

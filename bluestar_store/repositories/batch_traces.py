@@ -18,6 +18,7 @@ from bluestar_store.protocols import ABSENT, Check, Delete, Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.chain import append_after, stored_head
 from bluestar_store.repositories.changes import as_read, change_over
+from bluestar_store.repositories.trail_items import trail_items
 from bluestar_store.repositories.transaction import Bookkeeping
 
 DELETED = "bs_deleted"
@@ -40,7 +41,11 @@ def traces_of(access: Access, batch: BatchState | str) -> Traces:
         return Traces()
     batch_id = batch.batch_id if isinstance(batch, BatchState) else batch
     state, head = BATCH_STATE.keys.build({"batch_id": batch_id}), _head_key(batch_id)
-    found = access.engine.get(access.table(BATCH_STATE), [state, head], consistent=True)
+    table = access.table(BATCH_STATE)
+    sure = access.is_sure()
+    found = {} if sure else access.engine.get(table, [state, head], consistent=True)
+    if not found:  # else it may just have been started
+        found = access.engine.get_isolated(table, [state, head])
     return Traces(found.get(state), found.get(head))
 
 
@@ -88,7 +93,7 @@ def delete_untouched(access: Access, batch: BatchState, unit: Bookkeeping) -> No
         )
     pk, table = BATCH_STATE.keys.partition({"batch_id": batch.batch_id}), access.table(BATCH_STATE)
     rules = BATCH_RULES.keys.build({"batch_id": batch.batch_id})
-    items = {key_of(item): item for item in access.partition_items(table, pk, "")}
+    items = {key_of(item): item for item in trail_items(access, pk)}
     traces = [key.sk for key, item in items.items() if key != rules and not BATCH_STATE.owns(item)]
     if traces:
         more = f" and {len(traces) - SHOWN} more" if len(traces) > SHOWN else ""

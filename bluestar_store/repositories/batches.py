@@ -130,7 +130,8 @@ class Batches(Repository[BatchState]):
 
         All of them, or `limit` at most and a cursor for those behind them: InvalidKeyError for a cursor that is of
         another plan, or of nothing. What other programs keep of a batch in a shape of their own is in the page's
-        `free_states`. Raises IndexMissingError for a large table without the index.
+        `free_states`. Each is as it is stored, as far as the index knows by now; not all as of one moment. Raises
+        IndexMissingError for a large table without the index.
         """
         return self._pages.page(plan_id, limit, cursor)
 

@@ -21,7 +21,11 @@ from bluestar_store.repositories.moments import Listed, read_as_one
 
 
 class Catalog:
-    """Answers for people and seeds; every answer was looked up in the tables themselves."""
+    """Answers for people and seeds; every answer was looked up in the tables themselves.
+
+    What an index names and is committed is in them. An index follows its table: what was written a moment ago may not
+    be listed yet, or a part of a transaction. `at_level` alone is of one moment.
+    """
 
     def __init__(self, access: Access, finder: Finder) -> None:
         self._access, self._finder = access, finder
@@ -84,7 +88,10 @@ class Catalog:
         )
 
     def rules_of_type(self, calc_type: str) -> tuple[CalculationRule, ...]:
-        """The calculation rules of one type at every level: GLOBAL's first, then each plan's own, by plan."""
+        """The calculation rules of one type at every level: GLOBAL's first, then each plan's own, by plan.
+
+        Each as it is stored; not all as of one moment, see above.
+        """
         sk = CALCULATION_RULE.keys.sort.build({"calc_type": calc_type})
         found: list[CalculationRule] = self._decoded(
             CALCULATION_RULE, self._items(CALCULATION_RULE, "", lambda key: key.sk == sk)
@@ -100,7 +107,7 @@ class Catalog:
     def _items(self, kind: Kind[Any], prefix: str, wanted: Callable[[Key], bool]) -> Iterable[Item]:
         """The items behind a prefix of the index, as the tables have them now."""
         found = map(key_of, self._finder.find(kind, BY_LEVEL, kind.name, prefix))
-        return self._access.engine.get(self._access.table(kind), filter(wanted, found), consistent=True).values()
+        return self._finder.stored(kind, filter(wanted, found)).values()
 
     def _decoded(self, kind: Kind[Any], items: Iterable[Item]) -> list[Any]:
         """The entities in items, by identity."""

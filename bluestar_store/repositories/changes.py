@@ -162,12 +162,17 @@ def _expected_item(access: Access, kind: Kind[E], entity: E, expected: PutExpect
 
 
 def current_item(access: Access, kind: Kind[E], entity: E) -> Item | None:
-    """The stored item of the same identity, read consistently, whatever the width of the number in its key."""
-    key = kind.keys.build(kind.identity(entity))
+    """The stored item of the same identity, read consistently, whatever the width of the number in its key.
+
+    A number is looked for by a query, which may be behind a transaction; a step that is done again makes sure.
+    """
+    table, key = access.table(kind), kind.keys.build(kind.identity(entity))
     if not kind.keys.sort.numbers:
-        return access.engine.get(access.table(kind), [key], consistent=True).get(key)
+        return access.engine.get(table, [key], consistent=True).get(key)
     identity = kind.identity(entity)
     found = [item for item in access.partition(kind, key.pk) if kind.keys.parse(key_of(item)) == identity]
+    if access.is_sure():
+        found = list(access.engine.get_isolated(table, dict.fromkeys((key, *map(key_of, found)))).values())
     if len(found) > 1:
         raise ambiguous(access.table(kind), key_of(found[0]), key_of(found[1]))
     return found[0] if found else None

@@ -13,11 +13,13 @@ from functools import partial
 from itertools import chain, islice
 from typing import Any, TypeAlias
 
+from bluestar_store.engines.bulk import chunks
+from bluestar_store.engines.checks import MAX_ISOLATED_KEYS
 from bluestar_store.errors import ConfigurationError, IndexMissingError
 from bluestar_store.keys import Key
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import index_specs
-from bluestar_store.protocols import Item, Page, key_of, pages, scan_pages
+from bluestar_store.protocols import Item, Page, key_of, pages, scan_pages, settles_at_once
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.index_marks import IndexMarks
 
@@ -29,7 +31,7 @@ Found: TypeAlias = list[Item] | None
 
 
 class Finder:
-    """Keys by index value. What it finds may be outdated: read the items again and look at them."""
+    """Keys by index value. What it finds may be outdated: read the items again and look at them (`stored`)."""
 
     def __init__(self, access: Access) -> None:
         self._access, self.marks = access, IndexMarks(access)
@@ -81,6 +83,18 @@ class Finder:
         entries = filter(partial(self._owns, kind), chain(first, chain.from_iterable(found)))
         return entries, self.merged(kind, index, [whole])
 
+    def stored(self, kind: Kind[Any], keys: Iterable[Key]) -> dict[Key, Item]:
+        """The items behind keys that were found, read consistently, as each is stored.
+
+        What reads of several items do not show yet, though its transaction is committed, is read isolated.
+        """
+        engine, table, wanted = self._access.engine, self._access.table(kind), list(dict.fromkeys(keys))
+        found = engine.get(table, wanted, consistent=True)
+        missed = [] if settles_at_once(engine) else [key for key in wanted if key not in found]
+        for some in chunks(missed, MAX_ISOLATED_KEYS):
+            found |= engine.get_isolated(table, some)
+        return {key: found[key] for key in wanted if key in found}
+
     def existing(self, kind: Kind[Any], items: Iterable[Item], value_of: Callable[[Key], str]) -> list[str]:
         """The distinct values that at least one of the items still stands for, sorted; reads one item a value."""
         waiting: dict[str, list[Key]] = {}
@@ -88,10 +102,9 @@ class Finder:
             key = key_of(item)
             waiting.setdefault(value_of(key), []).append(key)
         existing: set[str] = set()
-        table = self._access.table(kind)
         while waiting:
             asked = {value: keys.pop() for value, keys in waiting.items()}
-            found = self._access.engine.get(table, asked.values(), consistent=True)
+            found = self.stored(kind, asked.values())
             existing |= {value for value, key in asked.items() if key in found}
             waiting = {value: keys for value, keys in waiting.items() if keys and value not in existing}
         return sorted(existing)

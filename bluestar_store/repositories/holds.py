@@ -59,11 +59,14 @@ class Holds(Repository[PlanHold]):
         return tuple(hold for hold in self.for_plan(plan_id) if hold.is_open)
 
     def all_open(self) -> tuple[PlanHold, ...]:
-        """Every plan's open holds, oldest first. Raises IndexMissingError for a large table without the index."""
+        """Every plan's open holds, oldest first. Raises IndexMissingError for a large table without the index.
+
+        Each as it is stored, as far as the index knows by now; not all as of one moment, as those of one plan are.
+        """
         entries = self._finder.find(self._kind, OPEN_HOLDS, OPEN)
         # Released holds lack the index's attributes too; they come whole, so there is no need to read them again.
-        found = self._stored(key_of(entry) for entry in entries if not _is_released(entry)).values()
-        return by_created(hold for hold in found if hold.is_open)
+        found = self._finder.stored(self._kind, (key_of(entry) for entry in entries if not _is_released(entry)))
+        return by_created(hold for hold in map(self._decode, found.values()) if hold.is_open)
 
     # ------------------------------------------------------------------------------------------------------- writing
 

@@ -28,5 +28,6 @@ class IrsLimitsByYear(Repository[IrsLimits]):
 
     def all(self) -> tuple[IrsLimits, ...]:
         """The limits of every year there is, ascending; read consistently."""
-        found = self._stored(map(key_of, self._finder.find(self._kind, BY_LEVEL, self._kind.name)))
-        return tuple(sorted(found.values(), key=lambda limits: limits.year))
+        keys = map(key_of, self._finder.find(self._kind, BY_LEVEL, self._kind.name))
+        found = map(self._decode, self._finder.stored(self._kind, keys).values())
+        return tuple(sorted(found, key=lambda limits: limits.year))

@@ -6,11 +6,13 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 
 from bluestar_store.errors import AlreadyExistsError, ConflictError, InvalidEntityError
+from bluestar_store.models.audit import CHAIN_HEAD
 from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION, PipelineStep
 from bluestar_store.protocols import ABSENT, AttributeValue, Delete, Item, Update, Write, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.changes import PutExpectation, ambiguous, as_read, change_over, check_as_read
-from bluestar_store.repositories.pipeline_head import head_write, read_head
+from bluestar_store.repositories.moments import Part, read_parts
+from bluestar_store.repositories.pipeline_head import head_key, head_write
 from bluestar_store.repositories.trails import record_replacement
 from bluestar_store.repositories.transaction import Bookkeeping
 
@@ -83,19 +85,18 @@ def replace_steps(
 
 
 def _current(access: Access, pk: str) -> tuple[Item | None, dict[int, Item]]:
-    """The trail's head, read before the steps, and the stored steps by number.
-
-    The steps may be read in the middle of another replacement: then the head has changed, and our write fails.
-    """
-    head = read_head(access, pk)
+    """The trail's head, and the stored steps by number, as of one moment."""
+    table, level = access.table(KIND), str((KIND.keys.partition_identity(pk) or {})["plan_id"])
+    part, head = Part(table, pk, KIND.keys.sort.prefix), (access.table(CHAIN_HEAD), head_key(pk))
+    found = read_parts(access, [access.revisions.of_level(level)], [part], beside=[head])
     items: dict[int, Item] = {}
-    for item in access.partition(KIND, pk):
+    for item in found[part]:
         identity = KIND.keys.parse(key_of(item))
-        number = identity["step_order"] if identity else KIND.decode(item, access.table(KIND)).step_order
+        number = identity["step_order"] if identity else KIND.decode(item, table).step_order
         if number in items:
-            raise ambiguous(access.table(KIND), key_of(items[number]), key_of(item))
+            raise ambiguous(table, key_of(items[number]), key_of(item))
         items[number] = item
-    return head, items
+    return found.beside.get(head), items
 
 
 def _check_unchanged(access: Access, steps: Iterable[PipelineStep], items: Mapping[int, Item]) -> None:

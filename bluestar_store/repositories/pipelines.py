@@ -55,7 +55,7 @@ class Pipelines(Reader[PipelineStep]):
 
         For mending what `steps` refuses with PipelineChangingError; never run a batch by it.
         """
-        return self._in_order(self._access.partition(self._kind, self._pk(plan_id, pay_freq)))
+        return self._in_order(self._as_one(self._pk(plan_id, pay_freq)))
 
     def is_lost(self, plan_id: str, pay_freq: str) -> bool:
         """Whether another program deleted all steps of a pipeline that the library wrote; `remove` mends that too."""
@@ -123,26 +123,37 @@ class Pipelines(Reader[PipelineStep]):
     def _pk(self, plan_id: str, pay_freq: str) -> str:
         return self._kind.keys.partition({"plan_id": plan_id, "pay_freq": pay_freq})
 
-    def _first_of(self, pks: Sequence[str]) -> list[tuple[PipelineStep, ...] | BlueStarError]:
+    def _first_of(self, pks: Sequence[str], *, every: bool = False) -> list[tuple[PipelineStep, ...] | BlueStarError]:
         """The first pipeline of these partitions that there is, whole, with the empty ones before it; or its error.
 
         One query after the other: a plan that has its own pays for no more. Unless the first one proves itself whole,
-        all is as of one moment.
+        all is as of one moment. What is whole can be what was there before a replacement that queries do not show yet:
+        where one was heard of lately, all is as of one moment, too. `every`: read all, whether it seems to be needed or
+        not.
         """
         parts = [Part(self._access.table(self._kind), pk, self._kind.keys.sort.prefix) for pk in pks]
+        read: list[Part] = []
 
         def ask() -> Found:
             found: dict[Part, list[Item]] = {}
             for part in parts:
                 found[part] = self._access.partition(self._kind, part.pk)
-                if found[part]:
+                if found[part] and not every:
                     break
+            read[:] = found
             return Found(found)
 
         revisions = [self._access.revisions.of_level(self._level(pk)) for pk in pks]
-        found = read_as_one(self._access, revisions, ask, proved=lambda found: self._agrees(found[parts[0]]))
+        changed = any(map(self._access.changed_lately, self._kind.partition_units(pks[0])))
+
+        def proved(found: Found) -> bool:
+            return not changed and self._agrees(found[parts[0]])
+
+        found = read_as_one(self._access, revisions, ask, proved=proved)
         answers: list[tuple[PipelineStep, ...] | BlueStarError] = []
         for part in parts:
+            if part not in read:  # the one before seemed to be there, and is gone
+                return self._first_of(pks, every=True)
             try:
                 answers.append(self.whole(part.pk, found[part]))
             except (ItemDecodeError, PipelineChangingError) as error:

@@ -227,7 +227,8 @@ class Revisions:
                 appended.add(key.pk)
         for pk, keys in batches.items():
             head = self.of_trail(pk)
-            if len(keys) + (pk in appended) > 1 and not isinstance(writes.get(head), Delete):
+            count = len(keys) + (pk in appended) + isinstance(writes.get(head), Put | Update)
+            if count > 1 and not isinstance(writes.get(head), Delete):
                 moved[head] = keys
         return moved
 

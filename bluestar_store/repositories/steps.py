@@ -39,7 +39,10 @@ class StepRecords(Reader[E]):
 
     def get(self, batch_id: str, step: int) -> E:
         """The record of one step, whatever the width of the number in its key. Raises BatchNotFoundError."""
-        for record in self._load_owned(self._kind.keys.partition({"batch_id": batch_id})):
+        key = self._kind.keys.build({"batch_id": batch_id, "step": step})
+        if (found := self._stored([key]).get(key)) is not None:
+            return found
+        for record in self._load_owned(key.pk):
             if getattr(record, "step", None) == step:
                 return record
         raise self._missing(f"no {self._kind.entity.__name__} for step {step} of batch {batch_id!r}")

@@ -26,9 +26,9 @@ def trail_items(access: Access, pk: str) -> list[Item]:
     told = found.beside.get(head, {}).get("seq", {}).get("N", "")
     numbers = (seq for seq in range(1, (int(told) if told.isdecimal() else 0) + 1) if seq not in known)
     late = [Key(pk, AUDIT_ENTRY.keys.sort.build({"seq": seq})) for seq in numbers]
-    kinds = {kind.name for kind in (BATCH_STATE, BATCH_RULES) for item in items if kind.owns(item)}
-    if kinds == {BATCH_STATE.name}:  # written with its state, unless another program wrote that
-        late.append(Key(pk, BATCH_RULES.keys.sort.prefix))
+    if BATCH_STATE.keys.partition_identity(pk) is not None:  # which a start writes together, and no revision lists
+        seen = set(map(key_of, items))
+        late += [key for kind in (BATCH_STATE, BATCH_RULES) if (key := Key(pk, kind.keys.sort.prefix)) not in seen]
     for keys in chunks(late, MAX_ISOLATED_KEYS):
         items += access.engine.get_isolated(table, keys).values()
     return sorted(items, key=lambda item: item["SK"]["S"])

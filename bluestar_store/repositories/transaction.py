@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TypeAlias, TypeVar
 
 from bluestar_store.engines.staged import StagedEngine
-from bluestar_store.errors import ConflictError, InvalidWriteError
+from bluestar_store.errors import BlueStarError, ConflictError, InvalidWriteError
 from bluestar_store.protocols import AsRead, Engine, Place, TableSpec, Write
 
 T = TypeVar("T")
@@ -36,7 +36,9 @@ class Bookkeeping(StagedEngine):
         self.insisted: frozenset[Place] = frozenset()
         """Where a conflict is the user's to hear of."""
         self.again = False
-        """Whether the steps are done anew, because of what somebody else wrote."""
+        """Whether the steps are done anew, because of what somebody else wrote: now they look by isolated reads."""
+        self.unsure = False
+        """Whether a step looked by a query, which may be behind what is committed."""
 
     def write(self, *writes: Write) -> None:
         """See `protocols.Engine`: as a step of the unit."""
@@ -53,12 +55,25 @@ class Bookkeeping(StagedEngine):
 
     def attempt(self, step: Step) -> None:
         """Do a step, all of it or nothing."""
-        before, insisted = self._writes, self.insisted
+        before, insisted, self.unsure = self._writes, self.insisted, False
         try:
             step(self)
         except BaseException:
             self._writes, self.insisted = before, insisted
             raise
+
+    def attempt_surely(self, step: Step) -> None:
+        """The same; what a step refuses because of what a query showed, it refuses after an isolated read only."""
+        try:
+            self.attempt(step)
+        except BlueStarError:
+            if not self.unsure or self.again:
+                raise
+            self.again = True
+            try:
+                self.attempt(step)
+            finally:
+                self.again = False
 
 
 Step: TypeAlias = Callable[[Bookkeeping], None]
@@ -137,7 +152,7 @@ class Transaction:
         with self._lock:
             self._check_open()
             self._check_whole()
-            self._bookkeeping.attempt(step)
+            self._bookkeeping.attempt_surely(step)
             self._steps.append(step)
 
     def commit(self, send: Callable[[Mapping[Place, Write]], None]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -12,17 +14,21 @@ import pytest
 from bluestar_store import (
     DEFAULT,
     GLOBAL,
+    AlreadyExistsError,
     CalculationRule,
     ChangingError,
+    ClaimTakenError,
     ClientConfig,
+    InvalidTransitionError,
     IrsLimits,
     PipelineStep,
+    ResultConflictError,
     Settings,
     Store,
     ValidationRule,
 )
 from bluestar_store.persistence.rules import EngineRulesStore
-from bluestar_store.protocols import ANY, Update
+from bluestar_store.protocols import ABSENT, ANY, Update
 from bluestar_store.repositories.revisions import MANY
 from bluestar_store.testing import FrozenClock
 from bluestar_store.testing.frozen_clock import START
@@ -123,6 +129,82 @@ def test_a_transaction_of_rules_is_seen_whole(store: Store, read: Read, pause: f
             clock.advance(later)
             assert read(store) == {f"{turn}"}
         clock.advance(pause / 2)
+
+
+@pytest.fixture
+def unseen(request: pytest.FixtureRequest) -> Iterator[Callable[[], Store]]:
+    """Stores with caches over one engine whose transactions queries never show; they hear of each other's writes."""
+    engine = AdversarialEngine(spread=math.inf)
+    with ExitStack() as stack:
+
+        def made() -> Store:
+            return stack.enter_context(Store(SETTINGS.model_copy(update={"cache_max_entries": 100}), engine))
+
+        made().create_tables()
+        yield made
+
+
+def test_a_replaced_pipeline_is_never_read_nor_kept_as_it_was_before(unseen: Callable[[], Store]) -> None:
+    store, other = unseen(), unseen()
+    for turn in range(3):
+        steps = [PipelineStep(plan_id=PLAN, pay_freq=FREQ, step_order=n, agent=f"{turn}") for n in (1, 2, 3)]
+        replaced = store.pipelines.replace(PLAN, FREQ, steps, known=store.pipelines.steps(PLAN, FREQ, fallback=False))
+        for one in (store, other):
+            assert one.pipelines.steps(PLAN, FREQ) == replaced
+            changed = one.pipelines.put(one.pipelines.steps(PLAN, FREQ)[0].model_copy(update={"agent": "changed"}))
+            assert one.pipelines.steps(PLAN, FREQ) == (changed, *replaced[1:])
+            replaced = one.pipelines.replace(PLAN, FREQ, replaced[1:], known=one.pipelines.steps(PLAN, FREQ))
+    store.pipelines.remove(PLAN, FREQ, known=other.pipelines.steps(PLAN, FREQ))
+    assert not store.pipelines.is_lost(PLAN, FREQ)
+    assert other.pipelines.steps(PLAN, FREQ, fallback=False) == ()
+
+
+def test_what_was_just_written_under_a_number_is_found_by_who_writes_it_next(unseen: Callable[[], Store]) -> None:
+    store, other = unseen(), unseen()
+    rule = ValidationRule(category="SSN", number=1, message="a")
+    assert store.validation_rules.put(rule, ABSENT).version == 1
+    with pytest.raises(AlreadyExistsError):
+        other.validation_rules.put(rule, ABSENT)
+    assert other.validation_rules.put(rule.model_copy(update={"message": "b"}), expected=1).version == 2
+    assert store.validation_rules.put(rule.model_copy(update={"message": "c"})).version == 3
+    (stored,) = other.validation_rules.current([rule]).values()
+    assert stored.message == "c"
+
+
+def test_a_claim_and_a_result_are_there_for_whoever_comes_next(unseen: Callable[[], Store]) -> None:
+    store, other = unseen(), unseen()
+    store.irs_limits.put(IrsLimits(year=YEAR))
+    store.pipelines.replace(DEFAULT, FREQ, [PipelineStep(plan_id=DEFAULT, pay_freq=FREQ, step_order=1)])
+    batch = store.batches.start(PLAN, FREQ, YEAR)
+    claim = store.claims.claim(batch, 1, "w", 60)
+    assert other.claims.for_batch(batch.batch_id) == (claim,)
+    with pytest.raises(ClaimTakenError):
+        other.claims.claim(batch, 1, "another", 60)
+    claim = other.claims.heartbeat(claim, 60)
+    saved = store.results.save(batch, 1, {"rows": 1}, claim)
+    assert other.results.get(batch.batch_id, 1) == saved
+    with pytest.raises(ResultConflictError):
+        other.results.save(batch, 1, {"rows": 2})
+    with pytest.raises(InvalidTransitionError):
+        other.batches.delete(batch)
+    history = other.batches.history(batch.batch_id)
+    assert (history.state, history.claims, history.results) == (batch, (claim,), (saved,))
+    assert history.rules is not None
+
+
+def test_what_an_index_names_and_is_committed_is_in_the_lists(unseen: Callable[[], Store]) -> None:
+    store, other = unseen(), unseen()
+    plans = ("A", "B", "C")
+    for number, plan_id in enumerate(plans):
+        store.calculation_rules.put(CalculationRule(plan_id=plan_id, calc_type="match"))
+        store.irs_limits.put(IrsLimits(year=YEAR + number))
+    holds = tuple(store.holds.place(plan_id, reason="?") for plan_id in plans)
+    engine = store.engine
+    assert isinstance(engine, AdversarialEngine)
+    engine.index()
+    assert other.plans() == plans
+    assert len(other.rules_of_type("match")) == len(other.irs_limits.all()) == 3
+    assert other.holds.all_open() == holds
 
 
 def test_a_batch_is_started_under_rules_that_existed_together(store: Store) -> None:

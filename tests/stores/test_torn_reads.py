@@ -123,6 +123,15 @@ def test_empty_answers_in_a_row_do_not_let_a_plan_fall_back(store: Store) -> Non
         assert [(step.step_order, step.agent) for step in by_steps(store)] == [(2, "after")]
 
 
+def test_a_pipeline_of_which_a_part_is_still_to_be_seen_after_its_removal_is_gone(store: Store) -> None:
+    store.pipelines.replace("ACME", "Weekly", pipeline([1, 2], "before"))
+    left = state_of(store)
+    del left[Key(PK, "STEP#0001")]
+    store.pipelines.remove("ACME", "Weekly")
+    with torn(store, [left]):
+        assert [(step.step_order, step.agent) for step in by_steps(store)] == [(99, "default")]
+
+
 def check(
     store: Store,
     read: Callable[[Store], tuple[PipelineStep, ...]],

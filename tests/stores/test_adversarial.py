@@ -1,0 +1,53 @@
+"""The store suite on an engine that shows transactions item by item, and late, as AWS may.
+
+Here an item of a transaction is never to be seen by a query, a scan or a BatchGetItem, as long as the test takes.
+Indexes and the marks of tables follow at once: what the suite asks them right after a write, AWS tells later.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bluestar_store import Store, TableLayout
+from bluestar_store.testing import SideDoor, StoreSuite, store_suite_actors, store_suite_deletion
+from tests.adversarial_engine import SPREAD, AdversarialEngine
+from tests.engines.doors import AdversarialDoor
+from tests.stores.conftest import MakeStore
+
+LOOKS = (store_suite_actors, "_everything"), (store_suite_deletion, "sort_keys")
+"""Where the suite itself looks at raw items."""
+SOON = ("test_items_of_other_programs_are_found_in_tables_without_indexes", "test_a_head_that_was_removed_is_found")
+"""Of what only a query or a scan tells: a table without indexes, a trail whose head another program deleted."""
+
+
+class TestAdversarial(StoreSuite):
+    @pytest.fixture
+    def store(self, make_store: MakeStore, layout: TableLayout, request: pytest.FixtureRequest) -> Store:
+        spread = SPREAD if request.node.originalname in SOON else math.inf
+        engine = AdversarialEngine(spread=spread, index_spread=0, eventual_spread=0)
+        return make_store(engine, persistence_mode="memory", table_layout=layout)
+
+    @pytest.fixture
+    def door(self, store: Store) -> SideDoor:
+        assert isinstance(store.engine, AdversarialEngine)
+        return AdversarialDoor(store.engine)
+
+    @pytest.fixture(autouse=True)
+    def looks_of_the_suite(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """They see what is committed."""
+        engine = store.engine
+        assert isinstance(engine, AdversarialEngine)
+
+        def settled(look: Callable[..., Any]) -> Callable[..., Any]:
+            def look_settled(*given: Any) -> Any:
+                engine.settle()
+                return look(*given)
+
+            return look_settled
+
+        for place, name in LOOKS:
+            monkeypatch.setattr(place, name, settled(getattr(place, name)))
