@@ -102,7 +102,7 @@ class Store:
             sealing=encrypting.sealing if encrypting else None,
         )
         finder = Finder(access)
-        self.index_marks = finder.marks
+        self.index_marks, self.revisions = finder.marks, access.revisions
         self.pipelines = Pipelines(access)
         self.calculation_rules = CalculationRules(access)
         self.validation_rules = ValidationRules(access)

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from bluestar_store.engines.bulk import chunks
 from bluestar_store.errors import BlueStarError
 from bluestar_store.keys import Key
 from bluestar_store.models.entity import Entity
@@ -16,6 +17,7 @@ from bluestar_store.protocols import MISSING, Item
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.answers import every, first, readable
 from bluestar_store.repositories.changes import Change, PutExpectation, ambiguous, delete_change, put_change
+from bluestar_store.repositories.moments import ISOLATED_AT_ONCE
 from bluestar_store.repositories.sources import ItemSource, PartitionSource
 from bluestar_store.repositories.trails import record_change, trail_head
 from bluestar_store.repositories.transaction import Bookkeeping
@@ -101,10 +103,6 @@ class Reader(Generic[E]):
     def _in_order(self, items: Iterable[Item]) -> tuple[E, ...]:
         return in_order(self._access, self._kind, items)
 
-    def _load_owned(self, pk: str) -> tuple[E, ...]:
-        """The kind's own of a partition: what other programs put there under other keys is passed over."""
-        return owned(self._access, self._kind, self._access.partition(self._kind, pk))
-
     def _decode(self, item: Item) -> E:
         return self._kind.decode(item, self._access.table(self._kind))
 
@@ -153,18 +151,23 @@ class Repository(Reader[E]):
     def current(self, entities: Iterable[E]) -> dict[Key, E]:
         """What is stored of the same identities, by the key that the library builds; read consistently.
 
-        Missing ones are left out. For comparing many at once: a hundred in one call, a partition at a time where the
-        key has a number.
+        Missing ones are left out. For comparing many at once: some in one isolated call, a partition at a time where
+        the key has a number.
         """
         kind = self._kind
         keys = [kind.keys.build(kind.identity(entity)) for entity in entities]
         if not kind.keys.sort.numbers:
-            return self._stored(keys)
+            calls = [partial(self._isolated, some) for some in chunks(keys, ISOLATED_AT_ONCE)]
+            return {key: entity for found in self._access.together(calls) for key, entity in found.items()}
         units = dict.fromkeys(unit for key in keys for unit in kind.partition_units(key.pk))
         partitions = self._access.together([partial(self._whole.load, [unit]) for unit in units])
         found = [entity for loaded in partitions for answer in loaded.values() for entity in readable(answer)]
         stored = {kind.keys.build(kind.identity(entity)): entity for entity in found}
         return {key: stored[key] for key in keys if key in stored}
+
+    def _isolated(self, keys: Sequence[Key]) -> dict[Key, E]:
+        found = self._access.engine.get_isolated(self._access.table(self._kind), keys)
+        return {key: self._decode(item) for key, item in found.items()}
 
     def put(self, entity: E, expected: PutExpectation = None, *, actor: str | None = None) -> E:
         """Write what the entity knows, and nothing else on the item; returns it as stored, with its new version.

@@ -7,6 +7,7 @@ from typing import Any
 
 from bluestar_store.models.batches import BATCH_STATE, STEP_RESULT
 from bluestar_store.models.free_form import FREE_RESULT, FreeResult, FreeState
+from bluestar_store.models.merge_marks import is_merge_mark
 from bluestar_store.models.values import from_wire
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.access import Access
@@ -27,8 +28,9 @@ def free_results(access: Access, items: Iterable[Item]) -> tuple[FreeResult, ...
 
 def _is_old_result(item: Item) -> bool:
     prefix = STEP_RESULT.keys.sort.prefix
-    sk = key_of(item).sk
-    return sk.startswith(prefix) and sk != prefix and not STEP_RESULT.owns(item)
+    key = key_of(item)
+    is_result = key.sk.startswith(prefix) and key.sk != prefix and not is_merge_mark(key)
+    return is_result and not STEP_RESULT.owns(item)
 
 
 def _old_result(item: Item) -> FreeResult:

@@ -66,6 +66,8 @@ TURNS = 64
 TURN_SECONDS = 1.0
 """How long a thread waits for others of its process that write the same level: AWS refuses one of two at once."""
 
+REVISED = tuple(kind.keys.sort.prefix for kind in (CHAIN_HEAD, HOLD_GUARD))
+"""Sort keys of the items that are revisions besides."""
 BATCH_KINDS = (BATCH_STATE, STEP_RESULT, STEP_CLAIM, FREE_STATE, FREE_RESULT)
 """What is listed in a batch's revision. Its entries are not: the head of the trail says how many there are."""
 
@@ -284,6 +286,13 @@ def level_key(level: str) -> Key:
 def is_level_revision(key: Key) -> bool:
     """Whether the revision of a level lies there."""
     return key.pk.startswith(f"TRAIL#{LEVELS}#")
+
+
+def without_moves(item: Item) -> Item:
+    """The item without what it says as a revision: that is of this store's tables, and of some seconds only."""
+    if item["SK"]["S"] not in REVISED:
+        return item
+    return {name: value for name, value in item.items() if not name.startswith(MOVE) and name != MANY}
 
 
 def _move(value: Mapping[str, Any]) -> Move | None:

@@ -15,9 +15,10 @@ from bluestar_store.errors import (
     ItemTooLargeError,
     ResultConflictError,
 )
-from bluestar_store.models.batches import STEP_CLAIM, STEP_RESULT, BatchState, StepClaim, StepResult
+from bluestar_store.models.batches import BATCH_STATE, STEP_CLAIM, STEP_RESULT, BatchState, StepClaim, StepResult
 from bluestar_store.models.canonical import digest, plain_value
 from bluestar_store.models.entity import Entity
+from bluestar_store.models.merge_marks import merge_mark
 from bluestar_store.protocols import Check, Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Reader, owned
@@ -35,27 +36,33 @@ MAX_RESULT_BYTES = 350 * 1024
 
 
 class StepRecords(Reader[E]):
-    """Results or claims of a batch's steps: one for each step."""
+    """Results or claims of a batch's steps: one for each step. Those of a batch that a merge is not done with are none.
+
+    What other programs keep beside them by other keys (`RESULT#match_step`) is passed over.
+    """
 
     def get(self, batch_id: str, step: int) -> E:
         """The record of one step, whatever the width of the number in its key. Raises BatchNotFoundError."""
         key = self._kind.keys.build({"batch_id": batch_id, "step": step})
-        if (found := self._stored([key]).get(key)) is not None:
-            return found
-        for record in self._load_owned(key.pk):
+        mark, table = merge_mark(self._kind, key.pk), self._access.table(self._kind)
+        found = self._access.engine.get(table, [key, mark], consistent=True)
+        if key in found and mark not in found:
+            return self._decode(found[key])
+        for record in self.for_batch(batch_id):
             if getattr(record, "step", None) == step:
                 return record
         raise self._missing(f"no {self._kind.entity.__name__} for step {step} of batch {batch_id!r}")
 
     def for_batch(self, batch_id: str) -> tuple[E, ...]:
-        """The records of a batch by step; empty when there is none.
-
-        What other programs keep beside them by other keys (`RESULT#match_step`) is passed over.
-        """
-        pk = self._kind.keys.partition({"batch_id": batch_id})
-        part = Part(self._access.table(self._kind), pk, self._kind.keys.sort.prefix)
-        found = read_parts(self._access, [self._access.revisions.of_trail(pk)], [part])
-        return owned(self._access, self._kind, found[part])
+        """The records of a batch by step, as of one moment; empty when there is none."""
+        pk, table = self._kind.keys.partition({"batch_id": batch_id}), self._access.table(self._kind)
+        part = Part(table, pk, self._kind.keys.sort.prefix)
+        items = read_parts(self._access, [self._access.revisions.of_trail(pk)], [part])[part]
+        if merge_mark(self._kind, pk) in map(key_of, items):
+            state = BATCH_STATE.keys.build({"batch_id": batch_id})
+            if not self._access.engine.get(table, [state], consistent=True):
+                return ()
+        return owned(self._access, self._kind, items)
 
 
 class Claims(StepRecords[StepClaim]):

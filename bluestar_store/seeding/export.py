@@ -27,8 +27,9 @@ from bluestar_store.keys import Key, shown
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.index_marks import is_mark
 from bluestar_store.models.kind import Kind
+from bluestar_store.models.merge_marks import is_merge_mark
 from bluestar_store.protocols import Engine, Item, Page, Segment, key_of, pages, scan_pages
-from bluestar_store.repositories.revisions import is_level_revision
+from bluestar_store.repositories.revisions import is_level_revision, without_moves
 from bluestar_store.seeding.folders import held, make_folder
 from bluestar_store.seeding.routes import REST, Place, Routes
 from bluestar_store.seeding.transfer_files import MANIFEST, Manifest, Progress, TableDigest, items_path, line_of
@@ -142,9 +143,10 @@ def _sorted_tables(
         with _pages(engine, on_disk) as pages:
             for items in pages:
                 for item in items:
-                    if is_mark(key_of(item)) or is_level_revision(key_of(item)):
-                        continue  # of this store's tables, and nobody else's
-                    place, plain = (table, item) if table else routes.outgoing(item)
+                    kept = _exported(item)
+                    if kept is None:
+                        continue
+                    place, plain = (table, kept) if table else routes.outgoing(kept)
                     if wanted is None or wanted.wants(plain):
                         sorters[place].add(key_of(plain), line_of(plain))
                 done += len(items)
@@ -154,6 +156,15 @@ def _sorted_tables(
             yield name, sorters.pop(name).lines()
     if all(routes.sources.values()):
         yield REST, iter(())
+
+
+def _exported(item: Item) -> Item | None:
+    """The item without what is of this store's tables and nobody else's; None when that is all of it."""
+    key = key_of(item)
+    if is_mark(key) or is_level_revision(key) or is_merge_mark(key):
+        return None
+    kept = without_moves(item)
+    return None if kept is not item and len(kept) == len(key) < len(item) else kept
 
 
 def _pages(engine: Engine, table: str) -> AbstractContextManager[Iterator[list[Item]]]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from bluestar_store.engines.bulk import chunks
+from bluestar_store.engines.checks import MAX_ISOLATED_KEYS
 from bluestar_store.engines.conditions import found_version
 from bluestar_store.errors import ConflictError, InvalidWriteError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import ABSENT, VERSION, Engine, Item, Put, key_of
+from bluestar_store.repositories.revisions import without_moves
 from bluestar_store.seeding.routes import Place, Routes
 from bluestar_store.seeding.transfer_files import line_of
 from bluestar_store.seeding.wholes import not_to_write
@@ -65,8 +68,8 @@ def settle(
     on_disk = routes.on_disk(table)
     pending = {key_of(item): item for item in items}
     report = ImportReport()
-    for _ in range(ATTEMPTS):
-        stored = target.engine.get(on_disk, pending, consistent=True)
+    for attempt in range(ATTEMPTS):
+        stored = stored_of(target.engine, on_disk, pending, sure=bool(attempt))
         barred = not_to_write(target.engine, table, on_disk, pending, stored)
         puts = []
         for key, item in pending.items():
@@ -81,7 +84,7 @@ def settle(
                     report += settled
         if puts:
             before_write()
-        lost = _write(target.engine, puts)
+        lost = _write(target, puts)
         pending = {put.key: pending[put.key] for put in lost}
         for put in puts:
             if put.key not in pending:
@@ -121,14 +124,22 @@ def _at_least(version: int, item: Item) -> Item:
     return item if own is None or own == -1 or own >= version else item | {VERSION: {"N": str(version)}}
 
 
-def _write(engine: Engine, puts: Sequence[Put]) -> list[Put]:
+def stored_of(engine: Engine, on_disk: str, keys: Iterable[Key], *, sure: bool) -> dict[Key, Item]:
+    """What a table has of these keys; `sure`: read isolated, so that no transaction of late is overlooked."""
+    found: dict[Key, Item] = {}
+    for some in chunks(keys, MAX_ISOLATED_KEYS):
+        found |= engine.get_isolated(on_disk, some) if sure else engine.get(on_disk, some, consistent=True)
+    return {key: without_moves(item) for key, item in found.items()}
+
+
+def _write(target: Place, puts: Sequence[Put]) -> list[Put]:
     """Write all; gives back those that others were faster with. Together when possible, else in halves."""
     try:
-        engine.write(*puts)
+        target.revisions.send(target.engine, {(put.table, put.key): put for put in puts})
     except (ConflictError, InvalidWriteError) as error:  # the latter for items of more than 4 MB together
         if len(puts) > 1:
             half = len(puts) // 2
-            return _write(engine, puts[:half]) + _write(engine, puts[half:])
+            return _write(target, puts[:half]) + _write(target, puts[half:])
         if isinstance(error, InvalidWriteError):
             raise
         return list(puts)

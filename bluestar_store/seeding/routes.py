@@ -13,6 +13,7 @@ from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import Engine, Item, key_of
 from bluestar_store.repositories.audit import Audit
 from bluestar_store.repositories.index_marks import IndexMarks
+from bluestar_store.repositories.revisions import Revisions, without_moves
 from bluestar_store.settings import TableLayout
 
 REST = "store"
@@ -30,6 +31,8 @@ class Place(Protocol):
     def tables(self) -> Tables: ...
     @property
     def index_marks(self) -> IndexMarks: ...
+    @property
+    def revisions(self) -> Revisions: ...
 
 
 class AuditedPlace(Place, Protocol):
@@ -89,6 +92,7 @@ class Routes:
 
     def incoming(self, table: str, key: Key, item: Item) -> Item:
         """The item as it has to lie at this place; ValueError with the reason why it cannot."""
+        item = without_moves(item)
         if not self.single:
             if table not in self._specs:
                 raise ValueError("tells no table that it could go to in layout eight")

@@ -8,13 +8,25 @@ from dataclasses import dataclass
 from bluestar_store.engines.checks import MAX_TRANSACTION_BYTES, MAX_WRITES, item_bytes
 from bluestar_store.errors import ConflictError
 from bluestar_store.keys import Key
-from bluestar_store.protocols import Item, Put, key_of
+from bluestar_store.models.merge_marks import merge_marks
+from bluestar_store.protocols import Delete, Item, Put, key_of
 from bluestar_store.seeding.merging import ATTEMPTS, ImportReport, left_alone
 from bluestar_store.seeding.routes import Place as Target
 from bluestar_store.seeding.routes import Routes
 from bluestar_store.seeding.spans import Span
 from bluestar_store.seeding.whole_plans import Plan, Planner
-from bluestar_store.seeding.wholes import RULES, Place, Placed, Whole, is_first, is_step, place_of, root_of, roots_in
+from bluestar_store.seeding.wholes import (
+    RULES,
+    STATE,
+    Place,
+    Placed,
+    Whole,
+    is_first,
+    is_step,
+    place_of,
+    root_of,
+    roots_in,
+)
 
 MOST_ITEMS, MOST_BYTES = MAX_WRITES - 3, MAX_TRANSACTION_BYTES - 64 * 1024
 """Of a whole that is written in one transaction: conditions on its roots go with it."""
@@ -50,6 +62,7 @@ class WholeMerge:
         self, target: Target, routes: Routes, *, overwrite: bool, before_write: Callable[[], None] = lambda: None
     ) -> None:
         self._engine, self._routes, self._before_write = target.engine, routes, before_write
+        self._revisions = target.revisions
         self._planner = Planner(target, routes, overwrite=overwrite)
 
     def bring(self, wholes: Sequence[Spans]) -> ImportReport:
@@ -60,8 +73,8 @@ class WholeMerge:
     def settle(self, wholes: Iterable[Whole]) -> ImportReport:
         """Bring in wholes that fit a transaction each, several to a transaction where others do not interfere."""
         pending, report = list(wholes), ImportReport()
-        for _ in range(ATTEMPTS):
-            plans = self._planner.plans(pending)
+        for attempt in range(ATTEMPTS):
+            plans = self._planner.plans(pending, sure=bool(attempt))
             to_write = [plan for plan in plans if plan.writes]
             if to_write:
                 self._before_write()
@@ -87,6 +100,15 @@ class WholeMerge:
 
     def _root_last(self, root: Place, items: Iterable[Placed], roots: Mapping[Place, Item]) -> ImportReport:
         """What one transaction does not take goes before the rest, on condition that there is no root."""
+        marks, on_disk = merge_marks(root[1].pk) if root[1].sk == STATE else (), self._routes.on_disk(root[0])
+        for key in () if self._is_there(root) else marks:  # each for itself: what is no transaction is seen at once
+            self._engine.write(Put(on_disk, {"PK": {"S": key.pk}, "SK": {"S": key.sk}}))
+        report = self._brought(root, items, roots)
+        for key in marks:
+            self._engine.write(Delete(on_disk, key))
+        return report
+
+    def _brought(self, root: Place, items: Iterable[Placed], roots: Mapping[Place, Item]) -> ImportReport:
         together = _together(one for one in items if root_of(one) == root)
         places = {place_of(one) for one in together}
 
@@ -113,7 +135,8 @@ class WholeMerge:
         lost: list[Plan] = []
         for together in _transactions(plans):
             try:
-                self._engine.write(*(write for plan in together for write in plan.writes.values()))
+                writes = (write for plan in together for write in plan.writes.values())
+                self._revisions.send(self._engine, {(write.table, write.key): write for write in writes})
             except ConflictError:
                 lost += [plan for one in together for plan in self._write([one])] if len(together) > 1 else together
         return lost

@@ -23,7 +23,7 @@ from bluestar_store.protocols import (
     pages,
 )
 from bluestar_store.repositories.pipeline_head import COUNT
-from bluestar_store.seeding.merging import ImportReport, checkable_version, compared, left_alone
+from bluestar_store.seeding.merging import ImportReport, checkable_version, compared, left_alone, stored_of
 from bluestar_store.seeding.routes import Place as Target
 from bluestar_store.seeding.routes import Routes
 from bluestar_store.seeding.transfer_files import line_of
@@ -77,8 +77,8 @@ class Planner:
     def __init__(self, target: Target, routes: Routes, *, overwrite: bool) -> None:
         self._engine, self._routes, self._overwrite = target.engine, routes, overwrite
 
-    def plans(self, wholes: Sequence[Whole]) -> list[Plan]:
-        """What to write of each, given what the target has now."""
+    def plans(self, wholes: Sequence[Whole], *, sure: bool = False) -> list[Plan]:
+        """What to write of each, given what the target has now; `sure`: see `stored_of`."""
         keys: dict[str, dict[Key, None]] = {
             METADATA: {},
             PIPELINES: {},
@@ -89,7 +89,7 @@ class Planner:
         stored = {
             (table, key): item
             for table, wanted in keys.items()
-            for key, item in self._engine.get(self._routes.on_disk(table), wanted, consistent=True).items()
+            for key, item in stored_of(self._engine, self._routes.on_disk(table), wanted, sure=sure).items()
         }
         return [self._plan(whole, stored) for whole in wholes]
 
