@@ -6,6 +6,8 @@ batch yet. They are there before the first record, and go after the STATE has co
 
 from __future__ import annotations
 
+from typing import Any
+
 from bluestar_store.keys import Key
 from bluestar_store.models.batches import STEP_CLAIM, STEP_RESULT
 from bluestar_store.models.kind import Kind
@@ -14,7 +16,7 @@ from bluestar_store.protocols import OWN_PREFIX
 MERGING = f"{OWN_PREFIX}merging"
 
 
-def merge_mark(kind: Kind[object], pk: str) -> Key:
+def merge_mark(kind: Kind[Any], pk: str) -> Key:
     """Where it lies among a batch's records of this kind."""
     return Key(pk, f"{kind.keys.sort.prefix}{MERGING}")
 

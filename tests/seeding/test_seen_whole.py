@@ -46,7 +46,7 @@ def seed(store: Store, text: str, folder: Path) -> None:
 
 
 def apply(store: Store, text: str, folder: Path) -> None:
-    save_plan(compare(store, rule_set(text)), folder / "plan.json")
+    save_plan(store, compare(store, rule_set(text)), folder / "plan.json")
     apply_plan(store, folder / "plan.json")
 
 
