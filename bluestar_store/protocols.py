@@ -307,7 +307,7 @@ class Source(Protocol):
 
     @property
     def sensitive(self) -> bool:
-        """Whether the values may not leave the process."""
+        """Whether the values neither leave the process nor are believed from outside it."""
 
     def settles(self, value: Any) -> bool:
         """Whether this value of one unit makes those of the units after it unnecessary."""

@@ -6,6 +6,7 @@ import base64
 import os
 import re
 import warnings
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +24,9 @@ TEST_PREFIX = "BLUESTAR_TEST_"
 TEST_DATA_PREFIX = "BLUESTAR_TEST_DATA_"
 
 KEY_BYTES = 32
-"""Of a key that encrypts."""
+"""Of a key that encrypts or signs."""
+REMOVED = {"cache_sensitive": "bank accounts neither go to Redis nor come from there"}
+"""Settings of earlier releases that mean nothing now, and why; they are warned of."""
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -85,7 +88,8 @@ class Settings(BaseSettings):
     `cache_absence_ttl_seconds` the same for what is not there; `cache_degraded_ttl_seconds` while changes of other
     processes cannot be heard. `cache_stale_if_error_seconds`: how long past its time a value may still be given when
     the engine fails (0: never). The first tier holds `cache_max_entries` at most, and about `cache_max_bytes`; either
-    as 0 turns it off. `cache_sensitive` lets bank accounts into Redis.
+    as 0 turns it off. `cache_key` signs what the library puts into Redis, and lets it believe nothing else: 32 bytes
+    in base64; of several, with commas between them, the first signs and all are believed.
 
     `masked_names` are words of names, with commas between them, whose values no repr, trail, table or error shows
     whole, in attributes of other programs and in free details, too; fields of type SensitiveText are masked whatever
@@ -133,7 +137,7 @@ class Settings(BaseSettings):
     cache_stale_if_error_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0
     cache_max_entries: Annotated[int, Field(ge=0)] = 100_000
     cache_max_bytes: Annotated[int, Field(ge=0)] = 256 * 1024 * 1024
-    cache_sensitive: bool = False
+    cache_key: SecretStr | None = None
     cache_heartbeat_seconds: Annotated[float, Field(ge=0.05, le=60)] = 0.5
     connect_timeout_seconds: Seconds = 2
     read_timeout_seconds: Seconds = 5
@@ -150,6 +154,8 @@ class Settings(BaseSettings):
     encrypt_records: bool = False
 
     def __init__(self, **values: Any) -> None:
+        if values.keys() & REMOVED.keys():
+            values = _without_removed(values)
         try:
             super().__init__(**values)
         except ValidationError as error:
@@ -213,7 +219,7 @@ class Settings(BaseSettings):
             raise ValueError("a file store's URL has no user or password; credentials come from the environment")
         return value
 
-    @field_validator("encryption_key")
+    @field_validator("encryption_key", "cache_key")
     @classmethod
     def _keys_are_whole(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
@@ -243,6 +249,13 @@ def keys_in(secret: SecretStr) -> tuple[bytes, ...]:
     return keys
 
 
+def _without_removed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values but those of settings that are no more, with a warning for each."""
+    for name in values.keys() & REMOVED.keys():
+        warnings.warn(f"{name} is no setting any more: {REMOVED[name]}", stacklevel=3)
+    return {name: value for name, value in values.items() if name not in REMOVED}
+
+
 def _variable(location: tuple[int | str, ...]) -> str:
     """The environment variable of a field: pydantic names an aliased one by its first alias already."""
     name = str(location[0]) if location else "settings"
@@ -252,6 +265,9 @@ def _variable(location: tuple[int | str, ...]) -> str:
 def _warn_of_unknown_names() -> None:
     known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
     for name in sorted(os.environ):
+        if (removed := REMOVED.get(name.removeprefix(PREFIX).lower())) is not None and name.startswith(PREFIX):
+            warnings.warn(f"{name} is no setting any more: {removed}", stacklevel=3)
+            continue
         ours = name.startswith(PREFIX) and (not name.startswith(TEST_PREFIX) or name.startswith(TEST_DATA_PREFIX))
         if ours and name not in known:
             warnings.warn(f"{name} is no setting of bluestar-store{did_you_mean(name, known)}", stacklevel=3)

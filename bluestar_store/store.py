@@ -97,7 +97,6 @@ class Store:
             settings.actor,
             indexes_complete=settings.indexes_complete,
             index_recheck=timedelta(hours=settings.index_recheck_hours),
-            share_sensitive=settings.cache_sensitive and encrypting is None,
             clock=self.clock,
             sealing=encrypting.sealing if encrypting else None,
         )

@@ -8,7 +8,7 @@ Redis is reached again, and counted and logged until then.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import partial
 from itertools import groupby
@@ -19,6 +19,7 @@ from bluestar_store.cache.link import Link, LinkError, check, is_refusal
 from bluestar_store.cache.pending import Notice, Pending
 from bluestar_store.cache.scripts import BLOCK, RELEASE, WITNESS
 from bluestar_store.cache.servers import WITNESS_UNIT, Servers
+from bluestar_store.cache.signing import Signer
 from bluestar_store.cache.stats import Counters
 from bluestar_store.cache.topology import Topology
 from bluestar_store.cache.wire import Command
@@ -26,6 +27,8 @@ from bluestar_store.protocols import Unit
 
 _log = logging.getLogger(__name__)
 
+UNITS_A_MESSAGE = 250
+"""More are told in several messages: who hears them takes none that is too large."""
 WITNESS_SECONDS = 86_400
 """How long the witness outlives the last process."""
 
@@ -46,10 +49,11 @@ class Announcer(Servers):
         origin: str,
         counters: Counters,
         clock: Callable[[], float],
+        signer: Signer,
         older: Namespace | None = None,
     ) -> None:
         self.older = older
-        super().__init__(topology, namespace, origin, counters, clock)
+        super().__init__(topology, namespace, origin, counters, clock, signer)
 
     def reset(self) -> None:
         """See Servers."""
@@ -169,13 +173,17 @@ class Announcer(Servers):
         """The PUBLISH commands that tell of them, in both namespaces."""
         now, messages = self._clock(), list[Command]()
         for (writer, until), group in groupby(notices, key=lambda notice: (notice.writer, notice.until)):
-            units = [notice.unit for notice in group]
             seconds = None if until is None or until <= now else until - now
-            for space in self._spaces():
-                told_twice = space is self.older
-                message = space.changed(self.origin, units, writer, seconds, unwritten=unwritten, told_twice=told_twice)
-                messages.append(("PUBLISH", space.channel, message))
+            for units in _portions([notice.unit for notice in group]):
+                for space in self._spaces():
+                    message = space.changed(
+                        self.origin, units, writer, seconds, unwritten=unwritten, told_twice=space is self.older
+                    )
+                    messages.append(self._sealed(space, message))
         return messages
+
+    def _sealed(self, space: Namespace, message: bytes) -> Command:
+        return "PUBLISH", space.channel, self.signer.sealed(space.channel, message)
 
     def _spoken(self, notices: Sequence[Notice]) -> Told:
         """By message alone, while Redis is out of the path; not tried again where it failed, until it is reached."""
@@ -191,7 +199,7 @@ class Announcer(Servers):
 
     def publish(self, message: Callable[[Namespace], bytes]) -> bool:
         """Send a message to every process; whether that was possible."""
-        return self._published([("PUBLISH", space.channel, message(space)) for space in self._spaces()])
+        return self._published([self._sealed(space, message(space)) for space in self._spaces()])
 
     def announce_matching(self, kind: str | None, fields: Mapping[str, Any]) -> bool:
         """Tell every process that everything changed that the fields match; whether that was possible."""
@@ -199,8 +207,10 @@ class Announcer(Servers):
 
     def announce_changed(self, units: Iterable[Unit]) -> bool:
         """Tell every process that units were changed by nobody knows whom; whether that was possible."""
-        told = list(units)
-        return self.publish(lambda space: space.changed(self.origin, told, told_twice=space is self.older))
+        return all(
+            self.publish(lambda space, told=told: space.changed(self.origin, told, told_twice=space is self.older))  # type: ignore[misc]
+            for told in _portions(list(units))
+        )
 
     def _published(self, messages: Sequence[Command]) -> bool:
         try:
@@ -289,8 +299,8 @@ class Announcer(Servers):
 
     def say(self, nonce: str) -> None:
         """Say something on our own channel, by the way that writers take. Raises LinkError."""
-        message = self.namespace.probe(self.origin, nonce)
-        self._publish([("PUBLISH", self.namespace.own_channel(self.origin), message)])
+        channel = self.namespace.own_channel(self.origin)
+        self._publish([("PUBLISH", channel, self.signer.sealed(channel, self.namespace.probe(self.origin, nonce)))])
 
     def see_whether_it_keeps(self) -> None:
         """Open the breaker where a server refuses to keep what it is told; one that does not answer is not heard."""
@@ -299,3 +309,8 @@ class Announcer(Servers):
         except LinkError as error:
             if error.is_refusal:
                 self.open(str(error))
+
+
+def _portions(units: Sequence[Unit]) -> Iterator[Sequence[Unit]]:
+    """The units in lists that one message can take."""
+    return (units[first : first + UNITS_A_MESSAGE] for first in range(0, len(units), UNITS_A_MESSAGE))

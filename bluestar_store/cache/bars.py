@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from bluestar_store.protocols import Unit
 
@@ -26,17 +26,20 @@ class Bars:
         self._lock = threading.Lock()
         self._barred: dict[Unit, dict[bytes, float]] = {}
         self._heard: dict[bytes, float] = {}
+        self._put = 0
+        """Bars since they were tidied last: of one unit there may be many."""
         self._all_until = 0.0
 
-    def put(self, units: Iterable[Unit], writer: bytes, seconds: float, *, heard: bool = False) -> None:
+    def put(self, units: Collection[Unit], writer: bytes, seconds: float, *, heard: bool = False) -> None:
         """Bar the units for so long, unless the writer lifts it before; `heard` of another process."""
         now = self._clock()
         with self._lock:
             for unit in units:
                 self._barred.setdefault(unit, {})[writer] = now + seconds
-            if heard:
+                self._put += 1
+            if heard and units:
                 self._heard[writer] = now
-            if len(self._barred) > MAX_BARRED:
+            if self._put > MAX_BARRED:
                 self._tidy(now)
 
     def lift(self, units: Iterable[Unit], writer: bytes) -> None:
@@ -84,6 +87,10 @@ class Bars:
             unit: {w: until for w, until in writers.items() if until > now} for unit, writers in self._barred.items()
         }
         self._barred = {unit: writers for unit, writers in kept.items() if writers}
-        if len(self._barred) > MAX_BARRED:
+        self._put = sum(map(len, self._barred.values()))
+        if self._put > MAX_BARRED:
             self._all_until = max(max(writers.values()) for writers in self._barred.values())
             self._barred.clear()
+            self._put = 0
+        writers_left = {writer for writers in self._barred.values() for writer in writers}
+        self._heard = {writer: at for writer, at in self._heard.items() if writer in writers_left}

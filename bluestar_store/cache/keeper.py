@@ -20,7 +20,7 @@ from bluestar_store.cache.keys import Message, read_message
 from bluestar_store.cache.limits import CacheLimits
 from bluestar_store.cache.link import LinkError
 from bluestar_store.cache.remote import Remote
-from bluestar_store.cache.wire import Connection
+from bluestar_store.cache.wire import Wire
 from bluestar_store.threads import began
 
 SUBSCRIBED_SECONDS = 1.0
@@ -30,10 +30,14 @@ RECOVERY_SECONDS = 0.5
 
 
 class Heard(NamedTuple):
-    """A message, and whether it came under the names that release 0.1.0 uses."""
+    """A message, whether it came under the names that release 0.1.0 uses, and whether one of our keys has signed it.
+
+    Without keys all count as signed.
+    """
 
     message: Message
     older: bool
+    signed: bool
 
 
 class Beat(NamedTuple):
@@ -67,7 +71,7 @@ class Keeper:
         self._settled = threading.Event()
         self._attached = False
         self._thread = threading.Thread(target=self._run, name="bluestar-cache", daemon=True)
-        self._connection: Connection | None = None
+        self._wire: Wire | None = None
         self._unheard: dict[str, Beat] = {}
 
     def start(self) -> bool:
@@ -81,9 +85,9 @@ class Keeper:
     def close(self) -> None:
         """End the thread, and wait for that."""
         self._closing.set()
-        connection = self._connection
-        if connection is not None:
-            connection.disconnect()  # wakes it
+        wire = self._wire
+        if wire is not None:
+            wire.close()  # wakes it
         # One that still asks which tier it is may wait for DynamoDB: it ends when it is answered.
         if self._attached and self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
@@ -111,34 +115,34 @@ class Keeper:
 
     def _session(self, remote: Remote) -> None:
         """One connection to the channel, from subscribing to its loss. Raises LinkError."""
-        connection = self._connection = remote.topology.any().connect()
+        wire = self._wire = remote.topology.any().connect()
         try:
-            sent = self._subscribe(remote, connection)
+            sent = self._subscribe(remote, wire)
             self._tell(True)
             self._trust(sent)
             try:
                 self._settled.set()
                 remote.see_whether_it_keeps()  # nobody need wait for that
-                self._listen(remote, connection)
+                self._listen(remote, wire)
             finally:
                 self._tell(False)
         finally:
-            self._connection = None
-            connection.disconnect()
+            self._wire = None
+            wire.close()
 
-    def _subscribe(self, remote: Remote, connection: Connection) -> float:
+    def _subscribe(self, remote: Remote, wire: Wire) -> float:
         """Subscribe, and hear a heartbeat of our own, sent at this time: a channel that is deaf says nothing either."""
         spaces = [remote.namespace] if remote.older is None else [remote.namespace, remote.older]
         channels = [remote.namespace.own_channel(remote.origin), *(space.channel for space in spaces)]
-        connection.send_packed_command(connection.pack_commands([("SUBSCRIBE", *channels)]), check_health=False)
-        connection.read_response()  # of the first; it is one command, and the others are passed over later
+        wire.send(("SUBSCRIBE", *channels))
+        wire.receive()  # of the first; it is one command, and the others are passed over later
         self._unheard.clear()
         sent = self._say(remote)
         deadline = time.monotonic() + SUBSCRIBED_SECONDS
         while self._unheard:
-            if not connection.can_read(max(deadline - time.monotonic(), 0)):
+            if not wire.is_ready(deadline - time.monotonic()):
                 raise LinkError("the channel does not hear its own message")
-            self._receive(remote, connection)
+            self._receive(remote, wire)
         return sent
 
     def _say(self, remote: Remote) -> float:
@@ -148,7 +152,7 @@ class Keeper:
         remote.say(nonce)
         return beat.sent
 
-    def _listen(self, remote: Remote, connection: Connection) -> None:
+    def _listen(self, remote: Remote, wire: Wire) -> None:
         """Pass messages on until the channel is lost: one that does not hear its own heartbeats is."""
         beat, last = self._limits.beat_seconds, time.monotonic()
         while not self._closing.is_set():
@@ -160,23 +164,23 @@ class Keeper:
                 with suppress(LinkError):  # what cannot be said is not heard either
                     self._say(remote)
                 remote.see_whether_it_keeps()
-            elif connection.can_read(min(left, RECOVERY_SECONDS)):
-                self._receive(remote, connection)
+            elif wire.is_ready(min(left, RECOVERY_SECONDS)):
+                self._receive(remote, wire)
                 continue
             # Only now: after a stop, what was heard meanwhile is read first.
-            if self._silent() and not connection.can_read(0):
+            if self._silent() and not wire.is_ready(0):
                 raise LinkError("the channel is silent")
 
     def _silent(self) -> bool:
         oldest = next(iter(self._unheard.values()), None)
         return oldest is not None and time.monotonic() - oldest.ran > self._limits.trust_seconds
 
-    def _receive(self, remote: Remote, connection: Connection) -> None:
-        heard = _message(connection.read_response(), remote)
+    def _receive(self, remote: Remote, wire: Wire) -> None:
+        heard = _message(wire.receive(), remote)
         if heard is None:
             return
         message = heard.message
-        if message.probe is not None:
+        if message.probe is not None and heard.signed:
             beat = self._unheard.get(message.probe)
             if beat is not None:
                 self._unheard = {nonce: other for nonce, other in self._unheard.items() if other.ran > beat.ran}
@@ -187,8 +191,15 @@ class Keeper:
 
 def _message(reply: Any, remote: Remote) -> Heard | None:
     """The message in a reply; None for anything else."""
-    if isinstance(reply, list) and len(reply) == 3 and reply[0] == b"message" and isinstance(reply[2], bytes):
-        message = read_message(reply[2])
+    if (
+        isinstance(reply, list)
+        and len(reply) == 3
+        and reply[0] == b"message"
+        and isinstance(reply[1], bytes)
+        and isinstance(reply[2], bytes)
+    ):
+        content, signed = remote.signer.opened(reply[1], reply[2])
+        message = read_message(content)
         older = remote.older is not None and reply[1] == remote.older.channel
-        return None if message is None else Heard(message, older)
+        return None if message is None else Heard(message, older, signed)
     return None

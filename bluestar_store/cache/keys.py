@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, ValidationError
 
 from bluestar_store.protocols import Unit
 
+MAX_UNITS = 10_000
+"""Of one message: many times what a process of ours sends."""
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
@@ -31,6 +36,22 @@ class Message:
     fields: Mapping[str, Any] | None = None
     probe: str | None = None
     told_twice: bool = False
+
+
+class _Content(BaseModel, strict=True):
+    """A message as it comes; whatever else is in it is passed over."""
+
+    o: Annotated[str, Field(max_length=100)]
+    u: Annotated[
+        list[Annotated[list[str | int | None], Field(min_length=1, max_length=10)]], Field(max_length=MAX_UNITS)
+    ] = []
+    w: Annotated[str, Field(max_length=100)] | None = None
+    b: Annotated[int, Field(ge=0, le=10**12)] | None = None
+    d: int = 0
+    n: int = 0
+    k: str | None = None
+    f: dict[str, str | int | Decimal | None] | None = None
+    p: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,26 +123,23 @@ class Namespace:
 
 
 def read_message(data: bytes) -> Message | None:
-    """A message; None for what is none, for example of another version."""
+    """A message; None for what is none, for example of another version, or larger than any of ours."""
     try:
-        content = json.loads(data)
-        units = tuple(tuple(unit) for unit in content.get("u", ()))
-        writer, bars_ms = content.get("w"), content.get("b")
-        message = Message(
-            content["o"],
-            units,
-            writer=None if writer is None else str(writer).encode(),
-            bars_seconds=None if bars_ms is None else int(bars_ms) / 1000,
-            unwritten=bool(content.get("d")),
-            told_twice=bool(content.get("n")),
-            kind=content.get("k"),
-            fields=content.get("f"),
-            probe=content.get("p"),
-        )
-    except (ValueError, TypeError, KeyError, AttributeError):
+        content = _Content.model_validate_json(data)
+    except ValidationError:
         return None
-    known = message.units or message.probe or isinstance(message.fields, dict)
-    return message if known else None
+    message = Message(
+        content.o,
+        tuple(map(tuple, content.u)),
+        writer=None if content.w is None else content.w.encode(),
+        bars_seconds=None if content.b is None else content.b / 1000,
+        unwritten=bool(content.d),
+        told_twice=bool(content.n),
+        kind=content.k,
+        fields=content.f,
+        probe=content.p,
+    )
+    return message if message.units or message.probe or message.fields is not None else None
 
 
 @lru_cache(maxsize=8192)

@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from bluestar_store.cache.wire import Command, Connection, Wire, packed
+from bluestar_store.cache.wire import Command, Wire, packed
 
 MAX_IDLE = 64
 """Connections kept open while nobody uses them."""
@@ -50,18 +50,20 @@ class Link:
         self._idle: deque[Wire] = deque()
         self._closed = False
 
-    def connect(self) -> Connection:
+    def connect(self) -> Wire:
         """A new connection, greeted; the caller's own. Raises LinkError."""
         connection: Any = None
         try:
             # Not make_connection(), which counts: the pool would give up after its hundredth.
             connection = self._pool.connection_class(**self._pool.connection_kwargs)
             connection.connect()
+            wire = Wire(connection)
+            wire.greet()
         except BaseException as error:
             if connection is not None:
                 connection.disconnect()
             raise_link_error(error)
-        return connection  # type: ignore[no-any-return]  # a class that the options chose
+        return wire
 
     def call(self, commands: Callable[[bytes], Sequence[Command]], *, errors: bool = False) -> list[Any]:
         """The replies to some commands, sent together; the builder is given the server's run_id.
@@ -84,7 +86,7 @@ class Link:
         try:
             wire, fresh = self._idle.pop(), False
         except IndexError:
-            wire, fresh = Wire(self.connect()), True
+            wire, fresh = self.connect(), True
         while True:
             try:
                 replies = wire.exchange(*request(wire.run_id))
@@ -96,7 +98,7 @@ class Link:
                 if fresh:
                     raise failure(error) from None
                 self.drop_idle()
-                wire, fresh = Wire(self.connect()), True
+                wire, fresh = self.connect(), True
             except BaseException as error:  # also of an interruption: the rest of the reply would be the next one's
                 wire.close()
                 raise_link_error(error)

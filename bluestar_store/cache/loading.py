@@ -21,6 +21,7 @@ from bluestar_store.cache.stored import (
     Held,
     Leased,
     Outdated,
+    Unsigned,
     new_token,
 )
 from bluestar_store.errors import BlueStarError
@@ -29,7 +30,7 @@ from bluestar_store.protocols import Source, Unit
 if TYPE_CHECKING:  # it loads redis, which a process without a second tier does not need
     from bluestar_store.cache.remote import Looked, Remote
 
-Claim: TypeAlias = Held | Outdated | Abandoned | Leased
+Claim: TypeAlias = Held | Outdated | Unsigned | Abandoned | Leased
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.002, 0.02
 """Between two looks at what another process is loading."""
 
@@ -93,6 +94,8 @@ class RemoteLoader(DeafLoader):
 
     def load(self, units: Sequence[Unit], source: Source, *, max_age_seconds: float = math.inf) -> dict[Unit, Loaded]:
         """From Redis, else from the source, all that is missing at once; the answer is left in Redis if it may be."""
+        if source.sensitive:
+            return self._aside(units, source)
         asked = self._clock()
         found = self._remote.look(units)
         if found is None:
@@ -103,6 +106,15 @@ class RemoteLoader(DeafLoader):
         if busy:
             done |= self._awaited({unit: busy[unit] for unit in _needed(units, done, source) if unit in busy}, source)
         return done
+
+    def _aside(self, units: Sequence[Unit], source: Source) -> dict[Unit, Loaded]:
+        """From the source alone: neither what Redis has of them nor what it says about them is asked.
+
+        So no tombstone is seen, and messages alone tell who is writing: see `_vouched_seconds`.
+        """
+        before, most_seconds = self._clock(), max(self._limits.degraded_ttl_seconds, self._remote.heard_seconds())
+        values, moment = self._values(units, source), object()
+        return {unit: self._loaded(value, moment, before, most_seconds, source) for unit, value in values.items()}
 
     def _sorted(
         self, found: Looked, asked: float, source: Source, max_age_seconds: float
@@ -117,6 +129,7 @@ class RemoteLoader(DeafLoader):
         settled = False
         replies, lease, now = found
         state_of = self._remote.state
+        max_age_seconds = min(max_age_seconds, self._limits.ttl_seconds)
         for unit, (content, left) in replies.items():
             if settled and content is not None and content != lease:
                 continue  # while what nobody has yet is loaded all the same, once for all
@@ -136,6 +149,9 @@ class RemoteLoader(DeafLoader):
                         settled = settled or source.settles(loaded.value)
                 case Held() | Outdated() | Abandoned() | Leased():
                     claims[unit] = state
+                case Unsigned():
+                    self._counters.add("unsigned")
+                    claims[unit] = state
                 case Busy() if max_age_seconds > 0:
                     busy[unit] = state
                 case Busy():  # they may have read too early for us: what they load must not come in after ours
@@ -150,10 +166,11 @@ class RemoteLoader(DeafLoader):
         return done, claims, busy
 
     def _decoded(self, unit: Unit, held: Held, moment: object, asked: float, source: Source) -> Loaded | None:
-        """The value, kept here no longer than there; None for what does not decode."""
+        """The value, kept here no longer than there, and than one that we load; None for what does not decode."""
         try:
             value = source.decode(unit, held.payload)
-            return self._loaded(value, moment, asked, held.remaining_ms / 1000, source)
+            left_seconds = min(held.remaining_ms / 1000, self._limits.ttl_seconds - held.age_ms / 1000)
+            return self._loaded(value, moment, asked, left_seconds, source)
         except Exception:  # whatever garbage makes a decoder stumble: it must not fail a read
             self._counters.add("undecodable")
             return None
@@ -191,10 +208,8 @@ class RemoteLoader(DeafLoader):
     def _fill(self, unit: Unit, claim: Claim, value: Any, source: Source) -> Fill:
         token = claim.token if isinstance(claim, Leased) else new_token()
         lifetime_ms = max(int(min(self._limits.lifetime_seconds(value), self._vouched_seconds()) * 1000), 1)
-        payload = None if source.sensitive else source.encode(unit, value)
-        if payload is not None and len(payload) > MAX_PAYLOAD_BYTES:
-            payload = None
-        return Fill(claim.claim, token, payload, lifetime_ms)
+        payload = source.encode(unit, value)
+        return Fill(claim.claim, token, payload if len(payload) <= MAX_PAYLOAD_BYTES else None, lifetime_ms)
 
     def _vouched_seconds(self) -> float:
         """How long a value may live that is loaded now.

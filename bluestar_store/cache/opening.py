@@ -10,7 +10,7 @@ from bluestar_store.cache.matching import Fields
 from bluestar_store.cache.stats import Counters
 from bluestar_store.cache.tiered import TieredCache
 from bluestar_store.clock import SystemClock
-from bluestar_store.settings import Settings
+from bluestar_store.settings import Settings, keys_in
 
 
 def open_cache(
@@ -32,19 +32,20 @@ def open_cache(
     from bluestar_store.cache.announcing import Announcer
     from bluestar_store.cache.keys import Namespace
     from bluestar_store.cache.remote import Remote
+    from bluestar_store.cache.signing import Signer
     from bluestar_store.cache.tier import Tier
     from bluestar_store.cache.topology import open_topology
     from bluestar_store.debug_logs import hide_data
 
     hide_data()
-    origin = uuid.uuid4().hex
+    origin, signer = uuid.uuid4().hex, Signer(keys_in(settings.cache_key) if settings.cache_key else ())
     topology = open_topology(settings)
     if identify is None:
-        remote = Remote(topology, Namespace(namespace), origin, counters, clock)
+        remote = Remote(topology, Namespace(namespace), origin, counters, clock, signer)
         return TieredCache(limits, namespace, fields, counters, remote=remote, clock=clock)
 
     def found(name: str) -> Remote:
-        return Remote(topology, Namespace(name), origin, counters, clock, Namespace(namespace))
+        return Remote(topology, Namespace(name), origin, counters, clock, signer, Namespace(namespace))
 
-    older = Announcer(open_topology(settings), Namespace(namespace), origin, counters, clock)
+    older = Announcer(open_topology(settings), Namespace(namespace), origin, counters, clock, signer)
     return TieredCache(limits, namespace, fields, counters, tier=Tier(identify, found, older), clock=clock)

@@ -5,6 +5,7 @@ It never raises.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any, TypeAlias
@@ -14,12 +15,21 @@ from bluestar_store.cache.announcing import Announcer
 from bluestar_store.cache.link import LinkError
 from bluestar_store.cache.redirects import followed
 from bluestar_store.cache.scripts import FILL
-from bluestar_store.cache.stored import Abandoned, Busy, Fill, Held, Leased, Outdated, Stored
+from bluestar_store.cache.stored import (
+    CLOCKS_APART_MS,
+    LEASE_MS,
+    Abandoned,
+    Busy,
+    Fill,
+    Held,
+    Leased,
+    Outdated,
+    Stored,
+    Unsigned,
+)
 from bluestar_store.cache.wire import Command, packed
 from bluestar_store.protocols import Unit
 
-LEASE_MS = 10_000
-"""How long a load may take and still be kept."""
 LOOKS_KEPT = 8192
 """Units whose commands need not be packed again."""
 MAX_DOUBTED = 10_000
@@ -96,10 +106,27 @@ class Remote(Announcer):
         if self._doubted:
             since = max(since, self._doubted.get(unit, since))
         if isinstance(found, Held):
+            if self.signer and not self._is_ours(unit, found):
+                return Unsigned(found.token)
             return Outdated(found.token) if now - found.age_ms / 1000 < since else found
         if isinstance(found, Busy) and now - (LEASE_MS - found.remaining_ms) / 1000 < since:
             return Abandoned(found.token)
         return found
+
+    def _is_ours(self, unit: Unit, held: Held) -> bool:
+        """Whether one of our keys has signed a value, for this unit, and not longer ago than it may live.
+
+        By the time that was signed, too: whoever keeps an old value may put it there again, for as long as he likes.
+        """
+        if held.signed is None or not self.signer.is_signed(self._context(unit), *held.signed):
+            return False
+        lifetime_ms = held.age_ms + held.remaining_ms
+        left_ms = held.written_ms + lifetime_ms + CLOCKS_APART_MS - int(time.time() * 1000)
+        held.remaining_ms = min(held.remaining_ms, left_ms)
+        return left_ms > 0
+
+    def _context(self, unit: Unit) -> bytes:
+        return self.namespace.slot_key(unit)
 
     def moment(self, unit: Unit, lease: bytes) -> object:
         """The same for what one look finds on one server: it was there together.
@@ -123,6 +150,7 @@ class Remote(Announcer):
             if len(self._doubted) > MAX_DOUBTED:
                 self.trusted_since = now
                 self._doubted.clear()
+                self._discarded.clear()
         self.clean()
 
     def clean(self) -> None:
@@ -142,12 +170,19 @@ class Remote(Announcer):
 
         def command(number: int, key: bytes) -> Command:
             fill = wanted[number]
-            content = b"" if fill.payload is None else stored.value(fill.token, fill.lifetime_ms, fill.payload)
-            return "EVAL", FILL, 1, key, fill.claim, content, fill.lifetime_ms
+            return "EVAL", FILL, 1, key, fill.claim, self._content(units[number], fill), fill.lifetime_ms
 
-        wanted = list(fills.values())
-        replies = self._each(list(fills), command)
+        units, wanted = list(fills), list(fills.values())
+        replies = self._each(units, command)
         return {} if replies is None else {unit: reply == 1 for unit, reply in zip(fills, replies, strict=True)}
+
+    def _content(self, unit: Unit, fill: Fill) -> bytes:
+        if fill.payload is None:
+            return b""
+        if not self.signer:
+            return stored.value(fill.token, fill.lifetime_ms, fill.payload)
+        sign = partial(self.signer.sign, self._context(unit))
+        return stored.signed_value(fill.token, fill.lifetime_ms, fill.payload, sign, int(time.time() * 1000))
 
     def take_over(self, unit: Unit, busy: Busy) -> Leased | None:
         """Our lease in place of one whose holder is not heard of; None when somebody else was faster."""
@@ -174,6 +209,8 @@ class Remote(Announcer):
                 return "a process is loading it"
             case stored.Blocked():
                 return "it is being written"
+            case Unsigned():
+                return "what Redis has is not signed by our key"
             case Outdated() | Abandoned():
                 return "what Redis has is older than its last outage"
             case stored.Garbage():

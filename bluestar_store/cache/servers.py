@@ -14,6 +14,7 @@ from bluestar_store.cache.keys import Namespace
 from bluestar_store.cache.link import Link, LinkError, check
 from bluestar_store.cache.redirects import followed, is_redirect
 from bluestar_store.cache.scripts import FORGET
+from bluestar_store.cache.signing import Signer
 from bluestar_store.cache.stats import Counters
 from bluestar_store.cache.topology import Topology
 from bluestar_store.cache.wire import Command
@@ -29,9 +30,15 @@ class Servers:
     """Those of one topology, with the keys of one namespace. Safe for threads."""
 
     def __init__(
-        self, topology: Topology, namespace: Namespace, origin: str, counters: Counters, clock: Callable[[], float]
+        self,
+        topology: Topology,
+        namespace: Namespace,
+        origin: str,
+        counters: Counters,
+        clock: Callable[[], float],
+        signer: Signer,
     ) -> None:
-        self.topology, self.namespace, self.origin = topology, namespace, origin
+        self.topology, self.namespace, self.origin, self.signer = topology, namespace, origin, signer
         self._counters, self._clock = counters, clock
         self.reset()
 

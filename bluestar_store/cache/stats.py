@@ -16,8 +16,10 @@ class CacheStats:
     those turned out not to be there at all. `loads`: calls to the engine, for one or more units. `waits`: reads that
     waited for another thread's load; `lease_waits`: for another process's. `stale_served`: kept values given because
     the engine failed. `fills_refused`: loaded values that were not kept, because of a write meanwhile. `undecodable`:
-    values in Redis that were none for this version. `invalidations_out`, `invalidations_in`: messages to and from other
-    processes. `unwritten`: announcements of writes, two a write, that Redis delivered as a message and would not keep.
+    values in Redis that were none for this version. `unsigned`: values and messages that none of the keys in
+    BLUESTAR_CACHE_KEY has signed, or too long ago; always 0 without a key. `invalidations_out`, `invalidations_in`:
+    messages to and from other processes. `unwritten`: announcements of writes, two a write, that Redis delivered as a
+    message and would not keep.
     `unannounced`: those that it could not even deliver: other processes may give what was there before until `pending`
     is 0 again, or for their cache_ttl_seconds. Both are logged once an outage, as warnings of `bluestar_store.cache`.
     `refreshes`: loads ahead of expiry. `outages`: how often Redis was taken out of the path.
@@ -37,6 +39,7 @@ class CacheStats:
     stale_served: int = 0
     fills_refused: int = 0
     undecodable: int = 0
+    unsigned: int = 0
     invalidations_out: int = 0
     invalidations_in: int = 0
     unwritten: int = 0

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 ROUNDS = 3
 """Looks for what was there at one moment, before a load that passes what others load meanwhile."""
+MOST_BARRED_SECONDS = 3600.0
+"""For which another process can bar a unit, where it has more patience with DynamoDB than this one."""
 NEVER_SENT = InvalidWriteError | ItemTooLargeError | InvalidKeyError | InvalidEntityError | ConfigurationError
 
 
@@ -335,10 +337,15 @@ class TieredCache:
             return
         self.counters.add("invalidations_in")
         units, writer = message.units, message.writer
+        if not heard.signed:
+            self.counters.add("unsigned")
+            if writer is not None:  # it can lift no bar that a signed message has put
+                writer = b"unsigned " + writer
         if units and (heard.older or message.unwritten):
             remote.doubt(units)  # no tombstone of this write is where we look
         if writer is not None and message.bars_seconds is not None:
-            self.local.bar(units, writer, message.bars_seconds, heard=True)
+            seconds = min(message.bars_seconds, max(self.limits.block_seconds, MOST_BARRED_SECONDS))
+            self.local.bar(units, writer, seconds, heard=True)
         else:
             if writer is not None:
                 self.local.bars.lift(units, writer)

@@ -8,24 +8,18 @@ import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from inspect import signature
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
-from redis.connection import AbstractConnection, ConnectionPool, SSLConnection, parse_url
+from redis.connection import ConnectionPool, SSLConnection, parse_url
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from bluestar_store.cache.link import Link, LinkError, raise_link_error
-from bluestar_store.cache.wire import greet
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.settings import RedisMode, Settings
-
-_OPTIONS = signature(AbstractConnection.__init__).parameters
-UNTOLD = ("driver_info",) if "driver_info" in _OPTIONS else ("lib_name", "lib_version")
-"""Options by which redis-py tells the server about itself, a round trip each; their names depend on its version."""
 
 
 class Topology(Protocol):
@@ -72,8 +66,7 @@ def open_topology(settings: Settings) -> Topology:
         "health_check_interval": 0,
         "protocol": 2,
         "decode_responses": False,
-        "redis_connect_func": greet,
-        **dict.fromkeys(UNTOLD),
+        "redis_connect_func": _open,
     }
     try:
         if settings.redis_mode is RedisMode.SENTINEL:
@@ -91,6 +84,10 @@ def open_topology(settings: Settings) -> Topology:
         return Cluster(options) if settings.redis_mode is RedisMode.CLUSTER else OneServer(pool)
     except (ValueError, TypeError):
         raise ConfigurationError("BLUESTAR_REDIS_URL cannot be read; it looks like redis://host:6379/0") from None
+
+
+def _open(connection: object) -> None:
+    """Nothing beyond the socket: the Wire says what comes first, and bounds what it hears."""
 
 
 def _checked(pool: ConnectionPool) -> ConnectionPool:

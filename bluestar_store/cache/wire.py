@@ -1,49 +1,53 @@
-"""One connection to a Redis server: requests out, replies in, by the system's calls and hiredis alone.
+"""One connection to a Redis server: requests out, replies in, by the system's calls alone.
 
-redis-py makes the connection (TLS, Unix sockets, Sentinel, logging in). What comes after is all that a hit waits for,
-and redis-py's way through it takes twice as long as the exchange itself (measured), for what is not used here: health
-checks, retries, pushed messages, its own reconnecting, which would hide that the server may be another one.
+redis-py opens the connection (TLS, Unix sockets, Sentinel). What comes after is all that a hit waits for, and the way
+through redis-py takes twice as long as the exchange itself (measured), for what is not used here: health checks,
+retries, pushed messages, its own reconnecting, which would hide that the server may be another one.
+
+What answers may not be a Redis, or may be one that somebody else commands. So replies are read by a parser of our own:
+it knows a reply's size by its header, before the reply is there, and one deadline holds for an answer as a whole.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from ssl import SSLWantReadError
+from time import monotonic
 from typing import Any, Protocol, TypeAlias
 
 import hiredis
 from redis.connection import DefaultParser
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import InvalidResponse, ResponseError
 
 Command: TypeAlias = tuple[Any, ...]
 READ_BYTES = 65536
+MAX_BULK_BYTES = 1024 * 1024 + 1024
+"""One text: the largest value that is kept in Redis, and what stands before it."""
+MAX_ANSWER_BYTES = 64 * MAX_BULK_BYTES
+"""All replies of one answer."""
+MAX_LINE_BYTES = 16 * 1024
+"""A header, a number or an error."""
+MAX_NUMBER_BYTES = 20
+MAX_DEPTH = 3
+"""Of lists in lists: SCAN's keys lie two deep."""
+TEXT, NUMBER, LIST, STATUS, ERROR = b"$:*+-"
+_SHORT = re.compile(rb"\$([0-9]{1,7})\r\n|:(-?[0-9]{1,18})\r\n").match
 
 
 class Connection(Protocol):
     """What we use of a redis-py connection. `_sock` has no public name, in any version of redis-py."""
 
-    bluestar_run_id: bytes
     _sock: Any
+    username: str | None
+    password: str | None
+    client_name: str | None
+    db: Any
+    socket_timeout: float
 
     def connect(self) -> None: ...
-    def on_connect(self) -> None: ...
-    def pack_commands(self, commands: Sequence[Command]) -> Any: ...
-    def send_packed_command(self, command: Any, check_health: bool = True) -> None: ...
-    def read_response(self) -> Any: ...
-    def can_read(self, timeout: float = 0) -> bool: ...
     def disconnect(self) -> None: ...
-
-
-def greet(connection: Connection) -> None:
-    """What a connection does first: log in, and ask which run of the server this is."""
-    connection.on_connect()
-    connection.send_packed_command(connection.pack_commands([("INFO", "server")]), check_health=False)
-    info = connection.read_response()
-    lines = info.splitlines() if isinstance(info, bytes) else []
-    run_id = next((line.partition(b":")[2] for line in lines if line.startswith(b"run_id:")), b"")
-    if not run_id:
-        raise ResponseError("INFO tells no run_id")
-    connection.bluestar_run_id = run_id
 
 
 def packed(commands: Sequence[Command]) -> bytes:
@@ -52,37 +56,161 @@ def packed(commands: Sequence[Command]) -> bytes:
 
 
 class Wire:
-    """A greeted connection, from now on this object's alone. One exchange at a time."""
+    """An open connection, from now on this object's alone. One exchange at a time.
 
-    __slots__ = ("_connection", "_reader", "_socket", "run_id")
+    When one raises, or is interrupted, the wire is of no use any more: the rest of a reply would be taken for the next
+    one's.
+    """
+
+    __slots__ = ("_at", "_connection", "_data", "_ends", "_left", "_seconds", "_socket", "run_id")
 
     def __init__(self, connection: Connection) -> None:
-        self._connection, self.run_id = connection, connection.bluestar_run_id
-        self._socket = connection._sock
-        self._reader = hiredis.Reader(replyError=DefaultParser.parse_error)
+        self._connection, self._socket, self._seconds = connection, connection._sock, connection.socket_timeout
+        self._data, self._at, self._left, self._ends = b"", 0, 0, 0.0
+        self.run_id = b""
+
+    def greet(self) -> None:
+        """What a connection does first: log in, and ask which run of the server this is. Raises redis-py's errors."""
+        connection, commands = self._connection, list[Command]()
+        if connection.password or connection.username:
+            user = (connection.username,) if connection.username else ()
+            commands.append(("AUTH", *user, connection.password or ""))
+        if connection.client_name:
+            commands.append(("CLIENT", "SETNAME", connection.client_name))
+        if connection.db:
+            commands.append(("SELECT", connection.db))
+        commands.append(("INFO", "server"))
+        replies = self.exchange(packed(commands), len(commands))
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                raise reply
+        lines = replies[-1].splitlines() if isinstance(replies[-1], bytes) else []
+        self.run_id = next((line.partition(b":")[2] for line in lines if line.startswith(b"run_id:")), b"")
+        if not self.run_id.isalnum() or len(self.run_id) > 64:
+            raise ResponseError("INFO tells no run_id")
 
     def exchange(self, request: bytes, count: int) -> list[Any]:
         """So many replies in order; one that is an error is among them, so that the next is not taken for it.
 
-        Raises OSError (TimeoutError when there is no answer in time), or redis-py's ConnectionError when the server is
-        not there or not ready. Then, and whenever this is interrupted, the wire is of no use any more: the rest of a
-        reply would be taken for the next one's.
+        Raises OSError (TimeoutError when the answer is not whole in time), or redis-py's errors: ConnectionError when
+        the server is not there or not ready, InvalidResponse for what is no answer, or too large for one.
         """
-        replies: list[Any] = []
-        gets, receive, feed = self._reader.gets, self._socket.recv, self._reader.feed
+        self._ends, self._left = monotonic() + self._seconds, MAX_ANSWER_BYTES
         self._socket.sendall(request)
-        while True:
-            feed(receive(READ_BYTES) or _closed())
-            while (reply := gets()) is not False:
-                if isinstance(reply, RedisConnectionError):
-                    raise reply
-                replies.append(reply)
-            if len(replies) >= count:
-                return replies
+        self._data = data = self._socket.recv(READ_BYTES) or _closed()
+        at, replies = 0, list[Any]()
+        for _ in range(count):
+            # What a hit in Redis waits for is read here at once: short texts and numbers.
+            if (found := _SHORT(data, at)) is not None:
+                start, size = found.end(), found[1]
+                if size is None:
+                    replies.append(int(found[2]))
+                    at = start
+                    continue
+                end = start + int(size)
+                if data[end : end + 2] == b"\r\n":
+                    replies.append(data[start:end])
+                    at = end + 2
+                    continue
+            self._at = at
+            replies.append(self._reply())
+            data, at = self._data, self._at
+        if at != len(data):
+            raise InvalidResponse("more than was asked for")
+        return replies
+
+    def send(self, command: Command) -> None:
+        """Send a command whose replies are read by `receive`."""
+        self._socket.settimeout(self._seconds)
+        self._socket.sendall(packed([command]))
+
+    def is_ready(self, seconds: float) -> bool:
+        """Whether something to `receive` has come, within so many seconds. Raises as `exchange` does."""
+        if self._at < len(self._data):
+            return True
+        self._socket.settimeout(max(seconds, 0))
+        try:
+            self._data, self._at = self._socket.recv(READ_BYTES) or _closed(), 0
+        except (TimeoutError, BlockingIOError, SSLWantReadError):
+            return False
+        return True
+
+    def receive(self) -> Any:
+        """The next reply; what has begun to come has to be whole in time. Raises as `exchange` does."""
+        self._begin()
+        return self._reply()
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.disconnect()
+
+    def _begin(self) -> None:
+        self._ends, self._left = monotonic() + self._seconds, MAX_ANSWER_BYTES
+
+    def _reply(self, depth: int = MAX_DEPTH) -> Any:
+        data, at = self._data, self._at
+        end = data.find(b"\r\n", at)
+        if end < 0:
+            data, at, end = self._line()
+        kind, self._at = data[at], end + 2
+        if kind in (ERROR, STATUS):
+            text = data[at + 1 : end]
+            return text if kind == STATUS else _error(text)
+        if end - at > MAX_NUMBER_BYTES:
+            raise InvalidResponse("a number that is too long")
+        try:
+            number = int(data[at + 1 : end])
+        except ValueError:
+            raise InvalidResponse("no number where one has to be") from None
+        if kind == NUMBER:
+            return number
+        if number == -1 and kind in (TEXT, LIST):
+            return None
+        if kind == TEXT and 0 <= number <= MAX_BULK_BYTES:
+            return self._text(number)
+        if kind == LIST and number >= 0 and depth:
+            return [self._reply(depth - 1) for _ in range(number)]  # as long as there is more: each takes some bytes
+        raise InvalidResponse("a reply that is too large, too deep, or none")
+
+    def _text(self, size: int) -> bytes:
+        ends = self._at + size
+        if len(self._data) < ends + 2:
+            self._more(ends + 2 - self._at)
+            ends = size
+        start, self._at = ends - size, ends + 2
+        if self._data[ends : ends + 2] != b"\r\n":
+            raise InvalidResponse("a text that does not end where it should")
+        return self._data[start:ends]
+
+    def _line(self) -> tuple[bytes, int, int]:
+        while (end := self._data.find(b"\r\n", self._at)) < 0:
+            if len(self._data) - self._at > MAX_LINE_BYTES:
+                raise InvalidResponse("a line that is too long")
+            self._more(len(self._data) - self._at + 1)
+        return self._data, self._at, end
+
+    def _more(self, size: int) -> None:
+        """Read until so many bytes are there that have not been looked at; they stand at the beginning then."""
+        parts, there = [self._data[self._at :]], len(self._data) - self._at
+        while there < size:
+            left = self._ends - monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._socket.settimeout(left)
+            parts.append(self._socket.recv(READ_BYTES) or _closed())
+            there += len(parts[-1])
+            self._left -= len(parts[-1])
+            if self._left < 0:
+                raise InvalidResponse("an answer that is too large")
+        self._data, self._at = b"".join(parts), 0
+        self._socket.settimeout(self._seconds)
+
+
+def _error(text: bytes) -> Exception:
+    error: Exception = DefaultParser.parse_error(text.decode(errors="replace"))
+    if isinstance(error, RedisConnectionError):
+        raise error
+    return error
 
 
 def _closed() -> bytes:

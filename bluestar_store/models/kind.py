@@ -57,7 +57,8 @@ class Kind(Generic[E]):
     """How one entity lies on disk. `index` is for what is not indexed as `index_of` says.
 
     `rule_list` is the name of its list in the rule file `{table}.json`; None: no rule set holds it. `sensitive`: all of
-    it is, also what other programs put on its items; see `is_sensitive`. Of a kind that is not `cached` every read goes
+    it is, also what other programs put on its items; see `is_sensitive`. Such values never go to
+    Redis, nor come from there. Of a kind that is not `cached` every read goes
     to the engine, and a write has no cache to tell. `records` are fields that hold
     whatever an agent found, of people too: a setting encrypts them.
     """

@@ -225,9 +225,9 @@ def version_of(item: Mapping[str, AttributeValue]) -> int:
     if wire is None:
         return 0
     text = wire["N"] if "N" in wire else content_of(wire, "N")
-    if text.isdecimal() and text.isascii():
+    if text.isdecimal() and text.isascii() and len(text) <= MAX_DIGITS:
         return int(text)
-    number = Decimal(text)
+    number = exact_number(text)
     if number != number.to_integral_value() or number < 0:
         raise ValueError("is no whole number from 0")
     return int(number)

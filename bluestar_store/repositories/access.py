@@ -69,7 +69,6 @@ class Access:
         *,
         indexes_complete: bool = False,
         index_recheck: timedelta = timedelta(hours=24),
-        share_sensitive: bool = False,
         clock: Clock | None = None,
         records: bool = True,
         sealing: Sealing | None = None,
@@ -84,8 +83,7 @@ class Access:
         self._uncached = NullCache()
         self.peek, self.unit_here = cache.peek, self._unit.get
         """What is in the process, when no unit of work is open here: asked before all else, so without a detour."""
-        self.indexes_complete, self.share_sensitive = indexes_complete, share_sensitive
-        self.index_recheck = index_recheck
+        self.indexes_complete, self.index_recheck = indexes_complete, index_recheck
         clock = clock or SystemClock()
         self.now, self.monotonic = clock.now, clock.monotonic
         self.sleep: Callable[[float], None] = getattr(clock, "sleep", time.sleep)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Generic, TypeVar
@@ -15,7 +16,7 @@ from bluestar_store.keys import GLOBAL, Key
 from bluestar_store.models.entity import Entity, Origin, UnreadOrigin
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.reading import KEY
-from bluestar_store.protocols import Item, Unit
+from bluestar_store.protocols import Item, Unit, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.moments import Part, read_levels
 from bluestar_store.repositories.revisions import is_of_level
@@ -31,6 +32,9 @@ Measured on CPython 3.11 to 3.13: by this estimate a rule is 0.9 to 1.1 of what 
 """
 UNREAD_FACTOR = 8
 """The same by the length of an item's JSON, in which an attribute takes some 40 bytes."""
+_UNUSUAL = re.compile(rb'"N(?:S"|"\s*:\s*"(?![0-9.]{1,170}"))').search
+"""Finds in the JSON of items what makes it worth looking at their numbers one by one: sets of them, signs, exponents,
+more digits than DynamoDB takes. Whoever hides one from this has made an item whose version cannot be asked for."""
 
 
 class KindSource(Generic[E]):
@@ -41,8 +45,8 @@ class KindSource(Generic[E]):
 
     @property
     def sensitive(self) -> bool:
-        """Whether the values may not leave the process: bank accounts, unless a setting lets them."""
-        return self._kind.is_sensitive and not self._access.share_sensitive
+        """Whether the values neither leave the process nor are believed from outside it: bank accounts."""
+        return self._kind.is_sensitive
 
     def _decoded(self, item: Item) -> E | ItemDecodeError:
         try:
@@ -113,7 +117,7 @@ class ItemSource(KindSource[E]):
     def decode(self, unit: Unit, data: bytes) -> E | None:
         """See Source."""
         kind = self._kind
-        if data.startswith(self._kept_head(unit)):
+        if data.startswith(self._kept_head(unit)) and _UNUSUAL(data) is None:
             entity = kind.reading.from_json(data, UnreadOrigin(partial(self._origin, unit), data))
             if entity is not None:
                 return entity
@@ -122,10 +126,24 @@ class ItemSource(KindSource[E]):
         items = _items(unit, data, self._table)
         if not items:
             return None
+        self._check_key(unit, items[0])
         return kind.decode(items[0], self._table, identity=dict(zip(kind.keys.fields, unit[1:], strict=True)))
 
     def _origin(self, unit: Unit, data: bytes) -> Origin:
-        return self._kind.origin(_items(unit, data, self._table)[0])
+        """What was not looked at when the value was taken: it comes from Redis, where it may have been forged."""
+        key = self._kept_key(unit)
+        try:
+            item = item_from_json(self._table, _items(unit, data, self._table)[0])
+            self._check_key(unit, item)
+            return self._kind.origin(item)
+        except (BlueStarError, ValueError, TypeError, LookupError) as error:
+            raise ItemDecodeError(
+                self._table, f"what Redis has of it cannot be read: {error}", pk=key.pk, sk=key.sk
+            ) from None
+
+    def _check_key(self, unit: Unit, item: Item) -> None:
+        if key_of(item) != self._kept_key(unit):
+            raise ValueError("has the key of another item")
 
     def weigh(self, value: E | None) -> int:
         """See Source."""
@@ -184,11 +202,11 @@ class PartitionSource(KindSource[E]):
     def decode(self, unit: Unit, data: bytes) -> tuple[E, ...]:
         """See Source."""
         known = dict(zip(self._kind.partition_fields, unit[1:], strict=True))
-        decode, sort = self._kind.decode, self._kind.keys.sort
-        return tuple(
-            decode(item, self._table, identity=known | (sort.parse(item["SK"]["S"]) or {}))
-            for item in _items(unit, data, self._table)
-        )
+        decode, sort, pk = self._kind.decode, self._kind.keys.sort, {"S": self._kept_pk(unit)}
+        items = _items(unit, data, self._table)
+        if any(item["PK"] != pk for item in items):
+            raise ValueError("has an item of another partition")
+        return tuple(decode(item, self._table, identity=known | (sort.parse(item["SK"]["S"]) or {})) for item in items)
 
     def weigh(self, value: tuple[E, ...]) -> int:
         """See Source."""
@@ -210,7 +228,8 @@ def _items(unit: Unit, data: bytes, table: str) -> list[Item]:
     if tuple(named) != unit or not isinstance(items, list):
         raise ValueError("is the value of another unit")
     # Only binary values look otherwise in JSON than on the wire.
-    return [item_from_json(table, item) for item in items] if b'"B"' in data or b'"BS"' in data else items
+    look = b'"B"' in data or b'"BS"' in data or _UNUSUAL(data) is not None
+    return [item_from_json(table, item) for item in items] if look else items
 
 
 def _weight(entity: Entity) -> int:

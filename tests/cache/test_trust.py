@@ -1,0 +1,469 @@
+"""What somebody inside of Redis can make a process believe, with and without BLUESTAR_CACHE_KEY."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import pytest
+import redis
+from redis.exceptions import NoPermissionError
+
+from bluestar_store import AchConfig, ConfigurationError, ItemDecodeError, Settings, Store
+from bluestar_store.cache import bars, stored
+from bluestar_store.cache.stored import CLOCKS_APART_MS
+from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.protocols import Engine
+from tests.cache.stores import one_store, rule, stores, until
+from tests.redis_servers import RedisProcess
+
+KEY, OTHER_KEY, OLD_KEY = ("k" * 43 + "=", "o" * 43 + "=", "p" * 43 + "=")
+UNIT = ["calculation-rule", "ACME", "match"]
+
+
+class Inside:
+    """Somebody with a client of the server, who knows the names of things and no key."""
+
+    def __init__(self, store: Store, process: RedisProcess) -> None:
+        self.store, self.client = store, process.client()
+        remote = store.cache._cache.attach()
+        self.space, self.run_id = remote.namespace, self.client.info("server")["run_id"].encode()
+
+    def key(self, *unit: Any) -> bytes:
+        return self.space.key(unit, self.run_id)
+
+    def plant(self, unit: list[Any], item: Any, *, lifetime_ms: int = 300_000, px: int | None = 300_000) -> None:
+        payload = json.dumps([unit, [item]], separators=(",", ":")).encode()
+        value = b"V%b2%d %d\n%b" % (b"0" * 16, lifetime_ms, crc32(payload), payload)
+        self.client.set(self.key(*unit), value, px=px)
+
+    def say(self, message: Any) -> None:
+        assert self.client.publish(self.space.channel, json.dumps(message)) >= 1
+
+
+@contextmanager
+def attacked(redis_process: RedisProcess, engine: Engine | None = None, **settings: Any) -> Iterator[Inside]:
+    with stores(engine or MemoryEngine(), 1, redis_process.url, cache_heartbeat_seconds=0.1, **settings) as (store,):
+        store.calculation_rules.put(rule("ACME", 5))
+        store.calculation_rules.get("ACME", "match")
+        until(lambda: store.cache.stats().channel, "the channel is there")
+        yield Inside(store, redis_process)
+
+
+def read(store: Store) -> int:
+    """The rule as a process sees it that has nothing of its own."""
+    store.cache._cache.local.flush()
+    found = store.calculation_rules.get("ACME", "match").max_pct
+    assert found is not None
+    return int(found)
+
+
+def an_item(max_pct: int, **more: Any) -> dict[str, Any]:
+    return {
+        "PK": {"S": "CLIENT#ACME"},
+        "SK": {"S": "CALC#match"},
+        "max_pct": {"N": str(max_pct)},
+        "version": {"N": "1"},
+        **more,
+    }
+
+
+# ------------------------------------------------------------------------------------------------------ bank accounts
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+def test_no_bank_account_is_ever_taken_from_redis(redis_process: RedisProcess, key: str | None) -> None:
+    with attacked(redis_process, cache_key=key) as inside:
+        store = inside.store
+        store.ach_configs.put(AchConfig(plan_id="ACME", pay_freq="Weekly", account_number="1111000011"))
+        item = {
+            "PK": {"S": "CLIENT#ACME_Weekly"},
+            "SK": {"S": "ACH"},
+            "account_number": {"S": "666666666"},
+            "version": {"N": "1"},
+        }
+        inside.plant(["ach-config", "ACME", "Weekly"], item)
+        store.cache._cache.local.flush()
+        assert store.ach_configs.get("ACME", "Weekly").account_number == "1111000011"
+        asked = inside.client.info("commandstats")["cmdstat_set"]["calls"]
+        store.cache._cache.local.flush()
+        store.ach_configs.get("ACME", "Weekly")
+        assert inside.client.info("commandstats")["cmdstat_set"]["calls"] == asked
+        assert not any(b"1111000011" in (inside.client.get(key) or b"") for key in inside.client.keys("*"))
+
+
+def test_what_another_process_writes_of_a_bank_account_is_seen_at_once(redis_process: RedisProcess) -> None:
+    with stores(MemoryEngine(), 2, redis_process.url) as (one, other):
+        stored_config = one.ach_configs.put(AchConfig(plan_id="ACME", pay_freq="Weekly", account_number="1"))
+        assert other.ach_configs.get("ACME", "Weekly").account_number == "1"
+        until(lambda: other.cache.stats().channel, "the channel is there")
+        assert other.ach_configs.get("ACME", "Weekly").account_number == "1"
+        one.ach_configs.put(stored_config.model_copy(update={"account_number": "2"}))
+        until(lambda: other.ach_configs.get("ACME", "Weekly").account_number == "2", "it is heard")
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_the_setting_that_let_bank_accounts_into_redis_is_warned_of_and_means_nothing(
+    value: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.warns(UserWarning, match="cache_sensitive is no setting any more: bank accounts neither go to Redis"):
+        Settings(persistence_mode="memory", cache_sensitive=value)
+    monkeypatch.setenv("BLUESTAR_CACHE_SENSITIVE", str(value))
+    with pytest.warns(UserWarning, match="BLUESTAR_CACHE_SENSITIVE is no setting any more") as told:
+        Settings(persistence_mode="memory")
+    assert len(told) == 1
+
+
+# ------------------------------------------------------------------------------------------------------ signed values
+
+
+def test_what_one_of_the_keys_signed_is_believed_and_what_none_did_is_loaded_and_counted(
+    redis_process: RedisProcess,
+) -> None:
+    with one_store(redis_process.url, cache_key=KEY) as (store, engine):
+        store.calculation_rules.put(rule("ACME", 5))
+        store.calculation_rules.get("ACME", "match")
+        engine.faults.forget()
+        assert read(store) == 5
+        assert engine.faults.counts == {}
+        assert store.cache.stats().unsigned == 0
+        inside = Inside(store, redis_process)
+        inside.plant(UNIT, an_item(9))
+        assert read(store) == 5
+        assert store.cache.stats().unsigned == 1
+        assert read(store) == 5  # what it loaded has taken the other's place
+        assert store.cache.stats().unsigned == 1
+
+
+@pytest.mark.parametrize(
+    ("theirs", "believed"),
+    [(KEY, True), (OTHER_KEY, False), (f"{OTHER_KEY},{KEY}", False), (f"{KEY},{OTHER_KEY}", True), (OLD_KEY, True)],
+)
+def test_a_process_believes_the_keys_it_has_whichever_of_them_signed(
+    redis_process: RedisProcess, theirs: str, believed: bool
+) -> None:
+    engine = MemoryEngine()
+    with (
+        stores(engine, 1, redis_process.url, cache_key=theirs) as (writer,),
+        stores(
+            engine,
+            1,
+            redis_process.url,
+            cache_key=f"{KEY}, {OLD_KEY}",
+            table_suffix=writer.settings.table_suffix,
+        ) as (reader,),
+    ):
+        writer.calculation_rules.put(rule("ACME", 5))
+        assert read(writer) == 5
+        assert read(reader) == 5
+        assert (reader.cache.stats().unsigned == 0) is believed
+        assert (reader.cache.stats().hits_redis > 0) is believed
+
+
+FORGERIES: list[Callable[[bytes], bytes]] = [
+    lambda value: value.replace(b'"max_pct":{"N":"5"}', b'"max_pct":{"N":"9"}'),
+    lambda value: re.sub(rb"^(V.{16}3[0-9a-f]{64} )[0-9]+ ", rb"\g<1>99999999999999 ", value),
+    lambda value: re.sub(rb"^(V.{16}3[0-9a-f]{64} [0-9]+ )[0-9]+ ", rb"\g<1>3600000 ", value),
+    lambda value: re.sub(rb"^(V.{16}3)[0-9a-f]{64}", rb"\g<1>" + b"0" * 64, value),
+]
+
+
+@pytest.mark.parametrize("forge", FORGERIES)
+def test_a_signed_value_that_was_changed_is_none(redis_process: RedisProcess, forge: Callable[[bytes], bytes]) -> None:
+    with attacked(redis_process, cache_key=KEY) as inside:
+        value: Any = inside.client.get(inside.key(*UNIT))
+        forged = forge(value)
+        assert forged != value
+        head, _, payload = forged.partition(b"\n")
+        head = b"%b %d" % (head.rpartition(b" ")[0], crc32(payload))
+        inside.client.set(inside.key(*UNIT), head + b"\n" + payload, px=200_000)
+        assert read(inside.store) == 5
+        assert inside.store.cache.stats().unsigned == 1
+
+
+def test_a_signed_value_is_one_of_its_unit_and_its_environment_alone(redis_process: RedisProcess) -> None:
+    with (
+        attacked(redis_process, cache_key=KEY) as inside,
+        attacked(redis_process, cache_key=KEY) as elsewhere,
+    ):
+        inside.store.calculation_rules.put(rule("OTHER", 7))
+        inside.store.calculation_rules.get("OTHER", "match")
+        of_another: Any = inside.client.get(inside.key("calculation-rule", "OTHER", "match"))
+        renamed = of_another.replace(b"OTHER", b"ACME")
+        head, _, payload = renamed.partition(b"\n")
+        for value in (of_another, b"%b %d\n%b" % (head.rpartition(b" ")[0], crc32(payload), payload)):
+            inside.client.set(inside.key(*UNIT), value, px=200_000)
+            assert read(inside.store) == 5
+        elsewhere.store.calculation_rules.put(
+            elsewhere.store.calculation_rules.get("ACME", "match").model_copy(update={"max_pct": Decimal(9)})
+        )
+        elsewhere.store.calculation_rules.get("ACME", "match")
+        inside.client.copy(elsewhere.key(*UNIT), inside.key(*UNIT), replace=True)
+        assert read(inside.store) == 5
+        assert inside.store.cache.stats().unsigned == 3
+
+
+def test_an_old_signed_value_that_is_put_back_is_believed_no_longer_than_it_was_good(
+    redis_process: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with attacked(redis_process, cache_key=KEY) as inside:
+        store = inside.store
+        old: Any = inside.client.get(inside.key(*UNIT))
+        current = store.calculation_rules.get("ACME", "match")
+        store.calculation_rules.put(current.model_copy(update={"max_pct": Decimal(6)}))
+        assert read(store) == 6
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda: now + 300 + CLOCKS_APART_MS / 1000)
+        inside.client.set(inside.key(*UNIT), old, px=250_000)
+        assert read(store) == 6
+        assert store.cache.stats().unsigned == 2  # with GLOBAL's absence
+
+
+def test_who_has_no_key_reads_what_others_signed(redis_process: RedisProcess) -> None:
+    engine = MemoryEngine()
+    with (
+        stores(engine, 1, redis_process.url, cache_key=KEY) as (signing,),
+        stores(engine, 1, redis_process.url, table_suffix=signing.settings.table_suffix) as (plain,),
+    ):
+        signing.calculation_rules.put(rule("ACME", 5))
+        assert read(signing) == 5
+        assert read(plain) == 5
+        assert plain.cache.stats().hits_redis == 1
+        assert plain.cache.stats().undecodable == 0
+
+
+@pytest.mark.parametrize("value", ["", "short", f"{KEY},short", f"{KEY},"])
+def test_a_key_that_could_be_guessed_is_refused_and_not_shown(value: str) -> None:
+    with pytest.raises(ConfigurationError, match="BLUESTAR_CACHE_KEY: a key is 32 bytes") as raised:
+        Settings(persistence_mode="memory", cache_key=value)
+    assert KEY not in str(raised.value)
+    assert KEY not in repr(Settings(persistence_mode="memory", cache_key=KEY))
+
+
+# ------------------------------------------------------------------------------------------------- what is never taken
+
+
+@pytest.mark.parametrize(("lifetime_ms", "px"), [(300_000, None), (5_000, 300_000), (9_999_999, 9_999_999)])
+def test_a_value_that_would_live_too_long_is_none(
+    redis_process: RedisProcess, lifetime_ms: int, px: int | None
+) -> None:
+    with attacked(redis_process) as inside:
+        inside.plant(UNIT, an_item(9), lifetime_ms=lifetime_ms, px=px)
+        assert read(inside.store) == 5
+        assert inside.store.cache.stats().undecodable == 1
+
+
+def test_a_value_lives_no_longer_than_one_that_the_process_loads_itself(redis_process: RedisProcess) -> None:
+    with attacked(redis_process, cache_ttl_seconds=10) as inside:
+        inside.plant(UNIT, an_item(9), lifetime_ms=300_000, px=280_000)  # 20 seconds old: of a process with another TTL
+        assert read(inside.store) == 5
+        inside.plant(UNIT, an_item(9), lifetime_ms=300_000, px=296_000)
+        assert read(inside.store) == 9
+        explained = inside.store.cache.explain(("calculation-rule", "ACME", "match"))
+        assert explained.expires_in_seconds is not None
+        assert explained.expires_in_seconds <= 6
+
+
+@pytest.mark.parametrize("number", ["1E+300000", "1E+999999", "9" * 200, "9" * 5000, "NaN", "\\u0031E5000"])
+@pytest.mark.parametrize("name", ["version", "max_pct", "theirs"])
+def test_a_number_that_dynamodb_could_not_hold_makes_a_value_none(
+    redis_process: RedisProcess, name: str, number: str
+) -> None:
+    with attacked(redis_process) as inside:
+        value: Any = inside.client.get(inside.key(*UNIT))
+        head, _, payload = value.partition(b"\n")
+        if name == "theirs":
+            payload = payload[:-1] + b',"theirs":{"N":"%b"}}' % number.encode()
+        else:
+            payload = (
+                re.sub(rb'"%b":\{"N":"\d+"\}' % name.encode(), b"", payload).replace(b",,", b",").replace(b",}", b"}")
+            )
+            payload = payload[:-1] + b',"%b":{"N":"%b"}}' % (name.encode(), number.encode())
+        inside.client.set(
+            inside.key(*UNIT), b"%b %d\n%b" % (head.rpartition(b" ")[0], crc32(payload), payload), px=200_000
+        )
+        started = time.monotonic()
+        inside.store.cache._cache.local.flush()
+        found = inside.store.calculation_rules.get("ACME", "match")
+        assert found.max_pct == 5
+        assert found.version == 1
+        assert found.extra == {}
+        assert time.monotonic() - started < 1
+
+
+def test_what_else_is_wrong_with_a_forged_value_is_told_where_it_is_asked_for(redis_process: RedisProcess) -> None:
+    with attacked(redis_process) as inside:
+        value: Any = inside.client.get(inside.key(*UNIT))
+        head, _, payload = value.partition(b"\n")
+        for forged in (
+            payload[:-1] + b',"theirs":{"Q":1}}',
+            payload[:-1] + b',"theirs":{"\\u004e":"1E+999999"}}',
+            payload.replace(b'"version":{"N":"1"}', b'"version":{"\\u004e":"1E+999999"}'),
+            payload.replace(b'"PK":{"S":"CLIENT#ACME"}', b'"PK":{"S":"CLIENT#GLOBAL"}'),
+        ):
+            assert forged != payload
+            inside.client.set(
+                inside.key(*UNIT), b"%b %d\n%b" % (head.rpartition(b" ")[0], crc32(forged), forged), px=200_000
+            )
+            inside.store.cache._cache.local.flush()
+            found = inside.store.calculation_rules.get("ACME", "match")
+            with pytest.raises(ItemDecodeError, match="what Redis has of it cannot be read"):
+                _ = found.extra
+            with pytest.raises(ItemDecodeError, match="what Redis has of it cannot be read"):
+                inside.store.calculation_rules.put(found)
+
+
+@pytest.mark.parametrize("depth", [40, 5000])
+def test_a_value_that_is_nested_too_deep_is_none(redis_process: RedisProcess, depth: int) -> None:
+    with attacked(redis_process) as inside:
+        text = '{"L":[' * depth + '{"N":"1E5"}' + "]}" * depth
+        payload = json.dumps([UNIT, [an_item(9)]]).encode()[:-3] + b',"theirs":%b}]]' % text.encode()
+        inside.client.set(inside.key(*UNIT), b"V%b2300000 %d\n%b" % (b"0" * 16, crc32(payload), payload), px=300_000)
+        assert read(inside.store) == 5
+        assert inside.store.cache.stats().undecodable == 1
+
+
+def test_a_value_over_a_mebibyte_takes_redis_out_of_the_path_and_fails_no_read(redis_process: RedisProcess) -> None:
+    with attacked(redis_process) as inside:
+        inside.client.set(inside.key(*UNIT), b"V" + b"x" * 2_000_000, px=300_000)
+        assert read(inside.store) == 5
+
+
+@pytest.mark.parametrize("px", [None, 3_600_000])
+def test_a_lease_that_is_none_of_ours_holds_nobody_up(redis_process: RedisProcess, px: int | None) -> None:
+    with attacked(redis_process) as inside:
+        inside.client.set(inside.key(*UNIT), stored.lease(b"f" * 16), px=px)
+        started = time.monotonic()
+        assert read(inside.store) == 5
+        assert time.monotonic() - started < 0.4
+        assert inside.store.cache.stats().lease_waits == 0
+
+
+# ----------------------------------------------------------------------------------------------------------- messages
+
+MESSAGES: list[Any] = [
+    {"o": "x", "u": [UNIT], "w": "f" * 16, "b": 10**12},
+    {"o": "x", "u": [UNIT], "w": "f" * 16, "b": 1e400},
+    {"o": "x", "u": [UNIT], "w": "f" * 16, "b": -5},
+    {"o": "x", "u": [[["nested"]]]},
+    {"o": "x", "u": "text"},
+    {"o": ["x"], "u": [UNIT]},
+    {"o": "x", "k": {}, "f": []},
+    {"o": "x", "k": None, "f": {"plan_id": {"a": 1}}},
+    {"o": "x", "p": 5},
+    [],
+    5,
+]
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+@pytest.mark.parametrize("message", MESSAGES)
+def test_a_forged_message_costs_a_load_and_neither_the_channel_nor_the_truth(
+    redis_process: RedisProcess, message: Any, key: str | None
+) -> None:
+    with attacked(redis_process, cache_key=key) as inside:
+        store = inside.store
+        flushes = store.cache.stats().flushes
+        inside.say(message)
+        inside.say({"o": "x", "u": [["calculation-rule", "LAST", "match"]]})
+        until(lambda: store.cache.stats().invalidations_in, "the last one is heard")
+        assert store.calculation_rules.get("ACME", "match").max_pct == 5
+        assert store.cache.stats().channel
+        assert store.cache.stats().flushes == flushes
+
+
+def test_a_bar_of_another_process_is_bounded_in_time_and_in_number(
+    redis_process: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bars, "MAX_BARRED", 100)
+    with attacked(redis_process) as inside:
+        cache = inside.store.cache._cache
+        for number in range(300):
+            inside.say({"o": "x", "u": [UNIT], "w": f"{number:016x}", "b": 10**12})
+            inside.say({"o": "x", "u": [], "f": {}, "w": f"a{number:015x}", "b": 10**12})
+        until(lambda: cache.counters.counts()["invalidations_in"] == 600, "all are heard")
+        standing = cache.local.bars
+        assert sum(map(len, standing._barred.values())) + len(standing._heard) <= 202
+        assert standing._all_until <= cache.clock() + max(cache.limits.block_seconds, 3600)
+        assert standing.stand(tuple(UNIT))
+
+
+def test_who_has_no_key_lifts_no_bar_that_a_signed_message_put(redis_process: RedisProcess) -> None:
+    engine = MemoryEngine()
+    with (
+        attacked(redis_process, engine, cache_key=KEY) as inside,
+        stores(engine, 1, redis_process.url, cache_key=KEY, table_suffix=inside.store.settings.table_suffix) as (
+            writer,
+        ),
+    ):
+        bars_here = inside.store.cache._cache.local.bars
+        unit = ("calculation-rule", "ACME", "match")
+        remote = writer.cache._cache.attach()
+        remote.block([unit], b"f" * 16, 60)
+        until(lambda: bars_here.stand(unit), "the bar is heard")
+        inside.say({"o": "x", "u": [UNIT], "w": "f" * 16})
+        until(lambda: inside.store.cache.stats().unsigned, "the forged message is heard")
+        assert bars_here.stand(unit)
+        remote.release([unit], b"f" * 16)
+        until(lambda: not bars_here.stand(unit), "the writer's own is heard")
+        assert inside.store.cache.stats().unsigned == 1
+
+
+def test_a_forged_heartbeat_keeps_no_process_answering_from_memory(redis_process: RedisProcess) -> None:
+    with attacked(redis_process, cache_key=KEY) as inside:
+        cache = inside.store.cache._cache
+        keeper, remote = cache._keeper, cache.remote
+        assert keeper is not None
+        assert remote is not None
+        trusted = cache.local.trusted_until
+        remote.say = lambda nonce: None  # type: ignore[method-assign]  # what it says is withheld
+        until(lambda: keeper._unheard, "it waits for a heartbeat")
+        for nonce in list(keeper._unheard):
+            inside.client.publish(remote.namespace.own_channel(remote.origin), remote.namespace.probe("x", nonce))
+        until(lambda: cache.local.trusted_until <= cache.clock() or not cache._channel, "it notices")
+        assert cache.local.trusted_until <= trusted + 1 or not cache._channel
+
+
+def test_the_users_that_the_docs_show_keep_environments_apart(redis_process: RedisProcess) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "cache.md").read_text()
+    users = [line.split()[1:] for line in page.splitlines() if line.startswith("user ") and "default" not in line]
+    assert [name for name, *_ in users] == ["prod", "dev"]
+    client = redis_process.client()
+    for user in users:
+        client.execute_command("ACL", "SETUSER", *user)
+    address = redis_process.url.partition("://")[2]
+    found = {}
+    with ExitStack() as stack:
+        for name, *_ in users:
+            url, suffix = f"redis://{name}:PASSWORD@{address}", f"-{name}"
+            (store,) = stack.enter_context(stores(MemoryEngine(), 1, url, table_suffix=suffix))
+            store.calculation_rules.put(rule("ACME", 5))
+            assert read(store) == 5
+            until(lambda store=store: store.cache.stats().channel, "the channel is there")  # type: ignore[misc]
+            assert read(store) == 5
+            assert store.cache.stats().hits_redis
+            assert store.cache.stats().outages == 0
+            assert store.cache.clear()
+            remote = store.cache._cache.attach()
+            found[name] = remote.namespace, redis.Redis.from_url(url)
+        for name, (_, theirs) in found.items():
+            for other, (space, _) in found.items():
+                key = space.key(("calculation-rule", "ACME", "match"), client.info("server")["run_id"].encode())
+                if other == name:
+                    theirs.get(key)
+                    theirs.publish(space.channel, "?")
+                else:
+                    with pytest.raises(NoPermissionError):
+                        theirs.get(key)
+                    with pytest.raises(NoPermissionError):
+                        theirs.publish(space.channel, "?")
+                    with theirs.pubsub() as listening, pytest.raises(NoPermissionError):
+                        _ = listening.psubscribe("*"), listening.get_message(timeout=5)  # type: ignore[func-returns-value]
+            theirs.close()
