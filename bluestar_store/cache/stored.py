@@ -120,7 +120,7 @@ _VALUE = re.compile(
     re.DOTALL,
 )
 
-Stored: TypeAlias = Held | Outdated | Abandoned | Leased | Busy | Blocked | Garbage
+Stored: TypeAlias = Held | Outdated | Unsigned | Abandoned | Leased | Busy | Blocked | Garbage
 
 
 def new_token() -> bytes:

@@ -207,7 +207,8 @@ class Wire:
 
 
 def _error(text: bytes) -> Exception:
-    error: Exception = DefaultParser.parse_error(text.decode(errors="replace"))
+    told = text.decode(errors="replace")
+    error: Exception = DefaultParser.parse_error(told)  # type: ignore[no-untyped-call]  # redis-py has no types there
     if isinstance(error, RedisConnectionError):
         raise error
     return error

@@ -205,7 +205,7 @@ def test_a_signed_value_is_one_of_its_unit_and_its_environment_alone(redis_proce
             elsewhere.store.calculation_rules.get("ACME", "match").model_copy(update={"max_pct": Decimal(9)})
         )
         elsewhere.store.calculation_rules.get("ACME", "match")
-        inside.client.copy(elsewhere.key(*UNIT), inside.key(*UNIT), replace=True)
+        inside.client.copy(elsewhere.key(*UNIT).decode(), inside.key(*UNIT).decode(), replace=True)
         assert read(inside.store) == 5
         assert inside.store.cache.stats().unsigned == 3
 
@@ -437,7 +437,7 @@ def test_the_users_that_the_docs_show_keep_environments_apart(redis_process: Red
     assert [name for name, *_ in users] == ["prod", "dev"]
     client = redis_process.client()
     for user in users:
-        client.execute_command("ACL", "SETUSER", *user)
+        client.execute_command("ACL", "SETUSER", *user)  # type: ignore[no-untyped-call]
     address = redis_process.url.partition("://")[2]
     found = {}
     with ExitStack() as stack:
@@ -464,6 +464,7 @@ def test_the_users_that_the_docs_show_keep_environments_apart(redis_process: Red
                         theirs.get(key)
                     with pytest.raises(NoPermissionError):
                         theirs.publish(space.channel, "?")
-                    with theirs.pubsub() as listening, pytest.raises(NoPermissionError):
-                        _ = listening.psubscribe("*"), listening.get_message(timeout=5)  # type: ignore[func-returns-value]
+                    listening = theirs.pubsub()  # type: ignore[no-untyped-call]
+                    with listening, pytest.raises(NoPermissionError):
+                        _ = listening.psubscribe("*"), listening.get_message(timeout=5)
             theirs.close()

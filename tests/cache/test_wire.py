@@ -24,7 +24,9 @@ TIMEOUT_SECONDS = 0.2
 class Opened:
     """What a Wire uses of redis-py's connections."""
 
-    username = password = client_name = None
+    username: str | None = None
+    password: str | None = None
+    client_name: str | None = None
     db = 0
     socket_timeout = TIMEOUT_SECONDS
 
