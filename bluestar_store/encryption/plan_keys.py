@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -39,6 +40,12 @@ class DataKey:
         if self.raw is None:
             raise UnreadableError(self.reason)
         return AESGCM(self.raw)
+
+    def derived(self, purpose: bytes) -> bytes:
+        """A key for something else than encryption. Raises UnreadableError."""
+        if self.raw is None:
+            raise UnreadableError(self.reason)
+        return hmac.digest(self.raw, b"bluestar-store " + purpose, "sha256")
 
     def __repr__(self) -> str:
         return f"DataKey({self.name.plan_id!r}, {self.name.key_id!r})"

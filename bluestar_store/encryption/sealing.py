@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -95,6 +97,15 @@ class Sealing:
                 ciphertext = encrypted(dict(value), place, name_and_key.name, name_and_key.cipher)
                 found[name] = SealedValue(value, ciphertext, place)
         return found
+
+    def keyed_digest(self, table: str, key: Key, name: str, digest: str, reader: Engine) -> str | None:
+        """HMAC of the digest of an attribute with its plan's key; None for an attribute that is not encrypted."""
+        kind = self.kind_of(table, key)
+        if kind is None or not self.is_wanted(kind, name):
+            return None
+        used = self.keys.current(key_owner(self._plan(kind, table, key, reader)))
+        code = hmac.new(used.derived(b"digest"), digest.encode(), hashlib.sha256)
+        return f"hmac-sha256:{used.name.key_id}:{code.hexdigest()}"
 
     def _plan(self, kind: Kind[Any], table: str, key: Key, reader: Engine) -> str | None:
         """Whose an item is; None for what belongs to no plan."""

@@ -47,6 +47,13 @@ def is_ciphertext(value: AttributeValue | None) -> bool:
     return isinstance(content, bytes) and content.startswith(MAGIC)
 
 
+def ciphertext_of(value: AttributeValue | None) -> bytes | None:
+    """What lies on disk of a value that is encrypted there, whether it could be read or not; None for another one."""
+    if isinstance(value, SealedValue):
+        return value.sealed
+    return value["B"] if value is not None and is_ciphertext(value) else None
+
+
 def as_stored(value: AttributeValue) -> AttributeValue:
     """The value as it lies on disk."""
     return {"B": value.sealed} if isinstance(value, SealedValue) else value

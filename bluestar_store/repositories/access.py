@@ -246,6 +246,12 @@ class Access:
         """
         return values if self._sealing is None else self._sealing.sealed(self.table(kind), key, values, self.engine)
 
+    def keyed_digest(self, kind: Kind[Any], key: Key, name: str, digest: str) -> str | None:
+        """The digest of an attribute that is encrypted, keyed by its plan's key; None for one that is not."""
+        if self._sealing is None:
+            return None
+        return self._sealing.keyed_digest(self.table(kind), key, name, digest, self.engine)
+
     def table(self, kind: Kind[Any]) -> str:
         """The table's name on disk."""
         return self.tables.name(kind)

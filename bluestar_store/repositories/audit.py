@@ -19,7 +19,7 @@ from bluestar_store.models.values import stored_time
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Reader, owned
-from bluestar_store.repositories.chain import append_step, appended_item, entry_hash
+from bluestar_store.repositories.chain import append_step, appended_item, decoded_entry, entry_hash
 from bluestar_store.repositories.combining import Combiner
 from bluestar_store.repositories.trail_items import trail_items
 
@@ -53,14 +53,18 @@ class Audit(Reader[AuditEntry]):
         super().__init__(access, AUDIT_ENTRY)
         self._combiner = Combiner[AuditEntry](self._append_all, ENTRIES_AT_ONCE)
 
-    def entries(self, trail: Trail | str) -> tuple[AuditEntry, ...]:
+    def entries(self, trail: Trail | str, *, details: bool = True) -> tuple[AuditEntry, ...]:
         """The entries of a trail (a batch's, by its id) by number; empty when there is none.
 
         What other programs keep beside them by other keys (`AUDIT#2024-01-15`) is passed over, and so is a trail that
-        an import has brought in half.
+        an import has brought in half. Raises EncryptedValueError for details that are encrypted and cannot be read;
+        with `details=False` all entries come without theirs.
         """
         items = trail_items(self._access, self._partition(_trail(trail)))
-        return seen(owned(self._access, self._kind, items), has_head=any(map(CHAIN_HEAD.owns, items)))
+        has_head = any(map(CHAIN_HEAD.owns, items))
+        if not details:
+            items = [{name: value for name, value in item.items() if name != "details"} for item in items]
+        return seen(owned(self._access, self._kind, items), has_head=has_head)
 
     def append(
         self, trail: Trail | str, *, action: str, actor: str | None = None, details: Mapping[str, Any] | None = None
@@ -142,7 +146,7 @@ def chain_faults(items: Iterable[Item], table: str) -> tuple[ChainFault, ...]:
             elif seq in entries:
                 faults.append(ChainFault(seq, f"there twice: SK={item['SK']['S']!r} was put in"))
             elif seq is not None:
-                entries[seq] = AUDIT_ENTRY.decode(item, table)
+                entries[seq] = decoded_entry(item, table)
                 rewritten[seq] = sorted(_rewritten(item, entries[seq]))
         except ItemDecodeError as error:
             faults.append(ChainFault(seq, f"changed: {error}"))

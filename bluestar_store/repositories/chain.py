@@ -4,18 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bluestar_store.errors import ConflictError
+from bluestar_store.errors import ConflictError, EncryptedValueError
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, AuditEntry, ChainHead, Trail
-from bluestar_store.models.canonical import canonical, digest
-from bluestar_store.protocols import ABSENT, ACTOR, AttributeValue, Item, Put
+from bluestar_store.models.canonical import canonical, digest, plain_value
+from bluestar_store.models.entity import Origin
+from bluestar_store.models.sealed import ciphertext_of
+from bluestar_store.protocols import ABSENT, ACTOR, AttributeValue, Item, Put, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.changes import change_over, current_item, new_item
 from bluestar_store.repositories.transaction import Bookkeeping
 
 
 def entry_hash(entry: AuditEntry) -> str:
-    """SHA-256 in hex of an entry's canonical form: all that it says, its predecessor's hash among it, but its own."""
-    return digest(canonical(entry.model_copy(update={"hash": None})))
+    """SHA-256 in hex of an entry's canonical form: all that it says, its predecessor's hash among it, but its own.
+
+    Of details that are encrypted it covers the ciphertext, so that a trail can be verified by who has no key, and when
+    nobody has it any more.
+    """
+    said = canonical(entry.model_copy(update={"hash": None}))
+    details = entry.origin.wire.get("details") if entry.origin is not None else None
+    if (ciphertext := ciphertext_of(details)) is not None:
+        said["fields"]["details"] = plain_value(ciphertext)
+    return digest(said)
+
+
+def decoded_entry(item: Item, table: str) -> AuditEntry:
+    """The entry in an item, without details where they are encrypted and cannot be read. Raises ItemDecodeError."""
+    try:
+        return AUDIT_ENTRY.decode(item, table)
+    except EncryptedValueError:
+        entry = AUDIT_ENTRY.decode({name: value for name, value in item.items() if name != "details"}, table)
+        return entry.read_from(Origin(item, entry.version or 0, entry.extra))
 
 
 def appended_item(entry: AuditEntry) -> Item:
@@ -51,10 +70,13 @@ def append_after(
     chained = entry.model_copy(update={"seq": head.seq + 1, "previous": head.hash})
     if unit.again:
         _check_not_behind(access, head, chained, unit)
-    chained = chained.model_copy(update={"hash": entry_hash(chained)})
-    longer = head.model_copy(update={"seq": chained.seq, "hash": chained.hash})
+    item = appended_item(chained)
+    item = {**access.sealed(AUDIT_ENTRY, key_of(item), item)}
+    chained.read_from(Origin(item, 1, chained.extra))
+    item["hash"] = {"S": entry_hash(chained)}
+    longer = head.model_copy(update={"seq": chained.seq, "hash": item["hash"]["S"]})
     unit.keep(
-        Put(access.table(AUDIT_ENTRY), appended_item(chained), ABSENT, once=True),
+        Put(access.table(AUDIT_ENTRY), item, ABSENT, once=True),
         change_over(access, CHAIN_HEAD, longer, stored, bookkeeping or {}).write,
     )
 

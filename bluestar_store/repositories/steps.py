@@ -205,7 +205,7 @@ class Results(StepRecords[StepResult]):
                 f"the result of {_place(wanted)} is {size} bytes, more than 350 KB: put it into the file store "
                 "(store.files.write) and save its path"
             )
-        wanted = wanted.model_copy(update={"digest": _digest(wanted)})
+        found_digest = _digest(wanted)
         saved = [wanted]
 
         def keep(unit: Bookkeeping) -> None:
@@ -218,17 +218,22 @@ class Results(StepRecords[StepResult]):
                 item, (claimed,) = access.beside(stored, [partial(stored_claim, access, claim)])
                 check_claim(access, claim, unit, claimed)
             if item is None:
-                change = change_over(access, self._kind, wanted, None, {})
+                change = change_over(access, self._kind, self._with_digest(wanted, found_digest), None, {})
                 unit.keep(change.write)
                 saved[:] = [self._decode(change.after)]
                 return
             saved[:] = [self._decode(item)]
-            if _digest(saved[0]) != wanted.digest:
+            if _digest(saved[0]) != found_digest:
                 raise ResultConflictError(f"{_place(wanted)} has another result already; it stays as it is")
 
         with self._access.unit() as unit:
             unit.bookkeep(keep)
         return saved[0]
+
+    def _with_digest(self, result: StepResult, digest: str) -> StepResult:
+        """With the digest of what was found; where that is encrypted, keyed: who cannot read it cannot try values."""
+        keyed = self._access.keyed_digest(self._kind, self._kind.key(result), "result", digest)
+        return result.model_copy(update={"digest": keyed or digest})
 
 
 def _digest(result: StepResult) -> str:
