@@ -9,7 +9,7 @@ BlueStarError
 ├── InvalidEntityError      (also ValueError) an entity handed to a write whose values its model refuses
 ├── NotFoundError           (also LookupError)
 │   ├── RuleNotFoundError, PipelineNotFoundError, LimitsNotFoundError, ConfigNotFoundError
-│   └── SchemaNotFoundError, BatchNotFoundError, HoldNotFoundError
+│   └── SchemaNotFoundError, BatchNotFoundError, HoldNotFoundError, PlanKeyNotFoundError
 ├── ConflictError           somebody else's write got in between
 │   ├── AlreadyExistsError
 │   ├── VersionConflictError        holds `expected` and `found`
@@ -72,6 +72,7 @@ __all__ = [
     "NotFoundError",
     "PipelineChangingError",
     "PipelineNotFoundError",
+    "PlanKeyNotFoundError",
     "PlanOnHoldError",
     "PlanOutdatedError",
     "PlanRefusedError",
@@ -146,8 +147,10 @@ class EncryptedValueError(ItemDecodeError):
     """An attribute is encrypted and cannot be read here: its key is missing, is another one, or was dropped.
 
     Also for a ciphertext that was changed, or copied from elsewhere. The text says which key it needs; the item's other
-    attributes, and other items, are as readable as ever.
+    attributes, and other items, are as readable as ever. `is_lost`: the key was dropped, so that nobody can read it.
     """
+
+    is_lost = False
 
 
 class NotFoundError(BlueStarError, LookupError):
@@ -176,6 +179,10 @@ class SchemaNotFoundError(NotFoundError):
 
 class BatchNotFoundError(NotFoundError):
     """No state of the batch."""
+
+
+class PlanKeyNotFoundError(NotFoundError):
+    """A plan has no key that its data could be encrypted with."""
 
 
 class HoldNotFoundError(NotFoundError):

@@ -99,8 +99,9 @@ class Settings(BaseSettings):
     transaction that others keep interfering with, and of a batch that comes back unfinished.
 
     `encryption_key` encrypts what is sensitive, such as bank accounts: 32 bytes in base64; of several, with commas
-    between them, the first encrypts and all decrypt. `encrypt_records` does the same for whole results and details of
-    audit entries.
+    between them, the first encrypts and all decrypt. `encryption_kms_key` does it by keys of AWS KMS: ids, ARNs or
+    aliases, in the same way; with both, KMS encrypts. `encrypt_records` encrypts whole results and the details of audit
+    entries besides.
     """
 
     model_config = SettingsConfigDict(
@@ -151,6 +152,7 @@ class Settings(BaseSettings):
     four_eyes: bool = False
     parallel_calls: Annotated[int, Field(ge=1, le=64)] = 8
     encryption_key: SecretStr | None = None
+    encryption_kms_key: Annotated[tuple[str, ...], NoDecode] = ()
     encrypt_records: bool = False
 
     def __init__(self, **values: Any) -> None:
@@ -218,6 +220,11 @@ class Settings(BaseSettings):
         if value is not None and "@" in value.partition("://")[2].partition("/")[0]:
             raise ValueError("a file store's URL has no user or password; credentials come from the environment")
         return value
+
+    @field_validator("encryption_kms_key", mode="before")
+    @classmethod
+    def _kms_keys_are_listed(cls, value: Any) -> Any:
+        return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
 
     @field_validator("encryption_key", "cache_key")
     @classmethod

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bluestar_store.protocols import Engine, TableStatus, TellsTables
     from bluestar_store.repositories.access import Access
     from bluestar_store.repositories.base import Repository
+    from bluestar_store.repositories.encrypting import EncryptionReport
     from bluestar_store.repositories.snapshot import PlanSnapshot
     from bluestar_store.settings import Settings
     from bluestar_store.unit_of_work import UnitOfWork
@@ -41,6 +42,7 @@ KEEPERS = {
     "step-claim": "claims",
     "chain-head": "audit",
     "audit-entry": "audit",
+    "plan-key": "plan_keys",
 }
 """Which attribute of a Store alone writes a kind, by the kind's name: a plain repository knows nothing of its rules."""
 
@@ -70,6 +72,7 @@ class Store:
         from bluestar_store.repositories.holds import Holds
         from bluestar_store.repositories.irs_limits import IrsLimitsByYear
         from bluestar_store.repositories.pipelines import Pipelines
+        from bluestar_store.repositories.plan_keys import PlanKeys
         from bluestar_store.repositories.recheck import Recheck
         from bluestar_store.repositories.snapshot import Snapshots
         from bluestar_store.repositories.steps import Claims, Results
@@ -109,6 +112,7 @@ class Store:
         self.client_configs: Configs[ClientConfig] = Configs(access, self.tables.registered(CLIENT_CONFIG))
         self.ach_configs: Configs[AchConfig] = Configs(access, self.tables.registered(ACH_CONFIG))
         self.vendor_schemas = VendorSchemas(access)
+        self.plan_keys = PlanKeys(access, lambda plan_id: self.cache.invalidate(fields={"plan_id": plan_id}))
         self._snapshots = Snapshots(access, finder, self.pipelines)
         self.holds = Holds(access, finder)
         self.batches = Batches(access, finder, self._snapshots, self.holds, Recheck(access, finder.marks))
@@ -170,6 +174,18 @@ class Store:
 
             backfill(self._access, self.index_marks)
         return made
+
+    def encrypt(
+        self, *, dry_run: bool = False, progress: Callable[[int], None] | None = None, actor: str | None = None
+    ) -> EncryptionReport:
+        """Encrypt all that the settings want encrypted and that lies there in plain text; see `encrypt_all`.
+
+        With `dry_run` it is counted, and nothing written. `progress` is told the items of each page. May be cut off
+        and repeated. Raises ConfigurationError without `encryption_key`, and EngineError.
+        """
+        from bluestar_store.repositories.encrypting import encrypt_all
+
+        return encrypt_all(self._access, dry_run=dry_run, progress=progress, actor=actor)
 
     def describe_tables(self) -> tuple[TableStatus, ...]:
         """Each table as it is."""
@@ -290,14 +306,17 @@ def tables_of(settings: Settings, kinds: Sequence[Kind[Any]] = ()) -> Tables:
 
 def _encrypting(engine: Engine, tables: Tables, settings: Settings, clock: Clock) -> SealingEngine | None:
     """The engine with encryption around it; None where the settings name no key. Raises ConfigurationError."""
-    if settings.encryption_key is None:
+    if settings.encryption_key is None and not settings.encryption_kms_key:
+        if settings.encrypt_records:
+            raise ConfigurationError(
+                "BLUESTAR_ENCRYPT_RECORDS needs a key: set BLUESTAR_ENCRYPTION_KEY or BLUESTAR_ENCRYPTION_KMS_KEY"
+            )
         return None
     try:
         from bluestar_store.encryption.opening import sealing_engine
     except ImportError as error:
         raise ConfigurationError(
-            f"BLUESTAR_ENCRYPTION_KEY needs a package that is not there ({error.name}): pip install "
-            "'bluestar-store[encryption]'"
+            f"encryption needs a package that is not there ({error.name}): pip install 'bluestar-store[encryption]'"
         ) from None
     return sealing_engine(engine, tables, settings, clock.now)
 

@@ -13,6 +13,7 @@ from bluestar_store.models.holds import PlanHold
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IrsLimits
 from bluestar_store.models.pipeline import PipelineStep
+from bluestar_store.models.plan_keys import PlanKey
 from bluestar_store.models.validation import ValidationRule
 from bluestar_store.models.vendor import VendorSchema
 from bluestar_store.repositories.audit import Audit
@@ -23,6 +24,7 @@ from bluestar_store.repositories.configs import Configs
 from bluestar_store.repositories.holds import Holds
 from bluestar_store.repositories.irs_limits import IrsLimitsByYear
 from bluestar_store.repositories.pipelines import Pipelines
+from bluestar_store.repositories.plan_keys import PlanKeys
 from bluestar_store.repositories.steps import Claims, Results, StepRecords
 from bluestar_store.repositories.validation_rules import ValidationRules
 from bluestar_store.repositories.vendor_schemas import VendorSchemas
@@ -174,3 +176,12 @@ class AsyncAudit(AsyncReader[AuditEntry]):
         self.append = calls.awaited(audit.append)
         self.verify = calls.awaited(audit.verify)
         self.report = calls.awaited(audit.report)
+
+
+class AsyncPlanKeys(AsyncReader[PlanKey]):
+    """See `PlanKeys`."""
+
+    def __init__(self, calls: AsyncCalls, keys: PlanKeys) -> None:
+        super().__init__(calls, keys)
+        self.of_plan = calls.awaited(keys.of_plan)
+        self.drop = calls.awaited(keys.drop)

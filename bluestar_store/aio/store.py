@@ -19,6 +19,7 @@ from bluestar_store.aio.repositories import (
     AsyncHolds,
     AsyncIrsLimitsByYear,
     AsyncPipelines,
+    AsyncPlanKeys,
     AsyncRepository,
     AsyncResults,
     AsyncValidationRules,
@@ -79,6 +80,8 @@ class AsyncStore:
         self.at_level = calls.awaited(store.at_level)
         self.rules_of_type = calls.awaited(store.rules_of_type)
         self.plan_snapshot = calls.awaited(store.plan_snapshot)
+        self.plan_keys = AsyncPlanKeys(calls, store.plan_keys)
+        self.encrypt = calls.awaited(store.encrypt)
         self.check = calls.awaited(store.check)
 
     @classmethod

@@ -21,6 +21,7 @@ from bluestar_store.cli import (
     edit_pipelines,
     edit_rules,
     edit_schemas,
+    encryption,
     files,
     hold,
     iam_policy,
@@ -48,6 +49,7 @@ app.command("import")(transfer.import_)
 app.command("migrate-layout")(transfer.migrate_layout)
 app.command("take-over")(transfer.take_over)
 app.command("doctor")(doctor.doctor)
+app.command("encrypt")(encryption.encrypt)
 app.command("iam-policy")(iam_policy.iam_policy)
 app.add_typer(inspect.app, name="inspect")
 app.add_typer(cache.app, name="cache")
@@ -62,6 +64,7 @@ app.add_typer(files.app, name="files")
 app.add_typer(batch.batch, name="batch")
 app.add_typer(hold.hold, name="hold")
 app.add_typer(audit.audit, name="audit")
+app.add_typer(encryption.key, name="key")
 
 
 def main() -> None:

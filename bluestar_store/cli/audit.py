@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluestar_store.cli.errors import DIFFERENCES, BadUsage
+from bluestar_store.cli.errors import DIFFERENCES, BadUsage, escaped, tell
 from bluestar_store.cli.options import AsJson, group, output, session
 from bluestar_store.cli.output import Grid, Output
 from bluestar_store.cli.records import Record, plain, records
 
 if TYPE_CHECKING:
-    from bluestar_store.models.audit import Trail
+    from bluestar_store.models.audit import AuditEntry, Trail
     from bluestar_store.repositories.audit import TrailReport
+    from bluestar_store.store import Store
 
 audit = group("Look into audit trails, and verify that nobody touched them.")
 
@@ -45,9 +47,20 @@ def show(
     """The entries of a trail, in order."""
     with session(ctx, as_json) as (store, out):
         trail = _trail(batch_id, table, partition)
-        found = records(store.audit.entries(trail))
+        found = records(_entries(store, trail))
         columns = ENTRY_COLUMNS | {"Details": "details"} | ({"Hash": "hash"} if long else {})
         out.show(found, Grid.of(f"Audit trail of {_name(trail)}", found, columns))
+
+
+def _entries(store: Store, trail: Trail | str) -> Sequence[AuditEntry]:
+    """Those of a trail; without details, which is told, where these cannot be read."""
+    from bluestar_store.errors import EncryptedValueError
+
+    try:
+        return store.audit.entries(trail)
+    except EncryptedValueError as error:
+        tell(f"note: shown without details: {escaped(str(error))}")
+        return store.audit.entries(trail, details=False)
 
 
 @audit.command("verify")

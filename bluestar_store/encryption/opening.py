@@ -18,6 +18,18 @@ from bluestar_store.settings import Settings, keys_in
 def sealing_engine(engine: Engine, tables: Tables, settings: Settings, now: Callable[[], datetime]) -> SealingEngine:
     """The engine with encryption around it, for settings that name a key."""
     wrappers: list[Wrapper] = []
+    if settings.encryption_kms_key:
+        from bluestar_store.encryption.kms import KmsKeys
+
+        wrappers.append(
+            KmsKeys(
+                settings.encryption_kms_key,
+                region=settings.aws_region,
+                connect_seconds=settings.connect_timeout_seconds,
+                read_seconds=settings.read_timeout_seconds,
+                attempts=settings.max_attempts,
+            )
+        )
     if settings.encryption_key is not None:
         wrappers.append(LocalKeys(keys_in(settings.encryption_key)))
     keys = PlanKeys(engine, tables.name(PLAN_KEY), Wrappers(wrappers), now, kept_seconds=settings.cache_ttl_seconds)

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bluestar_store.encryption.values import KeyName, UnreadableError
 from bluestar_store.encryption.wrapping import Wrappers
-from bluestar_store.errors import ConfigurationError, InvalidKeyError
+from bluestar_store.errors import ConfigurationError, EncryptedValueError, InvalidKeyError
 from bluestar_store.forking import remember
 from bluestar_store.keys import DEFAULT, GLOBAL, Key
 from bluestar_store.models.plan_keys import PLAN_KEY, PlanKey
-from bluestar_store.protocols import ABSENT, VERSION, Engine, Item, Put, pages
+from bluestar_store.protocols import ABSENT, VERSION, AsRead, AttributeValue, Engine, Item, Put, Update, pages
 
 KEY_BYTES = 32
 PLANS_KEPT = 10_000
@@ -37,15 +37,16 @@ class DataKey:
     @property
     def cipher(self) -> AESGCM:
         """What encrypts and decrypts. Raises UnreadableError."""
-        if self.raw is None:
-            raise UnreadableError(self.reason)
-        return AESGCM(self.raw)
+        return AESGCM(self._raw_key())
 
     def derived(self, purpose: bytes) -> bytes:
         """A key for something else than encryption. Raises UnreadableError."""
+        return hmac.digest(self._raw_key(), b"bluestar-store " + purpose, "sha256")
+
+    def _raw_key(self) -> bytes:
         if self.raw is None:
-            raise UnreadableError(self.reason)
-        return hmac.digest(self.raw, b"bluestar-store " + purpose, "sha256")
+            raise UnreadableError(self.reason, is_lost=self.stored.wrapped is None)
+        return self.raw
 
     def __repr__(self) -> str:
         return f"DataKey({self.name.plan_id!r}, {self.name.key_id!r})"
@@ -97,6 +98,30 @@ class PlanKeys:
                 "import it with the data that it encrypts"
             )
         return key
+
+    def rewrapped(self, key: PlanKey, *, dry_run: bool = False) -> bool:
+        """Wrap a plan's key as a new one would be, if it is not so already; whether there was anything to do.
+
+        The key itself stays: nothing that it encrypted has to be encrypted anew. Raises ItemDecodeError for one that
+        cannot be unwrapped, ConflictError when somebody else changed it meanwhile, and EngineError.
+        """
+        place, at = place_of(key), PLAN_KEY.key(key)
+        if key.wrapped is None or self._wrappers.is_current(key.wrapped, place):
+            return False
+        try:
+            raw = self._wrappers.unwrap(key.wrapped, place)
+        except UnreadableError as error:
+            raise EncryptedValueError(self._table, str(error), pk=at.pk, sk=at.sk, attribute="wrapped") from None
+        if not dry_run:
+            version = key.version or 0
+            sets: dict[str, AttributeValue] = {
+                "wrapped": {"B": self._wrappers.wrap(raw, place)},
+                VERSION: {"N": str(version + 1)},
+            }
+            expect = AsRead(version, {"wrapped": {"B": key.wrapped}})
+            self._engine.write(Update(self._table, at, sets, expect=expect))
+            self.forget(key.plan_id)
+        return True
 
     def forget(self, plan_id: str) -> None:
         """Look again before the plan's keys are used again."""

@@ -13,6 +13,7 @@ from bluestar_store.encryption.values import UnreadableError, decrypted, encrypt
 from bluestar_store.keys import Key
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.kind import Kind
+from bluestar_store.models.plan_keys import PLAN_KEY
 from bluestar_store.models.sealed import SealedValue, is_ciphertext
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import AttributeValue, Engine, Item
@@ -26,7 +27,7 @@ class Sealing:
 
     def __init__(self, tables: Tables, keys: PlanKeys, *, records: bool) -> None:
         """`records`: whether results, states and details are encrypted besides sensitive attributes."""
-        self._tables, self.keys, self._records = tables, keys, records
+        self._tables, self.keys, self.records = tables, keys, records
         self._plans: dict[str, str] = {}
 
     @cached_property
@@ -54,7 +55,7 @@ class Sealing:
 
     def is_wanted(self, kind: Kind[Any], name: str) -> bool:
         """Whether the settings ask for this attribute to be encrypted."""
-        return name in kind.sensitive_attributes or (self._records and name in kind.record_attributes)
+        return name in kind.sensitive_attributes or (self.records and name in kind.record_attributes)
 
     def opened(self, table: str, item: Item) -> Item:
         """The item with its values decrypted, each of which remembers its ciphertext; changes the item."""
@@ -73,7 +74,7 @@ class Sealing:
             cipher = self.keys.named(key_name_of(sealed)).cipher
             return SealedValue(decrypted(sealed, place, cipher), sealed, place)
         except UnreadableError as error:
-            return SealedValue(value, sealed, place, str(error))
+            return SealedValue(value, sealed, place, str(error), error.is_lost)
 
     def sealed(
         self, table: str, key: Key, values: Mapping[str, AttributeValue], reader: Engine
@@ -134,6 +135,8 @@ class Sealing:
 
     def _plan_of_trail(self, table: str, pk: str) -> str | None:
         for kind in self._tables.kinds:
+            if kind is PLAN_KEY:
+                continue  # whose key was dropped, not one of its own may tell
             if kind.table == table and (found := kind.keys.partition_identity(pk)) is not None:
                 return found.get("plan_id")
         return None

@@ -28,7 +28,14 @@ MOVED = "does not decrypt: it was changed, or copied here from another item, att
 
 
 class UnreadableError(Exception):
-    """Why a ciphertext cannot be read, in words that follow the attribute's name."""
+    """Why a ciphertext cannot be read, in words that follow the attribute's name.
+
+    `is_lost`: its key was dropped.
+    """
+
+    def __init__(self, reason: str, *, is_lost: bool = False) -> None:
+        super().__init__(reason)
+        self.is_lost = is_lost
 
 
 class KeyName(NamedTuple):

@@ -30,8 +30,8 @@ class Wrapper(Protocol):
     def unwrap(self, wrapped: bytes, place: tuple[str, ...]) -> bytes:
         """The key again. Raises UnreadableError for what cannot be unwrapped here, and EngineError."""
 
-    def is_current(self, wrapped: bytes) -> bool:
-        """Whether it would be wrapped by the same key now."""
+    def is_current(self, wrapped: bytes, place: tuple[str, ...]) -> bool:
+        """Whether it would be wrapped by the same key now. Of what this wrapped only. Raises EngineError."""
 
 
 class LocalKeys:
@@ -65,7 +65,7 @@ class LocalKeys:
         except (InvalidTag, ValueError):
             raise UnreadableError(f"needs the plan's key at {' '.join(place[1:3])}, which {MOVED}") from None
 
-    def is_current(self, wrapped: bytes) -> bool:
+    def is_current(self, wrapped: bytes, place: tuple[str, ...]) -> bool:
         """See Wrapper."""
         return wrapped[: 1 + ID_BYTES] == LOCAL + next(iter(self._keys))
 
@@ -93,6 +93,6 @@ class Wrappers:
         needed = "BLUESTAR_ENCRYPTION_KEY" if wrapped[:1] == LOCAL else "BLUESTAR_ENCRYPTION_KMS_KEY"
         raise UnreadableError(f"is encrypted under a key of {needed}, which is not set")
 
-    def is_current(self, wrapped: bytes) -> bool:
+    def is_current(self, wrapped: bytes, place: tuple[str, ...]) -> bool:
         """As Wrapper."""
-        return self._wrappers[0].is_current(wrapped)
+        return self._wrappers[0].form == wrapped[:1] and self._wrappers[0].is_current(wrapped, place)

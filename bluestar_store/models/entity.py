@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from bluestar_store.keys import DEFAULT, GLOBAL, Key
 from bluestar_store.models.masking import veiled
+from bluestar_store.models.sealed import lost_in
 from bluestar_store.protocols import ACTOR, Item, key_of
 
 
@@ -173,6 +174,12 @@ class Entity(BaseModel):
         """Whether this was given past its time, because the engine failed: see `cache_stale_if_error_seconds`."""
         origin = self.origin
         return origin is not None and origin.stale
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """Attributes on the item whose key was dropped: in a history they are None. Else reading them is an error."""
+        origin = self.origin
+        return lost_in(origin.wire) if origin else ()
 
     @property
     def extra(self) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from bluestar_store.models.entity import Entity, Origin
 from bluestar_store.models.indexes import BY_LEVEL, ByLevel, index_text
 from bluestar_store.models.masking import is_secret_name, sensitive_fields, veiled
 from bluestar_store.models.reading import Reading
-from bluestar_store.models.sealed import is_ciphertext, why_unreadable
+from bluestar_store.models.sealed import SealedValue, is_ciphertext, why_unreadable
 from bluestar_store.models.values import check_unicode, content_of, from_wire, version_of
 from bluestar_store.protocols import OWN_PREFIX, VERSION, AttributeValue, Item, Unit, key_of
 
@@ -290,7 +290,9 @@ class Kind(Generic[E]):
                 continue
             if kind != BINARY and is_ciphertext(wire):
                 key = key_of(item)
-                raise EncryptedValueError(table, why_unreadable(wire), pk=key.pk, sk=key.sk, attribute=on_disk)
+                error = EncryptedValueError(table, why_unreadable(wire), pk=key.pk, sk=key.sk, attribute=on_disk)
+                error.is_lost = isinstance(wire, SealedValue) and wire.is_lost
+                raise error
             try:
                 content = content_of(wire, kind)
                 values[name] = content if deserialize is None else deserialize(content)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pynamodb.attributes import UnicodeAttribute
 
-from bluestar_store.errors import NotFoundError
+from bluestar_store.errors import PlanKeyNotFoundError
 from bluestar_store.keys import ItemKeys
 from bluestar_store.models.attributes import BytesAttribute, UtcAttribute
 from bluestar_store.models.kind import ItemModel, Kind
@@ -29,6 +29,6 @@ PLAN_KEY = Kind(
     PlanKey,
     PlanKeyModel,
     ItemKeys.of("PLANKEY#{plan_id:GLOBAL}", "KEY#{key_id}"),
-    NotFoundError,
+    PlanKeyNotFoundError,
     cached=False,
 )

@@ -18,24 +18,33 @@ class SealedValue(dict[str, Any]):
     is the ciphertext, and `reason` says why.
     """
 
-    __slots__ = ("place", "reason", "sealed")
+    __slots__ = ("is_lost", "place", "reason", "sealed")
     sealed: bytes
     place: tuple[str, ...]
     reason: str | None
+    is_lost: bool
 
     def __init__(
-        self, value: Mapping[str, Any], sealed: bytes, place: tuple[str, ...], reason: str | None = None
+        self,
+        value: Mapping[str, Any],
+        sealed: bytes,
+        place: tuple[str, ...],
+        reason: str | None = None,
+        is_lost: bool = False,
     ) -> None:
-        """`place`: the table (without prefix), PK, SK and attribute that the ciphertext is bound to."""
+        """`place`: the table (without prefix), PK, SK and attribute that the ciphertext is bound to.
+
+        `is_lost`: nobody can read it again.
+        """
         super().__init__(value)
-        self.sealed, self.place, self.reason = sealed, place, reason
+        self.sealed, self.place, self.reason, self.is_lost = sealed, place, reason, is_lost
 
     def copy(self) -> SealedValue:
         """Another one; what is in it is never changed."""
-        return SealedValue(self, self.sealed, self.place, self.reason)
+        return SealedValue(self, self.sealed, self.place, self.reason, self.is_lost)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return SealedValue, (dict(self), self.sealed, self.place, self.reason)
+        return SealedValue, (dict(self), self.sealed, self.place, self.reason, self.is_lost)
 
     def __repr__(self) -> str:
         return f"SealedValue({len(self.sealed)} bytes)"
@@ -45,6 +54,11 @@ def is_ciphertext(value: AttributeValue | None) -> bool:
     """Whether this is the ciphertext of a value."""
     content = value.get("B") if value is not None else None
     return isinstance(content, bytes) and content.startswith(MAGIC)
+
+
+def lost_in(item: Mapping[str, AttributeValue]) -> tuple[str, ...]:
+    """The attributes of an item that nobody can read again, because their key was dropped."""
+    return tuple(name for name, value in item.items() if isinstance(value, SealedValue) and value.is_lost)
 
 
 def ciphertext_of(value: AttributeValue | None) -> bytes | None:

@@ -88,7 +88,7 @@ class Access:
         self.now, self.monotonic = clock.now, clock.monotonic
         self.sleep: Callable[[float], None] = getattr(clock, "sleep", time.sleep)
         self.revisions = Revisions(tables, self.now)
-        self._records_changes, self._sealing = records, sealing
+        self._records_changes, self.sealing = records, sealing
         self._records = ContextVar("bluestar_records_changes", default=records)
         self._threads = Threads(engine.parallel_calls, "bluestar-read")
         remember(self)
@@ -244,13 +244,13 @@ class Access:
 
         Raises ConfigurationError for a key that cannot be used, and EngineError.
         """
-        return values if self._sealing is None else self._sealing.sealed(self.table(kind), key, values, self.engine)
+        return values if self.sealing is None else self.sealing.sealed(self.table(kind), key, values, self.engine)
 
     def keyed_digest(self, kind: Kind[Any], key: Key, name: str, digest: str) -> str | None:
         """The digest of an attribute that is encrypted, keyed by its plan's key; None for one that is not."""
-        if self._sealing is None:
+        if self.sealing is None:
             return None
-        return self._sealing.keyed_digest(self.table(kind), key, name, digest, self.engine)
+        return self.sealing.keyed_digest(self.table(kind), key, name, digest, self.engine)
 
     def table(self, kind: Kind[Any]) -> str:
         """The table's name on disk."""

@@ -18,7 +18,7 @@ from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, AuditEntry, Cha
 from bluestar_store.models.values import stored_time
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.base import Reader, owned
+from bluestar_store.repositories.base import Reader, owned_but_lost
 from bluestar_store.repositories.chain import append_step, appended_item, decoded_entry, entry_hash
 from bluestar_store.repositories.combining import Combiner
 from bluestar_store.repositories.trail_items import trail_items
@@ -57,14 +57,14 @@ class Audit(Reader[AuditEntry]):
         """The entries of a trail (a batch's, by its id) by number; empty when there is none.
 
         What other programs keep beside them by other keys (`AUDIT#2024-01-15`) is passed over, and so is a trail that
-        an import has brought in half. Raises EncryptedValueError for details that are encrypted and cannot be read;
-        with `details=False` all entries come without theirs.
+        an import has brought in half. Details whose key was dropped are None, and named by `entry.unreadable`. Raises
+        EncryptedValueError for others that cannot be read; with `details=False` all entries come without theirs.
         """
         items = trail_items(self._access, self._partition(_trail(trail)))
         has_head = any(map(CHAIN_HEAD.owns, items))
         if not details:
             items = [{name: value for name, value in item.items() if name != "details"} for item in items]
-        return seen(owned(self._access, self._kind, items), has_head=has_head)
+        return seen(owned_but_lost(self._access, self._kind, items), has_head=has_head)
 
     def append(
         self, trail: Trail | str, *, action: str, actor: str | None = None, details: Mapping[str, Any] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import pairwise
@@ -11,9 +11,10 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from bluestar_store.engines.bulk import chunks
 from bluestar_store.errors import BlueStarError
 from bluestar_store.keys import Key
-from bluestar_store.models.entity import Entity
+from bluestar_store.models.entity import Entity, Origin
 from bluestar_store.models.kind import Kind
-from bluestar_store.protocols import MISSING, Item
+from bluestar_store.models.sealed import lost_in
+from bluestar_store.protocols import MISSING, Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.answers import every, first, readable
 from bluestar_store.repositories.changes import Change, PutExpectation, ambiguous, delete_change, put_change
@@ -193,6 +194,21 @@ class Repository(Reader[E]):
 def owned(access: Access, kind: Kind[E], items: Iterable[Item]) -> tuple[E, ...]:
     """Those of the items whose keys are the kind's, decoded and in order."""
     return in_order(access, kind, filter(kind.owns, items))
+
+
+def owned_but_lost(access: Access, kind: Kind[E], items: Iterable[Item]) -> tuple[E, ...]:
+    """The same, without values that nobody can read again, which `unreadable` of the entity names: of a history."""
+    whole = {key_of(item): item for item in items}
+    kept = [item if not (lost := lost_in(item)) else _without(item, lost) for item in whole.values()]
+    entities = owned(access, kind, kept)
+    for entity in entities:
+        if (origin := entity.origin) is not None:
+            entity.read_from(Origin(whole[origin.key], origin.version, origin.extra))
+    return entities
+
+
+def _without(item: Item, names: Collection[str]) -> Item:
+    return {name: value for name, value in item.items() if name not in names}
 
 
 def in_order(access: Access, kind: Kind[E], items: Iterable[Item]) -> tuple[E, ...]:

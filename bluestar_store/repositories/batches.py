@@ -30,7 +30,7 @@ from bluestar_store.models.values import utc_text
 from bluestar_store.protocols import ABSENT, Item
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.audit import seen
-from bluestar_store.repositories.base import Look, Repository, owned
+from bluestar_store.repositories.base import Look, Repository, owned, owned_but_lost
 from bluestar_store.repositories.batch_pages import BatchPage, BatchPages
 from bluestar_store.repositories.batch_traces import check_unused, delete_untouched
 from bluestar_store.repositories.changes import Change, PutExpectation, change_over, delete_change, put_change
@@ -142,13 +142,13 @@ class Batches(Repository[BatchState]):
         states = owned(self._access, self._kind, items)
         if not states:
             raise self._missing(f"no batch {batch_id!r}")
-        rules, free = owned(self._access, BATCH_RULES, items), owned(self._access, FREE_STATE, items)
+        rules, free = owned(self._access, BATCH_RULES, items), owned_but_lost(self._access, FREE_STATE, items)
         return BatchHistory(
             states[0],
             rules[0] if rules else None,
             owned(self._access, STEP_CLAIM, items),
-            owned(self._access, STEP_RESULT, items),
-            seen(owned(self._access, AUDIT_ENTRY, items), has_head=any(map(CHAIN_HEAD.owns, items))),
+            owned_but_lost(self._access, STEP_RESULT, items),
+            seen(owned_but_lost(self._access, AUDIT_ENTRY, items), has_head=any(map(CHAIN_HEAD.owns, items))),
             free[0] if free else None,
             free_results(self._access, items),
         )

@@ -11,7 +11,7 @@ from bluestar_store.models.merge_marks import is_merge_mark
 from bluestar_store.models.values import from_wire
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.base import owned
+from bluestar_store.repositories.base import owned_but_lost
 
 
 def free_results(access: Access, items: Iterable[Item]) -> tuple[FreeResult, ...]:
@@ -22,7 +22,7 @@ def free_results(access: Access, items: Iterable[Item]) -> tuple[FreeResult, ...
     """
     found = list(items)
     old = (_old_result(item) for item in found if _is_old_result(item))
-    results = {result.step: result for result in (*old, *owned(access, FREE_RESULT, found))}
+    results = {result.step: result for result in (*old, *owned_but_lost(access, FREE_RESULT, found))}
     return tuple(result for _, result in sorted(results.items()))
 
 

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bluestar_store.engines.checks import MAX_DEPTH
+from bluestar_store.errors import EncryptedValueError
 from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry, Trail
 from bluestar_store.models.canonical import canonical, canonical_bytes, digest, plain_value
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.masking import masked, veiled
+from bluestar_store.models.sealed import is_ciphertext
 from bluestar_store.models.values import from_wire
 from bluestar_store.protocols import OWN_PREFIX, VERSION, Check, Item, key_of
 from bluestar_store.repositories.access import Access
@@ -24,6 +26,9 @@ LONGEST_VALUE, LONGEST_CHANGE = 4_096, 200_000
 """Bytes of canonical JSON that an entry tells of a value, and of all changed attributes. An entry is an item, of 400 KB
 at most (AWS limit), and so is what was there before a change, and what is there after it."""
 
+ENCRYPTED = "(encrypted)"
+"""Stands for a value whose key was dropped."""
+
 DEEPEST_VALUE = MAX_DEPTH - 5
 """Lists and maps in each other that an entry tells of a value, which lies four levels deep in the entry itself."""
 
@@ -33,11 +38,16 @@ def trail_head(access: Access, kind: Kind[Any], pk: str) -> Item | None:
     return stored_head(access, Trail(table=kind.table, partition=pk))
 
 
-def record_change(access: Access, kind: Kind[Any], change: Change, unit: Bookkeeping, head: Item | None) -> None:
-    """In a step: let an entry in the item's trail, after its stored head, go with a change of a rule."""
+def record_change(
+    access: Access, kind: Kind[Any], change: Change, unit: Bookkeeping, head: Item | None, action: str | None = None
+) -> None:
+    """In a step: let an entry in the item's trail, after its stored head, go with a change of a rule.
+
+    `action` says what was done, where it is more than that.
+    """
     if isinstance(change.write, Check):
         return
-    action = "delete" if not change.after else "put" if change.before else "create"
+    action = action or ("delete" if not change.after else "put" if change.before else "create")
     details = change_details(kind, change.before, change.after)
     append_after(access, _entry(access, kind, change.write.key.pk, action, details), head, unit)
 
@@ -89,6 +99,8 @@ def change_details(kind: Kind[Any], before: Item, after: Item) -> dict[str, Any]
 
 
 def _shown(name: str, item: Item, *, secret: bool) -> Any:
+    if is_ciphertext(item[name]):
+        return ENCRYPTED
     value = from_wire(item[name])
     if secret:
         return masked(str(value))
@@ -111,5 +123,10 @@ def _digest_of_all(kind: Kind[Any], items: Sequence[Item]) -> str | None:
 def _digest(kind: Kind[Any], item: Item) -> str | None:
     if not item:
         return None
-    entity: Entity = kind.decode(item)
+    try:
+        entity: Entity = kind.decode(item)
+    except EncryptedValueError as error:
+        if not error.is_lost:  # who cannot read it shall not write over it without knowing
+            raise
+        return None
     return digest(canonical(entity))

@@ -35,6 +35,7 @@ GROUPS = [
     "batch",
     "hold",
     "audit",
+    "key",
 ]
 COMMANDS = [
     [],
@@ -42,6 +43,7 @@ COMMANDS = [
     ["seed"],
     *([name] for name in ("export", "import", "migrate-layout", "take-over")),
     ["doctor"],
+    ["encrypt"],
     ["iam-policy"],
     ["inspect"],
     *(
@@ -58,6 +60,7 @@ COMMANDS = [
     *(["batch", name] for name in ("list", "show", "watch")),
     *(["hold", name] for name in ("list", "place", "release")),
     *(["audit", name] for name in ("show", "verify")),
+    *(["key", name] for name in ("list", "drop")),
     *(["cache", name] for name in ("stats", "clear", "warm")),
     *(["cache", "invalidate", name] for name in ("plan", "rule", "category", "limits", "vendor")),
     *(["files", name] for name in ("ls", "stat", "get", "cat", "put", "cp", "mv", "rm", "link")),

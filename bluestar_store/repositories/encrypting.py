@@ -1,0 +1,144 @@
+"""Encrypting what lies there in plain text: item by item, as a versioned write each, so that it may be cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from bluestar_store.errors import ConfigurationError, ConflictError, ItemDecodeError
+from bluestar_store.keys import Key
+from bluestar_store.models.audit import AUDIT_ENTRY
+from bluestar_store.models.batches import STEP_RESULT
+from bluestar_store.models.kind import Kind
+from bluestar_store.models.plan_keys import PLAN_KEY
+from bluestar_store.models.sealed import SealedValue, is_ciphertext
+from bluestar_store.protocols import ACTOR, VERSION, AttributeValue, Item, Update, key_of, scan_pages
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.changes import Change, as_read
+from bluestar_store.repositories.trails import record_change, trail_head
+from bluestar_store.repositories.transaction import Bookkeeping
+
+
+@dataclass
+class EncryptionReport:
+    """Items by their kind's name: encrypted (or to be, in a dry run), and encrypted before.
+
+    `keys`: plans' keys that were encrypted anew, under the first key of the settings. `kept`: entries of audit trails
+    that were written in plain text, which nobody can change. `failed`: why an item was left as it is.
+    """
+
+    encrypted: dict[str, int] = field(default_factory=dict)
+    before: dict[str, int] = field(default_factory=dict)
+    keys: int = 0
+    kept: int = 0
+    failed: list[str] = field(default_factory=list)
+
+
+def plain_attributes(kind: Kind[Any], item: Item, *, records: bool) -> dict[str, AttributeValue]:
+    """The attributes of an item that should be encrypted and are not."""
+    wanted = kind.sensitive_attributes | (kind.record_attributes if records else frozenset())
+    return {
+        name: value
+        for name in sorted(wanted)
+        if (value := item.get(name)) is not None
+        and not isinstance(value, SealedValue)
+        and not is_ciphertext(value)
+        and "NULL" not in value
+    }
+
+
+def encrypt_all(
+    access: Access,
+    *,
+    dry_run: bool = False,
+    progress: Callable[[int], None] | None = None,
+    actor: str | None = None,
+) -> EncryptionReport:
+    """Encrypt every value that the settings want encrypted, and plans' keys under the first of the settings' keys.
+
+    Safe beside writers, and to be repeated: what was done is not done again. An item's version counts it, and a rule's
+    trail tells it. Raises ConfigurationError without a key, and EngineError.
+    """
+    sealing = access.sealing
+    if sealing is None:
+        raise ConfigurationError(
+            "there is no key to encrypt with: set BLUESTAR_ENCRYPTION_KEY or BLUESTAR_ENCRYPTION_KMS_KEY"
+        )
+    access = access.acting_as(actor)
+    report = EncryptionReport()
+    for kind, item in _items(access, progress):
+        key = key_of(item)
+        try:
+            if kind is PLAN_KEY:
+                report.keys += sealing.keys.rewrapped(PLAN_KEY.decode(item), dry_run=dry_run)
+            elif plain_attributes(kind, item, records=sealing.records):
+                if kind is AUDIT_ENTRY:
+                    report.kept += 1
+                elif dry_run or _encrypt(access, kind, key):
+                    report.encrypted[kind.name] = report.encrypted.get(kind.name, 0) + 1
+            elif any(isinstance(value, SealedValue) for value in item.values()):
+                report.before[kind.name] = report.before.get(kind.name, 0) + 1
+        except (ItemDecodeError, ConflictError) as error:
+            report.failed.append(str(error))
+    return report
+
+
+def _items(access: Access, progress: Callable[[int], None] | None) -> Iterator[tuple[Kind[Any], Item]]:
+    """Every item of a kind that has something to encrypt, and every plan's key."""
+    kinds = [kind for kind in access.tables.kinds if kind.is_sensitive or kind.records or kind is PLAN_KEY]
+    for table in dict.fromkeys(map(access.table, kinds)):
+        here = [kind for kind in kinds if access.table(kind) == table]
+        for items in scan_pages(access.engine, table):
+            for item in items:
+                key = key_of(item)
+                kind = next((kind for kind in here if kind.keys.parse(key) is not None), None)
+                if kind is not None:
+                    yield kind, item
+            if progress is not None:
+                progress(len(items))
+
+
+def _encrypt(access: Access, kind: Kind[Any], key: Key) -> bool:
+    """Encrypt one item as it is by now; whether there was anything left to do."""
+    done = [False]
+    records = access.records and kind.rule_list is not None
+
+    def step(unit: Bookkeeping) -> None:
+        item, heads = access.beside(
+            lambda: access.engine.get(access.table(kind), [key], consistent=True).get(key),
+            [partial(trail_head, access, kind, key.pk)] if records else [],
+        )
+        change = _change(access, kind, item) if item is not None else None
+        done[0] = change is not None
+        if change is None:
+            return
+        unit.keep(change.write)
+        if records:
+            record_change(access, kind, change, unit, heads[0], action="encrypt")
+
+    with access.unit() as unit:
+        unit.bookkeep(step)
+    return done[0]
+
+
+def _change(access: Access, kind: Kind[Any], item: Item) -> Change | None:
+    sealing = access.sealing
+    plain = plain_attributes(kind, item, records=sealing is not None and sealing.records)
+    if not plain:
+        return None
+    key, expect = key_of(item), as_read(access, kind, item)
+    sets: dict[str, AttributeValue] = {**access.sealed(kind, key, plain), **_keyed(access, kind, key, item)}
+    sets[VERSION] = {"N": str(expect.version + 1)}
+    sets |= {ACTOR: {"S": access.actor}} if access.actor else {}
+    removes = frozenset() if access.actor else frozenset({ACTOR}) & item.keys()
+    after = {name: value for name, value in item.items() if name not in removes} | sets
+    return Change(Update(access.table(kind), key, sets, removes, expect), item, after, settled=False)
+
+
+def _keyed(access: Access, kind: Kind[Any], key: Key, item: Item) -> Mapping[str, AttributeValue]:
+    """The digest of a result that is to be encrypted: one that anybody can compute would tell it."""
+    plain = item.get("digest", {}).get("S") if kind is STEP_RESULT else None
+    keyed = access.keyed_digest(kind, key, "result", plain) if plain else None
+    return {"digest": {"S": keyed}} if keyed else {}

@@ -1,0 +1,69 @@
+"""The keys that plans' data is encrypted with, as a person sees them: what there is, and dropping them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bluestar_store.errors import PlanKeyNotFoundError
+from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry
+from bluestar_store.models.plan_keys import PLAN_KEY, PlanKey
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.base import Reader
+from bluestar_store.repositories.chain import append_step
+from bluestar_store.repositories.changes import change_over, current_item
+from bluestar_store.repositories.transaction import Bookkeeping
+
+
+class PlanKeys(Reader[PlanKey]):
+    """Needs no key of the settings: who may write agent-config may drop a plan's."""
+
+    def __init__(self, access: Access, forget: Callable[[str], object]) -> None:
+        """`forget` lets caches forget a plan."""
+        super().__init__(access, PLAN_KEY)
+        self._forget = forget
+
+    def of_plan(self, plan_id: str) -> tuple[PlanKey, ...]:
+        """A plan's keys (GLOBAL's: of what belongs to no plan, or to all), oldest first, dropped ones too."""
+        found = self._load_owned(PLAN_KEY.keys.partition({"plan_id": plan_id}))
+        return tuple(sorted(found, key=lambda key: key.key_id))
+
+    def drop(self, plan_id: str, *, actor: str | None = None) -> tuple[PlanKey, ...]:
+        """Make all that was encrypted for a plan unreadable, for ever and for everybody; returns the keys dropped.
+
+        What is encrypted for it afterwards has a new key. Its trails still verify, and one of them says who did this.
+        A process that has used the key lately may do so for `cache_ttl_seconds` more, and what it writes in that time
+        is unreadable: stop the plan's work before. Copies of the keys' items in backups and exports are not touched.
+        Raises PlanKeyNotFoundError where there is nothing to drop, and CacheError, when all is done, where other
+        processes could not be told.
+        """
+        access = self._access.acting_as(actor)
+        dropped: list[PlanKey] = []
+
+        def step(unit: Bookkeeping) -> None:
+            dropped.clear()
+            for key in self.of_plan(plan_id):
+                if key.dropped is not None:
+                    continue
+                gone = self._kind.validated(key.model_copy(update={"wrapped": None, "dropped": access.now()}))
+                change = change_over(access, self._kind, gone, current_item(access, self._kind, key), {})
+                unit.keep(change.write)
+                dropped.append(self._decode(change.after))
+            if not dropped:
+                raise PlanKeyNotFoundError(f"plan {plan_id!r} has no key in {access.table(self._kind)} to drop")
+            entry = AuditEntry(
+                table=PLAN_KEY.table,
+                partition=PLAN_KEY.keys.partition({"plan_id": plan_id}),
+                seq=0,
+                actor=access.actor,
+                action="drop-key",
+                at=access.now(),
+                details={"keys": [key.key_id for key in dropped]},
+            )
+            append_step(access, AUDIT_ENTRY.validated(entry), unit)
+
+        with access.unit() as unit:
+            unit.bookkeep(step)
+        if access.sealing is not None:
+            access.sealing.keys.forget(plan_id)
+        self._forget(plan_id)
+        return tuple(dropped)
