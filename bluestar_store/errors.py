@@ -10,6 +10,7 @@ BlueStarError
 ├── NotFoundError           (also LookupError)
 │   ├── RuleNotFoundError, PipelineNotFoundError, LimitsNotFoundError, ConfigNotFoundError
 │   └── SchemaNotFoundError, BatchNotFoundError, HoldNotFoundError, PlanKeyNotFoundError
+├── InheritedRuleError      a write of what a plan inherits; names the two ways to mean it
 ├── ConflictError           somebody else's write got in between
 │   ├── AlreadyExistsError
 │   ├── VersionConflictError        holds `expected` and `found`
@@ -62,6 +63,7 @@ __all__ = [
     "HoldNotFoundError",
     "ImportRefusedError",
     "IndexMissingError",
+    "InheritedRuleError",
     "InvalidEntityError",
     "InvalidKeyError",
     "InvalidTransitionError",
@@ -122,6 +124,23 @@ class InvalidKeyError(BlueStarError, ValueError):
 
 class InvalidEntityError(BlueStarError, ValueError):
     """An entity whose values its model refuses, found when a write validated it again."""
+
+
+class InheritedRuleError(BlueStarError):
+    """A write of what a plan inherits, which would change it for every plan that does; nothing was written.
+
+    `item` names what it is, `plan_id` the plan that it was read for.
+    """
+
+    def __init__(self, item: str, plan_id: str, ways: str) -> None:
+        super().__init__(item, plan_id, ways)
+        self.item, self.plan_id, self._ways = item, plan_id, ways
+
+    def __str__(self) -> str:
+        return (
+            f"{self.item} is not plan {self.plan_id!r}'s own, which inherits it: this write would change it for every "
+            f"plan; {self._ways}"
+        )
 
 
 class ItemDecodeError(BlueStarError):

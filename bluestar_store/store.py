@@ -242,7 +242,8 @@ class Store:
         """Let the unit of work that is open here depend on these: `uow.check(rule)`.
 
         The commit fails, and nothing is written, unless each is still as it was read (VersionConflictError, also when
-        it is gone); one that was not read from a store, but made with its key, must not be there (AlreadyExistsError).
+        it is gone); one that was not read from a store, but made with its key, must not be there (AlreadyExistsError),
+        nor the plan's own in the place of a rule or configuration that it inherits, which counts twice.
         Nothing is read for it, and a value from the cache will do. Each counts as a write of the transaction. Raises
         InvalidWriteError outside of a unit, and after the unit wrote the item itself where that cannot be combined.
         """

@@ -11,7 +11,7 @@ from immutabledict import immutabledict
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
-from bluestar_store.keys import DEFAULT, GLOBAL, Key
+from bluestar_store.keys import DEFAULT, GLOBAL, Key, check_plan
 from bluestar_store.models.masking import veiled
 from bluestar_store.models.sealed import lost_in
 from bluestar_store.protocols import ACTOR, Item, key_of
@@ -118,7 +118,7 @@ class Entity(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
     # No PrivateAttr, which pydantic sets up by Python code for every entity that is read: half of what reading costs.
-    __slots__ = ("_origin",)
+    __slots__ = ("_inherited_by", "_origin")
 
     if not TYPE_CHECKING:
 
@@ -144,18 +144,45 @@ class Entity(BaseModel):
         object.__setattr__(self, "_origin", origin)
         return self
 
+    @property
+    def inherited_by(self) -> str | None:
+        """The plan that was asked for when this was read, and has none of its own; None for what was read by name.
+
+        It is every plan's that has none of its own: `put` and `delete` refuse it with an InheritedRuleError.
+        """
+        plan_id: str | None = getattr(self, "_inherited_by", None)
+        return plan_id
+
+    def inherited_as(self, plan_id: str | None) -> Self:
+        """The same entity as this plan inherits it; None: as it is read by name. Values and origin are shared."""
+        made = type(self).__new__(type(self))
+        _set(made, "__dict__", self.__dict__)
+        _set(made, "__pydantic_fields_set__", self.__pydantic_fields_set__)
+        _set(made, "__pydantic_extra__", self.__pydantic_extra__)
+        _set(made, "__pydantic_private__", self.__pydantic_private__)
+        _set(made, "_origin", self.origin)
+        _set(made, "_inherited_by", plan_id)
+        return made
+
+    def _as_read(self, other: Entity) -> Self:
+        """This copy of another, which from now on knows the same of where it was read."""
+        _set(self, "_inherited_by", getattr(other, "_inherited_by", None))
+        return self.read_from(other.origin)
+
     def __copy__(self) -> Self:
-        return super().__copy__().read_from(self.origin)
+        return super().__copy__()._as_read(self)
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        return super().__deepcopy__(memo).read_from(self.origin)
+        return super().__deepcopy__(memo)._as_read(self)
 
     def __getstate__(self) -> dict[Any, Any]:
-        return {**super().__getstate__(), "origin": self.origin}
+        inherited = {} if self.inherited_by is None else {"inherited_by": self.inherited_by}
+        return {**super().__getstate__(), "origin": self.origin, **inherited}
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         super().__setstate__(state)
         self.read_from(state["origin"])
+        _set(self, "_inherited_by", state.get("inherited_by"))
 
     @property
     def version(self) -> int | None:
@@ -218,3 +245,20 @@ class PlanEntity(Entity):
     def scope(self) -> Scope:
         """CLIENT for a plan's own, else the level that every plan falls back to."""
         return Scope(self.plan_id) if self.plan_id in (GLOBAL, DEFAULT) else Scope.CLIENT
+
+    @property
+    def inherited_by(self) -> str | None:
+        """See Entity; a copy that names a plan of its own is that plan's."""
+        return super().inherited_by if self.scope is not Scope.CLIENT else None
+
+    def for_plan(self, plan_id: str) -> Self:
+        """The plan's own: this entity where it is that already, else a copy of its values, to be put for this plan.
+
+        A copy was not read: `put` creates it, or overwrites what the plan has by then (with `expected=ABSENT` it is
+        refused). What other programs put on the item (`extra`) is not copied. Raises InvalidKeyError.
+        """
+        if self.plan_id == plan_id:
+            return self
+        copy = self.model_copy(update={"plan_id": check_plan(plan_id)}).read_from(None)
+        _set(copy, "_inherited_by", None)
+        return copy

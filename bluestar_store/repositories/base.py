@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import suppress
 from functools import partial
 from itertools import pairwise
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -18,12 +17,14 @@ from bluestar_store.protocols import MISSING, Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.answers import every, first, readable
 from bluestar_store.repositories.changes import Change, PutExpectation, ambiguous, delete_change, put_change
+from bluestar_store.repositories.inherited import Twins
 from bluestar_store.repositories.moments import ISOLATED_AT_ONCE
 from bluestar_store.repositories.sources import ItemSource, PartitionSource
 from bluestar_store.repositories.trails import record_change, trail_head
 from bluestar_store.repositories.transaction import Bookkeeping
 
 E = TypeVar("E", bound=Entity)
+A = TypeVar("A")
 
 Look: TypeAlias = Callable[[Access], Item | None]
 """Reads one item, consistently."""
@@ -41,6 +42,9 @@ class Reader(Generic[E]):
             (kind.name,),
             (f"{kind.name}*",),
         )
+        self._unit_here, self._twins = access.unit_here, Twins()
+        self._twin_of = self._twins.get
+        self._plan_at = kind.keys.fields.index("plan_id") if "plan_id" in kind.keys.fields else None
         self._items = ItemSource(access, kind)
         self._whole = PartitionSource(access, kind, lambda items: self._in_order(items))
 
@@ -49,29 +53,46 @@ class Reader(Generic[E]):
         """How the entity lies on disk."""
         return self._kind
 
-    def _first(self, *identities: tuple[Any, ...], fresh: bool) -> E | None:
+    def _first(self, identity: tuple[Any, ...], *others: tuple[Any, ...], fresh: bool) -> E | None:
         """The entity of the first identity that has one, through the cache; None when none of them has.
 
         An identity has the values of the key's fields, in their order. All that is missing from the cache is read in
         one call. An item that does not decode is an error only when it is the answer: a broken GLOBAL rule does
-        not keep a plan from its own.
+        not keep a plan from its own. What is of another plan than the first identity knows that this one inherits it.
         """
         found: Any = MISSING
-        if not fresh and self._access.unit_here() is None:
+        if not fresh and self._unit_here() is None:
             try:
-                for identity in identities:
-                    found = self._peek(self._of_items + identity)
-                    if found is not None:
-                        break
+                found = self._peek(self._of_items + identity)
+                if found is None:
+                    for other in others:
+                        found = self._peek(self._of_items + other)
+                        if found is not None:
+                            kept = self._twin_of(identity)
+                            if kept is not None and kept[0] is found:
+                                return kept[2]  # type: ignore[no-any-return]  # an E, made of this one
+                            break
+                elif found is not MISSING:
+                    return found  # type: ignore[no-any-return]  # an E
             except TypeError:  # suppress() costs half of a hit; what cannot be hashed is refused below
                 pass
-        if found is MISSING:
-            units = [(self._name, *identity) for identity in identities]
+        here = found is not MISSING
+        if not here:
+            units = [(self._name, *one) for one in (identity, *others)]
             self._items.check(units)
             answers = self._access.cache_of(self._kind).fetch(units, self._items, fresh=fresh)
             found = first(map(answers.__getitem__, units))  # no more of them than it takes
+        if others and found is not None:
+            return self._inherited(identity, found, keep=here)
         entity: E | None = found
         return entity
+
+    def _inherited(self, identity: tuple[Any, ...], found: E, *, keep: bool) -> E:
+        """What was found for an identity: as its plan inherits it, where it is another level's."""
+        if self._plan_at is None or getattr(found, "plan_id", None) == (plan_id := identity[self._plan_at]):
+            return found
+        twin: E = self._twins.of(identity, found, None, lambda one, _: one.inherited_as(plan_id), keep=keep)
+        return twin
 
     def _partitions(self, *identities: tuple[Any, ...], fresh: bool) -> Sequence[tuple[E, ...] | BlueStarError]:
         """The entities of each partition, in order, or why it cannot be read (see `readable`); through the cache.
@@ -79,22 +100,51 @@ class Reader(Generic[E]):
         An identity has the values of the partition key's fields. Partitions after one that settles the question are
         left out.
         """
-        if not fresh and self._access.unit_here() is None:
-            with suppress(TypeError):  # see above
-                found: list[Any] = []
-                for identity in identities:
-                    found.append(self._peek(self._of_partitions + identity))
-                    if found[-1] is MISSING:
-                        break
-                    if self._whole.settles(found[-1]):
-                        return found
-                    if len(found) == len(identities) and self._peek(self._of_partitions + identities[0]) is found[0]:
-                        return found  # unless a transaction changed both, between the first look and the last
+        return (None if fresh else self._here(identities)) or self._fetched(identities, fresh=fresh)
+
+    def _here(self, identities: Sequence[tuple[Any, ...]]) -> list[tuple[E, ...]] | None:
+        """The answer of `_partitions` where all of it is in this process; else None."""
+        if self._unit_here() is not None:
+            return None
+        found: list[Any] = []
+        try:
+            for identity in identities:
+                found.append(self._peek(self._of_partitions + identity))
+                if found[-1] is MISSING:
+                    return None
+                if self._whole.settles(found[-1]):
+                    return found
+                if len(found) == len(identities) and self._peek(self._of_partitions + identities[0]) is found[0]:
+                    return found  # unless a transaction changed both, between the first look and the last
+        except TypeError:  # what cannot be hashed is refused later
+            pass
+        return None
+
+    def _fetched(
+        self, identities: Sequence[tuple[Any, ...]], *, fresh: bool
+    ) -> Sequence[tuple[E, ...] | BlueStarError]:
+        """The answer of `_partitions` by way of the cache."""
         units = [self._kind.partition_unit(*identity) for identity in identities]
         for unit in units:
             self._whole.pk(unit)
         answers = self._access.cache_of(self._kind).fetch(units, self._whole, fresh=fresh)
         return every([answers[unit] for unit in units if unit in answers])
+
+    def _laid_over(
+        self,
+        shared: tuple[Any, ...],
+        own: tuple[Any, ...],
+        make: Callable[[Sequence[E], Sequence[E]], A],
+        *,
+        fresh: bool,
+    ) -> A:
+        """What is made for a plan of a level's partition and of its own, by their identities.
+
+        Made once, while both are in this process.
+        """
+        found = None if fresh else self._here((shared, own))
+        lower, upper = found or map(readable, self._fetched((shared, own), fresh=fresh))
+        return self._twins.of(own, lower, upper, make, keep=found is not None)
 
     def _stored(self, keys: Iterable[Key]) -> dict[Key, E]:
         """The entities found in the table itself, consistently, past every cache."""

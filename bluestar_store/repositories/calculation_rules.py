@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from immutabledict import immutabledict
 
 from bluestar_store.keys import GLOBAL
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.answers import readable
 from bluestar_store.repositories.base import Repository
+from bluestar_store.repositories.inherited import inherited
 
 
 class CalculationRules(Repository[CalculationRule]):
@@ -20,7 +21,7 @@ class CalculationRules(Repository[CalculationRule]):
         super().__init__(access, CALCULATION_RULE)
 
     def get(self, plan_id: str, calc_type: str, *, fresh: bool = False) -> CalculationRule:
-        """The plan's own rule, else GLOBAL's (see its `scope`), in one read: a TransactGetItems.
+        """The plan's own rule, else GLOBAL's (see its `scope`, and `inherited_by`), in one read: a TransactGetItems.
 
         `plan_id` may be GLOBAL itself. `fresh` reads past the cache, consistently. Raises RuleNotFoundError,
         InvalidKeyError.
@@ -35,10 +36,10 @@ class CalculationRules(Repository[CalculationRule]):
 
         Empty when there is none. Two queries at once.
         """
-        return merged(*map(readable, self._partitions((GLOBAL,), (plan_id,), fresh=fresh)))
+        return self._laid_over((GLOBAL,), (plan_id,), partial(merged, plan_id), fresh=fresh)
 
 
-def merged(*levels: tuple[CalculationRule, ...]) -> Mapping[str, CalculationRule]:
-    """Rules by type, later levels over earlier ones."""
+def merged(plan_id: str, *levels: Sequence[CalculationRule]) -> Mapping[str, CalculationRule]:
+    """Rules by type, later levels over earlier ones, as the plan has or inherits them."""
     rules = {rule.calc_type: rule for level in levels for rule in level}
-    return immutabledict({name: rules[name] for name in sorted(rules)})
+    return immutabledict({rule.calc_type: rule for rule in inherited(plan_id, map(rules.__getitem__, sorted(rules)))})

@@ -32,6 +32,7 @@ from bluestar_store.protocols import (
     key_of,
 )
 from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.inherited import inherited_rule_error
 
 E = TypeVar("E", bound=Entity)
 
@@ -66,9 +67,10 @@ def put_change(
 ) -> Change:
     """The change that puts an entity over what is stored, which is read first, consistently.
 
-    `bookkeeping` are attributes of the library's own to set besides. Raises InvalidEntityError, InvalidKeyError,
-    AlreadyExistsError or VersionConflictError.
+    `bookkeeping` are attributes of the library's own to set besides. Raises InheritedRuleError, InvalidEntityError,
+    InvalidKeyError, AlreadyExistsError or VersionConflictError.
     """
+    refuse_inherited(access, kind, entity)
     entity = kind.validated(entity)
     current = _expected_item(access, kind, entity, expected)
     settled = current is None and expected is ABSENT
@@ -104,13 +106,25 @@ def new_item(kind: Kind[E], entity: E) -> Item:
 
 
 def delete_change(access: Access, kind: Kind[E], entity: E, expected: PutExpectation = None) -> Change:
-    """The change that deletes an entity's item; a check that it is absent when nothing is there."""
+    """The change that deletes an entity's item; a check that it is absent when nothing is there.
+
+    Raises as `put_change` does.
+    """
+    refuse_inherited(access, kind, entity)
     current = _expected_item(access, kind, entity, expected)
     if current is None:
         key = kind.keys.build(kind.identity(entity))
         return Change(Check(access.table(kind), key, ABSENT), {}, {}, settled=False)
     delete = Delete(access.table(kind), key_of(current), as_read(access, kind, current))
     return Change(delete, current, {}, settled=False)
+
+
+def refuse_inherited(access: Access, kind: Kind[E], entity: E) -> None:
+    """InheritedRuleError for what a plan inherits, unless it has become another item: the plan's own, mostly."""
+    plan_id, origin = entity.inherited_by, entity.origin
+    if plan_id is None or (origin is not None and kind.key(entity) != origin.key):
+        return
+    raise inherited_rule_error(f"{access.table(kind)}: {kind.key(entity)}", entity, plan_id)
 
 
 def as_read(access: Access, kind: Kind[Any], item: Item, *own: str) -> AsRead:

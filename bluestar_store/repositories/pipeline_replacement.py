@@ -10,7 +10,14 @@ from bluestar_store.models.audit import CHAIN_HEAD
 from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION, PipelineStep
 from bluestar_store.protocols import ABSENT, AttributeValue, Delete, Item, Update, Write, key_of
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.changes import PutExpectation, ambiguous, as_read, change_over, check_as_read
+from bluestar_store.repositories.changes import (
+    PutExpectation,
+    ambiguous,
+    as_read,
+    change_over,
+    check_as_read,
+    refuse_inherited,
+)
 from bluestar_store.repositories.moments import Part, read_parts
 from bluestar_store.repositories.pipeline_head import head_key, head_write
 from bluestar_store.repositories.trails import record_replacement
@@ -22,10 +29,18 @@ MAX_STEPS = 98
 KIND = PIPELINE_STEP
 
 
-def validated_steps(plan_id: str, pay_freq: str, steps: Iterable[PipelineStep]) -> dict[int, PipelineStep]:
-    """The steps by number, each of this pipeline and given once."""
+def validated_steps(
+    access: Access, plan_id: str, pay_freq: str, steps: Iterable[PipelineStep]
+) -> dict[int, PipelineStep]:
+    """The steps by number, each of this pipeline and given once. Raises InheritedRuleError, InvalidEntityError.
+
+    Steps that were inherited are DEFAULT's, to whom who says so in the call may give them.
+    """
     wanted: dict[int, PipelineStep] = {}
-    for step in map(KIND.validated, steps):
+    for given in steps:
+        if given.plan_id != plan_id:
+            refuse_inherited(access, KIND, given)
+        step = KIND.validated(given)
         if (step.plan_id, step.pay_freq) != (plan_id, pay_freq):
             raise InvalidEntityError(
                 f"step {step.step_order} is of {step.plan_id!r}, {step.pay_freq!r}, not of {plan_id!r}, {pay_freq!r}"

@@ -16,6 +16,7 @@ from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.answers import readable
 from bluestar_store.repositories.base import Reader
 from bluestar_store.repositories.changes import Change, PutExpectation, put_change
+from bluestar_store.repositories.inherited import inherited
 from bluestar_store.repositories.moments import Found, Part, read_as_one, read_levels
 from bluestar_store.repositories.pipeline_head import steps_written
 from bluestar_store.repositories.pipeline_replacement import replace_steps, validated_steps
@@ -43,9 +44,13 @@ class Pipelines(Reader[PipelineStep]):
         one, PipelineChangingError when the steps keep disagreeing, InvalidKeyError.
         """
         levels = ((plan_id, pay_freq), (DEFAULT, pay_freq)) if fallback else ((plan_id, pay_freq),)
-        for found in self._partitions(*levels, fresh=fresh):
+        here = None if fresh else self._here(levels)
+        for level, found in zip(levels, here or self._fetched(levels, fresh=fresh), strict=False):
             if steps := readable(found):
-                return steps
+                if level is levels[0]:
+                    return steps
+                keep = here is not None
+                return self._twins.of(levels[0], steps, None, lambda steps, _: inherited(plan_id, steps), keep=keep)
         if not fallback:
             return ()
         raise self._missing(f"no pipeline for plan {plan_id!r} nor {DEFAULT}, {pay_freq!r}")
@@ -79,9 +84,10 @@ class Pipelines(Reader[PipelineStep]):
         (AlreadyExistsError). `known` steps, as they were read, are checked too, also those that go: when one was
         changed since, or there are others, that is a ConflictError. Attributes that others put on a step of the same
         number stay. `actor` is who writes, the setting's where none is given. Raises InvalidEntityError for no steps, a
-        number twice, or more than 98 steps before and after.
+        number twice, or more than 98 steps before and after, InheritedRuleError for DEFAULT's steps as a plan's
+        pipeline: `[step.for_plan(plan_id) for step in steps]` are one.
         """
-        wanted = validated_steps(plan_id, pay_freq, steps)
+        wanted = validated_steps(self._access, plan_id, pay_freq, steps)
         if not wanted:
             raise InvalidEntityError("a pipeline without steps; use remove to fall back to DEFAULT's")
         access = self._access.acting_as(actor)

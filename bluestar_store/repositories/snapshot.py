@@ -25,9 +25,10 @@ from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import in_order
 from bluestar_store.repositories.calculation_rules import merged
 from bluestar_store.repositories.finder import Finder
+from bluestar_store.repositories.inherited import inherited
 from bluestar_store.repositories.moments import Found, Part, read_as_one
 from bluestar_store.repositories.pipelines import Pipelines
-from bluestar_store.repositories.validation_rules import overlaid
+from bluestar_store.repositories.validation_rules import applying
 
 E = TypeVar("E", bound=Entity)
 C = TypeVar("C", bound=PlanEntity)
@@ -143,18 +144,18 @@ class Snapshots:
         candidates = [item for part in (*asked.configs, *asked.pipelines) for item in found[part]]
         own_rules, global_rules = (tuple(self._decoded(CALCULATION_RULE, found[part])) for part in asked.rules)
         validation = {
-            category: overlaid(*(in_order(self._access, VALIDATION_RULE, found[part]) for part in parts))
+            category: applying(plan_id, *(in_order(self._access, VALIDATION_RULE, found[part]) for part in parts))
             for category, parts in asked.categories.items()
         }
         return PlanContents(
             plan_id,
             pay_freq,
             year,
-            steps=steps,
+            steps=inherited(plan_id, steps),
             damage=damage,
-            client_config=self._first(self._access.tables.registered(CLIENT_CONFIG), candidates),
-            ach_config=self._first(self._access.tables.registered(ACH_CONFIG), candidates),
-            calculation_rules=merged(global_rules, own_rules),
+            client_config=self._first(plan_id, self._access.tables.registered(CLIENT_CONFIG), candidates),
+            ach_config=self._first(plan_id, self._access.tables.registered(ACH_CONFIG), candidates),
+            calculation_rules=merged(plan_id, global_rules, own_rules),
             validation_rules=immutabledict({category: rules for category, rules in validation.items() if rules}),
             limits=next(iter(self._decoded(IRS_LIMITS, filter(IRS_LIMITS.owns, found[asked.limits]))), None),
         )
@@ -183,10 +184,10 @@ class Snapshots:
     def _decoded(self, kind: Kind[E], items: Iterable[Item]) -> list[E]:
         return [kind.decode(item, self._access.table(kind)) for item in items]
 
-    def _first(self, kind: Kind[C], items: Iterable[Item]) -> C | None:
-        """The plan's own configuration, else DEFAULT's."""
+    def _first(self, plan_id: str, kind: Kind[C], items: Iterable[Item]) -> C | None:
+        """The plan's own configuration, else DEFAULT's, which it inherits."""
         configs = sorted(self._decoded(kind, filter(kind.owns, items)), key=lambda config: config.plan_id == DEFAULT)
-        return configs[0] if configs else None
+        return next(iter(inherited(plan_id, configs)), None)
 
 
 class Asked:

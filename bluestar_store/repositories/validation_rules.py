@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 from bluestar_store.keys import GLOBAL
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.answers import readable
 from bluestar_store.repositories.base import Repository
+from bluestar_store.repositories.inherited import inherited
 
 
 class ValidationRules(Repository[ValidationRule]):
@@ -20,8 +24,7 @@ class ValidationRules(Repository[ValidationRule]):
 
         A plan's own rule replaces the GLOBAL rule of its number; with `enabled` false it switches it off.
         """
-        levels = self._partitions((category, GLOBAL), (category, plan_id), fresh=fresh)
-        return overlaid(*map(readable, levels))
+        return self._laid_over((category, GLOBAL), (category, plan_id), partial(applying, plan_id), fresh=fresh)
 
     def at_level(self, category: str, plan_id: str = GLOBAL, *, fresh: bool = False) -> tuple[ValidationRule, ...]:
         """The rules that a level (a plan, or GLOBAL) has of its own in a category, disabled ones too, by number."""
@@ -29,7 +32,12 @@ class ValidationRules(Repository[ValidationRule]):
         return readable(rules)
 
 
-def overlaid(*levels: tuple[ValidationRule, ...]) -> tuple[ValidationRule, ...]:
+def applying(plan_id: str, *levels: Sequence[ValidationRule]) -> tuple[ValidationRule, ...]:
+    """Those of `overlaid`, as the plan has or inherits them."""
+    return inherited(plan_id, overlaid(*levels))
+
+
+def overlaid(*levels: Sequence[ValidationRule]) -> tuple[ValidationRule, ...]:
     """The enabled rules by number, later levels over earlier ones."""
     rules = {rule.number: rule for level in levels for rule in level}
     return tuple(rules[number] for number in sorted(rules) if rules[number].enabled)

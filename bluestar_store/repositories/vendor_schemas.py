@@ -40,7 +40,7 @@ class VendorSchemas(Repository[VendorSchema]):
         return readable(schemas)
 
     def for_plan(self, vendor_id: str, plan_id: str, pay_freq: str, *, fresh: bool = False) -> VendorSchema:
-        """The most specific schema: of the plan and frequency, else of the plan, else of the vendor.
+        """The most specific schema: of the plan and frequency, else of the plan, else of the vendor (`inherited_by`).
 
         Of several equally specific ones the newest; one without `created` counts as oldest. Raises
         SchemaNotFoundError.
@@ -53,7 +53,8 @@ class VendorSchemas(Repository[VendorSchema]):
         ]
         if not fitting:
             raise self._missing(f"no schema of vendor {vendor_id!r} for plan {plan_id!r}, {pay_freq!r}")
-        return max(fitting, key=_specificity)
+        schema = max(fitting, key=_specificity)
+        return schema if schema.plan_id == plan_id else schema.inherited_as(plan_id)
 
 
 def _specificity(schema: VendorSchema) -> tuple[bool, bool, datetime, str]:

@@ -27,6 +27,7 @@ from bluestar_store.models.validation import ValidationRule
 from bluestar_store.models.vendor import VENDOR_SCHEMA, fingerprint
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.changes import new_item
+from bluestar_store.repositories.inherited import inherited_rule_error
 from bluestar_store.repositories.pipeline_head import head_key
 from bluestar_store.repositories.pipeline_replacement import MAX_STEPS
 
@@ -42,9 +43,17 @@ def rule_files(kinds: Iterable[Kind[Any]] = KINDS) -> Mapping[str, Mapping[str, 
 
 @dataclass(frozen=True)
 class RuleSet:
-    """Valid entities, each identity once, in the order of the files."""
+    """Valid entities, each identity once, in the order of the files.
+
+    Raises InheritedRuleError for what was read for a plan that inherits it: a load would change it for every plan.
+    """
 
     entities: tuple[Entity, ...] = ()
+
+    def __post_init__(self) -> None:
+        for entity in self.entities:
+            if (plan_id := entity.inherited_by) is not None:
+                raise inherited_rule_error(f"a {type(entity).__name__} of a rule set", entity, plan_id)
 
     def __len__(self) -> int:
         return len(self.entities)

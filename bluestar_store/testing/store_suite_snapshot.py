@@ -87,8 +87,9 @@ class SnapshotTests:
     def test_the_digest_of_what_was_not_changed_stays(self, store: Store, raw_put: RawPut) -> None:
         fill(store)
         before = store.plan_snapshot("ACME", "Weekly", 2026)
-        for rule in store.calculation_rules.all("ACME").values():
-            store.calculation_rules.put(rule)  # another version
+        for rule in (*store.calculation_rules.all(GLOBAL).values(), *store.calculation_rules.all("ACME").values()):
+            if rule.inherited_by is None:
+                store.calculation_rules.put(rule)  # another version
         store.calculation_rules.put(CalculationRule(plan_id="ZED", calc_type="match"))  # another plan's
         store.calculation_rules.put(CalculationRule(plan_id=GLOBAL, calc_type="match", max_pct=Decimal(9)))  # hidden
         name = table(store, CALCULATION_RULE)
@@ -121,7 +122,7 @@ class SnapshotTests:
             lambda: store.client_configs.put(ClientConfig(plan_id="ACME", pay_freq="Weekly", deadline_hour=17)),
             lambda: store.ach_configs.put(AchConfig(plan_id="ACME", pay_freq="Weekly", account_number="987")),
             lambda: store.irs_limits.put(IrsLimits(year=2026, max_401k=Decimal("24500.01"))),
-            lambda: store.pipelines.put(store.pipelines.steps("ACME", "Weekly")[0].model_copy(update={"agent": "X"})),
+            lambda: store.pipelines.put(store.pipelines.steps(DEFAULT, "Weekly")[0].model_copy(update={"agent": "X"})),
             lambda: store.pipelines.replace(
                 "ACME", "Weekly", [PipelineStep(plan_id="ACME", pay_freq="Weekly", step_order=100, agent="X")]
             ),

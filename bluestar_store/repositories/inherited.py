@@ -1,0 +1,70 @@
+"""What plans inherit: the entities of GLOBAL or DEFAULT, as ones that know which plan they were read for.
+
+The cache has one entry of them for all plans. Each plan that reads them has twins, which share what the cached ones say
+and are made once, for as long as those stay cached.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from bluestar_store.errors import InheritedRuleError
+from bluestar_store.models.entity import Entity, PlanEntity
+
+P = TypeVar("P", bound=PlanEntity)
+S = TypeVar("S")
+W = TypeVar("W")
+A = TypeVar("A")
+
+ANSWER_BYTES, TWIN_BYTES = 400, 120
+"""What an answer takes that is kept here, and each twin in it (measured)."""
+MAX_BYTES = 8 * 1024 * 1024
+"""Of the answers that a repository keeps; when they are more it begins anew."""
+
+
+def inherited(plan_id: str, entities: Iterable[P]) -> tuple[P, ...]:
+    """The entities as the plan has them: those that are not its own know that."""
+    return tuple(one if one.plan_id == plan_id else one.inherited_as(plan_id) for one in entities)
+
+
+def inherited_rule_error(item: str, entity: Entity, plan_id: str) -> InheritedRuleError:
+    """The error of a write of what this plan inherits; `item` says what that is."""
+    name = re.findall("[A-Z][^A-Z]*", type(entity).__name__)[-1].lower()  # rule, config, step, schema
+    if isinstance(entity, PlanEntity):
+        level = entity.scope.value
+        own, named = f'{name}.for_plan("{plan_id}")', f'{level} by name in place of the plan, as in get("{level}", ...)'
+    else:
+        own, named = f"a {name} of its own", "it by its key"
+    return InheritedRuleError(
+        item, plan_id, f"put {own} to change it for this plan, or ask for {named}, and put that to change it for all"
+    )
+
+
+class Twins:
+    """Answers to a plan's questions, each with the cached values that it was made of. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Any, ...], tuple[Any, Any, Any]] = {}
+        self._bytes = 0
+        self.get = self._kept.get
+        """The two values that an answer was made of, and the answer: good only while both still are what is cached."""
+
+    def of(self, identity: tuple[Any, ...], shared: S, own: W, make: Callable[[S, W], A], *, keep: bool) -> A:
+        """The answer made of these values, the level's and the plan's; `keep` while they are in the process."""
+        kept = self.get(identity)
+        if kept is not None and kept[0] is shared and kept[1] is own:
+            answer: A = kept[2]
+            return answer
+        made = make(shared, own)
+        if keep:
+            self._keep(identity, (shared, own, made))
+        return made
+
+    def _keep(self, identity: tuple[Any, ...], kept: tuple[Any, Any, Any]) -> None:
+        self._bytes += ANSWER_BYTES + TWIN_BYTES * (len(kept[2]) if hasattr(kept[2], "__len__") else 1)
+        if self._bytes > MAX_BYTES:
+            self._kept.clear()
+            self._bytes = 0
+        self._kept[identity] = kept
