@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from bluestar_store.errors import BlueStarError
@@ -54,7 +55,7 @@ class AsRead:
     attributes: Mapping[str, AttributeValue | None] = field(default_factory=dict, repr=False)
     others: Mapping[str, AttributeValue | None] = field(default_factory=dict, repr=False)
 
-    @property
+    @cached_property
     def all_attributes(self) -> dict[str, AttributeValue | None]:
         """Both."""
         return {**self.attributes, **self.others}
@@ -270,6 +271,18 @@ class TellsTables(Protocol):
 
         Raises EngineError, and TableMissingError when there is none.
         """
+
+
+class ReadsPlaces(Protocol):
+    """What an engine can besides for which items of several tables are one round trip."""
+
+    def get_places(self, places: Sequence[Place]) -> dict[Place, Item]:
+        """The items found, each read consistently as by a `get` of its own, not all as of one moment; 100 at most."""
+
+
+def reads_places(engine: Engine) -> bool:
+    """Whether its class has `get_places`: what only passes on what another engine has may not see such calls."""
+    return hasattr(type(engine), "get_places")
 
 
 Unit: TypeAlias = tuple[Any, ...]

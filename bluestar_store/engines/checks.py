@@ -43,6 +43,9 @@ MAX_CHANGES = 250
 """Attributes that one Update sets or removes: what fits into an expression of 4 KB (AWS limit)."""
 MAX_CONDITIONS = 125
 """Attributes that one expectation compares: what fits into 4 KB and 300 operators besides a version (AWS limits)."""
+CHECKED = "_checked_bytes"
+"""Where a write that was checked has its size, so that a unit of work's are not checked again when they are sent. It is
+no field: what `dataclasses.replace` makes of such a write does not have it."""
 MAX_ISOLATED_KEYS = 100
 """Keys of one isolated read (AWS limit)."""
 
@@ -59,7 +62,8 @@ def checked(writes: Sequence[Write]) -> list[Write]:
         if place in seen:
             raise InvalidWriteError(f"{write.table}: {write.key} is written twice in one transaction")
         seen.add(place)
-        ready, size = _checked(write)
+        ready, size = (write, vars(write)[CHECKED]) if CHECKED in vars(write) else _checked(write)
+        vars(ready)[CHECKED] = size
         total += size
         result.append(ready)
     if total > MAX_TRANSACTION_BYTES:

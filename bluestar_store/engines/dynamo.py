@@ -16,6 +16,7 @@ from bluestar_store.engines.aws import AwsConnection, error_for
 from bluestar_store.engines.bulk import BulkWrite, Unfinished, chunks
 from bluestar_store.engines.checks import (
     check_isolated,
+    check_key,
     check_keys,
     check_limit,
     check_question,
@@ -33,7 +34,19 @@ from bluestar_store.errors import (
     TransactionConflictError,
 )
 from bluestar_store.keys import Key
-from bluestar_store.protocols import ANY, Check, IndexSpec, Item, Page, Segment, TableSpec, TableStatus, Write, key_of
+from bluestar_store.protocols import (
+    ANY,
+    Check,
+    IndexSpec,
+    Item,
+    Page,
+    Place,
+    Segment,
+    TableSpec,
+    TableStatus,
+    Write,
+    key_of,
+)
 from bluestar_store.threads import Threads
 
 if TYPE_CHECKING:
@@ -94,6 +107,15 @@ class DynamoEngine:
             found |= {key_of(item): item for item in items}
         return {key: found[key] for key in wanted if key in found}
 
+    def get_places(self, places: Sequence[Place]) -> dict[Place, Item]:
+        """See `protocols.ReadsPlaces`: one BatchGetItem. To a transaction each item of it is a GetItem (AWS)."""
+        request: dict[str, Any] = {}
+        for table, key in dict.fromkeys(places):
+            check_key(table, key)
+            request.setdefault(table, {"Keys": [], "ConsistentRead": True})["Keys"].append(_wire_key(key))
+        found = self._batch(request)
+        return {(table, key_of(item)): item for table, items in found.items() for item in items}
+
     def get_isolated(self, table: str, keys: Iterable[Key]) -> dict[Key, Item]:
         """See `protocols.Engine`: one TransactGetItems, at twice the price of a consistent read."""
         found = self._as_of_now([(table, key) for key in check_isolated(table, keys)])
@@ -131,31 +153,36 @@ class DynamoEngine:
 
         Raises ThrottledError when some stay unprocessed.
         """
-        request: dict[str, Any] = {table: {"Keys": keys, "ConsistentRead": consistent}}
-        answer = self.connection.call("batch_get_item", table, RequestItems=request)
-        if answer.get("UnprocessedKeys"):
-            return self._whole(table, answer)
-        items: list[Item] = answer["Responses"].get(table, [])
-        return items
+        return self._batch({table: {"Keys": keys, "ConsistentRead": consistent}}).get(table, [])
 
-    def _whole(self, table: str, first: dict[str, Any]) -> list[Item]:
+    def _batch(self, request: Mapping[str, Any]) -> dict[str, list[Item]]:
+        """The answer to one BatchGetItem, by table."""
+        tables = ", ".join(request)
+        answer = self.connection.call("batch_get_item", tables, RequestItems=request)
+        if answer.get("UnprocessedKeys"):
+            return self._whole(tables, answer)
+        found: dict[str, list[Item]] = answer["Responses"]
+        return found
+
+    def _whole(self, tables: str, first: dict[str, Any]) -> dict[str, list[Item]]:
         """The items of a first answer that left keys unprocessed, and of those keys."""
-        items: list[Item] = []
+        found: dict[str, list[Item]] = {}
         answer: dict[str, Any] | None = first
         request: dict[str, Any] = {}
         try:
             for attempt in self._retrying(Unfinished):
                 with attempt:
                     if answer is None:
-                        answer = self.connection.call("batch_get_item", table, RequestItems=request)
-                    items += answer["Responses"].get(table, [])
+                        answer = self.connection.call("batch_get_item", tables, RequestItems=request)
+                    for table, items in answer["Responses"].items():
+                        found.setdefault(table, []).extend(items)
                     request, answer = answer.get("UnprocessedKeys") or {}, None
                     if request:
                         raise Unfinished
         except Unfinished:
-            left = len(request[table]["Keys"])
-            raise ThrottledError(f"{table}: {left} keys stayed unprocessed after {self._attempts} attempts") from None
-        return items
+            left = sum(len(asked["Keys"]) for asked in request.values())
+            raise ThrottledError(f"{tables}: {left} keys stayed unprocessed after {self._attempts} attempts") from None
+        return found
 
     def query(
         self,

@@ -90,6 +90,14 @@ class StagedEngine:
             table, check_keys(table, keys), lambda asked: self._engine.get(table, asked, consistent=True)
         )
 
+    def get_places(self, places: Sequence[Place]) -> dict[Place, Item]:
+        """See `protocols.ReadsPlaces`; for a unit on an engine that can it."""
+        own = {place: self._writes[place] for place in places if place in self._writes}
+        asked = [place for place in places if not isinstance(own.get(place), Put | Delete)]
+        stored: dict[Place, Item] = self._engine.get_places(asked) if asked else {}  # type: ignore[attr-defined]
+        seen = {place: _after(own[place], stored.get(place)) if place in own else stored.get(place) for place in places}
+        return {place: item for place, item in seen.items() if item is not None}
+
     def get_isolated(self, table: str, keys: Iterable[Key]) -> dict[Key, Item]:
         """See `protocols.Engine`."""
         return self._laid_over(

@@ -102,6 +102,15 @@ class Kind(Generic[E]):
         return {name: known[name] for name in self.entity.model_fields}
 
     @cached_property
+    def compared(self) -> tuple[str, ...]:
+        """The attributes on disk that a write expects as they were read; what the key says too comes last.
+
+        A conflict names the first that differs.
+        """
+        fields = sorted(self.attributes, key=lambda field: field in self.keys.fields)
+        return tuple(self.attributes[field].attr_name for field in fields)
+
+    @cached_property
     def _read(self) -> tuple[tuple[str, str, str, Callable[[Any], Any] | None], ...]:
         """What is read of an item: the field, its name and type on disk, and how; of the key only what is a number.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 from bluestar_store.errors import ConfigurationError
@@ -62,13 +63,21 @@ class Tables:
     def name(self, kind: Kind[Any]) -> str:
         """The name on disk of the table that holds this kind."""
         logical = "store" if self.layout is TableLayout.SINGLE else kind.table
+        if (known := self._names.get(logical)) is not None:
+            return known
         name = f"{self.prefix}{logical}{self.suffix}"
         if not _TABLE_NAME.fullmatch(name) or name.startswith("."):
             raise ConfigurationError(
                 f"BLUESTAR_TABLE_PREFIX and BLUESTAR_TABLE_SUFFIX make the table name {name!r}; a name has 3 to 255 of "
                 "the characters a-z, A-Z, 0-9, '_', '-' and '.' (an AWS limit)"
             )
+        self._names[logical] = name
         return name
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        """Those that were asked for: every read and write asks for some."""
+        return {}
 
     def registered(self, kind: Kind[E]) -> Kind[E]:
         """The kind as this environment has it: a user may have given it fields. ConfigurationError if it has not."""

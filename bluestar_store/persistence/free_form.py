@@ -24,8 +24,9 @@ from bluestar_store.protocols import key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.audit import Audit
 from bluestar_store.repositories.batch_traces import leave_trace, traces_of
-from bluestar_store.repositories.changes import change_over, current_item
+from bluestar_store.repositories.changes import change_over
 from bluestar_store.repositories.moments import Part, read_parts
+from bluestar_store.repositories.stored import current_item
 from bluestar_store.repositories.transaction import Bookkeeping
 
 E = TypeVar("E", bound=Entity)

@@ -28,10 +28,12 @@ from bluestar_store.protocols import (
     Check,
     Engine,
     Item,
+    Place,
     TableSpec,
     Unit,
     Write,
     pages,
+    reads_places,
     settles_at_once,
 )
 from bluestar_store.repositories.revisions import Revisions
@@ -90,6 +92,7 @@ class Access:
         self.revisions = Revisions(tables, self.now)
         self._records_changes, self.sealing = records, sealing
         self._records = ContextVar("bluestar_records_changes", default=records)
+        self._reads_places = reads_places(engine)
         self._threads = Threads(engine.parallel_calls, "bluestar-read")
         remember(self)
 
@@ -264,6 +267,18 @@ class Access:
         """All items of a partition whose sort keys begin with the prefix, page after page, read consistently."""
         for items in pages(lambda cursor: self.engine.query(table, pk, prefix, cursor=cursor, consistent=True)):
             yield from items
+
+    def reads(self, places: Sequence[Place]) -> list[Callable[[], dict[Place, Item]]]:
+        """Independent reads, for `together`, of items of any tables, each consistent; just one where the engine can."""
+        engine = self.engine
+        if self._reads_places and places:
+            return [partial(engine.get_places, places)]  # type: ignore[attr-defined]  # a unit of work's engine has it, too
+
+        def read(table: str, key: Key) -> dict[Place, Item]:
+            found = engine.get(table, [key], consistent=True)
+            return {(table, key): found[key]} if key in found else {}
+
+        return [partial(read, *place) for place in places]
 
     def together(self, calls: Sequence[Callable[[], T]]) -> list[T]:
         """The answers of independent reads, made at once where that saves time; the first error is raised.

@@ -16,18 +16,26 @@ from bluestar_store.models.sealed import lost_in
 from bluestar_store.protocols import MISSING, Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.answers import every, first, readable
-from bluestar_store.repositories.changes import Change, PutExpectation, ambiguous, delete_change, put_change
+from bluestar_store.repositories.changes import (
+    Change,
+    PutExpectation,
+    delete_change,
+    put_change,
+    refuse_inherited,
+    wanted_of,
+)
 from bluestar_store.repositories.inherited import Twins
 from bluestar_store.repositories.moments import ISOLATED_AT_ONCE
 from bluestar_store.repositories.sources import ItemSource, PartitionSource
+from bluestar_store.repositories.stored import Wanted, ambiguous, stored_items
 from bluestar_store.repositories.trails import record_change, trail_head
 from bluestar_store.repositories.transaction import Bookkeeping
 
 E = TypeVar("E", bound=Entity)
 A = TypeVar("A")
 
-Look: TypeAlias = Callable[[Access], Item | None]
-"""Reads one item, consistently."""
+Plan: TypeAlias = Callable[[Access, Kind[E], E, PutExpectation, Item | None], Change]
+"""`put_change`, `delete_change`, or one of them with rules of its own."""
 Rules: TypeAlias = Callable[[Access, Change, Bookkeeping, Sequence[Item | None]], None]
 
 
@@ -157,33 +165,39 @@ class Reader(Generic[E]):
     def _decode(self, item: Item) -> E:
         return self._kind.decode(item, self._access.table(self._kind))
 
+    def _to_put(self, entity: E) -> E:
+        """The entity, valid. Raises InheritedRuleError, InvalidEntityError."""
+        refuse_inherited(self._access, self._kind, entity)
+        return self._kind.validated(entity)
+
     def _written(
         self,
+        plan: Plan[E],
         entity: E,
-        plan: Callable[[Access], Change],
+        expected: PutExpectation,
         actor: str | None,
         rules: Rules | None = None,
-        looks: Sequence[Look] = (),
+        looks: Sequence[Wanted] = (),
     ) -> Change:
         """Plan and write a change of the entity; it is planned again when another write came in between.
 
         `rules` is told of the change once it is written, in the same step of the unit: it raises what refuses the
-        change, and writes what goes with it. It is given what `looks` read at the same time as the plan does.
+        change, and writes what goes with it. It is given what is stored of `looks`, read together with the item.
         """
-        access = self._access.acting_as(actor)
-        records = access.records and self._kind.rule_list is not None
+        access, kind = self._access.acting_as(actor), self._kind
+        wanted = [wanted_of(kind, entity, expected), *looks]
+        records = access.records and kind.rule_list is not None
+        if records:
+            wanted.append(trail_head(kind, kind.keys.build(kind.identity(entity)).pk))
         made: list[Change] = []
 
-        def head(access: Access) -> Item | None:
-            return trail_head(access, self._kind, self._kind.keys.build(self._kind.identity(entity)).pk)
-
         def step(unit: Bookkeeping) -> None:
-            reads = (head, *looks) if records else tuple(looks)
-            change, items = access.beside(partial(plan, access), [partial(look, access) for look in reads])
+            current, *items = stored_items(access, wanted)
+            change = plan(access, kind, entity, expected, current)
             write = unit.insist if change.settled else unit.keep
             write(change.write)
             if records:
-                record_change(access, self._kind, change, unit, items.pop(0))
+                record_change(access, kind, change, unit, items.pop())
             if rules is not None:
                 rules(access, change, unit, items)
             made[:] = [change]
@@ -229,7 +243,7 @@ class Repository(Reader[E]):
         given. Raises InvalidEntityError, InvalidKeyError, AlreadyExistsError, VersionConflictError (also when the item
         was deleted meanwhile, and made again), EngineError.
         """
-        change = self._written(entity, lambda access: put_change(access, self._kind, entity, expected), actor)
+        change = self._written(put_change, self._to_put(entity), expected, actor)
         return self._decode(change.after)
 
     def delete(self, entity: E, expected: PutExpectation = None, *, actor: str | None = None) -> None:
@@ -238,7 +252,7 @@ class Repository(Reader[E]):
         Deleting what is not there is no error for a fresh entity (or ANY), else a VersionConflictError. `actor` as for
         `put`.
         """
-        self._written(entity, lambda access: delete_change(access, self._kind, entity, expected), actor)
+        self._written(delete_change, entity, expected, actor)
 
 
 def owned(access: Access, kind: Kind[E], items: Iterable[Item]) -> tuple[E, ...]:

@@ -30,17 +30,18 @@ from bluestar_store.models.values import utc_text
 from bluestar_store.protocols import ABSENT, Item
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.audit import seen
-from bluestar_store.repositories.base import Look, Repository, owned, owned_but_lost
+from bluestar_store.repositories.base import Repository, owned, owned_but_lost
 from bluestar_store.repositories.batch_pages import BatchPage, BatchPages
 from bluestar_store.repositories.batch_traces import check_unused, delete_untouched
 from bluestar_store.repositories.changes import Change, PutExpectation, change_over, delete_change, put_change
 from bluestar_store.repositories.finder import Finder
 from bluestar_store.repositories.free_form import free_results
-from bluestar_store.repositories.holds import Holds, refuse_open_holds, stored_guard
+from bluestar_store.repositories.holds import Holds, guard_of, refuse_open_holds, stored_guard
 from bluestar_store.repositories.identifiers import new_id
 from bluestar_store.repositories.recheck import Recheck
 from bluestar_store.repositories.snapshot import PlanSnapshot, Snapshots
-from bluestar_store.repositories.steps import check_claim, stored_claim
+from bluestar_store.repositories.steps import check_claim
+from bluestar_store.repositories.stored import Wanted, current_item
 from bluestar_store.repositories.trail_items import trail_items
 from bluestar_store.repositories.transaction import Bookkeeping
 
@@ -207,7 +208,7 @@ class Batches(Repository[BatchState]):
         looks = access.unit_here() is not None
         with access.unit() as unit:
             if looks:
-                begun = put_change(access, self._kind, state, ABSENT)
+                begun = put_change(access, self._kind, state, ABSENT, current_item(access, self._kind, state))
             else:
                 begun = change_over(access, self._kind, state, None, {}, settled=True)
             unit.engine.write(begun.write, change_over(access, BATCH_RULES, rules, None, pinned, settled=True).write)
@@ -281,7 +282,7 @@ class Batches(Repository[BatchState]):
             if change.before:
                 delete_untouched(access, self._decode(change.before), unit)
 
-        self._written(entity, lambda access: delete_change(access, self._kind, entity, expected), actor, rules)
+        self._written(delete_change, entity, expected, actor, rules)
 
     def _moved(
         self,
@@ -294,11 +295,11 @@ class Batches(Repository[BatchState]):
     ) -> BatchState:
         """The batch as stored; `asked` is the status that it is to get, None for the one that it has."""
         stored: list[BatchState] = []
-        looks: list[Look] = [] if claim is None else [lambda access: stored_claim(access, claim)]
+        looks = [] if claim is None else [Wanted(STEP_CLAIM, claim)]
         # Read at once what will be needed: the holds' guard is, unless the batch runs already.
         plan_id = batch.plan_id if batch.status is BatchStatus.RUNNING and (asked or expected is not None) else None
         if plan_id is not None:
-            looks.append(lambda access: stored_guard(access, plan_id))
+            looks.append(guard_of(plan_id))
 
         def rules(access: Access, change: Change, unit: Bookkeeping, found: Sequence[Item | None]) -> None:
             after = self._decode(change.after)
@@ -315,7 +316,7 @@ class Batches(Repository[BatchState]):
                 refuse_open_holds(access, self._holds, after.plan_id, unit, guard)
             stored[:] = [after]
 
-        self._written(batch, lambda access: put_change(access, self._kind, batch, expected), actor, rules, looks)
+        self._written(put_change, self._kind.validated(batch), expected, actor, rules, looks)
         return stored[0]
 
 

@@ -11,7 +11,8 @@ from bluestar_store.models.entity import Origin
 from bluestar_store.models.sealed import ciphertext_of
 from bluestar_store.protocols import ABSENT, ACTOR, AttributeValue, Item, Put, key_of
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.changes import change_over, current_item, new_item
+from bluestar_store.repositories.changes import change_over, new_item
+from bluestar_store.repositories.stored import Wanted, current_item
 from bluestar_store.repositories.transaction import Bookkeeping
 
 
@@ -40,6 +41,11 @@ def decoded_entry(item: Item, table: str) -> AuditEntry:
 def appended_item(entry: AuditEntry) -> Item:
     """The item of a chained entry, as it is written once and for all."""
     return new_item(AUDIT_ENTRY, entry) | ({ACTOR: {"S": entry.actor}} if entry.actor else {})
+
+
+def head_of(trail: Trail) -> Wanted:
+    """The head of a trail, to be read."""
+    return Wanted(CHAIN_HEAD, _no_head(trail))
 
 
 def stored_head(access: Access, trail: Trail) -> Item | None:

@@ -10,8 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 from bluestar_store.engines.checks import MAX_CONDITIONS, item_bytes
 from bluestar_store.engines.conditions import conflict, equal_values
 from bluestar_store.errors import AlreadyExistsError, InvalidEntityError, ItemDecodeError, VersionConflictError
-from bluestar_store.keys import Key
-from bluestar_store.models.entity import Entity
+from bluestar_store.models.entity import Entity, Origin
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.values import version_of
 from bluestar_store.protocols import (
@@ -33,6 +32,7 @@ from bluestar_store.protocols import (
 )
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.inherited import inherited_rule_error
+from bluestar_store.repositories.stored import Wanted
 
 E = TypeVar("E", bound=Entity)
 
@@ -57,24 +57,14 @@ class Change:
     settled: bool
 
 
-def put_change(
-    access: Access,
-    kind: Kind[E],
-    entity: E,
-    expected: PutExpectation = None,
-    *,
-    bookkeeping: Mapping[str, AttributeValue] | None = None,
-) -> Change:
-    """The change that puts an entity over what is stored, which is read first, consistently.
+def put_change(access: Access, kind: Kind[E], entity: E, expected: PutExpectation, current: Item | None) -> Change:
+    """The change that puts a validated entity over the stored item (see `wanted_of`).
 
-    `bookkeeping` are attributes of the library's own to set besides. Raises InheritedRuleError, InvalidEntityError,
-    InvalidKeyError, AlreadyExistsError or VersionConflictError.
+    Raises InvalidEntityError, InvalidKeyError, AlreadyExistsError or VersionConflictError.
     """
-    refuse_inherited(access, kind, entity)
-    entity = kind.validated(entity)
-    current = _expected_item(access, kind, entity, expected)
+    _check_expected(access, kind, entity, expected, current)
     settled = current is None and expected is ABSENT
-    return change_over(access, kind, entity, current, bookkeeping or {}, settled=settled)
+    return change_over(access, kind, entity, current, {}, settled=settled)
 
 
 def change_over(
@@ -105,13 +95,13 @@ def new_item(kind: Kind[E], entity: E) -> Item:
     return item | {name: {"S": text} for name, text in kind.index_of(entity).items()}
 
 
-def delete_change(access: Access, kind: Kind[E], entity: E, expected: PutExpectation = None) -> Change:
-    """The change that deletes an entity's item; a check that it is absent when nothing is there.
+def delete_change(access: Access, kind: Kind[E], entity: E, expected: PutExpectation, current: Item | None) -> Change:
+    """The change that deletes the stored item of an entity; a check that it is absent when nothing is there.
 
-    Raises as `put_change` does.
+    Raises InheritedRuleError, InvalidKeyError or VersionConflictError.
     """
     refuse_inherited(access, kind, entity)
-    current = _expected_item(access, kind, entity, expected)
+    _check_expected(access, kind, entity, expected, current)
     if current is None:
         key = kind.keys.build(kind.identity(entity))
         return Change(Check(access.table(kind), key, ABSENT), {}, {}, settled=False)
@@ -133,10 +123,7 @@ def as_read(access: Access, kind: Kind[Any], item: Item, *own: str) -> AsRead:
     Not the library's own bookkeeping, which backfills change (its version stands for what it writes itself), but that
     of these names. Raises ItemDecodeError for a version that is none.
     """
-    # What the key says too comes last: a conflict names the first that differs.
-    fields = sorted(kind.attributes, key=lambda field: field in kind.keys.fields)
-    known = {name: item.get(name) for name in (kind.attributes[field].attr_name for field in fields)}
-    known |= {name: item.get(name) for name in own}
+    known = {name: item.get(name) for name in (*kind.compared, *own)}
     foreign = (
         (name, value)
         for name, value in item.items()
@@ -149,6 +136,8 @@ def as_read(access: Access, kind: Kind[Any], item: Item, *own: str) -> AsRead:
 
 def check_as_read(access: Access, kind: Kind[Any], read: Item, current: Item | None) -> None:
     """VersionConflictError when the stored item is not the one that was read: deleted, made again, or changed."""
+    if current == read:
+        return
     expect = replace(as_read(access, kind, read), others={})
     error = conflict(access.table(kind), key_of(read), expect, current)
     if error is None:
@@ -163,39 +152,24 @@ def check_as_read(access: Access, kind: Kind[Any], read: Item, current: Item | N
     raise error
 
 
-def _expected_item(access: Access, kind: Kind[E], entity: E, expected: PutExpectation) -> Item | None:
-    """The stored item, where it is as the entity was read, or as `expected` says; None where there is none."""
-    read = entity.origin
-    if read is not None and expected is None and kind.key(entity) == read.key:
-        current = access.engine.get(access.table(kind), [read.key], consistent=True).get(read.key)
-        check_as_read(access, kind, read.wire, current)
-        return current
-    current = current_item(access, kind, entity)
-    _expect(access, kind, entity, current, expected)
-    return current
+def wanted_of(kind: Kind[E], entity: E, expected: PutExpectation) -> Wanted:
+    """What has to be read for `put_change` and `delete_change`: the very item that the entity was read from, mostly."""
+    origin = _read_at(kind, entity, expected)
+    return Wanted(kind, entity, origin.key if origin else None)
 
 
-def current_item(access: Access, kind: Kind[E], entity: E) -> Item | None:
-    """The stored item of the same identity, read consistently, whatever the width of the number in its key.
-
-    A number is looked for by a query, which may be behind a transaction; a step that is done again makes sure.
-    """
-    table, key = access.table(kind), kind.keys.build(kind.identity(entity))
-    if not kind.keys.sort.numbers:
-        return access.engine.get(table, [key], consistent=True).get(key)
-    identity = kind.identity(entity)
-    found = [item for item in access.partition(kind, key.pk) if kind.keys.parse(key_of(item)) == identity]
-    if access.is_sure():
-        found = list(access.engine.get_isolated(table, dict.fromkeys((key, *map(key_of, found)))).values())
-    if len(found) > 1:
-        raise ambiguous(access.table(kind), key_of(found[0]), key_of(found[1]))
-    return found[0] if found else None
+def _read_at(kind: Kind[E], entity: E, expected: PutExpectation) -> Origin | None:
+    """The item as it was read that a write expects to find; None when it expects something else."""
+    origin = entity.origin
+    return origin if origin is not None and expected is None and kind.key(entity) == origin.key else None
 
 
-def ambiguous(table: str, one: Key, other: Key) -> ItemDecodeError:
-    """The error for two items of one identity, `STEP#100` beside `STEP#0100`: neither can be preferred."""
-    reason = f"has the same number as SK={other.sk!r}; delete one of them"
-    return ItemDecodeError(table, reason, pk=one.pk, sk=one.sk, attribute="SK")
+def _check_expected(access: Access, kind: Kind[E], entity: E, expected: PutExpectation, current: Item | None) -> None:
+    """AlreadyExistsError or VersionConflictError unless the stored item is as it was read, or as `expected` says."""
+    if (origin := _read_at(kind, entity, expected)) is not None:
+        check_as_read(access, kind, origin.wire, current)
+    else:
+        _expect(access, kind, entity, current, expected)
 
 
 def _expect(access: Access, kind: Kind[E], entity: E, current: Item | None, expected: PutExpectation) -> None:
@@ -225,7 +199,7 @@ def item_version(access: Access, kind: Kind[Any], item: Item) -> int:
 def _update(access: Access, kind: Kind[E], entity: E, item: Item, own: Mapping[str, AttributeValue]) -> Change:
     """Set and remove the attributes whose values differ, and our own, and nothing else."""
     expect = as_read(access, kind, item)
-    encoded, stored = kind.encode(entity), _encoded_again(access, kind, item)
+    encoded, stored = kind.encode(entity), None
     is_fresh = entity.origin is None or entity.origin.key != key_of(item)
     wanted: dict[str, AttributeValue] = {}
     gone = kind.index_attributes - kind.index_of(entity).keys()
@@ -233,9 +207,14 @@ def _update(access: Access, kind: Kind[E], entity: E, item: Item, own: Mapping[s
         value = encoded.get(name)
         if name not in item and is_fresh and value is not None:
             wanted[name] = value  # what the key or a default says besides
-        elif equal_values(stored.get(name), value):
+            continue
+        if value == item.get(name):
+            continue
+        if stored is None:
+            stored = _encoded_again(access, kind, item)
+        if equal_values(stored.get(name), value):
             continue  # as it is spelled, a NULL too
-        elif value is None:
+        if value is None:
             gone |= {name}
         else:
             wanted[name] = value

@@ -17,6 +17,7 @@ from bluestar_store.models.sealed import SealedValue, is_ciphertext
 from bluestar_store.protocols import ACTOR, VERSION, AttributeValue, Item, Update, key_of, scan_pages
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.changes import Change, as_read
+from bluestar_store.repositories.stored import stored_items
 from bluestar_store.repositories.trails import record_change, trail_head
 from bluestar_store.repositories.transaction import Bookkeeping
 
@@ -108,7 +109,7 @@ def _encrypt(access: Access, kind: Kind[Any], key: Key) -> bool:
     def step(unit: Bookkeeping) -> None:
         item, heads = access.beside(
             lambda: access.engine.get(access.table(kind), [key], consistent=True).get(key),
-            [partial(trail_head, access, kind, key.pk)] if records else [],
+            [partial(stored_items, access, [trail_head(kind, key.pk)])] if records else [],
         )
         change = _change(access, kind, item) if item is not None else None
         done[0] = change is not None
@@ -116,7 +117,7 @@ def _encrypt(access: Access, kind: Kind[Any], key: Key) -> bool:
             return
         unit.keep(change.write)
         if records:
-            record_change(access, kind, change, unit, heads[0], action="encrypt")
+            record_change(access, kind, change, unit, heads[0][0], action="encrypt")
 
     with access.unit() as unit:
         unit.bookkeep(step)

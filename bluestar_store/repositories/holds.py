@@ -16,13 +16,12 @@ from bluestar_store.models.holds import HOLD_GUARD, OPEN, PLAN_HOLD, HoldGuard, 
 from bluestar_store.models.indexes import OPEN_HOLDS
 from bluestar_store.protocols import ABSENT, Check, Item, key_of
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.base import Look, Repository, Rules
+from bluestar_store.repositories.base import Repository, Rules
 from bluestar_store.repositories.changes import (
     Change,
     PutExpectation,
     as_read,
     change_over,
-    current_item,
     delete_change,
     put_change,
 )
@@ -30,6 +29,7 @@ from bluestar_store.repositories.finder import Finder
 from bluestar_store.repositories.identifiers import new_id
 from bluestar_store.repositories.moments import Part, read_parts
 from bluestar_store.repositories.order import by_created
+from bluestar_store.repositories.stored import Wanted, current_item, stored_items
 from bluestar_store.repositories.transaction import Bookkeeping
 
 
@@ -132,24 +132,21 @@ class Holds(Repository[PlanHold]):
 
     def put(self, entity: PlanHold, expected: PutExpectation = None, *, actor: str | None = None) -> PlanHold:
         """See Repository; the plan's guard goes with it."""
-        change = self._written(
-            entity, lambda access: put_change(access, self._kind, entity, expected), actor, *self._counting(entity)
-        )
+        entity = self._kind.validated(entity)
+        change = self._written(put_change, entity, expected, actor, *self._counting(entity))
         return self._decode(change.after)
 
     def delete(self, entity: PlanHold, expected: PutExpectation = None, *, actor: str | None = None) -> None:
         """See Repository; the plan's guard goes with it. Released holds are records: mostly `release` is meant."""
-        self._written(
-            entity, lambda access: delete_change(access, self._kind, entity, expected), actor, *self._counting(entity)
-        )
+        self._written(delete_change, entity, expected, actor, *self._counting(entity))
 
-    def _counting(self, entity: PlanHold) -> tuple[Rules, Sequence[Look]]:
+    def _counting(self, entity: PlanHold) -> tuple[Rules, Sequence[Wanted]]:
         """What counts the plan's holds when one of them is changed."""
 
         def count(access: Access, _: Change, unit: Bookkeeping, found: Sequence[Item | None]) -> None:
             self._count(access, entity.plan_id, unit, found[0])
 
-        return count, [lambda access: stored_guard(access, entity.plan_id)]
+        return count, [guard_of(entity.plan_id)]
 
     def _keep(
         self, access: Access, unit: Bookkeeping, hold: PlanHold, before: Item | None, stored: list[PlanHold]
@@ -168,9 +165,14 @@ class Holds(Repository[PlanHold]):
         unit.keep(change_over(access, HOLD_GUARD, guard, before, {}).write)
 
 
-def stored_guard(access: Access, plan_id: str) -> Item | None:
+def guard_of(plan_id: str) -> Wanted:
     """The guard of a plan's holds, to be read before the holds: who changes one of them afterwards changes it."""
-    return current_item(access, HOLD_GUARD, HoldGuard(plan_id=plan_id))
+    return Wanted(HOLD_GUARD, HoldGuard(plan_id=plan_id))
+
+
+def stored_guard(access: Access, plan_id: str) -> Item | None:
+    """The same, as it is stored."""
+    return stored_items(access, [guard_of(plan_id)])[0]
 
 
 def refuse_open_holds(access: Access, holds: Holds, plan_id: str, unit: Bookkeeping, guard: Item | None) -> None:

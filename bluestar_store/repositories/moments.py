@@ -15,7 +15,6 @@ from typing import NamedTuple, TypeVar
 
 from bluestar_store.errors import ChangingError, TableMissingError
 from bluestar_store.keys import Key
-from bluestar_store.models.audit import CHAIN_HEAD
 from bluestar_store.protocols import Item, Place, key_of, settles_at_once
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.revisions import (
@@ -84,15 +83,18 @@ class Listed(Read):
 
 
 class Found(Read):
-    """The items of parts, in order of their sort keys."""
+    """The items of parts, in order of their sort keys, as queries give them."""
 
     def __init__(self, parts: Mapping[Part, Iterable[Item]]) -> None:
         super().__init__()
-        self._parts = {part: {key_of(item): item for item in items} for part, items in parts.items()}
+        self._parts = {part: list(items) for part, items in parts.items()}
+        self._changed: dict[Part, dict[Key, Item]] = {}
+        """Those that something was laid over."""
 
     def __getitem__(self, part: Part) -> list[Item]:
-        items = self._parts[part]
-        return [items[key] for key in sorted(items)]
+        if (items := self._changed.get(part)) is not None:
+            return [items[key] for key in sorted(items)]
+        return self._parts[part]
 
     def has(self, place: Place) -> bool:
         """See `Read`."""
@@ -100,12 +102,13 @@ class Found(Read):
 
     def lay_over(self, place: Place, item: Item | None) -> None:
         """See `Read`."""
-        for part, items in self._parts.items():
-            if part.has(place):
-                if item is None:
-                    items.pop(place[1], None)
-                else:
-                    items[place[1]] = item
+        for part in filter(lambda part: part.has(place), self._parts):
+            if part not in self._changed:
+                self._changed[part] = {key_of(one): one for one in self._parts[part]}
+            if item is None:
+                self._changed[part].pop(place[1], None)
+            else:
+                self._changed[part][place[1]] = item
 
 
 def read_levels(access: Access, levels: Iterable[str], parts: Sequence[Part]) -> Found:
@@ -168,8 +171,7 @@ class Look:
 
     def __init__(self, access: Access, places: Sequence[Place]) -> None:
         self._access, self._engine = access, access.engine
-        # A fake of one kind has no trails, and so no revisions.
-        self._places = places if CHAIN_HEAD in access.tables.kinds else ()
+        self._places = places if access.revisions.are_kept else ()
         self._began, self._since = access.monotonic(), access.now().timestamp() - YOUNG_SECONDS
         self.failure: Failure | None = None
         self._before: dict[Place, Revision] | None = None

@@ -12,7 +12,6 @@ from bluestar_store.protocols import ABSENT, AttributeValue, Delete, Item, Updat
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.changes import (
     PutExpectation,
-    ambiguous,
     as_read,
     change_over,
     check_as_read,
@@ -20,6 +19,7 @@ from bluestar_store.repositories.changes import (
 )
 from bluestar_store.repositories.moments import Part, read_parts
 from bluestar_store.repositories.pipeline_head import head_key, head_write
+from bluestar_store.repositories.stored import ambiguous
 from bluestar_store.repositories.trails import record_replacement
 from bluestar_store.repositories.transaction import Bookkeeping
 

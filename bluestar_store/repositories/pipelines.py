@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bluestar_store.errors import BlueStarError, InvalidEntityError, ItemDecodeError, PipelineChangingError
 from bluestar_store.keys import DEFAULT
+from bluestar_store.models.kind import Kind
 from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION, PipelineStep, step_count
 from bluestar_store.protocols import Item, Put, Unit
 from bluestar_store.repositories.access import Access
@@ -116,15 +117,17 @@ class Pipelines(Reader[PipelineStep]):
         Raises PipelineNotFoundError when there is no such step.
         """
 
-        def plan(access: Access) -> Change:
-            change = put_change(access, self._kind, step, expected)
+        def plan(
+            access: Access, kind: Kind[PipelineStep], step: PipelineStep, expected: PutExpectation, current: Item | None
+        ) -> Change:
+            change = put_change(access, kind, step, expected, current)
             if isinstance(change.write, Put):
                 raise self._missing(
                     f"no step {step.step_order} of {step.plan_id!r}, {step.pay_freq!r} (pipelines.replace adds steps)"
                 )
             return change
 
-        return self._decode(self._written(step, plan, actor).after)
+        return self._decode(self._written(plan, self._to_put(step), expected, actor).after)
 
     def _pk(self, plan_id: str, pay_freq: str) -> str:
         return self._kind.keys.partition({"plan_id": plan_id, "pay_freq": pay_freq})

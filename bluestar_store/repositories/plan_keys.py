@@ -8,9 +8,10 @@ from bluestar_store.errors import PlanKeyNotFoundError
 from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry
 from bluestar_store.models.plan_keys import PLAN_KEY, PlanKey
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.base import Reader
+from bluestar_store.repositories.base import Reader, owned
 from bluestar_store.repositories.chain import append_step
-from bluestar_store.repositories.changes import change_over, current_item
+from bluestar_store.repositories.changes import change_over
+from bluestar_store.repositories.stored import current_item
 from bluestar_store.repositories.transaction import Bookkeeping
 
 
@@ -24,7 +25,8 @@ class PlanKeys(Reader[PlanKey]):
 
     def of_plan(self, plan_id: str) -> tuple[PlanKey, ...]:
         """A plan's keys (GLOBAL's: of what belongs to no plan, or to all), oldest first, dropped ones too."""
-        found = self._load_owned(PLAN_KEY.keys.partition({"plan_id": plan_id}))
+        pk = PLAN_KEY.keys.partition({"plan_id": plan_id})
+        found = owned(self._access, self._kind, self._access.partition(self._kind, pk))
         return tuple(sorted(found, key=lambda key: key.key_id))
 
     def drop(self, plan_id: str, *, actor: str | None = None) -> tuple[PlanKey, ...]:

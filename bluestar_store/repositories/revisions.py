@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any
 
@@ -140,6 +140,11 @@ class Revisions:
         return {name: tuple(kind for other, kind in names if other == name) for name, _ in names}
 
     @cached_property
+    def are_kept(self) -> bool:
+        """Not by a fake of one kind, which has no trails."""
+        return CHAIN_HEAD in self._tables.kinds
+
+    @cached_property
     def table(self) -> str:
         """Where revisions lie."""
         return self._tables.name(CHAIN_HEAD)
@@ -210,18 +215,17 @@ class Revisions:
     def _moved(self, writes: Mapping[Place, Write]) -> dict[Place, list[tuple[str, Key]]]:
         """What is to be listed in which revision."""
         moved: dict[Place, list[tuple[str, Key]]] = {}
-        if CHAIN_HEAD not in self._tables.kinds:  # a fake of one kind
+        if not self.are_kept:
             return moved
         batches: dict[str, list[tuple[str, Key]]] = {}
         appended: set[str] = set()
         for (table, key), write in writes.items():
-            kind = None if isinstance(write, Check) else self._kind(table, key)
+            kind, identity = (None, {}) if isinstance(write, Check) else self._kind(table, key)
             if kind is None:
                 continue
             if is_of_level(kind):
-                identity = kind.keys.parse(key) or {}
                 moved.setdefault(self.of_level(identity.get("plan_id") or GLOBAL), []).append((kind.table, key))
-            elif kind is PLAN_HOLD and (guard := self.of_holds((kind.keys.parse(key) or {})["plan_id"])) in writes:
+            elif kind is PLAN_HOLD and (guard := self.of_holds(identity["plan_id"])) in writes:
                 moved.setdefault(guard, []).append((kind.table, key))
             elif kind in BATCH_KINDS:
                 batches.setdefault(key.pk, []).append((kind.table, key))
@@ -234,8 +238,12 @@ class Revisions:
                 moved[head] = keys
         return moved
 
-    def _kind(self, table: str, key: Key) -> Kind[Any] | None:
-        return next((kind for kind in self._kinds.get(table, ()) if kind.keys.parse(key) is not None), None)
+    def _kind(self, table: str, key: Key) -> tuple[Kind[Any] | None, Mapping[str, Any]]:
+        """What lies at a place, and its identity."""
+        for kind in self._kinds.get(table, ()):
+            if (identity := kind.keys.parse(key)) is not None:
+                return kind, identity
+        return None, {}
 
     def _moves(self, moved: Mapping[Place, list[tuple[str, Key]]]) -> dict[Place, Update]:
         now = self._now().timestamp()
@@ -276,6 +284,7 @@ def is_of_level(kind: Kind[Any]) -> bool:
     return kind.rule_list is not None or BY_LEVEL in kind.index_names
 
 
+@lru_cache(KNOWN)
 def level_key(level: str) -> Key:
     """The key of a level's revision."""
     if len(level.encode()) > LONGEST_LEVEL:

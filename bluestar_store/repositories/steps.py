@@ -23,8 +23,9 @@ from bluestar_store.protocols import Check, Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Reader, owned
 from bluestar_store.repositories.batch_traces import leave_trace, traces_of
-from bluestar_store.repositories.changes import as_read, change_over, current_item
+from bluestar_store.repositories.changes import as_read, change_over
 from bluestar_store.repositories.moments import Part, read_parts
+from bluestar_store.repositories.stored import Wanted, current_item, stored_items
 from bluestar_store.repositories.transaction import Bookkeeping
 
 E = TypeVar("E", bound=Entity)
@@ -146,11 +147,6 @@ class Claims(StepRecords[StepClaim]):
         return self._decode(change.after)
 
 
-def stored_claim(access: Access, claim: StepClaim) -> Item | None:
-    """What is stored of a claim's step."""
-    return current_item(access, STEP_CLAIM, claim)
-
-
 def check_claim(access: Access, claim: StepClaim, unit: Bookkeeping, stored: Item | None) -> None:
     """A step that lets its unit fail unless the claim stands, then and when it commits. Raises ClaimLostError.
 
@@ -209,13 +205,13 @@ class Results(StepRecords[StepResult]):
         saved = [wanted]
 
         def keep(unit: Bookkeeping) -> None:
-            stored = partial(current_item, access, self._kind, wanted)
             if claim is None:
+                stored = partial(current_item, access, self._kind, wanted)
                 item, (traces,) = access.beside(stored, [partial(traces_of, access, batch)])
                 if item is None:
                     leave_trace(access, wanted.batch_id, traces, unit)
             else:  # which has left a trace
-                item, (claimed,) = access.beside(stored, [partial(stored_claim, access, claim)])
+                item, claimed = stored_items(access, [Wanted(self._kind, wanted), Wanted(STEP_CLAIM, claim)])
                 check_claim(access, claim, unit, claimed)
             if item is None:
                 change = change_over(access, self._kind, self._with_digest(wanted, found_digest), None, {})

@@ -16,8 +16,9 @@ from bluestar_store.models.sealed import is_ciphertext
 from bluestar_store.models.values import from_wire
 from bluestar_store.protocols import OWN_PREFIX, VERSION, Check, Item, key_of
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.chain import append_after, append_step, stored_head
+from bluestar_store.repositories.chain import append_after, append_step, head_of
 from bluestar_store.repositories.changes import Change
+from bluestar_store.repositories.stored import Wanted
 from bluestar_store.repositories.transaction import Bookkeeping
 
 HIDDEN = ("PK", "SK", VERSION)
@@ -33,9 +34,9 @@ DEEPEST_VALUE = MAX_DEPTH - 5
 """Lists and maps in each other that an entry tells of a value, which lies four levels deep in the entry itself."""
 
 
-def trail_head(access: Access, kind: Kind[Any], pk: str) -> Item | None:
-    """The stored head of the trail that changes in this partition leave."""
-    return stored_head(access, Trail(table=kind.table, partition=pk))
+def trail_head(kind: Kind[Any], pk: str) -> Wanted:
+    """The head of the trail that changes in this partition leave, to be read."""
+    return head_of(Trail(table=kind.table, partition=pk))
 
 
 def record_change(

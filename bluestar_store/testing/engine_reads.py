@@ -8,7 +8,7 @@ import pytest
 
 from bluestar_store.errors import InvalidKeyError, InvalidWriteError
 from bluestar_store.keys import Key
-from bluestar_store.protocols import Engine, Item, Segment, key_of
+from bluestar_store.protocols import Engine, Item, Segment, key_of, reads_places
 from bluestar_store.testing.engine_case import EngineCase, SideDoor, all_pages, item, numbered
 
 IMPOSSIBLE = [Key("", "A"), Key("A", ""), Key("é" * 1025, "A"), Key("A", "é" * 513), Key("\ud800", "A")]
@@ -46,6 +46,20 @@ class ReadSuite(EngineCase):
         for number in range(5):
             door.put(table, item("A", version=number))
             assert engine.get(table, [Key("A", "A")], consistent=True) == {Key("A", "A"): item("A", version=number)}
+
+    def test_items_of_several_tables_come_in_one_call_where_the_engine_can(
+        self, engine: Engine, door: SideDoor, table: str, other_table: str
+    ) -> None:
+        if not reads_places(engine):
+            pytest.skip("this engine reads one table at a time")
+        door.put(table, item("A"))
+        door.put(other_table, item("B"))
+        places = [(other_table, Key("B", "A")), (table, Key("A", "A")), (table, Key("X", "A")), (table, Key("A", "A"))]
+        found = engine.get_places(places)  # type: ignore[attr-defined]
+        assert found == {(table, Key("A", "A")): item("A"), (other_table, Key("B", "A")): item("B")}
+        for key in IMPOSSIBLE:
+            with pytest.raises(InvalidKeyError):
+                engine.get_places([(table, key)])  # type: ignore[attr-defined]
 
     def test_an_isolated_get_answers_like_get(self, engine: Engine, door: SideDoor, table: str) -> None:
         for pk in ("A", "B"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from bluestar_store.protocols import (
     Expectation,
     IndexSpec,
     Item,
+    Place,
     Put,
     TableSpec,
     Update,
@@ -62,8 +64,16 @@ def _item(key: Key, attributes: dict[str, Any], version: int | None = None) -> I
     return {"PK": {"S": key.pk}, "SK": {"S": key.sk}, **attributes, **own}
 
 
+class PlacesEngine(MemoryEngine):
+    """One that reads items of several tables in one call."""
+
+    def get_places(self, places: Sequence[Place]) -> dict[Place, Item]:
+        found = {place: self.get(place[0], [place[1]], consistent=True) for place in places}
+        return {place: items[place[1]] for place, items in found.items() if items}
+
+
 def engine_with(items: list[Item]) -> MemoryEngine:
-    engine = MemoryEngine()
+    engine = PlacesEngine()
     engine.create_tables([SPEC])
     engine.put_many("table", items)
     return engine
@@ -87,6 +97,8 @@ def _all_at_once(target: MemoryEngine, made: list[Write]) -> None:
 def everything(engine: MemoryEngine | StagedEngine, limit: int | None = None) -> list[Any]:
     """All that reads of any form give, in order where there is one."""
     found: list[Any] = [engine.get("table", KEYS), engine.get_isolated("table", KEYS)]
+    assert isinstance(engine, PlacesEngine | StagedEngine)
+    found.append(engine.get_places([("table", key) for key in KEYS]))
     for pk in "AB":
         for prefix in ("", "3"):
             for newest_first in (False, True):
