@@ -91,6 +91,9 @@ class Settings(BaseSettings):
     as 0 turns it off. `cache_key` signs what the library puts into Redis, and lets it believe nothing else: 32 bytes
     in base64; of several, with commas between them, the first signs and all are believed.
 
+    `plain_pins`: batches pin digests of bank accounts as release 0.1.0 does and compares them, while one of its
+    processes still verifies rules; who may read a batch can then find out account numbers by trying.
+
     `masked_names` are words of names, with commas between them, whose values no repr, trail, table or error shows
     whole, in attributes of other programs and in free details, too; fields of type SensitiveText are masked whatever
     they are called. Several Stores of a process mask the names of all of them.
@@ -148,6 +151,7 @@ class Settings(BaseSettings):
     index_recheck_hours: Annotated[float, Field(gt=0, le=8760)] = 24
     kinds: Annotated[tuple[str, ...], NoDecode] = ()
     actor: Actor | None = None
+    plain_pins: bool = False
     masked_names: Annotated[tuple[str, ...], NoDecode] = DEFAULT_NAMES
     four_eyes: bool = False
     parallel_calls: Annotated[int, Field(ge=1, le=64)] = 8

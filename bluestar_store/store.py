@@ -100,9 +100,11 @@ class Store:
             settings.actor,
             indexes_complete=settings.indexes_complete,
             index_recheck=timedelta(hours=settings.index_recheck_hours),
+            plain_pins=settings.plain_pins,
             clock=self.clock,
             sealing=encrypting.sealing if encrypting else None,
         )
+        self.digests = access.digests
         finder = Finder(access)
         self.index_marks, self.revisions = finder.marks, access.revisions
         self.pipelines = Pipelines(access)

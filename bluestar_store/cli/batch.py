@@ -111,7 +111,7 @@ def show_batch(store: Store, out: Output, batch_id: str, *, rules: bool = False)
         data["rules"] = _verification_record(verification)
         views.append(_verification_view(verification))
     out.show(data, *views)
-    if verification is not None and not verification.unchanged:
+    if verification is not None and not verification.unchanged and not verification.cannot_tell:
         raise typer.Exit(DIFFERENCES)
 
 
@@ -145,8 +145,14 @@ def _history(history: BatchHistory) -> tuple[Record, list[View]]:
 
 
 def _verification_record(found: RulesVerification) -> Record:
-    lists = {name: list(getattr(found, name)) for name in ("changed", "came", "went")}
-    return {"unchanged": found.unchanged, "started_under": found.started_under, "current": found.current, **lists}
+    lists = {name: list(getattr(found, name)) for name in ("changed", "came", "went", "unknown")}
+    return {
+        "unchanged": found.unchanged,
+        "cannot_tell": found.cannot_tell,
+        "started_under": found.started_under,
+        "current": found.current,
+        **lists,
+    }
 
 
 def _verification_view(found: RulesVerification) -> View:
@@ -154,5 +160,8 @@ def _verification_view(found: RulesVerification) -> View:
         return f"The rules are those that it was started under ({found.current[:12]})."
     if found.started_under is None:
         return "It does not say which rules it was started under: another program started it."
-    rows = [[what, name] for what in ("changed", "came", "went") for name in getattr(found, what)]
+    rows = [[what, name] for what in ("changed", "came", "went", "unknown") for name in getattr(found, what)]
+    if found.cannot_tell:
+        title = "Whether the rules are those that it was started under cannot be told: this store lacks a digest's key"
+        return Grid(title, ("What", "Item"), rows)
     return Grid("The rules are not those that it was started under", ("What", "Item"), rows)

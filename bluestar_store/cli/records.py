@@ -21,6 +21,7 @@ Record = dict[str, Any]
 
 def record(entity: Entity) -> Record:
     """The entity's fields, its `scope` where it has a level, `version`, `written_by`, and what it does not know."""
+    from bluestar_store.models.audit import SALT
     from bluestar_store.models.masking import sensitive_fields
     from bluestar_store.models.vendor import VendorSchema
 
@@ -38,7 +39,9 @@ def record(entity: Entity) -> Record:
     found["version"] = entity.version
     found["written_by"] = entity.written_by
     # Beside a bank account, whatever another program put there, under whatever name.
-    found["extra"] = {name: plain(value, name, secret=bool(sensitive)) for name, value in entity.extra.items()}
+    found["extra"] = {
+        name: plain(value, name, secret=bool(sensitive)) for name, value in entity.extra.items() if name != SALT
+    }
     return found
 
 

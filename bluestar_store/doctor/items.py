@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from bluestar_store.cache import NullCache
-from bluestar_store.doctor import decoding, duplicates, index_attributes, limits, pipelines, reach, strays
+from bluestar_store.doctor import (
+    decoding,
+    duplicates,
+    index_attributes,
+    limits,
+    pipelines,
+    plain_digests,
+    reach,
+    strays,
+)
 from bluestar_store.doctor.findings import Finding, Severity
 from bluestar_store.doctor.reading import seen
 from bluestar_store.errors import AccessDeniedError, BlueStarError
@@ -21,6 +30,7 @@ CHECKS = (
     strays.check,
     reach.check,
     limits.check,
+    plain_digests.check,
 )
 """Each is given a page of one table and keeps nothing: what needs more than an item is read again."""
 

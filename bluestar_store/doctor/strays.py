@@ -10,6 +10,7 @@ from bluestar_store.doctor.reading import Seen
 from bluestar_store.errors import InvalidKeyError
 from bluestar_store.keys import Key
 from bluestar_store.models.batches import BATCH_STATE
+from bluestar_store.models.digest_keys import is_digest_key
 from bluestar_store.models.index_marks import is_mark
 from bluestar_store.models.kind import Kind
 from bluestar_store.repositories.access import Access
@@ -18,7 +19,7 @@ from bluestar_store.repositories.access import Access
 def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
     """A finding for each item whose key is no kind's of this table."""
     for one in page:
-        if one.kind is None and not is_mark(one.key):
+        if one.kind is None and not is_mark(one.key) and not is_digest_key(one.key):
             yield _finding(access, one)
 
 

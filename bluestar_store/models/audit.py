@@ -36,6 +36,13 @@ class ChainHead(Trail):
     hash: str | None = None
 
 
+SALT = "salt"
+"""An attribute of entries whose details are shown masked in part: random, so that the hash beside them tells nothing.
+
+No field, for the hash covers it as it covers what other programs add: release 0.1.0 verifies it, too.
+"""
+
+
 class AuditEntry(Trail):
     """One entry of a trail, holding its predecessor's hash."""
 

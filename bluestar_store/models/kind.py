@@ -83,12 +83,17 @@ class Kind(Generic[E]):
         return extended  # type: ignore[no-any-return]  # of the entity that was given
 
     @cached_property
+    def sensitive_fields(self) -> frozenset[str]:
+        """The fields of type SensitiveText."""
+        return sensitive_fields(self.entity)
+
+    @cached_property
     def is_sensitive(self) -> bool:
         """Whether it is declared `sensitive`, or has a field of type SensitiveText.
 
         Its values do not go to Redis, unless a setting lets them; its digests need the store's key.
         """
-        return self.sensitive or bool(sensitive_fields(self.entity))
+        return self.sensitive or bool(self.sensitive_fields)
 
     @property
     def table(self) -> str:

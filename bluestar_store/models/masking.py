@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Set
+from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
@@ -187,10 +189,15 @@ def veiled(name: str, value: Any, *, digits: bool = True) -> Any:
     return value
 
 
+_SCALARS = (str, int, Decimal, bool, bytes, datetime, type(None))
+
+
 def has_secret(name: str, value: Any) -> bool:
-    """Whether a value is masked where it is stored in a trail, in part or whole."""
-    if is_secret_name(name) and has_digit(value):
-        return True
+    """Whether a value is masked where it is shown by its type or name, in part or whole."""
+    if is_secret_name(name):
+        return has_digit(value)
+    if type(value) in _SCALARS:
+        return False
     match value:
         case MaskedText():
             return True

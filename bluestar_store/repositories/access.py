@@ -36,6 +36,7 @@ from bluestar_store.protocols import (
     reads_places,
     settles_at_once,
 )
+from bluestar_store.repositories.digests import Digests
 from bluestar_store.repositories.revisions import Revisions
 from bluestar_store.repositories.transaction import Transaction
 from bluestar_store.threads import Threads
@@ -71,6 +72,7 @@ class Access:
         *,
         indexes_complete: bool = False,
         index_recheck: timedelta = timedelta(hours=24),
+        plain_pins: bool = False,
         clock: Clock | None = None,
         records: bool = True,
         sealing: Sealing | None = None,
@@ -90,6 +92,7 @@ class Access:
         self.now, self.monotonic = clock.now, clock.monotonic
         self.sleep: Callable[[float], None] = getattr(clock, "sleep", time.sleep)
         self.revisions = Revisions(tables, self.now)
+        self.digests = Digests(lambda: self.committed, tables, plain_pins=plain_pins)
         self._records_changes, self.sealing = records, sealing
         self._records = ContextVar("bluestar_records_changes", default=records)
         self._reads_places = reads_places(engine)

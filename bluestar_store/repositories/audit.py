@@ -19,7 +19,7 @@ from bluestar_store.models.values import stored_time
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Reader, owned_but_lost
-from bluestar_store.repositories.chain import append_step, appended_item, decoded_entry, entry_hash
+from bluestar_store.repositories.chain import append_step, appended_item, decoded_entry, entry_hash, salted
 from bluestar_store.repositories.combining import Combiner
 from bluestar_store.repositories.trail_items import trail_items
 
@@ -78,7 +78,7 @@ class Audit(Reader[AuditEntry]):
         if not action:
             raise InvalidEntityError("an entry needs an action: what was done")
         values = dict(_trail(trail)) | {"action": action, "actor": by, "details": details}
-        entry = self._kind.made(**values, seq=0, at=self._access.now())
+        entry = salted(self._kind.made(**values, seq=0, at=self._access.now()))
         self._kind.encode(entry)  # what cannot be written is told to whom it belongs, and not to those it goes with
         if (unit := self._access.unit_here()) is not None:
             unit.bookkeep(partial(append_step, self._access, entry))

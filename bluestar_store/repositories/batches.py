@@ -95,7 +95,8 @@ class RulesVerification:
 
     `changed`, `came` and `went` name items as `PlanSnapshot.item_digests` does, `{table}/{PK}/{SK}`, sorted. `current`
     is the digest of what there is now: where limits or a whole pipeline are missing, and no batch could be started, it
-    covers the rest and is no snapshot's.
+    covers the rest and is no snapshot's. `unknown` names items of which nothing can be told: their digests were made
+    with a key that this store does not have, because they were imported without it.
     """
 
     started_under: str | None
@@ -103,11 +104,17 @@ class RulesVerification:
     changed: tuple[str, ...]
     came: tuple[str, ...]
     went: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
 
     @property
     def unchanged(self) -> bool:
-        """Whether they are."""
+        """Whether they are, all of them; False, too, where that cannot be told."""
         return self.started_under == self.current
+
+    @property
+    def cannot_tell(self) -> bool:
+        """Whether nothing is known to have changed, but of what is `unknown` it cannot be told."""
+        return bool(self.unknown) and not (self.changed or self.came or self.went)
 
 
 class Batches(Repository[BatchState]):
@@ -167,12 +174,15 @@ class Batches(Repository[BatchState]):
         table = self._access.table(BATCH_RULES)
         stored = self._access.engine.get(table, [key], consistent=True).get(key)
         then = (BATCH_RULES.decode(stored, table).items if stored else None) or {}
+        found = now.digests_again(then)
+        unknown = tuple(name for name, digest in found.items() if digest is None)
         return RulesVerification(
             batch.rules_digest,
-            now.digest,
-            tuple(sorted(name for name in then.keys() & now.item_digests if then[name] != now.item_digests[name])),
-            tuple(sorted(now.item_digests.keys() - then.keys())),
-            tuple(sorted(then.keys() - now.item_digests.keys())),
+            now.digest_of({name: digest or "unknown" for name, digest in found.items()}),
+            tuple(name for name, digest in found.items() if name in then and digest not in (None, then[name])),
+            tuple(name for name in found if name not in then),
+            tuple(sorted(then.keys() - found.keys())),
+            unknown,
         )
 
     # ------------------------------------------------------------------------------------------------------- writing

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 
+from immutabledict import immutabledict
+
 from bluestar_store.errors import ConflictError, EncryptedValueError
-from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, AuditEntry, ChainHead, Trail
+from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, SALT, AuditEntry, ChainHead, Trail
 from bluestar_store.models.canonical import canonical, digest, plain_value
 from bluestar_store.models.entity import Origin
+from bluestar_store.models.masking import has_secret
 from bluestar_store.models.sealed import ciphertext_of
 from bluestar_store.protocols import ABSENT, ACTOR, AttributeValue, Item, Put, key_of
 from bluestar_store.repositories.access import Access
@@ -40,7 +44,18 @@ def decoded_entry(item: Item, table: str) -> AuditEntry:
 
 def appended_item(entry: AuditEntry) -> Item:
     """The item of a chained entry, as it is written once and for all."""
-    return new_item(AUDIT_ENTRY, entry) | ({ACTOR: {"S": entry.actor}} if entry.actor else {})
+    salt = {SALT: {"S": entry.extra[SALT]}} if SALT in entry.extra else {}
+    return new_item(AUDIT_ENTRY, entry) | salt | ({ACTOR: {"S": entry.actor}} if entry.actor else {})
+
+
+def salted(entry: AuditEntry) -> AuditEntry:
+    """An entry that is to be appended: with a salt where its details are shown masked in part."""
+    if not has_secret("details", entry.details):
+        return entry
+    salt = secrets.token_hex(16)
+    key = AUDIT_ENTRY.keys.build(AUDIT_ENTRY.identity(entry))
+    item = {"PK": {"S": key.pk}, "SK": {"S": key.sk}, SALT: {"S": salt}}
+    return entry.model_copy().read_from(Origin(item, 0, immutabledict({SALT: salt})))
 
 
 def head_of(trail: Trail) -> Wanted:

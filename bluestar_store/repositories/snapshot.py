@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ from immutabledict import immutabledict
 from bluestar_store.errors import LimitsNotFoundError, PipelineChangingError, PipelineNotFoundError
 from bluestar_store.keys import DEFAULT, GLOBAL, check_plan
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
-from bluestar_store.models.canonical import canonical, digest
+from bluestar_store.models.canonical import digest
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
 from bluestar_store.models.entity import Entity, PlanEntity
 from bluestar_store.models.indexes import BY_LEVEL, level_prefix
@@ -24,6 +24,7 @@ from bluestar_store.protocols import Item, Place, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import in_order
 from bluestar_store.repositories.calculation_rules import merged
+from bluestar_store.repositories.digests import Digests
 from bluestar_store.repositories.finder import Finder
 from bluestar_store.repositories.inherited import inherited
 from bluestar_store.repositories.moments import Found, Part, read_as_one
@@ -39,7 +40,9 @@ class PlanSnapshot:
     """What a batch of a plan runs under. Immutable, and the same on every engine and in every layout.
 
     `item_digests` has a digest for each item that contributes, by `{table}/{PK}/{SK}` with keys as the library builds
-    them; `digest` covers them all. Both leave out versions and spell numbers in one way.
+    them; `digest` covers them all. Both leave out versions and spell numbers in one way. The digest of a bank account,
+    and of what has an attribute that is shown masked, takes the store's key and names it (`hmac-sha256:{key}:{hex}`):
+    it compares with those of stores that have the same key.
     """
 
     plan_id: str
@@ -72,10 +75,11 @@ class PlanContents:
     calculation_rules: Mapping[str, CalculationRule]
     validation_rules: Mapping[str, tuple[ValidationRule, ...]]
     limits: IrsLimits | None
+    digests: Digests = field(repr=False, compare=False)
 
     @cached_property
-    def item_digests(self) -> Mapping[str, str]:
-        """Of each item that there is."""
+    def items(self) -> Mapping[str, tuple[Kind[Any], Entity]]:
+        """Each item that there is, by `{table}/{PK}/{SK}`, sorted."""
         parts: list[tuple[Kind[Any], Iterable[Entity | None]]] = [
             (PIPELINE_STEP, self.steps),
             (CLIENT_CONFIG, [self.client_config]),
@@ -84,19 +88,37 @@ class PlanContents:
             (VALIDATION_RULE, [rule for rules in self.validation_rules.values() for rule in rules]),
             (IRS_LIMITS, [self.limits]),
         ]
-        digests: dict[str, str] = {}
+        items: dict[str, tuple[Kind[Any], Entity]] = {}
         for kind, entities in parts:
             for entity in entities:
                 if entity is not None:
                     key = kind.keys.build(kind.identity(entity))
-                    digests[f"{kind.table}/{key.pk}/{key.sk}"] = digest(canonical(entity))
-        return immutabledict(dict(sorted(digests.items())))
+                    items[f"{kind.table}/{key.pk}/{key.sk}"] = kind, entity
+        return immutabledict(dict(sorted(items.items())))
+
+    @cached_property
+    def item_digests(self) -> Mapping[str, str]:
+        """Of each item that there is."""
+        pinned = self.digests.pinned
+        return immutabledict({name: pinned(kind, entity) for name, (kind, entity) in self.items.items()})
 
     @cached_property
     def digest(self) -> str:
         """Of them all."""
+        return self.digest_of(self.item_digests)
+
+    def digest_of(self, item_digests: Mapping[str, str]) -> str:
+        """Of them all, where these are the digests of the items."""
         named = {"plan_id": self.plan_id, "pay_freq": self.pay_freq, "year": self.year}
-        return digest({**named, "items": dict(self.item_digests)})
+        return digest({**named, "items": dict(item_digests)})
+
+    def digests_again(self, then: Mapping[str, str]) -> Mapping[str, str | None]:
+        """The digest of each item, made as it was made `then`; None where that cannot be told, for want of its key."""
+        again = self.digests.again
+        return {
+            name: again(kind, entity, then[name]) if name in then else self.digests.pinned(kind, entity)
+            for name, (kind, entity) in self.items.items()
+        }
 
 
 class Snapshots:
@@ -158,6 +180,7 @@ class Snapshots:
             calculation_rules=merged(plan_id, global_rules, own_rules),
             validation_rules=immutabledict({category: rules for category, rules in validation.items() if rules}),
             limits=next(iter(self._decoded(IRS_LIMITS, filter(IRS_LIMITS.owns, found[asked.limits]))), None),
+            digests=self._access.digests,
         )
 
     def _steps(

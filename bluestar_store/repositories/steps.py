@@ -18,6 +18,7 @@ from bluestar_store.errors import (
 from bluestar_store.models.batches import BATCH_STATE, STEP_CLAIM, STEP_RESULT, BatchState, StepClaim, StepResult
 from bluestar_store.models.canonical import digest, plain_value
 from bluestar_store.models.entity import Entity
+from bluestar_store.models.masking import has_secret
 from bluestar_store.models.merge_marks import merge_mark
 from bluestar_store.protocols import Check, Item, key_of
 from bluestar_store.repositories.access import Access
@@ -227,9 +228,15 @@ class Results(StepRecords[StepResult]):
         return saved[0]
 
     def _with_digest(self, result: StepResult, digest: str) -> StepResult:
-        """With the digest of what was found; where that is encrypted, keyed: who cannot read it cannot try values."""
-        keyed = self._access.keyed_digest(self._kind, self._kind.key(result), "result", digest)
-        return result.model_copy(update={"digest": keyed or digest})
+        """With the digest of what was found.
+
+        Where that is encrypted, or shown masked in part, it is keyed: who cannot read it cannot try values.
+        """
+        key = self._kind.key(result)
+        made = self._access.keyed_digest(self._kind, key, "result", digest)
+        if made is None and has_secret("result", result.result):
+            made = self._access.digests.of_value(self._kind, key.pk, plain_value(result.result))
+        return result.model_copy(update={"digest": made or digest})
 
 
 def _digest(result: StepResult) -> str:

@@ -8,10 +8,10 @@ from typing import Any
 from bluestar_store.engines.checks import MAX_DEPTH
 from bluestar_store.errors import EncryptedValueError
 from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry, Trail
-from bluestar_store.models.canonical import canonical, canonical_bytes, digest, plain_value
+from bluestar_store.models.canonical import canonical_bytes, digest, plain_value
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
-from bluestar_store.models.masking import masked, veiled
+from bluestar_store.models.masking import has_secret, masked, veiled
 from bluestar_store.models.sealed import is_ciphertext
 from bluestar_store.models.values import from_wire
 from bluestar_store.protocols import OWN_PREFIX, VERSION, Check, Item, key_of
@@ -49,7 +49,7 @@ def record_change(
     if isinstance(change.write, Check):
         return
     action = action or ("delete" if not change.after else "put" if change.before else "create")
-    details = change_details(kind, change.before, change.after)
+    details = change_details(access, kind, change.before, change.after)
     append_after(access, _entry(access, kind, change.write.key.pk, action, details), head, unit)
 
 
@@ -60,7 +60,7 @@ def record_replacement(
     details = {
         f"{what}_{when}": value
         for when, items in (("before", before), ("after", after))
-        for what, value in (("steps", len(items)), ("digest", _digest_of_all(kind, items)))
+        for what, value in (("steps", len(items)), ("digest", _digest_of_all(access, kind, items)))
     }
     append_step(access, _entry(access, kind, pk, "replace" if after else "remove", details), unit)
 
@@ -72,18 +72,19 @@ def _entry(access: Access, kind: Kind[Any], pk: str, action: str, details: dict[
     return AUDIT_ENTRY.validated(entry)
 
 
-def change_details(kind: Kind[Any], before: Item, after: Item) -> dict[str, Any]:
+def change_details(access: Access, kind: Kind[Any], before: Item, after: Item) -> dict[str, Any]:
     """What an entry says of a change: the item's sort key, its digests, and each attribute as it was and is.
 
-    Empty stands for no item. Bank numbers are masked; on an item of a kind that has some, so is whatever another
-    program put there, under whatever name. A value that is long or deep is told by its digest; of more changed
+    Empty stands for no item. Secrets are masked by type and name; on an item of a kind that has some, so is whatever
+    another program put there, under whatever name. A value that is long or deep is told by its digest; of more changed
     attributes than there is room for, just their number, `changed_attributes`.
     """
-    known = {attribute.attr_name for attribute in kind.attributes.values()}
+    named = {attribute.attr_name: name for name, attribute in kind.attributes.items()}
+    hidden = {None, *kind.sensitive_fields}
     names = sorted(name for name in {*before, *after} if name not in HIDDEN and not name.startswith(OWN_PREFIX))
     changed = {
         name: {
-            when: _shown(name, item, secret=kind.is_sensitive and name not in known)
+            when: _shown(access, kind, name, item, secret=kind.is_sensitive and named.get(name) in hidden)
             for when, item in (("before", before), ("after", after))
             if name in item
         }
@@ -93,13 +94,13 @@ def change_details(kind: Kind[Any], before: Item, after: Item) -> dict[str, Any]
     fits = canonical_bytes(plain_value(changed)) <= LONGEST_CHANGE
     return {
         "item": key_of(after or before).sk,
-        "digest_before": _digest(kind, before),
-        "digest_after": _digest(kind, after),
+        "digest_before": _digest(access, kind, before),
+        "digest_after": _digest(access, kind, after),
         **({"changed": changed} if fits else {"changed_attributes": len(changed)}),
     }
 
 
-def _shown(name: str, item: Item, *, secret: bool) -> Any:
+def _shown(access: Access, kind: Kind[Any], name: str, item: Item, *, secret: bool) -> Any:
     if is_ciphertext(item[name]):
         return ENCRYPTED
     value = from_wire(item[name])
@@ -107,7 +108,11 @@ def _shown(name: str, item: Item, *, secret: bool) -> Any:
         return masked(str(value))
     length = canonical_bytes(plain := plain_value(value))
     told = length <= LONGEST_VALUE and _levels(value) <= DEEPEST_VALUE
-    return veiled(name, value, digits=False) if told else {"digest": digest(plain), "bytes": length}
+    if told:
+        return veiled(name, value, digits=False)
+    if kind.is_sensitive or has_secret(name, value):
+        return {"digest": access.digests.of_value(kind, key_of(item).pk, plain), "bytes": length}
+    return {"digest": digest(plain), "bytes": length}
 
 
 def _levels(value: Any) -> int:
@@ -117,11 +122,11 @@ def _levels(value: Any) -> int:
     return 0
 
 
-def _digest_of_all(kind: Kind[Any], items: Sequence[Item]) -> str | None:
-    return digest([_digest(kind, item) for item in items]) if items else None
+def _digest_of_all(access: Access, kind: Kind[Any], items: Sequence[Item]) -> str | None:
+    return digest([_digest(access, kind, item) for item in items]) if items else None
 
 
-def _digest(kind: Kind[Any], item: Item) -> str | None:
+def _digest(access: Access, kind: Kind[Any], item: Item) -> str | None:
     if not item:
         return None
     try:
@@ -130,4 +135,4 @@ def _digest(kind: Kind[Any], item: Item) -> str | None:
         if not error.is_lost:  # who cannot read it shall not write over it without knowing
             raise
         return None
-    return digest(canonical(entity))
+    return access.digests.of(kind, entity)

@@ -17,6 +17,7 @@ from bluestar_store.protocols import Engine
 from bluestar_store.repositories.audit import Audit
 from bluestar_store.repositories.base import Repository
 from bluestar_store.repositories.catalog import level_of
+from bluestar_store.repositories.digests import Digests
 from bluestar_store.repositories.pipelines import Pipelines
 from bluestar_store.seeding.rule_set import RuleSet
 from bluestar_store.settings import Settings
@@ -40,6 +41,8 @@ class Target(Protocol):
     def audit(self) -> Audit: ...
     @property
     def tables(self) -> Tables: ...
+    @property
+    def digests(self) -> Digests: ...
     def repository(self, kind: Kind[E]) -> Repository[E]: ...
     def at_level(self, level: str) -> tuple[Entity, ...]: ...
 

@@ -11,7 +11,7 @@ import stat
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,8 @@ from bluestar_store.engines.whole_files import write_whole
 from bluestar_store.errors import AccessDeniedError, FileStoreError, ThrottledError
 from bluestar_store.keys import Key, shown
 from bluestar_store.models.batches import BATCH_STATE
+from bluestar_store.models.config import ACH_CONFIG
+from bluestar_store.models.digest_keys import DigestKey, is_digest_key
 from bluestar_store.models.index_marks import is_mark
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.merge_marks import is_merge_mark
@@ -78,7 +80,8 @@ def export(
         wanted = PlanFilter(source, plans) if plans is not None else None
         with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as scratch:
             written = {}
-            for table, lines in _sorted_tables(source, Path(scratch), wanted, progress):
+            keys = carried_keys(source, new=wanted is None)
+            for table, lines in _sorted_tables(source, Path(scratch), wanted, progress, keys):
                 path = items_path(Path(scratch), table)
                 with path.open("xb") as file:  # x: the names of two tables may be one where case is ignored
                     written[table] = _digest(lines, file.write)
@@ -110,10 +113,26 @@ def _files_of_an_export(folder: Path) -> dict[str, os.stat_result]:
     return found
 
 
-def digests(source: Place, folder: Path, progress: Progress | None = None) -> Manifest:
-    """The manifest that an export would have; the folder is only for sorting, and left empty."""
+def carried_keys(source: Place, *, new: bool = False) -> tuple[DigestKey, ...]:
+    """The keys of digests that an export of all items carries: who may read it may read what they cover.
+
+    Where the store has none yet, and `new`, one for this export: without it the digests of its files would tell account
+    numbers to who tries them all.
+    """
+    ring = source.digests.ring()
+    return (DigestKey.random(),) if new and not ring else ring
+
+
+def digests(
+    source: Place, folder: Path, progress: Progress | None = None, *, keys: Collection[DigestKey] = ()
+) -> Manifest:
+    """The manifest that an export would have; the folder is only for sorting, and left empty.
+
+    `keys` are those of digests that it would carry besides the store's own.
+    """
+    carried = {key.place: key for key in (*keys, *source.digests.ring())}
     with held(folder, "sort"), tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as scratch:
-        tables = _sorted_tables(source, Path(scratch), None, progress, "verify")
+        tables = _sorted_tables(source, Path(scratch), None, progress, tuple(carried.values()), "verify")
         return Manifest(_in_use({table: _digest(lines) for table, lines in tables}))
 
 
@@ -132,14 +151,24 @@ def _digest(lines: Iterable[bytes], write: Callable[[bytes], Any] = len) -> Tabl
 
 
 def _sorted_tables(
-    source: Place, scratch: Path, wanted: PlanFilter | None, progress: Progress | None, what: str = "export"
+    source: Place,
+    scratch: Path,
+    wanted: PlanFilter | None,
+    progress: Progress | None,
+    keys: Sequence[DigestKey],
+    what: str = "export",
 ) -> Iterator[tuple[str, Iterator[bytes]]]:
-    """Each table with its lines in order; to be taken one after the other."""
+    """Each table with its lines in order; to be taken one after the other.
+
+    `keys` are those of digests: all of them lie beside bank accounts; of some plans, those of their sensitive items.
+    """
     routes, engine = Routes(source.tables), source.engine
     total = _count(source) if progress is not None else None
     done = 0
     for on_disk, table in routes.sources.items():
         sorters = {name: Sorter(scratch, name) for name in ([table] if table else [*routes.names, REST])}
+        beside = sorters.get(ACH_CONFIG.table)
+        scopes: set[str] = set()
         with _pages(engine, on_disk) as pages:
             for items in pages:
                 for item in items:
@@ -149,9 +178,14 @@ def _sorted_tables(
                     place, plain = (table, kept) if table else routes.outgoing(kept)
                     if wanted is None or wanted.wants(plain):
                         sorters[place].add(key_of(plain), line_of(plain))
+                        if wanted is not None and beside is not None and (scope := routes.sensitive_scope(plain)):
+                            scopes.add(scope)
                 done += len(items)
                 if progress is not None:
                     progress(what, done, total)
+        if beside is not None:
+            for key in keys if wanted is None else scoped_keys(keys, scopes):
+                beside.add(key.place, line_of(key.item()))
         for name in list(sorters):
             yield name, sorters.pop(name).lines()
     if all(routes.sources.values()):
@@ -159,12 +193,21 @@ def _sorted_tables(
 
 
 def _exported(item: Item) -> Item | None:
-    """The item without what is of this store's tables and nobody else's; None when that is all of it."""
+    """The item without what is of this store's tables and nobody else's; None when that is all of it.
+
+    Keys of digests are added behind the items.
+    """
     key = key_of(item)
-    if is_mark(key) or is_level_revision(key) or is_merge_mark(key):
+    if is_mark(key) or is_level_revision(key) or is_merge_mark(key) or is_digest_key(key):
         return None
     kept = without_moves(item)
     return None if kept is not item and len(kept) == len(key) < len(item) else kept
+
+
+def scoped_keys(keys: Iterable[DigestKey], scopes: Collection[str]) -> Iterator[DigestKey]:
+    """The keys for the items of these partitions only."""
+    found = {scoped.place: scoped for key in keys for scope in scopes if (scoped := key.scoped(scope)) is not None}
+    yield from found.values()
 
 
 def _pages(engine: Engine, table: str) -> AbstractContextManager[Iterator[list[Item]]]:

@@ -18,6 +18,7 @@ from bluestar_store.engines.bulk import chunks
 from bluestar_store.errors import ConflictError, FileStoreError, ImportRefusedError
 from bluestar_store.keys import Key
 from bluestar_store.models.audit import Trail
+from bluestar_store.models.digest_keys import CURRENT, is_digest_key
 from bluestar_store.models.index_marks import is_mark
 from bluestar_store.protocols import Engine, Item, key_of, pages
 from bluestar_store.seeding.folders import held
@@ -133,7 +134,11 @@ class Import:
                     done += sum(whole.count for portion in portions for whole in portion)
                     self._tell("import", done)
             for table, records in self._rounds((METADATA, PIPELINES) if merge else ()):
-                items = [self._routes.incoming(table, key, item) for key, item, _ in records if not is_mark(key)]
+                items = [
+                    self._routes.incoming(table, key, item)
+                    for key, item, _ in records
+                    if not is_mark(key) and key != CURRENT
+                ]
                 if merge or resuming:
                     write = self._comparing(table, overwrite, before_write)
                     report = sum(pool.map(write, chunks(items, COMPARED_ITEMS)), report)
@@ -269,6 +274,6 @@ def _filled(target: Place) -> list[str]:
 
 
 def _is_filled(engine: Engine, table: str) -> bool:
-    """Whether a table has an item that counts: the marks of indexes are the target's own."""
+    """Whether a table has an item that counts: the marks of indexes and the keys of digests are the target's own."""
     found = pages(lambda cursor: engine.scan(table, limit=LOOKED_AT, cursor=cursor, consistent=True))
-    return any(not is_mark(key_of(item)) for page in found for item in page)
+    return any(not (is_mark(key_of(item)) or is_digest_key(key_of(item))) for page in found for item in page)

@@ -14,6 +14,7 @@ from bluestar_store.models.audit import Trail
 from bluestar_store.models.canonical import canonical, digest
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.protocols import ABSENT
+from bluestar_store.repositories.digests import is_sensitive
 from bluestar_store.seeding.compare import Difference, Entry, Part, Target, compare, compare_part, repositories
 from bluestar_store.seeding.rule_set import RuleSet
 from bluestar_store.threads import side_by_side
@@ -99,7 +100,11 @@ def one_entry(
     """Around the writes of a bulk load: one entry in the trail of loads, with the rule set's digest, and `about`."""
     if not writes.parts:
         return nullcontext()
-    entities = [canonical(entity) for part in difference.parts for entity in part.wanted]
+    entities = [
+        store.digests.of(part.kind, entity) if is_sensitive(part.kind, entity) else canonical(entity)
+        for part in difference.parts
+        for entity in part.wanted
+    ]
     counts = Counter(entry.action.value for entry in writes.entries)
     details = {"rule_set": digest(entities), "entities": len(entities), "writes": dict(counts), **(about or {})}
     return store.audit.one_for_all(LOADS, action="load", actor=actor, details=details)

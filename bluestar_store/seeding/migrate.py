@@ -7,6 +7,8 @@ from pathlib import Path
 
 from bluestar_store.errors import BlueStarError, ConfigurationError, ConflictError, FileMissingError, TableMissingError
 from bluestar_store.models.batches import BATCH_STATE
+from bluestar_store.models.config import ACH_CONFIG
+from bluestar_store.models.digest_keys import DigestKey, is_digest_key, key_in
 from bluestar_store.protocols import Item, key_of, scan_pages
 from bluestar_store.seeding.export import digests, export
 from bluestar_store.seeding.folders import held
@@ -14,7 +16,7 @@ from bluestar_store.seeding.importing import Import, check_empty
 from bluestar_store.seeding.marked_tables import Unmarked
 from bluestar_store.seeding.merging import COMPARED_ITEMS, ImportReport, settle
 from bluestar_store.seeding.routes import Place, Routes
-from bluestar_store.seeding.transfer_files import Manifest, Progress
+from bluestar_store.seeding.transfer_files import Manifest, Progress, read_items
 
 FOLDER = "migration"
 """The export within the work folder."""
@@ -34,8 +36,9 @@ def migrate(source: Place, target: Place, work_folder: Path, *, progress: Progre
     with held(folder, "migrate"):
         importing = Import(target, folder, progress)
         importing.run()
-    wanted, found = digests(source, folder, progress), digests(target, folder, progress)
     copied = Manifest.read(folder)
+    keys = list(exported_keys(folder, copied))
+    wanted, found = digests(source, folder, progress, keys=keys), digests(target, folder, progress, keys=keys)
     if changed := _differences(copied, wanted):
         raise ConflictError(
             f"the source in {source.engine.location} was written to during the migration ({changed}); stop its "
@@ -48,6 +51,14 @@ def migrate(source: Place, target: Place, work_folder: Path, *, progress: Progre
         )
     importing.state.remove()
     return found
+
+
+def exported_keys(folder: Path, manifest: Manifest) -> Iterator[DigestKey]:
+    """The keys of digests that an export carries."""
+    if (expected := manifest.tables.get(ACH_CONFIG.table)) is not None:
+        for record in read_items(folder, ACH_CONFIG.table, expected, trusting=True):
+            if is_digest_key(record.key) and (key := key_in(record.item)) is not None:
+                yield key
 
 
 def _is_begun(target: Place, folder: Path) -> bool:

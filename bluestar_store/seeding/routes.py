@@ -9,9 +9,12 @@ from bluestar_store.engines.checks import MAX_ITEM_BYTES, item_bytes
 from bluestar_store.keys import MAX_SK_BYTES, Key
 from bluestar_store.models.index_marks import HOME
 from bluestar_store.models.kind import Kind
+from bluestar_store.models.masking import has_secret
 from bluestar_store.models.tables import Tables
+from bluestar_store.models.values import from_wire
 from bluestar_store.protocols import Engine, Item, key_of
 from bluestar_store.repositories.audit import Audit
+from bluestar_store.repositories.digests import Digests, scope_of
 from bluestar_store.repositories.index_marks import IndexMarks
 from bluestar_store.repositories.revisions import Revisions, without_moves
 from bluestar_store.settings import TableLayout
@@ -33,6 +36,8 @@ class Place(Protocol):
     def index_marks(self) -> IndexMarks: ...
     @property
     def revisions(self) -> Revisions: ...
+    @property
+    def digests(self) -> Digests: ...
 
 
 class AuditedPlace(Place, Protocol):
@@ -75,6 +80,14 @@ class Routes:
             if found is not None:
                 return kind, found
         return None, {}
+
+    def sensitive_scope(self, item: Item) -> str | None:
+        """What the key of an item's digest follows from, where that is a sensitive one; None for all others."""
+        kind, _ = self.identity(key_of(item))
+        if kind is None or kind.rule_list is None:
+            return None
+        hidden = kind.is_sensitive or any(has_secret(name, from_wire(value)) for name, value in item.items())
+        return scope_of(kind, key_of(item).pk) if hidden else None
 
     def outgoing(self, item: Item) -> tuple[str, Item]:
         """The table of an item that lies in layout `single`, and the item as it lies in that table."""

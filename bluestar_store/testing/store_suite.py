@@ -15,6 +15,7 @@ from bluestar_store.testing.store_suite_audit import AuditTests
 from bluestar_store.testing.store_suite_batches import BatchTests
 from bluestar_store.testing.store_suite_catalog import CatalogTests
 from bluestar_store.testing.store_suite_deletion import DeletionTests
+from bluestar_store.testing.store_suite_digests import DigestTests
 from bluestar_store.testing.store_suite_encryption import EncryptionTests
 from bluestar_store.testing.store_suite_foreign import ForeignItemTests
 from bluestar_store.testing.store_suite_incarnations import IncarnationTests
@@ -46,6 +47,7 @@ class StoreSuite(
     BatchTests,
     DeletionTests,
     TrailTests,
+    DigestTests,
     ActorTests,
     EncryptionTests,
 ):

@@ -378,3 +378,22 @@ def test_nothing_is_changed(store: Store, damage: Damage) -> None:
     before = [store.engine.scan(table, limit=5000) for table in tables]
     examine(store)
     assert [store.engine.scan(table, limit=5000) for table in tables] == before
+
+
+def test_digests_of_bank_accounts_that_take_no_key_are_listed(store: Store, damage: Damage) -> None:
+    plain, keyed = {"S": "0" * 64}, {"S": f"hmac-sha256:{'0' * 16}:{'0' * 64}"}
+    for batch_id, made in (("old", plain), ("new", keyed)):
+        items = {"agent-config/CLIENT#A/B_Weekly/ACH": made, "calculation-rules/CLIENT#GLOBAL/CALC#match": plain}
+        damage(BATCH_STATE, wire(f"BATCH#{batch_id}", "STATE"))
+        damage(BATCH_STATE, wire(f"BATCH#{batch_id}", "RULES", items={"M": items}))
+        for sk in ("ACH", "CONFIG"):
+            details = {"M": {"item": {"S": sk}, "digest_after": made}}
+            pk = f"TRAIL#agent-config#CLIENT#{batch_id}-{sk}_Weekly"
+            damage(BATCH_STATE, wire(pk, "AUDIT#00000001", details=details, hash="0"))
+    found = examine(store)
+    assert {finding.check for finding in found if finding.severity is not Severity.INFO} == set()
+    places = [(finding.pk, finding.sk) for finding in found if finding.check == "digest-plain"]
+    assert sorted(places) == [
+        ("BATCH#old", "RULES"),
+        ("TRAIL#agent-config#CLIENT#old-ACH_Weekly", "AUDIT#00000001"),
+    ]

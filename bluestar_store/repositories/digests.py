@@ -1,0 +1,157 @@
+"""Digests of entities: plain, or by the store's key where they cover what is sensitive. See `digest_keys`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bluestar_store.errors import AccessDeniedError, ConflictError, TableMissingError
+from bluestar_store.keys import Key
+from bluestar_store.models.canonical import canonical, digest
+from bluestar_store.models.config import ACH_CONFIG
+from bluestar_store.models.digest_keys import (
+    CURRENT,
+    PARTITION,
+    DigestKey,
+    at_home,
+    key_in,
+    key_named_in,
+    pointer_item,
+)
+from bluestar_store.models.entity import Entity
+from bluestar_store.models.kind import Kind
+from bluestar_store.models.masking import has_secret
+from bluestar_store.models.tables import Tables
+from bluestar_store.protocols import ABSENT, ANY, Engine, Item, Put, key_of, pages
+
+ATTEMPTS = 10
+"""Tries of making the store's key that others get in the way of."""
+
+
+class Digests:
+    """Makes digests, and makes them again as they were made. Safe for threads.
+
+    Keys are read once, past every unit of work, and again when a digest names one that is not known.
+    """
+
+    def __init__(self, engine: Callable[[], Engine], tables: Tables, *, plain_pins: bool = False) -> None:
+        self._engine, self._tables, self._plain_pins = engine, tables, plain_pins
+        self._lock = threading.Lock()
+        self._current: DigestKey | None = None
+        self._ring: Mapping[Key, DigestKey] = {}
+
+    def of(self, kind: Kind[Any], entity: Entity) -> str:
+        """The digest of an entity. Raises what reading and making the store's key raises, for a sensitive one."""
+        if not is_sensitive(kind, entity):
+            return digest(canonical(entity))
+        return self._keyed(_scope(kind, entity), canonical(entity))
+
+    def of_value(self, kind: Kind[Any], pk: str, plain: Any) -> str:
+        """The digest of a sensitive value, in plain JSON values, of an item in this partition. Raises as `of` does."""
+        return self._keyed(scope_of(kind, pk), plain)
+
+    def pinned(self, kind: Kind[Any], entity: Entity) -> str:
+        """The same as `of`, but plain where the setting `plain_pins` says so."""
+        return digest(canonical(entity)) if self._plain_pins else self.of(kind, entity)
+
+    def again(self, kind: Kind[Any], entity: Entity, made: str) -> str | None:
+        """The digest as the one that was `made` was made; None where that cannot be told, for want of its key."""
+        named = key_named_in(made)
+        if named is None:
+            return digest(canonical(entity))
+        key = self._known(named, _scope(kind, entity)) if named else None
+        return None if key is None else key.digest(canonical(entity))
+
+    def _keyed(self, scope: str, plain: Any) -> str:
+        key = self.current().scoped(scope)
+        assert key is not None  # noqa: S101  # the store's own has no scope
+        return key.digest(plain)
+
+    def current(self) -> DigestKey:
+        """The store's key, made where there is none: of two processes that make it at once, one makes it for both.
+
+        Who may not write gets a key of its own, which nobody else knows: its digests compare with no others.
+        """
+        with self._lock:
+            for _ in range(ATTEMPTS):
+                if self._current is not None:
+                    break
+                try:
+                    self._current = self._found() or self._made()
+                except (AccessDeniedError, TableMissingError):
+                    self._current = DigestKey.random()
+                except ConflictError:  # others were faster
+                    continue
+            if self._current is None:
+                raise ConflictError(f"{self._home}: {CURRENT}: others keep writing it; call again")
+            return self._current
+
+    def ring(self) -> tuple[DigestKey, ...]:
+        """All keys that the store has, its own among them; empty where there is none yet."""
+        return tuple(self._read()[0].values())
+
+    @property
+    def _home(self) -> str:
+        return self._tables.name(ACH_CONFIG)
+
+    def _read(self) -> tuple[Mapping[Key, DigestKey], Item | None]:
+        """The keys by their places, and the item that names the store's own."""
+        engine, keys, pointer = self._engine(), dict[Key, DigestKey](), None
+        try:
+            for page in pages(lambda cursor: engine.query(self._home, PARTITION, cursor=cursor, consistent=True)):
+                for item in page:
+                    if key_of(item) == CURRENT:
+                        pointer = item
+                    elif (found := key_in(item)) is not None:
+                        keys[found.place] = found
+        except (AccessDeniedError, TableMissingError):
+            return {}, None
+        self._ring = keys
+        return keys, pointer
+
+    def _found(self) -> DigestKey | None:
+        """The store's own key; None where there is none, or it was deleted."""
+        keys, pointer = self._read()
+        named = (pointer or {}).get("key_id", {}).get("S")
+        return next((key for key in keys.values() if key.id == named and key.scope is None), None)
+
+    def _made(self) -> DigestKey:
+        """A key for the store: one that an import brought, else a new one."""
+        brought = sorted((key for key in self._ring.values() if key.scope is None), key=lambda key: key.id)
+        key = brought[0] if brought else DigestKey.random()
+        lost = bool(self._engine().get(self._home, [CURRENT], consistent=True))  # it names a key that was deleted
+        writes = [Put(self._home, at_home(self._tables, pointer_item(key)), ANY if lost else ABSENT)]
+        if not brought:
+            writes.append(Put(self._home, at_home(self._tables, key.item()), ABSENT))
+        self._engine().write(*writes)
+        return key
+
+    def _known(self, key_id: str, scope: str) -> DigestKey | None:
+        """The key of this id for the items of a partition; looked for once more where it is not known."""
+        found = self._in_ring(key_id, scope)
+        if found is None:
+            self._read()
+            found = self._in_ring(key_id, scope)
+        return found
+
+    def _in_ring(self, key_id: str, scope: str) -> DigestKey | None:
+        own = () if self._current is None else (self._current,)
+        keys = (key.scoped(scope) for key in (*own, *self._ring.values()) if key.id == key_id)
+        return next(filter(None, keys), None)
+
+
+def is_sensitive(kind: Kind[Any], entity: Entity) -> bool:
+    """Whether a digest of an entity covers what is shown masked."""
+    if kind.is_sensitive:
+        return True
+    return any(has_secret(name, value) for name, value in (*entity.__dict__.items(), *entity.extra.items()))
+
+
+def scope_of(kind: Kind[Any], pk: str) -> str:
+    """What the key of a partition's items follows from."""
+    return f"{kind.table}/{pk}"
+
+
+def _scope(kind: Kind[Any], entity: Entity) -> str:
+    return scope_of(kind, kind.keys.partition(kind.identity(entity)))
