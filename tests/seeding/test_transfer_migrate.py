@@ -49,10 +49,10 @@ def test_a_migration_is_done_only_when_both_are_the_same(
     source: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
-    def damaged(store: Any, folder: Path, progress: Any) -> Any:
+    def damaged(store: Any, folder: Path, progress: Any, **given: Any) -> Any:
         if store is target:
             target.engine.put_many(metadata(target), [item(Key("BATCH#1", "STATE"))])
-        return digests(store, folder, progress)
+        return digests(store, folder, progress, **given)
 
     monkeypatch.setattr(migrating, "digests", damaged)
     with in_memory(SINGLE) as target, pytest.raises(BlueStarError, match="processing-metadata: 3 and 4 items"):
