@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from bluestar_store.errors import ConfigurationError
 
@@ -113,6 +115,76 @@ def lock(descriptor: int, *, wait: bool) -> None:
     """
     if sys.platform != "win32":
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+
+def new_mode(folder: os.stat_result) -> int:
+    """The permissions of a new file in the folder, less what the umask takes: its owner's alone.
+
+    In a folder that gives its own group to what is made in it (setgid), and lets the group write, the group's too:
+    there several users work together.
+    """
+    shared = stat.S_ISGID | stat.S_IWGRP
+    return 0o660 if folder.st_mode & shared == shared else 0o600
+
+
+def new_folder_mode(folder: os.stat_result) -> int:
+    """The same of a new folder in the folder."""
+    return 0o770 if new_mode(folder) == 0o660 else 0o700
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, each with `new_folder_mode`; one that is there stays so.
+
+    FileExistsError where something else is there.
+    """
+    try:
+        folder.mkdir(mode=new_folder_mode(folder.parent.stat()), exist_ok=True)
+    except FileNotFoundError:
+        if folder.parent == folder:
+            raise
+        make_folder(folder.parent)
+        folder.mkdir(mode=new_folder_mode(folder.parent.stat()), exist_ok=True)
+
+
+def open_new(path: Path, mode: int = 0o600) -> BinaryIO:
+    """A new file, to be written. FileExistsError where something is there."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | AS_BYTES | NO_LINK, mode), "wb")
+
+
+def new_temporary(stem: str, suffix: str, mode: int, *, folder: int | None = None) -> tuple[str, int]:
+    """A new file with a name that nobody can guess, and the open file; it is locked: so it is known to be somebody's.
+
+    `stem` begins its name, a path, or a name in an open `folder`. See `clean_temporaries`.
+    """
+    while True:
+        name = f"{stem}{secrets.token_hex(16)}{suffix}"
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | AS_BYTES | NO_LINK
+        descriptor = os.open(name, flags, mode, dir_fd=folder)
+        try:
+            with suppress(OSError):  # a share without locks: then it is not cleaned away, either
+                lock(descriptor, wait=True)
+            if os.fstat(descriptor).st_nlink:
+                return name, descriptor
+        except BaseException:
+            os.close(descriptor)
+            os.unlink(name, dir_fd=folder)
+            raise
+        os.close(descriptor)  # somebody cleaned it away before it was locked
+
+
+def clean_temporaries(stem: str, suffix: str, folder: str | int) -> None:
+    """Delete what killed processes left half written in the folder under such names, and nobody has locked."""
+    place: dict[str, Any] = {"dir_fd": folder} if isinstance(folder, int) else {}
+    for name in os.listdir(folder):
+        if name.startswith(stem) and name.endswith(suffix):
+            with suppress(OSError):  # another one's to clean, or cleaned meanwhile; no reason to fail a write
+                path = name if isinstance(folder, int) else os.path.join(folder, name)
+                descriptor = os.open(path, os.O_RDONLY | NO_LINK | NO_WAIT, **place)
+                try:
+                    lock(descriptor, wait=False)
+                    os.unlink(path, **place)
+                finally:
+                    os.close(descriptor)
 
 
 def keep_access(descriptor: int, found: os.stat_result, most: int = 0o7777) -> None:

@@ -113,7 +113,8 @@ def set_config(
 ) -> None:
     """Set values of a configuration; make it if need be.
 
-    Shows the difference and asks. PLAN may be DEFAULT.
+    Shows the difference and asks. PLAN may be DEFAULT. Bank numbers are not taken from the command line:
+    account_number=@FILE, account_number=@- for standard input, or account_number alone to be asked for it.
     """
     set_values(ctx, as_json, _config_kind(ach), {"plan_id": plan, "pay_freq": freq}, texts, yes=yes)
 

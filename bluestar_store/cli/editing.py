@@ -13,6 +13,7 @@ from bluestar_store.cli.differences import difference_lines, difference_records
 from bluestar_store.cli.errors import BadUsage, escaped
 from bluestar_store.cli.options import session
 from bluestar_store.cli.output import Output
+from bluestar_store.cli.secrets import with_secrets
 from bluestar_store.keys import GLOBAL
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def set_values(
 
         kind = kind_named(store, kind_name)
         with bad_values():
-            part = edit.changed(store, kind, identity, edit.values_of(kind, texts))
+            part = edit.changed(store, kind, identity, edit.values_of(kind, with_secrets(kind, texts)))
         write(store, out, part, yes=yes)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from bluestar_store.disk import other_spelling, require_posix, user_id
+from bluestar_store.disk import make_folder, other_spelling, require_posix, user_id
 from bluestar_store.documents import timestamps
 from bluestar_store.documents.data_files import data_file, read_data, table_items
 from bluestar_store.documents.failures import PUT, UPDATE, condition_failed
@@ -48,6 +48,7 @@ class FileStore(DocumentStore):
         require_posix("mode file")
         self._settings = settings or Settings()
         self._data_set = data_set
+        self._is_private = self._settings.file_persistence_dir is None
         self.folder = (self._settings.file_persistence_dir or default_folder()).absolute()
         self.forked()
         remember(self)
@@ -134,10 +135,14 @@ class FileStore(DocumentStore):
     def _make(self) -> None:
         """See to it that the file is there and ours: a file engine may keep its tables in this folder, too."""
         path = self._table.path
+        if self._is_private:
+            check_private(self.folder)
         if claimed(self.folder, self.table_name) and path.exists():
             return
         items = self._first_items(self._data_set)  # first: nothing is made from data that cannot be read
-        _make_folder(self.folder, private=self._settings.file_persistence_dir is None)
+        make_folder(self.folder)
+        if self._is_private:
+            check_private(self.folder)
         with folder_lock(self.folder):
             if not claimed(self.folder, self.table_name) and path.exists() and not _is_list(path):
                 raise ConfigurationError(
@@ -168,15 +173,21 @@ def default_folder() -> Path:
     return Path(tempfile.gettempdir()) / "bluestar-store"
 
 
-def _make_folder(folder: Path, *, private: bool) -> None:
-    """Make the folder; a private one must be this user's own, for anybody may make it in a folder for all."""
-    if not private:
-        folder.mkdir(parents=True, exist_ok=True)
+def check_private(folder: Path) -> None:
+    """ConfigurationError for a folder among the temporary ones that another user has made, or could change.
+
+    Anybody may make one of this name before us, with what he likes in it. Nothing is wrong with none.
+    """
+    try:
+        found, above = folder.lstat(), folder.parent.stat()
+    except FileNotFoundError:
         return
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != user_id():
-        raise ConfigurationError(f"{folder} is not this user's own folder: set FILE_PERSISTENCE_DIR to another one")
+    others = stat.S_IWGRP | stat.S_IWOTH
+    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == user_id() and not found.st_mode & others
+    if not ours or (above.st_mode & others and not above.st_mode & stat.S_ISVTX):
+        raise ConfigurationError(
+            f"{folder} is not this user's own folder, or others may change it: set FILE_PERSISTENCE_DIR to another one"
+        )
 
 
 def _is_list(path: Path) -> bool:

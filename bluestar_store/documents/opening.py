@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bluestar_store.documents.dynamo import PynamoStore, connection_of
-from bluestar_store.documents.file import FileStore, default_folder
+from bluestar_store.documents.file import FileStore, check_private, default_folder
 from bluestar_store.documents.names import dynamo_table_name
 from bluestar_store.documents.store import DocumentStore, IdGenerator
 from bluestar_store.engines.dynamo_tables import description
@@ -41,6 +41,8 @@ def get_store(
 def table_exists(table_name: str, settings: Settings) -> bool:
     """Whether there is such a table, or test data to begin one with: for commands that only read, and make none."""
     if settings.persistence_mode is PersistenceMode.FILE:
-        folder = settings.file_persistence_dir or default_folder()
+        folder = settings.file_persistence_dir
+        if folder is None:
+            check_private(folder := default_folder())
         return settings.test_data_file is not None or (folder / f"{table_name}.json").exists()
     return description(connection_of(settings), dynamo_table_name(table_name)) is not None

@@ -41,7 +41,7 @@ def export_documents(stores: Iterable[DocumentStore], path: Path | str) -> dict[
     path = Path(path)
     tables = {store.table_name: list(store.items()) for store in stores}
     try:
-        write_whole(path, tables_text(tables).encode(), mode=OWNER_ONLY)
+        write_whole(path, tables_text(tables).encode(), most=OWNER_ONLY)
     except OSError as error:
         raise FileStoreError(f"{path} cannot be written: {error.strerror}") from error
     return {table: len(items) for table, items in tables.items()}

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bluestar_store.disk import as_spelled, in_doubt, other_spelling, require_posix
+from bluestar_store.disk import as_spelled, in_doubt, make_folder, other_spelling, require_posix
 from bluestar_store.engines.images import Image
 from bluestar_store.engines.journal import Journal
 from bluestar_store.engines.memory import MemoryEngine
@@ -73,7 +73,7 @@ class FileEngine(MemoryEngine):
     @contextmanager
     def _writing(self) -> Iterator[ItemTables]:
         with self._lock, folder_failures(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             with self._process_lock:
                 self._catch_up()
                 yield self._items

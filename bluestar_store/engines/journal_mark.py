@@ -51,7 +51,7 @@ class MarkFile:
         """Note it. OSError where that cannot be done."""
         content = b"%d %d %d %d" % mark
         line = b"%08x %s" % (zlib.crc32(content), content)
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | NO_LINK, 0o666)
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | NO_LINK, 0o600)
         with os.fdopen(descriptor, "wb", buffering=0) as file:
             if os.fstat(descriptor).st_size == 0:  # new: for whoever may write the journal
                 keep_access(descriptor, self._journal.stat())

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from bluestar_store.disk import InDoubtError
+from bluestar_store.disk import InDoubtError, new_mode, open_new
 from bluestar_store.errors import AccessDeniedError, ConfigurationError, UnavailableError
 
 LOCK_TIMEOUT_SECONDS = 60.0
@@ -29,7 +29,17 @@ def claimed(folder: Path, table: str) -> bool:
 def folder_lock(folder: Path, timeout_seconds: float = LOCK_TIMEOUT_SECONDS, *, name: str = ".lock") -> FileLock:
     """A lock that processes share: by default the one over which tables there are in the folder."""
     # Asked every millisecond: with the default of 50 a contended write would wait longer than it takes.
-    return FileLock(folder / name, timeout=timeout_seconds, poll_interval=0.001, thread_local=False)
+    return _Lock(folder / name, timeout=timeout_seconds, poll_interval=0.001, thread_local=False)
+
+
+class _Lock(FileLock):
+    """A lock whose file is made for whom the folder is for: whoever can open it can keep all others waiting."""
+
+    def _acquire(self) -> None:
+        path = Path(self.lock_file)
+        with suppress(OSError):  # it is there, or cannot be made: the lock itself says so
+            open_new(path, new_mode(path.parent.stat())).close()
+        super()._acquire()
 
 
 @contextmanager

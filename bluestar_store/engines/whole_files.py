@@ -9,42 +9,55 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from bluestar_store.disk import AS_BYTES, NO_LINK, in_doubt, keep_access, sync, sync_folder
+from bluestar_store.disk import (
+    POSIX,
+    clean_temporaries,
+    in_doubt,
+    keep_access,
+    new_mode,
+    new_temporary,
+    sync,
+    sync_folder,
+)
 
 
-def write_whole(path: Path, content: bytes, *, mode: int = 0o666, like: os.stat_result | None = None) -> None:
+def write_whole(path: Path, content: bytes, *, most: int = 0o7777, like: os.stat_result | None = None) -> None:
     """Replace a file, durably; see `replace_file`. InDoubtError, an OSError, where only the last step failed."""
-    replace_file(path, (content,), mode=mode, like=like)
+    replace_file(path, (content,), most=most, like=like)
     with in_doubt():
         sync_names(path)
 
 
 def replace_file(
-    path: Path, parts: Iterable[bytes], *, mode: int = 0o666, like: os.stat_result | None = None
+    path: Path, parts: Iterable[bytes], *, most: int = 0o7777, like: os.stat_result | None = None
 ) -> os.stat_result:
     """Replace a file: a temporary one beside it, synced, then renamed over it. Returns what the new one is.
 
     A symbolic link stays, and the file that it leads to is replaced. A file that is there keeps owner, group and
-    permissions, as far as this process may give them; a new one gets those of `like`, if given. `mode`: else the
-    permissions of a new file, less what the process's umask takes; unless it is 0o666, the most that any file keeps.
+    permissions, as far as this process may give them, and of the permissions no more than `most`; a new one gets those
+    of `like`, if given, and else is its owner's alone (see `new_mode`).
     OSError, and nothing left behind, where it cannot be written, or is no plain file. The rename is durable once
     `sync_names` was called, too.
     """
     path = target_of(path)
     old = _plain_file(path) or like
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.unlink(missing_ok=True)  # of a process that was killed; it may have had other permissions
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | AS_BYTES | NO_LINK
+    clean_temporaries(f".{path.name}.", ".tmp", str(path.parent))
+    mode = 0o600 if old is not None else new_mode(path.parent.stat()) & most
+    name, descriptor = new_temporary(str(path.with_name(f".{path.name}.")), ".tmp", mode)
+    temporary = Path(name)
     try:
-        with os.fdopen(os.open(temporary, flags, mode if old is None else mode & 0o600), "wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             file.writelines(parts)
             if old is not None:
                 file.flush()
-                keep_access(file.fileno(), old, 0o7777 if mode == 0o666 else mode)
+                keep_access(file.fileno(), old, most)
             file.flush()
             sync(file.fileno())
             found = os.fstat(file.fileno())
-        temporary.replace(path)
+            if POSIX:  # while it is locked, or somebody could clean it away
+                temporary.replace(path)
+        if not POSIX:  # Windows renames no open file
+            temporary.replace(path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()

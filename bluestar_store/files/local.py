@@ -12,9 +12,19 @@ from pathlib import Path
 from shutil import copyfileobj
 from typing import BinaryIO
 
-from bluestar_store.disk import FOLDER, NO_LINK, other_spelling, require_posix, sync, walk
+from bluestar_store.disk import (
+    FOLDER,
+    NO_LINK,
+    clean_temporaries,
+    make_folder,
+    new_folder_mode,
+    other_spelling,
+    require_posix,
+    sync,
+    walk,
+)
 from bluestar_store.errors import FileMissingError, FileStoreError
-from bluestar_store.files.local_writer import LocalWriter, clean, in_place_of_empty
+from bluestar_store.files.local_writer import LocalWriter, in_place_of_empty
 from bluestar_store.files.paths import TEMPORARY, InvalidPathError, checked_path, checked_prefix
 from bluestar_store.files.protocol import FileInfo
 from bluestar_store.files.streams import BINARY, FileWriter, StreamedFiles
@@ -57,7 +67,7 @@ class LocalFileStore(StreamedFiles):
         identity = (found.st_dev, found.st_ino)
         if identity not in self._cleaned:
             self._cleaned.add(identity)
-            clean(folder)
+            clean_temporaries(".", TEMPORARY, folder)
 
     def _check_there(self, path: str) -> None:
         self.stat(path)
@@ -122,7 +132,7 @@ class LocalFileStore(StreamedFiles):
         folder = -1
         try:
             if make:
-                self.folder.mkdir(parents=True, exist_ok=True)
+                make_folder(self.folder)
             folder = os.open(self.folder, FOLDER)
             for each in above:
                 inner = _entered(folder, each, make)
@@ -150,7 +160,7 @@ def _entered(folder: int, name: str, make: bool) -> int:
     """The folder in the folder. A link in its place is ELOOP, a file FileNotFoundError unless it should be made."""
     if make:
         with suppress(FileExistsError):
-            os.mkdir(name, dir_fd=folder)
+            os.mkdir(name, new_folder_mode(os.fstat(folder)), dir_fd=folder)
             sync(folder)
     try:
         if make:

@@ -6,12 +6,10 @@ import errno
 import hashlib
 import os
 import stat
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from io import BufferedRandom
 
-from bluestar_store.disk import NO_LINK, NO_WAIT, keep_access, lock, sync, walk
+from bluestar_store.disk import keep_access, new_mode, new_temporary, sync, walk
 from bluestar_store.errors import AlreadyExistsError, FileStoreError
 from bluestar_store.files.paths import TEMPORARY
 from bluestar_store.files.streams import FileWriter
@@ -28,7 +26,10 @@ class LocalWriter(FileWriter):
             raise AlreadyExistsError(f"{path} is there already")
         self._folder = os.dup(folder)
         try:
-            self._temporary, self._file = _new_file(self._folder)
+            self._temporary, descriptor = new_temporary(
+                ".", TEMPORARY, new_mode(os.fstat(self._folder)), folder=self._folder
+            )
+            self._file = os.fdopen(descriptor, "w+b")
         except BaseException:
             os.close(self._folder)
             raise
@@ -134,32 +135,3 @@ def _is_there(folder: int, name: str) -> bool:
         return not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
     except FileNotFoundError:
         return False
-
-
-def _new_file(folder: int) -> tuple[str, BufferedRandom]:
-    """A file of a name of its own, and locked: so it is known to be somebody's."""
-    while True:
-        name = f".{uuid.uuid4().hex}{TEMPORARY}"
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_LINK
-        file = os.fdopen(os.open(name, flags, 0o666, dir_fd=folder), "w+b")
-        lock(file.fileno(), wait=True)
-        if os.fstat(file.fileno()).st_nlink:
-            return name, file
-        file.close()  # somebody cleaned it away before it was locked
-
-
-def clean(folder: int) -> None:
-    """Delete what killed processes left half written in the open folder: those files that nobody has locked."""
-    for name in os.listdir(folder):
-        if name.startswith(".") and name.endswith(TEMPORARY):
-            with suppress(OSError):  # another one's to clean, or cleaned meanwhile; no reason to fail a write
-                _delete_unlocked(folder, name)
-
-
-def _delete_unlocked(folder: int, name: str) -> None:
-    descriptor = os.open(name, os.O_RDONLY | NO_LINK | NO_WAIT, dir_fd=folder)
-    try:
-        lock(descriptor, wait=False)
-        os.unlink(name, dir_fd=folder)
-    finally:
-        os.close(descriptor)

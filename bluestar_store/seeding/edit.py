@@ -22,13 +22,14 @@ from bluestar_store.errors import InvalidEntityError, RuleSetProblem, SeedError
 from bluestar_store.keys import shown
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind, reason_of
+from bluestar_store.models.masking import MaskedText
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.vendor import VendorSchema, fingerprint
 from bluestar_store.seeding.compare import Action, Entry, Part, Target, part_of, pipeline_part, repositories
 from bluestar_store.seeding.rule_set import Reader, entity_problems, nearest
 
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,40}")
-_TEXTS = (str, Decimal, datetime)
+_TEXTS = (str, MaskedText, Decimal, datetime)
 """Types whose fields take text as it is: numbers stay exact."""
 
 

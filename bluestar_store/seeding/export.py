@@ -19,7 +19,7 @@ from typing import Any
 
 from tenacity import sleep_using_event
 
-from bluestar_store.disk import keep_access, sync, sync_folder
+from bluestar_store.disk import keep_access, new_mode, open_new, sync, sync_folder
 from bluestar_store.engines.attempts import attempts
 from bluestar_store.engines.whole_files import write_whole
 from bluestar_store.errors import AccessDeniedError, FileStoreError, ThrottledError
@@ -83,7 +83,9 @@ def export(
             keys = carried_keys(source, new=wanted is None)
             for table, lines in _sorted_tables(source, Path(scratch), wanted, progress, keys):
                 path = items_path(Path(scratch), table)
-                with path.open("xb") as file:  # x: the names of two tables may be one where case is ignored
+                with open_new(
+                    path, new_mode(folder.stat())
+                ) as file:  # new: the names of two tables may be one where case is ignored
                     written[table] = _digest(lines, file.write)
                     file.flush()
                     if path.name in before:
@@ -322,7 +324,7 @@ class Sorter:
         """Write a run; `MAX_RUNS` of one level are merged into one of the next."""
         self._files += 1
         path = self._folder / f"{self._name}.{self._files}.run"
-        with path.open("xb") as file:
+        with open_new(path) as file:
             file.writelines(records)
         if level == len(self._runs):
             self._runs.append([])

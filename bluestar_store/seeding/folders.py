@@ -9,6 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from bluestar_store import disk
 from bluestar_store.disk import FOLDER, POSIX, lock
 from bluestar_store.errors import FileMissingError, FileStoreError
 
@@ -18,7 +19,7 @@ _IN_USE = "{} is in use by another export or import"
 def make_folder(folder: Path) -> None:
     """A folder for what has bank account numbers in it; FileStoreError when it cannot be."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        disk.make_folder(folder)
     except (FileExistsError, NotADirectoryError):
         raise FileStoreError(f"{folder} is not a folder") from None
     except OSError as error:

@@ -84,7 +84,7 @@ def write_plan(path: Path, store: PlannedStore, actor: str | None, at: datetime,
     if len(content) > MAX_PLAN_BYTES:
         size = f"{len(content) // 1024**2} MB, over the {MAX_PLAN_BYTES // 1024**2} MB of a plan"
         raise refusal(path, f"would take {size}: plan a part of the rule set at a time")
-    write_whole(path, content, mode=0o600)  # bank numbers are whole in it
+    write_whole(path, content, most=0o600)  # bank numbers are whole in it
     return digest
 
 

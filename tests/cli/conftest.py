@@ -20,12 +20,12 @@ DEMO = Path(__file__).parents[2] / "fixtures" / "demo"
 
 
 class Run(Protocol):
-    def __call__(self, *arguments: str, env: dict[str, str] | None = None) -> Any: ...
+    def __call__(self, *arguments: str, env: dict[str, str] | None = None, stdin: str | None = None) -> Any: ...
 
 
-def invoke(*arguments: str, env: dict[str, str] | None = None) -> Any:
+def invoke(*arguments: str, env: dict[str, str] | None = None, stdin: str | None = None) -> Any:
     """The command in this process; `exit_code`, `stdout` and `stderr` are as a shell would see them."""
-    result = CliRunner().invoke(app, arguments, prog_name="bluestar-store", env=env)
+    result = CliRunner().invoke(app, arguments, prog_name="bluestar-store", env=env, input=stdin)
     assert result.exception is None or isinstance(result.exception, SystemExit)  # nothing comes up as a traceback
     return result
 
@@ -45,8 +45,8 @@ def on_a_terminal(command: list[str], folder: Path, columns: int = 80) -> tuple[
 def on(folder: Path) -> Run:
     """The command on a folder."""
 
-    def run(*arguments: str, env: dict[str, str] | None = None) -> Any:
-        return invoke("--mode", "file", "--dir", str(folder), *arguments, env=env)
+    def run(*arguments: str, env: dict[str, str] | None = None, stdin: str | None = None) -> Any:
+        return invoke("--mode", "file", "--dir", str(folder), *arguments, env=env, stdin=stdin)
 
     return run
 

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from bluestar_store import Settings
 from bluestar_store.documents import FileStore, get_store
 from bluestar_store.documents.file import default_folder
+from bluestar_store.documents.opening import table_exists
 from bluestar_store.errors import AccessDeniedError, ConfigurationError, ItemDecodeError, UnavailableError
 from tests.case_blind import ignore_case
 from tests.engines.folders import rewrite
@@ -177,8 +179,36 @@ def test_a_temporary_folder_that_somebody_else_made_is_refused(
         (tmp_path / "bluestar-store").mkdir()
         user = os.getuid()
         monkeypatch.setattr(os, "getuid", lambda: user + 1)
-    with pytest.raises(ConfigurationError, match="not this user's own folder: set FILE_PERSISTENCE_DIR"):
+    with pytest.raises(
+        ConfigurationError, match="not this user's own folder, or others may change it: set FILE_PERSISTENCE_DIR"
+    ):
         get_store("customer-orders", "orderId")
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o720])
+def test_a_temporary_folder_is_looked_at_before_each_call_and_believed_only_while_nobody_else_can_change_it(
+    mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERSISTENCE_MODE", "file")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = tmp_path / "bluestar-store"
+    store = get_store("payees", "id")
+    store.create({"id": "1"})
+    assert (folder / "payees.json").stat().st_mode & 0o777 == 0o600
+    (folder / "payees.json").write_text('[{"id": "planted"}]')  # with its lock beside it, as somebody could plant both
+    folder.chmod(mode)
+    for call in (store.list, lambda: store.create({"id": "2"}), lambda: get_store("payees", "id").list()):
+        with pytest.raises(ConfigurationError, match="others may change it"):
+            call()
+    with pytest.raises(ConfigurationError, match="others may change it"):
+        table_exists("payees", Settings())
+    folder.chmod(0o755)
+    assert store.list() == [{"id": "planted"}]
+    tmp_path.chmod(0o777)  # and not sticky: anybody may put another folder in its place
+    with pytest.raises(ConfigurationError, match="others may change it"):
+        store.list()
+    tmp_path.chmod(0o1777)
+    assert store.list() == [{"id": "planted"}]
 
 
 def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

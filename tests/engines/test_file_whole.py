@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bluestar_store.disk import make_folder
 from bluestar_store.engines.whole_files import replace_file, write_whole
 
 
@@ -41,7 +43,9 @@ def test_the_content_is_on_disk_before_the_name_changes_and_the_name_after(
 
     monkeypatch.setattr(os, "fsync", noting)
     write_whole(path, b"content")
-    assert done == [(str(tmp_path / ".a.json.tmp"), False), (str(tmp_path), True)]
+    (temporary, before), last = done
+    assert re.fullmatch(r"\.a\.json\.[0-9a-f]{32}\.tmp", Path(temporary).name)
+    assert (before, last) == (False, (str(tmp_path), True))
 
 
 def test_the_stamp_is_that_of_the_new_file(tmp_path: Path) -> None:
@@ -52,12 +56,12 @@ def test_permissions_are_those_asked_for_from_the_first_byte_on(tmp_path: Path) 
     path, seen = tmp_path / "plan.json", []
 
     def parts() -> Iterator[bytes]:
-        seen.append((tmp_path / ".plan.json.tmp").stat().st_mode & 0o777)
+        seen.extend(left.stat().st_mode & 0o777 for left in tmp_path.glob(".plan.json.*.tmp"))
         yield b"secret"
 
     path.write_bytes(b"")
     path.chmod(0o644)
-    replace_file(path, parts(), mode=0o600)
+    replace_file(path, parts(), most=0o600)
     assert (seen, path.stat().st_mode & 0o777) == ([0o600], 0o600)
 
 
@@ -75,16 +79,45 @@ def test_what_fails_leaves_nothing_beside_the_file(tmp_path: Path, monkeypatch: 
 
 
 def test_what_a_killed_writer_left_gives_the_new_file_nothing(tmp_path: Path) -> None:
-    left = tmp_path / ".a.json.tmp"
+    left = tmp_path / ".a.json.0123.tmp"
     left.write_bytes(b"longer than what is written")
     left.chmod(0o666)
-    write_whole(tmp_path / "a.json", b"secret", mode=0o600)
+    write_whole(tmp_path / "a.json", b"secret", most=0o600)
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
     assert (tmp_path / "a.json").read_bytes() == b"secret"
     assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o600
     left.symlink_to(tmp_path / "else")
     write_whole(tmp_path / "a.json", b"again")
     assert not (tmp_path / "else").exists()
+
+
+def test_what_another_writer_has_under_way_is_left_alone(tmp_path: Path) -> None:
+    def parts() -> Iterator[bytes]:
+        yield b"slow"
+        write_whole(tmp_path / "a.json", b"fast")
+        yield b"er"
+
+    replace_file(tmp_path / "a.json", parts())
+    assert (tmp_path / "a.json").read_bytes() == b"slower"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize(("folder_mode", "mode"), [(0o755, 0o600), (0o777, 0o600), (0o775, 0o600), (0o2770, 0o660)])
+def test_a_new_file_is_its_owners_alone_or_its_groups_where_the_folder_is(
+    tmp_path: Path, folder_mode: int, mode: int
+) -> None:
+    umask = os.umask(0)
+    try:
+        tmp_path.chmod(folder_mode)
+        write_whole(tmp_path / "a.json", b"secret")
+        assert (tmp_path / "a.json").stat().st_mode & 0o777 == mode
+        make_folder(tmp_path / "above" / "below")
+        made = {path.stat().st_mode & 0o777 for path in (tmp_path / "above", tmp_path / "above" / "below")}
+        assert made == {0o770 if mode == 0o660 else 0o700}
+        make_folder(tmp_path)
+        assert tmp_path.stat().st_mode & 0o7777 == folder_mode
+    finally:
+        os.umask(umask)
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -1,0 +1,73 @@
+"""Values that nobody else is to see: from a file, from standard input or typed without echo, never from a command line.
+
+Every user of the machine can read the command lines of all, and shells keep them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from bluestar_store.cli.asking import is_terminal
+from bluestar_store.cli.errors import BadUsage, escaped
+
+if TYPE_CHECKING:
+    from bluestar_store.models.kind import Kind
+
+MAX_BYTES = 4096
+"""Of one value."""
+
+
+def with_secrets(kind: Kind[Any], texts: Iterable[str]) -> Iterator[str]:
+    """The texts KEY=VALUE, with the values of sensitive fields: of `KEY=@FILE`, `KEY=@-` and of `KEY` alone.
+
+    Raises BadUsage for a value of a sensitive field that stands there itself; it is not repeated.
+    """
+    from bluestar_store.models.masking import sensitive_fields
+
+    sensitive = sensitive_fields(kind.entity)
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if name not in sensitive or value == "null":
+            yield text
+        elif not separator:
+            yield f"{name}={_typed(name)}"
+        elif value.startswith("@"):
+            yield f"{name}={_read(name, value[1:])}"
+        else:
+            raise BadUsage(
+                f"{name} is not taken from a command line, which others can read: {name}=@FILE, {name}=@- for "
+                f"standard input, or {name} alone to be asked for it"
+            )
+
+
+def _typed(name: str) -> str:
+    if not is_terminal():
+        raise BadUsage(f"there is no terminal to ask for {name} at: give {name}=@FILE, or {name}=@- for standard input")
+    from getpass import getpass
+
+    return _checked(name, getpass(f"{name}: "))
+
+
+def _read(name: str, path: str) -> str:
+    """The first line of a file, or of standard input."""
+    try:
+        if path == "-":
+            data = sys.stdin.buffer.readline(MAX_BYTES + 1)
+        else:
+            with open(path, "rb") as file:
+                data = file.readline(MAX_BYTES + 1)
+        text = data.decode()
+    except OSError as error:
+        raise BadUsage(f"{name}: {escaped(path)} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise BadUsage(f"{name}: what was read for it is no text") from None
+    return _checked(name, text.rstrip(os.linesep).rstrip("\n"))
+
+
+def _checked(name: str, text: str) -> str:
+    if not text or len(text.encode()) > MAX_BYTES or text == "null":
+        raise BadUsage(f"{name}: what was read for it is empty, or no value")
+    return text
