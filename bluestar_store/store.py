@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
     from bluestar_store.clock import Clock
     from bluestar_store.encryption.engine import SealingEngine
+    from bluestar_store.encryption.sealing import Sealing
     from bluestar_store.files import FileStore
     from bluestar_store.models.calculation import CalculationRule
     from bluestar_store.models.config import AchConfig, ClientConfig
     from bluestar_store.models.entity import Entity
     from bluestar_store.models.kind import ItemModel, Kind
     from bluestar_store.models.tables import Tables
-    from bluestar_store.protocols import Engine, TableStatus, TellsTables
+    from bluestar_store.protocols import Engine, Item, TableStatus, TellsTables
     from bluestar_store.repositories.access import Access
     from bluestar_store.repositories.base import Repository
     from bluestar_store.repositories.encrypting import EncryptionReport
@@ -92,7 +93,7 @@ class Store:
             clock=self.clock.monotonic,
         )
         self.cache = CacheControl(cache)
-        encrypting = _encrypting(engine, self.tables, settings, self.clock)
+        encrypting = encrypting_engine(engine, self.tables, settings, self.clock)
         access = self._access = Access(
             encrypting or engine,
             self.tables,
@@ -123,6 +124,30 @@ class Store:
         self.audit = Audit(access)
         self._files: FileStore | None = None
         self._catalog = Catalog(access, finder)
+
+    @property
+    def decrypting_engine(self) -> Engine:
+        """The engine as repositories read and write through it; `engine` itself has ciphertext where there is some."""
+        return self._access.committed
+
+    @property
+    def sealing(self) -> Sealing | None:
+        """What encrypts and decrypts; None where the settings name no key."""
+        return self._access.sealing
+
+    def encrypted(self, kind: Kind[Any], item: Item) -> Item:
+        """The item of a kind as it would lie in its table, for files: what is sensitive is encrypted, with a key.
+
+        Raises EngineError, and ConfigurationError for a key that cannot be used.
+        """
+        from bluestar_store.models.sealed import item_as_stored
+        from bluestar_store.protocols import key_of
+
+        return item_as_stored(self._access.sealed(kind, key_of(item), item))
+
+    def decrypted(self, kind: Kind[Any], item: Item) -> Item:
+        """The item again, from what `encrypted` gave: what cannot be read stays as it is, and does not decode."""
+        return item if self.sealing is None else self.sealing.opened(self.tables.name(kind), dict(item))
 
     @classmethod
     def open(
@@ -307,7 +332,7 @@ def tables_of(settings: Settings, kinds: Sequence[Kind[Any]] = ()) -> Tables:
     return Tables(settings.table_prefix, settings.table_suffix, settings.table_layout, every)
 
 
-def _encrypting(engine: Engine, tables: Tables, settings: Settings, clock: Clock) -> SealingEngine | None:
+def encrypting_engine(engine: Engine, tables: Tables, settings: Settings, clock: Clock) -> SealingEngine | None:
     """The engine with encryption around it; None where the settings name no key. Raises ConfigurationError."""
     if settings.encryption_key is None and not settings.encryption_kms_key:
         if settings.encrypt_records:

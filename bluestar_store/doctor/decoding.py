@@ -7,16 +7,22 @@ from shlex import quote
 
 from bluestar_store.doctor.findings import Finding, Severity
 from bluestar_store.doctor.reading import Seen
-from bluestar_store.errors import ItemDecodeError
+from bluestar_store.errors import EncryptedValueError, ItemDecodeError
 from bluestar_store.models.validation import ValidationRule
 from bluestar_store.repositories.access import Access
 from bluestar_store.seeding.rule_set import entity_problems
+
+READ_BY_KEY = "give this process the key that it needs; the item itself may be whole: leave it as it is"
 
 
 def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
     """A finding for each item that is not what its entity needs, and for each value that no type forbids."""
     for one in page:
-        if isinstance(one.entity, ItemDecodeError) and one.kind is not None:
+        if isinstance(one.entity, EncryptedValueError):
+            what = f"attribute {one.entity.attribute} {one.entity.reason}"
+            severity = Severity.INFO if one.entity.is_lost else Severity.WARNING
+            yield one.finding(severity, "unreadable", what, READ_BY_KEY)
+        elif isinstance(one.entity, ItemDecodeError) and one.kind is not None:
             what = f"is no {one.kind.name} that can be read: attribute {one.entity.attribute} {one.entity.reason}"
             mend = f"correct or remove {one.entity.attribute} where the item was written, or delete the item"
             yield one.finding(Severity.ERROR, "undecodable", what, mend)

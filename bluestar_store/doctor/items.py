@@ -8,6 +8,7 @@ from bluestar_store.cache import NullCache
 from bluestar_store.doctor import (
     decoding,
     duplicates,
+    encryption,
     index_attributes,
     limits,
     pipelines,
@@ -24,6 +25,7 @@ from bluestar_store.store import Store
 
 CHECKS = (
     decoding.check,
+    encryption.check,
     duplicates.check,
     pipelines.check,
     index_attributes.check,
@@ -38,10 +40,10 @@ CHECKS = (
 def check(store: Store, table: str, progress: Callable[[int], None]) -> Iterator[Finding]:
     """What the items of one table show."""
     count = 0
-    access = Access(store.engine, store.tables, NullCache())
+    access = Access(store.decrypting_engine, store.tables, NullCache(), sealing=store.sealing)
     kinds = [kind for kind in store.tables.kinds if store.tables.name(kind) == table]
     try:
-        for items in pages(lambda cursor: store.engine.scan(table, cursor=cursor)):
+        for items in pages(lambda cursor: access.engine.scan(table, cursor=cursor)):
             found = [seen(table, kinds, item) for item in items]
             for one_check in CHECKS:
                 yield from one_check(access, found)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
 from bluestar_store.encryption.plan_keys import PlanKeys, key_owner
 from bluestar_store.encryption.values import UnreadableError, decrypted, encrypted, key_name_of
-from bluestar_store.keys import Key
+from bluestar_store.engines.staged import StagedEngine
+from bluestar_store.errors import InvalidKeyError
+from bluestar_store.keys import Key, check_plan
 from bluestar_store.models.batches import BATCH_STATE
+from bluestar_store.models.free_form import FREE_STATE
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.plan_keys import PLAN_KEY
 from bluestar_store.models.sealed import SealedValue, is_ciphertext
@@ -89,12 +93,13 @@ class Sealing:
         kind = self.kind_of(table, key)
         if kind is None:
             return found
+        said = plan_said(values.get("state", {})) if kind is FREE_STATE else None
         for name, value in values.items():
             place = (kind.table, *key, name)
             if isinstance(value, SealedValue) and value.place == place:
                 continue
             if self.is_wanted(kind, name) and "NULL" not in value and not is_ciphertext(value):
-                name_and_key = self.keys.current(key_owner(self._plan(kind, table, key, reader)))
+                name_and_key = self.keys.current(key_owner(self._plan(kind, key, reader, said)))
                 ciphertext = encrypted(dict(value), place, name_and_key.name, name_and_key.cipher)
                 found[name] = SealedValue(value, ciphertext, place)
         return found
@@ -104,30 +109,36 @@ class Sealing:
         kind = self.kind_of(table, key)
         if kind is None or not self.is_wanted(kind, name):
             return None
-        used = self.keys.current(key_owner(self._plan(kind, table, key, reader)))
+        used = self.keys.current(key_owner(self._plan(kind, key, reader, None)))
         code = hmac.new(used.derived(b"digest"), digest.encode(), hashlib.sha256)
         return f"hmac-sha256:{used.name.key_id}:{code.hexdigest()}"
 
-    def _plan(self, kind: Kind[Any], table: str, key: Key, reader: Engine) -> str | None:
+    def _plan(self, kind: Kind[Any], key: Key, reader: Engine, said: str | None) -> str | None:
         """Whose an item is; None for what belongs to no plan."""
         identity: Mapping[str, Any] = kind.keys.parse(key) or {}
         if identity.get("plan_id") is not None:
             return str(identity["plan_id"])
         if identity.get("batch_id") is not None:
-            return self._plan_of_batch(key.pk, reader)
+            return self._plan_of_batch(key.pk, reader, said)
         if identity.get("partition") is not None:
             return self._plan_of_trail(identity["table"], identity["partition"])
         return None
 
-    def _plan_of_batch(self, pk: str, reader: Engine) -> str | None:
-        """That of a batch never changes, so it is read once. An agent of the drop-in may never have said it."""
+    def _plan_of_batch(self, pk: str, reader: Engine, said: str | None) -> str | None:
+        """That of a batch never changes, so it is read once; not what a unit that may be dropped says of it.
+
+        Of a batch that has no typed state, what an agent of the drop-in `said` in its own.
+        """
         plans = self._plans
         if pk not in plans:
-            place = Key(pk, BATCH_STATE.keys.sort.prefix)
-            found = reader.get(self._tables.name(BATCH_STATE), [place], consistent=True).get(place, {})
-            plan: str | None = found.get("plan_id", {}).get("S")
-            if plan is None:
-                return None
+            table = self._tables.name(BATCH_STATE)
+            keys = [Key(pk, kind.keys.sort.prefix) for kind in (BATCH_STATE, FREE_STATE)]
+            found = reader.get(table, keys, consistent=True)
+            state, free = (found.get(key, {}) for key in keys)
+            plan: str | None = state.get("plan_id", {}).get("S") or said or plan_said(free.get("state", {}))
+            uncommitted = isinstance(reader, StagedEngine) and any((table, key) in reader.writes for key in keys)
+            if plan is None or uncommitted:
+                return plan
             if len(plans) >= BATCHES_KEPT:
                 plans = self._plans = {}
             plans[pk] = plan
@@ -140,6 +151,15 @@ class Sealing:
             if kind.table == table and (found := kind.keys.partition_identity(pk)) is not None:
                 return found.get("plan_id")
         return None
+
+
+def plan_said(state: AttributeValue) -> str | None:
+    """The plan that an agent's own state of a batch names; None for none, and for what is no plan's name."""
+    for name in ("plan_id", "client_id"):
+        text = state.get("M", {}).get(name, {}).get("S")
+        with suppress(InvalidKeyError):
+            return check_plan(text)
+    return None
 
 
 def _may_be(kind: Kind[Any]) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bluestar_store.errors import EncryptedValueError
 from bluestar_store.protocols import AttributeValue
 
 MAGIC = b"\x8bBSE\x01"
@@ -54,6 +55,18 @@ def is_ciphertext(value: AttributeValue | None) -> bool:
     """Whether this is the ciphertext of a value."""
     content = value.get("B") if value is not None else None
     return isinstance(content, bytes) and content.startswith(MAGIC)
+
+
+def readable(table: str, item: dict[str, AttributeValue]) -> dict[str, AttributeValue]:
+    """The item itself, for who reads it attribute by attribute. Raises EncryptedValueError for a ciphertext in it."""
+    for name, value in item.items():
+        if is_ciphertext(value):
+            error = EncryptedValueError(
+                table, why_unreadable(value), pk=item["PK"]["S"], sk=item["SK"]["S"], attribute=name
+            )
+            error.is_lost = isinstance(value, SealedValue) and value.is_lost
+            raise error
+    return item
 
 
 def lost_in(item: Mapping[str, AttributeValue]) -> tuple[str, ...]:

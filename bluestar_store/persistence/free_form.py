@@ -17,6 +17,7 @@ from bluestar_store.models.canonical import plain_value
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.free_form import FREE_RESULT, FREE_STATE, FreeResult, FreeState
 from bluestar_store.models.kind import Kind
+from bluestar_store.models.sealed import readable
 from bluestar_store.models.values import MAX_ACTOR_CHARACTERS, from_wire
 from bluestar_store.persistence.protocols import PlainItem
 from bluestar_store.persistence.values import exact_document, plain_item
@@ -54,7 +55,8 @@ class FreeForm:
         """The state; where agents saved none, the item that holds the batch's typed state, or an old program's."""
         keys = [kind.keys.build({"batch_id": batch_id}) for kind in (FREE_STATE, BATCH_STATE)]
         found = self._access.engine.get_isolated(self._access.table(FREE_STATE), keys)
-        free, typed = (found.get(key, {}) for key in keys)
+        table = self._access.table(FREE_STATE)
+        free, typed = (readable(table, found.get(key, {})) for key in keys)
         return plain_item(free["state"]["M"]) if "M" in free.get("state", {}) else plain_item(typed)
 
     def save_result(self, batch_id: str, step: str, result: Mapping[str, Any]) -> None:
@@ -84,7 +86,8 @@ class FreeForm:
         pk = FREE_RESULT.keys.partition({"batch_id": batch_id})
         part = Part(self._access.table(FREE_RESULT), pk, FREE_RESULT.keys.sort.prefix)
         items = read_parts(self._access, [self._access.revisions.of_trail(pk)], [part])[part]
-        steps = {step["step"]: item for item in items if (step := FREE_RESULT.keys.parse(key_of(item))) is not None}
+        found = {key_of(item): readable(part.table, item) for item in items}
+        steps = {step["step"]: item for key, item in found.items() if (step := FREE_RESULT.keys.parse(key)) is not None}
         return {name: plain_item(item.get("result", {}).get("M", {})) for name, item in sorted(steps.items())}
 
     def append(self, entry: Mapping[str, Any]) -> None:

@@ -13,9 +13,9 @@ from bluestar_store.persistence.cache_backends import MemoryCacheBackend, RedisC
 from bluestar_store.persistence.file_stores import IFileStore, MemoryFileStore, S3FileStore
 from bluestar_store.persistence.old_settings import OldSettings
 from bluestar_store.persistence.protocols import ICacheBackend
-from bluestar_store.persistence.rules import DynamoDBRulesStore, EngineRulesStore, MemoryRulesStore
+from bluestar_store.persistence.rules import DynamoDBRulesStore, EngineRulesStore, MemoryRulesStore, engine_of
 from bluestar_store.settings import PersistenceMode, RedisMode, Settings
-from bluestar_store.store import make_engine, tables_of
+from bluestar_store.store import tables_of
 
 REGION = "us-east-1"
 
@@ -60,7 +60,7 @@ def _opened(settings: Settings, old: OldSettings | None) -> tuple[EngineRulesSto
             return MemoryRulesStore(cache=cache, actor=settings.actor), cache, files
         case PersistenceMode.FILE:
             tables = tables_of(settings)
-            store = EngineRulesStore(make_engine(settings, tables), tables, cache, actor=settings.actor)
+            store = EngineRulesStore(engine_of(settings, tables), tables, cache, actor=settings.actor)
             return store, cache, files
         case PersistenceMode.DYNAMO:
             return DynamoDBRulesStore.from_settings(settings, cache), cache, files

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from bluestar_store.cache.null import NullCache
+from bluestar_store.clock import SystemClock
 from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.errors import SchemaNotFoundError, TableMissingError
 from bluestar_store.keys import DEFAULT, GLOBAL, ItemKeys, Key, check_identifier, check_plan
@@ -19,6 +20,7 @@ from bluestar_store.models.indexes import BY_LEVEL, level_prefix
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.pipeline import PIPELINE_STEP
+from bluestar_store.models.sealed import readable
 from bluestar_store.models.tables import Tables
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.persistence.bare import BareFinder, BarePipelines, BareSchemas, number_order, raw, rules_laid_over
@@ -33,7 +35,7 @@ from bluestar_store.repositories.catalog import Catalog
 from bluestar_store.repositories.moments import Part, read_levels, read_parts
 from bluestar_store.repositories.revisions import is_of_level
 from bluestar_store.settings import PersistenceMode, Settings, TableLayout
-from bluestar_store.store import make_engine, tables_of
+from bluestar_store.store import encrypting_engine, make_engine, tables_of
 
 PREFIX = "bluestar-"
 OLD_SCHEMAS = ItemKeys.of("VENDOR#{vendor_id}_{plan_id}_{pay_freq:plain}", "SCHEMA")
@@ -45,6 +47,12 @@ def tables_with(suffix: str) -> Tables:
     return Tables(PREFIX, suffix, TableLayout.EIGHT)
 
 
+def engine_of(settings: Settings, tables: Tables) -> Engine:
+    """The engine that the settings ask for, with encryption around it where they name a key."""
+    engine = make_engine(settings, tables)
+    return encrypting_engine(engine, tables, settings, SystemClock()) or engine
+
+
 class EngineRulesStore:
     """See `IRulesStore` and `IBatchStore`; on any engine. Reads are consistent.
 
@@ -54,7 +62,8 @@ class EngineRulesStore:
     def __init__(
         self, engine: Engine, tables: Tables, cache: ICacheBackend | None = None, *, actor: str | None = None
     ) -> None:
-        access = self._access = Access(engine, tables, NullCache(), actor or None)
+        sealing = getattr(engine, "sealing", None)  # of one that encrypts
+        access = self._access = Access(engine, tables, NullCache(), actor or None, sealing=sealing)
         self._cache = rule_cache(cache)
         self._finder = BareFinder(access)
         self._catalog = Catalog(access, self._finder)
@@ -160,7 +169,7 @@ class EngineRulesStore:
 
     def _at(self, kind: Kind[Any], key: Key) -> PlainItem:
         found = self._access.engine.get(self._access.table(kind), [key], consistent=True)
-        return plain_item(found[key]) if key in found else {}
+        return plain_item(readable(self._access.table(kind), found[key])) if key in found else {}
 
     def _partition(self, kind: Kind[Any], **identity: Any) -> list[Item]:
         part = Part(self._access.table(kind), kind.keys.partition(identity), kind.keys.sort.prefix)
@@ -208,14 +217,14 @@ class DynamoDBRulesStore(EngineRulesStore):
             dynamodb_endpoint_url=endpoint_url,
         )
         tables = tables_with(table_suffix)
-        super().__init__(make_engine(settings, tables), tables, cache, actor=settings.actor)
+        super().__init__(engine_of(settings, tables), tables, cache, actor=settings.actor)
 
     @classmethod
     def from_settings(cls, settings: Settings, cache: ICacheBackend | None = None) -> Self:
         """On the tables that settings of mode `dynamo` name, whatever their prefix and layout."""
         store = cls.__new__(cls)  # not by the constructor, which knows the old names only
         tables = tables_of(settings)
-        EngineRulesStore.__init__(store, make_engine(settings, tables), tables, cache, actor=settings.actor)
+        EngineRulesStore.__init__(store, engine_of(settings, tables), tables, cache, actor=settings.actor)
         return store
 
 

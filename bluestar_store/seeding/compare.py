@@ -13,7 +13,7 @@ from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.tables import Tables
-from bluestar_store.protocols import Engine
+from bluestar_store.protocols import Engine, Item
 from bluestar_store.repositories.audit import Audit
 from bluestar_store.repositories.base import Repository
 from bluestar_store.repositories.catalog import level_of
@@ -45,6 +45,8 @@ class Target(Protocol):
     def digests(self) -> Digests: ...
     def repository(self, kind: Kind[E]) -> Repository[E]: ...
     def at_level(self, level: str) -> tuple[Entity, ...]: ...
+    def encrypted(self, kind: Kind[Any], item: Item) -> Item: ...
+    def decrypted(self, kind: Kind[Any], item: Item) -> Item: ...
 
 
 class Action(StrEnum):

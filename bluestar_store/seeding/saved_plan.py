@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from bluestar_store.engines.item_json import item_from_json
-from bluestar_store.errors import BlueStarError, ConfigurationError, PlanOutdatedError
+from bluestar_store.errors import BlueStarError, ConfigurationError, EncryptedValueError, PlanOutdatedError
 from bluestar_store.keys import Key, shown
 from bluestar_store.models.canonical import canonical
 from bluestar_store.models.kind import Kind
@@ -56,7 +56,7 @@ def save_plan(store: Target, difference: Difference, path: Path, *, actor: str |
     if store.settings.four_eyes and by is None:
         raise ConfigurationError("BLUESTAR_FOUR_EYES is set: say who proposes the plan, by BLUESTAR_ACTOR or --actor")
     parts = [part for part in difference.parts if not part.is_same]
-    data = [_part_data(part) for part in parts]
+    data = [_part_data(store, part) for part in parts]
     return write_plan(path, _store_of(store, parts), by, store.clock.now(), data)
 
 
@@ -72,7 +72,7 @@ def open_plan(store: Target, path: Path, *, digest: str | None = None, actor: st
             path, f"has the digest {shown(plan.digest)[1:-1]}, not the one given: it is not what was reviewed"
         )
     _check_four_eyes(store, path, plan, actor)
-    planned = _parts(path, plan, store.tables.kinds)
+    planned = _parts(path, plan, store)
     here = _store_of(store, planned)
     if plan.store.tables != here.tables:
         there = f"{shown(plan.store.location)}, tables {shown(', '.join(sorted(plan.store.tables)))}"
@@ -146,13 +146,14 @@ def _store_of(store: Target, parts: Iterable[Part]) -> PlannedStore:
     return PlannedStore(location=store.engine.location, tables=tables)
 
 
-def _part_data(part: Part) -> dict[str, Any]:
+def _part_data(store: Target, part: Part) -> dict[str, Any]:
     kind = part.kind
     wanted = []
     for entity in part.wanted:
         key = kind.keys.build(kind.identity(entity))
-        wanted.append({"PK": {"S": key.pk}, "SK": {"S": key.sk}, **kind.encode(entity)})
-    stored = [entity.origin.wire for entity in part.stored]
+        item = {"PK": {"S": key.pk}, "SK": {"S": key.sk}, **kind.encode(entity)}
+        wanted.append(store.encrypted(kind, item))
+    stored = [store.encrypted(kind, entity.origin.wire) for entity in part.stored]
     return {"kind": kind.name, "outcome": outcome_of(part, overwrite=True), "wanted": wanted, "stored": stored}
 
 
@@ -174,13 +175,13 @@ def _moved(then: Part, now: Part) -> list[str]:
     return moved
 
 
-def _parts(path: Path, plan: PlanFile, kinds: Sequence[Kind[Any]]) -> list[Part]:
+def _parts(path: Path, plan: PlanFile, store: Target) -> list[Part]:
     """The parts as they were when the plan was made. Raises PlanRefusedError."""
     seen: set[tuple[str, Key]] = set()
     parts = []
     try:
         for data in plan.parts:
-            part = _part(data, kinds)
+            part = _part(data, store)
             keys = {part.kind.keys.build(part.kind.identity(entity)) for entity in (*part.wanted, *part.stored)}
             places = {(part.kind.name, key) for key in keys}
             if places & seen:
@@ -191,20 +192,22 @@ def _parts(path: Path, plan: PlanFile, kinds: Sequence[Kind[Any]]) -> list[Part]
         raise refusal(path, str(error)) from None
     except RecursionError:
         raise no_plan(path, "is nested too deeply") from None
+    except EncryptedValueError as error:
+        raise refusal(path, f"cannot be read here: {error}") from None
     except (ValueError, TypeError, BlueStarError) as error:
         raise no_plan(path, str(error)) from None
     return parts
 
 
-def _part(data: PlannedPart, kinds: Sequence[Kind[Any]]) -> Part:
+def _part(data: PlannedPart, store: Target) -> Part:
     """The part of a plan: what is wanted, and what was stored when it was made."""
-    kind = next((kind for kind in kinds if kind.name == data.kind), None)
+    kind = next((kind for kind in store.tables.kinds if kind.name == data.kind), None)
     if kind is None:
         raise _WrongPartError(f"has items of a kind {shown(data.kind)} that is not known here{_KINDS_OF_YOUR_OWN}")
     if kind.rule_list is None:
         raise _WrongPartError(f"has items of {kind.name}, which is no kind of rules: plans change nothing else")
-    wanted = tuple(_fresh(kind, item) for item in data.wanted)
-    stored = tuple(kind.decode(item_from_json(kind.table, item)) for item in data.stored)
+    wanted = tuple(_fresh(store, kind, item) for item in data.wanted)
+    stored = tuple(kind.decode(store.decrypted(kind, item_from_json(kind.table, item))) for item in data.stored)
     part = Part(kind, wanted, stored, ())
     fields = kind.partition_fields if kind is PIPELINE_STEP else kind.keys.fields
     together = {tuple(kind.identity(entity)[name] for name in fields) for entity in (*wanted, *stored)}
@@ -218,9 +221,9 @@ def _part(data: PlannedPart, kinds: Sequence[Kind[Any]]) -> Part:
 _KINDS_OF_YOUR_OWN = "; kinds of your own are named by BLUESTAR_KINDS, as when the plan was made"
 
 
-def _fresh(kind: Kind[Any], item: Any) -> Any:
+def _fresh(store: Target, kind: Kind[Any], item: Any) -> Any:
     """An entity that was never read: it carries no version."""
-    entity = kind.decode(item_from_json(kind.table, item))
+    entity = kind.decode(store.decrypted(kind, item_from_json(kind.table, item)))
     if entity.extra:
         names = shown(", ".join(entity.extra))[1:-1]
         raise _WrongPartError(f"has attributes of {kind.name} that are not known here: {names}{_KINDS_OF_YOUR_OWN}")

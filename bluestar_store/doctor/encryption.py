@@ -1,0 +1,34 @@
+"""Where there is a key: what lies in plain text all the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from bluestar_store.doctor.findings import Finding, Severity
+from bluestar_store.doctor.reading import Seen
+from bluestar_store.models.audit import AUDIT_ENTRY
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.encrypting import plain_attributes
+
+MEND = "run bluestar-store encrypt; what programs without the key write stays plain until it is run again"
+
+
+def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
+    """How many items of each kind have attributes that the settings want encrypted, and are not."""
+    if access.sealing is None:
+        return
+    found = Counter(
+        (one.table, one.kind.name)
+        for one in page
+        if one.kind is not None and plain_attributes(one.kind, one.item, records=access.sealing.records)
+    )
+    for (table, name), count in found.items():
+        if name == AUDIT_ENTRY.name:
+            what = "entries of audit trails have details in plain text, from before they were encrypted"
+            yield Finding(
+                Severity.INFO, "not-encrypted", what, "nothing: an entry is never changed", table, count=count
+            )
+        else:
+            what = f"items of {name} have values in plain text that the settings want encrypted"
+            yield Finding(Severity.WARNING, "not-encrypted", what, MEND, table, count=count)
