@@ -15,6 +15,7 @@ from bluestar_store.protocols import (
     Expectation,
     Item,
     Page,
+    Place,
     Put,
     Segment,
     TableSpec,
@@ -154,6 +155,17 @@ class SealingEngine:
     def close(self) -> None:
         """The engine's."""
         self._engine.close()
+
+
+class PlacesSealingEngine(SealingEngine):
+    """Around an engine that reads items of several tables in one call."""
+
+    def get_places(self, places: Sequence[Place]) -> dict[Place, Item]:
+        """See `protocols.ReadsPlaces`."""
+        found: dict[Place, Item] = self._engine.get_places(places)  # type: ignore[attr-defined]
+        for (table, _), item in found.items():
+            self.sealing.opened(table, item)
+        return found
 
 
 def _as_stored(expect: Expectation) -> Expectation:

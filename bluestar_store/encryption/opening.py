@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from bluestar_store.encryption.engine import SealingEngine
+from bluestar_store.encryption.engine import PlacesSealingEngine, SealingEngine
 from bluestar_store.encryption.plan_keys import PlanKeys
 from bluestar_store.encryption.sealing import Sealing
 from bluestar_store.encryption.wrapping import LocalKeys, Wrapper, Wrappers
 from bluestar_store.models.plan_keys import PLAN_KEY
 from bluestar_store.models.tables import Tables
-from bluestar_store.protocols import Engine
+from bluestar_store.protocols import Engine, reads_places
 from bluestar_store.settings import Settings, keys_in
 
 
@@ -33,4 +33,5 @@ def sealing_engine(engine: Engine, tables: Tables, settings: Settings, now: Call
     if settings.encryption_key is not None:
         wrappers.append(LocalKeys(keys_in(settings.encryption_key)))
     keys = PlanKeys(engine, tables.name(PLAN_KEY), Wrappers(wrappers), now, kept_seconds=settings.cache_ttl_seconds)
-    return SealingEngine(engine, Sealing(tables, keys, records=settings.encrypt_records))
+    kind = PlacesSealingEngine if reads_places(engine) else SealingEngine
+    return kind(engine, Sealing(tables, keys, records=settings.encrypt_records))

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from bluestar_store.errors import ConfigurationError, ConflictError, ItemDecodeError
 from bluestar_store.keys import Key
 from bluestar_store.models.audit import AUDIT_ENTRY
 from bluestar_store.models.batches import STEP_RESULT
+from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.plan_keys import PLAN_KEY
 from bluestar_store.models.sealed import SealedValue, is_ciphertext
 from bluestar_store.protocols import ACTOR, VERSION, AttributeValue, Item, Update, key_of, scan_pages
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.changes import Change, as_read
-from bluestar_store.repositories.stored import stored_items
+from bluestar_store.repositories.stored import Wanted, stored_items
 from bluestar_store.repositories.trails import record_change, trail_head
 from bluestar_store.repositories.transaction import Bookkeeping
 
@@ -77,7 +77,7 @@ def encrypt_all(
             elif plain_attributes(kind, item, records=sealing.records):
                 if kind is AUDIT_ENTRY:
                     report.kept += 1
-                elif dry_run or _encrypt(access, kind, key):
+                elif dry_run or _encrypt(access, kind, kind.decode(item, access.table(kind)), key):
                     report.encrypted[kind.name] = report.encrypted.get(kind.name, 0) + 1
             elif any(isinstance(value, SealedValue) for value in item.values()):
                 report.before[kind.name] = report.before.get(kind.name, 0) + 1
@@ -101,23 +101,23 @@ def _items(access: Access, progress: Callable[[int], None] | None) -> Iterator[t
                 progress(len(items))
 
 
-def _encrypt(access: Access, kind: Kind[Any], key: Key) -> bool:
+def _encrypt(access: Access, kind: Kind[Any], entity: Entity, key: Key) -> bool:
     """Encrypt one item as it is by now; whether there was anything left to do."""
     done = [False]
     records = access.records and kind.rule_list is not None
+    wanted = [Wanted(kind, entity, key)]
+    if records:
+        wanted.append(trail_head(kind, key.pk))
 
     def step(unit: Bookkeeping) -> None:
-        item, heads = access.beside(
-            lambda: access.engine.get(access.table(kind), [key], consistent=True).get(key),
-            [partial(stored_items, access, [trail_head(kind, key.pk)])] if records else [],
-        )
+        item, *heads = stored_items(access, wanted)
         change = _change(access, kind, item) if item is not None else None
         done[0] = change is not None
         if change is None:
             return
         unit.keep(change.write)
         if records:
-            record_change(access, kind, change, unit, heads[0][0], action="encrypt")
+            record_change(access, kind, change, unit, heads[0], action="encrypt")
 
     with access.unit() as unit:
         unit.bookkeep(step)
