@@ -84,6 +84,11 @@ class AsyncUnitOfWork(Generic[S]):
             )
         return transaction
 
+    @property
+    def is_part(self) -> bool:
+        """Whether the block would be a part of a unit that is open here already."""
+        return self._access.unit_here() is not None
+
     async def __aenter__(self) -> S:
         return self._enter()
 

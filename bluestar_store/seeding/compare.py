@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from bluestar_store.clock import Clock
@@ -24,6 +25,17 @@ from bluestar_store.settings import Settings
 from bluestar_store.threads import side_by_side
 
 E = TypeVar("E", bound=Entity)
+
+
+class Unit(Protocol):
+    """A unit of work."""
+
+    @property
+    def is_part(self) -> bool: ...
+    def __enter__(self) -> Any: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
 
 
 class Target(Protocol):
@@ -47,6 +59,7 @@ class Target(Protocol):
     def at_level(self, level: str) -> tuple[Entity, ...]: ...
     def encrypted(self, kind: Kind[Any], item: Item) -> Item: ...
     def decrypted(self, kind: Kind[Any], item: Item) -> Item: ...
+    def unit_of_work(self) -> Unit: ...
 
 
 class Action(StrEnum):

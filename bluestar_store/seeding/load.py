@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass, fields
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from bluestar_store.errors import ConflictError
@@ -14,6 +15,7 @@ from bluestar_store.models.audit import Trail
 from bluestar_store.models.canonical import canonical, digest
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.protocols import ABSENT
+from bluestar_store.repositories.combining import REFUSALS
 from bluestar_store.repositories.digests import is_sensitive
 from bluestar_store.seeding.compare import Difference, Entry, Part, Target, compare, compare_part, repositories
 from bluestar_store.seeding.rule_set import RuleSet
@@ -21,6 +23,10 @@ from bluestar_store.threads import side_by_side
 
 LOADS = Trail(table="rule-sets", partition="LOADS")
 """The trail that has one entry for each bulk load."""
+MOST_TOGETHER = 45
+"""Parts of one transaction: of its 100 writes (AWS limit) each takes one, and one for its level at most."""
+KEPT = ("same", "left_alone")
+"""Outcomes of parts that are not written."""
 ATTEMPTS = 5
 """Tries of one part that others change at the same time."""
 
@@ -71,23 +77,68 @@ def settle(
     """
     writes = to_write(difference, overwrite=overwrite)
     with one_entry(store, difference, writes, actor):
-        settling = partial(_settle, store, overwrite=overwrite, actor=actor, attempts=attempts)
-        return report(_settled(store, difference.parts, settling, progress))
+        groups = list(_groups(difference.parts, store.engine.parallel_calls, overwrite=overwrite))
+        settling = partial(_settle_together, store, overwrite=overwrite, actor=actor, attempts=attempts)
+        return report(_settled(store, difference.parts, groups, settling, progress))
 
 
 def _settled(
     store: Target,
     parts: Sequence[Part],
-    settle_part: Callable[[Part], tuple[str, Part]],
+    groups: Sequence[Sequence[Part]],
+    settle_group: Callable[[Sequence[Part]], list[tuple[str, Part]]],
     progress: Callable[[int], None] | None,
 ) -> list[tuple[str, Part]]:
     """What became of each part, in their order; `progress` is told of each in its turn.
 
-    Some are written at once. When one fails, the others that are under way are finished first.
+    Some groups are written at once. When one fails, the others that are under way are finished first.
     """
-    settling = side_by_side(store.engine.parallel_calls, settle_part, parts)
+    settling = side_by_side(store.engine.parallel_calls, settle_group, groups)
     with closing(settling):
-        return [outcome for _, outcome in zip(watched(parts, progress), settling, strict=True)]
+        outcomes = chain.from_iterable(settling)
+        return [outcome for _, outcome in zip(watched(parts, progress), outcomes, strict=True)]
+
+
+def _groups(parts: Sequence[Part], parallel: int, *, overwrite: bool) -> Iterator[list[Part]]:
+    """The parts in their order, those together that one transaction writes; a pipeline is one by itself.
+
+    As few transactions as can be, for readers look at each; but as many as can be under way at once.
+    """
+    count = sum(part.kind is not PIPELINE_STEP and _is_to_write(part, overwrite) for part in parts)
+    most, group, writes = min(MOST_TOGETHER, -(-count // parallel)), list[Part](), 0
+    for part in parts:
+        is_alone, writes_too = part.kind is PIPELINE_STEP, _is_to_write(part, overwrite)
+        if group and (is_alone or (writes_too and writes == most)):
+            yield group
+            group, writes = [], 0
+        group.append(part)
+        writes += writes_too
+        if is_alone:
+            yield group
+            group, writes = [], 0
+    if group:
+        yield group
+
+
+def _settle_together(
+    store: Target, group: Sequence[Part], overwrite: bool, actor: str | None, attempts: int
+) -> list[tuple[str, Part]]:
+    """Write a group in one transaction; one part after the other when one of them cannot be written as it is.
+
+    So too within a unit of work, which is one transaction anyway.
+    """
+    to_write, unit = [part for part in group if _is_to_write(part, overwrite)], store.unit_of_work()
+    if len(to_write) > 1 and not unit.is_part:
+        with suppress(ConflictError, *REFUSALS):  # nothing was written
+            with unit:
+                for part in to_write:
+                    write_part(store, part, actor)
+            return [(outcome_of(part, overwrite=overwrite), part) for part in group]
+    return [_settle(store, part, overwrite=overwrite, actor=actor, attempts=attempts) for part in group]
+
+
+def _is_to_write(part: Part, overwrite: bool) -> bool:
+    return outcome_of(part, overwrite=overwrite) not in KEPT
 
 
 def one_entry(
@@ -139,8 +190,7 @@ def outcome_of(part: Part, *, overwrite: bool) -> str:
 
 def to_write(difference: Difference, *, overwrite: bool) -> Difference:
     """The parts that loading would write."""
-    kept = ("same", "left_alone")
-    return Difference(tuple(part for part in difference.parts if outcome_of(part, overwrite=overwrite) not in kept))
+    return Difference(tuple(part for part in difference.parts if _is_to_write(part, overwrite)))
 
 
 def _settle(
@@ -149,7 +199,7 @@ def _settle(
     """Write one part if that is called for; when somebody else was faster, look at it again."""
     for _ in range(attempts):
         outcome = outcome_of(part, overwrite=overwrite)
-        if outcome in ("same", "left_alone"):
+        if outcome in KEPT:
             return outcome, part
         try:
             write_part(store, part, actor)

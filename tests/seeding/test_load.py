@@ -12,6 +12,7 @@ import pytest
 
 from bluestar_store import (
     CalculationRule,
+    ConflictError,
     PersistenceMode,
     PipelineChangingError,
     PipelineStep,
@@ -21,9 +22,12 @@ from bluestar_store import (
     seeding,
 )
 from bluestar_store.engines.memory import MemoryEngine
-from bluestar_store.protocols import Delete
-from bluestar_store.seeding.compare import Action
-from bluestar_store.seeding.load import LOADS
+from bluestar_store.keys import Key
+from bluestar_store.models.audit import Trail
+from bluestar_store.models.calculation import CALCULATION_RULE
+from bluestar_store.protocols import Delete, Update
+from bluestar_store.seeding.compare import Action, compare
+from bluestar_store.seeding.load import LOADS, MOST_TOGETHER, settle
 from bluestar_store.seeding.rule_set import RuleSet
 from bluestar_store.testing import FaultEngine
 
@@ -199,3 +203,58 @@ def test_after_a_failure_loading_again_goes_on_where_it_stopped() -> None:
         }
         assert "P7" in {entry.level for entry in report.added}
         assert {entry.level for entry in report.same} >= {f"P{number}" for number in range(4)}
+
+
+def levels(*texts: str) -> RuleSet:
+    rules = [rule(plan_id, number) for plan_id in texts for number in range(60)]
+    return RuleSet(tuple(one.model_copy(update={"calc_type": f"c{n}"}) for n, one in enumerate(rules)))
+
+
+def test_a_load_takes_few_transactions_for_readers_look_at_each() -> None:
+    engine = FaultEngine(MemoryEngine())
+    with Store(Settings(persistence_mode=PersistenceMode.MEMORY), engine) as store:
+        store.create_tables()
+        engine.faults.forget()
+        seeding.load(store, levels("GLOBAL", "ACME", "OTHER"))
+        writes = [call for call in engine.faults.calls if call.name == "write"]
+        assert len(writes) == 1 + 180 // MOST_TOGETHER  # the entry, and the rules
+        assert len(store.audit.entries(LOADS)) == 1
+        assert [len(store.calculation_rules.all(plan)) for plan in ("ACME", "OTHER", "NEW")] == [120, 120, 60]
+        assert store.audit.entries(Trail(table="calculation-rules", partition="CLIENT#GLOBAL")) == ()
+
+
+def test_of_those_that_are_written_together_one_that_others_changed_stops_no_other() -> None:
+    with Store.open(Settings(persistence_mode=PersistenceMode.MEMORY)) as store:
+        store.create_tables()
+        seeding.load(store, levels("GLOBAL"))
+        wanted = levels("GLOBAL")
+        wanted = RuleSet(tuple(one.model_copy(update={"formula": "new"}) for one in wanted.of(CALCULATION_RULE)))
+        difference = compare(store, wanted)
+        theirs = store.calculation_rules.get("GLOBAL", "c7")
+        store.calculation_rules.put(theirs.model_copy(update={"formula": "theirs"}))
+        foreign = Key("CLIENT#GLOBAL", "CALC#c8")
+        table = store.tables.name(CALCULATION_RULE)
+        store.engine.write(Update(table, foreign, {"vestingTiers": {"S": "kept"}}))
+        report = settle(store, difference)
+        assert report.overwritten == ()
+        with pytest.raises(ConflictError, match="CALC#c7"):
+            settle(store, difference, overwrite=True, attempts=1)
+        report = settle(store, compare(store, wanted), overwrite=True)
+        assert {rule.formula for rule in store.calculation_rules.all("ACME", fresh=True).values()} == {"new"}
+        assert store.calculation_rules.get("GLOBAL", "c8", fresh=True).extra["vestingTiers"] == "kept"
+
+
+def test_a_load_within_a_unit_of_work_is_a_part_of_it() -> None:
+    with Store.open(Settings(persistence_mode=PersistenceMode.MEMORY)) as store:
+        store.create_tables()
+        unit = store.unit_of_work()
+        with pytest.raises(ZeroDivisionError), unit:
+            load_and_divide(store)
+        assert store.calculation_rules.all("ACME") == {}
+        with store.unit_of_work():
+            seeding.load(store, RuleSet(levels("GLOBAL").entities[:10]))
+        assert len(store.calculation_rules.all("ACME", fresh=True)) == 10
+
+
+def load_and_divide(store: Store) -> float:
+    return len(seeding.load(store, RuleSet(levels("GLOBAL").entities[:10])).added) / 0
