@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from bluestar_store.clock import Clock
 from bluestar_store.errors import InvalidEntityError, PipelineChangingError
+from bluestar_store.models.canonical import plain_value
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
@@ -233,7 +234,7 @@ def _entry(kind: Kind[Any], wanted: Any, stored: Any) -> Entry:
     changes = tuple(
         Change(name, getattr(stored, name, None), getattr(wanted, name, None))
         for name in kind.attributes
-        if getattr(stored, name, None) != getattr(wanted, name, None)
+        if plain_value(getattr(stored, name, None)) != plain_value(getattr(wanted, name, None))  # True is not 1
     )
     if stored is None:
         action = Action.ADD

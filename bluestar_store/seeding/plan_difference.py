@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from bluestar_store.errors import ConfigNotFoundError, PipelineNotFoundError
 from bluestar_store.keys import check_plan
 from bluestar_store.models.calculation import CALCULATION_RULE
+from bluestar_store.models.canonical import plain_value
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
 from bluestar_store.models.entity import Entity, PlanEntity
 from bluestar_store.models.indexes import BY_LEVEL
@@ -101,7 +102,7 @@ def attribute_changes(
     entities = [entity for entity in (one, other) if entity is not None]
     names = dict.fromkeys(name for entity in entities for name in (*type(entity).model_fields, *entity.extra))
     values = [(name, *(_attribute(entity, name) for entity in (one, other))) for name in names if name not in left_out]
-    return tuple(Change(name, old, new) for name, old, new in values if old != new)
+    return tuple(Change(name, old, new) for name, old, new in values if plain_value(old) != plain_value(new))
 
 
 def _attribute(entity: PlanEntity | None, name: str) -> Any:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from itertools import count
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
 from bluestar_store.errors import VersionConflictError
 from bluestar_store.keys import Key
 from bluestar_store.models.audit import Trail
+from bluestar_store.models.batches import STEP_CLAIM
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.models.config import ACH_CONFIG, AchConfig
+from bluestar_store.models.holds import PLAN_HOLD
+from bluestar_store.models.kind import Kind
+from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.protocols import ANY
 from bluestar_store.store import Store
 from bluestar_store.testing.side_door import BeforeWrite, RawChange, RawGet, table
 
 KEY = Key("CLIENT#ACME", "CALC#match")
 RULE = CalculationRule(plan_id="ACME", calc_type="match", formula="x", max_pct=Decimal(6))
+STEP = PipelineStep(plan_id="ACME", pay_freq="Weekly", step_order=1, agent="x")
+PLACE = Key("CLIENT#ACME_Weekly", "STEP#0001")
 NULL = {"NULL": True}
 CHANGES: dict[str, dict[str, Any]] = {
     "another value": {"formula": {"S": "theirs"}},
@@ -35,6 +42,45 @@ OTHERS: dict[str, dict[str, Any]] = {
     "went": {"note": None},
 }
 """What other programs did to attributes of their own on it."""
+
+
+Written: TypeAlias = tuple[Kind[Any], Key, Callable[[], Any]]
+"""What is to be written over: its kind, its key, and the call."""
+
+
+def _a_rule(store: Store) -> Written:
+    read = store.calculation_rules.put(RULE)
+    return CALCULATION_RULE, KEY, lambda: store.calculation_rules.put(read.model_copy(update={"formula": "y"}))
+
+
+def _a_step(store: Store) -> Written:
+    (read,) = store.pipelines.replace("ACME", "Weekly", [STEP])
+    return PIPELINE_STEP, PLACE, lambda: store.pipelines.put(read.model_copy(update={"agent": "y"}))
+
+
+def _a_pipeline(store: Store) -> Written:
+    (read,) = store.pipelines.replace("ACME", "Weekly", [STEP])
+    changed = read.model_copy(update={"agent": "y"})
+    return PIPELINE_STEP, PLACE, lambda: store.pipelines.replace("ACME", "Weekly", [changed], known=[read])[0]
+
+
+def _a_hold(store: Store) -> Written:
+    store.holds.place("ACME", reason="x", hold_id="h")
+    return PLAN_HOLD, Key("PLAN#ACME", "HOLD#h"), lambda: store.holds.release("ACME", "h")
+
+
+def _a_claim(store: Store) -> Written:
+    claim = store.claims.claim("b", 1, "w", 60)
+    return STEP_CLAIM, Key("BATCH#b", "CLAIM#0001"), lambda: store.claims.heartbeat(claim, 90)
+
+
+WRITES: dict[str, Callable[[Store], Written]] = {
+    "a rule": _a_rule,
+    "a step": _a_step,
+    "a pipeline": _a_pipeline,
+    "a hold": _a_hold,
+    "a claim": _a_claim,
+}
 
 
 class IncarnationTests:
@@ -126,6 +172,22 @@ class IncarnationTests:
         assert written == store.calculation_rules.get("ACME", "match", fresh=True)
         entry = store.audit.entries(Trail(table="calculation-rules", partition=KEY.pk))[-1]
         assert dict((entry.details or {})["changed"]) == {"formula": {"before": "x", "after": "y"}}
+
+    @pytest.mark.parametrize("write", WRITES)
+    def test_what_another_program_adds_between_look_and_write_stays(
+        self, store: Store, raw_get: RawGet, change: RawChange, before_write: BeforeWrite, write: str
+    ) -> None:
+        """No condition says that there are no other attributes: what is told is what was there without it."""
+        kind, key, act = WRITES[write](store)
+        name, added = table(store, kind), {"vestingTiers": {"L": [{"N": "1.5"}]}}
+        before = raw_get(name, key) or {}
+        before_write(lambda: change(name, key, **added))
+        written = act()
+        stored = raw_get(name, key) or {}
+        assert stored["vestingTiers"] == added["vestingTiers"]
+        assert stored != before | added
+        assert written.origin is not None
+        assert {**written.origin.item, **added} == stored
 
     def test_one_who_keeps_changing_attributes_of_its_own_stops_nobody(
         self, store: Store, raw_get: RawGet, change: RawChange, before_write: BeforeWrite

@@ -24,9 +24,10 @@ from bluestar_store import (
 from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.keys import Key
 from bluestar_store.models.audit import Trail
+from bluestar_store.models.batches import STEP_RESULT, StepResult
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.protocols import Delete, Update
-from bluestar_store.seeding.compare import Action, compare
+from bluestar_store.seeding.compare import Action, compare, part_of
 from bluestar_store.seeding.load import LOADS, MOST_TOGETHER, settle
 from bluestar_store.seeding.rule_set import RuleSet
 from bluestar_store.testing import FaultEngine
@@ -258,3 +259,14 @@ def test_a_load_within_a_unit_of_work_is_a_part_of_it() -> None:
 
 def load_and_divide(store: Store) -> float:
     return len(seeding.load(store, RuleSet(levels("GLOBAL").entities[:10])).added) / 0
+
+
+def test_values_are_compared_by_the_types_that_dynamodb_has() -> None:
+    """To Python True is 1, and so are maps and lists of them."""
+    stored = StepResult(batch_id="b", step=1, result={"full": True, "n": Decimal("1.0")})
+    wanted = StepResult(batch_id="b", step=1, result={"full": 1, "n": 1})
+    assert stored.result == wanted.result
+    (entry,) = part_of(STEP_RESULT, wanted, stored).entries
+    assert [change.attribute for change in entry.changes] == ["result"]
+    same = StepResult(batch_id="b", step=1, result={"full": True, "n": 1})
+    assert part_of(STEP_RESULT, same, stored).is_same

@@ -13,7 +13,8 @@ import pytest
 
 from bluestar_store import AlreadyExistsError, BatchNotFoundError, IrsLimits, PipelineStep, Settings, Store, TableLayout
 from bluestar_store.engines.bulk import chunks
-from bluestar_store.protocols import Engine
+from bluestar_store.keys import Key
+from bluestar_store.protocols import Engine, Write
 from bluestar_store.seeding.export import export
 from bluestar_store.seeding.importing import import_
 
@@ -51,6 +52,21 @@ class Between:
             return found(*arguments, **options)
 
         return call
+
+
+class KilledBefore:
+    """An engine whose process is gone before it writes an item."""
+
+    def __init__(self, engine: Engine, key: Key) -> None:
+        self._engine, self._key = engine, key
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def write(self, *writes: Write) -> None:
+        if any(write.key == self._key for write in writes):
+            raise Killed
+        self._engine.write(*writes)
 
 
 class Beside:
@@ -340,9 +356,6 @@ def test_writers_in_threads_and_a_merge_leave_each_whole(tmp_path: Path) -> None
 def test_on_dynamodb_a_merge_that_was_killed_is_completed_and_a_writer_goes_before_it(
     tmp_path: Path, dynamodb_local_url: str, layout: TableLayout
 ) -> None:
-    def kill() -> None:
-        raise Killed
-
     with store_of(layout) as source:
         batch(source, LONG)
         append(source, LONG)
@@ -353,8 +366,9 @@ def test_on_dynamodb_a_merge_that_was_killed_is_completed_and_a_writer_goes_befo
     settings = Settings(dynamodb_endpoint_url=dynamodb_local_url, table_suffix=suffix, table_layout=layout)
     with Store.open(settings) as target:
         target.create_tables()
+        beside: Any = Beside(target, KilledBefore(target.engine, Key("BATCH#b1", "CHAIN")))
         with pytest.raises(Killed):
-            merge_with(target, tmp_path, 3, kill, ("write",))
+            import_(beside, tmp_path, merge=True)
         assert target.audit.entries("b1") == target.audit.verify("b1") == ()
         target.audit.append("b2", action="live")
         target.pipelines.replace("ACME", "Weekly", steps(7))
