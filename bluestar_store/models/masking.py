@@ -192,6 +192,14 @@ def veiled(name: str, value: Any, *, digits: bool = True) -> Any:
 _SCALARS = (str, int, Decimal, bool, bytes, datetime, type(None))
 
 
+def has_secrets(values: Mapping[str, Any]) -> bool:
+    """Whether one of these values, by their names, is masked where it is shown."""
+    for name, value in values.items():
+        if (type(value) not in _SCALARS or is_secret_name(name)) and has_secret(name, value):
+            return True
+    return False
+
+
 def has_secret(name: str, value: Any) -> bool:
     """Whether a value is masked where it is shown by its type or name, in part or whole."""
     if is_secret_name(name):

@@ -21,7 +21,7 @@ from bluestar_store.models.digest_keys import (
 )
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
-from bluestar_store.models.masking import has_secret
+from bluestar_store.models.masking import has_secrets
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import ABSENT, ANY, Engine, Item, Put, key_of, pages
 
@@ -145,7 +145,7 @@ def is_sensitive(kind: Kind[Any], entity: Entity) -> bool:
     """Whether a digest of an entity covers what is shown masked."""
     if kind.is_sensitive:
         return True
-    return any(has_secret(name, value) for name, value in (*entity.__dict__.items(), *entity.extra.items()))
+    return has_secrets(entity.__dict__) or has_secrets(entity.extra)
 
 
 def scope_of(kind: Kind[Any], pk: str) -> str:

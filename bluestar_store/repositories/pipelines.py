@@ -19,7 +19,7 @@ from bluestar_store.repositories.base import Reader
 from bluestar_store.repositories.changes import Change, PutExpectation, put_change
 from bluestar_store.repositories.inherited import inherited
 from bluestar_store.repositories.moments import Found, Part, read_as_one, read_levels
-from bluestar_store.repositories.pipeline_head import steps_written
+from bluestar_store.repositories.pipeline_head import COUNT, steps_written
 from bluestar_store.repositories.pipeline_replacement import replace_steps, validated_steps
 from bluestar_store.repositories.sources import PartitionSource
 
@@ -171,10 +171,14 @@ class Pipelines(Reader[PipelineStep]):
                 break
         return answers
 
-    def _agrees(self, items: Iterable[Item]) -> bool:
+    def _agrees(self, items: Sequence[Item]) -> bool:
         """Whether the steps prove themselves the whole of one replacement."""
-        stamps = [(item.get(REVISION), step_count(item)) for item in items]
-        return bool(stamps) and stamps[0][0] is not None and stamps == [(stamps[0][0], len(stamps))] * len(stamps)
+        if not items or step_count(items[0]) != len(items):
+            return False
+        revision, count = items[0].get(REVISION), items[0].get(COUNT)
+        return revision is not None and all(
+            item.get(REVISION) == revision and item.get(COUNT) == count for item in items
+        )
 
     def whole(self, pk: str, items: Iterable[Item]) -> tuple[PipelineStep, ...]:
         """The whole pipeline of a partition, given one query's answer; reads again unless that proves itself whole."""

@@ -52,6 +52,7 @@ MOVE, MANY = "bs_move", "bs_many"
 """Attributes of a revision: one for each transaction, and the time when there were too many to list."""
 LEVELS = "bs_levels"
 """Stands where the head of a trail names a table: no table has such a name."""
+LEVEL_PARTITIONS = f"TRAIL#{LEVELS}#"
 MOST_KEYS = 300
 """Keys that a revision lists: they take some 4 KB, which is what one read unit reads (AWS)."""
 MOST_MOVES = 12
@@ -77,25 +78,36 @@ class Move:
     """A transaction: when it was sent, in seconds since 1970, and what it wrote, by table (without prefix) and key."""
 
     at: float
-    keys: tuple[tuple[str, Key], ...]
+    written: str
+    """What it wrote, as JSON: of most moves that are read only the time matters."""
+
+    @classmethod
+    def of(cls, at: float, keys: Iterable[tuple[str, Key]]) -> Move:
+        """A transaction that is sent now."""
+        nested: dict[str, dict[str, list[str]]] = {}
+        for table, key in keys:
+            nested.setdefault(table, {}).setdefault(key.pk, []).append(key.sk)
+        return cls(at, json.dumps(nested, ensure_ascii=False, separators=(",", ":")))
 
     @classmethod
     def parse(cls, text: str) -> Move | None:
-        """What `text` says; None for what is no move."""
+        """What `text` says; None for what has no time."""
+        at, _, written = text.partition(" ")
+        return cls(int(at) / 1000, written) if at.isdecimal() else None
+
+    @cached_property
+    def keys(self) -> tuple[tuple[str, Key], ...]:
+        """What it wrote; nothing for what is no move."""
         try:
-            at, _, rest = text.partition(" ")
-            keys = ((t, Key(pk, sk)) for t, pks in json.loads(rest).items() for pk, sks in pks.items() for sk in sks)
-            return cls(int(at) / 1000, tuple(keys))
+            nested = json.loads(self.written)
+            return tuple((t, Key(pk, sk)) for t, pks in nested.items() for pk, sks in pks.items() for sk in sks)
         except (ValueError, AttributeError, TypeError):
-            return None
+            return ()
 
     @property
     def text(self) -> str:
         """The attribute's value."""
-        nested: dict[str, dict[str, list[str]]] = {}
-        for table, key in self.keys:
-            nested.setdefault(table, {}).setdefault(key.pk, []).append(key.sk)
-        return f"{int(self.at * 1000)} {json.dumps(nested, ensure_ascii=False, separators=(',', ':'))}"
+        return f"{int(self.at * 1000)} {self.written}"
 
 
 @dataclass(frozen=True)
@@ -247,7 +259,7 @@ class Revisions:
 
     def _moves(self, moved: Mapping[Place, list[tuple[str, Key]]]) -> dict[Place, Update]:
         now = self._now().timestamp()
-        return {place: self._move(place, Move(now, tuple(keys))) for place, keys in moved.items()}
+        return {place: self._move(place, Move.of(now, keys)) for place, keys in moved.items()}
 
     def _move(self, place: Place, move: Move) -> Update:
         with self._lock:
@@ -276,7 +288,7 @@ def _new_name() -> str:
 
 def _together(moves: Collection[Move]) -> Move:
     keys = dict.fromkeys(key for move in moves for key in move.keys)
-    return Move(max(move.at for move in moves), tuple(keys))
+    return Move.of(max(move.at for move in moves), keys)
 
 
 def is_of_level(kind: Kind[Any]) -> bool:
@@ -294,7 +306,7 @@ def level_key(level: str) -> Key:
 
 def is_level_revision(key: Key) -> bool:
     """Whether the revision of a level lies there."""
-    return key.pk.startswith(f"TRAIL#{LEVELS}#")
+    return key.pk.startswith(LEVEL_PARTITIONS)
 
 
 def without_moves(item: Item) -> Item:

@@ -24,14 +24,15 @@ from bluestar_store.engines.attempts import attempts
 from bluestar_store.engines.whole_files import write_whole
 from bluestar_store.errors import AccessDeniedError, FileStoreError, ThrottledError
 from bluestar_store.keys import Key, shown
+from bluestar_store.models import digest_keys, index_marks
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.digest_keys import DigestKey, is_digest_key
 from bluestar_store.models.index_marks import is_mark
 from bluestar_store.models.kind import Kind
-from bluestar_store.models.merge_marks import is_merge_mark
+from bluestar_store.models.merge_marks import MERGING, is_merge_mark
 from bluestar_store.protocols import Engine, Item, Page, Segment, key_of, pages, scan_pages
-from bluestar_store.repositories.revisions import is_level_revision, without_moves
+from bluestar_store.repositories.revisions import LEVEL_PARTITIONS, REVISED, is_level_revision, without_moves
 from bluestar_store.seeding.folders import held, make_folder
 from bluestar_store.seeding.routes import REST, Place, Routes
 from bluestar_store.seeding.transfer_files import MANIFEST, Manifest, Progress, TableDigest, items_path, line_of
@@ -45,6 +46,8 @@ SEGMENTS = 4
 """Parts of a table that are read at once: each has two pages in memory, and a page of 1 MB (AWS limit) takes 10 MB."""
 THROTTLED_TRIES = 20
 """Of a page, each of as many tries as any call has."""
+OWN_PARTITIONS = (index_marks.PARTITION, digest_keys.PARTITION, LEVEL_PARTITIONS)
+"""What the partitions begin with that have what is of this store's tables and nobody else's."""
 SCRATCH = ".export-"
 """What the folder of an export that is under way begins with."""
 
@@ -174,12 +177,13 @@ def _sorted_tables(
         with _pages(engine, on_disk) as pages:
             for items in pages:
                 for item in items:
-                    kept = _exported(item)
+                    at = key_of(item)
+                    kept = _exported(at, item)
                     if kept is None:
                         continue
                     place, plain = (table, kept) if table else routes.outgoing(kept)
                     if wanted is None or wanted.wants(plain):
-                        sorters[place].add(key_of(plain), line_of(plain))
+                        sorters[place].add(at if table else key_of(plain), line_of(plain))
                         if wanted is not None and beside is not None and (scope := routes.sensitive_scope(plain)):
                             scopes.add(scope)
                 done += len(items)
@@ -194,12 +198,13 @@ def _sorted_tables(
         yield REST, iter(())
 
 
-def _exported(item: Item) -> Item | None:
+def _exported(key: Key, item: Item) -> Item | None:
     """The item without what is of this store's tables and nobody else's; None when that is all of it.
 
     Keys of digests are added behind the items.
     """
-    key = key_of(item)
+    if not (key.pk.startswith(OWN_PARTITIONS) or key.sk in REVISED or key.sk.endswith(MERGING)):
+        return item  # nearly every one
     if is_mark(key) or is_level_revision(key) or is_merge_mark(key) or is_digest_key(key):
         return None
     kept = without_moves(item)
