@@ -176,9 +176,8 @@ class Pipelines(Reader[PipelineStep]):
         if not items or step_count(items[0]) != len(items):
             return False
         revision, count = items[0].get(REVISION), items[0].get(COUNT)
-        return revision is not None and all(
-            item.get(REVISION) == revision and item.get(COUNT) == count for item in items
-        )
+        stamps = [(item.get(REVISION), item.get(COUNT)) for item in items]
+        return revision is not None and stamps.count((revision, count)) == len(stamps)
 
     def whole(self, pk: str, items: Iterable[Item]) -> tuple[PipelineStep, ...]:
         """The whole pipeline of a partition, given one query's answer; reads again unless that proves itself whole."""
