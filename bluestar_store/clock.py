@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Clock(Protocol):
@@ -21,6 +21,19 @@ class Clock(Protocol):
 
         What a cache's times are counted in: a value grows old while nobody runs, too.
         """
+
+
+@runtime_checkable
+class Sleeping(Protocol):
+    """What a Clock can besides."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for so long by this clock."""
+
+
+def sleep_of(clock: Clock) -> Callable[[float], None]:
+    """How to wait by a clock: by its own `sleep`, else by the computer's time."""
+    return clock.sleep if isinstance(clock, Sleeping) else time.sleep
 
 
 def asleep_too() -> Callable[[], float]:

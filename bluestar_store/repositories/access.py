@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import Context, ContextVar, Token, copy_context
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from bluestar_store.cache.null import NullCache
-from bluestar_store.clock import Clock, SystemClock
+from bluestar_store.clock import Clock, SystemClock, sleep_of
 from bluestar_store.errors import InvalidEntityError
 from bluestar_store.forking import remember
 from bluestar_store.keys import Key
@@ -90,7 +89,7 @@ class Access:
         self.indexes_complete, self.index_recheck = indexes_complete, index_recheck
         clock = clock or SystemClock()
         self.now, self.monotonic = clock.now, clock.monotonic
-        self.sleep: Callable[[float], None] = getattr(clock, "sleep", time.sleep)
+        self.sleep = sleep_of(clock)
         self.revisions = Revisions(tables, self.now)
         self.digests = Digests(lambda: self.committed, tables, plain_pins=plain_pins)
         self._records_changes, self.sealing = records, sealing

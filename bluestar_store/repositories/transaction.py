@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TypeAlias, TypeVar
 
 from bluestar_store.engines.staged import StagedEngine
-from bluestar_store.errors import BlueStarError, ConflictError, InvalidWriteError
+from bluestar_store.errors import BlueStarError, ConflictError, EngineError, InvalidWriteError
 from bluestar_store.protocols import AsRead, Engine, Place, TableSpec, Write
 
 T = TypeVar("T")
@@ -66,8 +66,8 @@ class Bookkeeping(StagedEngine):
         """The same; what a step refuses because of what a query showed, it refuses after an isolated read only."""
         try:
             self.attempt(step)
-        except BlueStarError:
-            if not self.unsure or self.again:
+        except BlueStarError as error:
+            if not self.unsure or self.again or isinstance(error, EngineError):
                 raise
             self.again = True
             try:

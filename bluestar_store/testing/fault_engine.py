@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Engine, Item, Page, Segment, TableSpec, TableStatus, Write, settles_at_once
 from bluestar_store.testing.faults import Faults
+
+T = TypeVar("T")
 
 READS = ("get", "get_isolated", "query", "scan")
 """The calls of an engine that read items."""
@@ -51,15 +53,19 @@ class FaultEngine:
     def data_id(self) -> str:
         return self.inner.data_id
 
+    def _call(self, name: str, run: Callable[[], T], also: str | None = None, /, **arguments: Any) -> T:
+        """Hook: make a call of the engine behind, as the faults have it."""
+        return self.faults.call(name, run, also, **arguments)
+
     def get(self, table: str, keys: Iterable[Key], *, consistent: bool = False) -> dict[Key, Item]:
         asked = tuple(keys)
         run = partial(self.inner.get, table, asked, consistent=consistent)
-        return self.faults.call("get", run, table=table, keys=asked, consistent=consistent)
+        return self._call("get", run, table=table, keys=asked, consistent=consistent)
 
     def get_isolated(self, table: str, keys: Iterable[Key]) -> dict[Key, Item]:
         asked = tuple(keys)
         run = partial(self.inner.get_isolated, table, asked)
-        return self.faults.call("get", run, "get_isolated", table=table, keys=asked, consistent=True)
+        return self._call("get", run, "get_isolated", table=table, keys=asked, consistent=True)
 
     def query(
         self,
@@ -76,7 +82,7 @@ class FaultEngine:
         options: dict[str, Any] = {"index": index, "newest_first": newest_first, "limit": limit}
         options |= {"cursor": cursor, "consistent": consistent}
         run = partial(self.inner.query, table, pk, sk_prefix, **options)
-        return self.faults.call("query", run, table=table, pk=pk, sk_prefix=sk_prefix, **options)
+        return self._call("query", run, table=table, pk=pk, sk_prefix=sk_prefix, **options)
 
     def scan(
         self,
@@ -91,25 +97,25 @@ class FaultEngine:
     ) -> Page:
         options: dict[str, Any] = {"sk_prefix": sk_prefix, "lacking": lacking, "limit": limit}
         options |= {"cursor": cursor, "consistent": consistent, "segment": segment}
-        return self.faults.call("scan", partial(self.inner.scan, table, **options), table=table, **options)
+        return self._call("scan", partial(self.inner.scan, table, **options), table=table, **options)
 
     def write(self, *writes: Write) -> None:
-        self.faults.call("write", partial(self.inner.write, *writes), writes=writes)
+        self._call("write", partial(self.inner.write, *writes), writes=writes)
 
     def put_many(self, table: str, items: Iterable[Item], *, progress: Callable[[int], None] | None = None) -> int:
         given = tuple(items)
         run = partial(self.inner.put_many, table, given, progress=progress)
-        return self.faults.call("put_many", run, table=table, items=given)
+        return self._call("put_many", run, table=table, items=given)
 
     def create_tables(self, specs: Sequence[TableSpec], *, upgrade: bool = False) -> list[str]:
         run = partial(self.inner.create_tables, specs, upgrade=upgrade)
-        return self.faults.call("create_tables", run, specs=tuple(specs), upgrade=upgrade)
+        return self._call("create_tables", run, specs=tuple(specs), upgrade=upgrade)
 
     def describe(self, spec: TableSpec) -> TableStatus:
-        return self.faults.call("describe", partial(self.inner.describe, spec), spec=spec)
+        return self._call("describe", partial(self.inner.describe, spec), spec=spec)
 
     def delete_tables(self, names: Sequence[str]) -> None:
-        self.faults.call("delete_tables", partial(self.inner.delete_tables, names), names=tuple(names))
+        self._call("delete_tables", partial(self.inner.delete_tables, names), names=tuple(names))
 
     def close(self) -> None:
-        self.faults.call("close", self.inner.close)
+        self._call("close", self.inner.close)

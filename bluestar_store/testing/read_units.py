@@ -7,16 +7,19 @@ a page of a Query or Scan as a whole, and what is not there, or an empty page, t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Any, TypeVar
 
 from bluestar_store.engines.checks import item_bytes
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Engine, Item, Page, Segment, settles_at_once
 from bluestar_store.testing.fault_engine import FaultEngine
 from bluestar_store.testing.faults import Faults
+
+T = TypeVar("T")
 
 UNIT_BYTES = 4096
 CONSISTENT, EVENTUAL, TRANSACTIONAL = 1.0, 0.5, 2.0
@@ -62,45 +65,23 @@ class ReadUnitEngine(FaultEngine):
             with self._lock:
                 self._counting = [one for one in self._counting if one is not units]
 
-    def get(self, table: str, keys: Iterable[Key], *, consistent: bool = False) -> dict[Key, Item]:
-        asked = tuple(dict.fromkeys(keys))
-        found = super().get(table, asked, consistent=consistent)
-        rate = CONSISTENT if consistent else EVENTUAL
-        self._count(f"get {table} {', '.join(map(str, asked))}", rate * _each(asked, found))
-        return found
-
-    def get_isolated(self, table: str, keys: Iterable[Key]) -> dict[Key, Item]:
-        asked = tuple(dict.fromkeys(keys))
-        found = super().get_isolated(table, asked)
-        self._count(f"get_isolated {table} {', '.join(map(str, asked))}", TRANSACTIONAL * _each(asked, found))
-        return found
-
-    def query(
-        self,
-        table: str,
-        pk: str,
-        sk_prefix: str = "",
-        *,
-        index: str | None = None,
-        newest_first: bool = False,
-        limit: int | None = None,
-        cursor: str | None = None,
-        consistent: bool = False,
-    ) -> Page:
-        page = super().query(
-            table,
-            pk,
-            sk_prefix,
-            index=index,
-            newest_first=newest_first,
-            limit=limit,
-            cursor=cursor,
-            consistent=consistent,
-        )
-        rate = EVENTUAL if index is not None or not consistent else CONSISTENT
-        place = f"{table} index {index}" if index else table
-        self._count(f"query {place} PK={pk} SK={sk_prefix}*", rate * _page(page.items))
-        return page
+    def _call(self, name: str, run: Callable[[], T], also: str | None = None, /, **arguments: Any) -> T:
+        found: Any = super()._call(name, run, also, **arguments)
+        rate = CONSISTENT if arguments.get("consistent") else EVENTUAL
+        match name:
+            case "get":
+                keys = tuple(dict.fromkeys(arguments["keys"]))
+                rate = TRANSACTIONAL if also else rate
+                self._count(
+                    f"{also or name} {arguments['table']} {', '.join(map(str, keys))}", rate * _each(keys, found)
+                )
+            case "query":
+                index = arguments["index"]
+                place = f"{arguments['table']} index {index}" if index else arguments["table"]
+                what = f"query {place} PK={arguments['pk']} SK={arguments['sk_prefix']}*"
+                self._count(what, (EVENTUAL if index else rate) * _page(found.items))
+        answer: T = found
+        return answer
 
     def scan(
         self,
