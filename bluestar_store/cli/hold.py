@@ -10,7 +10,7 @@ from bluestar_store.cli.asking import Yes, ask
 from bluestar_store.cli.errors import BadUsage, escaped, tell
 from bluestar_store.cli.options import AsJson, Plan, group, next_command, session
 from bluestar_store.cli.output import Grid
-from bluestar_store.cli.records import record, records
+from bluestar_store.cli.records import plain, record, records
 from bluestar_store.keys import check_plan
 
 if TYPE_CHECKING:
@@ -74,11 +74,11 @@ def place(
                 pass
             else:
                 state = "open" if there.is_open else "released, so it holds nothing: another one needs another --id"
-                stays = "" if there.reason == reason else f" Its reason stays: {there.reason or '(none)'}"
+                stays = "" if there.reason == reason else f" Its reason stays: {plain(there.reason) or '(none)'}"
                 out.show(record(there), f"Nothing to do: hold {hold_id} of {plan} is there already, {state}.{stays}")
                 return
         about = f" (batch {batch_id})" if batch_id else ""
-        ask(out, "Place this hold?", [f"Hold on {plan}: {reason}{about}"], yes=yes)
+        ask(out, "Place this hold?", [f"Hold on {plan}: {plain(reason)}{about}"], yes=yes)
         placed = store.holds.place(plan, reason, hold_id=hold_id, batch_id=batch_id)
         command = next_command(ctx, "hold", "release", plan, placed.hold_id)
         out.show(record(placed), f"Placed: {command} releases it.")
@@ -102,7 +102,7 @@ def release(
         if not found.is_open:
             out.show(record(found), f"Nothing to do: hold {hold_id} of {plan} is released already.")
             return
-        ask(out, "Release this hold?", [f"Hold on {plan}: {found.reason or '(no reason given)'}"], yes=yes)
+        ask(out, "Release this hold?", [f"Hold on {plan}: {plain(found.reason) or '(no reason given)'}"], yes=yes)
         released = store.holds.release(plan, hold_id)
         left = len(store.holds.open(plan))
         holds = f"{left} other open hold{'s' if left != 1 else ''}"
