@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast, overload
 
 from bluestar_store.errors import InvalidWriteError
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.transaction import Transaction
 from bluestar_store.threads import in_another_thread
@@ -117,7 +118,7 @@ class UnitOfWork(AsyncUnitOfWork[S]):
             return
         try:
             if error is None:
-                self._access.commit(transaction)
+                without_locals(self._access.commit)(transaction)
         finally:
             self._access.end(transaction)
 

@@ -76,9 +76,9 @@ def key_in(item: Item) -> DigestKey | None:
     return found if whole and found.place == key_of(item) else None
 
 
-def pointer_item(current: DigestKey) -> Item:
+def pointer_item(current: DigestKey, version: int) -> Item:
     """The item that says which key a store makes digests with."""
-    return {**_at(CURRENT), "key_id": {"S": current.id}}
+    return {**_at(CURRENT), VERSION: {"N": str(version)}, "key_id": {"S": current.id}}
 
 
 def is_digest_key(key: Key) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from itertools import pairwise
+from types import FunctionType
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from bluestar_store.engines.bulk import chunks
@@ -14,6 +15,7 @@ from bluestar_store.models.entity import Entity, Origin
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.sealed import lost_in
 from bluestar_store.protocols import MISSING, Item, key_of
+from bluestar_store.quiet_errors import forget_locals, without_locals
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.answers import every, first, readable
 from bluestar_store.repositories.changes import (
@@ -36,6 +38,8 @@ A = TypeVar("A")
 
 Plan: TypeAlias = Callable[[Access, Kind[E], E, PutExpectation, Item | None], Change]
 """`put_change`, `delete_change`, or one of them with rules of its own."""
+CACHED_READS = frozenset({"all", "for_category", "for_plan", "for_vendor", "get", "match", "steps"})
+"""Calls that are mostly answered from memory."""
 Rules: TypeAlias = Callable[[Access, Change, Bookkeeping, Sequence[Item | None]], None]
 
 
@@ -55,6 +59,13 @@ class Reader(Generic[E]):
         self._plan_at = kind.keys.fields.index("plan_id") if "plan_id" in kind.keys.fields else None
         self._items = ItemSource(access, kind)
         self._whole = PartitionSource(access, kind, lambda items: self._in_order(items))
+
+    def __init_subclass__(cls, **given: Any) -> None:
+        """No error of a public call keeps what is in the items: cached reads see to it where they miss, for speed."""
+        super().__init_subclass__(**given)
+        for name, call in list(vars(cls).items()):
+            if isinstance(call, FunctionType) and not name.startswith("_") and name not in CACHED_READS:
+                setattr(cls, name, without_locals(call))
 
     @property
     def kind(self) -> Kind[E]:
@@ -88,8 +99,12 @@ class Reader(Generic[E]):
         if not here:
             units = [(self._name, *one) for one in (identity, *others)]
             self._items.check(units)
-            answers = self._access.cache_of(self._kind).fetch(units, self._items, fresh=fresh)
-            found = first(map(answers.__getitem__, units))  # no more of them than it takes
+            try:
+                answers = self._access.cache_of(self._kind).fetch(units, self._items, fresh=fresh)
+                found = first(map(answers.__getitem__, units))  # no more of them than it takes
+            except Exception as error:
+                forget_locals(error)
+                raise
         if others and found is not None:
             return self._inherited(identity, found, keep=here)
         entity: E | None = found
@@ -135,8 +150,12 @@ class Reader(Generic[E]):
         units = [self._kind.partition_unit(*identity) for identity in identities]
         for unit in units:
             self._whole.pk(unit)
-        answers = self._access.cache_of(self._kind).fetch(units, self._whole, fresh=fresh)
-        return every([answers[unit] for unit in units if unit in answers])
+        try:
+            answers = self._access.cache_of(self._kind).fetch(units, self._whole, fresh=fresh)
+            return every([answers[unit] for unit in units if unit in answers])
+        except Exception as error:
+            forget_locals(error)
+            raise
 
     def _laid_over(
         self,
@@ -154,6 +173,7 @@ class Reader(Generic[E]):
         lower, upper = found or map(readable, self._fetched((shared, own), fresh=fresh))
         return self._twins.of(own, lower, upper, make, keep=found is not None)
 
+    @without_locals
     def _stored(self, keys: Iterable[Key]) -> dict[Key, E]:
         """The entities found in the table itself, consistently, past every cache."""
         found = self._access.engine.get(self._access.table(self._kind), keys, consistent=True)

@@ -23,7 +23,8 @@ from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.masking import has_secrets
 from bluestar_store.models.tables import Tables
-from bluestar_store.protocols import ABSENT, ANY, Engine, Item, Put, key_of, pages
+from bluestar_store.models.values import version_of
+from bluestar_store.protocols import ABSENT, Engine, Item, Put, key_of, pages
 
 ATTEMPTS = 10
 """Tries of making the store's key that others get in the way of."""
@@ -78,7 +79,7 @@ class Digests:
                 if self._current is not None:
                     break
                 try:
-                    self._current = self._found() or self._made()
+                    self._current = self._found_or_made()
                 except (AccessDeniedError, TableMissingError):
                     self._current = DigestKey.random()
                 except ConflictError:  # others were faster
@@ -110,19 +111,21 @@ class Digests:
         self._ring = keys
         return keys, pointer
 
-    def _found(self) -> DigestKey | None:
-        """The store's own key; None where there is none, or it was deleted."""
-        keys, pointer = self._read()
-        named = (pointer or {}).get("key_id", {}).get("S")
-        return next((key for key in keys.values() if key.id == named and key.scope is None), None)
+    def _found_or_made(self) -> DigestKey:
+        """The store's own key; where there is none, or it was deleted, one that an import brought, else a new one.
 
-    def _made(self) -> DigestKey:
-        """A key for the store: one that an import brought, else a new one."""
-        brought = sorted((key for key in self._ring.values() if key.scope is None), key=lambda key: key.id)
-        key = brought[0] if brought else DigestKey.random()
-        lost = bool(self._engine().get(self._home, [CURRENT], consistent=True))  # it names a key that was deleted
-        writes = [Put(self._home, at_home(self._tables, pointer_item(key)), ANY if lost else ABSENT)]
-        if not brought:
+        Raises ConflictError when another one makes it at the same time.
+        """
+        keys, pointer = self._read()
+        whole = {key.id: key for key in sorted(keys.values(), key=lambda key: key.id, reverse=True) if not key.scope}
+        named = (pointer or {}).get("key_id", {}).get("S")
+        if named in whole:
+            return whole[named]
+        key = next(reversed(whole.values()), None) or DigestKey.random()
+        version = None if pointer is None else version_of(pointer)
+        own = pointer_item(key, 1 if version is None else version + 1)
+        writes = [Put(self._home, at_home(self._tables, own), ABSENT if version is None else version)]
+        if key.id not in whole:
             writes.append(Put(self._home, at_home(self._tables, key.item()), ABSENT))
         self._engine().write(*writes)
         return key

@@ -16,6 +16,7 @@ from bluestar_store.models.kind import Kind
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import Engine, Item
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.repositories.audit import Audit
 from bluestar_store.repositories.base import Repository
 from bluestar_store.repositories.catalog import level_of
@@ -122,6 +123,7 @@ class Difference:
         return not all(part.is_same for part in self.parts)
 
 
+@without_locals
 def compare(store: Target, rule_set: RuleSet, *, prune: bool = False) -> Difference:
     """What differs between a rule set and the store, read consistently. Writes nothing.
 
@@ -159,6 +161,7 @@ def _check_known(store: Target, rule_set: RuleSet) -> None:
         )
 
 
+@without_locals
 def compare_part(store: Target, part: Part) -> Part:
     """The part again, as the store has it now."""
     named = part.wanted or part.stored

@@ -32,6 +32,7 @@ from bluestar_store.models.index_marks import is_mark
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.merge_marks import MERGING, is_merge_mark
 from bluestar_store.protocols import Engine, Item, Page, Segment, key_of, pages, scan_pages
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.repositories.revisions import LEVEL_PARTITIONS, REVISED, is_level_revision, without_moves
 from bluestar_store.seeding.folders import held, make_folder
 from bluestar_store.seeding.routes import REST, Place, Routes
@@ -52,6 +53,7 @@ SCRATCH = ".export-"
 """What the folder of an export that is under way begins with."""
 
 
+@without_locals
 def export(
     source: Place,
     folder: Path,
@@ -128,6 +130,7 @@ def carried_keys(source: Place, *, new: bool = False) -> tuple[DigestKey, ...]:
     return (DigestKey.random(),) if new and not ring else ring
 
 
+@without_locals
 def digests(
     source: Place, folder: Path, progress: Progress | None = None, *, keys: Collection[DigestKey] = ()
 ) -> Manifest:

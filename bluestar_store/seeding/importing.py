@@ -21,6 +21,7 @@ from bluestar_store.models.audit import Trail
 from bluestar_store.models.digest_keys import CURRENT, is_digest_key
 from bluestar_store.models.index_marks import is_mark
 from bluestar_store.protocols import Engine, Item, key_of, pages
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.seeding.folders import held
 from bluestar_store.seeding.import_state import State
 from bluestar_store.seeding.load import LOADS
@@ -52,6 +53,7 @@ def _nothing() -> None:
     """Before a write that leaves no entry."""
 
 
+@without_locals
 def import_(
     target: AuditedPlace,
     folder: Path,

@@ -15,6 +15,7 @@ from bluestar_store.models.audit import Trail
 from bluestar_store.models.canonical import canonical, digest
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.protocols import ABSENT
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.repositories.combining import REFUSALS
 from bluestar_store.repositories.digests import is_sensitive
 from bluestar_store.seeding.compare import Difference, Entry, Part, Target, compare, compare_part, repositories
@@ -42,6 +43,7 @@ class LoadReport:
     left_alone: tuple[Entry, ...] = ()
 
 
+@without_locals
 def load(
     store: Target,
     rule_set: RuleSet,
@@ -61,6 +63,7 @@ def load(
     return settle(store, compare(store, rule_set, prune=prune), overwrite=overwrite, progress=progress, actor=actor)
 
 
+@without_locals
 def settle(
     store: Target,
     difference: Difference,
@@ -211,6 +214,7 @@ def _settle(
     raise ConflictError(f"{part.entries[0].key}: {others}; seed again when they are done")
 
 
+@without_locals
 def write_part(store: Target, part: Part, actor: str | None = None) -> None:
     """The wanted entities, each over the stored one it was compared with, so that its version is checked.
 

@@ -10,6 +10,7 @@ from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.digest_keys import DigestKey, is_digest_key, key_in
 from bluestar_store.protocols import Item, key_of, scan_pages
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.seeding.export import digests, export
 from bluestar_store.seeding.folders import held
 from bluestar_store.seeding.importing import Import, check_empty
@@ -22,6 +23,7 @@ FOLDER = "migration"
 """The export within the work folder."""
 
 
+@without_locals
 def migrate(source: Place, target: Place, work_folder: Path, *, progress: Progress | None = None) -> Manifest:
     """Copy everything into an empty target and compare both, count and digest of each table, as they are afterwards.
 
@@ -76,6 +78,7 @@ def _differences(one: Manifest, other: Manifest) -> str:
     return ", ".join(f"{name}: {a.items if a else 0} and {b.items if b else 0} items" for name, a, b in pairs if a != b)
 
 
+@without_locals
 def take_over(target: Place, old_table: str, *, progress: Progress | None = None) -> ImportReport:
     """Copy the items of an older table (its whole name; keys PK, SK) into processing-metadata, verbatim.
 

@@ -26,6 +26,7 @@ from bluestar_store.models.tables import KINDS
 from bluestar_store.models.validation import ValidationRule
 from bluestar_store.models.vendor import VENDOR_SCHEMA, fingerprint
 from bluestar_store.protocols import Item, key_of
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.repositories.changes import new_item
 from bluestar_store.repositories.inherited import inherited_rule_error
 from bluestar_store.repositories.pipeline_head import head_key
@@ -69,6 +70,7 @@ def baseline(kinds: Iterable[Kind[Any]] = KINDS) -> RuleSet:
         return read(folder, kinds)
 
 
+@without_locals
 def read(folder: Path | str, kinds: Iterable[Kind[Any]] = KINDS) -> RuleSet:
     """The rule set in a folder. Raises SeedError with every problem of every file.
 

@@ -16,6 +16,7 @@ from bluestar_store.models.canonical import canonical
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.models.values import utc_text
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.seeding.compare import Difference, Part, Target, compare_part
 from bluestar_store.seeding.load import LoadReport, one_entry, outcome_of, report, to_write, watched, write_part
 from bluestar_store.seeding.plan_file import (
@@ -47,6 +48,7 @@ class _WrongPartError(Exception):
     """A part that no plan of this store's rules has."""
 
 
+@without_locals
 def save_plan(store: Target, difference: Difference, path: Path, *, actor: str | None = None) -> str:
     """Write a difference as a plan, and who proposes it (the setting's actor where none is given); returns its digest.
 
@@ -60,6 +62,7 @@ def save_plan(store: Target, difference: Difference, path: Path, *, actor: str |
     return write_plan(path, _store_of(store, parts), by, store.clock.now(), data)
 
 
+@without_locals
 def open_plan(store: Target, path: Path, *, digest: str | None = None, actor: str | None = None) -> SavedPlan:
     """A saved plan, checked: it is whole, for this store, of rules, and its items are as they were.
 
@@ -83,6 +86,7 @@ def open_plan(store: Target, path: Path, *, digest: str | None = None, actor: st
     return SavedPlan(path, plan.digest, plan.proposed.actor, plan.proposed.at, Difference(tuple(parts)))
 
 
+@without_locals
 def write_opened(
     store: Target, plan: SavedPlan, *, progress: Callable[[int], None] | None = None, actor: str | None = None
 ) -> LoadReport:
@@ -98,6 +102,7 @@ def write_opened(
     return report(outcomes)
 
 
+@without_locals
 def apply_plan(
     store: Target,
     path: Path,

@@ -112,7 +112,7 @@ PRINTING_DATA = {"files cat"}
 @pytest.fixture
 def planted(seeded: Path, tmp_path: Path) -> Path:
     """A seeded folder with secrets in every place that may hold some."""
-    settings = Settings(persistence_mode="file", file_persistence_dir=seeded, actor="tester")  # type: ignore[arg-type]
+    settings = Settings(persistence_mode="file", file_persistence_dir=seeded, actor="tester")
     with Store.open(settings) as store:
         store.ach_configs.put(
             AchConfig(plan_id="ACME", pay_freq="Weekly", account_number=ACCOUNT, routing_number=ROUTING)
