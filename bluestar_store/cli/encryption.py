@@ -46,7 +46,8 @@ def encrypt(
         now = "To encrypt" if dry_run else "Encrypted"
         views: list[Grid | str] = [Grid("Encryption", ("Kind", now, "Encrypted before"), rows)]
         if report.keys:
-            views.append(f"{report.keys} plans' keys {'to be ' if dry_run else ''}encrypted under the first key.")
+            keys = "1 key" if report.keys == 1 else f"{report.keys} keys"
+            views.append(f"{keys} {'to be ' if dry_run else ''}encrypted under the first key of the settings.")
         if report.kept:
             views.append(f"{report.kept} entries of audit trails stay in plain text: an entry is never changed.")
         out.show(data, *views)

@@ -9,7 +9,7 @@ from bluestar_store.doctor.findings import Finding, Severity
 from bluestar_store.doctor.reading import Seen
 from bluestar_store.models.audit import AUDIT_ENTRY
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.encrypting import plain_attributes
+from bluestar_store.repositories.encrypting import is_plain_digest_key, plain_attributes
 
 MEND = "run bluestar-store encrypt; what programs without the key write stays plain until it is run again"
 
@@ -23,6 +23,9 @@ def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
         for one in page
         if one.kind is not None and plain_attributes(one.kind, one.item, records=access.sealing.records)
     )
+    if keys := [one.table for one in page if is_plain_digest_key(one.item)]:
+        what = "keys of digests lie in plain text: who reads them can try account numbers"
+        yield Finding(Severity.WARNING, "not-encrypted", what, MEND, keys[0], count=len(keys))
     for (table, name), count in found.items():
         if name == AUDIT_ENTRY.name:
             what = "entries of audit trails have details in plain text, from before they were encrypted"

@@ -15,6 +15,8 @@ from bluestar_store.engines.staged import StagedEngine
 from bluestar_store.errors import InvalidKeyError
 from bluestar_store.keys import Key, check_plan
 from bluestar_store.models.batches import BATCH_STATE
+from bluestar_store.models.config import ACH_CONFIG
+from bluestar_store.models.digest_keys import is_digest_key
 from bluestar_store.models.free_form import FREE_STATE
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.plan_keys import PLAN_KEY
@@ -22,6 +24,8 @@ from bluestar_store.models.sealed import SealedValue, is_ciphertext
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import AttributeValue, Engine, Item
 
+DIGEST_KEY = "key"
+"""The attribute of a key of digests that is encrypted, though it is binary: no ciphertext has a key's length."""
 BATCHES_KEPT = 10_000
 """Batches of which a process remembers whose they are."""
 
@@ -47,7 +51,9 @@ class Sealing:
     @cached_property
     def _names(self) -> Mapping[str, tuple[str, ...]]:
         """Attributes that may be encrypted, by table: another process may take more for sensitive than this one."""
-        return {table: tuple(sorted(set().union(*map(_may_be, kinds)))) for table, kinds in self._kinds.items()}
+        names = {table: set().union(*map(_may_be, kinds)) for table, kinds in self._kinds.items()}
+        names[self._tables.name(ACH_CONFIG)].add(DIGEST_KEY)
+        return {table: tuple(sorted(found)) for table, found in names.items()}
 
     def names(self, table: str) -> tuple[str, ...]:
         """Attributes of items in this table that may be encrypted."""
@@ -73,7 +79,7 @@ class Sealing:
         if isinstance(value, SealedValue):
             return value
         kind, sealed = self.kind_of(table, key), value["B"]
-        place = (kind.table if kind is not None else table, *key, name)
+        place = (kind.table if kind is not None else ACH_CONFIG.table, *key, name)
         try:
             cipher = self.keys.named(key_name_of(sealed)).cipher
             return SealedValue(decrypted(sealed, place, cipher), sealed, place)
@@ -92,7 +98,7 @@ class Sealing:
             return found
         kind = self.kind_of(table, key)
         if kind is None:
-            return found
+            return found if not is_digest_key(key) else self._sealed_digest_key(key, found)
         said = plan_said(values.get("state", {})) if kind is FREE_STATE else None
         for name, value in values.items():
             place = (kind.table, *key, name)
@@ -103,6 +109,16 @@ class Sealing:
                 ciphertext = encrypted(dict(value), place, name_and_key.name, name_and_key.cipher)
                 found[name] = SealedValue(value, ciphertext, place)
         return found
+
+    def _sealed_digest_key(self, key: Key, item: dict[str, AttributeValue]) -> dict[str, AttributeValue]:
+        """The item of a key of digests, which who reads it could try account numbers with: see `models.digest_keys`."""
+        value = item[DIGEST_KEY]
+        if isinstance(value, SealedValue) or is_ciphertext(value):
+            return item
+        table, _, pk = item.get("scope", {}).get("S", "").partition("/")
+        place = (ACH_CONFIG.table, *key, DIGEST_KEY)
+        used = self.keys.current(key_owner(self._plan_of_trail(table, pk)))
+        return item | {DIGEST_KEY: SealedValue(value, encrypted(value, place, used.name, used.cipher), place)}
 
     def keyed_digest(self, table: str, key: Key, name: str, digest: str, reader: Engine) -> str | None:
         """HMAC of the digest of an attribute with its plan's key; None for an attribute that is not encrypted."""

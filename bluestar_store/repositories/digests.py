@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bluestar_store.errors import AccessDeniedError, ConflictError, TableMissingError
@@ -20,8 +20,10 @@ from bluestar_store.models.digest_keys import (
     pointer_item,
 )
 from bluestar_store.models.entity import Entity
+from bluestar_store.models.index_marks import HOME
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.masking import has_secrets
+from bluestar_store.models.sealed import as_stored, is_ciphertext, item_as_stored
 from bluestar_store.models.tables import Tables
 from bluestar_store.models.values import version_of
 from bluestar_store.protocols import ABSENT, Engine, Item, Put, key_of, pages
@@ -41,6 +43,8 @@ class Digests:
         self._lock = threading.Lock()
         self._current: DigestKey | None = None
         self._ring: Mapping[Key, DigestKey] = {}
+        self._stored: Mapping[Key, Item] = {}
+        self._is_hidden = False
 
     def of(self, kind: Kind[Any], entity: Entity) -> str:
         """The digest of an entity. Raises what reading and making the store's key raises, for a sensitive one."""
@@ -93,22 +97,48 @@ class Digests:
         return tuple(self._read()[0].values())
 
     @property
+    def has_any(self) -> bool:
+        """Whether `ring` found keys, also such as cannot be read, being encrypted."""
+        return bool(self._stored)
+
+    def at_rest(self, keys: Iterable[DigestKey], *, whole: bool) -> dict[Key, Item]:
+        """The items of these keys for an export, as they lie on disk, or would; with `whole` all that the store has.
+
+        What `ring` found last. Raises what encryption raises.
+        """
+        found = dict(self._stored) if whole else {}
+        sealing = getattr(self._engine(), "sealing", None)
+        for key in keys:
+            item = self._stored.get(key.place) or key.item()
+            found[key.place] = item_as_stored(
+                item if sealing is None else sealing.sealed(self._home, key.place, item, self._engine())
+            )
+        return found
+
+    @property
     def _home(self) -> str:
         return self._tables.name(ACH_CONFIG)
 
     def _read(self) -> tuple[Mapping[Key, DigestKey], Item | None]:
         """The keys by their places, and the item that names the store's own."""
         engine, keys, pointer = self._engine(), dict[Key, DigestKey](), None
+        stored: dict[Key, Item] = {}
+        hidden: set[str] = set()
         try:
             for page in pages(lambda cursor: engine.query(self._home, PARTITION, cursor=cursor, consistent=True)):
                 for item in page:
                     if key_of(item) == CURRENT:
                         pointer = item
-                    elif (found := key_in(item)) is not None:
+                        continue
+                    stored[key_of(item)] = {name: as_stored(value) for name, value in item.items() if name != HOME}
+                    if (found := key_in(item)) is not None:
                         keys[found.place] = found
+                    elif is_ciphertext(item.get("key")):
+                        hidden.add(key_of(item).sk.partition("#")[2])
         except (AccessDeniedError, TableMissingError):
             return {}, None
-        self._ring = keys
+        self._ring, self._stored = keys, stored
+        self._is_hidden = (pointer or {}).get("key_id", {}).get("S") in hidden
         return keys, pointer
 
     def _found_or_made(self) -> DigestKey:
@@ -121,6 +151,8 @@ class Digests:
         named = (pointer or {}).get("key_id", {}).get("S")
         if named in whole:
             return whole[named]
+        if self._is_hidden:  # encrypted, and not to be read here: what this process digests compares with nothing
+            return DigestKey.random()
         key = next(reversed(whole.values()), None) or DigestKey.random()
         version = None if pointer is None else version_of(pointer)
         own = pointer_item(key, 1 if version is None else version + 1)

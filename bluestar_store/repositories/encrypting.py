@@ -10,11 +10,14 @@ from bluestar_store.errors import ConfigurationError, ConflictError, ItemDecodeE
 from bluestar_store.keys import Key
 from bluestar_store.models.audit import AUDIT_ENTRY
 from bluestar_store.models.batches import STEP_RESULT
+from bluestar_store.models.config import ACH_CONFIG
+from bluestar_store.models.digest_keys import is_digest_key
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.plan_keys import PLAN_KEY
 from bluestar_store.models.sealed import SealedValue, is_ciphertext
-from bluestar_store.protocols import ACTOR, VERSION, AttributeValue, Item, Update, key_of, scan_pages
+from bluestar_store.models.values import version_of
+from bluestar_store.protocols import ACTOR, VERSION, AsRead, AttributeValue, Item, Update, key_of, scan_pages
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.changes import Change, as_read
 from bluestar_store.repositories.stored import Wanted, stored_items
@@ -26,8 +29,8 @@ from bluestar_store.repositories.transaction import Bookkeeping
 class EncryptionReport:
     """Items by their kind's name: encrypted (or to be, in a dry run), and encrypted before.
 
-    `keys`: plans' keys that were encrypted anew, under the first key of the settings. `kept`: entries of audit trails
-    that were written in plain text, which nobody can change. `failed`: why an item was left as it is.
+    `keys`: plans' keys that were wrapped anew under the first key of the settings, and keys of digests. `kept`: entries
+    of audit trails that were written in plain text, which nobody can change. `failed`: why an item was left as it is.
     """
 
     encrypted: dict[str, int] = field(default_factory=dict)
@@ -48,6 +51,11 @@ def plain_attributes(kind: Kind[Any], item: Item, *, records: bool) -> dict[str,
         and not is_ciphertext(value)
         and "NULL" not in value
     }
+
+
+def is_plain_digest_key(item: Item) -> bool:
+    """Whether this is a key of digests that lies there in plain text."""
+    return is_digest_key(key_of(item)) and "key" in item and not isinstance(item["key"], SealedValue)
 
 
 def encrypt_all(
@@ -72,7 +80,14 @@ def encrypt_all(
     for kind, item in _items(access, progress):
         key = key_of(item)
         try:
-            if kind is PLAN_KEY:
+            if kind is None:
+                report.keys += 1
+                if not dry_run:
+                    expect = AsRead(version_of(item), {"key": item["key"]})
+                    version = {"N": str(expect.version + 1)}
+                    sets = {"key": item["key"], VERSION: version}  # encrypted on its way
+                    access.committed.write(Update(access.table(ACH_CONFIG), key, sets, expect=expect))
+            elif kind is PLAN_KEY:
                 report.keys += sealing.keys.rewrapped(PLAN_KEY.decode(item), dry_run=dry_run)
             elif plain_attributes(kind, item, records=sealing.records):
                 if kind is AUDIT_ENTRY:
@@ -86,7 +101,7 @@ def encrypt_all(
     return report
 
 
-def _items(access: Access, progress: Callable[[int], None] | None) -> Iterator[tuple[Kind[Any], Item]]:
+def _items(access: Access, progress: Callable[[int], None] | None) -> Iterator[tuple[Kind[Any] | None, Item]]:
     """Every item of a kind that has something to encrypt, and every plan's key."""
     kinds = [kind for kind in access.tables.kinds if kind.is_sensitive or kind.records or kind is PLAN_KEY]
     for table in dict.fromkeys(map(access.table, kinds)):
@@ -97,6 +112,8 @@ def _items(access: Access, progress: Callable[[int], None] | None) -> Iterator[t
                 kind = next((kind for kind in here if kind.keys.parse(key) is not None), None)
                 if kind is not None:
                     yield kind, item
+                elif is_plain_digest_key(item):
+                    yield None, item
             if progress is not None:
                 progress(len(items))
 

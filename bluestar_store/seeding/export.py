@@ -127,7 +127,9 @@ def carried_keys(source: Place, *, new: bool = False) -> tuple[DigestKey, ...]:
     numbers to who tries them all.
     """
     ring = source.digests.ring()
-    return (DigestKey.random(),) if new and not ring else ring
+    if getattr(source, "sealing", None) is not None:  # its files hold ciphertext, whose digests tell nothing
+        return ring
+    return (DigestKey.random(),) if new and not source.digests.has_any else ring
 
 
 @without_locals
@@ -193,8 +195,9 @@ def _sorted_tables(
                 if progress is not None:
                     progress(what, done, total)
         if beside is not None:
-            for key in keys if wanted is None else scoped_keys(keys, scopes):
-                beside.add(key.place, line_of(key.item()))
+            carried = keys if wanted is None else scoped_keys(keys, scopes)
+            for at, item in source.digests.at_rest(carried, whole=wanted is None).items():
+                beside.add(at, line_of(item))
         for name in list(sorters):
             yield name, sorters.pop(name).lines()
     if all(routes.sources.values()):

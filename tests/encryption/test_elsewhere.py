@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import copy
+import json
 import logging
 import pickle
 import traceback
@@ -15,8 +17,10 @@ import pytest
 from bluestar_store import AchConfig, AsyncStore, EncryptedValueError, Settings, Store
 from bluestar_store.doctor import examine
 from bluestar_store.engines.file import FileEngine
+from bluestar_store.models.sealed import MAGIC
 from bluestar_store.persistence import create_persistence
 from bluestar_store.seeding import RuleSet, compare
+from bluestar_store.seeding.export import export
 from bluestar_store.seeding.saved_plan import apply_plan, save_plan
 from tests.encryption.conftest import ACCOUNT, FIRST, FREQ, ROUTING, SECOND, SSN, Process, all_items
 from tests.encryption.test_records import work
@@ -79,6 +83,7 @@ def test_doctor_counts_what_is_plain_and_names_what_cannot_be_read(process: Proc
     assert {(str(one.severity), one.what.partition(" have")[0], one.count) for one in found} == {
         ("warning", "items of ach-config", 1),
         ("warning", "items of step-result", 1),
+        ("warning", "keys of digests lie in plain text: who reads them can try account numbers", 1),
         ("info", "entries of audit trails", next(one.count for one in found if "trails" in one.what)),
     }
     keyed.encrypt()
@@ -174,3 +179,31 @@ def test_files_of_mode_file_hold_ciphertext(tmp_path: Path) -> None:
     assert ACCOUNT.encode() not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     with Store.open(settings) as store:
         assert store.ach_configs.get("ACME", FREQ).account_number == ACCOUNT
+
+
+def test_the_key_of_digests_is_encrypted_too_and_digests_stay_what_they_were(process: Process) -> None:
+    work(process())
+    keyed = process(FIRST)
+    before = keyed.plan_snapshot("ACME", FREQ, 2026).digest
+    assert keyed.encrypt().keys == 1
+    raw = str([item for item in all_items(keyed) if item["PK"]["S"] == "DIGEST-KEYS"])
+    assert "BSE" in raw
+    assert keyed.plan_snapshot("ACME", FREQ, 2026).digest == process(FIRST).plan_snapshot("ACME", FREQ, 2026).digest
+    assert before == process(FIRST).plan_snapshot("ACME", FREQ, 2026).digest
+    stranger = process()
+    stranger.ach_configs.put(AchConfig(plan_id="PLAIN", pay_freq=FREQ, account_number="5"))
+    assert str([item for item in all_items(keyed) if item["PK"]["S"] == "DIGEST-KEYS"]) == raw
+    assert keyed.encrypt().keys == 0
+
+
+def test_exports_carry_the_key_of_digests_encrypted(process: Process, tmp_path: Path) -> None:
+    keyed = process(FIRST)
+    work(keyed)
+    for name, store, plans in (("all", keyed, None), ("plan", keyed, ["ACME"]), ("other", process(), None)):
+        export(store, tmp_path / name, plans=plans)
+        lines = (tmp_path / name / "agent-config.jsonl").read_text().splitlines()
+        carried = [json.loads(line) for line in lines if '"DIGEST-KEYS"' in line]
+        assert carried
+        assert all(base64.b64decode(item["key"]["B"]).startswith(MAGIC) for item in carried)
+    both = [(tmp_path / name / "agent-config.jsonl").read_text() for name in ("all", "other")]
+    assert both[0] == both[1]

@@ -61,11 +61,11 @@ def test_a_rotated_kms_key_wraps_anew_and_local_keys_move_to_kms(kms: Any, engin
     work(Store(Settings(persistence_mode="memory", encryption_key=FIRST), engine))
     both = opened(engine, first, encryption_key=FIRST)
     assert both.ach_configs.get("ACME", FREQ).account_number == ACCOUNT
-    assert (both.encrypt().keys, both.encrypt().keys) == (1, 0)
+    assert (both.encrypt().keys, both.encrypt().keys) == (2, 0)  # ACME's and GLOBAL's
     assert opened(engine, first).ach_configs.get("ACME", FREQ).account_number == ACCOUNT
     rotated = opened(engine, second, first)
     assert rotated.ach_configs.get("ACME", FREQ).account_number == ACCOUNT
-    assert (rotated.encrypt().keys, rotated.encrypt().keys) == (1, 0)
+    assert (rotated.encrypt().keys, rotated.encrypt().keys) == (2, 0)
     assert opened(engine, second).ach_configs.get("ACME", FREQ).account_number == ACCOUNT
 
 
