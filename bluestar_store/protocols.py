@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from bluestar_store.errors import BlueStarError
 from bluestar_store.keys import Key
@@ -61,8 +61,28 @@ class AsRead:
         return {**self.attributes, **self.others}
 
 
-Expectation: TypeAlias = Expected | int | AsRead
-"""ABSENT, ANY, EXISTS, the version that the item must have (0: it exists and has none, or 0), or all of it as read."""
+@dataclass(frozen=True)
+class Fit:
+    """What an attribute may be: one of the values, none of them, or a set that contains the first of them."""
+
+    attribute: str
+    how: Literal["one of", "none of", "contains"]
+    values: tuple[AttributeValue, ...]
+
+
+@dataclass(frozen=True)
+class Fits:
+    """There is no item, or each attribute of it that a test is of passes, or is missing.
+
+    For what depends on something of an item without having read it: not on its version, nor on the rest of it.
+    """
+
+    tests: tuple[Fit, ...]
+
+
+Expectation: TypeAlias = Expected | int | AsRead | Fits
+"""ABSENT, ANY, EXISTS, the version that the item must have (0: it exists and has none, or 0), all of it as read, or
+some of it as it has to be."""
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ class Store:
         self.plan_keys = PlanKeys(access, lambda plan_id: self.cache.invalidate(fields={"plan_id": plan_id}))
         self._snapshots = Snapshots(access, finder, self.pipelines)
         self.holds = Holds(access, finder)
-        self.batches = Batches(access, finder, self._snapshots, self.holds, Recheck(access, finder.marks))
+        self.batches = Batches(access, finder, self._snapshots, Recheck(access, finder.marks))
         self.claims = Claims(access)
         self.results = Results(access)
         self.audit = Audit(access)

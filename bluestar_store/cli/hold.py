@@ -16,6 +16,9 @@ from bluestar_store.keys import check_plan
 if TYPE_CHECKING:
     from bluestar_store.store import Store
 
+SHOWN = 10
+"""Running batches that are named when a hold is placed."""
+
 hold = group("Place, release and list the holds of plans.")
 
 
@@ -58,8 +61,8 @@ def place(
 ) -> None:
     """Place a hold.
 
-    No batch of the plan begins to run until it is released. Asks first. With --id, doing it again places nothing twice
-    and opens nothing again.
+    No batch of the plan begins a step, or is completed, until it is released. Those that are running are named. Asks
+    first. With --id, doing it again places nothing twice and opens nothing again.
     """
     with session(ctx, as_json) as (store, out):
         check_plan(plan)
@@ -82,6 +85,7 @@ def place(
         placed = store.holds.place(plan, reason, hold_id=hold_id, batch_id=batch_id)
         command = next_command(ctx, "hold", "release", plan, placed.hold_id)
         out.show(record(placed), f"Placed: {command} releases it.")
+        _tell_what_runs(store, plan)
         _tell_of_another_name(store, plan)
 
 
@@ -107,6 +111,21 @@ def release(
         left = len(store.holds.open(plan))
         holds = f"{left} other open hold{'s' if left != 1 else ''}"
         out.show(record(released), f"Released. {plan} has {holds if left else 'no open hold'}.")
+
+
+def _tell_what_runs(store: Store, plan: str) -> None:
+    """A line on stderr that names the plan's running batches, which begin no other step from now on."""
+    from bluestar_store.errors import BlueStarError
+    from bluestar_store.models.batches import BatchStatus
+
+    try:
+        found = [batch for batch in store.batches.for_plan(plan) if batch.status is BatchStatus.RUNNING]
+    except BlueStarError:  # the hold is placed; who may place one need not be allowed to read the batches
+        return
+    steps = [f"{escaped(one.batch_id)} (step {one.current_step or 'none yet'})" for one in found]
+    if steps:
+        more = f" and {len(steps) - SHOWN} more" if len(steps) > SHOWN else ""
+        tell(f"note: running now: {', '.join(steps[:SHOWN])}{more}; they begin no other step until it is released")
 
 
 def _tell_of_another_name(store: Store, plan: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from bluestar_store.errors import AlreadyExistsError, ConflictError, VersionConflictError
 from bluestar_store.keys import Key
 from bluestar_store.models.values import version_of
-from bluestar_store.protocols import AsRead, AttributeValue, Expectation, Expected, Item
+from bluestar_store.protocols import AsRead, AttributeValue, Expectation, Expected, Fit, Fits, Item
 
 
 def equal_values(one: AttributeValue | None, other: AttributeValue | None) -> bool:
@@ -65,6 +65,20 @@ def _conflict(place: str, expect: Expectation, item: Item | None) -> ConflictErr
             return None if found == expect else VersionConflictError(place, expect, found)
         case AsRead():
             return _conflict(place, expect.version, item) or _changed(place, expect, item or {})
+        case Fits():
+            failed = next((test.attribute for test in expect.tests if not passes(test, item or {})), None)
+            return None if failed is None else ConflictError(f"{place}: its {failed} is not as this write needs it")
+
+
+def passes(test: Fit, item: Item) -> bool:
+    """Whether an item passes a test; one that lacks the attribute does."""
+    found = item.get(test.attribute)
+    if found is None:
+        return True
+    if test.how == "contains":
+        ((kind, wanted),) = test.values[0].items()
+        return any(equal_values({kind: one}, {kind: wanted}) for one in found.get(f"{kind}S", ()))
+    return any(equal_values(found, value) for value in test.values) == (test.how == "one of")
 
 
 def _changed(place: str, expect: AsRead, item: Item) -> ConflictError | None:

@@ -13,6 +13,7 @@ from bluestar_store.protocols import (
     Delete,
     Expectation,
     Expected,
+    Fits,
     Put,
     Update,
     Write,
@@ -83,6 +84,20 @@ def _condition(expect: Expectation, names: dict[str, str], values: dict[str, Any
             return "#v = :v"
         case AsRead():
             return " AND ".join((_condition(expect.version, names, values), *_as_read(expect, names, values)))
+        case Fits():
+            return " AND ".join(_fits(expect, names, values))
+
+
+def _fits(expect: Fits, names: dict[str, str], values: dict[str, Any]) -> Iterator[str]:
+    for number, test in enumerate(expect.tests):
+        name, placeholders = f"#f{number}", [f":f{number}_{place}" for place in range(len(test.values))]
+        names[name] = test.attribute
+        values |= dict(zip(placeholders, test.values, strict=True))
+        if test.how == "contains":
+            passed = f"contains({name}, {placeholders[0]})"
+        else:
+            passed = f"{'' if test.how == 'one of' else 'NOT '}{name} IN ({', '.join(placeholders)})"
+        yield f"(attribute_not_exists({name}) OR {passed})"
 
 
 def _as_read(expect: AsRead, names: dict[str, str], values: dict[str, Any]) -> Iterator[str]:

@@ -18,6 +18,8 @@ from bluestar_store.protocols import (
     Check,
     Delete,
     Expectation,
+    Expected,
+    Fits,
     Item,
     Put,
     Update,
@@ -32,6 +34,8 @@ def folded(first: Write, second: Write) -> Write:
     or VersionConflictError when what the second expects does not hold after the first; InvalidWriteError for a second
     one that expects an item as read after a first one that expects no version.
     """
+    if isinstance(first, Check) and isinstance(first.expect, Fits):
+        return _after_fits(first.expect, second)
     known = not (isinstance(first, Check) and first.expect is EXISTS and isinstance(second.expect, int | AsRead))
     told, untold = _divided(second.expect, first)
     if known and (error := conflict(second.table, second.key, told, _left_by(first))) is not None:
@@ -39,6 +43,9 @@ def folded(first: Write, second: Write) -> Write:
     if isinstance(first, Check) and first.expect is EXISTS:
         return second if second.expect is not ANY else replace(second, expect=EXISTS)
     expect = _with(first.expect, untold, second)
+    if expect is ANY and isinstance(first, Update) and isinstance(second.expect, Fits):
+        told_of = first.set.keys() | first.remove
+        expect = Fits(tuple(test for test in second.expect.tests if test.attribute not in told_of))
     if isinstance(first, Check):
         return replace(second, expect=expect)
     match second:
@@ -51,6 +58,24 @@ def folded(first: Write, second: Write) -> Write:
             return Check(second.table, second.key, ABSENT) if expect is ABSENT else replace(second, expect=expect)
         case Update():
             return replace(_updating(first, second), expect=expect)
+
+
+def _after_fits(first: Fits, second: Write) -> Write:
+    """What does the second, expecting what both do: what is expected as it was read says whether it fits."""
+    match second.expect:
+        case Fits():
+            return replace(second, expect=Fits((*first.tests, *second.expect.tests)))
+        case Expected.ANY:
+            return replace(second, expect=first)
+        case Expected.ABSENT:
+            return second
+        case AsRead():
+            if (error := conflict(second.table, second.key, first, _expected(second.expect))) is not None:
+                raise error
+            return second
+    raise InvalidWriteError(
+        f"{second.table}: {second.key}: a write that expects no more than a version, after one that expects more"
+    )
 
 
 def _divided(expect: Expectation, first: Write) -> tuple[Expectation, AsRead | None]:

@@ -42,6 +42,10 @@ INDEXES_CHECKED = "bs_indexes_checked"
 """The attribute behind `BatchRules.indexes_checked`."""
 
 
+STEP_NUMBERS = "bs_step_numbers"
+"""The attribute behind `BatchState.step_numbers`."""
+
+
 class BatchStatus(StrEnum):
     """Where a batch stands."""
 
@@ -65,6 +69,15 @@ class BatchState(Entity):
     rules_digest: str | None = None
     created: UtcTime | None = None
     updated: UtcTime | None = None
+
+    @property
+    def step_numbers(self) -> tuple[int, ...]:
+        """The steps of the pipeline that it was started under: it has no others.
+
+        Empty, and then any step is one of its: where release 0.1.0 or another program started it.
+        """
+        found = self.origin.wire.get(STEP_NUMBERS, {}).get("NS", ()) if self.origin else ()
+        return tuple(sorted(map(int, found)))
 
 
 class BatchRules(Entity):

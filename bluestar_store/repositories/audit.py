@@ -15,13 +15,18 @@ from typing import Any
 
 from bluestar_store.errors import InvalidEntityError, ItemDecodeError
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, AuditEntry, ChainHead, Trail
+from bluestar_store.models.batches import STEP_CLAIM, StepClaim
 from bluestar_store.models.values import stored_time
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Reader, owned_but_lost
 from bluestar_store.repositories.chain import append_step, appended_item, decoded_entry, entry_hash, salted
 from bluestar_store.repositories.combining import Combiner
+from bluestar_store.repositories.steps import check_claim
+from bluestar_store.repositories.stored import current_item
 from bluestar_store.repositories.trail_items import trail_items
+from bluestar_store.repositories.transaction import Bookkeeping
+from bluestar_store.repositories.working import need_open_batch
 
 ENTRIES_AT_ONCE = 40
 """Of threads that append to one trail: a transaction takes 100 writes and 4 MB (AWS limits)."""
@@ -67,12 +72,20 @@ class Audit(Reader[AuditEntry]):
         return seen(owned_but_lost(self._access, self._kind, items), has_head=has_head)
 
     def append(
-        self, trail: Trail | str, *, action: str, actor: str | None = None, details: Mapping[str, Any] | None = None
+        self,
+        trail: Trail | str,
+        *,
+        action: str,
+        actor: str | None = None,
+        details: Mapping[str, Any] | None = None,
+        claim: StepClaim | None = None,
     ) -> None:
         """Append an entry to a trail (a batch's, by its id). `actor` is who does it, the setting's where none is given.
 
         It has its number and hash when it is committed. What several threads append to one trail at once is written
-        together. Raises InvalidEntityError, InvalidKeyError.
+        together. With the `claim` of a worker it is this one's entry: ClaimLostError when the claim is over,
+        InvalidTransitionError when the batch is; anybody else may append at any time. Raises InvalidEntityError, also
+        for another batch's claim, InvalidKeyError.
         """
         by = self._access.acting_as(actor).actor
         if not action:
@@ -80,10 +93,25 @@ class Audit(Reader[AuditEntry]):
         values = dict(_trail(trail)) | {"action": action, "actor": by, "details": details}
         entry = salted(self._kind.made(**values, seq=0, at=self._access.now()))
         self._kind.encode(entry)  # what cannot be written is told to whom it belongs, and not to those it goes with
-        if (unit := self._access.unit_here()) is not None:
+        if claim is not None:
+            self._append_of_worker(entry, claim)
+        elif (unit := self._access.unit_here()) is not None:
             unit.bookkeep(partial(append_step, self._access, entry))
         else:
             self._combiner.submit(self._partition(_trail(trail)), entry)
+
+    def _append_of_worker(self, entry: AuditEntry, claim: StepClaim) -> None:
+        access = self._access
+        if entry.batch_id != claim.batch_id:
+            raise InvalidEntityError(f"a claim of batch {claim.batch_id!r} says nothing of another trail")
+
+        def append(unit: Bookkeeping) -> None:
+            check_claim(access, claim, unit, current_item(access, STEP_CLAIM, claim))
+            need_open_batch(access, claim.batch_id, None, unit)
+            append_step(access, entry, unit)
+
+        with access.unit() as unit:
+            unit.bookkeep(append)
 
     @contextmanager
     def one_for_all(

@@ -40,7 +40,7 @@ Plan: TypeAlias = Callable[[Access, Kind[E], E, PutExpectation, Item | None], Ch
 """`put_change`, `delete_change`, or one of them with rules of its own."""
 CACHED_READS = frozenset({"all", "for_category", "for_plan", "for_vendor", "get", "match", "steps"})
 """Calls that are mostly answered from memory."""
-Rules: TypeAlias = Callable[[Access, Change, Bookkeeping, Sequence[Item | None]], None]
+Rules: TypeAlias = Callable[[Access, Change, Bookkeeping, Sequence[Any]], None]
 
 
 class Reader(Generic[E]):
@@ -198,11 +198,13 @@ class Reader(Generic[E]):
         actor: str | None,
         rules: Rules | None = None,
         looks: Sequence[Wanted] = (),
+        beside: Callable[[Access], Any] | None = None,
     ) -> Change:
         """Plan and write a change of the entity; it is planned again when another write came in between.
 
         `rules` is told of the change once it is written, in the same step of the unit: it raises what refuses the
-        change, and writes what goes with it. It is given what is stored of `looks`, read together with the item.
+        change, and writes what goes with it. It is given what is stored of `looks`, read together with the item, and
+        what `beside` gives, a call at the same time.
         """
         access, kind = self._access.acting_as(actor), self._kind
         wanted = [wanted_of(kind, entity, expected), *looks]
@@ -212,14 +214,15 @@ class Reader(Generic[E]):
         made: list[Change] = []
 
         def step(unit: Bookkeeping) -> None:
-            current, *items = stored_items(access, wanted)
+            others = [] if beside is None else [partial(beside, access)]
+            (current, *items), more = access.beside(partial(stored_items, access, wanted), others)
             change = plan(access, kind, entity, expected, current)
             write = unit.insist if change.settled else unit.keep
             write(change.write)
             if records:
                 record_change(access, kind, change, unit, items.pop())
             if rules is not None:
-                rules(access, change, unit, items)
+                rules(access, change, unit, [*items, *more])
             made[:] = [change]
 
         with access.unit() as unit:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 from immutabledict import immutabledict
 
@@ -16,6 +18,7 @@ from bluestar_store.models.batches import (
     BATCH_STATE,
     INDEXES_CHECKED,
     STEP_CLAIM,
+    STEP_NUMBERS,
     STEP_RESULT,
     BatchRules,
     BatchState,
@@ -36,7 +39,7 @@ from bluestar_store.repositories.batch_traces import check_unused, delete_untouc
 from bluestar_store.repositories.changes import Change, PutExpectation, change_over, delete_change, put_change
 from bluestar_store.repositories.finder import Finder
 from bluestar_store.repositories.free_form import free_results
-from bluestar_store.repositories.holds import Holds, guard_of, refuse_open_holds, stored_guard
+from bluestar_store.repositories.holds import seen_holds
 from bluestar_store.repositories.identifiers import new_id
 from bluestar_store.repositories.recheck import Recheck
 from bluestar_store.repositories.snapshot import PlanSnapshot, Snapshots
@@ -44,6 +47,7 @@ from bluestar_store.repositories.steps import check_claim
 from bluestar_store.repositories.stored import Wanted, current_item
 from bluestar_store.repositories.trail_items import trail_items
 from bluestar_store.repositories.transaction import Bookkeeping
+from bluestar_store.repositories.working import begins_step, check_step, need_no_open_hold
 
 TRANSITIONS: Mapping[BatchStatus, frozenset[BatchStatus]] = immutabledict(
     {
@@ -120,9 +124,9 @@ class RulesVerification:
 class Batches(Repository[BatchState]):
     """Items of the table processing-metadata."""
 
-    def __init__(self, access: Access, finder: Finder, snapshots: Snapshots, holds: Holds, recheck: Recheck) -> None:
+    def __init__(self, access: Access, finder: Finder, snapshots: Snapshots, recheck: Recheck) -> None:
         super().__init__(access, BATCH_STATE)
-        self._pages, self._snapshots, self._holds = BatchPages(access, finder), snapshots, holds
+        self._pages, self._snapshots = BatchPages(access, finder), snapshots
         self._marks, self._recheck = finder.marks, recheck
 
     def get(self, batch_id: str) -> BatchState:
@@ -214,13 +218,13 @@ class Batches(Repository[BatchState]):
         )
         rules = BatchRules(batch_id=state.batch_id, digest=snapshot.digest, items=snapshot.item_digests)
         pinned = {} if checked is None else {INDEXES_CHECKED: {"S": utc_text(checked)}}
+        steps = {STEP_NUMBERS: {"NS": sorted({str(step.step_order) for step in snapshot.steps})}}
         # The commit finds out whether the id is taken; who is within a unit of work hears of it before.
         looks = access.unit_here() is not None
         with access.unit() as unit:
             if looks:
-                begun = put_change(access, self._kind, state, ABSENT, current_item(access, self._kind, state))
-            else:
-                begun = change_over(access, self._kind, state, None, {}, settled=True)
+                put_change(access, self._kind, state, ABSENT, current_item(access, self._kind, state))
+            begun = change_over(access, self._kind, state, None, steps, settled=True)
             unit.engine.write(begun.write, change_over(access, BATCH_RULES, rules, None, pinned, settled=True).write)
             unit.bookkeep(lambda step: check_unused(access, batch_id, step, look=looks))
         self._access.aside(self._recheck.one_page)
@@ -256,8 +260,9 @@ class Batches(Repository[BatchState]):
 
         `batch` is as it was read: VersionConflictError when it has moved since. `actor` is who writes, the setting's
         where none is given. Raises InvalidTransitionError for a status that cannot follow on its own (see TRANSITIONS),
-        PlanOnHoldError when it is to run and its plan has an open hold, ClaimLostError when `claim` is given and over,
-        InvalidEntityError for a copy that names another plan, frequency, year or digest. Then nothing is written.
+        PlanOnHoldError when it is to run, to go to another step or to be completed and its plan has an open hold,
+        ClaimLostError when `claim` is given and over, InvalidEntityError for a copy that names another plan, frequency,
+        year or digest, and for a step that it does not have (see `step_numbers`). Then nothing is written.
         """
         if batch.origin is None:
             raise InvalidEntityError(f"batch {batch.batch_id!r} was not read from a store: batches.get gives it")
@@ -276,8 +281,8 @@ class Batches(Repository[BatchState]):
     def put(self, entity: BatchState, expected: PutExpectation = None, *, actor: str | None = None) -> BatchState:
         """See Repository; a batch that is there goes no other way than by `advance`.
 
-        Raises InvalidTransitionError for a status that cannot follow, PlanOnHoldError for one that begins to run while
-        its plan has an open hold, InvalidEntityError for another plan, frequency, year or digest than it has.
+        Raises InvalidTransitionError for a status that cannot follow, PlanOnHoldError as for `advance`,
+        InvalidEntityError for another plan, frequency, year, digest or step than it has.
         """
         return self._moved(entity, expected, actor)
 
@@ -306,27 +311,28 @@ class Batches(Repository[BatchState]):
         """The batch as stored; `asked` is the status that it is to get, None for the one that it has."""
         stored: list[BatchState] = []
         looks = [] if claim is None else [Wanted(STEP_CLAIM, claim)]
-        # Read at once what will be needed: the holds' guard is, unless the batch runs already.
-        plan_id = batch.plan_id if batch.status is BatchStatus.RUNNING and (asked or expected is not None) else None
-        if plan_id is not None:
-            looks.append(guard_of(plan_id))
+        # Other programs place holds without the guard: those are looked at beside the batch.
+        read = None if batch.origin is None else self._decode(batch.origin.wire)
+        plan_id = batch.plan_id if begins_step(read, batch, asked) else None
+        beside = None if plan_id is None else partial(seen_holds, plan_id=plan_id)
 
-        def rules(access: Access, change: Change, unit: Bookkeeping, found: Sequence[Item | None]) -> None:
+        def rules(access: Access, change: Change, unit: Bookkeeping, found: Sequence[Any]) -> None:
             after = self._decode(change.after)
             before = self._decode(change.before) if change.before else None
             if before is None:
                 check_unused(access, after.batch_id, unit, look=True)
             else:
                 _check_move(before, after, asked)
+                if after.current_step is not None and after.current_step != before.current_step:
+                    check_step(after.batch_id, after.current_step, change.before)
             if claim is not None:
                 check_claim(access, claim, unit, found[0])
-            begins = asked is not None or before is None or before.status is not BatchStatus.RUNNING
-            if after.status is BatchStatus.RUNNING and begins and after.plan_id is not None:
-                guard = found[-1] if plan_id is not None else stored_guard(access, after.plan_id)
-                refuse_open_holds(access, self._holds, after.plan_id, unit, guard)
+            if begins_step(before, after, asked) and after.plan_id is not None:
+                holds = found[-1] if plan_id is not None else seen_holds(access, after.plan_id)
+                need_no_open_hold(access, after.plan_id, unit, holds)
             stored[:] = [after]
 
-        self._written(put_change, self._kind.validated(batch), expected, actor, rules, looks)
+        self._written(put_change, self._kind.validated(batch), expected, actor, rules, looks, beside)
         return stored[0]
 
 

@@ -1,26 +1,24 @@
 """Holds: why a plan's batches must wait. Never cached, read consistently.
 
-Placing and releasing a hold changes the plan's guard in the same transaction, and a batch that begins to run expects
-the guard that it read the holds with: between that look and its write no hold can come in unseen. Other programs place
-holds without the guard; the look finds those that are there, but one of theirs that comes right after it is not noticed
-before the next advance.
+Placing and releasing a hold counts the open ones in the plan's guard, in the same transaction, and whoever begins a
+step of a batch makes it a condition that the guard counts none: see `working`. Other programs place holds without the
+guard: each advance looks at those that are there, beside the batch that it reads; one that comes right after is noticed
+at the next advance.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bluestar_store.errors import PlanOnHoldError
 from bluestar_store.keys import check_identifier
 from bluestar_store.models.holds import HOLD_GUARD, OPEN, PLAN_HOLD, HoldGuard, PlanHold
 from bluestar_store.models.indexes import OPEN_HOLDS
-from bluestar_store.protocols import ABSENT, Check, Item, key_of
+from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.base import Repository, Rules
+from bluestar_store.repositories.base import Repository, Rules, in_order
 from bluestar_store.repositories.changes import (
     Change,
     PutExpectation,
-    as_read,
     change_over,
     delete_change,
     put_change,
@@ -50,9 +48,7 @@ class Holds(Repository[PlanHold]):
 
     def for_plan(self, plan_id: str) -> tuple[PlanHold, ...]:
         """All holds of a plan, released ones too, oldest first; one without `created` counts as oldest."""
-        table, kind, guard = self._access.table(self._kind), self._kind, self._access.revisions.of_holds(plan_id)
-        part = Part(table, kind.keys.partition({"plan_id": plan_id}), kind.keys.sort.prefix)
-        return by_created(self._in_order(read_parts(self._access, [guard], [part])[part]))
+        return plan_holds(self._access, plan_id)
 
     def open(self, plan_id: str) -> tuple[PlanHold, ...]:
         """The plan's holds that are not released, oldest first."""
@@ -165,6 +161,20 @@ class Holds(Repository[PlanHold]):
         unit.keep(change_over(access, HOLD_GUARD, guard, before, {}).write)
 
 
+def plan_holds(access: Access, plan_id: str) -> tuple[PlanHold, ...]:
+    """See `Holds.for_plan`."""
+    guard = access.revisions.of_holds(plan_id)
+    part = Part(access.table(PLAN_HOLD), PLAN_HOLD.keys.partition({"plan_id": plan_id}), PLAN_HOLD.keys.sort.prefix)
+    return by_created(in_order(access, PLAN_HOLD, read_parts(access, [guard], [part])[part]))
+
+
+def seen_holds(access: Access, plan_id: str) -> tuple[PlanHold, ...]:
+    """The same in one query, which may see a transaction in part: for whoever also makes the guard a condition."""
+    return by_created(
+        in_order(access, PLAN_HOLD, access.partition(PLAN_HOLD, PLAN_HOLD.keys.partition({"plan_id": plan_id})))
+    )
+
+
 def guard_of(plan_id: str) -> Wanted:
     """The guard of a plan's holds, to be read before the holds: who changes one of them afterwards changes it."""
     return Wanted(HOLD_GUARD, HoldGuard(plan_id=plan_id))
@@ -173,18 +183,6 @@ def guard_of(plan_id: str) -> Wanted:
 def stored_guard(access: Access, plan_id: str) -> Item | None:
     """The same, as it is stored."""
     return stored_items(access, [guard_of(plan_id)])[0]
-
-
-def refuse_open_holds(access: Access, holds: Holds, plan_id: str, unit: Bookkeeping, guard: Item | None) -> None:
-    """A step that lets its unit fail unless the plan has no open hold, then and when it commits. PlanOnHoldError.
-
-    `guard` is the stored one, read in the same step.
-    """
-    if found := holds.open(plan_id):
-        raise PlanOnHoldError(plan_id, [hold.hold_id for hold in found])
-    expect = ABSENT if guard is None else as_read(access, HOLD_GUARD, guard)
-    key = HOLD_GUARD.keys.build(HOLD_GUARD.identity(HoldGuard(plan_id=plan_id)))
-    unit.keep(Check(access.table(HOLD_GUARD), key, expect))
 
 
 def _is_released(item: Item) -> bool:

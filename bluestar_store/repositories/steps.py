@@ -28,6 +28,7 @@ from bluestar_store.repositories.changes import as_read, change_over
 from bluestar_store.repositories.moments import Part, read_parts
 from bluestar_store.repositories.stored import Wanted, current_item, stored_items
 from bluestar_store.repositories.transaction import Bookkeeping
+from bluestar_store.repositories.working import need_no_open_hold, need_open_batch
 
 E = TypeVar("E", bound=Entity)
 
@@ -83,7 +84,9 @@ class Claims(StepRecords[StepClaim]):
         """Own a step for so long; returns the claim. A worker that claims its own step again has a new claim.
 
         `actor` is who writes, the setting's where none is given. Raises ClaimTakenError until a second after another
-        worker's claim has expired, and InvalidEntityError for a lease of no time or a worker without a name.
+        worker's claim has expired, PlanOnHoldError while the plan has an open hold, InvalidTransitionError for a batch
+        that is over, and InvalidEntityError for a step that it does not have, a lease of no time or a worker without a
+        name.
         """
         access = self._access.acting_as(actor)
         if not worker:
@@ -98,6 +101,9 @@ class Claims(StepRecords[StepClaim]):
                 raise ClaimTakenError(_place(wanted), str(found.worker), found.expires or now)
             fence = (found.fence or 0) + 1 if found is not None else 1
             claim = wanted.model_copy(update={"fence": fence, "claimed": now, "expires": _end(now, lease_seconds)})
+            need_open_batch(access, wanted.batch_id, wanted.step, unit, traces.state)
+            if (plan_id := _plan_of(batch, traces.state)) is not None:
+                need_no_open_hold(access, plan_id, unit)
             if found is None:
                 leave_trace(access, wanted.batch_id, traces, unit)
             made[:] = [self._keep(access, unit, claim, found)]
@@ -187,8 +193,9 @@ class Results(StepRecords[StepResult]):
         """Save what a step found; returns it as stored. Saving the equal result again changes nothing.
 
         `actor` is who writes, the setting's where none is given. Raises ResultConflictError when the step has another
-        result, ClaimLostError when `claim` is given and over, ItemTooLargeError over 350 KB, InvalidEntityError for
-        what DynamoDB cannot hold and for another step's claim.
+        result, ClaimLostError when `claim` is given and over, InvalidTransitionError for a batch that is over,
+        ItemTooLargeError over 350 KB, InvalidEntityError for a step that the batch does not have, what DynamoDB cannot
+        hold and another step's claim. A hold of the plan does not keep it from being saved.
         """
         access = self._access.acting_as(actor)
         by = worker or (claim.worker if claim else None)
@@ -206,15 +213,18 @@ class Results(StepRecords[StepResult]):
         saved = [wanted]
 
         def keep(unit: Bookkeeping) -> None:
+            read_state = None
             if claim is None:
                 stored = partial(current_item, access, self._kind, wanted)
                 item, (traces,) = access.beside(stored, [partial(traces_of, access, batch)])
+                read_state = traces.state
                 if item is None:
                     leave_trace(access, wanted.batch_id, traces, unit)
             else:  # which has left a trace
                 item, claimed = stored_items(access, [Wanted(self._kind, wanted), Wanted(STEP_CLAIM, claim)])
                 check_claim(access, claim, unit, claimed)
             if item is None:
+                need_open_batch(access, wanted.batch_id, wanted.step, unit, read_state)
                 change = change_over(access, self._kind, self._with_digest(wanted, found_digest), None, {})
                 unit.keep(change.write)
                 saved[:] = [self._decode(change.after)]
@@ -245,6 +255,13 @@ def _digest(result: StepResult) -> str:
 
 def _id_of(batch: BatchState | str) -> str:
     return batch.batch_id if isinstance(batch, BatchState) else batch
+
+
+def _plan_of(batch: BatchState | str, state: Item | None) -> str | None:
+    """The plan whose holds count; None where nobody says it."""
+    if isinstance(batch, BatchState):
+        return batch.plan_id
+    return None if state is None else state.get("plan_id", {}).get("S")
 
 
 def _place(record: StepClaim | StepResult) -> str:

@@ -37,6 +37,8 @@ class Bookkeeping(StagedEngine):
         """Where a conflict is the user's to hear of."""
         self.again = False
         """Whether the steps are done anew, because of what somebody else wrote: now they look by isolated reads."""
+        self.refused: frozenset[Place] = frozenset()
+        """What was not as expected when the unit was sent before."""
         self.unsure = False
         """Whether a step looked by a query, which may be behind what is committed."""
 
@@ -99,6 +101,7 @@ class Transaction:
         self._bookkeeping = self._anew()
         self._state, self._calls, self._changed = State.OPEN, 0, threading.Condition()
         self._failed: BaseException | None = None
+        self._refused: frozenset[Place] = frozenset()
         self._process = os.getpid()
 
     def _anew(self) -> Bookkeeping:
@@ -205,6 +208,7 @@ class Transaction:
             except ConflictError as error:
                 if error.place not in writes or error.place in unit.insisted or attempt == ATTEMPTS:
                     raise
+                self._refused = self._refused.union(place for place in writes if place == error.place)
             # Full jitter: many who append to one chain at once would otherwise meet again.
             time.sleep(random.uniform(0, min(0.002 * 1.5**attempt, LONGEST_PAUSE_SECONDS)))  # noqa: S311  # no secret
             self._again()
@@ -212,7 +216,7 @@ class Transaction:
     def _again(self) -> None:
         with self._lock:
             self._bookkeeping = self._anew()
-            self._bookkeeping.again = True
+            self._bookkeeping.again, self._bookkeeping.refused = True, self._refused
             for step in self._steps:
                 step(self._bookkeeping)
 

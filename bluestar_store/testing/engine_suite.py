@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bluestar_store.testing.engine_as_read import AsReadSuite
 from bluestar_store.testing.engine_bulk import BulkSuite
+from bluestar_store.testing.engine_fits import FitsSuite
 from bluestar_store.testing.engine_limits import LimitsSuite
 from bluestar_store.testing.engine_queries import QuerySuite
 from bluestar_store.testing.engine_reads import ReadSuite
@@ -14,7 +15,16 @@ from bluestar_store.testing.engine_writes import WriteSuite
 
 
 class EngineSuite(
-    ReadSuite, QuerySuite, WriteSuite, AsReadSuite, BulkSuite, ValueSuite, LimitsSuite, TableSuite, ThreadSuite
+    ReadSuite,
+    QuerySuite,
+    WriteSuite,
+    AsReadSuite,
+    FitsSuite,
+    BulkSuite,
+    ValueSuite,
+    LimitsSuite,
+    TableSuite,
+    ThreadSuite,
 ):
     """Every rule of the engine seam. Subclass it, and give the fixtures of `EngineCase`:
 

@@ -27,6 +27,7 @@ from bluestar_store.testing.store_suite_snapshot import SnapshotTests
 from bluestar_store.testing.store_suite_trails import TrailTests
 from bluestar_store.testing.store_suite_units import UnitTests
 from bluestar_store.testing.store_suite_workflow import WorkflowTests
+from bluestar_store.testing.store_suite_working import WorkingTests
 from bluestar_store.testing.store_suite_writes import WriteTests
 
 
@@ -43,6 +44,7 @@ class StoreSuite(
     SnapshotTests,
     UnitTests,
     WorkflowTests,
+    WorkingTests,
     AuditTests,
     BatchTests,
     DeletionTests,

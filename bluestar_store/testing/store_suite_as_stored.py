@@ -37,7 +37,7 @@ class AsStoredTests:
         batch = store.batches.advance(batch, status=BatchStatus.RUNNING)
         place = table(store, BATCH_STATE), Key("BATCH#b", "STATE")
         before_write(lambda: change(*place, status={"S": "CANCELLED"}))
-        for moved in ({"step": 100}, {"status": BatchStatus.COMPLETED}, {"status": BatchStatus.ON_HOLD}):
+        for moved in ({"step": 2}, {"status": BatchStatus.COMPLETED}, {"status": BatchStatus.ON_HOLD}):
             with pytest.raises(VersionConflictError) as caught:
                 store.batches.advance(batch, **moved)
             assert caught.value.attribute == "status"
@@ -49,7 +49,7 @@ class AsStoredTests:
     def test_advance_returns_what_is_stored(self, store: Store, raw_get: RawGet, change: RawChange) -> None:
         batch = started(store, "b")
         change(table(store, BATCH_STATE), Key("BATCH#b", "STATE"), note={"S": "theirs"})
-        moved = store.batches.advance(batch, step=100)
+        moved = store.batches.advance(batch, step=2)
         assert moved.extra == {"note": "theirs"}
         assert moved == store.batches.get("b")
 
@@ -58,16 +58,16 @@ class AsStoredTests:
         self, store: Store, raw_put: RawPut, raw_get: RawGet, before_write: BeforeWrite, again: str
     ) -> None:
         batch = started(store, "b")
-        claim = store.claims.claim(batch, 100, worker="mine", lease_seconds=60)
-        name, key = table(store, STEP_CLAIM), Key("BATCH#b", "CLAIM#0100")
+        claim = store.claims.claim(batch, 2, worker="mine", lease_seconds=60)
+        name, key = table(store, STEP_CLAIM), Key("BATCH#b", "CLAIM#0002")
         theirs = (raw_get(name, key) or {}) | {"worker": {"S": "theirs"}}
         if again == "made again":
             theirs = wire(*key, worker="theirs", fence={"N": "1"}, version={"N": "1"}, expires=theirs["expires"])
         before_write(lambda: raw_put(name, theirs))
         with pytest.raises(ClaimLostError):
-            store.batches.advance(batch, step=100, claim=claim)
+            store.batches.advance(batch, step=2, claim=claim)
         for refused in (
-            lambda: store.results.save(batch, 100, {"rows": 1}, claim),
+            lambda: store.results.save(batch, 2, {"rows": 1}, claim),
             lambda: store.claims.heartbeat(claim, 60),
             lambda: store.claims.release(claim),
         ):

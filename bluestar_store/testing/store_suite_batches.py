@@ -156,10 +156,12 @@ class BatchTests:
             for entity in (batch.model_copy(update={"status": RUNNING}), new):
                 with pytest.raises(PlanOnHoldError):
                     store.batches.put(entity)
+            with pytest.raises(PlanOnHoldError):
+                store.batches.put(runs.model_copy(update={"current_step": 1}))
         assert store.batches.get("b") == batch
         with pytest.raises(BatchNotFoundError):
             store.batches.get("new")
-        assert store.batches.put(runs.model_copy(update={"current_step": 1})).status is RUNNING
+        assert store.batches.put(runs).status is RUNNING
 
     @pytest.mark.parametrize(
         ("name", "value"), [("plan_id", "BETA"), ("pay_freq", "Monthly"), ("year", 2027), ("rules_digest", None)]

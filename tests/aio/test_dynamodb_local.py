@@ -42,7 +42,7 @@ def test_tasks_that_race_lose_no_update(
         done = 0
         while done < ADVANCES:
             try:
-                await store.batches.advance(await store.batches.get(batch_id), BatchStatus.RUNNING, step=done)
+                await store.batches.advance(await store.batches.get(batch_id), BatchStatus.RUNNING)
             except VersionConflictError:
                 continue
             done += 1

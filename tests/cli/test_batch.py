@@ -187,10 +187,10 @@ def test_a_claim_that_expired_has_lapsed_and_a_step_without_a_result_is_passed(r
 
 def test_a_batch_of_another_program_is_watched_by_what_there_is(opened: Opened, seeded_run: Run) -> None:
     with opened() as store:
+        store.results.save("b9", 7, {})
         for batch_id, plan in (("b8", {}), ("b9", {"plan_id": {"S": "NEWCO"}, "pay_freq": {"S": "Never"}})):
             item = {"PK": {"S": f"BATCH#{batch_id}"}, "SK": {"S": "STATE"}, "status": {"S": "FAILED"}, **plan}
             store.engine.write(Put("bluestar-processing-metadata", item))
-        store.results.save("b9", 7, {})
     assert seeded_run("batch", "watch", "b8").stdout.endswith("Z  Batch b8: FAILED\n")
     shown = seeded_run("batch", "watch", "b9").stdout
     assert "Step 7: done" in shown

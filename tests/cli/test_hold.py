@@ -121,3 +121,15 @@ def test_a_hold_that_cannot_be_placed_is_not_shown_as_one(
     assert (done.exit_code, done.stdout) == (code, "")
     assert why in done.stderr
     assert _json(seeded_run, "hold", "list") == []
+
+
+def test_placing_one_names_the_batches_that_run(seeded_run: Run, opened: Callable[[], Store]) -> None:
+    with opened() as store:
+        first, second, _ = (store.batches.start("ACME", "BiWeeklyFri", 2026, name) for name in ("b1", "b2", "b3"))
+        store.batches.advance(first, status=BatchStatus.RUNNING, step=first.step_numbers[0])
+        store.batches.advance(second, status=BatchStatus.RUNNING)
+    done = seeded_run("hold", "place", "ACME", "--reason", "Missing data", "--yes")
+    assert done.exit_code == 0
+    assert done.stderr == (
+        "note: running now: b2 (step none yet), b1 (step 100); they begin no other step until it is released\n"
+    )

@@ -1,0 +1,96 @@
+"""Whether somebody may work on a batch: its plan has no open hold, the batch is not over, and it has the step.
+
+Who claims a step, saves a result or moves a batch on makes that a condition of the transaction: the plan's guard counts
+no open hold, the batch's state is none of those that are over. Nothing is read for it. Where a condition refused, what
+is there is looked at and told. A guard that counts holds which are not open any more, because another program released
+or deleted them, is mended then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bluestar_store.errors import InvalidEntityError, InvalidTransitionError, PlanOnHoldError
+from bluestar_store.models.batches import BATCH_STATE, STEP_NUMBERS, BatchState, BatchStatus
+from bluestar_store.models.holds import HOLD_GUARD, HoldGuard, PlanHold
+from bluestar_store.protocols import ABSENT, Check, Fit, Fits, Item
+from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.changes import as_read, change_over
+from bluestar_store.repositories.holds import plan_holds, stored_guard
+from bluestar_store.repositories.transaction import Bookkeeping
+
+OVER = (BatchStatus.COMPLETED, BatchStatus.FAILED, BatchStatus.CANCELLED)
+"""Nobody works on a batch that is one of these; a failed one may be run again, and then is not."""
+_NONE_OPEN = Fits((Fit("open_holds", "one of", ({"N": "0"},)),))
+_NOT_OVER = Fit("status", "none of", tuple({"S": status.value} for status in OVER))
+_STEPS_SHOWN = 12
+
+
+def need_no_open_hold(access: Access, plan_id: str, unit: Bookkeeping, seen: Sequence[PlanHold] = ()) -> None:
+    """A step that lets its unit fail when the plan has an open hold as it commits. Raises PlanOnHoldError.
+
+    `seen` are holds that were read already: an open one among them, which may be another program's, is looked at again.
+    """
+    if any(hold.is_open for hold in seen):
+        _refuse_open(access, plan_id)
+    table, key = access.table(HOLD_GUARD), HOLD_GUARD.keys.build({"plan_id": plan_id})
+    if (table, key) not in unit.refused and isinstance(unit.writes.get((table, key)), Check | None):
+        unit.keep(Check(table, key, _NONE_OPEN))
+        return
+    guard = stored_guard(access, plan_id)  # before the holds: who changes one of them afterwards changes it
+    _refuse_open(access, plan_id)
+    if guard is None:
+        unit.keep(Check(table, key, ABSENT))
+    elif HOLD_GUARD.decode(guard, table).open_holds:
+        unit.keep(change_over(access, HOLD_GUARD, HoldGuard(plan_id=plan_id), guard, {}).write)
+    else:
+        unit.keep(Check(table, key, as_read(access, HOLD_GUARD, guard)))
+
+
+def _refuse_open(access: Access, plan_id: str) -> None:
+    if found := [hold.hold_id for hold in plan_holds(access, plan_id) if hold.is_open]:
+        raise PlanOnHoldError(plan_id, found)
+
+
+def need_open_batch(
+    access: Access, batch_id: str, step: int | None, unit: Bookkeeping, state: Item | None = None
+) -> None:
+    """A step that lets its unit fail when the batch is over, or does not have the step, as it commits.
+
+    `state` is the stored one, where it was read. A unit that moves the batch itself, whose conditions that has, may end
+    it. Raises InvalidTransitionError, InvalidEntityError.
+    """
+    table, key = access.table(BATCH_STATE), BATCH_STATE.keys.build({"batch_id": batch_id})
+    moved = not isinstance(unit.writes.get((table, key)), Check | None)
+    if moved or (table, key) in unit.refused:
+        state = access.engine.get(table, [key], consistent=True).get(key)
+    if state is not None:
+        status = state.get("status", {}).get("S")
+        if status in OVER and not moved:
+            raise InvalidTransitionError(f"batch {batch_id!r} is {status}, it is over: nobody works on it any more")
+        if step is not None:
+            check_step(batch_id, step, state)
+    if not moved:
+        has_step = () if step is None else (Fit(STEP_NUMBERS, "contains", ({"N": str(step)},)),)
+        unit.keep(Check(table, key, Fits((_NOT_OVER, *has_step))))
+
+
+def check_step(batch_id: str, step: int, state: Item) -> None:
+    """InvalidEntityError for a step that a batch's state does not name; one that names none may have any."""
+    numbers = sorted(map(int, state.get(STEP_NUMBERS, {}).get("NS", ())))
+    if numbers and step not in numbers:
+        more = ", ..." if len(numbers) > _STEPS_SHOWN else ""
+        shown = ", ".join(map(str, numbers[:_STEPS_SHOWN]))
+        raise InvalidEntityError(f"batch {batch_id!r} has no step {step}: its steps are {shown}{more}")
+
+
+def begins_step(before: BatchState | None, after: BatchState, asked: BatchStatus | None) -> bool:
+    """Whether a step begins, or the last one ends: the batch is to run or is completed, or goes to another step.
+
+    Not when it stops. `asked` is the status that it is to get, None for the one that it has.
+    """
+    if before is None:
+        return after.status is BatchStatus.RUNNING
+    if asked is not None or before.status is not after.status:
+        return after.status in (BatchStatus.RUNNING, BatchStatus.COMPLETED)
+    return after.current_step != before.current_step
