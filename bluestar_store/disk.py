@@ -187,6 +187,33 @@ def clean_temporaries(stem: str, suffix: str, folder: str | int) -> None:
                     os.close(descriptor)
 
 
+def open_plain(path: Path) -> BinaryIO:
+    """A file to be read. OSError where there is none, or no plain file: a pipe or a device never ends."""
+    file = os.fdopen(os.open(path, os.O_RDONLY | AS_BYTES | NO_WAIT), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "is no plain file", str(path))
+    return file
+
+
+def read_plain(path: Path, most: int = 64 * 1024 * 1024) -> bytes:
+    """The content of a plain file, see `open_plain`; OSError too where it has more bytes than `most`."""
+    with open_plain(path) as file:
+        return read_most(file, most)
+
+
+def read_most(file: BinaryIO, most: int) -> bytes:
+    """All of an open file; OSError where it has more bytes than `most`."""
+    size = os.fstat(file.fileno()).st_size
+    content = file.read(size + 1) if size <= most else b""  # which takes as much memory as it is told to read
+    while size <= most and len(content) > size:  # it has grown meanwhile
+        size = len(content)
+        content += file.read(size)
+    if size > most:
+        raise OSError(errno.EFBIG, f"is over {most // 1024**2} MB")
+    return content
+
+
 def keep_access(descriptor: int, found: os.stat_result, most: int = 0o7777) -> None:
     """Give an open file the owner, group and permissions of the one that it will replace, as far as is permitted.
 

@@ -59,11 +59,32 @@ def check_identifier(name: str, value: object) -> str:
         raise InvalidKeyError(f"{name} is empty")
     if "#" in value:
         raise InvalidKeyError(f"{name} {shown(value)} contains '#', which separates the parts of a key")
-    if not value.isprintable() and any(unicodedata.category(char) in ("Cc", "Cs") for char in value):
-        raise InvalidKeyError(f"{name} {shown(value)} contains a control character")
+    if (char := _of_category(value, "Cc", "Cs")) is not None:
+        raise InvalidKeyError(f"{name} {shown(value)} contains a control character: {_named(char)}")
     if len(value.encode()) > MAX_PK_BYTES:
         raise InvalidKeyError(f"{name} {shown(value)} is over {MAX_PK_BYTES} bytes, an AWS limit on keys")
     return value
+
+
+def check_new_identifier(name: str, value: str) -> None:
+    """InvalidKeyError for characters that nobody sees, or that turn others around: two identifiers would look alike.
+
+    For what is not stored yet. Items that other programs, or earlier releases, wrote under such keys can be read and
+    changed.
+    """
+    if (char := _of_category(value, "Cf", "Zl", "Zp")) is not None:
+        raise InvalidKeyError(f"{name} {shown(value)} contains a character that cannot be seen: {_named(char)}")
+
+
+def _of_category(value: str, *categories: str) -> str | None:
+    """The first character of these categories of Unicode."""
+    if value.isprintable():
+        return None
+    return next((char for char in value if unicodedata.category(char) in categories), None)
+
+
+def _named(char: str) -> str:
+    return f"U+{ord(char):04X} {unicodedata.name(char, '')}".rstrip()
 
 
 def check_plan(value: object, *, level: str | None = None) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bluestar_store.disk import read_plain
 from bluestar_store.documents.json_schema import schema_problems
 from bluestar_store.documents.table_file import CheckItem, read_items
 from bluestar_store.engines.exact_json import exact_json, pointer_part
@@ -88,7 +89,7 @@ def table_items(
 
 def _content(path: Path) -> Any:
     try:
-        return exact_json(path.read_bytes())
+        return exact_json(read_plain(path))
     except OSError as error:
         raise _refused([RuleSetProblem(str(path), "", f"cannot be read: {error.strerror}")]) from None
     except ValueError as error:

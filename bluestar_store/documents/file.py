@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from bluestar_store.disk import make_folder, other_spelling, require_posix, user_id
+from bluestar_store.disk import make_folder, open_plain, other_spelling, require_posix, user_id
 from bluestar_store.documents import timestamps
 from bluestar_store.documents.data_files import data_file, read_data, table_items
 from bluestar_store.documents.failures import PUT, UPDATE, condition_failed
@@ -191,5 +191,5 @@ def check_private(folder: Path) -> None:
 
 
 def _is_list(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         return file.read(64).removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"[")

@@ -10,15 +10,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bluestar_store.disk import in_doubt
+from bluestar_store.disk import in_doubt, open_plain, read_most
 from bluestar_store.documents.json_form import from_json, item_text
 from bluestar_store.documents.store import checked_wire
 from bluestar_store.documents.values import UnsupportedValueError
 from bluestar_store.engines.exact_json import exact_json, pointer_part
-from bluestar_store.engines.table_files import Stamp, stamp_of
+from bluestar_store.engines.table_files import MAX_TABLE_BYTES, Stamp, stamp_of
 from bluestar_store.engines.whole_files import replace_file, sync_names
 from bluestar_store.errors import ItemDecodeError
 from bluestar_store.protocols import Item
+
+MAX_PROBLEMS = 100
+"""Mistakes that are told at once."""
 
 CheckItem = Callable[[Mapping[str, Any]], Item]
 """Gives an item in wire form, or raises UnsupportedValueError."""
@@ -65,14 +68,14 @@ class TableFile:
         if stamp_of(self.path.stat()) == self._stamp:
             return
         sync_names(self.path)
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            with open(descriptor, "rb", closefd=False) as file:
-                stamp, data = stamp_of(os.fstat(descriptor)), file.read()
-            items = self._parsed(data)
-        except BaseException:
-            os.close(descriptor)
-            raise
+        with open_plain(self.path) as file:
+            descriptor = os.dup(file.fileno())
+            try:
+                stamp = stamp_of(os.fstat(descriptor))
+                items = self._parsed(read_most(file, MAX_TABLE_BYTES))
+            except BaseException:
+                os.close(descriptor)
+                raise
         self._clear()
         self._apply(items)
         self._keep(descriptor, stamp)
@@ -121,6 +124,9 @@ def read_items(
     items: dict[str, Item] = {}
     problems: list[tuple[str, str]] = []
     for number, value in enumerate(content):
+        if len(problems) >= MAX_PROBLEMS:
+            problems.append(("", "may have more: these are the first ones"))
+            break
         pointer = f"/{number}"
         if not isinstance(value, dict):
             problems.append((pointer, "is no object"))

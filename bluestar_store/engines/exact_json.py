@@ -8,12 +8,19 @@ from typing import Any
 
 from bluestar_store.engines.item_json import unique_names
 
+MAX_DIGITS, MAX_EXPONENT = 1000, 1000
+"""Of a number: far more than DynamoDB keeps, which says where it stands; what is beyond takes too long to look at."""
+
 
 def exact_json(data: bytes) -> Any:
     """The value that the text holds. ValueError says in words what is wrong with it, and where."""
     try:
         return json.loads(
-            data.decode(), parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=unique_names
+            data.decode(),
+            parse_int=_whole,
+            parse_float=_decimal,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=unique_names,
         )
     except json.JSONDecodeError as error:
         raise ValueError(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
@@ -21,6 +28,23 @@ def exact_json(data: bytes) -> Any:
         raise ValueError(f"has a number that is none ({type(error).__name__})") from None
     except RecursionError:
         raise ValueError("is nested too deeply") from None
+
+
+def _whole(text: str) -> int:
+    return int(_bounded(text))
+
+
+def _decimal(text: str) -> Decimal:
+    number = Decimal(_bounded(text))
+    if number and abs(number.adjusted()) > MAX_EXPONENT:
+        raise ValueError(f"{text[:50]} is no number that anything could be kept as")
+    return number
+
+
+def _bounded(text: str) -> str:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"{text[:20]}... is a number of {len(text)} characters")
+    return text
 
 
 def _refuse_constant(name: str) -> Any:

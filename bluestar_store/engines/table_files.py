@@ -10,11 +10,15 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
+from bluestar_store.disk import read_plain
 from bluestar_store.engines.item_json import item_from_json, to_json, unique_names
 from bluestar_store.engines.tables import Table
 from bluestar_store.engines.whole_files import replace_file
 from bluestar_store.errors import InvalidWriteError, ItemDecodeError, ItemTooLargeError
 from bluestar_store.protocols import IndexSpec, TableSpec, key_of
+
+MAX_TABLE_BYTES = 1024 * 1024 * 1024
+"""Of a table's file, which is in memory as a whole."""
 
 Stamp: TypeAlias = tuple[int, int, int]
 
@@ -28,7 +32,7 @@ def read_table(path: Path) -> tuple[Table, int]:
 
     ItemDecodeError names file and line of what somebody broke; the file stays as it is.
     """
-    data = path.read_bytes()
+    data = read_plain(path, MAX_TABLE_BYTES)
     try:
         text = data.decode()
     except UnicodeDecodeError as error:

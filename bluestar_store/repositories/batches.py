@@ -11,7 +11,7 @@ from typing import Any
 from immutabledict import immutabledict
 
 from bluestar_store.errors import ConfigurationError, InvalidEntityError, InvalidTransitionError
-from bluestar_store.keys import check_identifier
+from bluestar_store.keys import check_identifier, check_new_identifier
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, AuditEntry
 from bluestar_store.models.batches import (
     BATCH_RULES,
@@ -36,7 +36,13 @@ from bluestar_store.repositories.audit import seen
 from bluestar_store.repositories.base import Repository, owned, owned_but_lost
 from bluestar_store.repositories.batch_pages import BatchPage, BatchPages
 from bluestar_store.repositories.batch_traces import check_unused, delete_untouched
-from bluestar_store.repositories.changes import Change, PutExpectation, change_over, delete_change, put_change
+from bluestar_store.repositories.changes import (
+    Change,
+    PutExpectation,
+    change_over,
+    delete_change,
+    put_change,
+)
 from bluestar_store.repositories.finder import Finder
 from bluestar_store.repositories.free_form import free_results
 from bluestar_store.repositories.holds import seen_holds
@@ -204,6 +210,7 @@ class Batches(Repository[BatchState]):
         """
         access = self._access.acting_as(actor)
         batch_id = new_id() if batch_id is None else check_identifier("batch_id", batch_id)
+        check_new_identifier("batch_id", batch_id)
         snapshot, checked = self._pinned(plan_id, pay_freq, year)
         now = self._access.now()
         state = self._kind.made(

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 from bluestar_store.engines.checks import MAX_CONDITIONS, item_bytes
 from bluestar_store.engines.conditions import conflict, equal_values
 from bluestar_store.errors import AlreadyExistsError, InvalidEntityError, ItemDecodeError, VersionConflictError
+from bluestar_store.keys import check_new_identifier
 from bluestar_store.models.entity import Entity, Origin
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.values import version_of
@@ -63,6 +64,8 @@ def put_change(access: Access, kind: Kind[E], entity: E, expected: PutExpectatio
     Raises InvalidEntityError, InvalidKeyError, AlreadyExistsError or VersionConflictError.
     """
     _check_expected(access, kind, entity, expected, current)
+    if current is None:
+        check_new(kind, entity)
     settled = current is None and expected is ABSENT
     return change_over(access, kind, entity, current, {}, settled=settled)
 
@@ -86,6 +89,13 @@ def change_over(
     item = {**access.sealed(kind, key_of(item), item)}
     item |= {ACTOR: {"S": access.actor}} if access.actor else {}
     return Change(Put(access.table(kind), item, ABSENT), {}, item, settled)
+
+
+def check_new(kind: Kind[E], entity: E) -> None:
+    """InvalidKeyError for an identity that items may have, and no new one is given: see `check_new_identifier`."""
+    for name, value in kind.identity(entity).items():
+        if isinstance(value, str):
+            check_new_identifier(name, value)
 
 
 def new_item(kind: Kind[E], entity: E) -> Item:

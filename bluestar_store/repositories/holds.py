@@ -20,6 +20,7 @@ from bluestar_store.repositories.changes import (
     Change,
     PutExpectation,
     change_over,
+    check_new,
     delete_change,
     put_change,
 )
@@ -91,6 +92,7 @@ class Holds(Repository[PlanHold]):
             created=self._access.now(),
             created_by=created_by or access.actor,
         )
+        check_new(self._kind, wanted)
         placed = [wanted]
 
         def step(unit: Bookkeeping) -> None:

@@ -15,6 +15,7 @@ from bluestar_store.repositories.changes import (
     as_read,
     change_over,
     check_as_read,
+    check_new,
     refuse_inherited,
 )
 from bluestar_store.repositories.moments import Part, read_parts
@@ -84,6 +85,8 @@ def replace_steps(
             unit.keep(head_write(access, pk, head, len(items)), *_stamps(access, items.values()))
             return
         own = _bookkeeping(len(wanted))
+        if wanted and not items:
+            check_new(KIND, next(iter(wanted.values())))
         changes = [change_over(access, KIND, wanted[n], items.get(n), own) for n in sorted(wanted)]
         gone = [item for number, item in items.items() if number not in wanted]
         deletes = [Delete(access.table(KIND), key_of(item), as_read(access, KIND, item)) for item in gone]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import secrets
-import stat
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bluestar_store.disk import AS_BYTES, NO_WAIT
+from bluestar_store.disk import read_plain
 from bluestar_store.engines.exact_json import exact_json
 from bluestar_store.engines.item_json import to_json
 from bluestar_store.engines.whole_files import write_whole
@@ -91,7 +89,7 @@ def write_plan(path: Path, store: PlannedStore, actor: str | None, at: datetime,
 def read_plan(path: Path) -> PlanFile:
     """The plan in a file, which is as it was written. Raises PlanRefusedError."""
     try:
-        content = exact_json(_bytes(path))
+        content = exact_json(read_plain(path, MAX_PLAN_BYTES))
         found = content.get("format") if isinstance(content, dict) else None
         if found == 1:
             raise refusal(path, "was made by bluestar-store 0.1.0 and names no store: make it again with seed --plan")
@@ -126,14 +124,3 @@ def refusal(path: Path, reason: str) -> PlanRefusedError:
 
 def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def _bytes(path: Path) -> bytes:
-    """The file's content; ValueError for what is no plain file (it may never end), and for one that is too large."""
-    with os.fdopen(os.open(path, os.O_RDONLY | AS_BYTES | NO_WAIT), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError("is no plain file")
-        content = file.read(MAX_PLAN_BYTES + 1)
-    if len(content) > MAX_PLAN_BYTES:
-        raise ValueError(f"is over {MAX_PLAN_BYTES // 1024**2} MB")
-    return content

@@ -7,7 +7,7 @@ entities' field names. Numbers are exact; a vendor schema may leave out its fing
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bluestar_store.disk import read_plain
 from bluestar_store.engines.checks import MAX_TRANSACTION_BYTES, checked_item, item_bytes
 from bluestar_store.engines.exact_json import exact_json, pointer_part
 from bluestar_store.errors import BlueStarError, InvalidKeyError, RuleSetProblem, SeedError, did_you_mean
@@ -27,7 +28,7 @@ from bluestar_store.models.validation import ValidationRule
 from bluestar_store.models.vendor import VENDOR_SCHEMA, fingerprint
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.quiet_errors import without_locals
-from bluestar_store.repositories.changes import new_item
+from bluestar_store.repositories.changes import check_new, new_item
 from bluestar_store.repositories.inherited import inherited_rule_error
 from bluestar_store.repositories.pipeline_head import head_key
 from bluestar_store.repositories.pipeline_replacement import MAX_STEPS
@@ -40,6 +41,16 @@ def rule_files(kinds: Iterable[Kind[Any]] = KINDS) -> Mapping[str, Mapping[str, 
         if kind.rule_list is not None:
             files.setdefault(f"{kind.table}.json", {})[kind.rule_list] = kind
     return files
+
+
+MAX_PROBLEMS = 100
+"""Mistakes that are told at once."""
+
+
+def too_many(problems: Sequence[RuleSetProblem]) -> list[RuleSetProblem]:
+    """The first of them, and that there may be more."""
+    last = problems[MAX_PROBLEMS - 1]
+    return [*problems[:MAX_PROBLEMS], RuleSetProblem(last.file, "", "may have more: these are the first ones")]
 
 
 @dataclass(frozen=True)
@@ -102,7 +113,10 @@ class Reader:
         self._pipelines: dict[tuple[str, str], list[Item]] = {}
 
     def problem(self, file: str, pointer: str, reason: str) -> None:
+        """Keep a mistake. Raises SeedError when there are so many that nobody reads them all."""
         self.problems.append(RuleSetProblem(file, pointer, reason))
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise SeedError(too_many(self.problems))
 
     def read_file(self, path: Path) -> None:
         file = path.name
@@ -117,7 +131,7 @@ class Reader:
         """The JSON in a file, numbers exact; None (and a problem) when there is none."""
         file = path.name
         try:
-            content = exact_json(path.read_bytes())
+            content = exact_json(read_plain(path))
         except ValueError as error:
             self.problem(file, "", str(error))
         except OSError as error:
@@ -162,6 +176,7 @@ class Reader:
             self.problem(file, pointer + problem[0], problem[1])
         try:
             # What a write would refuse is refused here, before anything is written.
+            check_new(kind, entity)
             item = checked_item(kind.table, new_item(kind, entity))
         except BlueStarError as error:
             self.problem(file, pointer, str(error))
@@ -208,7 +223,7 @@ def entity_problems(entity: Entity) -> Iterator[tuple[str, str]]:
     if isinstance(entity, ValidationRule) and entity.pattern is not None:
         try:
             re.compile(entity.pattern)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             yield "/pattern", f"is no regular expression: {error}"
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from pydantic_core import to_json
 
+from bluestar_store.disk import open_plain, read_plain
 from bluestar_store.engines.item_json import item_from_json
 from bluestar_store.errors import (
     FileMissingError,
@@ -125,7 +126,7 @@ class Manifest:
         """The manifest of an export; FileMissingError when there is none, FileStoreError when it is not one of ours."""
         path = folder / MANIFEST
         try:
-            content = json.loads(path.read_bytes())
+            content = json.loads(read_plain(path))
         except (FileNotFoundError, NotADirectoryError):
             raise FileMissingError(f"{folder} holds no complete export: it has no {MANIFEST}") from None
         except (ValueError, RecursionError):
@@ -173,7 +174,7 @@ def read_items(folder: Path, table: str, expected: TableDigest, *, trusting: boo
     path = items_path(folder, table)
     digest, count, previous = hashlib.sha256(), 0, Key("", "")
     try:
-        file = path.open("rb")
+        file = open_plain(path)
     except FileNotFoundError:
         raise FileMissingError(f"{path} is missing, and {MANIFEST} tells of it") from None
     with file:
@@ -196,7 +197,7 @@ def read_items(folder: Path, table: str, expected: TableDigest, *, trusting: boo
 
 def items_at(path: Path, offset: int, count: int) -> Iterator[Item]:
     """So many items from a place in a file that was checked before; FileStoreError when it was changed since."""
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         file.seek(offset)
         for _ in range(count):
             yield _trusted(file.readline(MAX_LINE_BYTES), path)

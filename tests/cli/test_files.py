@@ -28,7 +28,7 @@ def run(files: LocalFileStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 
-    def on_folder(*arguments: str, env: dict[str, str] | None = None) -> Any:
+    def on_folder(*arguments: str, env: dict[str, str] | None = None, stdin: str | None = None) -> Any:
         return invoke("--files-url", files.folder.as_uri(), "files", *arguments, env=env)
 
     return on_folder

@@ -32,7 +32,7 @@ def layout(request: pytest.FixtureRequest) -> str:
 def at(folder: Path, layout: str) -> Run:
     """The command on a folder in a layout; it has to end with 0, or 3 for differences."""
 
-    def run(*arguments: str, env: dict[str, str] | None = None) -> Any:
+    def run(*arguments: str, env: dict[str, str] | None = None, stdin: str | None = None) -> Any:
         done = invoke("--mode", "file", "--dir", str(folder), "--layout", layout, *arguments, env=env)
         assert done.exit_code in (0, 3), done.stderr
         assert done.stderr == ""

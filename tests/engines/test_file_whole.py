@@ -53,7 +53,7 @@ def test_the_stamp_is_that_of_the_new_file(tmp_path: Path) -> None:
 
 
 def test_permissions_are_those_asked_for_from_the_first_byte_on(tmp_path: Path) -> None:
-    path, seen = tmp_path / "plan.json", []
+    path, seen = tmp_path / "plan.json", list[int]()
 
     def parts() -> Iterator[bytes]:
         seen.extend(left.stat().st_mode & 0o777 for left in tmp_path.glob(".plan.json.*.tmp"))

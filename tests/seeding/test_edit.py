@@ -72,9 +72,8 @@ def test_values_have_the_types_of_their_fields(kind: Any, texts: list[str], valu
     if values is None:
         values = {"max_pct": Decimal(texts[0].partition("=")[2])}
     assert found == values
-    assert {name: type(value) for name, value in found.items() if name != "mapping"} == {
-        name: type(value) for name, value in values.items() if name != "mapping"
-    }
+    for name, value in values.items():
+        assert name == "mapping" or isinstance(found[name], type(value))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,283 @@
+"""Files, schemas, items and identifiers of strangers: one clear error, soon, and in bounded memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bluestar_store import CalculationRule, InvalidKeyError, ItemDecodeError, Settings, Store
+from bluestar_store.documents import get_store
+from bluestar_store.documents.data_files import read_data
+from bluestar_store.engines.exact_json import exact_json
+from bluestar_store.errors import BlueStarError, ConfigurationError, SeedError
+from bluestar_store.models.calculation import CALCULATION_RULE
+from bluestar_store.protocols import Put
+from bluestar_store.seeding import read
+from bluestar_store.seeding.edit import read_columns
+from bluestar_store.seeding.importing import import_
+from bluestar_store.seeding.plan_file import read_plan
+
+SECONDS, MEGABYTES = 10.0, 40
+"""Generous: it takes a second at most, and a few megabytes, on a machine with nothing else to do."""
+
+
+@pytest.fixture(autouse=True)
+def bounded() -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    assert time.monotonic() - started < SECONDS
+
+
+# -------------------------------------------------------------------------------------------------------------- files
+
+
+def rule_set(path: Path) -> None:
+    read(path.rename(path.with_name("calculation-rules.json")).parent)
+
+
+def engine(path: Path) -> None:
+    table = path.rename(path.with_name("bluestar-calculation-rules.json"))
+    with Store.open(Settings(persistence_mode="file", file_persistence_dir=table.parent)) as store:
+        store.calculation_rules.get("ACME", "match")
+
+
+def documents(path: Path) -> None:
+    (path.with_name(".orders.documents.lock")).touch()
+    folder = path.rename(path.with_name("orders.json")).parent
+    get_store("orders", "id", settings=Settings(persistence_mode="file", file_persistence_dir=folder))
+
+
+def data(path: Path) -> None:
+    folder = path.parent / "documents"
+    settings = Settings(persistence_mode="file", file_persistence_dir=folder, test_data_file=path)
+    get_store("items", "id", settings=settings)
+
+
+def schema(path: Path) -> None:
+    content = path.with_name("data.json")
+    content.write_text('{"orders": []}')
+    read_data(content, path)
+
+
+def columns(path: Path) -> None:
+    read_columns(path)
+
+
+def export(path: Path) -> None:
+    path.rename(path.with_name("manifest.json"))
+    with Store.open(Settings(persistence_mode="memory")) as store:
+        store.create_tables()
+        import_(store, path.parent)
+
+
+def plan(path: Path) -> None:
+    read_plan(path)
+
+
+READERS = [rule_set, engine, documents, data, schema, columns, export, plan]
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def gigabytes(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(5 * 1024**3)
+
+
+def nested(path: Path) -> None:
+    path.write_text("[" * 100_000 + "]" * 100_000)
+
+
+def nested_less(path: Path) -> None:
+    path.write_text(
+        '{"calculation_rules": [{"plan_id": ' + "[" * 900 + "]" * 900 + '}], "items": ' + "[" * 900 + "]" * 900 + "}"
+    )
+
+
+def long_number(path: Path) -> None:
+    path.write_text(
+        '{"calculation_rules": [{"plan_id": "ACME", "calc_type": "match", "max_pct": ' + "9" * 100_000 + "}]}"
+    )
+
+
+def large_number(path: Path) -> None:
+    path.write_text('{"calculation_rules": [{"plan_id": "ACME", "calc_type": "match", "max_pct": 1E+999999}]}')
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("make", [pipe, device, gigabytes, nested, nested_less, long_number, large_number])
+def test_a_file_that_a_stranger_made_is_one_error(
+    make: Callable[[Path], None], reader: Callable[[Path], None], tmp_path: Path
+) -> None:
+    path = tmp_path / "made"
+    make(path)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BlueStarError) as raised:
+            reader(path)
+        assert tracemalloc.get_traced_memory()[1] < MEGABYTES * 1024**2
+    finally:
+        tracemalloc.stop()
+    assert 0 < len(str(raised.value)) < 2000
+    assert len(str(raised.value).splitlines()) <= 5
+
+
+def test_of_20_000_mistakes_the_first_hundred_are_told(tmp_path: Path) -> None:
+    rules = [{"plan_id": "ACME", "calc_type": "match", "max_pt": 5}] * 20_000
+    (tmp_path / "calculation-rules.json").write_text(json.dumps({"calculation_rules": rules}))
+    with pytest.raises(SeedError, match="may have more: these are the first ones") as raised:
+        read(tmp_path)
+    assert len(raised.value.problems) == 101
+    (tmp_path / "data.json").write_text(json.dumps({"orders": [{"a": 1}] * 20_000}))
+    (tmp_path / "schema.json").write_text('{"additionalProperties": {"items": {"required": ["id"]}}}')
+    with pytest.raises(SeedError, match="may have more: these are the first ones") as raised:
+        read_data(tmp_path / "data.json", tmp_path / "schema.json")
+    assert len(raised.value.problems) == 101
+    (tmp_path / "orders.json").write_text(json.dumps([1] * 20_000))
+    with pytest.raises(BlueStarError):
+        get_store("orders", "id", settings=Settings(persistence_mode="file", file_persistence_dir=tmp_path))
+
+
+@pytest.mark.parametrize("text", ["9" * 1001, "1E+1001", "1E+999999999999999999999", "0." + "9" * 2000, "-1E-5000"])
+def test_a_number_that_takes_long_to_look_at_is_refused_when_it_is_read(text: str) -> None:
+    with pytest.raises(ValueError, match="number"):
+        exact_json(f'[{{"n": {text}}}]'.encode())
+
+
+# ------------------------------------------------------------------------------------------------------------ schemas
+
+
+def checked(tmp_path: Path, schema: Any, items: list[Any]) -> None:
+    (tmp_path / "data.json").write_text(json.dumps({"orders": items}))
+    (tmp_path / "schema.json").write_text(json.dumps(schema))
+    read_data(tmp_path / "data.json", tmp_path / "schema.json")
+
+
+ENDLESS = {
+    "itself": {"$ref": "#"},
+    "a round": {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
+    "twice each": {
+        "$ref": "#/$defs/0",
+        "$defs": {str(n): {"allOf": [{"$ref": f"#/$defs/{n + 1}"}] * 2} for n in range(40)} | {"40": {}},
+    },
+    "deep": json.loads('{"not":' * 300 + "{}" + "}" * 300),
+    "limits": {"additionalProperties": {"maxItems": "many"}},
+}
+
+
+@pytest.mark.parametrize("schema", ENDLESS.values(), ids=ENDLESS)
+def test_a_schema_that_never_ends_or_is_none_is_one_error(tmp_path: Path, schema: Any) -> None:
+    if schema is ENDLESS["deep"]:
+        with pytest.raises((ConfigurationError, SeedError)):
+            checked(tmp_path, {"not": schema}, [{"id": "1"}])
+        return
+    with pytest.raises(ConfigurationError, match="is no JSON Schema that can be used"):
+        checked(tmp_path, schema, [{"id": "1"}])
+
+
+@pytest.mark.parametrize("keyword", ["pattern", "patternProperties", "additionalProperties"])
+def test_no_pattern_of_a_schema_keeps_anybody_waiting(tmp_path: Path, keyword: str) -> None:
+    evil, text = "^(a+)+$", "a" * 5000 + "!"
+    kinds: dict[str, dict[str, Any]] = {
+        "pattern": {"properties": {"id": {"pattern": evil}}},
+        "patternProperties": {"patternProperties": {evil: False}},
+        "additionalProperties": {"patternProperties": {evil: {}}, "additionalProperties": {}},
+    }
+    one = kinds[keyword]
+    item = {"id": text, text: 1}
+    if keyword == "pattern":
+        with pytest.raises(SeedError, match="breaks the schema's pattern"):
+            checked(tmp_path, {"additionalProperties": {"items": one}}, [item])
+    else:
+        checked(tmp_path, {"additionalProperties": {"items": one}}, [item])
+
+
+def test_patterns_and_other_properties_mean_what_they_mean_to_jsonschema(tmp_path: Path) -> None:
+    one = {"properties": {"id": {"pattern": "^A[0-9]{2}"}}, "patternProperties": {"^x-": {"type": "string"}}}
+    whole = {"additionalProperties": {"items": {**one, "additionalProperties": False}}}
+    checked(tmp_path, whole, [{"id": "A12 and more", "x-note": "text"}])
+    for wrong in ({"id": "B12"}, {"id": "A12", "x-note": 5}, {"id": "A12", "y": 5}):
+        with pytest.raises(SeedError):
+            checked(tmp_path, whole, [wrong])
+    with pytest.raises(ConfigurationError, match="look-around"):
+        checked(
+            tmp_path, {"additionalProperties": {"items": {"properties": {"id": {"pattern": "(?=a)"}}}}}, [{"id": "a"}]
+        )
+
+
+@pytest.mark.parametrize("pattern", ["a{99999999999}", "(" * 5000 + ")" * 5000, "("])
+def test_a_rules_pattern_that_cannot_be_used_is_told(tmp_path: Path, pattern: str) -> None:
+    rule = {"category": "SSN", "number": 1, "field": "ssn", "pattern": pattern}
+    (tmp_path / "validation-rules.json").write_text(json.dumps({"validation_rules": [rule]}))
+    with pytest.raises(SeedError, match="is no regular expression"):
+        read(tmp_path)
+
+
+# -------------------------------------------------------------------------------------------------------- identifiers
+
+HIDDEN = {
+    "\u202e": "U\\+202E RIGHT-TO-LEFT OVERRIDE",
+    "\u200b": "U\\+200B ZERO WIDTH SPACE",
+    "\ufeff": "U\\+FEFF",
+    "\u2028": "U\\+2028",
+}
+
+
+@pytest.mark.parametrize(("char", "named"), HIDDEN.items())
+def test_no_new_identifier_has_a_character_that_nobody_sees(char: str, named: str, tmp_path: Path) -> None:
+    plan = f"AC{char}ME"
+    with Store.open(Settings(persistence_mode="memory")) as store:
+        store.create_tables()
+        for write in (
+            lambda: store.calculation_rules.put(CalculationRule(plan_id=plan, calc_type="match")),
+            lambda: store.calculation_rules.put(CalculationRule(plan_id="ACME", calc_type=f"m{char}")),
+            lambda: store.holds.place(plan, reason="odd"),
+            lambda: store.batches.start("ACME", "Weekly", 2026, batch_id=f"B{char}1"),
+        ):
+            with pytest.raises(InvalidKeyError, match=f"cannot be seen: {named}"):
+                write()
+    (tmp_path / "calculation-rules.json").write_text(
+        json.dumps({"calculation_rules": [{"plan_id": plan, "calc_type": "match"}]})
+    )
+    with pytest.raises(SeedError, match=named):
+        read(tmp_path)
+
+
+def test_what_lies_under_such_an_identifier_is_read_changed_and_deleted() -> None:
+    with Store.open(Settings(persistence_mode="memory")) as store:
+        store.create_tables()
+        table = store.tables.name(CALCULATION_RULE)
+        item = {"PK": {"S": "CLIENT#AC\u202eME"}, "SK": {"S": "CALC#match"}, "max_pct": {"N": "5"}}
+        store.engine.write(Put(table, item))
+        found = store.calculation_rules.get("AC\u202eME", "match")
+        assert found.max_pct == 5
+        changed = store.calculation_rules.put(found.model_copy(update={"description": "odd"}))
+        store.calculation_rules.delete(changed)
+
+
+def test_a_control_character_is_named() -> None:
+    with (
+        Store.open(Settings(persistence_mode="memory")) as store,
+        pytest.raises(InvalidKeyError, match="control character: U\\+001B"),
+    ):
+        store.calculation_rules.get("A\x1b[31m", "match")
+
+
+@pytest.mark.parametrize("number", ["1E+300000", "1E+999999", "-1", "1.5"])
+def test_a_version_that_is_none_is_one_error(number: str) -> None:
+    item = {"PK": {"S": "CLIENT#ACME"}, "SK": {"S": "CALC#match"}, "version": {"N": number}}
+    with pytest.raises(ItemDecodeError, match="version"):
+        CALCULATION_RULE.decode(item)
