@@ -15,7 +15,9 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bluestar_store.errors import ConfigurationError, did_you_mean
+from bluestar_store.models import field_checks
 from bluestar_store.models.masking import DEFAULT_NAMES, words_of
+from bluestar_store.models.meaning import Checks
 from bluestar_store.models.values import Actor
 
 PREFIX = "BLUESTAR_"
@@ -64,6 +66,9 @@ class Settings(BaseSettings):
     change leaves in its item's trail.
 
     `four_eyes` demands that a saved plan is applied by another actor than the one who proposed it.
+
+    `checks_off` names the checks of meaning that are not made, with commas between them; `known_words` the words that
+    they take for known besides: agents, frequencies, categories, names in formulas. See docs/rule-sets.md.
 
     `indexes_complete` says that every item carries the library's index attributes, because nobody else writes, or
     because `create --upgrade` runs after they do: then no table is scanned for items without them.
@@ -154,6 +159,8 @@ class Settings(BaseSettings):
     plain_pins: bool = False
     masked_names: Annotated[tuple[str, ...], NoDecode] = DEFAULT_NAMES
     four_eyes: bool = False
+    checks_off: Annotated[tuple[str, ...], NoDecode] = ()
+    known_words: Annotated[tuple[str, ...], NoDecode] = ()
     parallel_calls: Annotated[int, Field(ge=1, le=64)] = 8
     encryption_key: SecretStr | None = None
     encryption_kms_key: Annotated[tuple[str, ...], NoDecode] = ()
@@ -201,6 +208,25 @@ class Settings(BaseSettings):
             if not words_of(str(name)):
                 raise ValueError(f"{name!r} has no word, such as account")
         return names
+
+    @field_validator("checks_off", "known_words", mode="before")
+    @classmethod
+    def _names_with_commas(cls, value: Any) -> Any:
+        return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+    @field_validator("checks_off")
+    @classmethod
+    def _checks_are_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in field_checks.NAMES:
+                hint = did_you_mean(name, field_checks.NAMES)
+                raise ValueError(f"{name[:60]!r} is no check{hint or '; they are ' + ', '.join(field_checks.NAMES)}")
+        return value
+
+    @property
+    def checks(self) -> Checks:
+        """The checks of meaning that are made."""
+        return Checks(frozenset(self.checks_off), frozenset(self.known_words))
 
     @field_validator("aws_region")
     @classmethod

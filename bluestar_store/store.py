@@ -105,6 +105,7 @@ class Store:
             plain_pins=settings.plain_pins,
             clock=self.clock,
             sealing=encrypting.sealing if encrypting else None,
+            checks=settings.checks,
         )
         self.digests = access.digests
         finder = Finder(access)

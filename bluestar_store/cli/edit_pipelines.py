@@ -40,7 +40,12 @@ def replace(
     with session(ctx, as_json) as (store, out):
         from bluestar_store.seeding import edit
 
-        write(store, out, edit.replaced_pipeline(store, plan, freq, edit.read_steps(file, plan, freq)), yes=yes)
+        write(
+            store,
+            out,
+            edit.replaced_pipeline(store, plan, freq, edit.read_steps(file, plan, freq, store.settings.checks)),
+            yes=yes,
+        )
 
 
 @pipeline.command("remove")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,10 @@ from bluestar_store.cli.errors import BadUsage, escaped
 from bluestar_store.cli.options import session
 from bluestar_store.cli.output import Output
 from bluestar_store.cli.secrets import with_secrets
-from bluestar_store.keys import GLOBAL
 
 if TYPE_CHECKING:
     from bluestar_store.models.kind import Kind
+    from bluestar_store.models.meaning import Level
     from bluestar_store.seeding.compare import Part
     from bluestar_store.store import Store
 
@@ -59,7 +59,8 @@ def write(store: Store, out: Output, part: Part, *, yes: bool) -> None:
         return
     lines = list(difference_lines(part.entries, whole=True))
     if not part.stored:
-        lines += ["Not stored yet: it will be made.", *_beside_the_rule_of_now(store, part)]
+        lines += ["Not stored yet: it will be made.", *_left_behind(store, part)]
+    lines += doubt_lines(store, [part])
     question, done = ("Write this?", "Written.") if part.wanted else ("Delete this?", "Deleted.")
     ask(out, question, lines, yes=yes)
     write_part(store, part)
@@ -75,23 +76,56 @@ def one_person_may(store: Store) -> None:
         )
 
 
-def _beside_the_rule_of_now(store: Store, part: Part) -> Iterator[str]:
-    """What a plan's first calculation rule of a type takes from the plan: it stands alone, without GLOBAL's values."""
-    from bluestar_store.errors import RuleNotFoundError, did_you_mean
+def _left_behind(store: Store, part: Part) -> Iterator[str]:
+    """What a plan's first rule or configuration takes from the plan, for it stands alone; of limits, from the year."""
+    from bluestar_store.models.limits import IrsLimits
+    from bluestar_store.models.pipeline import PIPELINE_STEP
+
+    for entity in part.wanted if part.kind is not PIPELINE_STEP else ():
+        if isinstance(entity, IrsLimits):
+            before, whose = {"year": entity.year - 1}, str(entity.year - 1)
+        elif part.kind.keys.level not in (None, entity.plan_id) and getattr(entity, "enabled", True):
+            whose = str(part.kind.keys.level)
+            before = part.kind.identity(entity) | {"plan_id": whose}
+        else:
+            continue
+        inherited = _current(store, part.kind, before)
+        if inherited is None:
+            if not isinstance(entity, IrsLimits):
+                yield f"{whose} has {_likely_meant(store, entity)}"
+            continue
+        gone = [name for name, value in inherited if value is not None and getattr(entity, name) is None]
+        if gone and isinstance(entity, IrsLimits):
+            yield f"{whose} has {', '.join(gone)}, which {entity.year} will not have."
+        elif gone:
+            yield f"It stands alone: {whose}'s {', '.join(gone)} will not apply to {entity.plan_id} any more."
+
+
+def _current(store: Store, kind: Kind[Any], identity: dict[str, Any]) -> Any:
+    """What is stored of this identity; None where nothing is."""
+    if identity.get("year", 0) < 0:
+        return None
+    found = store.repository(kind).current([kind.entity(**identity)])
+    return next(iter(found.values()), None)
+
+
+def _likely_meant(store: Store, entity: Any) -> str:
+    from bluestar_store.errors import did_you_mean
     from bluestar_store.models.calculation import CalculationRule
 
-    for rule in part.wanted:
-        if not isinstance(rule, CalculationRule) or rule.plan_id == GLOBAL:
-            continue
-        try:
-            now = store.calculation_rules.get(rule.plan_id, rule.calc_type, fresh=True)
-        except RuleNotFoundError:
-            hint = did_you_mean(rule.calc_type, store.calculation_rules.all(rule.plan_id))
-            yield f"GLOBAL has no rule {rule.calc_type} either{hint}"
-            continue
-        gone = [name for name, value in now if value is not None and getattr(rule, name) is None]
-        if gone:
-            yield f"It stands alone: GLOBAL's {', '.join(gone)} will not apply to {rule.plan_id} any more."
+    if not isinstance(entity, CalculationRule):
+        return "none either: there is nothing that it stands in for."
+    known = store.calculation_rules.all(entity.plan_id)
+    return f"no rule {entity.calc_type} either{did_you_mean(entity.calc_type, known)}"
+
+
+def doubt_lines(store: Store, parts: Iterable[Part], *, only: Collection[Level] | None = None) -> Iterator[str]:
+    """What may be a mistake in what is to be written, a line each."""
+    from bluestar_store.seeding.meaning import doubts
+
+    for place, found in doubts(store, parts):
+        if only is None or found.level in only:
+            yield f"Is that meant? {place}: {found}"
 
 
 def kind_named(store: Store, name: str) -> Kind[Any]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluestar_store.cli.asking import Yes, ask
+from bluestar_store.cli.asking import Yes, ask, is_terminal
 from bluestar_store.cli.differences import change_lines, difference_lines, difference_records, entry_records, totals
-from bluestar_store.cli.editing import one_person_may
+from bluestar_store.cli.editing import doubt_lines, one_person_may
 from bluestar_store.cli.errors import DIFFERENCES, BadUsage, tell
 from bluestar_store.cli.options import AsJson, session
 from bluestar_store.cli.output import Output, progress
@@ -98,26 +98,31 @@ def seed(
         if not (dry_run or plan is not None) and (folder is not None or overwrite or prune):
             one_person_may(store)
         kinds = store.tables.kinds
-        rule_set = seeding.baseline(kinds) if folder is None else seeding.read(folder, kinds)
+        rule_set = (
+            seeding.baseline(kinds) if folder is None else seeding.read(folder, kinds, checks=store.settings.checks)
+        )
         source = "the baseline" if folder is None else str(folder)
         with progress("Comparing"):
             difference = seeding.compare(store, rule_set, prune=prune)
         if dry_run:
-            _show(out, source, difference, overwrite)
+            _show(store, out, source, difference, overwrite)
         elif plan is not None:
             _save(store, out, source, difference, overwrite, plan)
         else:
             _load(store, out, source, difference, overwrite, yes)
 
 
-def _show(out: Output, source: str, difference: Difference, overwrite: bool) -> None:
+def _show(store: Store, out: Output, source: str, difference: Difference, overwrite: bool) -> None:
     """The whole difference, and what of it would be left alone."""
     from bluestar_store.seeding.load import to_write
 
     entries = difference.entries
     lines = [f"What {source} would change in the store:" if difference else f"The store has all of {source}."]
     lines += difference_lines(entries, whole=True)
-    lines.append(totals(entries))
+    doubted = list(doubt_lines(store, difference.parts))
+    lines += [*doubted, totals(entries)]
+    for line in doubted if out.as_json else ():
+        tell(f"warning: {line}")
     kept = len(difference_records(entries)) - len(difference_records(to_write(difference, overwrite=overwrite).entries))
     if kept:
         lines.append(f"Without --overwrite, {kept} of these would be left alone, for something else is stored.")
@@ -137,6 +142,7 @@ def _save(store: Store, out: Output, source: str, difference: Difference, overwr
     except OSError as error:
         raise BadUsage(f"--plan: {path} cannot be written: {error.strerror}") from None
     lines = [f"The plan to bring {source} into the store:", *difference_lines(wanted.entries, whole=True)]
+    lines += doubt_lines(store, wanted.parts)
     left = len(difference_records(difference.entries)) - len(difference_records(wanted.entries))
     lines.append(totals(wanted.entries).partition(";")[0] + (f"; left alone {left} (see --overwrite)" if left else ""))
     lines += [f"Digest: {digest}", f"Saved: bluestar-store seed --apply {path} --digest DIGEST writes exactly this."]
@@ -157,7 +163,8 @@ def _apply(store: Store, out: Output, path: Path, digest: str | None, yes: bool)
         by = f", proposed by {plan.proposed_by}" if plan.proposed_by else ""
         entries = plan.difference.entries
         lines = [f"The plan {path}, made {plan.proposed:%Y-%m-%d %H:%M} UTC{by}:"]
-        lines += [*difference_lines(entries, whole=True), totals(entries).partition(";")[0], f"Digest: {plan.digest}"]
+        lines += [*difference_lines(entries, whole=True), *doubt_lines(store, plan.difference.parts)]
+        lines += [totals(entries).partition(";")[0], f"Digest: {plan.digest}"]
         ask(out, "Apply it?", lines, yes=yes, answers="--digest DIGEST (as --plan printed it) or --yes")
     with progress("Applying"):
         report = write_opened(store, plan)
@@ -165,14 +172,19 @@ def _apply(store: Store, out: Output, path: Path, digest: str | None, yes: bool)
 
 
 def _load(store: Store, out: Output, source: str, difference: Difference, overwrite: bool, yes: bool) -> None:
+    from bluestar_store.models.meaning import Level
     from bluestar_store.seeding.load import ATTEMPTS, settle, to_write
 
     writes = to_write(difference, overwrite=overwrite)
+    doubted = list(doubt_lines(store, writes.parts, only=(Level.DOUBTFUL,)))
     changes = any(part.stored for part in writes.parts)
-    if changes:
-        lines = [f"What {source} changes in the store:", *difference_lines(writes.entries, whole=True)]
+    if changes or (doubted and is_terminal()):
+        lines = [f"What {source} changes in the store:", *difference_lines(writes.entries, whole=True), *doubted]
         lines.append(totals(writes.entries).partition(";")[0])
         ask(out, "Write this?", lines, yes=yes)
+    else:
+        for line in doubted:
+            tell(f"warning: {line}")
     with progress("Seeding", total=len(difference.entries)) as done:
         # What was agreed to is what was shown: nothing is looked at again and written over all the same.
         attempts = ATTEMPTS if yes or not changes else 1

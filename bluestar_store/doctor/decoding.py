@@ -1,22 +1,19 @@
-"""Do the items decode, and can agents use what they say?"""
+"""Do the items decode?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from shlex import quote
 
 from bluestar_store.doctor.findings import Finding, Severity
 from bluestar_store.doctor.reading import Seen
 from bluestar_store.errors import EncryptedValueError, ItemDecodeError
-from bluestar_store.models.validation import ValidationRule
 from bluestar_store.repositories.access import Access
-from bluestar_store.seeding.rule_set import entity_problems
 
 READ_BY_KEY = "give this process the key that it needs; the item itself may be whole: leave it as it is"
 
 
 def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
-    """A finding for each item that is not what its entity needs, and for each value that no type forbids."""
+    """A finding for each item that is not what its entity needs."""
     for one in page:
         if isinstance(one.entity, EncryptedValueError):
             what = f"attribute {one.entity.attribute} {one.entity.reason}"
@@ -26,11 +23,3 @@ def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
             what = f"is no {one.kind.name} that can be read: attribute {one.entity.attribute} {one.entity.reason}"
             mend = f"correct or remove {one.entity.attribute} where the item was written, or delete the item"
             yield one.finding(Severity.ERROR, "undecodable", what, mend)
-        elif isinstance(one.entity, ValidationRule):
-            for pointer, reason in entity_problems(one.entity):
-                yield one.finding(Severity.ERROR, "unusable", f"{pointer[1:]} {reason}", _correction(one.entity))
-
-
-def _correction(rule: ValidationRule) -> str:
-    place = f"{quote(rule.category)} {rule.number} --plan {quote(rule.plan_id)}"
-    return f"correct it, every agent fails at it: bluestar-store validation set {place} pattern=REGEX (or pattern=null)"

@@ -11,6 +11,7 @@ from bluestar_store.doctor import (
     encryption,
     index_attributes,
     limits,
+    meaning,
     pipelines,
     plain_digests,
     reach,
@@ -26,6 +27,7 @@ from bluestar_store.store import Store
 CHECKS = (
     decoding.check,
     encryption.check,
+    meaning.check,
     duplicates.check,
     pipelines.check,
     index_attributes.check,
@@ -40,7 +42,13 @@ CHECKS = (
 def check(store: Store, table: str, progress: Callable[[int], None]) -> Iterator[Finding]:
     """What the items of one table show."""
     count = 0
-    access = Access(store.decrypting_engine, store.tables, NullCache(), sealing=store.sealing)
+    access = Access(
+        store.decrypting_engine,
+        store.tables,
+        NullCache(),
+        sealing=store.sealing,
+        checks=store.settings.checks,
+    )
     kinds = [kind for kind in store.tables.kinds if store.tables.name(kind) == table]
     try:
         for items in pages(lambda cursor: access.engine.scan(table, cursor=cursor)):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from bluestar_store.lazy import lazily
 from bluestar_store.models.entity import PlanEntity
+from bluestar_store.models.field_checks import FORMULA, PERCENTAGE
 from bluestar_store.models.values import Count, Number
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class CalculationRule(PlanEntity):
     """One calculation of a plan, or GLOBAL's. `max_pct` is a percentage: Decimal("6") is 6 %."""
 
     calc_type: str
-    formula: str | None = None
-    max_pct: Number | None = None
+    formula: Annotated[str | None, FORMULA] = None
+    max_pct: Annotated[Number | None, PERCENTAGE] = None
     age_threshold: Count | None = None
     description: str | None = None

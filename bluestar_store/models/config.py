@@ -8,6 +8,7 @@ from pydantic import Field
 
 from bluestar_store.lazy import lazily
 from bluestar_store.models.entity import PlanEntity
+from bluestar_store.models.field_checks import FREQUENCY, ROUTING_NUMBER
 from bluestar_store.models.masking import SensitiveText
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ __getattr__, __dir__ = lazily(
 class ClientConfig(PlanEntity):
     """The configuration of a plan (or DEFAULT) and pay frequency. `deadline_hour` is 0 to 23."""
 
-    pay_freq: str
+    pay_freq: Annotated[str, FREQUENCY]
     custodian: str | None = None
     deadline_hour: Annotated[int, Field(ge=0, le=23)] | None = None
 
@@ -33,8 +34,8 @@ class ClientConfig(PlanEntity):
 class AchConfig(PlanEntity):
     """The bank account of a plan and pay frequency. Its numbers never show whole in a repr."""
 
-    pay_freq: str
+    pay_freq: Annotated[str, FREQUENCY]
     ach_method: str | None = None
     bank_id: str | None = None
     account_number: SensitiveText | None = None
-    routing_number: SensitiveText | None = None
+    routing_number: Annotated[SensitiveText | None, ROUTING_NUMBER] = None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from bluestar_store.lazy import lazily
 from bluestar_store.models.entity import Entity
+from bluestar_store.models.field_checks import NEVER_LESS
 from bluestar_store.models.values import Count, Number
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from bluestar_store.models.limits_model import IrsLimitsModel as IrsLimitsModel
 
 __getattr__, __dir__ = lazily(__name__, {"bluestar_store.models.limits_model": ("IRS_LIMITS", "IrsLimitsModel")})
+
+
+Limit = Annotated[Number | None, NEVER_LESS]
 
 
 class IrsLimits(Entity):
@@ -24,12 +28,12 @@ class IrsLimits(Entity):
     """
 
     year: Count
-    max_401k: Number | None = None
-    catch_up: Number | None = None
-    super_catch_up: Number | None = None
-    comp_limit: Number | None = None
-    annual_addition: Number | None = None
-    hce_threshold: Number | None = None
-    key_employee: Number | None = None
-    roth_catch_up_wage: Number | None = None
+    max_401k: Limit = None
+    catch_up: Limit = None
+    super_catch_up: Limit = None
+    comp_limit: Limit = None
+    annual_addition: Limit = None
+    hce_threshold: Limit = None
+    key_employee: Limit = None
+    roth_catch_up_wage: Limit = None
     source: str | None = None

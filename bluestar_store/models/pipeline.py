@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from bluestar_store.lazy import lazily
 from bluestar_store.models.entity import PlanEntity
+from bluestar_store.models.field_checks import AGENT, FREQUENCY
 from bluestar_store.models.values import Count
 from bluestar_store.protocols import AttributeValue
 
@@ -25,10 +26,10 @@ REVISION = "bs_revision"
 class PipelineStep(PlanEntity):
     """One step of the pipeline of a plan (or DEFAULT) and pay frequency."""
 
-    pay_freq: str
+    pay_freq: Annotated[str, FREQUENCY]
     step_order: Count
     subroutine_name: str | None = None
-    agent: str | None = None
+    agent: Annotated[str | None, AGENT] = None
     enabled: bool = True
     required: bool = True
     description: str | None = None

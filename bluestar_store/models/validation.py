@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from bluestar_store.keys import GLOBAL
 from bluestar_store.lazy import lazily
 from bluestar_store.models.entity import PlanEntity
+from bluestar_store.models.field_checks import CATEGORY, PATTERN, SEVERITY
 from bluestar_store.models.values import Count
 
 if TYPE_CHECKING:
@@ -21,12 +22,12 @@ __getattr__, __dir__ = lazily(
 class ValidationRule(PlanEntity):
     """One rule of a category. A plan's own lies over the GLOBAL rule of the same category and number."""
 
-    category: str
+    category: Annotated[str, CATEGORY]
     plan_id: str = GLOBAL
     number: Count
     field: str | None = None
-    pattern: str | None = None
+    pattern: Annotated[str | None, PATTERN] = None
     check: str | None = None
     message: str | None = None
-    severity: str | None = None
+    severity: Annotated[str | None, SEVERITY] = None
     enabled: bool = True

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from bluestar_store.errors import InvalidKeyError
 from bluestar_store.lazy import lazily
 from bluestar_store.models.entity import Entity
+from bluestar_store.models.field_checks import FREQUENCY, MAPPING
 from bluestar_store.models.values import TextMap, TextTuple, UtcTime
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ class VendorSchema(Entity):
     vendor_id: str
     fingerprint: str
     columns: TextTuple = ()
-    mapping: TextMap | None = None
+    mapping: Annotated[TextMap | None, MAPPING] = None
     plan_id: str | None = None
-    pay_freq: str | None = None
+    pay_freq: Annotated[str | None, FREQUENCY] = None
     created: UtcTime | None = None
 
     @staticmethod

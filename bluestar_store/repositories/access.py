@@ -19,6 +19,7 @@ from bluestar_store.errors import InvalidEntityError
 from bluestar_store.forking import remember
 from bluestar_store.keys import Key
 from bluestar_store.models.kind import Kind, reason_of
+from bluestar_store.models.meaning import ALL, Checks
 from bluestar_store.models.tables import Tables
 from bluestar_store.models.values import Actor
 from bluestar_store.protocols import (
@@ -75,10 +76,12 @@ class Access:
         clock: Clock | None = None,
         records: bool = True,
         sealing: Sealing | None = None,
+        checks: Checks = ALL,
     ) -> None:
         """`index_recheck`: how long the mark of a table is trusted, see `index_marks`.
 
         `records`: whether a change of a rule leaves an entry in its trail. `sealing`: what the engine encrypts with.
+        `checks`: which checks of meaning a write has to pass.
         """
         self._engine, self._cache, self.tables, self.actor = engine, cache, tables, actor
         self._unit: ContextVar[Transaction | None] = ContextVar("bluestar_unit_of_work", default=None)
@@ -92,7 +95,7 @@ class Access:
         self.sleep = sleep_of(clock)
         self.revisions = Revisions(tables, self.now)
         self.digests = Digests(lambda: self.committed, tables, plain_pins=plain_pins)
-        self._records_changes, self.sealing = records, sealing
+        self._records_changes, self.sealing, self.checks = records, sealing, checks
         self._records = ContextVar("bluestar_records_changes", default=records)
         self._reads_places = reads_places(engine)
         self._threads = Threads(engine.parallel_calls, "bluestar-read")

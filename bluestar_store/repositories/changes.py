@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
@@ -13,6 +13,7 @@ from bluestar_store.errors import AlreadyExistsError, InvalidEntityError, ItemDe
 from bluestar_store.keys import check_new_identifier
 from bluestar_store.models.entity import Entity, Origin
 from bluestar_store.models.kind import Kind
+from bluestar_store.models.meaning import Level, declared
 from bluestar_store.models.values import version_of
 from bluestar_store.protocols import (
     ABSENT,
@@ -85,6 +86,7 @@ def change_over(
     """
     if current is not None:
         return _update(access, kind, entity, current, bookkeeping)
+    _check_meaning(access, kind, entity)
     item = {**new_item(kind, entity), **bookkeeping}
     item = {**access.sealed(kind, key_of(item), item)}
     item |= {ACTOR: {"S": access.actor}} if access.actor else {}
@@ -233,11 +235,21 @@ def _update(access: Access, kind: Kind[E], entity: E, item: Item, own: Mapping[s
     wanted |= {ACTOR: {"S": access.actor}} if access.actor else {}
     gone |= set() if access.actor else {ACTOR}  # whoever wrote before did not write this
     sets = {name: value for name, value in wanted.items() if item.get(name) != value}
+    if declared(kind.entity):
+        new = {field for field, attribute in kind.attributes.items() if attribute.attr_name in {*sets, *gone}}
+        _check_meaning(access, kind, entity, new.difference(kind.keys.fields))
     sets = {**access.sealed(kind, key_of(item), sets)}
     sets[VERSION] = {"N": str(expect.version + 1)}
     removes = frozenset(gone & item.keys())
     after = {name: value for name, value in item.items() if name not in removes} | sets
     return Change(Update(access.table(kind), key_of(item), sets, removes, expect), item, after, settled=False)
+
+
+def _check_meaning(access: Access, kind: Kind[E], entity: E, fields: Collection[str] | None = None) -> None:
+    """InvalidEntityError for what a check declared beside a field (of these, if given) knows to be wrong."""
+    found = access.checks.findings(entity, fields)
+    if wrong := [str(finding) for finding in found if finding.level is Level.WRONG]:
+        raise InvalidEntityError(f"{kind.entity.__name__}: {'; '.join(wrong)}")
 
 
 def _encoded_again(access: Access, kind: Kind[Any], item: Item) -> Mapping[str, AttributeValue]:

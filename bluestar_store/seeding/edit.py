@@ -23,10 +23,12 @@ from bluestar_store.keys import shown
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind, reason_of
 from bluestar_store.models.masking import MaskedText
+from bluestar_store.models.meaning import ALL, REFUSED, Checks
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.vendor import VendorSchema, fingerprint
 from bluestar_store.seeding.compare import Action, Entry, Part, Target, part_of, pipeline_part, repositories
-from bluestar_store.seeding.rule_set import Reader, entity_problems, nearest
+from bluestar_store.seeding.meaning import changed_findings
+from bluestar_store.seeding.rule_set import Reader, nearest
 
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,40}")
 _TEXTS = (str, MaskedText, Decimal, datetime)
@@ -72,7 +74,7 @@ def changed(store: Target, kind: Kind[Any], identity: Mapping[str, Any], values:
     if stored is None and isinstance(entity, VendorSchema) and "created" not in values:
         entity = entity.model_copy(update={"created": store.clock.now()})  # else every older schema would come first
     wanted = kind.validated(entity)
-    problems = [f"{pointer.removeprefix('/')} {reason}" for pointer, reason in entity_problems(wanted)]
+    problems = [str(found) for found in changed_findings(store, wanted, stored) if found.level in REFUSED]
     problems += _fingerprint_problems(wanted, stored)
     if problems:
         raise InvalidEntityError("; ".join(problems))
@@ -109,13 +111,13 @@ def lost_pipeline(store: Target, plan_id: str, pay_freq: str) -> Entry | None:
     return Entry(PIPELINE_STEP.name, pk, plan_id, Action.REMOVE)
 
 
-def read_steps(path: Path, plan_id: str, pay_freq: str) -> tuple[PipelineStep, ...]:
+def read_steps(path: Path, plan_id: str, pay_freq: str, checks: Checks = ALL) -> tuple[PipelineStep, ...]:
     """The steps in a file like processing-pipeline.json, in step order; they may leave out plan_id and pay_freq.
 
     Raises SeedError with every mistake, InvalidKeyError.
     """
     PIPELINE_STEP.keys.partition({"plan_id": plan_id, "pay_freq": pay_freq})
-    reader = Reader({})
+    reader = Reader({}, checks)
     content = reader.content(path)
     if isinstance(content, dict) and isinstance(content.get("steps"), list):
         belongs = {"plan_id": plan_id, "pay_freq": pay_freq}
@@ -137,7 +139,7 @@ def read_steps(path: Path, plan_id: str, pay_freq: str) -> tuple[PipelineStep, .
 
 def read_columns(path: Path) -> dict[str, Any]:
     """`columns` and `mapping` of a vendor schema, from a JSON file with one of them or both. Raises SeedError."""
-    reader = Reader({})
+    reader = Reader({}, ALL)
     content = reader.content(path)
     values: dict[str, Any] = {}
     if isinstance(content, dict):

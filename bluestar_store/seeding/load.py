@@ -19,6 +19,7 @@ from bluestar_store.quiet_errors import without_locals
 from bluestar_store.repositories.combining import REFUSALS
 from bluestar_store.repositories.digests import is_sensitive
 from bluestar_store.seeding.compare import Difference, Entry, Part, Target, compare, compare_part, repositories
+from bluestar_store.seeding.meaning import check_meaning
 from bluestar_store.seeding.rule_set import RuleSet
 from bluestar_store.threads import side_by_side
 
@@ -79,6 +80,7 @@ def settle(
     again, and written over with `overwrite`.
     """
     writes = to_write(difference, overwrite=overwrite)
+    check_meaning(store, writes.parts)
     with one_entry(store, difference, writes, actor):
         groups = list(_groups(difference.parts, store.engine.parallel_calls, overwrite=overwrite))
         settling = partial(_settle_together, store, overwrite=overwrite, actor=actor, attempts=attempts)

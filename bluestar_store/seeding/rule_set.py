@@ -6,8 +6,7 @@ entities' field names. Numbers are exact; a vendor schema may leave out its fing
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -22,9 +21,9 @@ from bluestar_store.errors import BlueStarError, InvalidKeyError, RuleSetProblem
 from bluestar_store.keys import Key
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind, reason_of
+from bluestar_store.models.meaning import ALL, REFUSED, Checks
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.models.tables import KINDS
-from bluestar_store.models.validation import ValidationRule
 from bluestar_store.models.vendor import VENDOR_SCHEMA, fingerprint
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.quiet_errors import without_locals
@@ -82,15 +81,15 @@ def baseline(kinds: Iterable[Kind[Any]] = KINDS) -> RuleSet:
 
 
 @without_locals
-def read(folder: Path | str, kinds: Iterable[Kind[Any]] = KINDS) -> RuleSet:
+def read(folder: Path | str, kinds: Iterable[Kind[Any]] = KINDS, *, checks: Checks = ALL) -> RuleSet:
     """The rule set in a folder. Raises SeedError with every problem of every file.
 
-    `kinds` of a Store with users' own: `store.tables.kinds`.
+    `kinds` of a Store with users' own: `store.tables.kinds`. `checks` are those of meaning: `store.settings.checks`.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise SeedError([RuleSetProblem(str(folder), "", "is not a folder")])
-    reader = Reader(rule_files(kinds))
+    reader = Reader(rule_files(kinds), checks)
     files = sorted(folder.glob("*.json"))
     if not files:
         reader.problem(str(folder), "", f"holds none of {', '.join(reader.files)}")
@@ -105,8 +104,8 @@ def read(folder: Path | str, kinds: Iterable[Kind[Any]] = KINDS) -> RuleSet:
 class Reader:
     """Collects entities and problems over all files."""
 
-    def __init__(self, files: Mapping[str, Mapping[str, Kind[Any]]]) -> None:
-        self.files = files
+    def __init__(self, files: Mapping[str, Mapping[str, Kind[Any]]], checks: Checks) -> None:
+        self.files, self._checks = files, checks
         self.entities: list[Entity] = []
         self.problems: list[RuleSetProblem] = []
         self._places: dict[tuple[str, Key], str] = {}
@@ -172,8 +171,9 @@ class Reader:
                 place = "".join(f"/{pointer_part(str(part))}" for part in found["loc"])
                 self.problem(file, pointer + place, _reason(kind, found))
             return
-        for problem in entity_problems(entity):
-            self.problem(file, pointer + problem[0], problem[1])
+        for finding in self._checks.findings(entity):
+            if finding.level in REFUSED:
+                self.problem(file, f"{pointer}/{finding.field}", finding.reason)
         try:
             # What a write would refuse is refused here, before anything is written.
             check_new(kind, entity)
@@ -216,15 +216,6 @@ class Reader:
                 head_key(items[0]["PK"]["S"])
             except InvalidKeyError as error:
                 self.problem(file, pointer, f"{name}: {error}")
-
-
-def entity_problems(entity: Entity) -> Iterator[tuple[str, str]]:
-    """What a type cannot say: a pattern that is none would fail in every agent."""
-    if isinstance(entity, ValidationRule) and entity.pattern is not None:
-        try:
-            re.compile(entity.pattern)
-        except (re.error, OverflowError, RecursionError) as error:
-            yield "/pattern", f"is no regular expression: {error}"
 
 
 def _reason(kind: Kind[Any], found: Any) -> str:

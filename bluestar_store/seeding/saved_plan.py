@@ -19,6 +19,7 @@ from bluestar_store.models.values import utc_text
 from bluestar_store.quiet_errors import without_locals
 from bluestar_store.seeding.compare import Difference, Part, Target, compare_part
 from bluestar_store.seeding.load import LoadReport, one_entry, outcome_of, report, to_write, watched, write_part
+from bluestar_store.seeding.meaning import check_meaning
 from bluestar_store.seeding.plan_file import (
     PlanFile,
     PlannedPart,
@@ -67,7 +68,8 @@ def open_plan(store: Target, path: Path, *, digest: str | None = None, actor: st
     """A saved plan, checked: it is whole, for this store, of rules, and its items are as they were.
 
     `digest`: the one that `save_plan` gave, of what was reviewed. `actor` is who will apply it, the setting's where
-    none is given. Raises PlanRefusedError, and PlanOutdatedError, which names each item that came, went or changed.
+    none is given. Raises PlanRefusedError, PlanOutdatedError, which names each item that came, went or changed, and
+    SeedError for what a check of meaning refuses.
     """
     plan = read_plan(path)
     if digest is not None and digest.strip().lower() != plan.digest:
@@ -83,6 +85,7 @@ def open_plan(store: Target, path: Path, *, digest: str | None = None, actor: st
     parts = [compare_part(store, part) for part in planned]
     if moved := [place for then, now in zip(planned, parts, strict=True) for place in _moved(then, now)]:
         raise PlanOutdatedError(moved)
+    check_meaning(store, parts)
     return SavedPlan(path, plan.digest, plan.proposed.actor, plan.proposed.at, Difference(tuple(parts)))
 
 

@@ -89,7 +89,7 @@ class EncryptionTests:
         keyed.ach_configs.put(read.model_copy(update={"bank_id": "8"}))
         keyed.ach_configs.put(ach(bank_id="9"))  # a fresh one, of equal values
         keyed.ach_configs.put(
-            keyed.ach_configs.get("ACME", "Weekly", fresh=True).model_copy(update={"routing_number": "1"})
+            keyed.ach_configs.get("ACME", "Weekly", fresh=True).model_copy(update={"routing_number": "011000015"})
         )
         after = stored(raw_get, store)
         assert after["account_number"] == before["account_number"]

@@ -180,10 +180,12 @@ class RuleTests:
     def test_any_other_identifier_is_kept_as_it_is(self, store: Store) -> None:
         kept = ["../x", "a b", "😀", "acme", "ACME", "A_B", "x" * 900]
         for identifier in kept:
-            store.calculation_rules.put(CalculationRule(plan_id=identifier, calc_type=identifier, formula=identifier))
+            store.calculation_rules.put(
+                CalculationRule(plan_id=identifier, calc_type=identifier, description=identifier)
+            )
         for identifier in kept:
             read = store.calculation_rules.get(identifier, identifier)
-            assert (read.plan_id, read.calc_type, read.formula) == (identifier, identifier, identifier)
+            assert (read.plan_id, read.calc_type, read.description) == (identifier, identifier, identifier)
             assert [entity.plan_id for entity in store.overrides(identifier) if isinstance(entity, PlanEntity)] == [
                 identifier
             ]

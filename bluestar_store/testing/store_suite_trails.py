@@ -82,9 +82,9 @@ class TrailTests:
         if not self.isolated_transactions:
             pytest.skip("moto counts the item that an update replaces, too")
         before, after = "x" * 210_000, "y" * 210_000
-        made = store.calculation_rules.put(rule(4).model_copy(update={"formula": before}))
-        store.calculation_rules.put(made.model_copy(update={"formula": after}))
-        told = details(store.audit.entries(RULES)[1])["changed"]["formula"]
+        made = store.calculation_rules.put(rule(4).model_copy(update={"description": before}))
+        store.calculation_rules.put(made.model_copy(update={"description": after}))
+        told = details(store.audit.entries(RULES)[1])["changed"]["description"]
         assert told["before"] == {"digest": digest(before), "bytes": Decimal(len(before) + 2)}
         assert told["after"]["digest"] == digest(after)
 

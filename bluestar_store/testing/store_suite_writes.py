@@ -171,7 +171,7 @@ class WriteTests:
         with pytest.raises(InvalidEntityError, match="CalculationRule"):
             store.calculation_rules.put(IrsLimits(year=2026))  # type: ignore[arg-type]  # wrong on purpose
         with pytest.raises(ItemTooLargeError):
-            store.calculation_rules.put(made.model_copy(update={"formula": "x" * 410_000}))
+            store.calculation_rules.put(made.model_copy(update={"description": "x" * 410_000}))
         assert store.calculation_rules.get("ACME", "match").version == 1
 
     def test_the_callers_entity_does_not_change(self, store: Store) -> None:
@@ -181,8 +181,8 @@ class WriteTests:
 
     def test_numbers_of_38_digits_are_kept_exactly(self, store: Store) -> None:
         for text in ("1234567890123456789012345678.9012345678", "-0.1", "1E-130", "9.9E+125", "0"):
-            store.calculation_rules.put(CalculationRule(plan_id="ACME", calc_type="n", max_pct=Decimal(text)))
-            assert store.calculation_rules.get("ACME", "n").max_pct == Decimal(text)
+            store.irs_limits.put(IrsLimits(year=2026, max_401k=Decimal(text)))
+            assert store.irs_limits.get(2026).max_401k == Decimal(text)
 
     def test_of_two_who_change_what_they_read_one_wins(self, store: Store) -> None:
         if not self.isolated_transactions:

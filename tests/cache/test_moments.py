@@ -35,7 +35,7 @@ def write(store: Store, text: str, plan_id: str) -> None:
     with store.unit_of_work() as uow:
         for level in (GLOBAL, plan_id):
             uow.validation_rules.put(ValidationRule(category="SSN", plan_id=level, number=len(level), message=text))
-            uow.calculation_rules.put(CalculationRule(plan_id=level, calc_type=level, formula=text))
+            uow.calculation_rules.put(CalculationRule(plan_id=level, calc_type=level, description=text))
 
 
 def category(store: Store, plan_id: str) -> set[str | None]:
@@ -43,7 +43,7 @@ def category(store: Store, plan_id: str) -> set[str | None]:
 
 
 def rules(store: Store, plan_id: str) -> set[str | None]:
-    return {rule.formula for rule in store.calculation_rules.all(plan_id).values()}
+    return {rule.description for rule in store.calculation_rules.all(plan_id).values()}
 
 
 @pytest.mark.parametrize("read", [category, rules])
@@ -60,17 +60,17 @@ def test_what_was_invalidated_between_the_first_look_and_the_last_is_read_again(
 
 
 def test_a_fallback_is_not_put_together_of_two_moments(store: Store, engine: FaultEngine) -> None:
-    store.calculation_rules.put(CalculationRule(plan_id=GLOBAL, calc_type="match", formula="GLOBAL's, old"))
-    own = store.calculation_rules.put(CalculationRule(plan_id=PLAN, calc_type="match", formula="own"))
+    store.calculation_rules.put(CalculationRule(plan_id=GLOBAL, calc_type="match", description="GLOBAL's, old"))
+    own = store.calculation_rules.put(CalculationRule(plan_id=PLAN, calc_type="match", description="own"))
     store.calculation_rules.get(OTHER, "match")
     with ThreadPoolExecutor(1) as pool, engine.faults.hold("get") as held:
         reading = pool.submit(store.calculation_rules.get, PLAN, "match")
         held.reached.wait()
         with store.unit_of_work() as uow:
             uow.calculation_rules.delete(own)
-            uow.calculation_rules.put(CalculationRule(plan_id=GLOBAL, calc_type="match", formula="GLOBAL's, new"))
+            uow.calculation_rules.put(CalculationRule(plan_id=GLOBAL, calc_type="match", description="GLOBAL's, new"))
         held.release()
-        assert reading.result().formula == "GLOBAL's, new"
+        assert reading.result().description == "GLOBAL's, new"
 
 
 @pytest.mark.parametrize("read", [category, rules])

@@ -60,7 +60,7 @@ def test_what_is_not_there_is_made_and_said_to_be(seeded_run: Run) -> None:
         "It stands alone: GLOBAL's formula, description will not apply to NEWCO any more.\n"
         "Written.\n"
     )
-    done = seeded_run("rule", "set", "NEWCO", "mtach", "max_pct=3", "formula=a * b", "--yes")
+    done = seeded_run("rule", "set", "NEWCO", "mtach", "max_pct=3", "formula=compensation * 2", "--yes")
     assert done.stdout.endswith("it will be made.\nGLOBAL has no rule mtach either; did you mean match?\nWritten.\n")
     done = seeded_run("rule", "set", "GLOBAL", "new", "max_pct=3", "--yes")
     assert done.stdout.endswith("it will be made.\nWritten.\n")
@@ -294,3 +294,64 @@ def test_a_folder_that_cannot_be_written_is_one_line(run: Run, tmp_path: Path) -
     done = run("schema", str(tmp_path / "file" / "schemas"))
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.endswith("cannot be written: Not a directory\n")
+
+
+def test_what_a_plans_own_leaves_behind_of_the_default_is_told(seeded_run: Run) -> None:
+    done = seeded_run("validation", "set", "SSN", "1", "--plan", "NEWCO", "severity=WARNING", "--yes")
+    assert "It stands alone: GLOBAL's field, pattern, message will not apply to NEWCO any more.\n" in done.stdout
+    done = seeded_run("validation", "set", "SSN", "2", "--plan", "NEWCO", "enabled=false", "--yes")
+    assert "stands alone" not in done.stdout  # it switches GLOBAL's off, which is what it says
+    done = seeded_run("config", "set", "NEWCO", "Weekly", "custodian=DEMO TRUST", "--yes")
+    assert "It stands alone: DEFAULT's deadline_hour will not apply to NEWCO any more.\n" in done.stdout
+    done = seeded_run("limits", "set", "2027", "max_401k=25000", "source=guess", "--yes")
+    assert "2026 has catch_up, super_catch_up, comp_limit, annual_addition, " in done.stdout
+    assert "roth_catch_up_wage, which 2027 will not have.\n" in done.stdout
+
+
+def test_limits_that_shrink_are_asked_about(seeded_run: Run, tmp_path: Path) -> None:
+    less = "Is that meant? irs-limits YEAR#2027 LIMITS: max_401k is 20000, less than the 24500 of the year before\n"
+    done = seeded_run("limits", "set", "2027", "max_401k=20000")
+    assert (done.exit_code, less in done.stdout) == (1, True)
+    (tmp_path / "irs-limits.json").write_text('{"irs_limits": [{"year": 2027, "max_401k": 20000}]}')
+    done = seeded_run("seed", "--from", str(tmp_path), "--dry-run")
+    assert (done.exit_code, done.stderr, less in done.stdout) == (3, "", True)
+    done = seeded_run("seed", "--from", str(tmp_path), "--dry-run", "--json")
+    assert done.stderr == f"warning: {less}"
+    done = seeded_run("seed", "--from", str(tmp_path))
+    assert (done.exit_code, done.stderr) == (0, f"warning: {less}")
+    assert seeded_run("doctor").exit_code == 3
+    assert seeded_run("doctor", env={"BLUESTAR_CHECKS_OFF": "limits"}).exit_code == 0
+
+
+def test_a_seed_of_limits_that_shrink_asks_where_somebody_can_answer(
+    seeded: Path, seeded_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bluestar_store.cli.seed.is_terminal", lambda: True)
+    monkeypatch.setattr("bluestar_store.cli.asking.is_terminal", lambda: True)
+    (tmp_path / "irs-limits.json").write_text('{"irs_limits": [{"year": 2027, "max_401k": 20000}]}')
+    done = seeded_run("seed", "--from", str(tmp_path))
+    assert (done.exit_code, done.stderr.endswith("Write this? [y/N]: error: nothing was written\n")) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["rule", "set", "ACME", "match", "max_pct=600"], "max_pct is not from 0 to 100 %"),
+        (["rule", "set", "ACME", "match", "formula=ee_deferal_pct * 2"], "did you mean ee_deferral_pct?"),
+        (["rule", "set", "ACME", "match", "formula=bonus_base * 2"], "which is no known name"),
+        (["config", "set", "ACME", "BiWeeklyFri", "--ach", "routing_number=@FILE"], "check digit that is wrong"),
+        (["config", "set", "ACME", "BiWeekyFri", "deadline_hour=3"], "did you mean BiWeeklyFri?"),
+        (["validation", "set", "SSN", "1", "severity=ERORR"], "did you mean ERROR?"),
+    ],
+)
+def test_what_means_nothing_is_bad_usage(seeded_run: Run, command: list[str], said: str, tmp_path: Path) -> None:
+    (tmp_path / "routing").write_text("021000022\n")
+    done = seeded_run(*(text.replace("FILE", str(tmp_path / "routing")) for text in command), "--yes")
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert said in done.stderr
+    assert "021000022" not in done.stderr
+
+
+def test_a_new_word_is_told(seeded_run: Run) -> None:
+    done = seeded_run("config", "set", "ACME", "Fortnightly", "deadline_hour=3", "--yes")
+    assert "Is that meant? client-config CLIENT#ACME_Fortnightly CONFIG: pay_freq 'Fortnightly' is a new" in done.stdout

@@ -36,13 +36,13 @@ def versioned_rules(
 ) -> Turn:
     """Reads, creates and puts rules, by what it read of them at any time before.
 
-    Of the `others`: deletes them, and is a program that edits the formula and counts no version.
+    Of the `others`: deletes them, and is a program that edits the description and counts no version.
     """
     rules = store.calculation_rules
     read: dict[str, CalculationRule] = {}
 
     def told(rule: CalculationRule) -> list[Any]:
-        return [rule.version, rule.formula]
+        return [rule.version, rule.description]
 
     def turn(number: int) -> None:
         plan, content = chance.choice(PLANS), f"{record.process} {number}"
@@ -50,10 +50,10 @@ def versioned_rules(
         action = chance.choice(("read", "read", "create", "put", "put", "put", *others))
         if action == "edit":
             key = CALCULATION_RULE.keys.build({"plan_id": plan, "calc_type": TYPE})
-            write = Update(store.tables.name(CALCULATION_RULE), key, {"formula": {"S": content}}, expect=EXISTS)
+            write = Update(store.tables.name(CALCULATION_RULE), key, {"description": {"S": content}}, expect=EXISTS)
             record.call("edit", plan, {"content": content}, partial(store.engine.write, write))
         elif action == "create":
-            fresh = CalculationRule(plan_id=plan, calc_type=TYPE, formula=content)
+            fresh = CalculationRule(plan_id=plan, calc_type=TYPE, description=content)
             made = record.call("create", plan, {"content": content}, partial(rules.put, fresh, ABSENT), told)
             if made is not None and chance.random() < 0.5:
                 read[plan] = made
@@ -64,7 +64,7 @@ def versioned_rules(
         elif action == "delete":
             record.call("delete", plan, {"known": told(known)}, partial(rules.delete, known))
         else:
-            changed = known.model_copy(update={"formula": content})
+            changed = known.model_copy(update={"description": content})
             goes_by: dict[str, Any] = {"known": told(known), "content": content}
             made = record.call("put", plan, goes_by, partial(rules.put, changed), told)
             if made is not None and chance.random() < 0.8:

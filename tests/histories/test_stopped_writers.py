@@ -153,9 +153,9 @@ def test_what_a_child_writes_that_was_forked_within_a_unit_is_there(
 
     def create(record: Recorder, plan: str) -> None:
         content = f"{record.process} {plan}"
-        rule = CalculationRule(plan_id=plan, calc_type="match", formula=content)
+        rule = CalculationRule(plan_id=plan, calc_type="match", description=content)
         put = partial(store.calculation_rules.put, rule, ABSENT)
-        record.call("create", plan, {"content": content}, put, lambda made: [made.version, made.formula])
+        record.call("create", plan, {"content": content}, put, lambda made: [made.version, made.description])
 
     for number in range(6 * times):
         paths.append(tmp_path / f"notes-{number}")
@@ -168,7 +168,9 @@ def test_what_a_child_writes_that_was_forked_within_a_unit_is_there(
     noted = Noted(read_notes(paths))
     for number in range(6 * times):
         read = partial(store.calculation_rules.get, f"CHILD{number}", "match", fresh=True)
-        Recorder("parent", noted).call("read", f"CHILD{number}", None, read, lambda rule: [rule.version, rule.formula])
+        Recorder("parent", noted).call(
+            "read", f"CHILD{number}", None, read, lambda rule: [rule.version, rule.description]
+        )
     assert counts(noted) == {"create ok": 6 * times, "read ok": 6 * times}
     for subject, history in by_subject(noted).items():
         wrong = misfits(history, versioned_item)

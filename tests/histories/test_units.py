@@ -40,7 +40,7 @@ def write_unit(store: Store, token: str, number: int) -> None:
     ]
     with store.unit_of_work() as uow:
         for plan, calc_type in ((PLAN, "match"), (PLAN, "vesting"), (GLOBAL, "match"), (GLOBAL, "limits")):
-            uow.calculation_rules.put(CalculationRule(plan_id=plan, calc_type=calc_type, formula=token))
+            uow.calculation_rules.put(CalculationRule(plan_id=plan, calc_type=calc_type, description=token))
         for plan, rule in ((PLAN, 1), (GLOBAL, 1), (GLOBAL, 2)):
             uow.validation_rules.put(ValidationRule(category="SSN", plan_id=plan, number=rule, message=token))
         uow.client_configs.put(ClientConfig(plan_id=PLAN, pay_freq=FREQ, custodian=token))
@@ -49,7 +49,7 @@ def write_unit(store: Store, token: str, number: int) -> None:
 
 
 def of_rules(store: Store) -> Iterable[object]:
-    return [rule.formula for rule in store.calculation_rules.all(PLAN, fresh=True).values()]
+    return [rule.description for rule in store.calculation_rules.all(PLAN, fresh=True).values()]
 
 
 def of_a_category(store: Store) -> Iterable[object]:
@@ -65,7 +65,7 @@ def of_a_snapshot(store: Store) -> Iterable[object]:
     assert found.client_config is not None
     return [
         *(step.agent for step in found.steps),
-        *(rule.formula for rule in found.calculation_rules.values()),
+        *(rule.description for rule in found.calculation_rules.values()),
         *(rule.message for rules in found.validation_rules.values() for rule in rules),
         found.client_config.custodian,
         found.limits.source,
@@ -136,7 +136,7 @@ def test_a_rule_that_moves_between_a_plan_and_global_is_always_found(store: Stor
     for number in range(UNITS * times):
         to, from_ = (PLAN, GLOBAL) if number % 2 else (GLOBAL, PLAN)
         with store.unit_of_work() as uow:
-            uow.calculation_rules.put(CalculationRule(plan_id=to, calc_type="match", formula=str(number)))
+            uow.calculation_rules.put(CalculationRule(plan_id=to, calc_type="match", description=str(number)))
             uow.calculation_rules.delete(CalculationRule(plan_id=from_, calc_type="match"))
         if number == 0:
             settled(store)
@@ -185,7 +185,7 @@ def test_a_plans_overrides_show_each_unit_whole(store: Store, times: int) -> Non
     """By index, then by key: what a level has of its own."""
 
     def of_a_level(store: Store) -> Iterable[object]:
-        tokens = {"CalculationRule": "formula", "ValidationRule": "message", "PipelineStep": "agent"}
+        tokens = {"CalculationRule": "description", "ValidationRule": "message", "PipelineStep": "agent"}
         found = store.overrides(PLAN)
         return [getattr(one, tokens.get(type(one).__name__, "custodian")) for one in found]
 

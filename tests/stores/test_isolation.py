@@ -47,9 +47,9 @@ def other_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def work(store: Store, name: str, thread: int) -> None:
     """Write and read back under keys that every Store uses."""
     for number in range(ROUNDS):
-        rule = CalculationRule(plan_id=f"P{thread}", calc_type="match", formula=f"{name} {thread} {number}")
+        rule = CalculationRule(plan_id=f"P{thread}", calc_type="match", description=f"{name} {thread} {number}")
         assert store.calculation_rules.put(rule).version == number + 1
-        assert store.calculation_rules.get(f"P{thread}", "match").formula == rule.formula
+        assert store.calculation_rules.get(f"P{thread}", "match").description == rule.description
         assert store.irs_limits.get(2026).source == name
 
 
@@ -67,7 +67,7 @@ def run_all(stores: dict[str, Store]) -> None:
         for thread in range(THREADS):
             (rule,) = store.overrides(f"P{thread}")
             assert isinstance(rule, CalculationRule)
-            assert rule.formula == f"{name} {thread} {ROUNDS - 1}"
+            assert rule.description == f"{name} {thread} {ROUNDS - 1}"
 
 
 def test_stores_of_different_suffix_layout_and_endpoint_do_not_touch_each_other(
@@ -118,7 +118,7 @@ def test_a_model_bound_to_two_stores_reads_each_ones_items(
         "there": make_store(dynamodb_endpoint_url=other_url, table_suffix="-same"),
     }
     for name, store in stores.items():
-        store.calculation_rules.put(CalculationRule(plan_id="ACME", calc_type="match", formula=name))
+        store.calculation_rules.put(CalculationRule(plan_id="ACME", calc_type="match", description=name))
         store.irs_limits.put(IrsLimits(year=2026, max_401k=Decimal("24500.01"), source=name))
     # All bound before any is used: the later one must not take the earlier one's place.
     rules = {name: store.bind(CalculationRuleModel) for name, store in stores.items()}
@@ -127,9 +127,9 @@ def test_a_model_bound_to_two_stores_reads_each_ones_items(
     def read(name: str) -> None:
         for _ in range(ROUNDS):
             rule, limit = rules[name], limits[name]
-            assert rule.get("CLIENT#ACME", "CALC#match").formula == name
-            assert [found.formula for found in rule.query("CLIENT#ACME")] == [name]
-            assert [found.formula for found in rule.scan()] == [name]
+            assert rule.get("CLIENT#ACME", "CALC#match").description == name
+            assert [found.description for found in rule.query("CLIENT#ACME")] == [name]
+            assert [found.description for found in rule.scan()] == [name]
             assert [found.PK for found in rule.by_level.query("calculation-rule")] == ["CLIENT#ACME"]
             assert limit.get("YEAR#2026", "LIMITS").max_401k == Decimal("24500.01")
             assert [found.source for found in limit.scan()] == [name]

@@ -63,14 +63,14 @@ def write(store: Store, turn: int) -> None:
     with store.unit_of_work() as uow:
         for plan_id in (PLAN, GLOBAL):
             for calc_type in ("match", "vesting"):
-                uow.calculation_rules.put(CalculationRule(plan_id=plan_id, calc_type=calc_type, formula=text))
+                uow.calculation_rules.put(CalculationRule(plan_id=plan_id, calc_type=calc_type, description=text))
             for category, number in (("SSN", 1), ("SSN", 2), ("NAME", 3)):
                 uow.validation_rules.put(
                     ValidationRule(category=category, plan_id=plan_id, number=number, message=text)
                 )
         # Only one of them has these, and never none.
         here, gone = (PLAN, GLOBAL) if odd else (GLOBAL, PLAN)
-        uow.calculation_rules.put(CalculationRule(plan_id=here, calc_type="moves", formula=text))
+        uow.calculation_rules.put(CalculationRule(plan_id=here, calc_type="moves", description=text))
         uow.calculation_rules.delete(CalculationRule(plan_id=gone, calc_type="moves"))
         uow.validation_rules.put(ValidationRule(category="SSN", plan_id=here, number=9, message=text))
         uow.validation_rules.delete(ValidationRule(category="SSN", plan_id=gone, number=9))
@@ -87,7 +87,7 @@ def snapshot(store: Store) -> set[Any]:
     assert len(rules) == 4
     assert len(found.calculation_rules) == 3
     return {
-        *(rule.formula for rule in found.calculation_rules.values()),
+        *(rule.description for rule in found.calculation_rules.values()),
         *(rule.message for rule in rules),
         *(step.agent for step in found.steps),
         found.client_config.custodian,
@@ -98,7 +98,7 @@ def snapshot(store: Store) -> set[Any]:
 def every_rule(store: Store) -> set[Any]:
     found = store.calculation_rules.all(PLAN)
     assert sorted(found) == ["match", "moves", "vesting"]
-    return {rule.formula for rule in found.values()}
+    return {rule.description for rule in found.values()}
 
 
 def category(store: Store) -> set[Any]:
@@ -108,7 +108,7 @@ def category(store: Store) -> set[Any]:
 
 
 def fallback(store: Store) -> set[Any]:
-    return {store.calculation_rules.get(PLAN, "moves").formula}
+    return {store.calculation_rules.get(PLAN, "moves").description}
 
 
 def pipeline(store: Store) -> set[Any]:
@@ -231,12 +231,12 @@ def many(store: Store, turn: int) -> None:
     for part in range(8):
         with store.unit_of_work() as uow:
             for number in range(40):
-                rule = CalculationRule(plan_id=GLOBAL, calc_type=f"r{part}-{number}", formula=f"{turn}")
+                rule = CalculationRule(plan_id=GLOBAL, calc_type=f"r{part}-{number}", description=f"{turn}")
                 uow.calculation_rules.put(rule)
 
 
 def formulas(store: Store) -> set[str | None]:
-    return {rule.formula for rule in store.calculation_rules.all(PLAN).values()}
+    return {rule.description for rule in store.calculation_rules.all(PLAN).values()}
 
 
 def test_what_changes_too_fast_to_be_listed_is_waited_for(store: Store) -> None:
@@ -292,5 +292,5 @@ def test_the_drop_in_store_sees_transactions_whole() -> None:
                 assert {rule["message"] for rule in rules} == {f"{turn}"}
                 # All of a replacement, or all of the one before: none, before the first.
                 assert len({step["agent"] for step in steps}) == 1 or (turn == 0 and not steps)
-                assert found.get_calculation_rule(PLAN, "moves")["formula"] == f"{turn}"
+                assert found.get_calculation_rule(PLAN, "moves")["description"] == f"{turn}"
                 clock.advance(1)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
@@ -33,6 +34,7 @@ from bluestar_store import (
 )
 from bluestar_store.engines.aws import AwsConnection
 from bluestar_store.models.calculation import CALCULATION_RULE
+from bluestar_store.models.field_checks import NAMES as CHECKS
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.protocols import Delete, Item, Put, key_of
@@ -263,6 +265,11 @@ def run(stores: Sequence[Store], examples: int, steps: int) -> None:
             max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
+
+
+@pytest.fixture(autouse=True)
+def _any_value_may_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLUESTAR_CHECKS_OFF", ",".join(CHECKS))
 
 
 def test_memory_and_file_answer_the_same_in_both_layouts(make_store: MakeStore, tmp_path: Path, soak: bool) -> None:

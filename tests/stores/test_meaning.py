@@ -1,0 +1,301 @@
+"""Checks of meaning: refused where rules are written, declared once beside the field, and never made by a read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bluestar_store import (
+    AchConfig,
+    CalculationRule,
+    ClientConfig,
+    ConfigurationError,
+    Entity,
+    InvalidEntityError,
+    IrsLimits,
+    PipelineStep,
+    SeedError,
+    Settings,
+    Store,
+    ValidationRule,
+    VendorSchema,
+    seeding,
+)
+from bluestar_store.doctor import examine
+from bluestar_store.models.field_checks import FREQUENCY, NAMES, is_near
+from bluestar_store.models.formulas import MAX_CHARACTERS, fault
+from bluestar_store.models.meaning import ALL, Level
+from bluestar_store.protocols import Put
+from bluestar_store.repositories.changes import new_item
+from bluestar_store.seeding.rule_set import RuleSet, rule_files
+
+
+def ach(routing_number: str) -> AchConfig:
+    return AchConfig(plan_id="ACME", pay_freq="Weekly", routing_number=routing_number)
+
+
+def rule(**values: Any) -> CalculationRule:
+    return CalculationRule(plan_id="ACME", calc_type="match", **values)
+
+
+def check(**values: Any) -> ValidationRule:
+    defaults: dict[str, Any] = {"category": "SSN", "plan_id": "ACME", "number": 7}
+    return ValidationRule(**defaults | values)
+
+
+def schema(mapping: dict[str, str], *columns: str) -> VendorSchema:
+    columns = columns or ("SSN", "Gross Pay")
+    return VendorSchema(
+        vendor_id="V", fingerprint=VendorSchema.fingerprint_of(columns), columns=columns, mapping=mapping
+    )
+
+
+WRONG = {
+    "check digit": (ach("021000022"), "routing_number has a check digit that is wrong"),
+    "no routing number": (ach("12345"), "routing_number is no routing number: nine digits"),
+    "zeros": (ach("000000000"), "routing_number has a check digit that is wrong"),
+    "over 100 %": (rule(max_pct=Decimal(600)), "max_pct is not from 0 to 100 %"),
+    "under 0 %": (rule(max_pct=Decimal("-0.1")), "max_pct is not from 0 to 100 %"),
+    "severity": (check(severity="ERORR"), "severity 'ERORR' is no known severity; did you mean ERROR?"),
+    "another severity": (check(severity="FATAL"), "'FATAL' is no known severity; expected ERROR, WARNING, INFO"),
+    "category": (check(category="SNS"), "category 'SNS' is no known category; did you mean SSN?"),
+    "pattern": (check(pattern="("), "pattern is no regular expression"),
+    "frequency": (
+        ClientConfig(plan_id="ACME", pay_freq="BiWeekyFri"),
+        "pay_freq 'BiWeekyFri' is no known frequency; did you mean BiWeeklyFri?",
+    ),
+    "case": (ClientConfig(plan_id="ACME", pay_freq="weekly"), "did you mean Weekly?"),
+    "no formula": (rule(formula="ee_deferral_pct *"), "formula is no formula: invalid syntax"),
+    "name": (
+        rule(formula="ee_deferal_pct * compensation"),
+        "formula uses 'ee_deferal_pct', which is no known name; did you mean ee_deferral_pct?",
+    ),
+    "limit": (rule(formula="limits.catchup"), "'catchup', which is no known limit; did you mean catch_up?"),
+    "column": (schema({"SSNN": "ssn"}), "mapping is of 'SSNN', which is no column; did you mean SSN?"),
+    "target": (schema({"SSN": "gros_comp"}), "mapping 'gros_comp' is no known field; did you mean gross_comp?"),
+    "no target": (schema({"SSN": " "}), "mapping leads from 'SSN' to no field"),
+}
+RIGHT = {
+    "routing number": ach("021000021"),
+    "bounds": rule(max_pct=Decimal(100)),
+    "another case": check(severity="error"),
+    "a new category": check(category="SITE"),
+    "a numbered category": check(category="SSN2"),
+    "a new frequency": ClientConfig(plan_id="ACME", pay_freq="BiWeekly"),
+    "columns spelled as fingerprints are": schema({" gross  PAY": "gross_comp"}),
+    "a new field": schema({"SSN": "vesting_tier"}),
+    "a name of an application's own": rule(formula="bonus_base * 2"),
+}
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with Store.open(Settings(persistence_mode="memory")) as opened:
+        opened.create_tables()
+        yield opened
+
+
+def kind_of(store: Store, entity: Entity) -> Any:
+    return next(kind for kind in store.tables.kinds if kind.entity is type(entity))
+
+
+def put_raw(store: Store, entity: Entity) -> None:
+    """As a program that knows of no checks."""
+    kind = kind_of(store, entity)
+    store.engine.write(Put(store.tables.name(kind), new_item(kind, entity)))
+
+
+def write_rule_set(store: Store, folder: Path, *entities: Entity) -> Path:
+    for entity in entities:
+        kind = kind_of(store, entity)
+        (file,) = (name for name, lists in rule_files().items() if kind.rule_list in lists)
+        values = entity.model_dump(mode="json", exclude_none=True)
+        (folder / file).write_text(json.dumps({kind.rule_list: [values]}))
+    return folder
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_write_of_what_is_wrong_is_refused(store: Store, what: str) -> None:
+    entity, said = WRONG[what]
+    with pytest.raises(InvalidEntityError) as caught:
+        store.repository(kind_of(store, entity)).put(entity)
+    assert said in str(caught.value)
+    assert store.overrides("ACME") == ()
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_rule_set_with_it_is_refused_and_says_where(store: Store, tmp_path: Path, what: str) -> None:
+    entity, said = WRONG[what]
+    with pytest.raises(SeedError) as caught:
+        seeding.read(write_rule_set(store, tmp_path, entity))
+    (problem,) = caught.value.problems
+    field, _, reason = said.partition(" ") if said.split()[0] in type(entity).model_fields else ("", "", said)
+    assert problem.pointer.endswith(f"/0/{field}" if field else problem.pointer)
+    assert reason in problem.reason
+    with pytest.raises(SeedError):
+        seeding.load(store, RuleSet((entity,)))
+    assert store.overrides("ACME") == ()
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_stored_stays_readable_and_is_told_by_the_doctor(store: Store, what: str) -> None:
+    entity, said = WRONG[what]
+    put_raw(store, entity)
+    repository = store.repository(kind_of(store, entity))
+    (stored,) = repository.current([entity]).values()
+    assert dict(stored) == dict(entity)
+    (finding,) = [found for found in examine(store) if found.check in ("meaning", "unusable")]
+    assert said in finding.what
+    again = repository.put(stored)  # unchanged
+    assert again.version == 2
+    repository.put(entity)  # unchanged, by somebody who did not read it
+    other = next(
+        name
+        for name in type(entity).model_fields
+        if name in ("bank_id", "description", "message", "custodian", "created")
+    )
+    if other != "created":
+        assert repository.put(again.model_copy(update={other: "note"}), expected=3).version == 4
+
+
+@pytest.mark.parametrize("what", RIGHT)
+def test_what_may_be_meant_is_written(store: Store, what: str) -> None:
+    entity = RIGHT[what]
+    assert store.repository(kind_of(store, entity)).put(entity).version == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_check_can_be_switched_off(tmp_path: Path, name: str) -> None:
+    with Store.open(Settings(persistence_mode="memory", checks_off=(name,))) as store:
+        store.create_tables()
+        for entity, _ in WRONG.values():
+            if {found.check for found in ALL.findings(entity)} == {name}:
+                assert not list(store.settings.checks.findings(entity))
+                store.repository(kind_of(store, entity)).put(entity)
+                seeding.read(write_rule_set(store, tmp_path, entity), checks=store.settings.checks)
+        assert [found for found in examine(store) if found.check in ("meaning", "unusable")] == []
+
+
+def test_words_of_ones_own_are_known() -> None:
+    checks = Settings(persistence_mode="memory", known_words="Wekly, foo, LOANS").checks
+    config = ClientConfig(plan_id="ACME", pay_freq="Wekly")
+    assert [found.level for found in ALL.findings(config)] == [Level.WRONG]
+    for entity in (config, rule(formula="foo * foo(2)"), check(category="LOANS")):
+        assert not list(checks.findings(entity))
+
+
+def test_a_check_that_is_switched_off_has_to_be_one() -> None:
+    with pytest.raises(
+        ConfigurationError, match="BLUESTAR_CHECKS_OFF: 'percentag' is no check; did you mean percentage"
+    ):
+        Settings(checks_off="percentag")
+
+
+def test_names_that_nobody_knows_are_refused_in_rule_sets_only(store: Store, tmp_path: Path) -> None:
+    entity = rule(formula="bonus_base * 2")
+    store.calculation_rules.put(entity)
+    with pytest.raises(SeedError, match="uses 'bonus_base', which is no known name"):
+        seeding.read(write_rule_set(store, tmp_path, entity))
+    (finding,) = [found for found in examine(store) if found.check == "meaning"]
+    assert "bonus_base" in finding.what
+
+
+def test_a_step_of_a_pipeline_is_checked_as_any_other_rule(store: Store) -> None:
+    step = PipelineStep(plan_id="ACME", pay_freq="Weekly", step_order=100, agent="VALIDATR")
+    with pytest.raises(InvalidEntityError, match="'VALIDATR' is no known agent; did you mean VALIDATOR"):
+        store.pipelines.replace("ACME", "Weekly", [step])
+    store.pipelines.replace("ACME", "Weekly", [step.model_copy(update={"agent": "validator"})])
+
+
+def test_limits_that_shrink_are_no_error_for_the_library_and_a_warning_of_the_doctor(store: Store) -> None:
+    seeding.load(store, seeding.baseline())
+    store.irs_limits.put(IrsLimits(year=2027, max_401k=Decimal(20000), catch_up=Decimal(9000)))
+    (finding,) = [found for found in examine(store) if found.check == "meaning"]
+    assert finding.what == "max_401k is 20000, less than the 24500 of the year before"
+    assert finding.severity == "warning"
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "",
+        " ",
+        "a +",
+        "(" * 1500,
+        "-" * MAX_CHARACTERS,
+        "-" * (MAX_CHARACTERS - 1) + "x" * 2,
+        "9" * 1000,
+        "9e999",
+        "__import__('os')",
+        "os.system(1)",
+        "compensation.real",
+        "limits.max_401k.real",
+        "(lambda: 1)()",
+        "[1]",
+        "max(*compensation)",
+        "max(key=1)",
+        "max(1)(2)",
+        "a := 1",
+        "1j",
+        "compensation, age",
+        "compensation; age",
+        "compensation\x00",
+        "compensati\u03bfn",
+        "6 % of compensation",
+        "f'{age}'",
+    ],
+)
+def test_what_is_no_arithmetic_is_no_formula(formula: str) -> None:
+    found = fault(formula)
+    assert found is not None
+    assert found[0] is Level.WRONG
+    assert len(found[1]) < 200
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "0",
+        "1_000 * age",
+        "compensation\n  * max_pct / 100",
+        "-compensation ** 2 // 3 % 4",
+        "max(0, min(compensation, limits.comp_limit - compensation_ytd))",
+        "ee_deferral if age >= age_threshold and not hours_worked < 1000 else 0",
+        "vested_pct(years_of_service) * round(employer_balance, 2)",
+    ],
+)
+def test_arithmetic_over_known_names_is_a_formula(formula: str) -> None:
+    assert fault(formula) is None
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "near"),
+    [
+        ("SNS", "SSN", True),
+        ("ssn", "SSN", True),
+        ("LOANS", "LOAN", True),
+        ("CALCULATER", "CALCULATOR", True),
+        ("SSN2", "SSN", False),
+        ("RATE", "DATE", False),
+        ("BiWeeklyThu", "BiWeeklyFri", False),
+        ("BiWeekly", "Weekly", False),
+        ("ID", "IDP", False),
+        ("", "SSN", False),
+    ],
+)
+def test_a_slip_is_told_from_another_word(word: str, known: str, *, near: bool) -> None:
+    assert is_near(word, known) is near
+
+
+def test_what_ships_passes() -> None:
+    for rules in (seeding.baseline(), seeding.read("fixtures/demo")):
+        found = [one for entity in rules.entities for one in ALL.findings(entity)]
+        assert [one for one in found if one.level is not Level.NEW] == []
+    assert {step.pay_freq for step in seeding.baseline().entities if isinstance(step, PipelineStep)} == set(
+        FREQUENCY.known
+    )
