@@ -179,6 +179,11 @@ class Settings(BaseSettings):
             raise ConfigurationError("; ".join(problems)) from None
         _warn_of_unknown_names()
 
+    @property
+    def cache_sensitive(self) -> bool:
+        """A setting of earlier releases: bank accounts do not go to Redis any more."""
+        return False
+
     @field_validator("persistence_mode", mode="before")
     @classmethod
     def _mode_in_any_case(cls, value: Any) -> Any:

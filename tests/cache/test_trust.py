@@ -114,7 +114,8 @@ def test_the_setting_that_let_bank_accounts_into_redis_is_warned_of_and_means_no
     value: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.warns(UserWarning, match="cache_sensitive is no setting any more: bank accounts neither go to Redis"):
-        Settings(persistence_mode="memory", cache_sensitive=value)
+        settings = Settings(persistence_mode="memory", cache_sensitive=value)
+    assert settings.cache_sensitive is False
     monkeypatch.setenv("BLUESTAR_CACHE_SENSITIVE", str(value))
     with pytest.warns(UserWarning, match="BLUESTAR_CACHE_SENSITIVE is no setting any more") as told:
         Settings(persistence_mode="memory")
