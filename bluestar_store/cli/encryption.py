@@ -9,7 +9,7 @@ import typer
 from bluestar_store.cli.asking import Yes, ask
 from bluestar_store.cli.errors import DIFFERENCES, escaped, tell
 from bluestar_store.cli.options import AsJson, Plan, group, session
-from bluestar_store.cli.output import Grid, progress
+from bluestar_store.cli.output import Grid, cell, progress
 
 if TYPE_CHECKING:
     from bluestar_store.models.plan_keys import PlanKey
@@ -77,10 +77,9 @@ def drop(ctx: typer.Context, plan: Plan, yes: Yes = False, as_json: AsJson = Fal
     """
     with session(ctx, as_json) as (store, out):
         found = [_record(one) for one in store.plan_keys.of_plan(plan) if one.dropped is None]
-        grid = Grid.of(f"Keys of {plan}", found, COLUMNS, whole="Key")
         if found:
-            out.show(None, grid)
-            lines = [f"What {plan}'s keys encrypted can never be read again: bank accounts, results, details."]
+            lines = [f"Key {one['key_id']} of {plan}, made {cell(one['created'])}" for one in found]
+            lines.append(f"What they encrypted for {plan} can never be read again: bank accounts, results, details.")
             ask(out, f"Drop the keys of {plan}?", lines, yes=yes)
         dropped = [_record(one) for one in store.plan_keys.drop(plan)]
         out.show(dropped, f"Dropped: {len(dropped)} key{'s' if len(dropped) != 1 else ''} of {plan}.")
