@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
 from types import FunctionType
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -57,8 +57,6 @@ class Reader(Generic[E]):
         self._unit_here, self._twins = access.unit_here, Twins()
         self._twin_of = self._twins.get
         self._plan_at = kind.keys.fields.index("plan_id") if "plan_id" in kind.keys.fields else None
-        self._items = ItemSource(access, kind)
-        self._whole = PartitionSource(access, kind, lambda items: self._in_order(items))
 
     def __init_subclass__(cls, **given: Any) -> None:
         """No error of a public call keeps what is in the items: cached reads see to it where they miss, for speed."""
@@ -66,6 +64,15 @@ class Reader(Generic[E]):
         for name, call in list(vars(cls).items()):
             if isinstance(call, FunctionType) and not name.startswith("_") and name not in CACHED_READS:
                 setattr(cls, name, without_locals(call))
+
+    @cached_property
+    def _items(self) -> ItemSource[E]:
+        """Made when it is needed: opening a Store makes many repositories, and uses few."""
+        return ItemSource(self._access, self._kind)
+
+    @cached_property
+    def _whole(self) -> PartitionSource[E]:
+        return PartitionSource(self._access, self._kind, lambda items: self._in_order(items))
 
     @property
     def kind(self) -> Kind[E]:
