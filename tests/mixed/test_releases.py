@@ -85,15 +85,15 @@ def test_a_batch_is_worked_on_by_both(pair: Pair) -> None:
     assert other.do(jobs.are_rules_unchanged, "b1")
     assert other.do(jobs.start, "ACME", "b2") == digest
     other.do(jobs.run, "b1")
-    one.do(jobs.do_step, "b1", 1, "one")
-    other.do(jobs.do_step, "b1", 2, "other")
-    one.do(jobs.do_step, "b1", 3, "one")
+    one.do(jobs.do_step, "b1", 100, "one")
+    other.do(jobs.do_step, "b1", 200, "other")
+    one.do(jobs.do_step, "b1", 300, "one")
     other.do(jobs.finish, "b1", "COMPLETED")
     wanted = {
         "status": "COMPLETED",
-        "step": 3,
-        "results": [[1, "one"], [2, "other"], [3, "one"]],
-        "audit": ["step 1", "step 2", "step 3"],
+        "step": 300,
+        "results": [[100, "one"], [200, "other"], [300, "one"]],
+        "audit": ["step 100", "step 200", "step 300"],
         "digest": digest,
     }
     for process in (one, other):
@@ -124,10 +124,10 @@ def test_a_step_that_one_owns_the_other_does_not(pair: Pair) -> None:
     one.do(jobs.prepare, "ACME")
     one.do(jobs.start, "ACME", "b1")
     other.do(jobs.run, "b1")
-    first = one.do(jobs.claim, "b1", 1, "worker")
+    first = one.do(jobs.claim, "b1", 100, "worker")
     with pytest.raises(JobError, match="ClaimTakenError"):
-        other.do(jobs.claim, "b1", 1, "another")
-    second = other.do(jobs.claim, "b1", 1, "worker")  # the same worker's again
+        other.do(jobs.claim, "b1", 100, "another")
+    second = other.do(jobs.claim, "b1", 100, "worker")  # the same worker's again
     assert first is not None
     assert second is not None
     assert second > first
@@ -208,7 +208,7 @@ def test_what_one_exports_the_other_imports(pair: Pair, tmp_path: Path) -> None:
     one.do(jobs.prepare, "ACME")
     one.do(jobs.start, "ACME", "b1")
     one.do(jobs.run, "b1")
-    one.do(jobs.do_step, "b1", 1, "one")
+    one.do(jobs.do_step, "b1", 100, "one")
     one.do(jobs.place, "ACME", "h")
     count = one.do(jobs.export_to, str(tmp_path / "export"))
     there = settings | {"table_suffix": f"-{uuid.uuid4().hex[:12]}"}

@@ -107,7 +107,8 @@ def test_at_the_end_of_a_day_nothing_is_lost_or_done_twice(
     with Store.open(direct) as store:
         store.create_tables()
         store.irs_limits.put(IrsLimits(year=YEAR))
-        store.pipelines.replace(DEFAULT, FREQ, [PipelineStep(plan_id=DEFAULT, pay_freq=FREQ, step_order=100)])
+        steps = [PipelineStep(plan_id=DEFAULT, pay_freq=FREQ, step_order=n) for n in range(1, day.steps + 1)]
+        store.pipelines.replace(DEFAULT, FREQ, steps)
         began, last_kill = time.monotonic(), time.monotonic()
         coming = deque(day.batches)
         with crew(_given(faulty, day), seed) as agents:
