@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from bluestar_store.errors import AccessDeniedError, ConflictError, TableMissingError
@@ -121,25 +121,34 @@ class Digests:
 
     def _read(self) -> tuple[Mapping[Key, DigestKey], Item | None]:
         """The keys by their places, and the item that names the store's own."""
-        engine, keys, pointer = self._engine(), dict[Key, DigestKey](), None
+        keys, pointer = dict[Key, DigestKey](), None
         stored: dict[Key, Item] = {}
         hidden: set[str] = set()
         try:
-            for page in pages(lambda cursor: engine.query(self._home, PARTITION, cursor=cursor, consistent=True)):
-                for item in page:
-                    if key_of(item) == CURRENT:
-                        pointer = item
-                        continue
-                    stored[key_of(item)] = {name: as_stored(value) for name, value in item.items() if name != HOME}
-                    if (found := key_in(item)) is not None:
-                        keys[found.place] = found
-                    elif is_ciphertext(item.get("key")):
-                        hidden.add(key_of(item).sk.partition("#")[2])
+            for item in self._items():
+                if key_of(item) == CURRENT:
+                    pointer = item
+                    continue
+                stored[key_of(item)] = {name: as_stored(value) for name, value in item.items() if name != HOME}
+                if (found := key_in(item)) is not None:
+                    keys[found.place] = found
+                elif is_ciphertext(item.get("key")):
+                    hidden.add(key_of(item).sk.partition("#")[2])
         except (AccessDeniedError, TableMissingError):
             return {}, None
         self._ring, self._stored = keys, stored
         self._is_hidden = (pointer or {}).get("key_id", {}).get("S") in hidden
         return keys, pointer
+
+    def _items(self) -> Iterator[Item]:
+        """All of the partition; then what names the store's own key, and that key: a query may not show them yet."""
+        engine = self._engine()
+        for page in pages(lambda cursor: engine.query(self._home, PARTITION, cursor=cursor, consistent=True)):
+            yield from page
+        for pointer in engine.get(self._home, [CURRENT], consistent=True).values():
+            yield pointer
+            if named := pointer.get("key_id", {}).get("S"):
+                yield from engine.get(self._home, [Key(PARTITION, f"KEY#{named}")], consistent=True).values()
 
     def _found_or_made(self) -> DigestKey:
         """The store's own key; where there is none, or it was deleted, one that an import brought, else a new one.

@@ -13,15 +13,25 @@ from typing import Any
 import pytest
 
 from bluestar_store import Store, TableLayout
-from bluestar_store.testing import SideDoor, StoreSuite, store_suite_actors, store_suite_deletion
+from bluestar_store.testing import SideDoor, StoreSuite, store_suite_actors, store_suite_deletion, store_suite_digests
 from tests.adversarial_engine import SPREAD, AdversarialEngine
 from tests.engines.doors import AdversarialDoor
 from tests.stores.conftest import MakeStore
 
-LOOKS = (store_suite_actors, "_everything"), (store_suite_deletion, "sort_keys")
+LOOKS = (
+    (store_suite_actors, "_everything"),
+    (store_suite_deletion, "sort_keys"),
+    (store_suite_digests, "forget_keys"),
+)
 """Where the suite itself looks at raw items."""
-SOON = ("test_items_of_other_programs_are_found_in_tables_without_indexes", "test_a_head_that_was_removed_is_found")
-"""Of what only a query or a scan tells: a table without indexes, a trail whose head another program deleted."""
+SOON = (
+    "test_items_of_other_programs_are_found_in_tables_without_indexes",
+    "test_a_head_that_was_removed_is_found",
+    "test_a_store_has_one_key_whoever_asks_first",
+)
+"""Of what only a query or a scan tells: a table without indexes, a trail whose head another program deleted; and where
+the suite looks itself.
+"""
 
 
 class TestAdversarial(StoreSuite):
