@@ -255,7 +255,7 @@ class InvalidTransitionError(ConflictError):
 
 
 class PlanOnHoldError(ConflictError):
-    """A batch cannot run while its plan has open holds; `hold_ids` names them, oldest first."""
+    """No step of a plan's batches begins while the plan has open holds; `hold_ids` names them, oldest first."""
 
     def __init__(self, plan_id: str, hold_ids: Sequence[str]) -> None:
         super().__init__(plan_id, tuple(hold_ids))
