@@ -22,7 +22,7 @@ from bluestar_store.models.indexes import SEPARATOR, level_prefix
 
 STEPS, FREQ, YEAR = 26, "BiWeeklyFri", 2026
 RULES = [f"type-{number}" for number in range(8)]
-CATEGORIES = ["SSN", "HireDate", "Compensation", "Deferral", "Match", "Loan"]
+CATEGORIES = ["SSN", "DATE", "COMP", "DEFERRAL", "CENSUS", "LOAN"]
 VALIDATIONS = 20
 QUERY_BY_QUERY = "PynamoDB, query by query"
 
