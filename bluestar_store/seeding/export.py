@@ -177,7 +177,7 @@ def _sorted_tables(
     done = 0
     for on_disk, table in routes.sources.items():
         sorters = {name: Sorter(scratch, name) for name in ([table] if table else [*routes.names, REST])}
-        beside = sorters.get(ACH_CONFIG.table)
+        beside, stored = sorters.get(ACH_CONFIG.table), bool(source.digests.ring())
         scopes: set[str] = set()
         with _pages(engine, on_disk) as pages:
             for items in pages:
@@ -189,13 +189,18 @@ def _sorted_tables(
                     place, plain = (table, kept) if table else routes.outgoing(kept)
                     if wanted is None or wanted.wants(plain):
                         sorters[place].add(at if table else key_of(plain), line_of(plain))
-                        if wanted is not None and beside is not None and (scope := routes.sensitive_scope(plain)):
+                        if (
+                            (wanted is not None or not stored)
+                            and beside is not None
+                            and (scope := routes.sensitive_scope(plain))
+                        ):
                             scopes.add(scope)
                 done += len(items)
                 if progress is not None:
                     progress(what, done, total)
         if beside is not None:
-            carried = keys if wanted is None else scoped_keys(keys, scopes)
+            whole = keys if stored or scopes else ()  # what has nothing sensitive needs none, and stays the same
+            carried = whole if wanted is None else scoped_keys(keys, scopes)
             for at, item in source.digests.at_rest(carried, whole=wanted is None).items():
                 beside.add(at, line_of(item))
         for name in list(sorters):
