@@ -48,7 +48,7 @@ def export_with_store(settings: Settings, folder: Path) -> dict[str, Any]:
 
     def work() -> int:
         with Store.open(settings) as store:
-            return export(store, folder).items
+            return export(store, folder).tables[CALCULATION_RULE.table].items
 
     return _timed(work)
 
