@@ -17,14 +17,15 @@ from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD
 from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE, STEP_CLAIM, STEP_RESULT
 from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
 from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION
+from bluestar_store.models.plan_keys import PLAN_KEY
 from bluestar_store.protocols import AttributeValue, Engine, Item, key_of, pages
 from bluestar_store.repositories.pipeline_head import head_key
 
 PIPELINES, METADATA = PIPELINE_STEP.table, BATCH_STATE.table
 """The tables whose items belong to wholes."""
 STATE, RULES, CHAIN = (kind.keys.sort.build({}) for kind in (BATCH_STATE, BATCH_RULES, CHAIN_HEAD))
-WORK = (BATCH_STATE, BATCH_RULES, STEP_CLAIM, STEP_RESULT, PLAN_HOLD, HOLD_GUARD, AUDIT_ENTRY, CHAIN_HEAD)
-"""Kinds of what was done, or is being done: what the target has of them is never overwritten."""
+WORK = (BATCH_STATE, BATCH_RULES, STEP_CLAIM, STEP_RESULT, PLAN_HOLD, HOLD_GUARD, AUDIT_ENTRY, CHAIN_HEAD, PLAN_KEY)
+"""Kinds of what was done, or is being done: what the target has of them is never overwritten; so a key stays dropped."""
 OF_A_BATCH = (BATCH_STATE, BATCH_RULES, STEP_CLAIM, STEP_RESULT)
 
 Place = tuple[str, Key]

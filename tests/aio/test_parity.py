@@ -19,6 +19,8 @@ from tests.aio.stores import async_store, count_threads_used
 NOT_AWAITED = {
     "bind",  # gives a PynamoDB class, whose own calls block: of `AsyncStore.store`
     "close",  # aclose
+    "decrypted",  # of saved plans, which are made and applied in one thread
+    "encrypted",  # the same
     "one_for_all",  # of audit: around a bulk load, which is made in one thread
     "whole",  # of pipelines: takes raw items, for snapshots
 }

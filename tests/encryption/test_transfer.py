@@ -58,13 +58,12 @@ def test_a_merge_into_a_store_with_keys_of_its_own_reads_both(process: Process, 
     assert [len(again.audit.entries(name)) for name in ("b1", "theirs")] == [2, 2]
 
 
-def test_an_import_over_a_dropped_key_brings_it_back_only_where_it_may_overwrite(
-    process: Process, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("overwrite", [False, True], ids=["merge", "overwrite"])
+def test_no_import_brings_a_dropped_key_back(process: Process, tmp_path: Path, overwrite: bool) -> None:
     store = process(FIRST)
     work(store)
     export(store, tmp_path / "out")
     store.plan_keys.drop("ACME")
-    import_(store, tmp_path / "out", merge=True)
+    import_(store, tmp_path / "out", merge=True, overwrite=overwrite)
     assert [key.dropped is None for key in store.plan_keys.of_plan("ACME")] == [False]
     assert "PLANKEY#ACME" in str(all_items(store))
