@@ -25,7 +25,7 @@ PIPELINES, METADATA = PIPELINE_STEP.table, BATCH_STATE.table
 """The tables whose items belong to wholes."""
 STATE, RULES, CHAIN = (kind.keys.sort.build({}) for kind in (BATCH_STATE, BATCH_RULES, CHAIN_HEAD))
 WORK = (BATCH_STATE, BATCH_RULES, STEP_CLAIM, STEP_RESULT, PLAN_HOLD, HOLD_GUARD, AUDIT_ENTRY, CHAIN_HEAD, PLAN_KEY)
-"""Kinds of what was done, or is being done: what the target has of them is never overwritten; so a key stays dropped."""
+"""Kinds of what was done, or is being done, and of keys: what the target has of them is never overwritten."""
 OF_A_BATCH = (BATCH_STATE, BATCH_RULES, STEP_CLAIM, STEP_RESULT)
 
 Place = tuple[str, Key]
