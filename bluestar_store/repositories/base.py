@@ -56,6 +56,7 @@ class Reader(Generic[E]):
         )
         self._unit_here, self._twins = access.unit_here, Twins()
         self._twin_of = self._twins.get
+        self._hot = self._unit_here, self._peek, self._of_items, self._twin_of
         self._plan_at = kind.keys.fields.index("plan_id") if "plan_id" in kind.keys.fields else None
 
     def __init_subclass__(cls, **given: Any) -> None:
@@ -87,14 +88,15 @@ class Reader(Generic[E]):
         not keep a plan from its own. What is of another plan than the first identity knows that this one inherits it.
         """
         found: Any = MISSING
-        if not fresh and self._unit_here() is None:
+        unit_here, peek, of_items, twin_of = self._hot  # one look at this object, which is a quarter of a hit
+        if not fresh and unit_here() is None:
             try:
-                found = self._peek(self._of_items + identity)
+                found = peek(of_items + identity)
                 if found is None:
                     for other in others:
-                        found = self._peek(self._of_items + other)
+                        found = peek(of_items + other)
                         if found is not None:
-                            kept = self._twin_of(identity)
+                            kept = twin_of(identity)
                             if kept is not None and kept[0] is found:
                                 return kept[2]  # type: ignore[no-any-return]  # an E, made of this one
                             break
