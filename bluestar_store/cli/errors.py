@@ -24,6 +24,7 @@ ERROR, USAGE, DIFFERENCES, INTERRUPTED, BROKEN_PIPE = 1, 2, 3, 130, 141
 _UNSEEN = frozenset(("Cc", "Cs", "Cf", "Zl", "Zp"))
 """Unicode's categories of controls, surrogates, format characters (invisible ones, and those that turn the direction of
 text) and separators of lines: on a terminal they would show something else than is there."""
+_JOINER = "\N{ZERO WIDTH JOINER}"
 
 
 class BadUsage(Exception):
@@ -73,11 +74,14 @@ def escaped(text: str) -> str:
     """The text on one line, with what would not be seen as escapes: a value must not move the cursor of a terminal."""
     if text.isprintable():
         return text
-    return "".join(_escape(char) if _is_control(char) else char for char in text)
+    return "".join(
+        _escape(char) if _is_unseen(char, before) else char for before, char in zip(f" {text}", text, strict=False)
+    )
 
 
-def _is_control(char: str) -> bool:
-    return unicodedata.category(char) in _UNSEEN
+def _is_unseen(char: str, before: str) -> bool:
+    joins = char == _JOINER and unicodedata.category(before) == "So"  # two symbols become one that is seen
+    return unicodedata.category(char) in _UNSEEN and not joins
 
 
 def _escape(char: str) -> str:

@@ -104,8 +104,9 @@ def test_a_vendors_column_that_is_called_account_number_is_not_masked(seeded_run
 
 
 def test_names_and_values_are_never_markup_and_never_move_the_cursor(
-    seeded_run: Run, opened: Callable[[], Store]
+    seeded_run: Run, opened: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("BLUESTAR_CHECKS_OFF", "formula")
     plan = "[red]A[/red] [/] 😀"
     with opened() as store:
         store.calculation_rules.put(CalculationRule(plan_id=plan, calc_type="[b]", formula="[/] :smile: \x1b[2J\r\n"))
@@ -123,8 +124,9 @@ def test_names_and_values_are_never_markup_and_never_move_the_cursor(
 
 @pytest.mark.parametrize("columns", ["20", "80", "120", None])
 def test_a_narrow_table_wraps_and_loses_nothing(
-    columns: str | None, seeded_run: Run, opened: Callable[[], Store]
+    columns: str | None, seeded_run: Run, opened: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("BLUESTAR_CHECKS_OFF", "formula")
     formula = "ŧ" * 400
     with opened() as store:
         store.calculation_rules.put(CalculationRule(plan_id="WIDE", calc_type="long", formula=formula))
