@@ -124,7 +124,7 @@ def test_what_a_dropped_key_encrypted_is_unreadable_for_ever_and_its_trails_veri
 def test_a_plan_whose_key_was_dropped_begins_anew_with_another_one(process: Process, keyed: Store) -> None:
     work(keyed)
     keyed.plan_keys.drop("ACME")
-    keyed.ach_configs.put(AchConfig(plan_id="ACME", pay_freq=FREQ, account_number="5", routing_number="6"))
+    keyed.ach_configs.put(AchConfig(plan_id="ACME", pay_freq=FREQ, account_number="5", routing_number="021000021"))
     assert process(FIRST).ach_configs.get("ACME", FREQ).account_number == "5"
     assert [key.dropped is None for key in keyed.plan_keys.of_plan("ACME")] == [False, True]
     trail = Trail(table="agent-config", partition=f"CLIENT#ACME_{FREQ}")
