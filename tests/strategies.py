@@ -20,6 +20,7 @@ LEVELS = {
     "ach-config": DEFAULT,
     "calculation-rule": GLOBAL,
     "validation-rule": GLOBAL,
+    "plan-key": GLOBAL,
 }
 """The reserved level of each kind that has one."""
 
@@ -99,6 +100,7 @@ documents = st.dictionaries(
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "UnicodeAttribute": texts,
     "BooleanAttribute": st.booleans(),
+    "BytesAttribute": st.binary(max_size=40),
     "IntegerAttribute": st.integers(0, 10**12),
     "DecimalAttribute": decimals(),
     "UtcAttribute": times,

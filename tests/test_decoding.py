@@ -16,6 +16,7 @@ from pydantic import model_validator
 
 from bluestar_store import CalculationRule, ItemDecodeError
 from bluestar_store.engines.item_json import to_json
+from bluestar_store.models.attributes import BytesAttribute
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
@@ -203,8 +204,11 @@ def test_the_short_way_reads_every_item_that_the_library_wrote(kind: Kind[Any], 
     assert read.model_fields_set == kind.decode(one).model_fields_set
     identity = {"": "", **kind.identity(entity)}
     from_json = kind.reading.from_json(to_json({KEY: identity, **one}).encode(), kind.origin(one))
-    assert from_json == entity
-    assert from_json.version == 1
+    if any(isinstance(attribute, BytesAttribute) for attribute in kind.attributes.values()):
+        assert from_json is None  # bytes are text in JSON
+    else:
+        assert from_json == entity
+        assert from_json.version == 1
 
 
 WIRE = st.one_of(

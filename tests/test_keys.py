@@ -19,6 +19,7 @@ from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.pipeline import PIPELINE_STEP
+from bluestar_store.models.plan_keys import PLAN_KEY
 from bluestar_store.models.tables import KINDS, Tables
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.vendor import VENDOR_SCHEMA
@@ -36,6 +37,7 @@ EXAMPLES: list[tuple[Kind[Any], dict[str, Any], str, str]] = [
     (CLIENT_CONFIG, {"plan_id": "ACME", "pay_freq": "Weekly"}, "CLIENT#ACME_Weekly", "CONFIG"),
     (ACH_CONFIG, {"plan_id": DEFAULT, "pay_freq": "Weekly"}, "CLIENT#DEFAULT_Weekly", "ACH"),
     (VENDOR_SCHEMA, {"vendor_id": "ADP", "fingerprint": "f0"}, "VENDOR#ADP", "SCHEMA#f0"),
+    (PLAN_KEY, {"plan_id": GLOBAL, "key_id": "k1"}, "PLANKEY#GLOBAL", "KEY#k1"),
     (PLAN_HOLD, {"plan_id": "ACME", "hold_id": "h1"}, "PLAN#ACME", "HOLD#h1"),
     (HOLD_GUARD, {"plan_id": "ACME"}, "GUARD#ACME", "HOLDS"),
     (BATCH_STATE, {"batch_id": "b1"}, "BATCH#b1", "STATE"),

@@ -32,6 +32,7 @@ ON_DISK: dict[str, tuple[str, str]] = {
     ),
     "client-config": ("agent-config", "plan_id pay_freq custodian deadline_hour"),
     "ach-config": ("agent-config", "plan_id pay_freq ach_method bank_id account_number routing_number"),
+    "plan-key": ("agent-config", "plan_id key_id wrapped created dropped"),
     "vendor-schema": ("vendor-schema-mapping", "vendor_id fingerprint columns mapping plan_id pay_freq created"),
     "plan-hold": ("batch-state", "plan_id hold_id reason created created_by released released_by batch_id"),
     "batch-rules": ("processing-metadata", "batch_id digest items"),

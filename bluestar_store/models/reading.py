@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic_core import SchemaError, SchemaValidator
 from pynamodb.attributes import Attribute, BooleanAttribute
+from pynamodb.constants import BINARY, BINARY_SET
 
 from bluestar_store.models.attributes import DecimalAttribute
 from bluestar_store.models.entity import Entity, Origin
@@ -37,6 +38,7 @@ class Reading(Generic[E]):
         self._again = tuple((name, attribute.attr_name) for name, attribute in attributes.items() if name in identity)
         self._keyed = len(identity)
         self._validator = _validator(entity, attributes, identity)
+        self._has_bytes = any(attribute.attr_type in (BINARY, BINARY_SET) for attribute in attributes.values())
         read = sorted((name, one.attr_name, one.attr_type, type(one).__qualname__) for name, one in attributes.items())
         self.form = sha256(repr((sorted(identity), read)).encode()).hexdigest()[:16]
         """Names what is read, where and as what: an item that is as usual to one form is so wherever it is read."""
@@ -57,8 +59,11 @@ class Reading(Generic[E]):
         return _made(self._entity, values, given, None)
 
     def from_json(self, data: bytes, origin: Origin) -> E | None:
-        """The entity in the JSON of an item with its identity under KEY, known to be as usual to this form."""
-        if self._validator is None:
+        """The entity in the JSON of an item with its identity under KEY, known to be as usual to this form.
+
+        None for one that has bytes, which are text in JSON.
+        """
+        if self._validator is None or self._has_bytes:
             return None
         values, _, given = self._validator.validate_json(data)
         return _made(self._entity, values, given, origin)

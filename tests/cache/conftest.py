@@ -9,6 +9,7 @@ import pytest
 
 from tests import redis_servers, redis_topologies, servers
 from tests import redis_tls as tls
+from tests.counting import percentages_may_count as percentages_may_count
 from tests.redis_proxy import RedisProxy
 from tests.redis_servers import RedisProcess
 from tests.redis_tls import RedisTls
@@ -98,9 +99,3 @@ def _folder(tmp_path: Path, name: str) -> Path:
     folder = tmp_path / name
     folder.mkdir()
     return folder
-
-
-@pytest.fixture(autouse=True)
-def _percentages_may_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests of the cache count with `max_pct`, which is a percentage elsewhere."""
-    monkeypatch.setenv("BLUESTAR_CHECKS_OFF", "percentage")

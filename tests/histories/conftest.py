@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.counting import percentages_may_count as percentages_may_count
+
 SEED = "BLUESTAR_TEST_HISTORY_SEED"
 
 
