@@ -174,9 +174,9 @@ def chain_faults(items: Iterable[Item], table: str) -> tuple[ChainFault, ...]:
             elif seq in entries:
                 faults.append(ChainFault(seq, f"there twice: SK={item['SK']['S']!r} was put in"))
             elif seq is not None:
-                entries[seq] = decoded_entry(item, table)
-                rewritten[seq] = sorted(_rewritten(item, entries[seq]))
-        except ItemDecodeError as error:
+                entry = decoded_entry(item, table)
+                entries[seq], rewritten[seq] = entry, sorted(_rewritten(item, entry))
+        except (ItemDecodeError, InvalidEntityError) as error:  # the latter: no append could have written it
             faults.append(ChainFault(seq, f"changed: {error}"))
     faults += _broken_links(entries, rewritten, {fault.seq for fault in faults})
     faults += _at_the_end(entries, head)
@@ -209,11 +209,10 @@ def _broken_links(
 ) -> Iterable[ChainFault]:
     if 0 in entries:
         yield ChainFault(0, "put in: the first entry has number 1")
-    for seq in range(1, max(entries, default=0) + 1):
-        entry = entries.get(seq)
-        if entry is None:
-            if seq not in unreadable:
-                yield ChainFault(seq, "removed: there is no such entry")
+    yield from _gaps({*entries, *(seq for seq in unreadable if seq is not None)})
+    for seq in sorted(entries):
+        entry = entries[seq]
+        if not seq:
             continue
         if entry_hash(entry) != entry.hash:
             yield ChainFault(seq, "changed: its hash is not that of what it says")
@@ -226,6 +225,17 @@ def _broken_links(
                 yield ChainFault(seq, "moved: it is the first and names one before it")
         elif entry.previous != before.hash and entry_hash(before) == before.hash:
             yield ChainFault(seq, f"put in or moved: it does not follow on entry {seq - 1}")
+
+
+def _gaps(numbers: Iterable[int]) -> Iterable[ChainFault]:
+    """One fault for each gap, however wide: anybody can put in an entry with a number far away."""
+    last = 0
+    for seq in sorted(numbers):
+        if seq - last == 2:
+            yield ChainFault(last + 1, "removed: there is no such entry")
+        elif seq - last > 2:
+            yield ChainFault(last + 1, f"removed: there are no entries {last + 1} to {seq - 1}")
+        last = seq
 
 
 def _at_the_end(entries: Mapping[int, AuditEntry], head: ChainHead | None) -> Iterable[ChainFault]:

@@ -94,6 +94,8 @@ class AuditTests:
             ("put in twice", 2, "twice"),
             ("put in twice before", 2, "SK='AUDIT#0000000002' was put in"),
             ("put in before the first", 0, "put in"),
+            ("put in far away", ENTRIES + 1, f"no entries {ENTRIES + 1} to {10**12 - 1}"),
+            ("put in under no number", int("9" * 200), "range"),
         ],
     )
     def test_what_was_done_to_a_trail_is_found_and_named(
@@ -155,6 +157,10 @@ class AuditTests:
                 raw_put(name, {**stored(2), "SK": {"S": "AUDIT#2"}})
             case "put in twice before":
                 raw_put(name, {**stored(2), "SK": {"S": "AUDIT#0000000002"}})
+            case "put in far away":
+                raw_put(name, {**stored(2), "SK": {"S": f"AUDIT#{10**12}"}})
+            case "put in under no number":
+                raw_put(name, {**stored(2), "SK": {"S": "AUDIT#" + "9" * 200}})
             case "put in before the first":
                 raw_put(name, rehashed({**stored(1), "SK": {"S": _key(0).sk}, "seq": {"N": "0"}}))
         faults = store.audit.verify("b")
