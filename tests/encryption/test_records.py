@@ -170,7 +170,8 @@ def test_a_plans_key_that_was_touched_is_an_error_of_what_it_encrypts(
     table = keyed.tables.name(keyed.plan_keys.kind)
     (acme,), (other,) = (keyed.plan_keys.of_plan(plan) for plan in ("ACME", "OTHER"))
     item = dict(item_at(keyed, *keyed.plan_keys.kind.key(acme)))
-    wrapped = other.wrapped if damage == "copied" else (acme.wrapped or b"")[:-1] + b"x"
+    *head, last = acme.wrapped or b""
+    wrapped = other.wrapped if damage == "copied" else bytes([*head, last ^ 1])
     keyed.engine.write(Put(table, item | {"wrapped": {"B": wrapped}}))
     with pytest.raises(EncryptedValueError, match="does not decrypt: it was changed, or copied here"):
         process(FIRST).results.get("b1", 100)
