@@ -31,6 +31,8 @@ def forget_locals(error: BaseException) -> None:
         if one is not None and id(one) not in known:
             known.add(id(one))
             _clear(one.__traceback__)
+            if one.__suppress_context__:
+                one.__context__ = None  # nobody is shown it, and a parser's error has the whole file in it
             pending += [one.__cause__, one.__context__]
 
 

@@ -169,6 +169,7 @@ class Settings(BaseSettings):
     def __init__(self, **values: Any) -> None:
         if values.keys() & REMOVED.keys():
             values = _without_removed(values)
+        problems: list[str] = []
         try:
             super().__init__(**values)
         except ValidationError as error:
@@ -176,7 +177,9 @@ class Settings(BaseSettings):
                 f"{_variable(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
                 for problem in error.errors()
             ]
-            raise ConfigurationError("; ".join(problems)) from None
+        if problems:  # raised here, without what was given: keys and passwords are among it
+            values.clear()
+            raise ConfigurationError("; ".join(problems))
         _warn_of_unknown_names()
 
     @property

@@ -84,6 +84,13 @@ def test_a_users_own_field_is_sensitive_by_its_type() -> None:
         "taxId",
         "tin",
         "itin",
+        "accountnumbers",
+        "dateofbirth",
+        "birthdate",
+        "socialsecuritynumber",
+        "achaccount",
+        "depositacct",
+        "abartn",
     ],
 )
 def test_names_are_found_by_their_words(name: str) -> None:
@@ -133,6 +140,7 @@ def test_values_under_a_name_are_masked_however_deep_and_what_has_no_digit_is_no
         ("ssn 123-45-6789", "ssn *******6789"),
         ("2026-01-15T00:00:00", "2026-01-15T00:00:00"),
         ("0.021000021", "0.021000021"),
+        ("no.021000021", "no.*****0021"),
         ("01HF7YAT4G021000021ABCDEFGH", "01HF7YAT4G021000021ABCDEFGH"),
     ],
 )
@@ -162,6 +170,22 @@ def test_an_error_of_the_librarys_keeps_no_value() -> None:
         raise AssertionError
 
     assert ACCOUNT not in made(account_number=int(ACCOUNT), routing_number=[ACCOUNT])
+
+
+def test_an_error_of_a_setting_keeps_none_of_the_others() -> None:
+    def made(**values: Any) -> str:
+        try:
+            Settings(cache_ttl_seconds="soon", **values)
+        except ConfigurationError as error:
+            values.clear()
+            return told(error) + repr(error.__context__)
+        raise AssertionError
+
+    assert ACCOUNT not in made(encryption_key=ACCOUNT)
+
+
+def test_what_a_set_holds_is_masked() -> None:
+    assert veiled("notes", frozenset({"ssn 123-45-6789"})) == {"ssn *******6789"}
 
 
 def test_a_bad_list_of_names_is_a_configuration_error() -> None:

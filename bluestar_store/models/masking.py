@@ -41,12 +41,15 @@ DEFAULT_NAMES = (
 """Words of names whose values are masked, unless the setting `masked_names` says otherwise."""
 
 _WORDS = re.compile(r"[A-Z]{2,}s(?![a-z])|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
-_BEFORE = "bank|benefit|beneficiary|checking|credit|debit|employee|ee|emp|from|member|participant|payee|savings|to"
+_BEFORE = (
+    "aba|ach|bank|benefit|beneficiary|checking|credit|debit|deposit|direct|employee|ee|emp|from|member|participant"
+    "|payee|savings|to"
+)
 _BEHIND = "code|id|nbr|no|nr|num|number"
 """What names put before and behind these words without a border: `bankaccount`, `acctno`."""
 
 _RUN = re.compile(
-    r"(?<![0-9.])(?:"
+    r"(?<![0-9])(?<![0-9]\.)(?:"
     r"[0-9]{9}|[0-9]{13,19}|[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4}(?:\1[0-9]{1,3})?"
     r"|[0-9]{4}([ -])[0-9]{6}\2[0-9]{5}|[0-9]{3}-[0-9]{2}-[0-9]{4})(?![0-9])"
 )
@@ -112,8 +115,8 @@ class _Names:
     def pattern(self) -> re.Pattern[str]:
         """Finds them in a name that is spelled as its words, with spaces between."""
         names = self._used or DEFAULT_NAMES
-        words = "|".join(sorted((r"\s".join(map(re.escape, words_of(name))) for name in names), key=len, reverse=True))
-        return re.compile(rf"(?<!\S)(?:{_BEFORE})?(?:{words})s?(?:{_BEHIND})?(?!\S)")
+        words = "|".join(sorted((r"\s?".join(map(re.escape, words_of(name))) for name in names), key=len, reverse=True))
+        return re.compile(rf"(?<!\S)(?:{_BEFORE})?(?:{words})s?(?:(?:{_BEHIND})s?)?(?!\S)")
 
 
 NAMES = _Names()
@@ -186,6 +189,8 @@ def veiled(name: str, value: Any, *, digits: bool = True) -> Any:
             return {inner: veiled(str(inner), one, digits=digits) for inner, one in dict(value).items()}
         case tuple() | list():
             return tuple(veiled(name, one, digits=digits) for one in value)
+        case Set():
+            return frozenset(veiled(name, one, digits=digits) for one in value)
     return value
 
 
