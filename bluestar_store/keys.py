@@ -10,11 +10,12 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from bluestar_store.errors import InvalidKeyError
+from bluestar_store.lazy import cached_property
 
 __all__ = ["DEFAULT", "GLOBAL", "ItemKeys", "Key", "KeyTemplate", "check_identifier", "check_plan", "shown"]
 

@@ -1,11 +1,12 @@
-"""Names that a module gives without loading where they come from before one is used (PEP 562)."""
+"""What is made when it is used first: names of a module (PEP 562), and properties."""
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 
 def lazily(module: str, names: Mapping[str, tuple[str, ...]]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
@@ -24,3 +25,22 @@ def lazily(module: str, names: Mapping[str, tuple[str, ...]]) -> tuple[Callable[
         return sorted({*vars(sys.modules[module]), *homes})
 
     return imported, listed
+
+
+if TYPE_CHECKING or sys.version_info >= (3, 12):
+    cached_property = functools.cached_property
+else:
+
+    class cached_property(functools.cached_property):  # the name that it stands for
+        """As from Python 3.12 on: two threads may compute it both. 3.11 holds one lock for all objects meanwhile.
+
+        A child that is forked while another thread computes would wait for that lock for ever.
+        """
+
+        def __get__(self, instance, owner=None):
+            if instance is None:
+                return self
+            values = instance.__dict__
+            if self.attrname not in values:
+                values[self.attrname] = self.func(instance)
+            return values[self.attrname]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
@@ -26,6 +25,7 @@ from bluestar_store.aio.repositories import (
     AsyncVendorSchemas,
 )
 from bluestar_store.clock import Clock
+from bluestar_store.lazy import cached_property
 from bluestar_store.models.config import AchConfig, ClientConfig
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind

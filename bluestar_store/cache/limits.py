@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from functools import cached_property
 
+from bluestar_store.lazy import cached_property
 from bluestar_store.settings import Settings
 
 AHEAD = 0.2

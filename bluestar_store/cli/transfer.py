@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bluestar_store.cli.editing import one_person_may
 from bluestar_store.cli.errors import DIFFERENCES, BadUsage, tell
 from bluestar_store.cli.options import AsJson, session
 from bluestar_store.cli.output import Grid, Output, console_of
@@ -68,6 +69,8 @@ def import_(
 
         if overwrite and not merge:
             raise BadUsage("--overwrite goes with --merge; without it the tables must be empty")
+        if merge:
+            one_person_may(store)
         with phases() as progress:
             report = import_items(store, folder, merge=merge, overwrite=overwrite, progress=progress)
         _forget_cached(store)

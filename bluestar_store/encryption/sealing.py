@@ -6,7 +6,6 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import cached_property
 from typing import Any
 
 from bluestar_store.encryption.plan_keys import PlanKeys, key_owner
@@ -14,6 +13,7 @@ from bluestar_store.encryption.values import UnreadableError, decrypted, encrypt
 from bluestar_store.engines.staged import StagedEngine
 from bluestar_store.errors import InvalidKeyError
 from bluestar_store.keys import Key, check_plan
+from bluestar_store.lazy import cached_property
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.digest_keys import is_digest_key

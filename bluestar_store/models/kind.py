@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from immutabledict import immutabledict
@@ -15,6 +14,7 @@ from pynamodb.models import Model
 
 from bluestar_store.errors import EncryptedValueError, InvalidEntityError, ItemDecodeError, NotFoundError
 from bluestar_store.keys import ItemKeys, Key
+from bluestar_store.lazy import cached_property
 from bluestar_store.models.attributes import IntegerAttribute
 from bluestar_store.models.entity import Entity, Origin
 from bluestar_store.models.indexes import BY_LEVEL, ByLevel, index_text

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from contextvars import Context, ContextVar, Token, copy_context
 from copy import copy
 from datetime import timedelta
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -18,6 +18,7 @@ from bluestar_store.clock import Clock, SystemClock, sleep_of
 from bluestar_store.errors import InvalidEntityError
 from bluestar_store.forking import remember
 from bluestar_store.keys import Key
+from bluestar_store.lazy import cached_property
 from bluestar_store.models.kind import Kind, reason_of
 from bluestar_store.models.meaning import ALL, Checks
 from bluestar_store.models.tables import Tables

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from functools import cached_property, partial
+from functools import partial
 from itertools import pairwise
 from types import FunctionType
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from bluestar_store.engines.bulk import chunks
 from bluestar_store.errors import BlueStarError
 from bluestar_store.keys import Key
+from bluestar_store.lazy import cached_property
 from bluestar_store.models.entity import Entity, Origin
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.sealed import lost_in

@@ -36,8 +36,8 @@ class Traces:
 
 
 def traces_of(access: Access, batch: BatchState | str) -> Traces:
-    """Those of a batch, or of its id; of one that was past RECEIVED already nothing needs to be read."""
-    if isinstance(batch, BatchState) and not _is_received(batch.status):
+    """Those of a batch, or of its id; of one that was read, and was past RECEIVED then, nothing needs to be read."""
+    if isinstance(batch, BatchState) and _was_past_received(batch):
         return Traces()
     batch_id = batch.batch_id if isinstance(batch, BatchState) else batch
     state, head = BATCH_STATE.keys.build({"batch_id": batch_id}), _head_key(batch_id)
@@ -59,6 +59,13 @@ def leave_trace(access: Access, batch_id: str, found: Traces, unit: Bookkeeping)
             raise BatchNotFoundError(f"batch {batch_id!r} was deleted")
     elif found.state is not None and _is_received(found.state.get("status", {}).get("S")):
         unit.keep(change_over(access, CHAIN_HEAD, ChainHead(batch_id=batch_id), None, {}).write)
+
+
+def _was_past_received(batch: BatchState) -> bool:
+    """By what was read of it, which also has to name its plan: a copy or one made by hand may say anything."""
+    read = {} if batch.origin is None else batch.origin.wire
+    status, plan_id = (read.get(name, {}).get("S") for name in ("status", "plan_id"))
+    return not _is_received(status) and plan_id == batch.plan_id
 
 
 def _is_received(status: str | None) -> bool:

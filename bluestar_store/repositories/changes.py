@@ -11,7 +11,7 @@ from bluestar_store.engines.checks import MAX_CONDITIONS, item_bytes
 from bluestar_store.engines.conditions import conflict, equal_values
 from bluestar_store.errors import AlreadyExistsError, InvalidEntityError, ItemDecodeError, VersionConflictError
 from bluestar_store.keys import check_new_identifier
-from bluestar_store.models.entity import Entity, Origin
+from bluestar_store.models.entity import Entity, Origin, PlanEntity
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.meaning import Level, declared
 from bluestar_store.models.values import version_of
@@ -122,9 +122,14 @@ def delete_change(access: Access, kind: Kind[E], entity: E, expected: PutExpecta
 
 
 def refuse_inherited(access: Access, kind: Kind[E], entity: E) -> None:
-    """InheritedRuleError for what a plan inherits, unless it has become another item: the plan's own, mostly."""
+    """InheritedRuleError for what a plan inherits, unless it has become the plan's own.
+
+    Of an entity without a level, a vendor's schema, any other item than the one that was read counts as that.
+    """
     plan_id, origin = entity.inherited_by, entity.origin
-    if plan_id is None or (origin is not None and kind.key(entity) != origin.key):
+    if plan_id is None:
+        return
+    if not isinstance(entity, PlanEntity) and origin is not None and kind.key(entity) != origin.key:
         return
     raise inherited_rule_error(f"{access.table(kind)}: {kind.key(entity)}", entity, plan_id)
 

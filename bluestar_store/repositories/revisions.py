@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -30,6 +30,7 @@ from bluestar_store.engines.checks import checked
 from bluestar_store.errors import BlueStarError, InvalidWriteError
 from bluestar_store.forking import remember
 from bluestar_store.keys import GLOBAL, Key
+from bluestar_store.lazy import cached_property
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD
 from bluestar_store.models.batches import BATCH_STATE, STEP_CLAIM, STEP_RESULT
 from bluestar_store.models.free_form import FREE_RESULT, FREE_STATE

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, TypeVar
 
 from immutabledict import immutabledict
 
 from bluestar_store.errors import LimitsNotFoundError, PipelineChangingError, PipelineNotFoundError
 from bluestar_store.keys import DEFAULT, GLOBAL, check_plan
+from bluestar_store.lazy import cached_property
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.models.canonical import digest
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig

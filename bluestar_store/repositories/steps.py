@@ -167,7 +167,9 @@ def check_claim(access: Access, claim: StepClaim, unit: Bookkeeping, stored: Ite
 
 
 def _is_standing(claim: StepClaim, found: StepClaim | None) -> bool:
-    return found is not None and claim.fence is not None and (found.worker, found.fence) == (claim.worker, claim.fence)
+    if found is None or claim.fence is None or (found.worker, found.fence) != (claim.worker, claim.fence):
+        return False
+    return claim.claimed in (None, found.claimed)  # else it was deleted and made again, and fences began anew
 
 
 def _lost(claim: StepClaim) -> ClaimLostError:
@@ -258,10 +260,10 @@ def _id_of(batch: BatchState | str) -> str:
 
 
 def _plan_of(batch: BatchState | str, state: Item | None) -> str | None:
-    """The plan whose holds count; None where nobody says it."""
-    if isinstance(batch, BatchState):
-        return batch.plan_id
-    return None if state is None else state.get("plan_id", {}).get("S")
+    """The plan whose holds count: what is stored says it, where it was read; None where nobody does."""
+    if state is not None:
+        return state.get("plan_id", {}).get("S")
+    return batch.plan_id if isinstance(batch, BatchState) else None
 
 
 def _place(record: StepClaim | StepResult) -> str:

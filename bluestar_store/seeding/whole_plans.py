@@ -31,6 +31,7 @@ from bluestar_store.seeding.wholes import (
     CHAIN,
     METADATA,
     PIPELINES,
+    RULES,
     Place,
     Placed,
     Whole,
@@ -165,7 +166,9 @@ class Planner:
                 self._check(plan, root, version)
                 self._put(plan, placed)
                 continue
-            if state.get("created", NULL) != ours.get("created", NULL) and place_of(placed) != root:
+            is_another = state.get("created", NULL) != ours.get("created", NULL)
+            # RULES come with the root in one transaction: those that are there are the other batch's own.
+            if is_another and place_of(placed) != root and place_of(placed)[1].sk != RULES:
                 self._take_back(plan, root, version, placed, found)
             else:
                 plan.leave(placed, found)
