@@ -24,6 +24,7 @@ FIELDS = (
 )
 """The columns of a payroll file, by the names that validation rules know them by."""
 MEANT = "(BLUESTAR_KNOWN_WORDS names words of your own)"
+MAX_PATTERN_CHARACTERS = 2000
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ class Pattern(Check):
     name: str = "pattern"
 
     def look(self, value: str, entity: Entity, checks: Checks) -> tuple[Level, str] | None:
+        if len(value) > MAX_PATTERN_CHARACTERS:  # before it is compiled, which takes seconds for a long one
+            return Level.WRONG, f"is no regular expression: over {MAX_PATTERN_CHARACTERS} characters"
         try:
             re.compile(value)
         except (re.error, RecursionError, OverflowError, MemoryError) as error:

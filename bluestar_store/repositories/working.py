@@ -77,7 +77,10 @@ def need_open_batch(
 
 def check_step(batch_id: str, step: int, state: Item) -> None:
     """InvalidEntityError for a step that a batch's state does not name; one that names none may have any."""
-    numbers = sorted(map(int, state.get(STEP_NUMBERS, {}).get("NS", ())))
+    texts = state.get(STEP_NUMBERS, {"NS": ()}).get("NS")
+    if texts is None or not all(map(str.isdecimal, texts)):
+        raise InvalidEntityError(f"the state of batch {batch_id!r} has no whole numbers in {STEP_NUMBERS}")
+    numbers = sorted(map(int, texts))
     if numbers and step not in numbers:
         more = ", ..." if len(numbers) > _STEPS_SHOWN else ""
         shown = ", ".join(map(str, numbers[:_STEPS_SHOWN]))

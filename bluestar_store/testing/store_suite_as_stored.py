@@ -20,6 +20,7 @@ from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
 from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.vendor import VENDOR_SCHEMA
+from bluestar_store.protocols import Delete
 from bluestar_store.store import Store
 from bluestar_store.testing.side_door import BeforeWrite, RawChange, RawGet, RawPut, table, wire
 from bluestar_store.testing.store_suite_batches import started
@@ -75,6 +76,23 @@ class AsStoredTests:
                 refused()
         assert store.results.for_batch("b") == ()
         assert raw_get(name, key) == theirs
+
+    def test_a_claim_that_its_worker_has_anew_after_it_was_deleted_is_another_one(
+        self, store: Store, raw_get: RawGet
+    ) -> None:
+        batch = started(store, "b")
+        claim = store.claims.claim(batch, 2, worker="mine", lease_seconds=60)
+        store.engine.write(Delete(table(store, STEP_CLAIM), Key("BATCH#b", "CLAIM#0002")))
+        anew = store.claims.claim(batch, 2, worker="mine", lease_seconds=60)
+        assert anew.fence == claim.fence
+        for refused in (
+            lambda: store.results.save(batch, 2, {"rows": 1}, claim),
+            lambda: store.claims.heartbeat(claim, 60),
+            lambda: store.claims.release(claim),
+        ):
+            with pytest.raises(ClaimLostError):
+                refused()
+        assert store.claims.heartbeat(anew, 60).claimed == anew.claimed
 
     def test_a_hold_released_by_another_program_stays_as_it_released_it(
         self, store: Store, change: RawChange, before_write: BeforeWrite

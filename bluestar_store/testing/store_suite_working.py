@@ -66,6 +66,15 @@ class WorkingTests:
         claim = store.claims.claim(batch, 2, "one", 60)
         assert store.batches.advance(batch, step=2, claim=claim).current_step == 2
 
+    def test_no_batch_that_was_made_up_is_claimed_while_the_plan_has_an_open_hold(self, store: Store) -> None:
+        batch = running(store)
+        store.holds.place("ACME", "Missing data")
+        made_up = [batch.model_copy(update={"plan_id": plan}) for plan in ("OTHER", None)]
+        made_up += [BatchState(batch_id="b", plan_id=plan, status=RUNNING) for plan in ("OTHER", None)]
+        for one in made_up:
+            with pytest.raises(PlanOnHoldError):
+                store.claims.claim(one, 2, "one", 60)
+
     def test_a_claim_that_is_held_is_renewed_released_and_has_its_result_saved(self, store: Store) -> None:
         batch = running(store)
         claim = store.claims.claim(batch, 1, "one", 60)

@@ -141,6 +141,7 @@ def test_four_eyes_let_nobody_change_rules_alone(seeded: Path, seeded_run: Run, 
         ["rule", "set", "ACME", "match", "max_pct=5", "--yes"],
         ["config", "delete", "ACME", "BiWeeklyFri", "--ach", "--yes"],
         ["pipeline", "remove", "ACME", "BiWeeklyFri", "--yes"],
+        ["import", str(tmp_path), "--merge"],
     ):
         done = seeded_run(*command, env=eyes)
         assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)

@@ -142,6 +142,24 @@ def test_what_was_done_in_the_target_is_not_undone(stores: tuple[Store, Store], 
         target.claims.heartbeat(old, 60)
 
 
+def test_another_batch_of_the_same_id_keeps_its_rules(
+    stores: tuple[Store, Store], tmp_path: Path, overwrite: bool
+) -> None:
+    source, target = stores
+    for store in stores:
+        store.irs_limits.put(IrsLimits(year=2026))
+        store.pipelines.replace("ACME", "Weekly", steps(1, 2))
+    source.batches.start("ACME", "Weekly", 2026, "b1")
+    export(source, tmp_path)
+    assert isinstance(target.clock, FrozenClock)
+    target.clock.advance(62)
+    target.batches.start("ACME", "Weekly", 2026, "b1")
+    before = target.batches.history("b1")
+    import_(target, tmp_path, merge=True, overwrite=overwrite)
+    assert before.rules is not None
+    assert target.batches.history("b1") == before
+
+
 def test_a_merge_that_writes_leaves_one_entry_that_names_the_export_and_who_did_it(
     stores: tuple[Store, Store], tmp_path: Path
 ) -> None:

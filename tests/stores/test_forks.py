@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
@@ -13,8 +14,10 @@ from typing import Any
 
 import pytest
 
+import bluestar_store
 from bluestar_store import AsyncStore, RuleNotFoundError, Settings, Store, Trail
 from bluestar_store.errors import InvalidWriteError, UnavailableError
+from bluestar_store.lazy import cached_property
 from bluestar_store.threads import ahead, side_by_side
 from tests.cache.stores import rule
 from tests.cache.test_fork import in_child
@@ -175,3 +178,29 @@ def test_a_child_does_not_wait_for_its_parents_threads(begun: Callable[[Iterator
 
     in_child(child)
     assert list(values) == [2, 3]
+
+
+def test_no_property_takes_a_lock_that_a_fork_could_take_along() -> None:
+    """As that of Python 3.11's functools does, one for all objects."""
+    for path in Path(bluestar_store.__file__).parent.rglob("*.py"):
+        if path.name != "lazy.py":
+            assert not re.search("from functools import .*cached_property", path.read_text("utf-8")), path
+
+    class Slow:
+        def __init__(self) -> None:
+            self.go_on = threading.Event()
+
+        @cached_property
+        def value(self) -> int:
+            return int(self.go_on.wait(10))
+
+    slow, quick = Slow(), Slow()
+    quick.go_on.set()
+    threads = [threading.Thread(target=partial(getattr, one, "value"), daemon=True) for one in (slow, quick)]
+    for thread in threads:
+        thread.start()
+    threads[1].join(5)
+    assert not threads[1].is_alive()
+    slow.go_on.set()
+    threads[0].join(10)
+    assert (quick.value, slow.value) == (1, 1)

@@ -300,3 +300,18 @@ def test_a_fake_takes_what_was_inherited_elsewhere_and_its_plans_inherit(store: 
     assert fake.get(PLAN, "match").inherited_by == PLAN
     with pytest.raises(InheritedRuleError):
         fake.put(fake.get(PLAN, "match"))
+
+
+def test_what_a_plan_inherits_is_not_made_another_item_of_the_level(store: Store) -> None:
+    rule = store.calculation_rules.get(PLAN, "match")
+    config = store.client_configs.get(PLAN, "Weekly")
+    other = rule.model_copy(update={"calc_type": "another"})
+    for refused in (
+        lambda: store.calculation_rules.put(other),
+        lambda: store.calculation_rules.delete(other),
+        lambda: store.client_configs.put(config.model_copy(update={"pay_freq": "Monthly"})),
+    ):
+        with pytest.raises(InheritedRuleError):
+            refused()
+    own = store.calculation_rules.put(other.for_plan(PLAN))
+    assert (own.plan_id, own.calc_type) == (PLAN, "another")
