@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from bluestar_store import CalculationRule, InvalidKeyError, ItemDecodeError, Settings, Store
+from bluestar_store import BatchState, CalculationRule, InvalidKeyError, ItemDecodeError, Settings, Store, VendorSchema
 from bluestar_store.documents import get_store
 from bluestar_store.documents.data_files import read_data
 from bluestar_store.engines.exact_json import exact_json
 from bluestar_store.errors import BlueStarError, ConfigurationError, SeedError
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.protocols import Put
-from bluestar_store.seeding import read
+from bluestar_store.seeding import baseline, load, read
 from bluestar_store.seeding.edit import read_columns
 from bluestar_store.seeding.importing import import_
 from bluestar_store.seeding.plan_file import read_plan
@@ -241,7 +241,12 @@ def test_no_new_identifier_has_a_character_that_nobody_sees(char: str, named: st
     plan = f"AC{char}ME"
     with Store.open(Settings(persistence_mode="memory")) as store:
         store.create_tables()
+        load(store, baseline())
+        schema = VendorSchema(vendor_id="V", fingerprint="f", plan_id=plan)
         for write in (
+            lambda: store.batches.start(plan, "Weekly", 2026),
+            lambda: store.batches.put(BatchState(batch_id="b", plan_id=plan)),
+            lambda: store.vendor_schemas.put(schema),
             lambda: store.calculation_rules.put(CalculationRule(plan_id=plan, calc_type="match")),
             lambda: store.calculation_rules.put(CalculationRule(plan_id="ACME", calc_type=f"m{char}")),
             lambda: store.holds.place(plan, reason="odd"),

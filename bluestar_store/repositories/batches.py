@@ -212,6 +212,8 @@ class Batches(Repository[BatchState]):
         batch_id = new_id() if batch_id is None else check_identifier("batch_id", batch_id)
         check_new_identifier("batch_id", batch_id)
         snapshot, checked = self._pinned(plan_id, pay_freq, year)
+        for name, value in (("plan_id", plan_id), ("pay_freq", pay_freq)):  # by another name its holds would not count
+            check_new_identifier(name, value)
         now = self._access.now()
         state = self._kind.made(
             batch_id=batch_id,

@@ -94,8 +94,12 @@ def change_over(
 
 
 def check_new(kind: Kind[E], entity: E) -> None:
-    """InvalidKeyError for an identity that items may have, and no new one is given: see `check_new_identifier`."""
-    for name, value in kind.identity(entity).items():
+    """InvalidKeyError for an identity that items may have, and no new one is given: see `check_new_identifier`.
+
+    Alike for what the entity names and is not its own key: the plan of a batch or of a vendor's schema.
+    """
+    named = {name: getattr(entity, name, None) for name in ("plan_id", "pay_freq", "batch_id")}
+    for name, value in (named | kind.identity(entity)).items():
         if isinstance(value, str):
             check_new_identifier(name, value)
 

@@ -129,10 +129,10 @@ class PipelineTests:
 
     def test_put_cannot_add_a_step(self, store: Store) -> None:
         store.pipelines.replace(DEFAULT, "Weekly", steps(100, 200, plan_id=DEFAULT))
-        (first, _) = store.pipelines.steps("ACME", "Weekly")
+        (inherited, _), (first, _) = store.pipelines.steps("ACME", "Weekly"), store.pipelines.steps(DEFAULT, "Weekly")
         for step in (
             *steps(100),  # would start the plan's own pipeline with one step
-            first.model_copy(update={"plan_id": "ACME"}),
+            inherited.model_copy(update={"plan_id": "ACME"}),
             first.model_copy(update={"step_order": 150}),
         ):
             with pytest.raises(PipelineNotFoundError, match=r"pipelines\.replace adds steps"):
