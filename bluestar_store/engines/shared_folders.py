@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -39,6 +40,8 @@ class _Lock(FileLock):
         path = Path(self.lock_file)
         with suppress(OSError):  # it is there, or cannot be made: the lock itself says so
             open_new(path, new_mode(path.parent.stat())).close()
+        with suppress(OSError):  # filelock 3.20 sets the mode of a file that is there, too: to what it is
+            self._context.mode = stat.S_IMODE(path.stat().st_mode)
         super()._acquire()
 
 
