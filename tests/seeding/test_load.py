@@ -163,13 +163,13 @@ class Wide(FaultEngine):
 
 
 def test_parts_are_written_several_at_once_and_reported_in_the_order_of_the_rule_set() -> None:
-    engine, both = Wide(MemoryEngine()), Barrier(2)
+    engine, all_of_them = Wide(MemoryEngine()), Barrier(Wide.parallel_calls)
     with Store(Settings(persistence_mode=PersistenceMode.MEMORY), engine) as store:
         store.create_tables()
         put = store.calculation_rules.put
 
         def together(entity: CalculationRule, **options: Any) -> CalculationRule:
-            both.wait(10)  # breaks when nobody else comes
+            all_of_them.wait(10)  # breaks when fewer come: each thread writes two of the eight
             return put(entity, **options)
 
         with patch.object(type(store.calculation_rules), "put", lambda self, *args, **more: together(*args, **more)):
