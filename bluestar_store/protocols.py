@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeGuard
 
 from bluestar_store.errors import BlueStarError
 from bluestar_store.keys import Key
@@ -293,14 +293,14 @@ class TellsTables(Protocol):
         """
 
 
-class ReadsPlaces(Protocol):
+class ReadsPlaces(Engine, Protocol):
     """What an engine can besides for which items of several tables are one round trip."""
 
     def get_places(self, places: Sequence[Place]) -> dict[Place, Item]:
         """The items found, each read consistently as by a `get` of its own, not all as of one moment; 100 at most."""
 
 
-def reads_places(engine: Engine) -> bool:
+def reads_places(engine: Engine) -> TypeGuard[ReadsPlaces]:
     """Whether its class has `get_places`: what only passes on what another engine has may not see such calls."""
     return hasattr(type(engine), "get_places")
 

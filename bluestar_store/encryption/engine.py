@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from bluestar_store.encryption.sealing import Sealing
+from bluestar_store.engines.passing import PassingEngine
 from bluestar_store.keys import Key
 from bluestar_store.models.sealed import as_stored, item_as_stored
 from bluestar_store.protocols import (
@@ -17,41 +19,19 @@ from bluestar_store.protocols import (
     Page,
     Place,
     Put,
-    Segment,
-    TableSpec,
-    TableStatus,
+    ReadsPlaces,
     Update,
     Write,
     key_of,
-    settles_at_once,
 )
 
 
-class SealingEngine:
+class SealingEngine(PassingEngine):
     """See `protocols.Engine`. Conditions are on the ciphertext as it was read."""
 
     def __init__(self, engine: Engine, sealing: Sealing) -> None:
-        self._engine, self.sealing = engine, sealing
-
-    @property
-    def parallel_calls(self) -> int:
-        """The engine's."""
-        return self._engine.parallel_calls
-
-    @property
-    def settles_at_once(self) -> bool:
-        """Whether the engine does."""
-        return settles_at_once(self._engine)
-
-    @property
-    def location(self) -> str:
-        """The engine's."""
-        return self._engine.location
-
-    @property
-    def data_id(self) -> str:
-        """The engine's."""
-        return self._engine.data_id
+        super().__init__(engine)
+        self.sealing = sealing
 
     def get(self, table: str, keys: Iterable[Key], *, consistent: bool = False) -> dict[Key, Item]:
         """See `protocols.Engine`."""
@@ -66,53 +46,13 @@ class SealingEngine:
             self.sealing.opened(table, item)
         return found
 
-    def query(
-        self,
-        table: str,
-        pk: str,
-        sk_prefix: str = "",
-        *,
-        index: str | None = None,
-        newest_first: bool = False,
-        limit: int | None = None,
-        cursor: str | None = None,
-        consistent: bool = False,
-    ) -> Page:
+    def query(self, table: str, pk: str, sk_prefix: str = "", **options: Any) -> Page:
         """See `protocols.Engine`."""
-        page = self._engine.query(
-            table,
-            pk,
-            sk_prefix,
-            index=index,
-            newest_first=newest_first,
-            limit=limit,
-            cursor=cursor,
-            consistent=consistent,
-        )
-        return self._page_opened(table, page)
+        return self._page_opened(table, self._engine.query(table, pk, sk_prefix, **options))
 
-    def scan(
-        self,
-        table: str,
-        *,
-        sk_prefix: str = "",
-        lacking: str | None = None,
-        limit: int | None = None,
-        cursor: str | None = None,
-        consistent: bool = False,
-        segment: Segment | None = None,
-    ) -> Page:
+    def scan(self, table: str, **options: Any) -> Page:
         """See `protocols.Engine`."""
-        page = self._engine.scan(
-            table,
-            sk_prefix=sk_prefix,
-            lacking=lacking,
-            limit=limit,
-            cursor=cursor,
-            consistent=consistent,
-            segment=segment,
-        )
-        return self._page_opened(table, page)
+        return self._page_opened(table, self._engine.scan(table, **options))
 
     def _page_opened(self, table: str, page: Page) -> Page:
         for item in page.items:
@@ -140,29 +80,15 @@ class SealingEngine:
         sealed = (self._attributes(table, key_of(item), item) for item in items)
         return self._engine.put_many(table, sealed, progress=progress)
 
-    def create_tables(self, specs: Sequence[TableSpec], *, upgrade: bool = False) -> list[str]:
-        """The engine's."""
-        return self._engine.create_tables(specs, upgrade=upgrade)
-
-    def describe(self, spec: TableSpec) -> TableStatus:
-        """The engine's."""
-        return self._engine.describe(spec)
-
-    def delete_tables(self, names: Sequence[str]) -> None:
-        """The engine's."""
-        self._engine.delete_tables(names)
-
-    def close(self) -> None:
-        """The engine's."""
-        self._engine.close()
-
 
 class PlacesSealingEngine(SealingEngine):
     """Around an engine that reads items of several tables in one call."""
 
+    _engine: ReadsPlaces
+
     def get_places(self, places: Sequence[Place]) -> dict[Place, Item]:
         """See `protocols.ReadsPlaces`."""
-        found: dict[Place, Item] = self._engine.get_places(places)  # type: ignore[attr-defined]
+        found = self._engine.get_places(places)
         for (table, _), item in found.items():
             self.sealing.opened(table, item)
         return found

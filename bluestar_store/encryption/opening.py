@@ -33,5 +33,5 @@ def sealing_engine(engine: Engine, tables: Tables, settings: Settings, now: Call
     if settings.encryption_key is not None:
         wrappers.append(LocalKeys(keys_in(settings.encryption_key)))
     keys = PlanKeys(engine, tables.name(PLAN_KEY), Wrappers(wrappers), now, kept_seconds=settings.cache_ttl_seconds)
-    kind = PlacesSealingEngine if reads_places(engine) else SealingEngine
-    return kind(engine, Sealing(tables, keys, records=settings.encrypt_records))
+    sealing = Sealing(tables, keys, records=settings.encrypt_records)
+    return PlacesSealingEngine(engine, sealing) if reads_places(engine) else SealingEngine(engine, sealing)

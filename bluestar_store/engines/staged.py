@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from bluestar_store.engines.checks import check_isolated, check_keys, checked
 from bluestar_store.engines.folding import folded
 from bluestar_store.engines.images import copied, updated
+from bluestar_store.engines.passing import PassingEngine
 from bluestar_store.errors import InvalidWriteError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import (
@@ -24,16 +25,14 @@ from bluestar_store.protocols import (
     Put,
     Segment,
     TableSpec,
-    TableStatus,
     Update,
     Write,
     key_of,
     pages,
-    settles_at_once,
 )
 
 
-class StagedEngine:
+class StagedEngine(PassingEngine):
     """See `protocols.Engine`. Safe for threads. Every read of the table is consistent.
 
     Of what a write expects, only what its own earlier writes answer is looked at here; the rest is the engine's, when
@@ -41,30 +40,10 @@ class StagedEngine:
     """
 
     def __init__(self, engine: Engine, specs: Iterable[TableSpec]) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._specs = {spec.name: spec for spec in specs}
         self._writes: dict[Place, Write] = {}
         self._lock = threading.Lock()
-
-    @property
-    def parallel_calls(self) -> int:
-        """The engine's."""
-        return self._engine.parallel_calls
-
-    @property
-    def settles_at_once(self) -> bool:
-        """Whether the engine does."""
-        return settles_at_once(self._engine)
-
-    @property
-    def location(self) -> str:
-        """The engine's."""
-        return self._engine.location
-
-    @property
-    def data_id(self) -> str:
-        """The engine's."""
-        return self._engine.data_id
 
     @property
     def writes(self) -> Mapping[Place, Write]:
@@ -94,7 +73,7 @@ class StagedEngine:
         """See `protocols.ReadsPlaces`; for a unit on an engine that can it."""
         own = {place: self._writes[place] for place in places if place in self._writes}
         asked = [place for place in places if not isinstance(own.get(place), Put | Delete)]
-        stored: dict[Place, Item] = self._engine.get_places(asked) if asked else {}  # type: ignore[attr-defined]
+        stored: dict[Place, Item] = self._engine.get_places(asked) if asked else {}  # type: ignore[attr-defined]  # see above
         seen = {place: _after(own[place], stored.get(place)) if place in own else stored.get(place) for place in places}
         return {place: item for place, item in seen.items() if item is not None}
 
@@ -192,10 +171,6 @@ class StagedEngine:
     def delete_tables(self, names: Sequence[str]) -> None:
         """InvalidWriteError."""
         raise _outside("deleting tables")
-
-    def describe(self, spec: TableSpec) -> TableStatus:
-        """The engine's."""
-        return self._engine.describe(spec)
 
     def close(self) -> None:
         """Nothing: the engine is not this one's."""

@@ -11,7 +11,7 @@ from bluestar_store.errors import ConflictError, EncryptedValueError
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, SALT, AuditEntry, ChainHead, Trail
 from bluestar_store.models.canonical import canonical, digest, plain_value
 from bluestar_store.models.entity import Origin
-from bluestar_store.models.masking import has_secret, veiled
+from bluestar_store.models.masking import veiled
 from bluestar_store.models.sealed import ciphertext_of
 from bluestar_store.protocols import ABSENT, ACTOR, AttributeValue, Item, Put, key_of
 from bluestar_store.repositories.access import Access
@@ -50,7 +50,7 @@ def appended_item(entry: AuditEntry) -> Item:
 
 def salted(entry: AuditEntry) -> AuditEntry:
     """An entry that is to be appended: with a salt where its details are shown masked in part."""
-    if not has_secret("details", entry.details) and veiled("details", entry.details) == entry.details:
+    if veiled("details", entry.details) == entry.details:
         return entry
     salt = secrets.token_hex(16)
     key = AUDIT_ENTRY.keys.build(AUDIT_ENTRY.identity(entry))

@@ -55,11 +55,11 @@ class ReadSuite(EngineCase):
         door.put(table, item("A"))
         door.put(other_table, item("B"))
         places = [(other_table, Key("B", "A")), (table, Key("A", "A")), (table, Key("X", "A")), (table, Key("A", "A"))]
-        found = engine.get_places(places)  # type: ignore[attr-defined]
+        found = engine.get_places(places)
         assert found == {(table, Key("A", "A")): item("A"), (other_table, Key("B", "A")): item("B")}
         for key in IMPOSSIBLE:
             with pytest.raises(InvalidKeyError):
-                engine.get_places([(table, key)])  # type: ignore[attr-defined]
+                engine.get_places([(table, key)])
 
     def test_an_isolated_get_answers_like_get(self, engine: Engine, door: SideDoor, table: str) -> None:
         for pk in ("A", "B"):
