@@ -77,7 +77,7 @@ def prepared(store: Store) -> None:
 
 
 class ActorTests:
-    """See issue 6.6."""
+    """Who wrote: on items, in trails, of every kind of write."""
 
     @pytest.mark.parametrize("name", ONE_OF_EACH)
     def test_the_actor_of_a_call_is_in_its_entry_and_on_its_item(self, name: str, store: Store) -> None:

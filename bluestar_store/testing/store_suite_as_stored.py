@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -15,7 +16,7 @@ from bluestar_store.errors import (
     VersionConflictError,
 )
 from bluestar_store.keys import Key
-from bluestar_store.models.batches import BATCH_STATE, STEP_CLAIM, BatchStatus
+from bluestar_store.models.batches import BATCH_STATE, STEP_CLAIM, BatchState, BatchStatus, StepClaim
 from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
 from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
@@ -24,8 +25,18 @@ from bluestar_store.protocols import Delete
 from bluestar_store.store import Store
 from bluestar_store.testing.side_door import BeforeWrite, RawChange, RawGet, RawPut, table, wire
 from bluestar_store.testing.store_suite_batches import started
+from bluestar_store.testing.store_suite_working import refused
 
 NULL = {"NULL": True}
+
+
+def uses(store: Store, batch: BatchState, claim: StepClaim) -> list[Callable[[], object]]:
+    """Whatever a worker does by its claim alone."""
+    return [
+        lambda: store.results.save(batch, claim.step, {"rows": 1}, claim),
+        lambda: store.claims.heartbeat(claim, 60),
+        lambda: store.claims.release(claim),
+    ]
 
 
 class AsStoredTests:
@@ -67,13 +78,7 @@ class AsStoredTests:
         before_write(lambda: raw_put(name, theirs))
         with pytest.raises(ClaimLostError):
             store.batches.advance(batch, step=2, claim=claim)
-        for refused in (
-            lambda: store.results.save(batch, 2, {"rows": 1}, claim),
-            lambda: store.claims.heartbeat(claim, 60),
-            lambda: store.claims.release(claim),
-        ):
-            with pytest.raises(ClaimLostError):
-                refused()
+        refused(uses(store, batch, claim), ClaimLostError)
         assert store.results.for_batch("b") == ()
         assert raw_get(name, key) == theirs
 
@@ -85,13 +90,7 @@ class AsStoredTests:
         store.engine.write(Delete(table(store, STEP_CLAIM), Key("BATCH#b", "CLAIM#0002")))
         anew = store.claims.claim(batch, 2, worker="mine", lease_seconds=60)
         assert anew.fence == claim.fence
-        for refused in (
-            lambda: store.results.save(batch, 2, {"rows": 1}, claim),
-            lambda: store.claims.heartbeat(claim, 60),
-            lambda: store.claims.release(claim),
-        ):
-            with pytest.raises(ClaimLostError):
-                refused()
+        refused(uses(store, batch, claim), ClaimLostError)
         assert store.claims.heartbeat(anew, 60).claimed == anew.claimed
 
     def test_a_hold_released_by_another_program_stays_as_it_released_it(
@@ -129,13 +128,13 @@ class AsStoredTests:
         known = store.pipelines.replace("ACME", "Weekly", steps)
         name, key = table(store, PIPELINE_STEP), Key("CLIENT#ACME_Weekly", "STEP#0002")
         change(name, key, agent={"S": "theirs"})
-        for refused in (
+        for call in (
             lambda: store.pipelines.replace("ACME", "Weekly", steps[:1], known=known),
             lambda: store.pipelines.replace("ACME", "Weekly", known),
             lambda: store.pipelines.remove("ACME", "Weekly", known=known),
         ):
             with pytest.raises(VersionConflictError) as caught:
-                refused()
+                call()
             assert caught.value.attribute == "agent"
         assert (raw_get(name, key) or {})["agent"] == {"S": "theirs"}
 

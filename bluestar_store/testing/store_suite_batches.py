@@ -46,7 +46,7 @@ def started(store: Store, batch_id: str | None = None) -> BatchState:
 
 
 class BatchTests:
-    """See issue 6.2."""
+    """The states of a batch, and what it was started under."""
 
     def test_a_batch_is_started_once(self, store: Store) -> None:
         batch = started(store, "b1")

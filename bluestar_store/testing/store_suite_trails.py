@@ -33,7 +33,7 @@ def details(entry: AuditEntry) -> dict[str, Any]:
 
 
 class TrailTests:
-    """See issue 6.6."""
+    """The trail that each change of a rule leaves."""
 
     isolated_transactions = True
 

@@ -38,7 +38,7 @@ class Oops(Exception):
 
 
 class UnitTests:
-    """See issue 6.1."""
+    """Several changes in one transaction, and what is read within it."""
 
     def test_a_unit_is_one_write_of_all_or_nothing(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         calls = Calls.of(store, monkeypatch)

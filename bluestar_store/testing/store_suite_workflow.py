@@ -22,7 +22,7 @@ from bluestar_store.models.batches import BatchStatus
 from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD, PlanHold
 from bluestar_store.store import Store
 from bluestar_store.testing.frozen_clock import FrozenClock
-from bluestar_store.testing.side_door import RawGet, RawPut, in_thread, table, wire
+from bluestar_store.testing.side_door import BeforeWrite, RawGet, RawPut, in_thread, table, wire
 from bluestar_store.testing.store_suite_batches import started
 
 RUNNING = BatchStatus.RUNNING
@@ -36,7 +36,7 @@ def frozen(store: Store, monkeypatch: pytest.MonkeyPatch) -> FrozenClock:
 
 
 class WorkflowTests:
-    """See issue 6.3 to 6.5."""
+    """Claims, results and holds of a batch at work."""
 
     # --------------------------------------------------------------------------------------------------------- holds
 
@@ -93,24 +93,12 @@ class WorkflowTests:
         assert store.holds.open("ACME") == ()
 
     def test_a_hold_that_comes_in_between_look_and_write_stops_the_batch(
-        self, store: Store, monkeypatch: pytest.MonkeyPatch
+        self, store: Store, before_write: BeforeWrite
     ) -> None:
         batch = started(store)
-        write = store.engine.write
-        placed: list[int] = []
-
-        def late(*writes: object) -> None:
-            if not placed:
-                placed.append(1)
-                with monkeypatch.context() as undone:
-                    undone.setattr(store.engine, "write", write)
-                    in_thread(lambda: store.holds.place("ACME", "Just now", hold_id="h1"))
-            write(*writes)  # type: ignore[arg-type]  # what it was given
-
-        with monkeypatch.context() as patched:
-            patched.setattr(store.engine, "write", late)
-            with pytest.raises(PlanOnHoldError, match="h1"):
-                store.batches.advance(batch, status=RUNNING)
+        before_write(lambda: store.holds.place("ACME", "Just now", hold_id="h1"))
+        with pytest.raises(PlanOnHoldError, match="h1"):
+            store.batches.advance(batch, status=RUNNING)
         assert store.batches.get(batch.batch_id) == batch
 
     def test_a_hold_that_cannot_be_counted_is_neither_put_nor_deleted(self, store: Store, raw_put: RawPut) -> None:

@@ -19,7 +19,7 @@ from bluestar_store.models.batches import BATCH_STATE, STEP_NUMBERS, BatchState,
 from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
 from bluestar_store.protocols import Delete
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import RawGet, RawPut, in_thread, table, wire
+from bluestar_store.testing.side_door import BeforeWrite, RawGet, RawPut, table, wire
 from bluestar_store.testing.store_suite_batches import started
 
 RUNNING, COMPLETED = BatchStatus.RUNNING, BatchStatus.COMPLETED
@@ -92,25 +92,11 @@ class WorkingTests:
             assert store.batches.advance(batch, status=status).status is status
             store.holds.release("ACME", hold.hold_id)
 
-    def test_a_hold_that_comes_before_the_commit_stops_a_claim(
-        self, store: Store, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_hold_that_comes_before_the_commit_stops_a_claim(self, store: Store, before_write: BeforeWrite) -> None:
         batch = running(store)
-        write = store.engine.write
-        placed: list[int] = []
-
-        def late(*writes: object) -> None:
-            if not placed:
-                placed.append(1)
-                with monkeypatch.context() as undone:
-                    undone.setattr(store.engine, "write", write)
-                    in_thread(lambda: store.holds.place("ACME", "Just now", hold_id="h1"))
-            write(*writes)  # type: ignore[arg-type]  # what it was given
-
-        with monkeypatch.context() as patched:
-            patched.setattr(store.engine, "write", late)
-            with pytest.raises(PlanOnHoldError, match="h1"):
-                store.claims.claim(batch, 1, "one", 60)
+        before_write(lambda: store.holds.place("ACME", "Just now", hold_id="h1"))
+        with pytest.raises(PlanOnHoldError, match="h1"):
+            store.claims.claim(batch, 1, "one", 60)
         assert store.claims.for_batch("b") == ()
 
     def test_a_guard_that_counts_a_hold_which_another_program_took_away_is_mended(

@@ -34,7 +34,7 @@ TARGETS = {
     },
     "client_memory": {("growth over the imports, 8 tables", "eight PynamoDB Models", 0.2)},
 }
-"""What issue 7 asks for, by group."""
+"""The rows that have a target, by group: what is measured, its peer, and the most that the ratio may be."""
 
 
 @pytest.fixture(scope="module")
