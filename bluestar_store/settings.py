@@ -65,7 +65,8 @@ class Settings(BaseSettings):
     `actor` is who writes, where a call does not say it: kept on every item that is written, and in the entry that a
     change leaves in its item's trail.
 
-    `four_eyes` demands that a saved plan is applied by another actor than the one who proposed it.
+    `four_eyes` demands that a saved plan is applied by another actor than the one who proposed it, which the store
+    notes; the commands change rules in no other way. It trusts `actor`.
 
     `checks_off` names the checks of meaning that are not made, with commas between them; `known_words` the words that
     they take for known besides: agents, frequencies, categories, names in formulas. See docs/rule-sets.md.

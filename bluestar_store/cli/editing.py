@@ -67,13 +67,22 @@ def write(store: Store, out: Output, part: Part, *, yes: bool) -> None:
     out.show(found, done)
 
 
-def one_person_may(store: Store) -> None:
-    """Raises BadUsage where nobody may change rules alone: see the setting `four_eyes`."""
-    if store.settings.four_eyes:
-        raise BadUsage(
-            "BLUESTAR_FOUR_EYES is set: put it into a rule set, `seed --from FOLDER --plan FILE`, and let somebody "
-            "else `seed --apply FILE`"
-        )
+def one_person_may(store: Store, *, fill: bool = False) -> None:
+    """Raises BadUsage where nobody may change rules alone: see the setting `four_eyes`.
+
+    `fill`: it is what a store begins with. A store without any item has nothing that could be changed.
+    """
+    if not store.settings.four_eyes:
+        return
+    if fill:
+        from bluestar_store.seeding.importing import is_empty
+
+        if is_empty(store):
+            return
+    raise BadUsage(
+        "BLUESTAR_FOUR_EYES is set: nobody changes rules alone; save what a rule set changes as a plan, "
+        "`seed --from FOLDER --plan FILE`, and let somebody else `seed --apply FILE`"
+    )
 
 
 def _left_behind(store: Store, part: Part) -> Iterator[str]:

@@ -120,7 +120,8 @@ def _tell_what_runs(store: Store, plan: str) -> None:
 
     try:
         found = [batch for batch in store.batches.for_plan(plan) if batch.status is BatchStatus.RUNNING]
-    except BlueStarError:  # the hold is placed; who may place one need not be allowed to read the batches
+    except BlueStarError as error:  # the hold is placed; who may place one need not be allowed to read the batches
+        tell(f"note: which batches are running cannot be told: {error}")
         return
     steps = [f"{escaped(one.batch_id)} (step {one.current_step or 'none yet'})" for one in found]
     if steps:

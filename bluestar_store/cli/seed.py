@@ -96,7 +96,7 @@ def seed(
         if dry_run and plan is not None:
             raise BadUsage("give either --dry-run or --plan: both only show the difference, --plan saves it too")
         if not (dry_run or plan is not None) and (folder is not None or overwrite or prune):
-            one_person_may(store)
+            one_person_may(store, fill=True)
         kinds = store.tables.kinds
         rule_set = (
             seeding.baseline(kinds) if folder is None else seeding.read(folder, kinds, checks=store.settings.checks)
@@ -176,6 +176,8 @@ def _load(store: Store, out: Output, source: str, difference: Difference, overwr
     from bluestar_store.seeding.load import ATTEMPTS, settle, to_write
 
     writes = to_write(difference, overwrite=overwrite)
+    if writes:
+        one_person_may(store, fill=True)
     doubted = list(doubt_lines(store, writes.parts, only=(Level.DOUBTFUL,)))
     changes = any(part.stored for part in writes.parts)
     if changes or (doubted and is_terminal()):

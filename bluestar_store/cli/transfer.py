@@ -69,8 +69,7 @@ def import_(
 
         if overwrite and not merge:
             raise BadUsage("--overwrite goes with --merge; without it the tables must be empty")
-        if merge:
-            one_person_may(store)
+        one_person_may(store, fill=not merge)
         with phases() as progress:
             report = import_items(store, folder, merge=merge, overwrite=overwrite, progress=progress)
         _forget_cached(store)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -112,27 +112,38 @@ class Pattern(Check):
 
 @dataclass(frozen=True)
 class Mapping(Check):
-    """From columns that are there, spelled as loosely as a fingerprint is, to fields that are not nearly known ones."""
+    """From columns that are there, each once, to fields that are not nearly known ones.
+
+    What only a fingerprint takes for a column, " gross  PAY" for "Gross Pay", is left to applications: those that look
+    columns up as they are spelled do not find it.
+    """
 
     name: str = "mapping"
     beside: ClassVar[tuple[str, ...]] = ("columns",)
 
     def look(self, value: Any, entity: Entity, checks: Checks) -> tuple[Level, str] | None:
         columns: tuple[str, ...] = getattr(entity, "columns", ())
-        there = {_loosely(column) for column in columns}
-        strange = [column for column in value if columns and _loosely(column) not in there]
+        if not columns and value:
+            return Level.NEW, "is of columns that the schema does not list"
+        there = {_loosely(column): column for column in columns}
+        strange = [column for column in value if _loosely(column) not in there]
         if strange:
             more = f" (nor are {len(strange) - 1} others)" if len(strange) > 1 else ""
             return (
                 Level.WRONG,
                 f"is of {shown(strange[0])}, which is no column{more}{did_you_mean(strange[0], columns)}",
             )
+        named: dict[str, str] = {}
         for column, target in value.items():
+            if (first := named.setdefault(_loosely(column), column)) != column:
+                return Level.WRONG, f"is of {shown(first)} and of {shown(column)}, which are one column"
             if not target.strip():
                 return Level.WRONG, f"leads from {shown(column)} to no field"
             found = Word("field", FIELDS).look(target, entity, checks)
             if found is not None and found[0] is Level.WRONG:
                 return found
+        if other := next((column for column in value if column not in columns), None):
+            return Level.UNKNOWN, f"is of {shown(other)}; the column is {shown(there[_loosely(other)])}"
         return None
 
 
@@ -171,13 +182,17 @@ NAMES = tuple(
 """What `checks_off` may name."""
 
 
-def shrunk(entity: Entity, before: Entity, checks: Checks) -> Iterator[Finding]:
-    """The figures that are less than those of the year before."""
+def shrunk(entity: Entity, before: Entity, checks: Checks, gone: Collection[str] = ()) -> Iterator[Finding]:
+    """The figures that are less than those of the year before; of those that are `gone`, which it has."""
     for field, check in declared(type(entity)):
         if not isinstance(check, NeverLess) or check.name in checks.off:
             continue
         now, then = getattr(entity, field), getattr(before, field)
-        if now is not None and then is not None and now < then:
+        if then is None:
+            continue
+        if now is None and field in gone:
+            yield Finding(field, check.name, Level.DOUBTFUL, f"is taken away; the year before has {then}")
+        elif now is not None and now < then:
             yield Finding(field, check.name, Level.DOUBTFUL, f"is {now}, less than the {then} of the year before")
 
 

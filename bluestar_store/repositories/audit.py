@@ -107,7 +107,7 @@ class Audit(Reader[AuditEntry]):
 
         def append(unit: Bookkeeping) -> None:
             check_claim(access, claim, unit, current_item(access, STEP_CLAIM, claim))
-            need_open_batch(access, claim.batch_id, None, unit)
+            need_open_batch(access, claim.batch_id, None, unit, claimed=True)
             append_step(access, entry, unit)
 
         with access.unit() as unit:

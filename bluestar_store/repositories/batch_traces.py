@@ -62,9 +62,10 @@ def leave_trace(access: Access, batch_id: str, found: Traces, unit: Bookkeeping)
 
 
 def _was_past_received(batch: BatchState) -> bool:
-    """By what was read of it, which also has to name its plan: a copy or one made by hand may say anything."""
-    read = {} if batch.origin is None else batch.origin.wire
-    status, plan_id = (read.get(name, {}).get("S") for name in ("status", "plan_id"))
+    """By what was read of it, which also has to be of it and name its plan: a copy may say anything."""
+    if batch.origin is None or batch.origin.key != BATCH_STATE.keys.build({"batch_id": batch.batch_id}):
+        return False
+    status, plan_id = (batch.origin.wire.get(name, {}).get("S") for name in ("status", "plan_id"))
     return not _is_received(status) and plan_id == batch.plan_id
 
 

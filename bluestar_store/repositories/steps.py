@@ -226,7 +226,7 @@ class Results(StepRecords[StepResult]):
                 item, claimed = stored_items(access, [Wanted(self._kind, wanted), Wanted(STEP_CLAIM, claim)])
                 check_claim(access, claim, unit, claimed)
             if item is None:
-                need_open_batch(access, wanted.batch_id, wanted.step, unit, read_state)
+                need_open_batch(access, wanted.batch_id, wanted.step, unit, read_state, claimed=claim is not None)
                 change = change_over(access, self._kind, self._with_digest(wanted, found_digest), None, {})
                 unit.keep(change.write)
                 saved[:] = [self._decode(change.after)]

@@ -13,7 +13,7 @@ from typing import TypeAlias, TypeVar
 
 from bluestar_store.engines.staged import StagedEngine
 from bluestar_store.errors import BlueStarError, ConflictError, EngineError, InvalidWriteError
-from bluestar_store.protocols import AsRead, Engine, Place, TableSpec, Write
+from bluestar_store.protocols import AsRead, Check, Engine, Fits, Place, TableSpec, Write
 
 T = TypeVar("T")
 
@@ -155,8 +155,29 @@ class Transaction:
         with self._lock:
             self._check_open()
             self._check_whole()
-            self._bookkeeping.attempt_surely(step)
+            try:
+                self._bookkeeping.attempt_surely(step)
+            except ConflictError as error:
+                place = error.place
+                if place is None or not self._is_unread(place):
+                    raise
+                self._look_again(place)
+                self._bookkeeping.attempt_surely(step)
             self._steps.append(step)
+
+    def _is_unread(self, place: Place) -> bool:
+        """Whether the unit expects something of an item there without having looked at it."""
+        write = self._bookkeeping.writes.get(place)
+        return isinstance(write, Check) and isinstance(write.expect, Fits)
+
+    def _look_again(self, place: Place) -> None:
+        """Do the steps anew, now that one of them was seen not to find what it expects there."""
+        self._refused |= {place}
+        try:
+            self._again()
+        except BaseException as error:
+            self.doom(error)
+            raise
 
     def commit(self, send: Callable[[Mapping[Place, Write]], None]) -> None:
         """Send it all, at most 100 writes and 4 MB (AWS limits).

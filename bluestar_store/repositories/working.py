@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from bluestar_store.errors import InvalidEntityError, InvalidTransitionError, PlanOnHoldError
 from bluestar_store.models.batches import BATCH_STATE, STEP_NUMBERS, BatchState, BatchStatus
 from bluestar_store.models.holds import HOLD_GUARD, HoldGuard, PlanHold
-from bluestar_store.protocols import ABSENT, Check, Fit, Fits, Item
+from bluestar_store.protocols import ABSENT, AsRead, Check, Fit, Fits, Item, Write
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.changes import as_read, change_over
 from bluestar_store.repositories.holds import plan_holds, stored_guard
@@ -53,26 +53,41 @@ def _refuse_open(access: Access, plan_id: str) -> None:
 
 
 def need_open_batch(
-    access: Access, batch_id: str, step: int | None, unit: Bookkeeping, state: Item | None = None
+    access: Access,
+    batch_id: str,
+    step: int | None,
+    unit: Bookkeeping,
+    state: Item | None = None,
+    *,
+    claimed: bool = False,
 ) -> None:
     """A step that lets its unit fail when the batch is over, or does not have the step, as it commits.
 
-    `state` is the stored one, where it was read. A unit that moves the batch itself, whose conditions that has, may end
-    it. Raises InvalidTransitionError, InvalidEntityError.
+    `state` is the stored one, where it was read. `claimed`: by the holder of a claim, whose last result and entry may
+    go with the end of the batch that the unit itself writes, unless that cancels it. Raises InvalidTransitionError,
+    InvalidEntityError.
     """
     table, key = access.table(BATCH_STATE), BATCH_STATE.keys.build({"batch_id": batch_id})
-    moved = not isinstance(unit.writes.get((table, key)), Check | None)
+    write = unit.writes.get((table, key))
+    moved = not isinstance(write, Check | None)
     if moved or (table, key) in unit.refused:
         state = access.engine.get(table, [key], consistent=True).get(key)
     if state is not None:
         status = state.get("status", {}).get("S")
-        if status in OVER and not moved:
+        may_end = claimed and moved and status != BatchStatus.CANCELLED and not _was_over(write)
+        if status in OVER and not may_end:
             raise InvalidTransitionError(f"batch {batch_id!r} is {status}, it is over: nobody works on it any more")
         if step is not None:
             check_step(batch_id, step, state)
     if not moved:
         has_step = () if step is None else (Fit(STEP_NUMBERS, "contains", ({"N": str(step)},)),)
         unit.keep(Check(table, key, Fits((_NOT_OVER, *has_step))))
+
+
+def _was_over(write: Write | None) -> bool:
+    """Whether the batch was over before the unit wrote its state."""
+    read = write.expect.attributes if write is not None and isinstance(write.expect, AsRead) else {}
+    return (read.get("status") or {}).get("S") in OVER
 
 
 def check_step(batch_id: str, step: int, state: Item) -> None:
@@ -90,10 +105,11 @@ def check_step(batch_id: str, step: int, state: Item) -> None:
 def begins_step(before: BatchState | None, after: BatchState, asked: BatchStatus | None) -> bool:
     """Whether a step begins, or the last one ends: the batch is to run or is completed, or goes to another step.
 
-    Not when it stops. `asked` is the status that it is to get, None for the one that it has.
+    A new batch, and one that a plan is named for, begins what it says. `asked` is the status that it is to get, None
+    for the one that it has.
     """
-    if before is None:
-        return after.status is BatchStatus.RUNNING
-    if asked is not None or before.status is not after.status:
-        return after.status in (BatchStatus.RUNNING, BatchStatus.COMPLETED)
-    return after.current_step != before.current_step
+    known = before if before is not None and before.plan_id == after.plan_id else None
+    if after.current_step != (known.current_step if known else None):
+        return True
+    moves = asked is not None or known is None or known.status is not after.status
+    return moves and after.status in (BatchStatus.RUNNING, BatchStatus.COMPLETED)

@@ -269,6 +269,11 @@ def check_empty(target: Place, instead: str = MERGE) -> None:
         raise ConflictError(f"{target.engine.location} is not empty: there are items in {', '.join(filled)}; {instead}")
 
 
+def is_empty(target: Place) -> bool:
+    """Whether there are no items in the target, as `check_empty` demands."""
+    return not _filled(target)
+
+
 def _filled(target: Place) -> list[str]:
     """The tables, by their names on disk, that have items."""
     names = [spec.name for spec in target.tables.specs()]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from bluestar_store.errors import RuleSetProblem, SeedError
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.field_checks import shrunk
+from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS, IrsLimits
 from bluestar_store.models.meaning import REFUSED, Finding, Level
 from bluestar_store.seeding.compare import Part, Target, repositories
@@ -35,22 +36,33 @@ def check_meaning(store: Target, parts: Iterable[Part]) -> None:
 def doubts(store: Target, parts: Iterable[Part]) -> list[tuple[str, Finding]]:
     """What is not refused and may be a mistake all the same, each with the item's place.
 
-    Words that are new, and limits that are less than those of the year before: the rule set's, else the store's.
+    Words that are new, and limits that would be less than those of the year before.
     """
     looked_at = list(parts)
     found = [(place, one) for place, one in _findings(store, looked_at) if one.level not in REFUSED]
-    limits = [(part, entity) for part in looked_at for entity in part.wanted if isinstance(entity, IrsLimits)]
-    wanted = {entity.year: entity for _, entity in limits}
-    missing = [IrsLimits(year=year - 1) for year in wanted if year and year - 1 not in wanted]
-    stored = repositories(store)[IRS_LIMITS.name].current(missing).values() if missing else ()
+    return [*found, *_shrinking(store, looked_at)]
+
+
+def _shrinking(store: Target, parts: Sequence[Part]) -> Iterator[tuple[str, Finding]]:
+    """Limits of the years that are changed and of those after them, beside the year before: as they would be then."""
+    changes = {
+        entity.year: {change.attribute: change for entry in part.entries for change in entry.changes}
+        for part in parts
+        for entity in part.wanted
+        if isinstance(entity, IrsLimits)
+    }
+    wanted = {entity.year: entity for part in parts for entity in part.wanted if isinstance(entity, IrsLimits)}
+    near = {year + step for year in wanted for step in (-1, 1) if year + step >= 0} - wanted.keys()
+    stored = repositories(store)[IRS_LIMITS.name].current([IrsLimits(year=year) for year in sorted(near)]).values()
     years = {entity.year: entity for entity in (*stored, *wanted.values())}
-    for part, entity in limits:
-        before = years.get(entity.year - 1)
-        fields = {change.attribute for entry in part.entries for change in entry.changes}
-        if before is not None:
-            shrinking = shrunk(entity, before, store.settings.checks)
-            found += [(_place(part, entity), one) for one in shrinking if one.field in fields]
-    return found
+    for year in sorted(years):
+        own, earlier = changes.get(year, {}), changes.get(year - 1, {})
+        if year - 1 not in years or not (own or earlier):
+            continue
+        gone = [name for name, change in own.items() if change.old is not None and change.new is None]
+        for one in shrunk(years[year], years[year - 1], store.settings.checks, gone):
+            if one.field in own or one.field in earlier:
+                yield _place(IRS_LIMITS, years[year]), one
 
 
 def _findings(store: Target, parts: Iterable[Part]) -> Iterator[tuple[str, Finding]]:
@@ -59,9 +71,9 @@ def _findings(store: Target, parts: Iterable[Part]) -> Iterator[tuple[str, Findi
         for entity in part.wanted:
             before = stored.get(tuple(part.kind.identity(entity).values()))
             for found in changed_findings(store, entity, before):
-                yield _place(part, entity), found
+                yield _place(part.kind, entity), found
 
 
-def _place(part: Part, entity: Any) -> str:
-    key = part.kind.keys.build(part.kind.identity(entity))
-    return f"{part.kind.name} {key.pk} {key.sk}"
+def _place(kind: Kind[Any], entity: Any) -> str:
+    key = kind.keys.build(kind.identity(entity))
+    return f"{kind.name} {key.pk} {key.sk}"

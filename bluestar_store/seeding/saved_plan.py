@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +17,7 @@ from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.models.values import utc_text
 from bluestar_store.quiet_errors import without_locals
 from bluestar_store.seeding.compare import Difference, Part, Target, compare_part
+from bluestar_store.seeding.four_eyes import acting, check_proposal, record_proposal
 from bluestar_store.seeding.load import LoadReport, one_entry, outcome_of, report, to_write, watched, write_part
 from bluestar_store.seeding.meaning import check_meaning
 from bluestar_store.seeding.plan_file import (
@@ -53,14 +53,19 @@ class _WrongPartError(Exception):
 def save_plan(store: Target, difference: Difference, path: Path, *, actor: str | None = None) -> str:
     """Write a difference as a plan, and who proposes it (the setting's actor where none is given); returns its digest.
 
-    The file is replaced whole. Raises OSError; ConfigurationError where four eyes are demanded and nobody is named.
+    The file is replaced whole. Where four eyes are demanded, an entry in the store's trail PROPOSALS goes with it, and
+    whoever applies the plan is held against that. Raises OSError; ConfigurationError where they are demanded and
+    nobody is named.
     """
-    by = _acting(store, actor)
+    by = acting(store, actor)
     if store.settings.four_eyes and by is None:
         raise ConfigurationError("BLUESTAR_FOUR_EYES is set: say who proposes the plan, by BLUESTAR_ACTOR or --actor")
     parts = [part for part in difference.parts if not part.is_same]
     data = [_part_data(store, part) for part in parts]
-    return write_plan(path, _store_of(store, parts), by, store.clock.now(), data)
+    digest = write_plan(path, _store_of(store, parts), by, store.clock.now(), data)
+    if store.settings.four_eyes:
+        record_proposal(store, digest, by)
+    return digest
 
 
 @without_locals
@@ -73,10 +78,9 @@ def open_plan(store: Target, path: Path, *, digest: str | None = None, actor: st
     """
     plan = read_plan(path)
     if digest is not None and digest.strip().lower() != plan.digest:
-        raise refusal(
-            path, f"has the digest {shown(plan.digest)[1:-1]}, not the one given: it is not what was reviewed"
-        )
-    _check_four_eyes(store, path, plan, actor)
+        raise refusal(path, f"has the digest {plan.digest}, not the one given: it is not what was reviewed")
+    if store.settings.four_eyes:
+        check_proposal(store, path, plan, acting(store, actor))
     planned = _parts(path, plan, store)
     here = _store_of(store, planned)
     if plan.store.tables != here.tables:
@@ -122,27 +126,6 @@ def apply_plan(
     in the trail of loads says who that was, who proposed the plan, and its digest.
     """
     return write_opened(store, open_plan(store, path, digest=digest, actor=actor), progress=progress, actor=actor)
-
-
-def _acting(store: Target, actor: str | None) -> str | None:
-    return store.settings.actor if actor is None else actor
-
-
-def _check_four_eyes(store: Target, path: Path, plan: PlanFile, actor: str | None) -> None:
-    if not store.settings.four_eyes:
-        return
-    by = _acting(store, actor)
-    if by is None:
-        raise refusal(path, "needs somebody to apply it (BLUESTAR_FOUR_EYES): give BLUESTAR_ACTOR or --actor")
-    if plan.proposed.actor is None:
-        raise refusal(path, "does not say who proposed it, which BLUESTAR_FOUR_EYES demands: make it again")
-    if _person(by) == _person(plan.proposed.actor):
-        raise refusal(path, f"was proposed by {shown(by)}: BLUESTAR_FOUR_EYES demands that somebody else applies it")
-
-
-def _person(actor: str) -> str:
-    """Letters and digits of a name: the same person may be spelled in several ways."""
-    return "".join(char for char in unicodedata.normalize("NFKC", actor).casefold() if char.isalnum())
 
 
 def _store_of(store: Target, parts: Iterable[Part]) -> PlannedStore:

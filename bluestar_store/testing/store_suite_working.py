@@ -92,6 +92,40 @@ class WorkingTests:
             assert store.batches.advance(batch, status=status).status is status
             store.holds.release("ACME", hold.hold_id)
 
+    @pytest.mark.parametrize("status", [BatchStatus.ON_HOLD, BatchStatus.FAILED, BatchStatus.CANCELLED])
+    def test_a_batch_that_stops_under_a_hold_stays_at_its_step(self, store: Store, status: BatchStatus) -> None:
+        batch = running(store)
+        store.holds.place("ACME", "Missing data")
+        refused(
+            [
+                lambda: store.batches.advance(batch, status=status, step=2),
+                lambda: store.batches.put(batch.model_copy(update={"status": status, "current_step": 2})),
+            ],
+            PlanOnHoldError,
+        )
+        assert store.batches.advance(batch, status=status, step=1).current_step == 1
+
+    def test_no_new_batch_is_put_under_a_hold_that_has_begun(self, store: Store) -> None:
+        store.holds.place("ACME", "Missing data")
+        new = BatchState(batch_id="new", plan_id="ACME", status=BatchStatus.RECEIVED)
+        begun: list[dict[str, object]] = [{"status": RUNNING}, {"status": COMPLETED}, {"current_step": 1}]
+        begun += [{"status": status, "current_step": 1} for status in (None, *BatchStatus)]
+        for update in begun:
+            with pytest.raises(PlanOnHoldError):
+                store.batches.put(new.model_copy(update=update))
+        of_no_plan = store.batches.put(BatchState(batch_id="new", status=RUNNING, current_step=1))
+        with pytest.raises(PlanOnHoldError):
+            store.batches.put(of_no_plan.model_copy(update={"plan_id": "ACME"}))
+        assert store.batches.put(new.model_copy(update={"batch_id": "other"})).status is BatchStatus.RECEIVED
+
+    def test_what_was_read_of_another_batch_says_nothing_of_this_ones_plan(self, store: Store) -> None:
+        running(store)
+        other = store.batches.advance(store.batches.start("BETA", "Weekly", 2026, "other"), status=RUNNING, step=1)
+        store.holds.place("ACME", "Missing data")
+        with pytest.raises(PlanOnHoldError):
+            store.claims.claim(other.model_copy(update={"batch_id": "b"}), 1, "one", 60)
+        assert store.claims.for_batch("b") == ()
+
     def test_a_hold_that_comes_before_the_commit_stops_a_claim(self, store: Store, before_write: BeforeWrite) -> None:
         batch = running(store)
         before_write(lambda: store.holds.place("ACME", "Just now", hold_id="h1"))
@@ -178,6 +212,53 @@ class WorkingTests:
             store.audit.append("b", action="done", claim=claim)
         assert store.batches.get("b").status is COMPLETED
         assert [result.step for result in store.results.for_batch("b")] == [1]
+
+    def test_a_unit_that_ends_a_batch_begins_nothing_in_it(self, store: Store) -> None:
+        for status in (COMPLETED, BatchStatus.FAILED, BatchStatus.CANCELLED):
+            batch = running(store, f"b-{status}")
+            claim = store.claims.claim(batch, 1, "one", 60)
+            late: list[Callable[[], object]] = [
+                partial(store.claims.claim, batch, 2, "one", 60),
+                partial(store.claims.claim, batch.batch_id, 1, "one", 60),
+                partial(store.results.save, batch, 2, {"rows": 2}),
+            ]
+            if status is BatchStatus.CANCELLED:
+                late += [
+                    partial(store.results.save, batch, 1, {"rows": 1}, claim),
+                    partial(store.audit.append, batch.batch_id, action="late", claim=claim),
+                ]
+            for call in late:
+                with pytest.raises(InvalidTransitionError), store.unit_of_work():
+                    store.batches.advance(batch, status=status)
+                    call()
+            assert store.batches.get(batch.batch_id) == batch
+            assert store.results.for_batch(batch.batch_id) == ()
+
+    def test_a_failed_batch_that_is_put_again_takes_no_result_of_the_same_unit(self, store: Store) -> None:
+        batch = running(store)
+        claim = store.claims.claim(batch, 1, "one", 60)
+        failed = store.batches.advance(batch, status=BatchStatus.FAILED)
+        with pytest.raises(InvalidTransitionError), store.unit_of_work():
+            store.batches.put(failed.model_copy(update={"updated": None}))
+            store.results.save(batch, 1, {"rows": 1}, claim)
+
+    def test_a_unit_that_begins_a_step_and_places_a_hold_is_refused_by_those_that_were_open_before(
+        self, store: Store
+    ) -> None:
+        batch = running(store)
+        hold = store.holds.place("ACME", "Missing data", hold_id="h1")
+        for change in (partial(store.holds.place, "ACME", "More"), partial(store.holds.release, "ACME", "h1")):
+            with pytest.raises(PlanOnHoldError, match="h1"), store.unit_of_work():
+                store.claims.claim(batch, 1, "one", 60)
+                change()
+        assert store.holds.open("ACME") == (hold,)
+        assert hold.origin is not None
+        store.engine.write(Delete(table(store, PLAN_HOLD), hold.origin.key))  # by another program; the guard counts it
+        with store.unit_of_work():
+            store.claims.claim(batch, 1, "one", 60)
+            store.holds.place("ACME", "More", hold_id="h2")
+        assert [hold.hold_id for hold in store.holds.open("ACME")] == ["h2"]
+        refused(beginnings(store, batch), PlanOnHoldError)
 
     def test_a_workers_entry_is_of_its_own_batch_and_claim(self, store: Store) -> None:
         batch = running(store)

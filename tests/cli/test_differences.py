@@ -103,7 +103,7 @@ def test_a_plan_is_saved_shown_and_applied_exactly(seeded_run: Run, wanted: Path
     shutil.rmtree(wanted)  # it is not looked at any more
     done = seeded_run("seed", "--apply", str(file), "--digest", "0" * 64)
     assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-    assert "not the one given: it is not what was reviewed; nothing was written" in done.stderr
+    assert f"has the digest {digest}, not the one given: it is not what was reviewed; nothing was" in done.stderr
     done = seeded_run("seed", "--apply", str(file), "--digest", digest)
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout == f"Applied {file}: added 1, overwritten 2, removed 1, same 0, left alone 0\n"
@@ -132,9 +132,17 @@ def test_a_plan_without_its_digest_is_shown_again(seeded: Path, seeded_run: Run,
     assert f" UTC, proposed by pat:\n{SHOWN}To add 1, to change 2, to remove 1\nDigest: {digest}\n" in done.stdout
 
 
-def test_four_eyes_let_nobody_change_rules_alone(seeded: Path, seeded_run: Run, wanted: Path, tmp_path: Path) -> None:
+def test_four_eyes_let_nobody_change_rules_alone(
+    seeded_run: Run, opened: Callable[[], Store], wanted: Path, tmp_path: Path
+) -> None:
+    def rules() -> list[tuple[Any, int | None]]:
+        with opened() as store:
+            return [
+                (one, one.version) for level in ("GLOBAL", "DEFAULT", *store.plans()) for one in store.at_level(level)
+            ]
+
     eyes, file = {"BLUESTAR_FOUR_EYES": "true", "BLUESTAR_ACTOR": "pat"}, tmp_path / "plan.json"
-    before = everything(seeded)
+    before = rules()
     for command in (
         ["seed", "--from", str(wanted)],
         ["seed", "--overwrite", "--yes"],
@@ -146,12 +154,34 @@ def test_four_eyes_let_nobody_change_rules_alone(seeded: Path, seeded_run: Run, 
         done = seeded_run(*command, env=eyes)
         assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
         assert "BLUESTAR_FOUR_EYES is set" in done.stderr
-    assert seeded_run("seed", env=eyes).exit_code == 0  # what comes with the library
+    assert seeded_run("seed", env=eyes).exit_code == 0  # there is nothing that it adds
     assert seeded_run("seed", "--from", str(wanted), "--plan", str(file), env=eyes).exit_code == 3
     done = seeded_run("seed", "--apply", str(file), "--yes", env=eyes)
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
-    assert everything(seeded) == before
+    assert rules() == before
     assert seeded_run("--actor", "kim", "seed", "--apply", str(file), "--yes", env=eyes).exit_code == 0
+
+
+def test_four_eyes_let_one_person_fill_a_store_and_nobody_add_to_it_alone(
+    seeded_run: Run, opened: Callable[[], Store], tmp_path: Path
+) -> None:
+    eyes, exported = {"BLUESTAR_FOUR_EYES": "true", "BLUESTAR_ACTOR": "pat"}, str(tmp_path / "export")
+    assert seeded_run("export", exported).exit_code == 0
+    for number, command in enumerate((["seed"], ["seed", "--from", str(DEMO)], ["import", exported])):
+        run = on(tmp_path / f"empty{number}")
+        assert run("create", env=eyes).exit_code == 0
+        done = run(*command, env=eyes)
+        assert (done.exit_code, done.stderr) == (0, "")
+        for again in (["seed", "--from", str(DEMO), "--overwrite", "--yes"], ["import", exported]):
+            done = run(*again, env=eyes)
+            assert (done.exit_code, "BLUESTAR_FOUR_EYES is set" in done.stderr) == (2, True)
+    with opened() as store:
+        store.calculation_rules.delete(store.calculation_rules.get("GLOBAL", "match"))
+    done = seeded_run("seed", env=eyes)  # one person would bring back what two took away
+    assert (done.exit_code, done.stdout, "BLUESTAR_FOUR_EYES is set" in done.stderr) == (2, "", True)
+    plan = str(tmp_path / "plan.json")
+    assert seeded_run("seed", "--plan", plan, env=eyes).exit_code == 3
+    assert seeded_run("--actor", "kim", "seed", "--apply", plan, "--yes", env=eyes).exit_code == 0
 
 
 def test_a_plan_without_overwrite_leaves_alone_what_differs(seeded_run: Run, wanted: Path, tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ def trail_of(plan: str) -> str:
 
 
 def work(store: Store, record: Recorder, chance: random.Random) -> Any:
-    """Starts batches, moves them as it read them at any time before, places and releases holds, appends to trails.
+    """Starts batches, moves them and claims steps as it read them at any time before, places and releases holds.
+
+    Appends to trails.
 
     Now and then it is an old program that cancels a batch and counts no version.
     """
@@ -52,6 +54,13 @@ def work(store: Store, record: Recorder, chance: random.Random) -> Any:
         if made is not None:
             read[batch_id] = made
 
+    def claim(batch_id: str, worker: str) -> None:
+        """Of a step of its own, which nobody else is after, by the batch as it was read at any time before."""
+        if (known := read.get(batch_id)) is not None:
+            step = chance.randrange(10**6)
+            take = partial(store.claims.claim, known, step, worker, 60)
+            record.call("claim", f"{batch_id} {step}", {"plan": plan_of(batch_id)}, take, lambda made: made.fence)
+
     def cancel(batch_id: str) -> None:
         status = {"status": {"S": str(BatchStatus.CANCELLED)}}
         key = BATCH_STATE.keys.build({"batch_id": batch_id})
@@ -62,13 +71,16 @@ def work(store: Store, record: Recorder, chance: random.Random) -> Any:
     def turn(number: int) -> None:
         batch_id = chance.choice(BATCHES)
         plan, name = plan_of(batch_id), f"{record.process.replace(' ', '-').replace('/', '-')}-{number}"
-        match chance.choices(("start", "move", "place", "release", "append", "cancel"), (2, 8, 1, 3, 3, 0.4))[0]:
+        actions, weights = ("start", "move", "claim", "place", "release", "append", "cancel"), (2, 8, 4, 1, 3, 3, 0.4)
+        match chance.choices(actions, weights)[0]:
             case "start":
                 state = BatchState(batch_id=batch_id, plan_id=plan, status=BatchStatus.RECEIVED)
                 content = {"content": str(BatchStatus.RECEIVED)}
                 record.call("create", batch_id, content, partial(store.batches.put, state, ABSENT), told)
             case "move":
                 move(batch_id)
+            case "claim":
+                claim(batch_id, name)
             case "place":
                 record.call("place", plan, name, partial(store.holds.place, plan, "why", hold_id=name), lambda _: name)
                 placed.append((plan, name))
@@ -85,12 +97,12 @@ def work(store: Store, record: Recorder, chance: random.Random) -> Any:
 
 
 def past_a_hold(history: Sequence[Operation]) -> list[str]:
-    """The batches that began to run while a hold of their plan was open for sure, from their call to its end."""
+    """Steps that began, and batches that went on, while a hold of their plan was open for sure, from call to end."""
     wrong = []
     placed = [one for one in history if one.action == "place" and one.outcome is Outcome.OK]
     released = {one.argument: one.began for one in history if one.action == "release"}
     for run in history:
-        if run.action == "put" and run.outcome is Outcome.OK and run.argument["content"] == BatchStatus.RUNNING:
+        if run.action in ("put", "claim") and run.outcome is Outcome.OK:  # each move goes to another step
             for hold in placed:
                 until = released.get(hold.argument, float("inf"))
                 if hold.subject == run.argument["plan"] and hold.ended <= run.began and run.ended <= until:

@@ -30,6 +30,7 @@ from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.protocols import EXISTS, Update
 from bluestar_store.repositories.base import Repository
 from bluestar_store.seeding import plan_file
+from bluestar_store.seeding.four_eyes import PROPOSALS
 from bluestar_store.seeding.load import LOADS, to_write
 from bluestar_store.seeding.rule_set import RuleSet
 from bluestar_store.seeding.saved_plan import apply_plan, save_plan
@@ -188,8 +189,9 @@ def test_a_plan_with_another_digest_than_the_reviewed_one_is_refused(store: Stor
     wanted = seeding.compare(store, RuleSet((rule("ACME", "extra"),)))
     reviewed = save_plan(store, wanted, path)
     resigned(path, lambda content: content["parts"][0]["wanted"][0].update(max_pct={"N": "60"}))
-    with pytest.raises(PlanRefusedError, match="not the one given: it is not what was reviewed"):
+    with pytest.raises(PlanRefusedError, match="not the one given: it is not what was reviewed") as caught:
         apply_plan(store, path, digest=reviewed)
+    assert f"has the digest {json.loads(path.read_text())['digest']}, not" in str(caught.value)  # whole
     assert save_plan(store, wanted, path) != reviewed  # the same again: nobody can try values until a digest fits
     report = apply_plan(store, path, digest=save_plan(store, wanted, path).upper())
     assert len(report.added) == 1
@@ -278,6 +280,12 @@ def test_the_trail_says_who_proposed_and_who_applied_which_plan(store: Store, tm
     assert (entry.actor, entry.details["proposed_by"], entry.details["plan"]) == ("kim", "pat", digest)
 
 
+@pytest.fixture
+def strict(store: Store) -> Store:
+    """The same store, where four eyes are demanded."""
+    return Store(Settings(persistence_mode=PersistenceMode.MEMORY, four_eyes=True), store.engine)
+
+
 @pytest.mark.parametrize(
     ("proposer", "applier", "said"),
     [
@@ -285,23 +293,66 @@ def test_the_trail_says_who_proposed_and_who_applied_which_plan(store: Store, tm
         ("pat", "pat", "somebody else applies it"),
         ("pat", " PAT\u200b", "somebody else applies it"),
         ("pat", None, "needs somebody to apply it"),
-        (None, "kim", "does not say who proposed it"),
     ],
 )
-def test_four_eyes(store: Store, tmp_path: Path, proposer: str | None, applier: str | None, said: str | None) -> None:
+def test_four_eyes(strict: Store, tmp_path: Path, proposer: str, applier: str | None, said: str | None) -> None:
     path = tmp_path / "plan.json"
-    changed(store, path, actor=proposer)
-    strict = Store(Settings(persistence_mode=PersistenceMode.MEMORY, four_eyes=True), store.engine)
+    changed(strict, path, actor=proposer)
     if said is None:
         assert apply_plan(strict, path, actor=applier).added
     else:
         with pytest.raises(PlanRefusedError, match=said):
             apply_plan(strict, path, actor=applier)
-        assert not store.calculation_rules.all("ACME").keys() & {"extra"}
+        assert not strict.calculation_rules.all("ACME").keys() & {"extra"}
 
 
-def test_four_eyes_need_to_know_who_proposes(store: Store, tmp_path: Path) -> None:
-    strict = Store(Settings(persistence_mode=PersistenceMode.MEMORY, four_eyes=True), store.engine)
+@pytest.mark.parametrize("name", ["kim", "lee", None])
+@pytest.mark.parametrize("content", ["the same", "another"])
+def test_four_eyes_see_a_plan_whose_proposer_wrote_another_name_into_it(
+    strict: Store, tmp_path: Path, name: str | None, content: str
+) -> None:
+    path = tmp_path / "plan.json"
+    changed(strict, path, actor="pat")
+
+    def rewrite(plan: dict[str, Any]) -> None:
+        plan["proposed"]["actor"] = name
+        if content == "another":
+            plan["salt"] = "0" * 32
+
+    resigned(path, rewrite)
+    digest = json.loads(path.read_text())["digest"]
+    for applier in ("pat", "kim", "lee"):
+        with pytest.raises(PlanRefusedError, match=r"was not proposed in this store|does not say who proposed"):
+            apply_plan(strict, path, digest=digest, actor=applier)
+    assert not strict.calculation_rules.all("ACME").keys() & {"extra"}
+
+
+def test_four_eyes_take_no_plan_that_was_made_without_them_or_elsewhere(
+    store: Store, strict: Store, tmp_path: Path
+) -> None:
+    path = tmp_path / "plan.json"
+    for actor, said in (("pat", "was not proposed in this store by 'pat'"), (None, "does not say who proposed it")):
+        changed(store, path, actor=actor)
+        with pytest.raises(PlanRefusedError, match=said):
+            apply_plan(strict, path, actor="kim")
+    assert apply_plan(store, path, actor="kim").added  # where one person may
+
+
+def test_a_proposal_is_in_a_trail_of_the_store_and_the_file_keeps_what_the_trail_says(
+    strict: Store, tmp_path: Path
+) -> None:
+    path = tmp_path / "plan.json"
+    changed(strict, path, actor="pat")
+    (entry,) = strict.audit.entries(PROPOSALS)
+    assert (entry.actor, entry.action) == ("pat", "propose")
+    assert dict(entry.details or {}) == {"plan": json.loads(path.read_text())["digest"]}
+    assert strict.audit.verify(PROPOSALS) == ()
+    strict.audit.append(PROPOSALS, action="propose", actor="kim", details={"plan": "0" * 64})
+    strict.audit.append(PROPOSALS, action="propose", actor="kim")
+    assert apply_plan(strict, path, actor="kim").added
+
+
+def test_four_eyes_need_to_know_who_proposes(strict: Store, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="say who proposes the plan"):
         changed(strict, tmp_path / "plan.json")
     changed(strict, tmp_path / "plan.json", actor="pat")

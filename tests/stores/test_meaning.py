@@ -79,6 +79,10 @@ WRONG = {
     "column": (schema({"SSNN": "ssn"}), "mapping is of 'SSNN', which is no column; did you mean SSN?"),
     "target": (schema({"SSN": "gros_comp"}), "mapping 'gros_comp' is no known field; did you mean gross_comp?"),
     "no target": (schema({"SSN": " "}), "mapping leads from 'SSN' to no field"),
+    "one column twice": (
+        schema({"SSN": "ssn", " ssn": "employee_id"}),
+        "is of 'SSN' and of ' ssn', which are one column",
+    ),
 }
 RIGHT = {
     "routing number": ach("021000021"),
@@ -87,7 +91,6 @@ RIGHT = {
     "a new category": check(category="SITE"),
     "a numbered category": check(category="SSN2"),
     "a new frequency": ClientConfig(plan_id="ACME", pay_freq="BiWeekly"),
-    "columns spelled as fingerprints are": schema({" gross  PAY": "gross_comp"}),
     "a new field": schema({"SSN": "vesting_tier"}),
     "a name of an application's own": rule(formula="bonus_base * 2"),
 }
@@ -203,6 +206,18 @@ def test_names_that_nobody_knows_are_refused_in_rule_sets_only(store: Store, tmp
         seeding.read(write_rule_set(store, tmp_path, entity))
     (finding,) = [found for found in examine(store) if found.check == "meaning"]
     assert "bonus_base" in finding.what
+
+
+def test_a_column_that_the_schema_spells_in_another_way_is_refused_in_rule_sets_only(
+    store: Store, tmp_path: Path
+) -> None:
+    entity = schema({" gross  PAY": "gross_comp"})
+    store.vendor_schemas.put(entity)
+    with pytest.raises(SeedError, match="is of ' gross  PAY'; the column is 'Gross Pay'") as caught:
+        seeding.read(write_rule_set(store, tmp_path, entity))
+    assert [problem.pointer for problem in caught.value.problems] == ["/vendor_schemas/0/mapping"]
+    (finding,) = [found for found in examine(store) if found.check == "meaning"]
+    assert "' gross  PAY'" in finding.what
 
 
 def test_a_step_of_a_pipeline_is_checked_as_any_other_rule(store: Store) -> None:
