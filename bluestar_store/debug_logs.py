@@ -15,8 +15,12 @@ HIDDEN = "(not shown)"
 _LIBRARIES = ("botocore", "boto3", "s3transfer", "urllib3", "pynamodb", "redis", "push_response", "azure")
 _ALL_HIDDEN = ("botocore.auth", "botocore.credentials", "botocore.parsers", "botocore.tokens", "botocore.utils")
 """Loggers whose arguments are signatures, credentials and bodies."""
+SQL_NAME = "bluestar-store"
+"""Of our SQLAlchemy engines, whose logs show rows; those of an application's own engines are its own."""
+_SQL = f"sqlalchemy.engine.Engine.{SQL_NAME}"
 _EARLY = (
     *_ALL_HIDDEN,
+    _SQL,
     *(
         f"botocore.{name}"
         for name in (
@@ -35,7 +39,7 @@ _EARLY = (
 """Loggers of modules that may be imported later."""
 _TELLING = re.compile(r"[A-Za-z0-9_.:/()=*<>' -]{,200}")
 """Names of operations, events and handlers, URLs without their query."""
-_LONG_NUMBER = re.compile(r"[0-9]{7}")
+_LONG_NUMBER = re.compile(r"[0-9]{7}|[0-9]{3}-[0-9]{2}-[0-9]{4}")
 
 
 class HideData(logging.Filter):
@@ -66,7 +70,7 @@ def _shown(logger: str, value: object) -> object:
         return value
     if isinstance(value, Mapping):
         return sorted(name for name in map(str, value) if _is_telling(name))
-    if logger in _ALL_HIDDEN or isinstance(value, bytes | bytearray | list | tuple | set):
+    if logger in (*_ALL_HIDDEN, _SQL) or isinstance(value, bytes | bytearray | list | tuple | set):
         return HIDDEN
     text = str(value).partition("?")[0]
     return text if _is_telling(text) else HIDDEN

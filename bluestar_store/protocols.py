@@ -351,8 +351,8 @@ class Source(Protocol):
         Units after one whose value settles the question may be left out.
         """
 
-    def encode(self, unit: Unit, value: Any) -> bytes:
-        """The value as it is kept outside the process."""
+    def encode(self, unit: Unit, value: Any) -> bytes | None:
+        """The value as it is kept outside the process; None for one that is not to leave it."""
 
     def decode(self, unit: Unit, data: bytes) -> Any:
         """The value again; ValueError or BlueStarError for what `encode` of this version did not make of this unit."""

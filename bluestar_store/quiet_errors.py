@@ -1,22 +1,36 @@
 """Errors without the local variables of the library's frames, in which items lie as they are stored.
 
 Whoever reports a traceback with its locals, as error trackers do, would report account numbers. Files, lines and the
-caller's own frames stay.
+caller's own frames stay. Every public call is `without_locals`: the classes and functions that users have.
 """
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
-from types import TracebackType
-from typing import ParamSpec, TypeVar
+from types import CodeType, FunctionType, TracebackType
+from typing import Any, ParamSpec, TypeVar, overload
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
-_OURS = ("bluestar_store", "botocore", "pynamodb", "urllib3", "redis", "pydantic")
+_OURS = frozenset(
+    (
+        "azure", "bluestar_store", "boto3", "botocore", "click", "cryptography", "filelock", "psycopg", "pydantic",
+        "pynamodb", "redis", "s3transfer", "sqlalchemy", "typer", "urllib3",
+    )
+)  # fmt: skip
 """Packages whose frames hold items on their way."""
+_BENEATH = sys.stdlib_module_names - {"asyncio"}
+"""Modules whose functions they call: http.client has requests in its variables, json whole files."""
+_SUSPENDED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+"""Of a function whose frame may only be waiting: to clear it would end it."""
+_SPECIAL = ("__aenter__", "__aexit__", "__call__", "__enter__", "__exit__", "__init__")
+"""Methods that are public beside those without an underscore."""
 
 
 def forget_locals(error: BaseException) -> None:
@@ -39,22 +53,97 @@ def forget_locals(error: BaseException) -> None:
 def _clear(traceback: TracebackType | None) -> None:
     while traceback is not None:
         frame = traceback.tb_frame
-        if frame.f_globals.get("__name__", "").partition(".")[0] in _OURS:
+        if _is_ours(frame.f_globals.get("__name__", "").partition(".")[0], frame.f_code):
             with suppress(RuntimeError):  # it still runs
                 frame.clear()
         traceback = traceback.tb_next
 
 
-def without_locals(call: Callable[P, R]) -> Callable[P, R]:
-    """The same call, whose errors keep no variables of the library's frames: see `forget_locals`."""
+def _is_ours(package: str, code: CodeType) -> bool:
+    return package in _OURS or (package in _BENEATH and not code.co_flags & _SUSPENDED)
 
-    @wraps(call)
+
+@overload
+def without_locals(what: type[T]) -> type[T]: ...
+@overload
+def without_locals(what: Callable[P, R]) -> Callable[P, R]: ...
+def without_locals(what: Any) -> Any:
+    """The same call, whose errors keep no variables of the library's frames: see `forget_locals`.
+
+    Of a class: all its public methods are, those that are inherited as their own class says.
+    """
+    if not isinstance(what, type):
+        return _quiet(what)
+    for name, method in list(vars(what).items()):
+        if name in _SPECIAL or not name.startswith("_"):
+            if isinstance(method, FunctionType):
+                setattr(what, name, _quiet(method))
+            elif isinstance(method, classmethod | staticmethod):
+                setattr(what, name, type(method)(_quiet(method.__func__)))
+    return what
+
+
+def _quiet(call: Any) -> Any:
+    if inspect.iscoroutinefunction(call):
+        quiet = _awaited(call)
+    elif inspect.isgeneratorfunction(inspect.unwrap(call)):
+        quiet = _iterated(call) if inspect.isgeneratorfunction(call) else _entered(call)
+    else:
+        quiet = _called(call)
+    return wraps(call)(quiet)
+
+
+def _called(call: Callable[P, R]) -> Callable[P, R]:
     def quiet(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return call(*args, **kwargs)
-        except Exception as error:
+        except BaseException as error:
             forget_locals(error)
             del args, kwargs
             raise
 
     return quiet
+
+
+def _awaited(call: Callable[..., Any]) -> Callable[..., Any]:
+    async def quiet(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return await call(*args, **kwargs)
+        except BaseException as error:
+            forget_locals(error)
+            del args, kwargs
+            raise
+
+    return quiet
+
+
+def _iterated(call: Callable[..., Any]) -> Callable[..., Any]:
+    def quiet(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return (yield from call(*args, **kwargs))
+        except BaseException as error:
+            forget_locals(error)
+            del args, kwargs
+            raise
+
+    return quiet
+
+
+def _entered(call: Callable[..., Any]) -> Callable[..., Any]:
+    def quiet(*args: Any, **kwargs: Any) -> Any:
+        return _Block(call(*args, **kwargs))
+
+    return quiet
+
+
+class _Block:
+    """A context manager whose errors are quiet; those of the block itself are the caller's."""
+
+    def __init__(self, block: Any) -> None:
+        self._enter, self._exit = _called(block.__enter__), _called(block.__exit__)
+
+    def __enter__(self) -> Any:
+        return self._enter()
+
+    def __exit__(self, *failure: Any) -> Any:
+        return self._exit(*failure)

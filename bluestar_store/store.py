@@ -49,6 +49,7 @@ KEEPERS = {
 """Which attribute of a Store alone writes a kind, by the kind's name: a plain repository knows nothing of its rules."""
 
 
+@without_locals
 class Store:
     """All of one environment's data. Safe to share between threads; several Stores may live in one process.
 
@@ -85,6 +86,7 @@ class Store:
         self.settings, self.engine, self.clock = settings, engine, clock or SystemClock()
         self.tables = tables_of(settings, kinds)
         self.tables.specs()  # refuses names that DynamoDB would
+        NAMES.know(field for kind in self.tables.kinds for field in kind.keys.fields)
         namespace = _namespace(settings, engine)
         cache = open_cache(
             settings,
@@ -190,7 +192,6 @@ class Store:
             )
         return (of or Repository)(self._access, registered)
 
-    @without_locals
     def create_tables(self, *, upgrade: bool = False) -> list[str]:
         """Make the tables that do not exist, and wait until they are active; returns the names made.
 
@@ -221,37 +222,30 @@ class Store:
         """Each table as it is."""
         return tuple(self.engine.describe(spec) for spec in self.tables.specs())
 
-    @without_locals
     def plans(self) -> tuple[str, ...]:
         """Every plan that has rules, pipelines, configs or schemas of its own, sorted."""
         return self._catalog.plans()
 
-    @without_locals
     def categories(self) -> tuple[str, ...]:
         """Every category of validation rules, GLOBAL's and plans' own, sorted."""
         return self._catalog.categories()
 
-    @without_locals
     def vendors(self) -> tuple[str, ...]:
         """Every vendor that has a schema, sorted."""
         return self._catalog.vendors()
 
-    @without_locals
     def overrides(self, plan_id: str) -> tuple[Entity, ...]:
         """Everything that is the plan's own, by table and key; empty for a plan that lives on the defaults."""
         return self._catalog.overrides(plan_id)
 
-    @without_locals
     def at_level(self, level: str) -> tuple[Entity, ...]:
         """Everything that a level has of its own: a plan, GLOBAL or DEFAULT; by table and key."""
         return self._catalog.at_level(level)
 
-    @without_locals
     def rules_of_type(self, calc_type: str) -> tuple[CalculationRule, ...]:
         """Who has a calculation rule of this type: GLOBAL's first, then each plan's own, by plan; empty for none."""
         return self._catalog.rules_of_type(calc_type)
 
-    @without_locals
     def plan_snapshot(self, plan_id: str, pay_freq: str, year: int) -> PlanSnapshot:
         """Everything a batch of the plan needs, read consistently, with digests.
 
@@ -275,7 +269,6 @@ class Store:
 
         return UnitOfWork(self, self._access)
 
-    @without_locals
     def check(self, *entities: Entity) -> None:
         """Let the unit of work that is open here depend on these: `uow.check(rule)`.
 

@@ -81,6 +81,7 @@ def _make(call: Callable[[], T], future: Future[T]) -> None:
     try:
         answer = call()
     except BaseException as error:
+        del call  # whoever waits for it may report this frame, too
         future.set_exception(error)
     else:
         future.set_result(answer)

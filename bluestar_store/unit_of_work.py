@@ -29,6 +29,7 @@ InThread: TypeAlias = Callable[[Callable[[], None]], Awaitable[None]]
 """Makes a call in a thread, in the context of here."""
 
 
+@without_locals
 class AsyncUnitOfWork(Generic[S]):
     """`async with`: commits when the block ends well, drops everything when it raises.
 
@@ -105,6 +106,7 @@ class AsyncUnitOfWork(Generic[S]):
             self._access.end(transaction)
 
 
+@without_locals
 class UnitOfWork(AsyncUnitOfWork[S]):
     """`with`, and `async with` too."""
 
@@ -118,7 +120,7 @@ class UnitOfWork(AsyncUnitOfWork[S]):
             return
         try:
             if error is None:
-                without_locals(self._access.commit)(transaction)
+                self._access.commit(transaction)
         finally:
             self._access.end(transaction)
 
@@ -151,6 +153,7 @@ def unit_of_work(store: HasUnits | HasAsyncUnits) -> Callable[[Any], Any]:
             raise TypeError(f"{function!r} is a generator function: what it does would be done after its unit of work")
         if inspect.iscoroutinefunction(function):
 
+            @without_locals
             @functools.wraps(function)
             async def awaited(*args: Any, **kwargs: Any) -> Any:
                 async with store.unit_of_work():
@@ -162,6 +165,7 @@ def unit_of_work(store: HasUnits | HasAsyncUnits) -> Callable[[Any], Any]:
             raise TypeError(f"{function!r} is no coroutine function, and an AsyncStore's commit has to be awaited")
         blocking = cast("HasUnits", store)
 
+        @without_locals
         @functools.wraps(function)
         def called(*args: Any, **kwargs: Any) -> Any:
             with blocking.unit_of_work():

@@ -10,9 +10,11 @@ from bluestar_store.errors import NotFoundError
 from bluestar_store.keys import DEFAULT, GLOBAL
 from bluestar_store.models.config import AchConfig, ClientConfig
 from bluestar_store.models.pipeline import PipelineStep
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.store import Store
 
 
+@without_locals
 def warm(store: Store, plan_ids: Iterable[str] | None = None, *, progress: Callable[[int], None] | None = None) -> int:
     """Read what applies to some plans (None: to every plan) through the cache; how many reads that was.
 

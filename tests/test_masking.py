@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 import subprocess
 import sys
 import traceback
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from bluestar_store import AchConfig, ClientConfig, ConfigurationError, InvalidEntityError, SensitiveText, Settings
+from bluestar_store import (
+    AchConfig,
+    ClientConfig,
+    ConfigurationError,
+    InvalidEntityError,
+    IrsLimits,
+    SensitiveText,
+    Settings,
+)
+from bluestar_store.cli.records import plain
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.masking import is_secret_name, masked_digits, sensitive_fields, veiled
 
@@ -91,6 +102,10 @@ def test_a_users_own_field_is_sensitive_by_its_type() -> None:
         "achaccount",
         "depositacct",
         "abartn",
+        "bankAccountNumber",
+        "acct-no",
+        "S.S.N.",
+        "iBAN",
     ],
 )
 def test_names_are_found_by_their_words(name: str) -> None:
@@ -142,6 +157,19 @@ def test_values_under_a_name_are_masked_however_deep_and_what_has_no_digit_is_no
         ("0.021000021", "0.021000021"),
         ("no.021000021", "no.*****0021"),
         ("01HF7YAT4G021000021ABCDEFGH", "01HF7YAT4G021000021ABCDEFGH"),
+        ("987 65 4329, 987.65.4329", "*******4329, *******4329"),
+        ("0210-0002-1", "*******02-1"),
+        ("2 4111\u20111111\u20111111\u20111111", "2 ***************1111"),
+        ("\uff14" + "\uff11" * 15, "*" * 12 + "\uff11" * 4),
+        ("PAYTOACCOUNT021000021PLAN401KFORJANEDOE", "PAYTOACCOUNT*****0021PLAN401KFORJANEDOE"),
+        ("4111%201111%201111%201111", "***************1111"),
+        ("/pay?ssn%3D998877665&x=1", "/pay?ssn=*****7665&x=1"),
+        ('{"ssn": "998877665", "n": 1.5}', '{"ssn": "*****7665", "n": 1.5}'),
+        ('[{"pay": {"acct": 998877665541}}]', '[{"pay": {"acct": "********5541"}}]'),
+        ("bank account no. is 998877665541", "bank account no. is ********5541"),
+        ("acctNumber=998877665541&plan=401", "acctNumber=********5541&plan=401"),
+        ("SSN: must have 9 digits; 12345-6789", "SSN: must have 9 digits; 12345-6789"),
+        ("from 2026-01-15 to 2026-01-31, hours 40 40 40", "from 2026-01-15 to 2026-01-31, hours 40 40 40"),
     ],
 )
 def test_digits_that_pass_a_check_are_masked_when_shown(text: str, shown: str) -> None:
@@ -149,6 +177,60 @@ def test_digits_that_pass_a_check_are_masked_when_shown(text: str, shown: str) -
     assert veiled("note", text) == shown
     assert veiled("note", text, digits=False) == text  # what is stored goes by names only
     assert veiled("batch_id", text) == text  # nobody could ask for it
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("ref", 111000025, "*****0025"),
+        ("ref", Decimal("4111111111111111"), "************1111"),
+        ("ref", 111000024, 111000024),
+        ("employee_id", "987654329", "*****4329"),
+        ("employeeId", "E-987-65-4329", "E-*******4329"),
+        ("emp_no", 987654329, "*****4329"),
+        ("memo", b"to 021000021", b"to *****0021"),
+        ("paid", {"4111111111111111": 1, "4111111111111111x": 2}, {"*" * 12 + "1111": 1, "*" * 12 + "1111x": 2}),
+        ("accounts", {"998877665541": "J", "118877665541": "K"}, {"********5541": "J", "********5541 (2)": "K"}),
+    ],
+)
+def test_numbers_bytes_keys_of_maps_and_ids_of_people_are_masked(name: str, value: Any, shown: Any) -> None:
+    assert veiled(name, value) == shown
+    assert veiled("free", {name: (value,)}) == {name: (shown,)}
+    assert plain({name: value})[name] == plain(value, name)
+
+
+def test_a_number_of_a_field_that_is_declared_as_one_is_shown() -> None:
+    assert "111000025" in repr(IrsLimits(year=2026, comp_limit=Decimal(111000025)))
+
+
+def test_a_copy_is_as_masked_as_what_it_was_copied_from() -> None:
+    made = PayeeConfig(plan_id="A", pay_freq="W")
+    copies = [
+        made.model_copy(update={"payee_reference": ACCOUNT, "references": (ACCOUNT,)}),
+        PayeeConfig.model_construct(plan_id="A", pay_freq="W", payee_reference=ACCOUNT, references=(ACCOUNT,)),
+    ]
+    for copied in (*copies, pickle.loads(pickle.dumps(copies[0])), copy.copy(copies[0])):  # noqa: S301  # our own
+        assert copied.payee_reference == ACCOUNT
+        assert ACCOUNT not in f"{copied!r} {copied.__dict__}"
+    assert ACCOUNT not in repr(made.model_copy(update={"payee_reference": int(ACCOUNT)}))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda values: AchConfig(**values),
+        lambda values: AchConfig.model_validate(values),
+        lambda values: AchConfig.model_validate_json(json.dumps(values)),
+        lambda values: AchConfig.model_validate_strings(values),
+    ],
+)
+def test_no_way_to_make_an_entity_has_an_error_with_values(make: Any) -> None:
+    values = {"plan_id": "A", "pay_freq": "W", "account_number": {"n": ACCOUNT}, "employee_ssn": ACCOUNT}
+    with pytest.raises(ValidationError) as raised:
+        make(values)
+    inner = raised.value.__traceback__.tb_next.tb_next if raised.value.__traceback__ else None  # type: ignore[union-attr]
+    lines = traceback.StackSummary.extract(traceback.walk_tb(inner), capture_locals=True).format()
+    assert ACCOUNT not in "".join(lines) + repr(raised.value.errors())
 
 
 def test_an_error_of_pydantics_keeps_no_value() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +15,7 @@ from bluestar_store import AchConfig, Settings, Store
 from bluestar_store.cli import app
 from bluestar_store.documents import get_store
 from bluestar_store.files import open_files
+from bluestar_store.persistence import SQLClient
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +39,37 @@ def make_all(folder: Path) -> None:
         assert CliRunner().invoke(app, [*options, *command]).exit_code in (0, 3)
     documents = ["--mode", "file", "--dir", str(folder / "documents"), "documents", "export"]
     assert CliRunner().invoke(app, [*documents, str(folder / "dump.json"), "payees:id"]).exit_code == 0
+
+
+@pytest.mark.parametrize("form", ["sqlite:///{0}/pay.db", "sqlite:///file:{0}/pay.db?mode=rwc&uri=true"])
+@pytest.mark.parametrize("way", ["DELETE", "WAL"])
+def test_a_sqlite_file_and_its_journals_are_their_owners_alone(tmp_path: Path, form: str, way: str) -> None:
+    with SQLClient(form.format(tmp_path)) as client:
+        assert modes(tmp_path) == {}  # nothing is made before the first call
+        client.execute("CREATE TABLE pay (account TEXT)")
+        with closing(sqlite3.connect(tmp_path / "pay.db")) as raw:
+            raw.execute(f"PRAGMA journal_mode={way}")
+        with client.transaction():
+            client.execute("INSERT INTO pay VALUES (:account)", {"account": "998877665541"})
+            found = modes(tmp_path)
+        assert len(found) > 1
+        assert set(found.values()) == {0o600}
+        (tmp_path / "pay.db").chmod(0o640)
+        client.execute("INSERT INTO pay VALUES ('x')")
+        assert modes(tmp_path)["pay.db"] == 0o640
+
+
+def test_a_sqlite_database_in_memory_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for url in (
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:///file::memory:?uri=true",
+        "sqlite:///file:x?mode=memory&uri=true",
+    ):
+        with SQLClient(url) as client:
+            client.execute("CREATE TABLE pay (account TEXT)")
+    assert modes(tmp_path) == {}
 
 
 def modes(folder: Path) -> dict[str, int]:

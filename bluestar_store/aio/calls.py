@@ -9,6 +9,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
+from bluestar_store.quiet_errors import forget_locals, without_locals
 from bluestar_store.repositories.access import Access, NotHere
 from bluestar_store.threads import Threads
 
@@ -30,6 +31,7 @@ class AsyncCalls:
     def awaited(self, function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
         """For a function that may block."""
 
+        @without_locals
         @functools.wraps(function)
         async def call(*args: P.args, **kwargs: P.kwargs) -> R:
             return await self.run(partial(function, *args, **kwargs))
@@ -45,12 +47,17 @@ class AsyncCalls:
 
         @functools.wraps(function)
         async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            if unit_here() is None:
-                try:
-                    return here(function, *args, **kwargs)
-                except NotHere:
-                    pass
-            return await self.run(partial(function, *args, **kwargs))
+            try:  # not `without_locals`, which would be another coroutine for each hit
+                if unit_here() is None:
+                    try:
+                        return here(function, *args, **kwargs)
+                    except NotHere:
+                        pass
+                return await self.run(partial(function, *args, **kwargs))
+            except BaseException as error:
+                forget_locals(error)
+                del args, kwargs
+                raise
 
         return call
 

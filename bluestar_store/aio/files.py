@@ -12,11 +12,13 @@ from typing import BinaryIO, Generic, Literal, Self, TypeVar, overload
 from bluestar_store.aio.calls import AsyncCalls
 from bluestar_store.files import FileStore, FileWriter
 from bluestar_store.files.streams import BINARY
+from bluestar_store.quiet_errors import without_locals
 
 S = TypeVar("S", bound=BinaryIO | FileWriter)
 R = TypeVar("R")
 
 
+@without_locals
 class AsyncStream(Generic[S]):
     """A file that is opened when its `async with` block begins, and closed at its end. One object for one block."""
 
@@ -44,6 +46,7 @@ class AsyncStream(Generic[S]):
             return use(file)
 
 
+@without_locals
 class AsyncFileReader(AsyncStream[BinaryIO]):
     """A file that is read."""
 
@@ -56,6 +59,7 @@ class AsyncFileReader(AsyncStream[BinaryIO]):
         return await self._with_file(lambda file: file.seek(offset, whence))
 
 
+@without_locals
 class AsyncFileWriter(AsyncStream[FileWriter]):
     """A file that is written. It is the store's when the block ended well; else nothing changes."""
 

@@ -29,6 +29,7 @@ from bluestar_store.lazy import cached_property
 from bluestar_store.models.config import AchConfig, ClientConfig
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.repositories.access import Access
 from bluestar_store.settings import Settings
 from bluestar_store.store import Store
@@ -40,6 +41,7 @@ R = TypeVar("R")
 A = TypeVar("A")
 
 
+@without_locals
 class AsyncStore:
     """A Store for asyncio: the same repositories and calls, each of which is awaited.
 

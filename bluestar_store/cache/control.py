@@ -12,6 +12,7 @@ from bluestar_store.cache.stored import Held
 from bluestar_store.cache.tiered import TieredCache
 from bluestar_store.errors import BlueStarError, CacheError
 from bluestar_store.protocols import Unit
+from bluestar_store.quiet_errors import without_locals
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Explanation:
     note: str | None = None
 
 
+@without_locals
 class CacheControl:
     """`store.cache`. Only `invalidate` and `clear` raise CacheError, when Redis cannot be told."""
 

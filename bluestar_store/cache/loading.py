@@ -209,7 +209,9 @@ class RemoteLoader(DeafLoader):
         token = claim.token if isinstance(claim, Leased) else new_token()
         lifetime_ms = max(int(min(self._limits.lifetime_seconds(value), self._vouched_seconds()) * 1000), 1)
         payload = source.encode(unit, value)
-        return Fill(claim.claim, token, payload if len(payload) <= MAX_PAYLOAD_BYTES else None, lifetime_ms)
+        if payload is not None and len(payload) > MAX_PAYLOAD_BYTES:
+            payload = None
+        return Fill(claim.claim, token, payload, lifetime_ms)
 
     def _vouched_seconds(self) -> float:
         """How long a value may live that is loaded now.

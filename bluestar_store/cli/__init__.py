@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import sys
 from io import TextIOWrapper
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from bluestar_store.cli import (
     audit,
@@ -31,11 +33,23 @@ from bluestar_store.cli import (
 )
 from bluestar_store.cli.errors import INTERRUPTED
 from bluestar_store.cli.options import global_options
+from bluestar_store.quiet_errors import without_locals
 
 __all__ = ["app", "main"]
 
+
+class _Commands(TyperGroup):
+    """All commands, whose errors show no local variables: the values that a command was given are among them."""
+
+    @without_locals
+    def invoke(self, ctx: Any) -> Any:
+        """See click."""
+        return super().invoke(ctx)
+
+
 app = typer.Typer(
     name="bluestar-store",
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,  # help is plain text: nothing in it is taken for markup, and no rich is imported for it

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Set
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def record(entity: Entity) -> Record:
         value = getattr(entity, name)
         # A vendor's column may be called "Account Number"; what it maps to is no number.
         names_count = not (isinstance(entity, VendorSchema) and name == "mapping")
-        found[name] = plain(value, name, secret=name in sensitive, names_count=names_count)
+        found[name] = plain(value, name, secret=name in sensitive, names_count=names_count, numbers=False)
     scope = getattr(entity, "scope", None)
     if scope is not None:
         found["scope"] = str(scope)
@@ -50,42 +49,27 @@ def records(entities: Iterable[Entity]) -> list[Record]:
     return [record(entity) for entity in entities]
 
 
-def plain(value: Any, name: str = "", *, secret: bool = False, names_count: bool = True) -> Any:
-    """A value in JSON's terms, and numbers and times. What is `secret`, or lies under such a name, is masked.
+def plain(value: Any, name: str = "", *, secret: bool = False, names_count: bool = True, numbers: bool = True) -> Any:
+    """A value in JSON's terms, and numbers and times, as `veiled` shows it. What is `secret` is masked."""
+    from bluestar_store.models.masking import veiled
 
-    So are the account numbers and SSNs in free text that are known by their digits.
-    """
-    from pydantic import BaseModel
+    return _in_json(veiled(name, value, numbers=numbers, names=names_count, secret=secret))
 
-    from bluestar_store.models.masking import (
-        MaskedText,
-        is_identifier,
-        is_secret_name,
-        masked,
-        masked_digits,
-    )
-    from bluestar_store.models.values import number_text
 
-    secret = secret or (names_count and is_secret_name(name)) or isinstance(value, MaskedText)
-    inside = partial(plain, secret=secret, names_count=names_count)
+def _in_json(value: Any) -> Any:
     match value:
-        case None | bool():
-            return value
-        case BaseModel():
-            return inside(dict(value))
         case Enum():
-            return inside(value.value, name)
-        case Mapping():
-            return {str(key): inside(inner, str(key)) for key, inner in value.items()}
-        case Set():
-            return sorted((inside(inner, name) for inner in value), key=str)
-        case list() | tuple():
-            return [inside(inner, name) for inner in value]
-        case datetime():
+            return value.value
+        case None | bool() | str() | datetime() | int() | Decimal():
             return value
+        case Mapping():
+            return {key: _in_json(one) for key, one in value.items()}
+        case Set():
+            return sorted(map(_in_json, value), key=str)
+        case list() | tuple():
+            return [_in_json(one) for one in value]
         case bytes():
-            return inside(base64.b64encode(value).decode(), name)
-        case int() | Decimal():
-            return masked(number_text(value)) if secret else value
-    text = str(value)
-    return masked(text) if secret else text if is_identifier(name) else masked_digits(text)
+            return base64.b64encode(value).decode()
+    from bluestar_store.models.masking import masked_digits
+
+    return masked_digits(str(value))

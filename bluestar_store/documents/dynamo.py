@@ -28,6 +28,7 @@ from bluestar_store.errors import (
     TransactionConflictError,
 )
 from bluestar_store.protocols import AttributeValue, Item
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.settings import Settings
 
 EXISTS = "attribute_exists(#key)"
@@ -43,6 +44,7 @@ class _ConditionFailed(ConflictError):
         self.item = item
 
 
+@without_locals
 class PynamoStore(DocumentStore):
     """See `DynamoStore`. Made, it has its table: one DescribeTable, and where there is none, the table is made.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import os
 import stat
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,13 +19,18 @@ from bluestar_store.documents.names import dynamo_table_name
 from bluestar_store.documents.store import DocumentStore, IdGenerator, with_key
 from bluestar_store.documents.table_file import TableFile
 from bluestar_store.documents.values import check_size, same_items
-from bluestar_store.engines.shared_folders import claim_of, claimed, folder_failures, folder_lock
+from bluestar_store.engines.shared_folders import LOCK, claim_of, claimed, folder_failures, folder_lock
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.forking import remember
 from bluestar_store.protocols import Item
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.settings import Settings
 
+OTHERS = stat.S_IWGRP | stat.S_IWOTH
+"""Permissions by which other users may change a file, or what is in a folder."""
 
+
+@without_locals
 class FileStore(DocumentStore):
     """See `DynamoStore`: the items lie in `{FILE_PERSISTENCE_DIR}/{table_name}.json`, current after each write.
 
@@ -136,7 +142,7 @@ class FileStore(DocumentStore):
         """See to it that the file is there and ours: a file engine may keep its tables in this folder, too."""
         path = self._table.path
         if self._is_private:
-            check_private(self.folder)
+            check_private(self.folder, self.table_name)
         if claimed(self.folder, self.table_name) and path.exists():
             return
         items = self._first_items(self._data_set)  # first: nothing is made from data that cannot be read
@@ -173,21 +179,34 @@ def default_folder() -> Path:
     return Path(tempfile.gettempdir()) / "bluestar-store"
 
 
-def check_private(folder: Path) -> None:
+def check_private(folder: Path, table: str | None = None) -> None:
     """ConfigurationError for a folder among the temporary ones that another user has made, or could change.
 
-    Anybody may make one of this name before us, with what he likes in it. Nothing is wrong with none.
+    So it is for a file of a `table` in it: anybody may make a folder of this name before us, with what he likes in it.
+    Nothing is wrong with none.
     """
     try:
         found, above = folder.lstat(), folder.parent.stat()
     except FileNotFoundError:
         return
-    others = stat.S_IWGRP | stat.S_IWOTH
-    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == user_id() and not found.st_mode & others
-    if not ours or (above.st_mode & others and not above.st_mode & stat.S_ISVTX):
+    if not _is_ours(found, stat.S_ISDIR) or (above.st_mode & OTHERS and not above.st_mode & stat.S_ISVTX):
         raise ConfigurationError(
             f"{folder} is not this user's own folder, or others may change it: set FILE_PERSISTENCE_DIR to another one"
         )
+    for name in () if table is None else (f"{table}.json", claim_of(table), LOCK):
+        path = folder / name
+        try:
+            is_ours = _is_ours(path.lstat(), stat.S_ISREG)
+        except FileNotFoundError:
+            continue
+        if not is_ours:
+            raise ConfigurationError(
+                f"{path} is not this user's own file, or others may change it: delete it, or set FILE_PERSISTENCE_DIR"
+            )
+
+
+def _is_ours(found: os.stat_result, is_kind: Callable[[int], bool]) -> bool:
+    return is_kind(found.st_mode) and found.st_uid == user_id() and not found.st_mode & OTHERS
 
 
 def _is_list(path: Path) -> bool:

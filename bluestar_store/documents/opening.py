@@ -10,9 +10,11 @@ from bluestar_store.documents.names import dynamo_table_name
 from bluestar_store.documents.store import DocumentStore, IdGenerator
 from bluestar_store.engines.dynamo_tables import description
 from bluestar_store.errors import ConfigurationError
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.settings import PersistenceMode, Settings
 
 
+@without_locals
 def get_store(
     table_name: str,
     pk_name: str,
@@ -43,6 +45,6 @@ def table_exists(table_name: str, settings: Settings) -> bool:
     if settings.persistence_mode is PersistenceMode.FILE:
         folder = settings.file_persistence_dir
         if folder is None:
-            check_private(folder := default_folder())
+            check_private(folder := default_folder(), table_name)
         return settings.test_data_file is not None or (folder / f"{table_name}.json").exists()
     return description(connection_of(settings), dynamo_table_name(table_name)) is not None

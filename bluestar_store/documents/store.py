@@ -28,6 +28,7 @@ from bluestar_store.engines.checks import MAX_CHANGES
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.keys import shown
 from bluestar_store.protocols import Item
+from bluestar_store.quiet_errors import without_locals
 
 IdGenerator: TypeAlias = Callable[..., Any]
 """Gives the key of an item without one: called with a copy of the item where it takes one, else without anything.
@@ -36,6 +37,7 @@ It returns the key (a UUID becomes text), or the item with its key.
 """
 
 
+@without_locals
 class DocumentStore(ABC):
     """See `DynamoStore`; `find` comes on top. Safe to share between threads."""
 

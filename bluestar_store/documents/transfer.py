@@ -13,6 +13,7 @@ from bluestar_store.documents.values import same_items
 from bluestar_store.engines.whole_files import write_whole
 from bluestar_store.errors import FileStoreError
 from bluestar_store.protocols import Item
+from bluestar_store.quiet_errors import without_locals
 
 OWNER_ONLY = 0o600
 """What agents keep about people is for the file's owner."""
@@ -32,6 +33,7 @@ class Imported:
     left_alone: tuple[str, ...]
 
 
+@without_locals
 def export_documents(stores: Iterable[DocumentStore], path: Path | str) -> dict[str, int]:
     """Write all items, soft-deleted ones too, to a file {table: [items]}; returns how many by table.
 
@@ -47,6 +49,7 @@ def export_documents(stores: Iterable[DocumentStore], path: Path | str) -> dict[
     return {table: len(items) for table, items in tables.items()}
 
 
+@without_locals
 def import_documents(
     stores: Iterable[DocumentStore], path: Path | str, *, overwrite: bool = False, schema: Path | None = None
 ) -> tuple[Imported, ...]:

@@ -13,6 +13,8 @@ from filelock import FileLock, Timeout
 from bluestar_store.disk import InDoubtError, new_mode, open_new
 from bluestar_store.errors import AccessDeniedError, ConfigurationError, UnavailableError
 
+LOCK = ".lock"
+"""The file that is the lock over which tables there are in the folder."""
 LOCK_TIMEOUT_SECONDS = 60.0
 """How long a call waits for other processes."""
 
@@ -27,7 +29,7 @@ def claimed(folder: Path, table: str) -> bool:
     return (folder / claim_of(table)).exists()
 
 
-def folder_lock(folder: Path, timeout_seconds: float = LOCK_TIMEOUT_SECONDS, *, name: str = ".lock") -> FileLock:
+def folder_lock(folder: Path, timeout_seconds: float = LOCK_TIMEOUT_SECONDS, *, name: str = LOCK) -> FileLock:
     """A lock that processes share: by default the one over which tables there are in the folder."""
     # Asked every millisecond: with the default of 50 a contended write would wait longer than it takes.
     return _Lock(folder / name, timeout=timeout_seconds, poll_interval=0.001, thread_local=False)

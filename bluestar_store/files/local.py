@@ -28,10 +28,12 @@ from bluestar_store.files.local_writer import LocalWriter, in_place_of_empty
 from bluestar_store.files.paths import TEMPORARY, InvalidPathError, checked_path, checked_prefix
 from bluestar_store.files.protocol import FileInfo
 from bluestar_store.files.streams import BINARY, FileWriter, StreamedFiles
+from bluestar_store.quiet_errors import without_locals
 
 COPY_BYTES = 1024 * 1024
 
 
+@without_locals
 class LocalFileStore(StreamedFiles):
     """The folder is made at the first write. Content types are not kept; there are no links.
 

@@ -14,6 +14,7 @@ from bluestar_store.files.paths import checked_path, checked_prefix
 from bluestar_store.files.protocol import FileInfo
 from bluestar_store.files.streams import FileWriter, StreamedFiles
 from bluestar_store.forking import remember
+from bluestar_store.quiet_errors import without_locals
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class _File:
     modified: datetime
 
 
+@without_locals
 class MemoryFileStore(StreamedFiles):
     """Starts empty, and is forgotten with the object."""
 

@@ -12,6 +12,7 @@ from bluestar_store.errors import AlreadyExistsError, ConfigurationError, FileMi
 from bluestar_store.files.paths import InvalidPathError, checked_path, checked_prefix
 from bluestar_store.files.remote_streams import RemoteReader, RemoteWriter
 from bluestar_store.files.streams import FileWriter, StreamedFiles
+from bluestar_store.quiet_errors import without_locals
 
 MAX_LINK_SECONDS = 7 * 24 * 3600
 """A limit of AWS and of Azure."""
@@ -19,6 +20,7 @@ MAX_KEY_BYTES = 1024
 """An AWS limit. Azure's is 1024 characters."""
 
 
+@without_locals
 class RemoteFiles(StreamedFiles):
     """The files whose keys begin with `prefix/`."""
 

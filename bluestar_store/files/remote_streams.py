@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bluestar_store.errors import AlreadyExistsError, BlueStarError, FileMissingError, FileStoreError
 from bluestar_store.files.streams import FileWriter
+from bluestar_store.quiet_errors import without_locals
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -19,6 +20,7 @@ CHUNK_BYTES = 1024 * 1024
 READ_ATTEMPTS = 3
 
 
+@without_locals
 class RemoteReader(io.RawIOBase, ABC):
     """A file as it was when it was opened; when it has changed meanwhile, reading on is a FileStoreError."""
 

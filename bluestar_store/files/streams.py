@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, Self, overload
 
 from bluestar_store.errors import FileMissingError, FileStoreError
 from bluestar_store.forking import remember
+from bluestar_store.quiet_errors import without_locals
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -18,6 +19,7 @@ BINARY = "application/octet-stream"
 """The content type of a file that was given none."""
 
 
+@without_locals
 class FileWriter(io.RawIOBase):
     """A file that is being written. `close` makes it the store's; `discard`, or an error in the block, drops it.
 
@@ -112,6 +114,7 @@ class FileWriter(io.RawIOBase):
             self.discard()
 
 
+@without_locals
 class StreamedFiles(ABC):
     """What every store does by its streams."""
 

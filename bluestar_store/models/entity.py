@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from immutabledict import immutabledict
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
 from bluestar_store.keys import DEFAULT, GLOBAL, Key, check_plan
-from bluestar_store.models.masking import veiled
+from bluestar_store.models.masking import as_masked, sensitive_fields, veiled
 from bluestar_store.models.sealed import lost_in
 from bluestar_store.protocols import ACTOR, Item, key_of
 
@@ -24,6 +24,8 @@ class Scope(StrEnum):
     GLOBAL = "GLOBAL"
     DEFAULT = "DEFAULT"
 
+
+T = TypeVar("T")
 
 _set = object.__setattr__
 
@@ -133,6 +135,26 @@ class Entity(BaseModel):
 
         __init__.__pydantic_base_init__ = True  # pydantic itself makes entities without it
 
+        @classmethod
+        def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
+            """As pydantic's; texts of sensitive fields are masked."""
+            return super().model_construct(_fields_set, **cls._masked(values))
+
+        @classmethod
+        def model_validate(cls, obj: Any, **options: Any) -> Self:
+            values, obj = [obj], None
+            return _quietly(super().model_validate, values, options)
+
+        @classmethod
+        def model_validate_json(cls, json_data: Any, **options: Any) -> Self:
+            values, json_data = [json_data], None
+            return _quietly(super().model_validate_json, values, options)
+
+        @classmethod
+        def model_validate_strings(cls, obj: Any, **options: Any) -> Self:
+            values, obj = [obj], None
+            return _quietly(super().model_validate_strings, values, options)
+
     @property
     def origin(self) -> Origin | None:
         """Where this entity was read; None for one made by hand."""
@@ -168,6 +190,15 @@ class Entity(BaseModel):
         """This copy of another, which from now on knows the same of where it was read."""
         _set(self, "_inherited_by", getattr(other, "_inherited_by", None))
         return self.read_from(other.origin)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's: a write looks at the new values first. Texts of sensitive fields are masked."""
+        return super().model_copy(update=None if update is None else self._masked(update), deep=deep)
+
+    @classmethod
+    def _masked(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        hidden = sensitive_fields(cls)
+        return {name: as_masked(value) if name in hidden else value for name, value in values.items()}
 
     def __copy__(self) -> Self:
         return super().__copy__()._as_read(self)
@@ -216,7 +247,8 @@ class Entity(BaseModel):
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
-            yield name, veiled(name or "", value)
+            hidden = value is not None and name in sensitive_fields(type(self))
+            yield name, veiled(name or "", value, numbers=False, secret=hidden)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Entity):
@@ -225,6 +257,15 @@ class Entity(BaseModel):
 
     def __hash__(self) -> int:
         return hash((type(self), *self.__dict__.values()))
+
+
+def _quietly(validate: Callable[..., T], values: list[Any], options: Mapping[str, Any]) -> T:
+    """What is valid; else an error that keeps no value, nor do the frames that it came through."""
+    try:
+        return validate(values.pop(), **options)
+    except ValidationError as error:
+        found = _without_values(error)
+    raise found
 
 
 def _without_values(error: ValidationError) -> ValidationError:

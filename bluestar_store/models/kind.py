@@ -40,7 +40,9 @@ class ItemModel(Model):
 
     def __repr__(self) -> str:
         """PynamoDB's own, with bank numbers masked."""
-        shown = ", ".join(f"{name}={veiled(name, value)!r}" for name, value in self.attribute_values.items())
+        shown = ", ".join(
+            f"{name}={veiled(name, value, numbers=False)!r}" for name, value in self.attribute_values.items()
+        )
         return f"{type(self).__name__}({shown})"
 
 

@@ -5,13 +5,18 @@ Names are compared by word parts, so that `employee_ssn`, `acctNumber` and `Acco
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from collections.abc import Iterable, Mapping, Set
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias, get_args
+from itertools import count
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_args, overload
+from urllib.parse import unquote
 
+from immutabledict import immutabledict
 from pydantic import BaseModel, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
@@ -48,11 +53,25 @@ _BEFORE = (
 _BEHIND = "code|id|nbr|no|nr|num|number"
 """What names put before and behind these words without a border: `bankaccount`, `acctno`."""
 
-_RUN = re.compile(
-    r"(?<![0-9])(?<![0-9]\.)(?:"
-    r"[0-9]{9}|[0-9]{13,19}|[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4}(?:\1[0-9]{1,3})?"
-    r"|[0-9]{4}([ -])[0-9]{6}\2[0-9]{5}|[0-9]{3}-[0-9]{2}-[0-9]{4})(?![0-9])"
+_DASHES = r"[\s_+\u2010-\u2015\u2212\ufe58\ufe63\uff0d-]"
+_FORM = re.compile(
+    r"(?<!\d)(?<!\d\.)(?:"
+    rf"\d{{3}}({_DASHES}|[./])\d\d\1\d{{4}}"
+    rf"|\d{{4}}({_DASHES})\d{{4}}\2\d{{4}}\2\d{{4}}(?:\2\d{{1,3}})?|\d{{4}}({_DASHES})\d{{6}}\3\d{{5}})(?!\d)"
 )
+"""What has the form of an SSN or of a card."""
+_RUN = re.compile(rf"(?<!\d)(?<!\d\.)(?:\d{{1,8}}({_DASHES})\d{{1,8}}(?:\1\d{{1,8}})+|\d{{9}}|\d{{13,19}})(?!\d)")
+"""What may be a routing number or a card, whatever stands between its digits."""
+_NAMED = re.compile(rf"\d[\dA-Za-z]*(?:(?:{_DASHES}|[./])[A-Za-z]{{0,4}}\d[\dA-Za-z]*)*")
+"""What may be a number that the words before it name."""
+_PERSON = re.compile(
+    r"(?<!\S)(?:beneficiary|dependent|ee|emp|employee|individual|member|participant|payee|person|spouse|taxpayer|worker)"
+    rf"s? ?(?:{_BEHIND}|identifier|key|ref|reference)s?(?!\S)"
+)
+"""Names of what tells people apart."""
+_NINE = re.compile(rf"(?<!\d)(?:\d{_DASHES}?){{8}}\d(?!\d)")
+LEAST_DIGITS = 5
+"""Digits of a number in text, or of a key, that its name makes a secret: years and counts have fewer."""
 _TOKEN = re.compile(r"[0-9A-Za-z]{24,}")
 """Digests and ids of random letters and digits: what passes a check in them does so by chance."""
 
@@ -90,6 +109,10 @@ def _mentions(annotation: Any) -> bool:
     return annotation is MaskedText or any(map(_mentions, get_args(annotation)))
 
 
+@overload
+def masked(secret: str) -> str: ...
+@overload
+def masked(secret: None) -> None: ...
 def masked(secret: str | None) -> str | None:
     """A secret as it may be shown: its last four characters at most, never more than half of it."""
     if secret is None:
@@ -98,11 +121,24 @@ def masked(secret: str | None) -> str | None:
     return "*" * (len(secret) - visible) + secret[len(secret) - visible :]
 
 
+def as_masked(value: Any) -> Any:
+    """What a field of SensitiveText holds: each text in it as MaskedText."""
+    match value:
+        case str():
+            return MaskedText(value)
+        case tuple() | list():
+            return type(value)(map(as_masked, value))
+        case Mapping():
+            return immutabledict({name: as_masked(one) for name, one in value.items()})
+    return value
+
+
 class _Names:
     """The names of all Stores of this process: a repr does not know which Store its value belongs to."""
 
     def __init__(self) -> None:
         self._used: frozenset[str] = frozenset()
+        self._identifiers = frozenset(("batch_id", "client_id", "hold_id", "partition", "plan_id", "vendor_id"))
 
     def use(self, names: Iterable[str]) -> None:
         """Mask these from now on, too; the defaults count until the first call."""
@@ -110,13 +146,23 @@ class _Names:
         if not wanted <= self._used:
             self._used |= wanted
             is_secret_name.cache_clear()
+            _names_a_secret.cache_clear()
+
+    def know(self, identifiers: Iterable[str]) -> None:
+        """These tell items apart: see `is_identifier`."""
+        self._identifiers |= frozenset(identifiers)
+
+    def identifies(self, name: str) -> bool:
+        """Whether it is one of those."""
+        return name in self._identifiers
 
     @property
-    def pattern(self) -> re.Pattern[str]:
-        """Finds them in a name that is spelled as its words, with spaces between."""
+    def patterns(self) -> tuple[re.Pattern[str], re.Pattern[str]]:
+        """Find them in a name that is spelled as its words, with spaces between; and at the end of a text, likewise."""
         names = self._used or DEFAULT_NAMES
         words = "|".join(sorted((r"\s?".join(map(re.escape, words_of(name))) for name in names), key=len, reverse=True))
-        return re.compile(rf"(?<!\S)(?:{_BEFORE})?(?:{words})s?(?:(?:{_BEHIND})s?)?(?!\S)")
+        one = rf"(?<!\S)(?:{_BEFORE})?(?:{words})s?(?:(?:{_BEHIND})s?)?"
+        return re.compile(rf"{one}(?!\S)"), re.compile(rf"{one}(?: (?:{_BEHIND}|is|was))*(?: [a-z]{{2}})?$")
 
 
 NAMES = _Names()
@@ -130,12 +176,28 @@ def words_of(name: str) -> list[str]:
 @lru_cache(4096)
 def is_secret_name(name: str) -> bool:
     """Whether what has this name is never shown whole."""
-    return NAMES.pattern.search(" ".join(words_of(name))) is not None
+    words, (pattern, _) = words_of(name), NAMES.patterns
+    return pattern.search(" ".join(words)) is not None or pattern.fullmatch("".join(words)) is not None
+
+
+@lru_cache(4096)
+def _names_a_secret(text: str) -> bool:
+    """Whether a text that ends here is going to say a secret: `bank account no.`."""
+    return NAMES.patterns[1].search(" ".join(words_of(text))) is not None
+
+
+@lru_cache(4096)
+def is_persons(name: str) -> bool:
+    """Whether what has this name tells people apart: often by their SSN."""
+    return _PERSON.search(" ".join(words_of(name))) is not None
 
 
 def is_identifier(name: str) -> bool:
-    """Whether what has this name tells items apart: it is shown as it is, else nobody could ask for them."""
-    return name == "partition" or (name.endswith("_id") and name != "bank_id" and not is_secret_name(name))
+    """Whether what has this name tells items apart: it is shown as it is, else nobody could ask for them.
+
+    Those are the fields of keys, users' own kinds' among them, but not where they tell people apart.
+    """
+    return NAMES.identifies(name) and not is_secret_name(name) and not is_persons(name)
 
 
 def has_digit(value: Any) -> bool:
@@ -147,51 +209,152 @@ def masked_digits(text: str) -> str:
     """Free text as it may be shown: bank routing numbers, card numbers and SSNs in it masked.
 
     They are known by their check digits (ABA, Luhn) or, an SSN, by its form; one in ten random numbers passes, so what
-    is stored is never changed like this.
+    is stored is never changed like this. So is what the text itself calls an account number or the like: in words, as
+    JSON, in the query of a URL.
     """
-    if len(text) < 9:
+    if len(text) < LEAST_DIGITS or not has_digit(text):
         return text
-    tokens = [found.span() for found in _TOKEN.finditer(text)]
+    if text.lstrip()[:1] in ("{", "[") and (shown := _as_json(text)) is not None:
+        return shown
+    if "%" in text and (plain := unquote(text)) != text and (decoded := masked_digits(plain)) != plain:
+        return decoded
 
-    def shown(found: re.Match[str]) -> str:
-        begin, end = found.span()
-        if any(start <= begin and end <= stop for start, stop in tokens) or not _passes(found[0]):
-            return found[0]
-        return masked(found[0]) or ""
+    def named(found: re.Match[str]) -> str:
+        before = text[max(0, found.start() - 40) : found.start()].rstrip(" \t:=#.,>(['\"\\-")
+        few = sum(map(str.isdigit, found[0])) < LEAST_DIGITS
+        return found[0] if few or not _names_a_secret(before) else masked(found[0])
 
-    return _RUN.sub(shown, text)
+    def shown_run(found: re.Match[str]) -> str:
+        return found[0] if _is_random(found) or not _passes(found[0]) else masked(found[0])
+
+    return _NAMED.sub(named, _RUN.sub(shown_run, _FORM.sub(shown_run, text)))
+
+
+def _as_json(text: str) -> str | None:
+    """The same of JSON; None for what is none."""
+    try:
+        content = json.loads(text, parse_float=Decimal)
+        shown = veiled("", content)
+        return text if shown == _as_tuples(content) else json.dumps(shown, default=float, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _as_tuples(value: Any) -> Any:
+    """As `veiled` gives what it does not change."""
+    match value:
+        case dict():
+            return {name: _as_tuples(one) for name, one in value.items()}
+        case list():
+            return tuple(map(_as_tuples, value))
+    return value
+
+
+def _is_random(run: re.Match[str]) -> bool:
+    """Whether a run of digits is a part of a token that has other digits here and there, too."""
+    start, end = run.span()
+    for token in _TOKEN.finditer(run.string):
+        if token.start() <= start and end <= token.end():
+            rest = f"{run.string[token.start() : start]} {run.string[end : token.end()]}"
+            return len(re.findall(r"\d+", rest)) > 1
+    return False
 
 
 def _passes(run: str) -> bool:
-    digits = [int(char) for char in run if char.isdigit()]
+    groups = re.findall(r"\d+", run)
+    digits = [int(char) for char in "".join(groups)]
     if len(digits) == 9:
-        if "-" in run:
+        if list(map(len, groups)) == [3, 2, 4]:
             return digits[:3] != [0, 0, 0]
         weights = (3, 7, 1) * 3
         return any(digits) and sum(weight * digit for weight, digit in zip(weights, digits, strict=True)) % 10 == 0
+    if not 13 <= len(digits) <= 19:
+        return False
     luhn = sum(digits[-1::-2]) + sum(2 * digit - 9 * (digit > 4) for digit in digits[-2::-2])
     return digits[0] in (2, 3, 4, 5, 6) and luhn % 10 == 0
 
 
-def veiled(name: str, value: Any, *, digits: bool = True) -> Any:
+def veiled(
+    name: str, value: Any, *, digits: bool = True, numbers: bool = True, names: bool = True, secret: bool = False
+) -> Any:
     """The value of an attribute as it may be shown: secrets by type and name, however deep, are masked.
 
-    With `digits` so are those in free text, too: see `masked_digits`. What is stored goes by types and names only.
+    With `digits` so are those in free text, too: see `masked_digits`; and with `numbers` numbers, unless the value is
+    itself one, of a field that is declared as a number. What is stored goes by types and names only. Without `names`
+    those do not count, and all of what is `secret` is masked.
     """
-    if is_secret_name(name) and has_digit(value):
-        return masked(str(value))
+    return _Veil(digits, names).of(name, value, secret=secret, numbers=numbers)
+
+
+class _Veil(NamedTuple):
+    digits: bool
+    names: bool
+
+    def of(self, name: str, value: Any, *, secret: bool = False, named: bool = False, numbers: bool = True) -> Any:
+        """See `veiled`. `named`: it lies beneath such a name."""
+        named = named or (self.names and is_secret_name(name))
+        match value:
+            case None | bool():
+                return value
+            case MaskedText():
+                return masked(value)
+            case BaseModel():
+                hidden = sensitive_fields(type(value))
+                parts = dict(value).items()
+                return {one: self.of(one, part, secret=secret or one in hidden, named=named) for one, part in parts}
+            case Mapping():
+                return self._map(value, secret=secret, named=named)
+            case tuple() | list():
+                return tuple(self.of(name, one, secret=secret, named=named) for one in value)
+            case Set():
+                return frozenset(self.of(name, one, secret=secret, named=named) for one in value)
+        if secret or (named and has_digit(value)):
+            return masked(_text(value))
+        if not self.digits or (not numbers and not isinstance(value, str | bytes)):
+            return value
+        return _shown(name, value)
+
+    def _map(self, values: Mapping[Any, Any], *, secret: bool, named: bool) -> dict[str, Any]:
+        """Keys are as secret as what they lead to; two that look the same stay two."""
+        shown: dict[str, Any] = {}
+        for key, value in values.items():
+            text = str(key)
+            name = text
+            if (secret or named) and sum(map(str.isdigit, text)) >= LEAST_DIGITS:
+                name = masked(text)
+            elif self.digits:
+                name = masked_digits(text)
+            same = (f"{name} ({number})" for number in count(2))
+            name = name if name not in shown else next(one for one in same if one not in shown)
+            shown[name] = self.of(text, value, secret=secret, named=named)
+        return shown
+
+
+def _shown(name: str, value: Any) -> Any:
+    """By its digits."""
     match value:
-        case MaskedText():
-            return masked(value)
         case str():
-            return masked_digits(value) if digits and not is_identifier(name) else value
-        case BaseModel() | Mapping():
-            return {inner: veiled(str(inner), one, digits=digits) for inner, one in dict(value).items()}
-        case tuple() | list():
-            return tuple(veiled(name, one, digits=digits) for one in value)
-        case Set():
-            return frozenset(veiled(name, one, digits=digits) for one in value)
+            if is_identifier(name):
+                return value
+            text = masked_digits(value)
+            return _NINE.sub(lambda found: masked(found[0]), text) if is_persons(name) else text
+        case bytes():
+            text = value.decode("latin-1")
+            return value if (shown := masked_digits(text)) == text else shown.encode("latin-1", "replace")
+        case int() | Decimal():
+            text = _text(value)
+            is_one = _NINE.fullmatch(text) and is_persons(name)
+            return masked(text) if is_one or (_RUN.fullmatch(text) and _passes(text)) else value
     return value
+
+
+def _text(value: Any) -> str:
+    match value:
+        case bytes():
+            return base64.b64encode(value).decode()
+        case Decimal() if value.is_finite() and -40 < value.adjusted() < 40:
+            return format(value, "f")
+    return str(value)
 
 
 _SCALARS = (str, int, Decimal, bool, bytes, datetime, type(None))

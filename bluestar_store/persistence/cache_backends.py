@@ -17,6 +17,7 @@ from bluestar_store.cache.link import failure
 from bluestar_store.debug_logs import hide_data
 from bluestar_store.errors import CacheError
 from bluestar_store.forking import remember
+from bluestar_store.quiet_errors import without_locals
 
 TIMEOUT_SECONDS = 0.5
 """How long a call may wait for Redis: without a limit, a read would hang where Redis does not answer."""
@@ -28,6 +29,7 @@ SETEX = redis.client.Redis.setex
 """redis-py's own, by which what a test put in its place is known."""
 
 
+@without_locals
 class RedisCacheBackend:
     """See `ICacheBackend`. Nothing is sent before the first call; every failure is a CacheError."""
 
@@ -98,6 +100,7 @@ def _failures(what: str) -> Iterator[None]:
         raise CacheError(f"Redis {what}: {failure(error)}") from None
 
 
+@without_locals
 class MemoryCacheBackend:
     """See `ICacheBackend`. `clock` tells seconds; the default is the monotonic one."""
 

@@ -14,12 +14,14 @@ from bluestar_store.persistence.file_stores import IFileStore, MemoryFileStore, 
 from bluestar_store.persistence.old_settings import OldSettings
 from bluestar_store.persistence.protocols import ICacheBackend
 from bluestar_store.persistence.rules import DynamoDBRulesStore, EngineRulesStore, MemoryRulesStore, engine_of
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.settings import PersistenceMode, RedisMode, Settings
 from bluestar_store.store import tables_of
 
 REGION = "us-east-1"
 
 
+@without_locals
 def create_persistence(settings: object = None) -> tuple[EngineRulesStore, ICacheBackend | None, IFileStore]:
     """The rules store, its cache and the file store that the settings ask for. Nothing is sent before the first call.
 
@@ -91,6 +93,7 @@ def _files(settings: Settings, old: OldSettings | None) -> IFileStore:
     return MemoryFileStore() if settings.persistence_mode is PersistenceMode.MEMORY else NoFileStore()
 
 
+@without_locals
 class NoFileStore:
     """See `IFileStore`. Where nobody said where files go: each call raises ConfigurationError, so that none is lost."""
 

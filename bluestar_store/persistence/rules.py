@@ -29,6 +29,7 @@ from bluestar_store.persistence.protocols import ICacheBackend, PlainItem
 from bluestar_store.persistence.rule_cache import rule_cache
 from bluestar_store.persistence.values import plain_item, wire_item
 from bluestar_store.protocols import Engine, Item, key_of
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.answers import first
 from bluestar_store.repositories.catalog import Catalog
@@ -53,6 +54,7 @@ def engine_of(settings: Settings, tables: Tables) -> Engine:
     return encrypting_engine(engine, tables, settings, SystemClock()) or engine
 
 
+@without_locals
 class EngineRulesStore:
     """See `IRulesStore` and `IBatchStore`; on any engine. Reads are consistent.
 
@@ -196,6 +198,7 @@ class EngineRulesStore:
         return f"{type(self).__name__}({self._access.engine.location}, tables {tables.prefix}*{tables.suffix})"
 
 
+@without_locals
 class DynamoDBRulesStore(EngineRulesStore):
     """On DynamoDB. Without `endpoint_url` the AWS SDK knows where; timeouts and retries are those of `Settings`.
 
@@ -228,6 +231,7 @@ class DynamoDBRulesStore(EngineRulesStore):
         return store
 
 
+@without_locals
 class MemoryRulesStore(EngineRulesStore):
     """In this process's memory, for tests. `items` are dicts by the name of their table: `{"irs-limits": [{...}]}`."""
 

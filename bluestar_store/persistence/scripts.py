@@ -19,6 +19,7 @@ from bluestar_store.models.pipeline import PipelineStep
 from bluestar_store.models.validation import ValidationRule
 from bluestar_store.persistence.resource import ResourceConnection
 from bluestar_store.persistence.rules import PREFIX, tables_with
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.seeding import RuleSet, baseline, load
 from bluestar_store.settings import PersistenceMode, Settings, TableLayout
 from bluestar_store.store import Store
@@ -31,6 +32,7 @@ TABLE_DEFINITIONS: list[dict[str, Any]] = [
 """The tables as CreateTable takes them, without suffix."""
 
 
+@without_locals
 def create_tables(ddb: Any, suffix: str = "") -> list[str]:
     """Make the tables that do not exist, and wait until they are there; returns the names made."""
     made = []
@@ -51,6 +53,7 @@ def create_tables(ddb: Any, suffix: str = "") -> list[str]:
     return made
 
 
+@without_locals
 def seed_pipeline_data(ddb: Any, suffix: str = "") -> int:
     """Put the DEFAULT pipeline of BiWeeklyFri, GLOBAL rules and the limits of each year; how many items were put.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from bluestar_store import forking
 from bluestar_store.errors import ConfigurationError, SqlError
+from bluestar_store.quiet_errors import without_locals
 
 if TYPE_CHECKING:
     from bluestar_store.persistence.sql_engine import Block
@@ -19,6 +20,7 @@ _blocks: ContextVar[tuple[_Running, ...]] = ContextVar("bluestar_store_sql_trans
 """The transactions that are open here, of every client; the innermost last."""
 
 
+@without_locals
 class SQLClient:
     """See `ISQLClient`. Safe to share between threads; nothing is sent before the first call.
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import sqlalchemy
 from sqlalchemy import exc
 from sqlalchemy.engine import URL, Connection, CursorResult, Engine, make_url
 from sqlalchemy.pool import QueuePool
 
+from bluestar_store.debug_logs import SQL_NAME, hide_data
+from bluestar_store.disk import new_mode, open_new
 from bluestar_store.errors import ConfigurationError, SqlError
 from bluestar_store.persistence.sql_errors import translated
 from bluestar_store.persistence.sqlite_values import from_sqlite, to_sqlite
@@ -42,7 +46,8 @@ class Database:
         self._engine = self._made()
 
     def _made(self) -> Engine:
-        options: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": True}
+        hide_data()
+        options: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": True, "logging_name": SQL_NAME}
         if self._url.drivername == "postgresql+psycopg" and "connect_timeout" not in self._url.query:
             options["connect_args"] = {"connect_timeout": CONNECT_SECONDS}
         if self._is_sqlite and _in_memory(self._url):
@@ -59,6 +64,7 @@ class Database:
         except Exception as error:  # its text may repeat the URL
             raise ConfigurationError(f"{self.location} cannot be opened ({type(error).__name__})") from None
         if self._is_sqlite:
+            sqlalchemy.event.listen(engine, "do_connect", _make_private)
             _begin_explicitly(engine)
         return engine
 
@@ -234,6 +240,20 @@ def _is_ambiguous(url: str, parsed: URL) -> bool:
 
 def _in_memory(url: URL) -> bool:
     return url.database in (None, "", ":memory:") or url.query.get("mode") == "memory"
+
+
+def _make_private(dialect: object, record: object, arguments: list[Any], options: dict[str, Any]) -> None:
+    """Make the file before SQLite does, which lets everybody read it; its journals have the file's permissions."""
+    path = str(arguments[0]) if arguments else ""
+    if options.get("uri") and path.startswith("file:"):
+        parts = urlsplit(path)
+        if parse_qs(parts.query).get("mode", ["rwc"]) != ["rwc"]:
+            return
+        path = unquote(parts.path)
+    if path not in ("", ":memory:"):
+        with suppress(OSError):  # it is there, or cannot be made: SQLite itself says so
+            real = Path(path).resolve()
+            open_new(real, new_mode(real.parent.stat())).close()
 
 
 def _begin_explicitly(engine: Engine) -> None:

@@ -18,6 +18,7 @@ from bluestar_store.models.plan_keys import PLAN_KEY
 from bluestar_store.models.sealed import SealedValue, is_ciphertext
 from bluestar_store.models.values import version_of
 from bluestar_store.protocols import ACTOR, VERSION, AsRead, AttributeValue, Item, Update, key_of, scan_pages
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.changes import Change, as_read
 from bluestar_store.repositories.stored import Wanted, stored_items
@@ -58,6 +59,7 @@ def is_plain_digest_key(item: Item) -> bool:
     return is_digest_key(key_of(item)) and "key" in item and not isinstance(item["key"], SealedValue)
 
 
+@without_locals
 def encrypt_all(
     access: Access,
     *,

@@ -18,6 +18,7 @@ from bluestar_store.models.kind import Kind
 from bluestar_store.models.reading import KEY
 from bluestar_store.protocols import Item, Unit, key_of
 from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.digests import is_sensitive
 from bluestar_store.repositories.moments import Part, read_levels
 from bluestar_store.repositories.revisions import is_of_level
 
@@ -47,6 +48,10 @@ class KindSource(Generic[E]):
     def sensitive(self) -> bool:
         """Whether the values neither leave the process nor are believed from outside it: bank accounts."""
         return self._kind.is_sensitive
+
+    def _may_leave(self, entities: Iterable[Entity]) -> bool:
+        """Whether none of them has what is shown masked, such as an account number that another program put there."""
+        return not any(is_sensitive(self._kind, entity) for entity in entities)
 
     def _decoded(self, item: Item) -> E | ItemDecodeError:
         try:
@@ -100,8 +105,10 @@ class ItemSource(KindSource[E]):
     def _key(self, unit: Unit) -> Key:
         return self._kind.keys.build(dict(zip(self._kind.keys.fields, unit[1:], strict=True)))
 
-    def encode(self, unit: Unit, value: E | None) -> bytes:
+    def encode(self, unit: Unit, value: E | None) -> bytes | None:
         """See Source."""
+        if value is not None and not self._may_leave([value]):
+            return None
         if value is not None and value.origin is not None:
             item, identity = value.origin.wire, self._kind.identity(value)
             if self._kind.reading.entity(item, identity) is not None:
@@ -195,9 +202,9 @@ class PartitionSource(KindSource[E]):
         except ItemDecodeError as error:
             return error
 
-    def encode(self, unit: Unit, value: tuple[E, ...]) -> bytes:
+    def encode(self, unit: Unit, value: tuple[E, ...]) -> bytes | None:
         """See Source."""
-        return _encoded(unit, value)
+        return _encoded(unit, value) if self._may_leave(value) else None
 
     def decode(self, unit: Unit, data: bytes) -> tuple[E, ...]:
         """See Source."""

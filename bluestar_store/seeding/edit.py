@@ -26,6 +26,7 @@ from bluestar_store.models.masking import MaskedText
 from bluestar_store.models.meaning import ALL, REFUSED, Checks
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.vendor import VendorSchema, fingerprint
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.seeding.compare import Action, Entry, Part, Target, part_of, pipeline_part, repositories
 from bluestar_store.seeding.meaning import changed_findings
 from bluestar_store.seeding.rule_set import Reader, nearest
@@ -35,6 +36,7 @@ _TEXTS = (str, MaskedText, Decimal, datetime)
 """Types whose fields take text as it is: numbers stay exact."""
 
 
+@without_locals
 def values_of(kind: Kind[Any], texts: Iterable[str]) -> dict[str, Any]:
     """`["max_pct=5.50", "age_threshold=null"]` as values of the entity's fields; null takes a value away.
 
@@ -64,6 +66,7 @@ def values_of(kind: Kind[Any], texts: Iterable[str]) -> dict[str, Any]:
     return values
 
 
+@without_locals
 def changed(store: Target, kind: Kind[Any], identity: Mapping[str, Any], values: Mapping[str, Any]) -> Part:
     """The stored entity with these values in place of its own; a new one where none is stored.
 
@@ -81,6 +84,7 @@ def changed(store: Target, kind: Kind[Any], identity: Mapping[str, Any], values:
     return part_of(kind, wanted, stored)
 
 
+@without_locals
 def deleted(store: Target, kind: Kind[Any], identity: Mapping[str, Any]) -> Part:
     """The stored entity, to be deleted. Raises the kind's NotFoundError when there is none."""
     stored = _stored(store, kind, identity)
@@ -90,11 +94,13 @@ def deleted(store: Target, kind: Kind[Any], identity: Mapping[str, Any]) -> Part
     return part_of(kind, None, stored)
 
 
+@without_locals
 def replaced_pipeline(store: Target, plan_id: str, pay_freq: str, steps: tuple[PipelineStep, ...]) -> Part:
     """These steps in place of the pipeline's own; a new pipeline where the plan has none."""
     return pipeline_part(store, plan_id, pay_freq, steps)
 
 
+@without_locals
 def removed_pipeline(store: Target, plan_id: str, pay_freq: str) -> Part:
     """The plan's own pipeline, to be removed whole. Raises PipelineNotFoundError when it has no step to look at."""
     part = pipeline_part(store, plan_id, pay_freq, ())
@@ -103,6 +109,7 @@ def removed_pipeline(store: Target, plan_id: str, pay_freq: str) -> Part:
     return part
 
 
+@without_locals
 def lost_pipeline(store: Target, plan_id: str, pay_freq: str) -> Entry | None:
     """What `pipelines.remove` with `expected` ABSENT takes away where a pipeline `is_lost`; None where none is."""
     if not store.pipelines.is_lost(plan_id, pay_freq):
@@ -111,6 +118,7 @@ def lost_pipeline(store: Target, plan_id: str, pay_freq: str) -> Entry | None:
     return Entry(PIPELINE_STEP.name, pk, plan_id, Action.REMOVE)
 
 
+@without_locals
 def read_steps(path: Path, plan_id: str, pay_freq: str, checks: Checks = ALL) -> tuple[PipelineStep, ...]:
     """The steps in a file like processing-pipeline.json, in step order; they may leave out plan_id and pay_freq.
 
@@ -137,6 +145,7 @@ def read_steps(path: Path, plan_id: str, pay_freq: str, checks: Checks = ALL) ->
     return tuple(sorted(steps, key=lambda step: step.step_order))
 
 
+@without_locals
 def read_columns(path: Path) -> dict[str, Any]:
     """`columns` and `mapping` of a vendor schema, from a JSON file with one of them or both. Raises SeedError."""
     reader = Reader({}, ALL)

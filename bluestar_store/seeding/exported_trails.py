@@ -8,10 +8,12 @@ from bluestar_store.errors import FileMissingError, FileStoreError, ItemDecodeEr
 from bluestar_store.keys import Key
 from bluestar_store.models.audit import AUDIT_ENTRY, Trail
 from bluestar_store.protocols import Item
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.repositories.audit import ChainFault, TrailReport, trail_report
 from bluestar_store.seeding.transfer_files import Manifest, items_path, read_items
 
 
+@without_locals
 def exported_trail_report(folder: Path, trail: Trail) -> TrailReport:
     """The report on a trail as it lies in an export, in the memory that the trail takes.
 

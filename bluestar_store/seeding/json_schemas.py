@@ -10,6 +10,7 @@ from typing import Any
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import KINDS
 from bluestar_store.models.vendor import VENDOR_SCHEMA
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.seeding.rule_set import rule_files
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -26,6 +27,7 @@ def json_schemas(kinds: Iterable[Kind[Any]] = KINDS) -> dict[str, dict[str, Any]
     return {schema_name(file): _file_schema(file, lists) for file, lists in rule_files(kinds).items()}
 
 
+@without_locals
 def write_schemas(folder: Path, kinds: Iterable[Kind[Any]] = KINDS) -> list[Path]:
     """Write the schemas into a folder, which is made if need be; the files, sorted by name."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from bluestar_store.models.field_checks import shrunk
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS, IrsLimits
 from bluestar_store.models.meaning import REFUSED, Finding, Level
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.seeding.compare import Part, Target, repositories
 
 
@@ -22,6 +23,7 @@ def changed_findings(store: Target, wanted: Entity, stored: Entity | None) -> It
     return store.settings.checks.findings(wanted, fields)
 
 
+@without_locals
 def check_meaning(store: Target, parts: Iterable[Part]) -> None:
     """Raise SeedError, with all that the writes would refuse, where a part that is to be written has any of it."""
     problems = [
@@ -33,6 +35,7 @@ def check_meaning(store: Target, parts: Iterable[Part]) -> None:
         raise SeedError(problems)
 
 
+@without_locals
 def doubts(store: Target, parts: Iterable[Part]) -> list[tuple[str, Finding]]:
     """What is not refused and may be a mistake all the same, each with the item's place.
 

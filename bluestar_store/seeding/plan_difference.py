@@ -21,6 +21,7 @@ from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.tables import KINDS as EVERY_KIND
 from bluestar_store.models.tables import Tables
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.repositories.base import Repository
 from bluestar_store.repositories.calculation_rules import CalculationRules
 from bluestar_store.repositories.configs import Configs
@@ -69,6 +70,7 @@ class PlanDifference:
     changes: tuple[Change, ...]
 
 
+@without_locals
 def diff_plans(store: Plans, one: str, other: str) -> tuple[PlanDifference, ...]:
     """What applies to two plans differently: rules, pipelines, configurations and users' own, read consistently.
 

@@ -74,6 +74,7 @@ class RuleSet:
         return tuple(entity for entity in self.entities if type(entity) is kind.entity)
 
 
+@without_locals
 def baseline(kinds: Iterable[Kind[Any]] = KINDS) -> RuleSet:
     """The rule set that comes with the library: DEFAULT pipelines, GLOBAL rules, IRS limits; `kinds` as in `read`."""
     with resources.as_file(resources.files("bluestar_store.seeding") / "baseline") as folder:

@@ -16,15 +16,25 @@ import pytest
 import redis
 from redis.exceptions import NoPermissionError
 
-from bluestar_store import AchConfig, ConfigurationError, ItemDecodeError, Settings, Store
+from bluestar_store import (
+    AchConfig,
+    ClientConfig,
+    ConfigurationError,
+    ItemDecodeError,
+    PipelineStep,
+    Settings,
+    Store,
+    seeding,
+)
 from bluestar_store.cache import bars, stored
 from bluestar_store.cache.stored import CLOCKS_APART_MS
 from bluestar_store.engines.memory import MemoryEngine
-from bluestar_store.protocols import Engine
+from bluestar_store.protocols import Engine, scan_pages
 from tests.cache.stores import one_store, rule, stores, until
 from tests.redis_servers import RedisProcess
 
 KEY, OTHER_KEY, OLD_KEY = ("k" * 43 + "=", "o" * 43 + "=", "p" * 43 + "=")
+PLANTED = "998877665541"
 UNIT = ["calculation-rule", "ACME", "match"]
 
 
@@ -76,6 +86,51 @@ def an_item(max_pct: int, **more: Any) -> dict[str, Any]:
 
 
 # ------------------------------------------------------------------------------------------------------ bank accounts
+
+
+def test_nothing_that_is_shown_masked_lies_in_redis_whoever_put_it_on_the_item(redis_process: RedisProcess) -> None:
+    """Sensitive by its name, on items of all kinds that are cached, alone and in the company of others."""
+    engine = MemoryEngine()
+    with stores(engine, 2, redis_process.url) as (store, other):
+        seeding.load(store, seeding.baseline())
+        store.client_configs.put(ClientConfig(plan_id="ACME", pay_freq="Weekly", custodian="Fid"))
+        store.calculation_rules.put(rule("ACME", 5))
+        for kind in store.tables.kinds:
+            table = store.tables.name(kind)
+            for page in scan_pages(engine, table):
+                for item in page:
+                    if kind.cached and kind.owns(item):
+                        engine.put_many(
+                            table, [{**item, "acct": {"S": PLANTED}, "pay": {"M": {"ssn": {"S": PLANTED}}}}]
+                        )
+        frequency = next(step.pay_freq for step in seeding.baseline().entities if isinstance(step, PipelineStep))
+        with redis_process.client().monitor() as monitor:  # type: ignore[no-untyped-call]
+            for one in (store, other):
+                reads(one, frequency)
+                one.calculation_rules.put(one.calculation_rules.get("ACME", "match"))
+                reads(one, frequency)
+            redis_process.client().echo("the end")
+            said = list(until_the_end(monitor))
+        assert "calculation-rule" in "".join(said)
+        assert [command for command in said if PLANTED in command] == []
+        assert other.calculation_rules.get("ACME", "match").extra["acct"] == PLANTED
+        client = redis_process.client()
+        assert [key for key in client.keys("*") if PLANTED.encode() in (client.get(key) or b"")] == []
+
+
+def until_the_end(monitor: Any) -> Iterator[str]:
+    while "the end" not in (command := str(monitor.next_command()["command"])):
+        yield command
+
+
+def reads(store: Store, frequency: str) -> None:
+    store.calculation_rules.get("ACME", "match")
+    store.calculation_rules.all("ACME")
+    store.client_configs.get("ACME", "Weekly")
+    store.pipelines.steps("ACME", frequency)
+    store.validation_rules.for_category("SSN", plan_id="ACME")
+    store.irs_limits.get(2026)
+    store.plan_snapshot("ACME", frequency, 2026)
 
 
 @pytest.mark.parametrize("key", [None, KEY])

@@ -211,6 +211,36 @@ def test_a_temporary_folder_is_looked_at_before_each_call_and_believed_only_whil
     assert store.list() == [{"id": "planted"}]
 
 
+@pytest.mark.parametrize("name", ["payees.json", ".payees.documents.lock", ".lock"])
+@pytest.mark.parametrize("how", ["a link", "a pipe", "another's", "for all"])
+def test_a_file_in_a_temporary_folder_is_looked_at_too(
+    name: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody may have put it there while the folder was open to others."""
+    monkeypatch.setenv("PERSISTENCE_MODE", "file")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    store = get_store("payees", "id")
+    store.create({"id": "1"})
+    path = tmp_path / "bluestar-store" / name
+    if how in ("a link", "a pipe"):
+        path.rename(tmp_path / "real")
+        path.symlink_to(tmp_path / "real") if how == "a link" else os.mkfifo(path)
+    elif how == "for all":
+        path.chmod(0o622)
+    else:
+        real = Path.lstat
+
+        def other(found: os.stat_result) -> os.stat_result:
+            return os.stat_result((*found[:4], os.getuid() + 1, *found[5:]))
+
+        monkeypatch.setattr(Path, "lstat", lambda one: other(real(one)) if one.name == name else real(one))
+    for call in (store.list, lambda: store.create({"id": "2"}), lambda: get_store("payees", "id")):
+        with pytest.raises(ConfigurationError, match="not this user's own file, or others may change it"):
+            call()
+    with pytest.raises(ConfigurationError, match="others may change it"):
+        table_exists("payees", Settings())
+
+
 def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERSISTENCE_MODE", "file")
     (tmp_path / "file").write_text("")

@@ -41,6 +41,14 @@ class DictBackend:
         self.texts.pop(key, None)
 
 
+def test_a_rule_with_an_account_number_of_another_programs_is_not_kept() -> None:
+    backend = DictBackend()
+    store = MemoryRulesStore({"calculation-rules": [RULE | {"payee": {"acct": "998877665541"}}]}, backend)
+    for _ in range(2):
+        assert store.get_calculation_rule("ACME", "match")["payee"]["acct"] == "998877665541"
+    assert backend.texts == {}
+
+
 class FailingBackend(DictBackend):
     """Fails at the named calls."""
 
