@@ -147,8 +147,12 @@ class ItemDecodeError(BlueStarError):
     """A stored item is not what its entity needs.
 
     `where` names the table (or the file and line), `pk` and `sk` the item's raw key, `attribute` what is wrong about
-    it; the last three are None where the text is not even an item.
+    it; the last three are None where the text is not even an item. The text of what was read from a table ends with the
+    commands that mend it.
     """
+
+    mending = ""
+    """What mends the item, in words; empty where that is not known."""
 
     def __init__(
         self, where: str, reason: str, *, pk: str | None = None, sk: str | None = None, attribute: str | None = None
@@ -159,7 +163,7 @@ class ItemDecodeError(BlueStarError):
     def __str__(self) -> str:
         item = f" item PK={self.pk!r} SK={self.sk!r}:" if self.pk is not None else ""
         attribute = f" attribute {self.attribute!r}" if self.attribute is not None else ""
-        return f"{self.where}:{item}{attribute} {self.reason}"
+        return f"{self.where}:{item}{attribute} {self.reason}" + (f"; {self.mending}" if self.mending else "")
 
 
 class EncryptedValueError(ItemDecodeError):

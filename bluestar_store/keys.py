@@ -177,8 +177,16 @@ class KeyTemplate:
         """The names of the fields that are numbers."""
         return frozenset(name for _, name, form in self._parts if form.endswith("d"))
 
-    def build(self, values: Mapping[str, Any]) -> str:
-        """The key. InvalidKeyError for a value that could not be parsed back."""
+    @cached_property
+    def width(self) -> int:
+        """How many digits its numbers have at least; 0 for a template without."""
+        return max((int(form[:-1]) for _, _, form in self._parts if form.endswith("d")), default=0)
+
+    def build(self, values: Mapping[str, Any], width: int | None = None) -> str:
+        """The key. InvalidKeyError for a value that could not be parsed back.
+
+        With a `width`, numbers are padded to so many digits at most.
+        """
         built = []
         for literal, name, form in self._parts:
             built.append(literal)
@@ -186,7 +194,8 @@ class KeyTemplate:
                 continue
             value = values.get(name)
             if form.endswith("d"):
-                built.append(_number(name, value, int(form[:-1])))
+                padded = int(form[:-1])
+                built.append(_number(name, value, padded if width is None else min(padded, width)))
             elif form == "plain":
                 built.append(_without_underscore(name, value))
             elif form == "raw":
@@ -262,6 +271,12 @@ class ItemKeys:
         """The key of an identity; InvalidKeyError when it would be wrong, ambiguous or too long."""
         sk = self._sort_key(values)
         return Key(self.partition(values), sk)
+
+    def spellings(self, values: Mapping[str, Any]) -> tuple[Key, ...]:
+        """The key that `build` gives, and those of programs that pad the number in the sort key less."""
+        key = self.build(values)
+        narrower = (Key(key.pk, self.sort.build(values, width)) for width in range(1, self.sort.width))
+        return tuple(dict.fromkeys((key, *narrower)))
 
     def _sort_key(self, values: Mapping[str, Any]) -> str:
         sk = self.sort.build(values)

@@ -47,11 +47,13 @@ ABSENT, ANY, EXISTS = Expected.ABSENT, Expected.ANY, Expected.EXISTS
 class AsRead:
     """The item has this version (0: none, or 0), and these attributes as they were read; None: it lacks this one.
 
+    A version of None says only that there is an item: its `version` is no number, and one of the attributes.
+
     Values are equal as DynamoDB's `=` has it: of one type, numbers by value, sets in any order. `others` are looked at
     alike. They are those of other programs, which may change them at any time: whoever writes looks again then.
     """
 
-    version: int
+    version: int | None
     attributes: Mapping[str, AttributeValue | None] = field(default_factory=dict, repr=False)
     others: Mapping[str, AttributeValue | None] = field(default_factory=dict, repr=False)
 

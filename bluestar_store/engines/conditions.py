@@ -64,7 +64,8 @@ def _conflict(place: str, expect: Expectation, item: Item | None) -> ConflictErr
             found = found_version(item)
             return None if found == expect else VersionConflictError(place, expect, found)
         case AsRead():
-            return _conflict(place, expect.version, item) or _changed(place, expect, item or {})
+            version = Expected.EXISTS if expect.version is None else expect.version
+            return _conflict(place, version, item) or _changed(place, expect, item or {})
         case Fits():
             failed = next((test.attribute for test in expect.tests if not passes(test, item or {})), None)
             return None if failed is None else ConflictError(f"{place}: its {failed} is not as this write needs it")
@@ -84,5 +85,5 @@ def passes(test: Fit, item: Item) -> bool:
 def _changed(place: str, expect: AsRead, item: Item) -> ConflictError | None:
     for name, value in expect.all_attributes.items():
         if not equal_values(item.get(name), value):
-            return VersionConflictError(place, expect.version, expect.version, attribute=name)
+            return VersionConflictError(place, expect.version, found_version(item), attribute=name)
     return None

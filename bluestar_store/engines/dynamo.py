@@ -308,9 +308,13 @@ class DynamoEngine:
         )
 
     def _told(self, writes: Sequence[Write]) -> bool | None:
-        from bluestar_store.engines.outcome import is_written
+        from bluestar_store.engines.outcome import is_written, telling
 
-        return is_written(writes, self._as_of_now([(write.table, write.key) for write in writes]))
+        write = telling(writes)
+        if write is None:
+            return None
+        place = (write.table, write.key)
+        return is_written(write, self._as_of_now([place]).get(place))
 
     def put_many(self, table: str, items: Iterable[Item], *, progress: Callable[[int], None] | None = None) -> int:
         """See `protocols.Engine`: BatchWriteItem, 25 at a time; of two items with one key the later one wins.

@@ -83,7 +83,8 @@ def _condition(expect: Expectation, names: dict[str, str], values: dict[str, Any
             names["#v"], values[":v"] = VERSION, {"N": str(expect)}
             return "#v = :v"
         case AsRead():
-            return " AND ".join((_condition(expect.version, names, values), *_as_read(expect, names, values)))
+            version = Expected.EXISTS if expect.version is None else expect.version
+            return " AND ".join((_condition(version, names, values), *_as_read(expect, names, values)))
         case Fits():
             return " AND ".join(_fits(expect, names, values))
 

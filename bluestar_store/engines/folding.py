@@ -139,5 +139,5 @@ def _expected(expect: Expectation) -> Item:
             return {VERSION: {"N": str(expect)}}
         case AsRead():
             found = {name: value for name, value in expect.all_attributes.items() if value is not None}
-            return {VERSION: {"N": str(expect.version)}, **found}
+            return ({} if expect.version is None else {VERSION: {"N": str(expect.version)}}) | found
     return {}

@@ -32,4 +32,5 @@ CALCULATION_RULE = Kind(
     ItemKeys.of("CLIENT#{plan_id:GLOBAL}", "CALC#{calc_type}"),
     RuleNotFoundError,
     rule_list="calculation_rules",
+    commands=("rule set {plan_id} {calc_type} KEY=VALUE", "rule delete {plan_id} {calc_type}"),
 )

@@ -46,6 +46,7 @@ CLIENT_CONFIG = Kind(
     ItemKeys.of(PARTITION, "CONFIG"),
     ConfigNotFoundError,
     rule_list="client_configs",
+    commands=("config set {plan_id} {pay_freq} KEY=VALUE", "config delete {plan_id} {pay_freq}"),
 )
 ACH_CONFIG = Kind(
     "ach-config",
@@ -55,4 +56,5 @@ ACH_CONFIG = Kind(
     ConfigNotFoundError,
     rule_list="ach_configs",
     sensitive=True,
+    commands=("config set {plan_id} {pay_freq} KEY=VALUE --ach", "config delete {plan_id} {pay_freq} --ach"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
@@ -62,7 +63,8 @@ class Kind(Generic[E]):
     it is, also what other programs put on its items; see `is_sensitive`. Such values never go to
     Redis, nor come from there. Of a kind that is not `cached` every read goes
     to the engine, and a write has no cache to tell. `records` are fields that hold
-    whatever an agent found, of people too: a setting encrypts them.
+    whatever an agent found, of people too: a setting encrypts them. `commands` are those that write over one item, or
+    delete it, whatever lies there: `rule set {plan_id} {calc_type} KEY=VALUE`.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Kind(Generic[E]):
     sensitive: bool = False
     cached: bool = True
     records: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
 
     def extended(self, entity: type[F], model: type[ItemModel]) -> Kind[F]:
         """The same kind with fields of a user's own: a subclass of the entity, and of its Model with an attribute each.
@@ -277,7 +280,9 @@ class Kind(Generic[E]):
         pk, sk = item["PK"]["S"], item["SK"]["S"]
 
         def broken(attribute: str, reason: str) -> ItemDecodeError:
-            return ItemDecodeError(table or self.table, reason, pk=pk, sk=sk, attribute=attribute)
+            error = ItemDecodeError(table or self.table, reason, pk=pk, sk=sk, attribute=attribute)
+            error.mending = self._mending(identity) if table and identity else ""
+            return error
 
         if identity is None:
             identity = self.keys.parse(Key(pk, sk))
@@ -290,6 +295,13 @@ class Kind(Generic[E]):
             return entity.read_from(self.origin(item))
         except ValueError as error:
             raise broken(VERSION, str(error)) from None
+
+    def _mending(self, identity: Mapping[str, Any]) -> str:
+        """What mends an item that cannot be read, for its error to say."""
+        if not self.commands:
+            return ""
+        named = {name: shlex.quote(str(value)) for name, value in identity.items()}
+        return f"{' or '.join(f'`bluestar-store {text.format(**named)}`' for text in self.commands)} mends it"
 
     def origin(self, item: Item) -> Origin:
         """What an entity remembers of its item. ValueError for a version that is none."""

@@ -38,4 +38,5 @@ IRS_LIMITS = Kind(
     LimitsNotFoundError,
     lambda limits: {"bs_kind": "irs-limits", "bs_level": index_text(GLOBAL, f"{limits.year:04d}")},
     "irs_limits",
+    commands=("limits set {year} KEY=VALUE", "limits delete {year}"),
 )

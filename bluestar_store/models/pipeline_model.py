@@ -38,4 +38,5 @@ PIPELINE_STEP = Kind(
     ItemKeys.of("CLIENT#{plan_id:DEFAULT}_{pay_freq:plain}", "STEP#{step_order:04d}"),
     PipelineNotFoundError,
     rule_list="steps",
+    commands=("pipeline replace {plan_id} {pay_freq} FILE", "pipeline remove {plan_id} {pay_freq}"),
 )

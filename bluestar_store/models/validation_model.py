@@ -41,4 +41,8 @@ VALIDATION_RULE = Kind(
     ),
     RuleNotFoundError,
     rule_list="validation_rules",
+    commands=(
+        "validation set {category} {number} KEY=VALUE --plan {plan_id}",
+        "validation delete {category} {number} --plan {plan_id}",
+    ),
 )

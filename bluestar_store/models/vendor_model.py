@@ -43,4 +43,5 @@ VENDOR_SCHEMA = Kind(
     SchemaNotFoundError,
     _level_index,
     "vendor_schemas",
+    commands=("schema set {vendor_id} {fingerprint} KEY=VALUE", "schema delete {vendor_id} {fingerprint}"),
 )

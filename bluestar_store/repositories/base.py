@@ -14,6 +14,7 @@ from bluestar_store.keys import Key
 from bluestar_store.lazy import cached_property
 from bluestar_store.models.entity import Entity, Origin
 from bluestar_store.models.kind import Kind
+from bluestar_store.models.salvage import salvaged
 from bluestar_store.models.sealed import lost_in
 from bluestar_store.protocols import MISSING, Item, key_of
 from bluestar_store.quiet_errors import forget_locals, without_locals
@@ -246,26 +247,30 @@ class Reader(Generic[E]):
 class Repository(Reader[E]):
     """Reads, and versioned writes of single items."""
 
-    def current(self, entities: Iterable[E]) -> dict[Key, E]:
+    def current(self, entities: Iterable[E], *, salvage: bool = False) -> dict[Key, E]:
         """What is stored of the same identities, by the key that the library builds; read consistently.
 
         Missing ones are left out. For comparing many at once: some in one isolated call, a partition at a time where
-        the key has a number.
+        the key has a number. ItemDecodeError for an item that cannot be read; with `salvage`, what can be read of it:
+        for whoever mends it (see `models.salvage`).
         """
         kind = self._kind
+        decode = salvaged if salvage else Kind.decode
         keys = [kind.keys.build(kind.identity(entity)) for entity in entities]
         if not kind.keys.sort.numbers:
-            calls = [partial(self._isolated, some) for some in chunks(keys, ISOLATED_AT_ONCE)]
+            calls = [partial(self._isolated, some, decode) for some in chunks(keys, ISOLATED_AT_ONCE)]
             return {key: entity for found in self._access.together(calls) for key, entity in found.items()}
         units = dict.fromkeys(unit for key in keys for unit in kind.partition_units(key.pk))
-        partitions = self._access.together([partial(self._whole.load, [unit]) for unit in units])
+        whole = PartitionSource(self._access, kind, lambda items: in_order(self._access, kind, items, decode))
+        partitions = self._access.together([partial(whole.load, [unit]) for unit in units])
         found = [entity for loaded in partitions for answer in loaded.values() for entity in readable(answer)]
         stored = {kind.keys.build(kind.identity(entity)): entity for entity in found}
         return {key: stored[key] for key in keys if key in stored}
 
-    def _isolated(self, keys: Sequence[Key]) -> dict[Key, E]:
-        found = self._access.engine.get_isolated(self._access.table(self._kind), keys)
-        return {key: self._decode(item) for key, item in found.items()}
+    def _isolated(self, keys: Sequence[Key], decode: Callable[[Kind[E], Item, str], E]) -> dict[Key, E]:
+        table = self._access.table(self._kind)
+        found = self._access.engine.get_isolated(table, keys)
+        return {key: decode(self._kind, item, table) for key, item in found.items()}
 
     def put(self, entity: E, expected: PutExpectation = None, *, actor: str | None = None) -> E:
         """Write what the entity knows, and nothing else on the item; returns it as stored, with its new version.
@@ -308,13 +313,15 @@ def _without(item: Item, names: Collection[str]) -> Item:
     return {name: value for name, value in item.items() if name not in names}
 
 
-def in_order(access: Access, kind: Kind[E], items: Iterable[Item]) -> tuple[E, ...]:
+def in_order(
+    access: Access, kind: Kind[E], items: Iterable[Item], decode: Callable[[Kind[E], Item, str], E] = Kind.decode
+) -> tuple[E, ...]:
     """Decoded, by number where the sort key has one: raw keys of other widths sort otherwise.
 
-    ItemDecodeError for two items of one number.
+    `decode` may be `salvaged`. ItemDecodeError for two items of one number.
     """
     table = access.table(kind)
-    entities = [kind.decode(item, table) for item in items]
+    entities = [decode(kind, item, table) for item in items]
     numbers = sorted(kind.keys.sort.numbers)
     if numbers:
         entities.sort(key=lambda entity: getattr(entity, numbers[0]))

@@ -14,6 +14,7 @@ from bluestar_store.keys import check_new_identifier
 from bluestar_store.models.entity import Entity, Origin, PlanEntity
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.meaning import Level, declared
+from bluestar_store.models.salvage import broken_attributes, salvaged
 from bluestar_store.models.values import version_of
 from bluestar_store.protocols import (
     ABSENT,
@@ -142,9 +143,14 @@ def as_read(access: Access, kind: Kind[Any], item: Item, *own: str) -> AsRead:
     """The expectation that the kind's attributes, and others as far as there is room, are still as in this item.
 
     Not the library's own bookkeeping, which backfills change (its version stands for what it writes itself), but that
-    of these names. Raises ItemDecodeError for a version that is none.
+    of these names.
     """
     known = {name: item.get(name) for name in (*kind.compared, *own)}
+    version: int | None = None
+    try:
+        version = version_of(item)
+    except ValueError:  # another program's, which counts nothing
+        known[VERSION] = item[VERSION]
     foreign = (
         (name, value)
         for name, value in item.items()
@@ -152,7 +158,7 @@ def as_read(access: Access, kind: Kind[Any], item: Item, *own: str) -> AsRead:
         if item_bytes({name: value}) <= MAX_OTHER_BYTES
     )
     others = dict(islice(foreign, MAX_CONDITIONS - len(known)))
-    return AsRead(item_version(access, kind, item), known, others)
+    return AsRead(version, known, others)
 
 
 def check_as_read(access: Access, kind: Kind[Any], read: Item, current: Item | None) -> None:
@@ -194,7 +200,11 @@ def _check_expected(access: Access, kind: Kind[E], entity: E, expected: PutExpec
 
 
 def _expect(access: Access, kind: Kind[E], entity: E, current: Item | None, expected: PutExpectation) -> None:
-    if expected is None or expected is ANY:
+    if expected is ANY:
+        return
+    if expected is None:
+        if current is not None:
+            item_version(access, kind, current)  # who counts otherwise is written over by who says so only
         return
     place = f"{access.table(kind)}: {kind.keys.build(kind.identity(entity))}"
     if expected is ABSENT:
@@ -224,7 +234,7 @@ def _update(access: Access, kind: Kind[E], entity: E, item: Item, own: Mapping[s
     is_fresh = entity.origin is None or entity.origin.key != key_of(item)
     wanted: dict[str, AttributeValue] = {}
     gone = kind.index_attributes - kind.index_of(entity).keys()
-    for name in expect.attributes:
+    for name in kind.compared:
         value = encoded.get(name)
         if name not in item and is_fresh and value is not None:
             wanted[name] = value  # what the key or a default says besides
@@ -248,7 +258,7 @@ def _update(access: Access, kind: Kind[E], entity: E, item: Item, own: Mapping[s
         new = {field for field, attribute in kind.attributes.items() if attribute.attr_name in {*sets, *gone}}
         _check_meaning(access, kind, entity, new.difference(kind.keys.fields))
     sets = {**access.sealed(kind, key_of(item), sets)}
-    sets[VERSION] = {"N": str(expect.version + 1)}
+    sets[VERSION] = {"N": str((expect.version or 0) + 1)}
     removes = frozenset(gone & item.keys())
     after = {name: value for name, value in item.items() if name not in removes} | sets
     return Change(Update(access.table(kind), key_of(item), sets, removes, expect), item, after, settled=False)
@@ -262,8 +272,9 @@ def _check_meaning(access: Access, kind: Kind[E], entity: E, fields: Collection[
 
 
 def _encoded_again(access: Access, kind: Kind[Any], item: Item) -> Mapping[str, AttributeValue]:
-    """What a stored item says, as the library would write it; of one that cannot be read, as it is."""
+    """What a stored item says, as the library would write it; what of it cannot be read, as it is."""
     try:
-        return kind.encode(kind.decode(item, access.table(kind)))
+        entity = salvaged(kind, item, access.table(kind))
+        return {**kind.encode(entity), **{name: item[name] for name in broken_attributes(entity)}}
     except (ItemDecodeError, InvalidEntityError):
         return {name: value for name, value in item.items() if "NULL" not in value}

@@ -8,7 +8,7 @@ from typing import Any
 
 from bluestar_store.errors import AccessDeniedError, ConflictError, TableMissingError
 from bluestar_store.keys import Key
-from bluestar_store.models.canonical import canonical, digest
+from bluestar_store.models.canonical import canonical, digest, plain_value
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.digest_keys import (
     CURRENT,
@@ -25,8 +25,8 @@ from bluestar_store.models.kind import Kind
 from bluestar_store.models.masking import has_secrets
 from bluestar_store.models.sealed import as_stored, is_ciphertext, item_as_stored
 from bluestar_store.models.tables import Tables
-from bluestar_store.models.values import version_of
-from bluestar_store.protocols import ABSENT, Engine, Item, Put, key_of, pages
+from bluestar_store.models.values import from_wire, version_of
+from bluestar_store.protocols import ABSENT, OWN_PREFIX, Engine, Item, Put, key_of, pages
 
 ATTEMPTS = 10
 """Tries of making the store's key that others get in the way of."""
@@ -51,6 +51,17 @@ class Digests:
         if not is_sensitive(kind, entity):
             return digest(canonical(entity))
         return self._keyed(_scope(kind, entity), canonical(entity))
+
+    def of_item(self, kind: Kind[Any], item: Item) -> str:
+        """The digest of an item that cannot be read as its entity: of its key and all attributes, but for our own.
+
+        Keyed where some of it would be shown masked. Raises as `of` does.
+        """
+        said = {name: from_wire(value) for name, value in item.items() if not name.startswith(OWN_PREFIX)}
+        plain = {name: plain_value(value) for name, value in said.items()}
+        if kind.is_sensitive or has_secrets(said):
+            return self._keyed(scope_of(kind, key_of(item).pk), plain)
+        return digest(plain)
 
     def of_value(self, kind: Kind[Any], pk: str, plain: Any) -> str:
         """The digest of a sensitive value, in plain JSON values, of an item in this partition. Raises as `of` does."""

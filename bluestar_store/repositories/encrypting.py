@@ -20,7 +20,7 @@ from bluestar_store.models.values import version_of
 from bluestar_store.protocols import ACTOR, VERSION, AsRead, AttributeValue, Item, Update, key_of, scan_pages
 from bluestar_store.quiet_errors import without_locals
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.changes import Change, as_read
+from bluestar_store.repositories.changes import Change, as_read, item_version
 from bluestar_store.repositories.stored import Wanted, stored_items
 from bluestar_store.repositories.trails import record_change, trail_head
 from bluestar_store.repositories.transaction import Bookkeeping
@@ -85,9 +85,9 @@ def encrypt_all(
             if kind is None:
                 report.keys += 1
                 if not dry_run:
-                    expect = AsRead(version_of(item), {"key": item["key"]})
-                    version = {"N": str(expect.version + 1)}
-                    sets = {"key": item["key"], VERSION: version}  # encrypted on its way
+                    version = version_of(item)
+                    expect = AsRead(version, {"key": item["key"]})
+                    sets = {"key": item["key"], VERSION: {"N": str(version + 1)}}  # encrypted on its way
                     access.committed.write(Update(access.table(ACH_CONFIG), key, sets, expect=expect))
             elif kind is PLAN_KEY:
                 report.keys += sealing.keys.rewrapped(PLAN_KEY.decode(item), dry_run=dry_run)
@@ -150,7 +150,7 @@ def _change(access: Access, kind: Kind[Any], item: Item) -> Change | None:
         return None
     key, expect = key_of(item), as_read(access, kind, item)
     sets: dict[str, AttributeValue] = {**access.sealed(kind, key, plain), **_keyed(access, kind, key, item)}
-    sets[VERSION] = {"N": str(expect.version + 1)}
+    sets[VERSION] = {"N": str(item_version(access, kind, item) + 1)}
     sets |= {ACTOR: {"S": access.actor}} if access.actor else {}
     removes = frozenset() if access.actor else frozenset({ACTOR}) & item.keys()
     after = {name: value for name, value in item.items() if name not in removes} | sets

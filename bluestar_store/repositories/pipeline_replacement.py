@@ -16,6 +16,7 @@ from bluestar_store.repositories.changes import (
     change_over,
     check_as_read,
     check_new,
+    item_version,
     refuse_inherited,
 )
 from bluestar_store.repositories.moments import Part, read_parts
@@ -71,6 +72,9 @@ def replace_steps(
         if expected is ABSENT and items:
             raise AlreadyExistsError(f"{access.table(KIND)}: a pipeline {pk} exists already")
         _check_unchanged(access, known or wanted.values(), items)
+        if not known:
+            for item in items.values():
+                item_version(access, KIND, item)
         if known and len(known) != len(items):
             raise ConflictError(f"{access.table(KIND)}: {pk} has {len(items)} steps, {len(known)} when it was read")
         if len(wanted.keys() | items.keys()) > MAX_STEPS:

@@ -12,10 +12,11 @@ from bluestar_store.errors import BlueStarError, InvalidEntityError, ItemDecodeE
 from bluestar_store.keys import DEFAULT
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION, PipelineStep, step_count
+from bluestar_store.models.salvage import salvaged
 from bluestar_store.protocols import Item, Put, Unit
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.answers import readable
-from bluestar_store.repositories.base import Reader
+from bluestar_store.repositories.base import Reader, in_order
 from bluestar_store.repositories.changes import Change, PutExpectation, put_change
 from bluestar_store.repositories.inherited import inherited
 from bluestar_store.repositories.moments import Found, Part, read_as_one, read_levels
@@ -59,9 +60,10 @@ class Pipelines(Reader[PipelineStep]):
     def remains(self, plan_id: str, pay_freq: str) -> tuple[PipelineStep, ...]:
         """The plan's own steps as they lie there, in order, whether they are a whole pipeline or what is left of one.
 
-        For mending what `steps` refuses with PipelineChangingError; never run a batch by it.
+        Of a step that cannot be read, what can be. For mending what `steps` refuses with PipelineChangingError or
+        ItemDecodeError; never run a batch by it.
         """
-        return self._in_order(self._as_one(self._pk(plan_id, pay_freq)))
+        return in_order(self._access, self._kind, self._as_one(self._pk(plan_id, pay_freq)), salvaged)
 
     def is_lost(self, plan_id: str, pay_freq: str) -> bool:
         """Whether another program deleted all steps of a pipeline that the library wrote; `remove` mends that too."""

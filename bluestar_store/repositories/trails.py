@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bluestar_store.engines.checks import MAX_DEPTH
-from bluestar_store.errors import EncryptedValueError
+from bluestar_store.errors import EncryptedValueError, ItemDecodeError
 from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry, Trail
 from bluestar_store.models.canonical import canonical_bytes, digest, plain_value
 from bluestar_store.models.entity import Entity
@@ -135,4 +135,6 @@ def _digest(access: Access, kind: Kind[Any], item: Item) -> str | None:
         if not error.is_lost:  # who cannot read it shall not write over it without knowing
             raise
         return None
+    except ItemDecodeError:  # another program's: it can be written over and deleted all the same
+        return access.digests.of_item(kind, item)
     return access.digests.of(kind, entity)

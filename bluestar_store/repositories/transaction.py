@@ -41,6 +41,8 @@ class Bookkeeping(StagedEngine):
         """What was not as expected when the unit was sent before."""
         self.unsure = False
         """Whether a step looked by a query, which may be behind what is committed."""
+        self.looks = False
+        """Whether a step looked for what no condition of a write can say: it looks again before the unit is sent."""
 
     def write(self, *writes: Write) -> None:
         """See `protocols.Engine`: as a step of the unit."""
@@ -215,6 +217,8 @@ class Transaction:
                 self._state = State.OVER
 
     def _send_until_settled(self, send: Callable[[Mapping[Place, Write]], None]) -> None:
+        if self._bookkeeping.looks:
+            self._again()
         for attempt in range(1, ATTEMPTS + 1):
             with self._lock:  # a step that was begun in time is in it
                 unit = self._bookkeeping

@@ -9,13 +9,14 @@ from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from bluestar_store.clock import Clock
-from bluestar_store.errors import InvalidEntityError, PipelineChangingError
+from bluestar_store.errors import InvalidEntityError, ItemDecodeError, PipelineChangingError
 from bluestar_store.models.canonical import plain_value
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
+from bluestar_store.models.salvage import broken_attributes
 from bluestar_store.models.tables import Tables
-from bluestar_store.protocols import Engine, Item
+from bluestar_store.protocols import VERSION, Engine, Item
 from bluestar_store.quiet_errors import without_locals
 from bluestar_store.repositories.audit import Audit
 from bluestar_store.repositories.base import Repository
@@ -64,6 +65,10 @@ class Target(Protocol):
     def unit_of_work(self) -> Unit: ...
 
 
+UNREADABLE = "(cannot be read)"
+"""Stands for a stored value that is none of its field: see `models.salvage`."""
+
+
 class Action(StrEnum):
     """What it takes to bring the store to the rule set."""
 
@@ -75,7 +80,10 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Change:
-    """One attribute (by its field name) that differs: what the store has, what the rule set says. None: no value."""
+    """One attribute (by its field name) that differs: what the store has, what the rule set says. None: no value.
+
+    What the store has and cannot be read is UNREADABLE.
+    """
 
     attribute: str
     old: Any
@@ -129,8 +137,8 @@ def compare(store: Target, rule_set: RuleSet, *, prune: bool = False) -> Differe
 
     With `prune`, what the store has besides is to be removed, for the kinds and levels that the rule set names: a
     rule set with GLOBAL calculation rules says nothing of a plan's own, nor of GLOBAL validation rules. Without it,
-    the other steps of a pipeline that the rule set names are all that is looked at. Raises ItemDecodeError for a
-    stored item that cannot be compared.
+    the other steps of a pipeline that the rule set names are all that is looked at. What is stored and cannot be read
+    differs. Raises ItemDecodeError for two items of one number, and for one that cannot be read in a level to prune.
     """
     _check_known(store, rule_set)
     pipelines = _pipelines(rule_set.of(PIPELINE_STEP))
@@ -144,7 +152,7 @@ def compare(store: Target, rule_set: RuleSet, *, prune: bool = False) -> Differe
     for repository in repositories(store).values():
         kind = repository.kind
         entities = rule_set.of(kind)
-        stored = repository.current(entities)
+        stored = repository.current(entities, salvage=True)
         parts += [part_of(kind, entity, stored.get(kind.keys.build(kind.identity(entity)))) for entity in entities]
     if prune:
         parts += _surplus(store, rule_set)
@@ -167,7 +175,7 @@ def compare_part(store: Target, part: Part) -> Part:
     named = part.wanted or part.stored
     if part.kind is PIPELINE_STEP:
         return pipeline_part(store, named[0].plan_id, named[0].pay_freq, part.wanted)
-    stored = repositories(store)[part.kind.name].current(named)
+    stored = repositories(store)[part.kind.name].current(named, salvage=True)
     return part_of(part.kind, next(iter(part.wanted), None), next(iter(stored.values()), None))
 
 
@@ -190,7 +198,7 @@ def pipeline_part(store: Target, plan_id: str, pay_freq: str, wanted: tuple[Pipe
     damaged = False
     try:
         stored = store.pipelines.steps(plan_id, pay_freq, fallback=False, fresh=True)
-    except PipelineChangingError:  # damaged, not just being replaced: what is compared here can mend it
+    except (PipelineChangingError, ItemDecodeError):  # damaged: what is compared here can mend it
         stored, damaged = store.pipelines.remains(plan_id, pay_freq), True
     by_number = {step.step_order: step for step in stored}
     entries = [_entry(PIPELINE_STEP, step, by_number.pop(step.step_order, None)) for step in wanted]
@@ -234,11 +242,16 @@ def _surplus(store: Target, rule_set: RuleSet) -> list[Part]:
 def _entry(kind: Kind[Any], wanted: Any, stored: Any) -> Entry:
     one = wanted if wanted is not None else stored
     key = kind.keys.build(kind.identity(one))
+    broken = broken_attributes(stored)
     changes = tuple(
-        Change(name, getattr(stored, name, None), getattr(wanted, name, None))
-        for name in kind.attributes
-        if plain_value(getattr(stored, name, None)) != plain_value(getattr(wanted, name, None))  # True is not 1
+        Change(name, UNREADABLE if attribute.attr_name in broken else getattr(stored, name, None), new)
+        for name, attribute in kind.attributes.items()
+        for new in (getattr(wanted, name, None),)
+        # True is not 1
+        if attribute.attr_name in broken or plain_value(getattr(stored, name, None)) != plain_value(new)
     )
+    if VERSION in broken:
+        changes += (Change(VERSION, UNREADABLE, None),)
     if stored is None:
         action = Action.ADD
     elif wanted is None:

@@ -70,7 +70,8 @@ def values_of(kind: Kind[Any], texts: Iterable[str]) -> dict[str, Any]:
 def changed(store: Target, kind: Kind[Any], identity: Mapping[str, Any], values: Mapping[str, Any]) -> Part:
     """The stored entity with these values in place of its own; a new one where none is stored.
 
-    Raises InvalidKeyError, InvalidEntityError, and ItemDecodeError for a stored item that is not readable.
+    What cannot be read of a stored item is taken away, or written over. Raises InvalidKeyError, InvalidEntityError, and
+    ItemDecodeError for an item of which nothing can be read.
     """
     stored = _stored(store, kind, identity)
     entity = (stored or kind.entity(**identity)).model_copy(update=dict(values))
@@ -169,7 +170,7 @@ def read_columns(path: Path) -> dict[str, Any]:
 
 def _stored(store: Target, kind: Kind[Any], identity: Mapping[str, Any]) -> Any:
     key = kind.keys.build(identity)
-    return repositories(store)[kind.name].current([kind.entity(**identity)]).get(key)
+    return repositories(store)[kind.name].current([kind.entity(**identity)], salvage=True).get(key)
 
 
 def _fingerprint_problems(wanted: Entity, stored: Entity | None) -> list[str]:

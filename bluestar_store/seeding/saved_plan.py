@@ -8,12 +8,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from bluestar_store.engines.conditions import equal_values
 from bluestar_store.engines.item_json import item_from_json
 from bluestar_store.errors import BlueStarError, ConfigurationError, EncryptedValueError, PlanOutdatedError
 from bluestar_store.keys import Key, shown
 from bluestar_store.models.canonical import canonical
+from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.pipeline import PIPELINE_STEP
+from bluestar_store.models.salvage import salvaged
 from bluestar_store.models.values import utc_text
 from bluestar_store.quiet_errors import without_locals
 from bluestar_store.seeding.compare import Difference, Part, Target, compare_part
@@ -161,9 +164,17 @@ def _moved(then: Part, now: Part) -> list[str]:
             moved.append(f"{place} (deleted)")
         elif old is None or new.version != old.version:
             moved.append(place + (f" (by {new.written_by})" if new.written_by else ""))
-        elif canonical(new) != canonical(old):
+        elif canonical(new) != canonical(old) or _is_changed(then.kind, old, new):
             moved.append(f"{place} (by a program that keeps no versions)")
     return moved
+
+
+def _is_changed(kind: Kind[Any], old: Entity, new: Entity) -> bool:
+    """Whether an attribute on disk is not as it was, though it may say the same: a NULL that came or went does not."""
+    if old.origin is None or new.origin is None:
+        return True
+    before, after = old.origin.wire, new.origin.wire
+    return not all(equal_values(before.get(name), after.get(name)) for name in kind.compared)
 
 
 def _parts(path: Path, plan: PlanFile, store: Target) -> list[Part]:
@@ -198,7 +209,7 @@ def _part(data: PlannedPart, store: Target) -> Part:
     if kind.rule_list is None:
         raise _WrongPartError(f"has items of {kind.name}, which is no kind of rules: plans change nothing else")
     wanted = tuple(_fresh(store, kind, item) for item in data.wanted)
-    stored = tuple(kind.decode(store.decrypted(kind, item_from_json(kind.table, item))) for item in data.stored)
+    stored = tuple(salvaged(kind, store.decrypted(kind, item_from_json(kind.table, item))) for item in data.stored)
     part = Part(kind, wanted, stored, ())
     fields = kind.partition_fields if kind is PIPELINE_STEP else kind.keys.fields
     together = {tuple(kind.identity(entity)[name] for name in fields) for entity in (*wanted, *stored)}

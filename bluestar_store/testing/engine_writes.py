@@ -32,6 +32,7 @@ EXPECTATIONS: tuple[Expectation, ...] = (
     AsRead(0, {"kept": {"S": "kept"}, "never": None}),
     AsRead(3, {"never": None}, {"kept": {"S": "kept"}}),
     AsRead(3, {"kept": {"S": "changed"}}),
+    AsRead(None, {"version": {"N": "3"}}),
 )
 KINDS = ("Put", "Update", "Delete", "Check")
 STATES: dict[str, Item | None] = {
@@ -81,7 +82,8 @@ def holds(expect: Expectation, state: Item | None) -> bool:
         return state is not None
     if isinstance(expect, AsRead):
         asked = expect.all_attributes
-        return state is not None and holds(expect.version, state) and all(state.get(n) == asked[n] for n in asked)
+        version = EXISTS if expect.version is None else expect.version
+        return state is not None and holds(version, state) and all(state.get(n) == asked[n] for n in asked)
     if expect == 0:
         return state is not None and state.get("version", {"N": "0"}) == {"N": "0"}
     return state is not None and state.get("version") == {"N": str(expect)}

@@ -14,6 +14,7 @@ from bluestar_store.testing.store_suite_as_stored import AsStoredTests
 from bluestar_store.testing.store_suite_audit import AuditTests
 from bluestar_store.testing.store_suite_batches import BatchTests
 from bluestar_store.testing.store_suite_catalog import CatalogTests
+from bluestar_store.testing.store_suite_checks import CheckTests
 from bluestar_store.testing.store_suite_deletion import DeletionTests
 from bluestar_store.testing.store_suite_digests import DigestTests
 from bluestar_store.testing.store_suite_encryption import EncryptionTests
@@ -26,6 +27,7 @@ from bluestar_store.testing.store_suite_rules import RuleTests
 from bluestar_store.testing.store_suite_snapshot import SnapshotTests
 from bluestar_store.testing.store_suite_trails import TrailTests
 from bluestar_store.testing.store_suite_units import UnitTests
+from bluestar_store.testing.store_suite_unreadable import UnreadableTests
 from bluestar_store.testing.store_suite_workflow import WorkflowTests
 from bluestar_store.testing.store_suite_working import WorkingTests
 from bluestar_store.testing.store_suite_writes import WriteTests
@@ -37,12 +39,14 @@ class StoreSuite(
     PipelineTests,
     ReplacementTests,
     ForeignItemTests,
+    UnreadableTests,
     IncarnationTests,
     AsStoredTests,
     CatalogTests,
     RecordTests,
     SnapshotTests,
     UnitTests,
+    CheckTests,
     WorkflowTests,
     WorkingTests,
     AuditTests,

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from bluestar_store import CalculationRule, Store
 from bluestar_store.cli import app, asking
+from bluestar_store.keys import Key
 from bluestar_store.protocols import Delete
 from bluestar_store.seeding.rule_set import rule_files
 from tests.cli.conftest import Run
@@ -387,3 +388,49 @@ def test_what_means_nothing_is_bad_usage(seeded_run: Run, command: list[str], sa
 def test_a_new_word_is_told(seeded_run: Run) -> None:
     done = seeded_run("config", "set", "ACME", "Fortnightly", "deadline_hour=3", "--yes")
     assert "Is that meant? client-config CLIENT#ACME_Fortnightly CONFIG: pay_freq 'Fortnightly' is a new" in done.stdout
+
+
+UNREADABLE: list[tuple[str, str, str, dict[str, Any], list[str], list[str]]] = [
+    ("calculation-rules", "CLIENT#ACME", "CALC#match", {"max_pct": {"S": "abc"}},
+     ["rule", "set", "ACME", "match", "max_pct=5"], ["rule", "delete", "ACME", "match"]),
+    ("validation-rules", "CATEGORY#SSN", "RULE#1", {"enabled": {"S": "yes"}},
+     ["validation", "set", "SSN", "1", "severity=WARNING"], ["validation", "delete", "SSN", "1"]),
+    ("irs-limits", "YEAR#2031", "LIMITS", {"max_401k": {"S": "$1"}, "version": {"S": "one"}},
+     ["limits", "set", "2031", "max_401k=30000"], ["limits", "delete", "2031"]),
+    ("agent-config", "CLIENT#ACME_Weekly", "ACH", {"account_number": {"N": "999988887777"}},
+     ["config", "set", "ACME", "Weekly", "bank_id=B", "--ach"], ["config", "delete", "ACME", "Weekly", "--ach"]),
+    ("vendor-schema-mapping", "VENDOR#V", "SCHEMA#f1", {"created": {"S": "some day"}},
+     ["schema", "set", "V", "f1", "plan_id=ACME"], ["schema", "delete", "V", "f1"]),
+    ("processing-pipeline", "CLIENT#NEW_Weekly", "STEP#0100", {"timeoutSeconds": {"S": "long"}},
+     ["pipeline", "replace", "NEW", "Weekly", "steps.json"], ["pipeline", "remove", "NEW", "Weekly"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["set", "delete"])
+@pytest.mark.parametrize("broken", UNREADABLE, ids=lambda broken: broken[0])
+def test_what_cannot_be_read_is_mended_by_its_key(
+    broken: Any, how: str, seeded_run: Run, opened: Callable[[], Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, pk, sk, bad, setting, deleting = broken
+    monkeypatch.chdir(tmp_path)
+    Path("steps.json").write_text('{"steps": [{"step_order": 100, "subroutine_name": "a", "agent": "IDP"}]}')
+    item = {"PK": {"S": pk}, "SK": {"S": sk}, "note": {"S": "theirs"}, **bad}
+    if table == "validation-rules":
+        seeded_run("validation", "delete", "SSN", "1", "--yes")
+    with opened() as store:
+        name = f"bluestar-{table}"
+        store.engine.put_many(name, [item])
+    done = seeded_run(*(setting if how == "set" else deleting), "--yes")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "(cannot be read)" in done.stdout
+    assert "99998888" not in done.stdout
+    with opened() as store:
+        found = store.engine.get(name, [Key(pk, sk)], consistent=True).get(Key(pk, sk))
+    if how == "delete":
+        assert found is None
+    else:
+        assert found is not None
+        assert found["note"] == {"S": "theirs"}
+        assert not any(found.get(name) == value for name, value in bad.items())
+        done = seeded_run(*setting, "--yes")
+        assert (done.exit_code, done.stdout) == (0, "Nothing to do: that is what is stored.\n")

@@ -33,7 +33,7 @@ from bluestar_store.seeding import plan_file
 from bluestar_store.seeding.four_eyes import PROPOSALS
 from bluestar_store.seeding.load import LOADS, to_write
 from bluestar_store.seeding.rule_set import RuleSet
-from bluestar_store.seeding.saved_plan import apply_plan, save_plan
+from bluestar_store.seeding.saved_plan import apply_plan, open_plan, save_plan
 
 
 @pytest.fixture
@@ -427,3 +427,59 @@ def test_an_item_that_is_made_again_while_the_plan_is_applied_is_not_written_ove
         apply_plan(store, tmp_path / "plan.json")
     assert caught.value.attribute in ("max_pct", "formula")
     assert store.calculation_rules.get("ACME", "match", fresh=True).max_pct == 9
+
+
+NULL = {"NULL": True}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {"description": NULL}),
+        ({"description": NULL}, {}),
+        ({"description": NULL, "age_threshold": NULL}, {"description": NULL}),
+        ({"max_pct": {"S": "abc"}}, {"max_pct": {"S": "abd"}}),
+        ({"max_pct": {"S": "abc"}}, {"max_pct": NULL}),
+    ],
+)
+@pytest.mark.parametrize("call", [open_plan, apply_plan])
+def test_a_plan_is_refused_where_an_attribute_is_not_as_it_was_though_it_may_say_the_same(
+    store: Store, tmp_path: Path, before: dict[str, Any], after: dict[str, Any], call: Callable[[Store, Path], Any]
+) -> None:
+    table, key = store.tables.name(CALCULATION_RULE), {"PK": {"S": "CLIENT#ACME"}, "SK": {"S": "CALC#match"}}
+    item = {**key, "formula": {"S": "compensation"}}
+    store.engine.put_many(table, [item | before])
+    save_plan(store, seeding.compare(store, RuleSet((rule("ACME", max_pct="5"),))), tmp_path / "plan.json")
+    store.engine.put_many(table, [item | after])
+    with pytest.raises(PlanOutdatedError) as caught:
+        call(store, tmp_path / "plan.json")
+    assert caught.value.moved == ("CLIENT#ACME CALC#match (by a program that keeps no versions)",)
+    store.engine.put_many(table, [item | before])
+    assert apply_plan(store, tmp_path / "plan.json").overwritten
+
+
+def test_a_respelled_number_is_the_same_to_a_plan(store: Store, tmp_path: Path) -> None:
+    table, key = store.tables.name(CALCULATION_RULE), Key("CLIENT#ACME", "CALC#match")
+    changed(store, tmp_path / "plan.json")
+    store.engine.write(Update(table, key, {"max_pct": {"N": "4.0"}}, expect=EXISTS))
+    assert apply_plan(store, tmp_path / "plan.json").overwritten
+
+
+def test_what_cannot_be_read_differs_and_is_mended_by_a_load_that_overwrites_and_by_a_plan(
+    store: Store, tmp_path: Path
+) -> None:
+    table = store.tables.name(CALCULATION_RULE)
+    item = {"PK": {"S": "CLIENT#ACME"}, "SK": {"S": "CALC#match"}, "max_pct": {"S": "abc"}, "note": {"S": "theirs"}}
+    wanted = RuleSet((rule("ACME"),))
+    for mend in ("load", "plan"):
+        store.engine.put_many(table, [item])
+        assert [entry.key for entry in seeding.load(store, wanted).left_alone] == ["CLIENT#ACME CALC#match"]
+        (part,) = seeding.compare(store, wanted).parts
+        assert seeding.Change("max_pct", "(cannot be read)", Decimal(6)) in part.entries[0].changes
+        if mend == "load":
+            assert seeding.load(store, wanted, overwrite=True).overwritten
+        else:
+            save_plan(store, seeding.compare(store, wanted), tmp_path / "plan.json")
+            assert apply_plan(store, tmp_path / "plan.json").overwritten
+        found = store.calculation_rules.get("ACME", "match", fresh=True)
+        assert (dict(found), found.extra) == (dict(rule("ACME")), {"note": "theirs"})
