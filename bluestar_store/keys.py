@@ -73,8 +73,27 @@ def check_new_identifier(name: str, value: str) -> None:
     For what is not stored yet. Items that other programs, or earlier releases, wrote under such keys can be read and
     changed.
     """
-    if (char := _of_category(value, "Cf", "Zl", "Zp")) is not None:
-        raise InvalidKeyError(f"{name} {shown(value)} contains a character that cannot be seen: {_named(char)}")
+    if (reason := unseen(value)) is not None:
+        raise InvalidKeyError(f"{name} {shown(value)} {reason}")
+
+
+def unseen(value: str) -> str | None:
+    """What to say of a text in which something cannot be seen, or turns the direction of what can; None for others.
+
+    Controls, Unicode's format class and its separators of lines and paragraphs, and what is drawn as nothing although
+    it is a letter, a mark or a symbol. Spaces are seen.
+    """
+    if value.isascii() and value.isprintable():
+        return None
+    char = _of_category(value, "Cc", "Cs", "Cf", "Zl", "Zp") or next(iter(_BLANK.findall(value)), None)
+    return None if char is None else f"contains a character that cannot be seen: {_named(char)}"
+
+
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
+"""What Unicode draws as nothing (Default_Ignorable_Code_Point: fillers, joiners, variation selectors) and the blank
+Braille pattern."""
 
 
 def _of_category(value: str, *categories: str) -> str | None:

@@ -7,6 +7,7 @@ import os
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from bluestar_store import BatchState, CalculationRule, InvalidKeyError, ItemDecodeError, Settings, Store, VendorSchema
 from bluestar_store.documents import get_store
 from bluestar_store.documents.data_files import read_data
+from bluestar_store.documents.json_schema import schema_problems
 from bluestar_store.engines.exact_json import exact_json
 from bluestar_store.errors import BlueStarError, ConfigurationError, SeedError
 from bluestar_store.models.calculation import CALCULATION_RULE
@@ -186,6 +188,103 @@ def test_a_schema_that_never_ends_or_is_none_is_one_error(tmp_path: Path, schema
         return
     with pytest.raises(ConfigurationError, match="is no JSON Schema that can be used"):
         checked(tmp_path, schema, [{"id": "1"}])
+
+
+OBJECTS = [{"id": str(n), "n": n, "a": {"b": [n]}} for n in range(500)]
+
+
+def of_items(schema: Any) -> dict[str, Any]:
+    return {"additionalProperties": {"items": schema}}
+
+
+def all_of_all(levels: int, **beside: Any) -> dict[str, Any]:
+    inner: dict[str, Any] = {}
+    for _ in range(levels):
+        inner = {**beside, "allOf": [inner]}
+    return inner
+
+
+def doubling(**first: Any) -> dict[str, Any]:
+    """Each definition leads to the next one in two ways."""
+    steps = {str(n): {**first, "$ref": f"#/$defs/{n + 1}", "then": {"$ref": f"#/$defs/{n + 1}"}} for n in range(40)}
+    return {"unevaluatedProperties": False, "$ref": "#/$defs/0", "$defs": steps | {"40": {}}}
+
+
+SLOW = {
+    "contains": {"additionalProperties": {"allOf": [{"contains": {"const": n}} for n in range(1000)]}},
+    "unevaluated": of_items(all_of_all(16, unevaluatedProperties={})),
+    "unevaluated, by references": doubling(**{"if": {}}),
+    "dependentSchemas": of_items(
+        {
+            "dependentSchemas": {
+                "id": {"allOf": [{"dependentSchemas": {"n": {"properties": {f"n{n}": {} for n in range(50)}}}}] * 100}
+            }
+        }
+    ),
+    "anyOf of anyOf": of_items({"allOf": [{"anyOf": [{"required": [f"x{n}"]} for n in range(200)] + [{}]}] * 50}),
+    "names": {"additionalProperties": {"items": {"propertyNames": {"anyOf": [{"const": n} for n in range(2000)]}}}},
+    "patterns": of_items({"patternProperties": {f"^{n}$": {} for n in range(2000)}}),
+    "large patterns": of_items({"properties": {"id": {"pattern": "(a{1,500}){1,500}"}}}),
+    "errors that show all": {"anyOf": [{"allOf": [{"not": {}}] * 3000}, {}]},
+    "20,000 schemas": {"$defs": {str(n): {"type": "object"} for n in range(20_000)}},
+}
+
+
+@pytest.mark.parametrize("schema", SLOW.values(), ids=SLOW)
+def test_a_schema_that_takes_too_many_steps_is_one_error(schema: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"S is no JSON Schema that can be used: .*(too many steps|too much)"):
+        list(schema_problems(schema, {"orders": OBJECTS}, "S"))
+
+
+@pytest.mark.parametrize("inside", [{}, {"$schema": "http://json-schema.org/draft-07/schema#"}], ids=["", "another"])
+def test_what_a_schema_refers_to_is_counted_as_it_is_itself(inside: dict[str, Any]) -> None:
+    part = {**inside, "properties": {"id": {"pattern": "^(a+)+$"}}}
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "additionalProperties": {"$ref": "#"},
+        "items": {"$ref": "#/$defs/part"},
+        "$defs": {"part": part},
+    }
+    problems = list(schema_problems(schema, {"orders": [{"id": "a" * 40 + "!"}]}, "S"))
+    assert problems == [("/orders/0/id", "breaks the schema's pattern: ^(a+)+$")]
+
+
+def test_large_data_and_long_lists_of_words_are_checked(tmp_path: Path) -> None:
+    words = [f"w{n}" for n in range(100_000)]
+    items = [{"id": f"w{n}", "kind": f"k{n % 10}", "n": n} for n in range(5000)]
+    kinds = [{"properties": {"kind": {"const": f"k{n}"}}, "required": ["kind"]} for n in range(10)]
+    schema = {"additionalProperties": {"uniqueItems": True, "items": {"properties": {"id": {"enum": words}}}}}
+    assert list(schema_problems(schema, {"orders": items}, "S")) == []
+    assert list(schema_problems(of_items({"oneOf": kinds}), {"orders": items}, "S")) == []
+    assert len(list(schema_problems(schema, {"orders": [*items, items[0]]}, "S"))) == 1
+
+
+@pytest.mark.parametrize("one", [True, 1, "1", None, [1], {"a": 1}, [True], {"a": True}, 0, False, "", [], {}])
+def test_equal_values_are_those_that_are_equal_to_jsonschema(one: Any) -> None:
+    from jsonschema import Draft202012Validator
+
+    for other in (
+        True,
+        1,
+        Decimal("1.0"),
+        "1",
+        None,
+        [1],
+        [Decimal(1)],
+        {"a": 1},
+        [True],
+        {"a": True},
+        0,
+        False,
+        "",
+        [],
+    ):
+        for schema in ({"const": one}, {"enum": ["x", one]}, {"enum": [one, other]}):
+            expected = Draft202012Validator(schema).is_valid(other)
+            assert (list(schema_problems(schema, other, "S")) == []) == expected
+        unique = {"uniqueItems": True}
+        expected = Draft202012Validator(unique).is_valid([one, other])
+        assert (list(schema_problems(unique, [one, other], "S")) == []) == expected
 
 
 @pytest.mark.parametrize("keyword", ["pattern", "patternProperties", "additionalProperties"])

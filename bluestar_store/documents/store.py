@@ -26,7 +26,7 @@ from bluestar_store.documents.values import (
 )
 from bluestar_store.engines.checks import MAX_CHANGES
 from bluestar_store.errors import ConfigurationError
-from bluestar_store.keys import shown
+from bluestar_store.keys import shown, unseen
 from bluestar_store.protocols import Item
 from bluestar_store.quiet_errors import without_locals
 
@@ -85,6 +85,7 @@ class DocumentStore(ABC):
             raise invalid(PUT, f"{self.table_name}: an item is a dict, not {type(item).__name__}")
         try:
             wire = self.checked_item(with_key(item, self.pk_name, self.id_generator))
+            check_new_key(wire, self.pk_name)
             new = timestamps.stamped(wire, timestamps.now())
             check_size(new)
         except UnsupportedValueError as error:
@@ -195,6 +196,12 @@ def checked_wire(item: Mapping[str, Any], pk_name: str) -> Item:
     wire = wire_document(item)
     check_size(wire)
     return wire
+
+
+def check_new_key(item: Item, pk_name: str) -> None:
+    """Raises UnsupportedValueError for a key in which something cannot be seen; what is stored under one stays."""
+    if (reason := unseen(item[pk_name]["S"])) is not None:
+        raise UnsupportedValueError(pk_name, f"is a key and {reason}")
 
 
 def with_key(item: Mapping[str, Any], pk_name: str, id_generator: IdGenerator | None) -> Mapping[str, Any]:

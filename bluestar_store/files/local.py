@@ -25,7 +25,7 @@ from bluestar_store.disk import (
 )
 from bluestar_store.errors import FileMissingError, FileStoreError
 from bluestar_store.files.local_writer import LocalWriter, in_place_of_empty
-from bluestar_store.files.paths import TEMPORARY, InvalidPathError, checked_path, checked_prefix
+from bluestar_store.files.paths import TEMPORARY, InvalidPathError, check_new_path, checked_path, checked_prefix
 from bluestar_store.files.protocol import FileInfo
 from bluestar_store.files.streams import BINARY, FileWriter, StreamedFiles
 from bluestar_store.quiet_errors import without_locals
@@ -77,6 +77,7 @@ class LocalFileStore(StreamedFiles):
     def move(self, src: str, dst: str) -> None:
         """See `FileStore`."""
         checked_path(dst)
+        check_new_path(dst)
         with self._at(src) as (source, old):
             found = _plain(source, old, src)
             with self._at(dst, make=True) as (target, new):
@@ -90,6 +91,7 @@ class LocalFileStore(StreamedFiles):
     def copy(self, src: str, dst: str) -> None:
         """See `FileStore`."""
         checked_path(dst)
+        check_new_path(dst)
         with self._reader(src) as source:
             if src != dst:
                 with self._writer(dst, BINARY, False) as target:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import BinaryIO
 
 from bluestar_store.errors import AlreadyExistsError, FileMissingError, FileStoreError
-from bluestar_store.files.paths import checked_path, checked_prefix
+from bluestar_store.files.paths import check_new_path, checked_path, checked_prefix
 from bluestar_store.files.protocol import FileInfo
 from bluestar_store.files.streams import FileWriter, StreamedFiles
 from bluestar_store.forking import remember
@@ -66,6 +66,7 @@ class MemoryFileStore(StreamedFiles):
     def move(self, src: str, dst: str) -> None:
         """See `FileStore`."""
         checked_path(dst)
+        check_new_path(dst)
         with self._lock:
             found = self._found(src)
             del self._files[src]
@@ -74,6 +75,7 @@ class MemoryFileStore(StreamedFiles):
     def copy(self, src: str, dst: str) -> None:
         """See `FileStore`."""
         checked_path(dst)
+        check_new_path(dst)
         with self._lock:
             self._files[dst] = self._found(src)
 

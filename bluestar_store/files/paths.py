@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from bluestar_store.errors import FileStoreError, InvalidKeyError
+from bluestar_store.keys import unseen
 
 MAX_PATH_BYTES = 900
 """In UTF-8. S3 takes 1024; the rest is for the store's own prefix."""
@@ -24,6 +25,12 @@ def checked_path(path: str) -> str:
         raise InvalidPathError(f"a path in a file store is text, not {type(path).__name__}")
     _check(path, path.split("/"))
     return path
+
+
+def check_new_path(path: str) -> None:
+    """InvalidPathError for characters that nobody sees; what lies under such a path can be read, moved and deleted."""
+    if (reason := unseen(checked_path(path))) is not None:
+        raise InvalidPathError(f"{path[:200]!r} is no path in a file store: it {reason}")
 
 
 def checked_prefix(prefix: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
 from bluestar_store.errors import AlreadyExistsError, ConfigurationError, FileMissingError, FileStoreError
-from bluestar_store.files.paths import InvalidPathError, checked_path, checked_prefix
+from bluestar_store.files.paths import InvalidPathError, check_new_path, checked_path, checked_prefix
 from bluestar_store.files.remote_streams import RemoteReader, RemoteWriter
 from bluestar_store.files.streams import FileWriter, StreamedFiles
 from bluestar_store.quiet_errors import without_locals
@@ -71,6 +71,7 @@ class RemoteFiles(StreamedFiles):
 
     def move(self, src: str, dst: str) -> None:
         """See `FileStore`."""
+        check_new_path(dst)
         etag = self._copied(src, dst)
         if src != dst:
             try:
@@ -81,6 +82,7 @@ class RemoteFiles(StreamedFiles):
 
     def copy(self, src: str, dst: str) -> None:
         """See `FileStore`."""
+        check_new_path(dst)
         self._copied(src, dst)
 
     def list_files(self, prefix: str = "") -> list[str]:

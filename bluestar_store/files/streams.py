@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Literal, Self, overload
 
 from bluestar_store.errors import FileMissingError, FileStoreError
+from bluestar_store.files.paths import check_new_path
 from bluestar_store.forking import remember
 from bluestar_store.quiet_errors import without_locals
 
@@ -131,6 +132,7 @@ class StreamedFiles(ABC):
         if mode == "rb":
             return self._reader(path)
         if mode == "wb":
+            check_new_path(path)
             return self._writer(path, content_type, if_absent)
         raise ValueError(f'mode {mode!r}: a file is read ("rb") or written anew ("wb")')
 
@@ -153,6 +155,7 @@ class StreamedFiles(ABC):
 
     def write(self, path: str, data: bytes | str, content_type: str = BINARY, *, if_absent: bool = False) -> str:
         """See `FileStore`."""
+        check_new_path(path)
         try:
             content = memoryview(data.encode() if isinstance(data, str) else data)
         except (TypeError, UnicodeEncodeError):

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from bluestar_store.lazy import lazily
 from bluestar_store.models.entity import Entity
+from bluestar_store.models.field_checks import VISIBLE
 from bluestar_store.models.values import Count, Document, TextMap, UtcTime, utc_from_text
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class StepResult(Entity):
     step: Count
     result: Document | None = None
     digest: str | None = None
-    worker: str | None = None
+    worker: Annotated[str | None, VISIBLE] = None
     saved: UtcTime | None = None
 
 
@@ -114,7 +115,7 @@ class StepClaim(Entity):
 
     batch_id: str
     step: Count
-    worker: str | None = None
+    worker: Annotated[str | None, VISIBLE] = None
     fence: Count | None = None
     claimed: UtcTime | None = None
     expires: UtcTime | None = None

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from bluestar_store.lazy import lazily
 from bluestar_store.models.entity import PlanEntity
-from bluestar_store.models.field_checks import FREQUENCY, ROUTING_NUMBER
+from bluestar_store.models.field_checks import FREQUENCY, ROUTING_NUMBER, VISIBLE
 from bluestar_store.models.masking import SensitiveText
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class ClientConfig(PlanEntity):
     """The configuration of a plan (or DEFAULT) and pay frequency. `deadline_hour` is 0 to 23."""
 
     pay_freq: Annotated[str, FREQUENCY]
-    custodian: str | None = None
+    custodian: Annotated[str | None, VISIBLE] = None
     deadline_hour: Annotated[int, Field(ge=0, le=23)] | None = None
 
 
@@ -35,7 +35,7 @@ class AchConfig(PlanEntity):
     """The bank account of a plan and pay frequency. Its numbers never show whole in a repr."""
 
     pay_freq: Annotated[str, FREQUENCY]
-    ach_method: str | None = None
-    bank_id: str | None = None
+    ach_method: Annotated[str | None, VISIBLE] = None
+    bank_id: Annotated[str | None, VISIBLE] = None
     account_number: SensitiveText | None = None
     routing_number: Annotated[SensitiveText | None, ROUTING_NUMBER] = None

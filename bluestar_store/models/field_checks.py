@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from bluestar_store.errors import did_you_mean
-from bluestar_store.keys import shown
+from bluestar_store.keys import shown, unseen
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.meaning import Check, Checks, Finding, Level, declared
 
@@ -111,6 +111,17 @@ class Pattern(Check):
 
 
 @dataclass(frozen=True)
+class Visible(Check):
+    """A name of a person, a bank or a program in which every character can be seen; else two of them look alike."""
+
+    name: str = "visible"
+
+    def look(self, value: str, entity: Entity, checks: Checks) -> tuple[Level, str] | None:
+        reason = unseen(value)
+        return None if reason is None else (Level.WRONG, reason)
+
+
+@dataclass(frozen=True)
 class Mapping(Check):
     """From columns that are there, each once, to fields that are not nearly known ones.
 
@@ -162,7 +173,7 @@ SEVERITY = Word("severity", SEVERITIES, closed=True, any_case=True)
 AGENT = Word("agent", AGENTS, any_case=True)
 FREQUENCY = Word("frequency", FREQUENCIES)
 CATEGORY = Word("category", CATEGORIES)
-MAPPING, NEVER_LESS = Mapping(), NeverLess()
+MAPPING, NEVER_LESS, VISIBLE = Mapping(), NeverLess(), Visible()
 
 NAMES = tuple(
     check.name
@@ -177,6 +188,7 @@ NAMES = tuple(
         CATEGORY,
         MAPPING,
         NEVER_LESS,
+        VISIBLE,
     )
 )
 """What `checks_off` may name."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from bluestar_store.lazy import lazily
 from bluestar_store.models.entity import Entity
+from bluestar_store.models.field_checks import VISIBLE
 from bluestar_store.models.values import Count, UtcTime
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ class PlanHold(Entity):
     hold_id: str
     reason: str | None = None
     created: UtcTime | None = None
-    created_by: str | None = None
+    created_by: Annotated[str | None, VISIBLE] = None
     released: UtcTime | None = None
-    released_by: str | None = None
+    released_by: Annotated[str | None, VISIBLE] = None
     batch_id: str | None = None
 
     @property

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from bluestar_store.lazy import lazily
 from bluestar_store.models.entity import PlanEntity
-from bluestar_store.models.field_checks import AGENT, FREQUENCY
+from bluestar_store.models.field_checks import AGENT, FREQUENCY, VISIBLE
 from bluestar_store.models.values import Count
 from bluestar_store.protocols import AttributeValue
 
@@ -28,7 +28,7 @@ class PipelineStep(PlanEntity):
 
     pay_freq: Annotated[str, FREQUENCY]
     step_order: Count
-    subroutine_name: str | None = None
+    subroutine_name: Annotated[str | None, VISIBLE] = None
     agent: Annotated[str | None, AGENT] = None
     enabled: bool = True
     required: bool = True

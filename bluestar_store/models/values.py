@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from immutabledict import immutabledict
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
+from bluestar_store.keys import unseen
 from bluestar_store.protocols import VERSION, AttributeValue
 
 MAX_DIGITS = 38
@@ -165,8 +166,16 @@ Document = Annotated[Mapping[str, Any], AfterValidator(frozen), PlainSerializer(
 Count = Annotated[int, Field(ge=0)]
 """A whole number from 0."""
 MAX_ACTOR_CHARACTERS = 200
-Actor = Annotated[str, Field(min_length=1, max_length=MAX_ACTOR_CHARACTERS)]
-"""Who writes, as trails and items say it."""
+
+
+def _visible(value: str) -> str:
+    if (reason := unseen(value)) is not None:
+        raise ValueError(reason)
+    return value
+
+
+Actor = Annotated[str, Field(min_length=1, max_length=MAX_ACTOR_CHARACTERS), AfterValidator(_visible)]
+"""Who writes, as trails and items say it: in a name with invisible characters nobody sees who it was."""
 
 
 def to_wire(value: Any) -> AttributeValue:

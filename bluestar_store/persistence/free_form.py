@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from bluestar_store.errors import InvalidWriteError
-from bluestar_store.keys import check_identifier
+from bluestar_store.keys import check_identifier, check_new_identifier, unseen
 from bluestar_store.models.audit import Trail
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.canonical import plain_value
@@ -26,6 +26,7 @@ from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.audit import Audit
 from bluestar_store.repositories.batch_traces import leave_trace, traces_of
 from bluestar_store.repositories.changes import change_over
+from bluestar_store.repositories.identifiers import check_known
 from bluestar_store.repositories.moments import Part, read_parts
 from bluestar_store.repositories.stored import current_item
 from bluestar_store.repositories.transaction import Bookkeeping
@@ -49,6 +50,7 @@ class FreeForm:
         """Keep the state in place of the one before; the equal one again changes nothing."""
         identity = {"batch_id": check_identifier("batch_id", batch_id)}
         document = exact_document(_mapping("state", state))
+        check_known(self._access, FREE_STATE, **identity)
         self._save(FREE_STATE, FreeState(**identity, state=document, saved=self._access.now()), "state")
 
     def state(self, batch_id: str) -> PlainItem:
@@ -63,6 +65,7 @@ class FreeForm:
         """Keep the result in place of the one before; the equal one again changes nothing."""
         identity = {name: check_identifier(name, text) for name, text in (("batch_id", batch_id), ("step", step))}
         document = exact_document(_mapping("result", result))
+        check_known(self._access, FREE_RESULT, batch_id=batch_id)
         self._save(FREE_RESULT, FreeResult(**identity, result=document, saved=self._access.now()), "result")
 
     def _save(self, kind: Kind[E], entity: E, content: str) -> None:
@@ -74,6 +77,8 @@ class FreeForm:
         def keep(unit: Bookkeeping) -> None:
             found = current_item(self._access, kind, entity)
             if found is None:
+                for name in kind.keys.sort.fields:
+                    check_new_identifier(name, kind.identity(entity)[name])
                 leave_trace(self._access, batch_id, traces_of(self._access, batch_id), unit)
             if found is None or content not in found or plain_value(from_wire(found[content])) != wanted:
                 unit.keep(change_over(self._access, kind, entity, found, {}).write)
@@ -107,4 +112,5 @@ def _mapping(what: str, given: Any) -> Mapping[str, Any]:
 
 
 def _is_name(value: object, most: float = math.inf) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= most
+    """Whether it can stand as one; what cannot is kept among the details, where nothing is lost."""
+    return isinstance(value, str) and 0 < len(value) <= most and unseen(value) is None

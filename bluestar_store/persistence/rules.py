@@ -58,7 +58,7 @@ def engine_of(settings: Settings, tables: Tables) -> Engine:
 class EngineRulesStore:
     """See `IRulesStore` and `IBatchStore`; on any engine. Reads are consistent.
 
-    `actor` is kept on what is written, and in audit entries that name none.
+    `actor` is kept on what is written, and in audit entries that name none. Raises InvalidEntityError for what is none.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class EngineRulesStore:
     ) -> None:
         sealing = getattr(engine, "sealing", None)  # of one that encrypts
         access = self._access = Access(engine, tables, NullCache(), actor or None, sealing=sealing)
+        access.acting_as(actor or None)  # which refuses what is no actor
         self._cache = rule_cache(cache)
         self._finder = BareFinder(access)
         self._catalog = Catalog(access, self._finder)

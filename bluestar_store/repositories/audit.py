@@ -22,6 +22,7 @@ from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Reader, owned_but_lost
 from bluestar_store.repositories.chain import append_step, appended_item, decoded_entry, entry_hash, salted
 from bluestar_store.repositories.combining import Combiner
+from bluestar_store.repositories.identifiers import check_known
 from bluestar_store.repositories.steps import check_claim
 from bluestar_store.repositories.stored import current_item
 from bluestar_store.repositories.trail_items import trail_items
@@ -90,6 +91,7 @@ class Audit(Reader[AuditEntry]):
         by = self._access.acting_as(actor).actor
         if not action:
             raise InvalidEntityError("an entry needs an action: what was done")
+        check_known(self._access, self._kind, **dict(_trail(trail)))
         values = dict(_trail(trail)) | {"action": action, "actor": by, "details": details}
         entry = salted(self._kind.made(**values, seq=0, at=self._access.now()))
         self._kind.encode(entry)  # what cannot be written is told to whom it belongs, and not to those it goes with

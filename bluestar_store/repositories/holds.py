@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bluestar_store.keys import check_identifier
+from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.holds import HOLD_GUARD, OPEN, PLAN_HOLD, HoldGuard, PlanHold
 from bluestar_store.models.indexes import OPEN_HOLDS
 from bluestar_store.protocols import Item, key_of
@@ -25,7 +26,7 @@ from bluestar_store.repositories.changes import (
     put_change,
 )
 from bluestar_store.repositories.finder import Finder
-from bluestar_store.repositories.identifiers import new_id
+from bluestar_store.repositories.identifiers import check_known, new_id
 from bluestar_store.repositories.moments import Part, read_parts
 from bluestar_store.repositories.order import by_created
 from bluestar_store.repositories.stored import Wanted, current_item, stored_items
@@ -84,15 +85,17 @@ class Holds(Repository[PlanHold]):
         `created_by` is the actor unless it says otherwise. Raises InvalidKeyError, InvalidEntityError.
         """
         access = self._access.acting_as(actor)
+        if batch_id is not None:
+            check_known(access, BATCH_STATE, batch_id=check_identifier("batch_id", batch_id))
         wanted = self._kind.made(
             plan_id=plan_id,
             hold_id=new_id() if hold_id is None else hold_id,
             reason=reason,
-            batch_id=None if batch_id is None else check_identifier("batch_id", batch_id),
+            batch_id=batch_id,
             created=self._access.now(),
             created_by=created_by or access.actor,
         )
-        check_new(self._kind, wanted)
+        check_new(self._kind, wanted.model_copy(update={"batch_id": None}))
         placed = [wanted]
 
         def step(unit: Bookkeeping) -> None:

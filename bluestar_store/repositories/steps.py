@@ -25,6 +25,7 @@ from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Reader, owned
 from bluestar_store.repositories.batch_traces import leave_trace, traces_of
 from bluestar_store.repositories.changes import as_read, change_over
+from bluestar_store.repositories.identifiers import check_known
 from bluestar_store.repositories.moments import Part, read_parts
 from bluestar_store.repositories.stored import Wanted, current_item, stored_items
 from bluestar_store.repositories.transaction import Bookkeeping
@@ -92,6 +93,7 @@ class Claims(StepRecords[StepClaim]):
         if not worker:
             raise InvalidEntityError("a claim needs the name of a worker")
         wanted = self._kind.made(batch_id=_id_of(batch), step=step, worker=worker)
+        check_known(access, self._kind, batch_id=wanted.batch_id)
         made: list[StepClaim] = []
 
         def take(unit: Bookkeeping) -> None:
@@ -203,6 +205,7 @@ class Results(StepRecords[StepResult]):
         by = worker or (claim.worker if claim else None)
         now = self._access.now()
         wanted = self._kind.made(batch_id=_id_of(batch), step=step, result=result, worker=by, saved=now)
+        check_known(access, self._kind, batch_id=wanted.batch_id)
         if claim is not None and (claim.batch_id, claim.step) != (wanted.batch_id, wanted.step):
             raise InvalidEntityError(f"a claim of {_place(claim)} says nothing of {_place(wanted)}")
         size = item_bytes(self._kind.encode(wanted))

@@ -78,6 +78,10 @@ WRONG = {
     "limit": (rule(formula="limits.catchup"), "'catchup', which is no known limit; did you mean catch_up?"),
     "column": (schema({"SSNN": "ssn"}), "mapping is of 'SSNN', which is no column; did you mean SSN?"),
     "target": (schema({"SSN": "gros_comp"}), "mapping 'gros_comp' is no known field; did you mean gross_comp?"),
+    "unseen": (
+        ClientConfig(plan_id="ACME", pay_freq="Weekly", custodian="Fidel\u200bity"),
+        "custodian contains a character that cannot be seen: U+200B ZERO WIDTH SPACE",
+    ),
     "no target": (schema({"SSN": " "}), "mapping leads from 'SSN' to no field"),
     "one column twice": (
         schema({"SSN": "ssn", " ssn": "employee_id"}),
@@ -263,6 +267,17 @@ def test_limits_that_shrink_are_no_error_for_the_library_and_a_warning_of_the_do
         "compensati\u03bfn",
         "6 % of compensation",
         "f'{age}'",
+        "9**9**9",
+        "10**10**8",
+        "(10**99)**99",
+        "9**(99*99*99)",
+        "9**(1/0.00001)",
+        "9**(1/0)",
+        "9**1e30",
+        "compensation ** (age ** 2)",
+        "(" * 300 + "1" + ")" * 300,
+        "+".join("1" * 1000),
+        "1" + "**2" * 600,
     ],
 )
 def test_what_is_no_arithmetic_is_no_formula(formula: str) -> None:
@@ -279,6 +294,9 @@ def test_what_is_no_arithmetic_is_no_formula(formula: str) -> None:
         "1_000 * age",
         "compensation\n  * max_pct / 100",
         "-compensation ** 2 // 3 % 4",
+        "compensation * (1 + max_pct / 100) ** (12 * years_of_service)",
+        "(1 + 0.05) ** (1 / 12)",
+        "+".join("1" * 100),
         "max(0, min(compensation, limits.comp_limit - compensation_ytd))",
         "ee_deferral if age >= age_threshold and not hours_worked < 1000 else 0",
         "vested_pct(years_of_service) * round(employer_balance, 2)",
