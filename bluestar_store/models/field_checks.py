@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -146,7 +146,8 @@ class Mapping(Check):
             )
         named: dict[str, str] = {}
         for column, target in value.items():
-            if (first := named.setdefault(_loosely(column), column)) != column:
+            first = named.setdefault(_loosely(column), column)
+            if first != column and not {first, column} <= set(columns):
                 return Level.WRONG, f"is of {shown(first)} and of {shown(column)}, which are one column"
             if not target.strip():
                 return Level.WRONG, f"leads from {shown(column)} to no field"
@@ -194,18 +195,25 @@ NAMES = tuple(
 """What `checks_off` may name."""
 
 
-def shrunk(entity: Entity, before: Entity, checks: Checks, gone: Collection[str] = ()) -> Iterator[Finding]:
-    """The figures that are less than those of the year before; of those that are `gone`, which it has."""
+def shrunk(entity: Entity, before: Entity, checks: Checks) -> Iterator[Finding]:
+    """The figures that are less than those of the year before."""
+    for field, now, then in _figures(entity, before, checks):
+        if now is not None and then is not None and now < then:
+            yield Finding(field, NEVER_LESS.name, Level.DOUBTFUL, f"is {now}, less than the {then} of the year before")
+
+
+def taken_away(entity: Entity, stored: Entity, checks: Checks) -> Iterator[Finding]:
+    """The figures that the stored entity has and the new one has not."""
+    for field, now, then in _figures(entity, stored, checks):
+        if now is None and then is not None:
+            yield Finding(field, NEVER_LESS.name, Level.DOUBTFUL, f"is taken away; it was {then}")
+
+
+def _figures(entity: Entity, other: Entity, checks: Checks) -> Iterator[tuple[str, Any, Any]]:
+    """Each figure that is checked, of both."""
     for field, check in declared(type(entity)):
-        if not isinstance(check, NeverLess) or check.name in checks.off:
-            continue
-        now, then = getattr(entity, field), getattr(before, field)
-        if then is None:
-            continue
-        if now is None and field in gone:
-            yield Finding(field, check.name, Level.DOUBTFUL, f"is taken away; the year before has {then}")
-        elif now is not None and now < then:
-            yield Finding(field, check.name, Level.DOUBTFUL, f"is {now}, less than the {then} of the year before")
+        if isinstance(check, NeverLess) and check.name not in checks.off:
+            yield field, getattr(entity, field), getattr(other, field)
 
 
 def is_near(word: str, known: str) -> bool:

@@ -26,6 +26,11 @@ def acting(store: Target, actor: str | None) -> str | None:
     return store.settings.actor if actor is None else actor
 
 
+def is_person(actor: str | None) -> bool:
+    """Whether an actor has a name to tell it from others by."""
+    return actor is not None and bool(_person(actor))
+
+
 def record_proposal(store: Target, digest: str, actor: str | None) -> None:
     """Append an entry that says who proposes the plan of this digest."""
     store.audit.append(PROPOSALS, action=PROPOSE, actor=actor, details={"plan": digest})
@@ -33,9 +38,9 @@ def record_proposal(store: Target, digest: str, actor: str | None) -> None:
 
 def check_proposal(store: Target, path: Path, plan: PlanFile, actor: str | None) -> None:
     """PlanRefusedError unless somebody else than the actor proposed the plan, by the file and by the store's trail."""
-    if actor is None:
+    if actor is None or not is_person(actor):
         raise refusal(path, "needs somebody to apply it (BLUESTAR_FOUR_EYES): give BLUESTAR_ACTOR or --actor")
-    if plan.proposed.actor is None:
+    if plan.proposed.actor is None or not is_person(plan.proposed.actor):
         raise refusal(path, "does not say who proposed it, which BLUESTAR_FOUR_EYES demands: make it again")
     entries = [entry for entry in store.audit.entries(PROPOSALS) if entry.action == PROPOSE]
     proposers = [entry.actor or "" for entry in entries if (entry.details or {}).get("plan") == plan.digest]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
-from bluestar_store.errors import RuleSetProblem, SeedError
+from bluestar_store.errors import ItemDecodeError, RuleSetProblem, SeedError
 from bluestar_store.models.entity import Entity
-from bluestar_store.models.field_checks import shrunk
+from bluestar_store.models.field_checks import shrunk, taken_away
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS, IrsLimits
 from bluestar_store.models.meaning import REFUSED, Finding, Level
@@ -47,25 +48,30 @@ def doubts(store: Target, parts: Iterable[Part]) -> list[tuple[str, Finding]]:
 
 
 def _shrinking(store: Target, parts: Sequence[Part]) -> Iterator[tuple[str, Finding]]:
-    """Limits of the years that are changed and of those after them, beside the year before: as they would be then."""
-    changes = {
-        entity.year: {change.attribute: change for entry in part.entries for change in entry.changes}
-        for part in parts
-        for entity in part.wanted
-        if isinstance(entity, IrsLimits)
+    """Figures of the years that are changed, and of those after them, beside the year before: as they would be then.
+
+    And figures that are taken away.
+    """
+    checks = store.settings.checks
+    limits = [(part, entity) for part in parts for entity in part.wanted if isinstance(entity, IrsLimits)]
+    changed = {
+        entity.year: {one.attribute for entry in part.entries for one in entry.changes} for part, entity in limits
     }
-    wanted = {entity.year: entity for part in parts for entity in part.wanted if isinstance(entity, IrsLimits)}
-    near = {year + step for year in wanted for step in (-1, 1) if year + step >= 0} - wanted.keys()
-    stored = repositories(store)[IRS_LIMITS.name].current([IrsLimits(year=year) for year in sorted(near)]).values()
-    years = {entity.year: entity for entity in (*stored, *wanted.values())}
-    for year in sorted(years):
-        own, earlier = changes.get(year, {}), changes.get(year - 1, {})
-        if year - 1 not in years or not (own or earlier):
-            continue
-        gone = [name for name, change in own.items() if change.old is not None and change.new is None]
-        for one in shrunk(years[year], years[year - 1], store.settings.checks, gone):
-            if one.field in own or one.field in earlier:
-                yield _place(IRS_LIMITS, years[year]), one
+    for part, entity in limits:
+        for stored in part.stored:
+            yield from ((_place(IRS_LIMITS, entity), one) for one in taken_away(entity, stored, checks))
+    near = {year + step for year in changed for step in (-1, 1) if year + step >= 0} - changed.keys()
+    years = {entity.year: entity for _, entity in limits}
+    for year in near:
+        with suppress(ItemDecodeError):  # which is the doctor's
+            years |= {
+                one.year: one for one in repositories(store)[IRS_LIMITS.name].current([IrsLimits(year=year)]).values()
+            }
+    for year, entity in sorted(years.items()):
+        fields = changed.get(year, set()) | changed.get(year - 1, set())
+        if year - 1 in years and fields:
+            shrinking = shrunk(entity, years[year - 1], checks)
+            yield from ((_place(IRS_LIMITS, entity), one) for one in shrinking if one.field in fields)
 
 
 def _findings(store: Target, parts: Iterable[Part]) -> Iterator[tuple[str, Finding]]:

@@ -20,7 +20,7 @@ from bluestar_store.models.salvage import salvaged
 from bluestar_store.models.values import utc_text
 from bluestar_store.quiet_errors import without_locals
 from bluestar_store.seeding.compare import Difference, Part, Target, compare_part
-from bluestar_store.seeding.four_eyes import acting, check_proposal, record_proposal
+from bluestar_store.seeding.four_eyes import acting, check_proposal, is_person, record_proposal
 from bluestar_store.seeding.load import LoadReport, one_entry, outcome_of, report, to_write, watched, write_part
 from bluestar_store.seeding.meaning import check_meaning
 from bluestar_store.seeding.plan_file import (
@@ -61,7 +61,7 @@ def save_plan(store: Target, difference: Difference, path: Path, *, actor: str |
     nobody is named.
     """
     by = acting(store, actor)
-    if store.settings.four_eyes and by is None:
+    if store.settings.four_eyes and not is_person(by):
         raise ConfigurationError("BLUESTAR_FOUR_EYES is set: say who proposes the plan, by BLUESTAR_ACTOR or --actor")
     parts = [part for part in difference.parts if not part.is_same]
     data = [_part_data(store, part) for part in parts]

@@ -330,9 +330,9 @@ def test_limits_that_shrink_are_asked_about(seeded_run: Run, tmp_path: Path) -> 
         (["2025", "max_401k=99999"], "YEAR#2026 LIMITS: max_401k is 24500, less than the 99999 of the year before"),
         (["2025", "max_401k=1"], "YEAR#2025 LIMITS: max_401k is 1, less than the 23000 of the year before"),
         (["2018", "max_401k=20000"], "YEAR#2019 LIMITS: max_401k is 19000, less than the 20000 of the year before"),
-        (["2026", "catch_up=null"], "YEAR#2026 LIMITS: catch_up is taken away; the year before has 7500"),
-        (["2025", "catch_up=null"], "YEAR#2025 LIMITS: catch_up is taken away; the year before has 7500"),
-        (["2025", "super_catch_up=null"], None),  # 2024 has none
+        (["2026", "catch_up=null"], "YEAR#2026 LIMITS: catch_up is taken away; it was 8000"),
+        (["2025", "super_catch_up=null"], "YEAR#2025 LIMITS: super_catch_up is taken away; it was 11250"),
+        (["2024", "super_catch_up=null", "source=IRS"], None),  # it has none
         (["2025", "max_401k=23600"], None),
         (["9999", "max_401k=1"], None),
         (["0", "max_401k=1"], None),
@@ -353,7 +353,7 @@ def test_limits_of_a_rule_set_are_held_against_each_other_and_the_stored_years(s
     asked = [line for line in done.stdout.splitlines() if line.startswith("Is that meant?")]
     meant = "Is that meant? irs-limits YEAR#20"
     assert f"{meant}26 LIMITS: catch_up is 8000, less than the 9000 of the year before" in asked
-    assert f"{meant}25 LIMITS: max_401k is taken away; the year before has 23000" in asked
+    assert f"{meant}25 LIMITS: max_401k is taken away; it was 23500" in asked
 
 
 def test_a_seed_of_limits_that_shrink_asks_where_somebody_can_answer(

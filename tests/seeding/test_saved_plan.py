@@ -293,6 +293,7 @@ def strict(store: Store) -> Store:
         ("pat", "pat", "somebody else applies it"),
         ("pat", " PAT\u200b", "somebody else applies it"),
         ("pat", None, "needs somebody to apply it"),
+        ("pat", "-", "needs somebody to apply it"),
     ],
 )
 def test_four_eyes(strict: Store, tmp_path: Path, proposer: str, applier: str | None, said: str | None) -> None:

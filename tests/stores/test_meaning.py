@@ -89,6 +89,7 @@ WRONG = {
     ),
 }
 RIGHT = {
+    "a file that has a column twice": schema({"SSN": "ssn", "ssn": "employee_id"}, "SSN", "ssn"),
     "routing number": ach("021000021"),
     "bounds": rule(max_pct=Decimal(100)),
     "another case": check(severity="error"),
