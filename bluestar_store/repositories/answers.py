@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from bluestar_store.errors import BlueStarError
 from bluestar_store.models.entity import Entity
 from bluestar_store.protocols import Stale
+from bluestar_store.quiet_errors import forget_locals
 
 V = TypeVar("V")
 E = TypeVar("E", bound=Entity)
@@ -16,6 +17,7 @@ E = TypeVar("E", bound=Entity)
 def readable(value: V | BlueStarError) -> V:
     """The value, or its error raised."""
     if isinstance(value, BlueStarError):
+        forget_locals(value)
         raise value
     return value
 

@@ -40,8 +40,6 @@ A = TypeVar("A")
 
 Plan: TypeAlias = Callable[[Access, Kind[E], E, PutExpectation, Item | None], Change]
 """`put_change`, `delete_change`, or one of them with rules of its own."""
-CACHED_READS = frozenset({"all", "for_category", "for_plan", "for_vendor", "get", "match", "steps"})
-"""Calls that are mostly answered from memory."""
 Rules: TypeAlias = Callable[[Access, Change, Bookkeeping, Sequence[Any]], None]
 
 
@@ -62,10 +60,13 @@ class Reader(Generic[E]):
         self._plan_at = kind.keys.fields.index("plan_id") if "plan_id" in kind.keys.fields else None
 
     def __init_subclass__(cls, **given: Any) -> None:
-        """No error of a public call keeps what is in the items: cached reads see to it where they miss, for speed."""
+        """No error of a public call keeps what is in the items: cached reads see to it where they miss, for speed.
+
+        Those are the calls that have a parameter `fresh`.
+        """
         super().__init_subclass__(**given)
         for name, call in list(vars(cls).items()):
-            if isinstance(call, FunctionType) and not name.startswith("_") and name not in CACHED_READS:
+            if isinstance(call, FunctionType) and not name.startswith("_") and "fresh" not in call.__code__.co_varnames:
                 setattr(cls, name, without_locals(call))
 
     @cached_property
@@ -113,7 +114,7 @@ class Reader(Generic[E]):
             try:
                 answers = self._access.cache_of(self._kind).fetch(units, self._items, fresh=fresh)
                 found = first(map(answers.__getitem__, units))  # no more of them than it takes
-            except Exception as error:
+            except BaseException as error:
                 forget_locals(error)
                 raise
         if others and found is not None:
@@ -164,7 +165,7 @@ class Reader(Generic[E]):
         try:
             answers = self._access.cache_of(self._kind).fetch(units, self._whole, fresh=fresh)
             return every([answers[unit] for unit in units if unit in answers])
-        except Exception as error:
+        except BaseException as error:
             forget_locals(error)
             raise
 

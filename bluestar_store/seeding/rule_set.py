@@ -69,6 +69,7 @@ class RuleSet:
     def __len__(self) -> int:
         return len(self.entities)
 
+    @without_locals
     def of(self, kind: Kind[Any]) -> tuple[Any, ...]:
         """The entities of one kind, in order."""
         return tuple(entity for entity in self.entities if type(entity) is kind.entity)
