@@ -350,7 +350,7 @@ def encrypting_engine(engine: Engine, tables: Tables, settings: Settings, clock:
         raise ConfigurationError(
             f"encryption needs a package that is not there ({error.name}): pip install 'bluestar-store[encryption]'"
         ) from None
-    return sealing_engine(engine, tables, settings, clock.now)
+    return sealing_engine(engine, tables, settings, clock)
 
 
 def _namespace(settings: Settings, engine: Engine) -> str:

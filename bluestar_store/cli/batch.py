@@ -162,6 +162,6 @@ def _verification_view(found: RulesVerification) -> View:
         return "It does not say which rules it was started under: another program started it."
     rows = [[what, name] for what in ("changed", "came", "went", "unknown") for name in getattr(found, what)]
     if found.cannot_tell:
-        title = "Whether the rules are those that it was started under cannot be told: this store lacks a digest's key"
+        title = "Whether the rules are those that it was started under cannot be told: a key is missing or was dropped"
         return Grid(title, ("What", "Item"), rows)
     return Grid("The rules are not those that it was started under", ("What", "Item"), rows)

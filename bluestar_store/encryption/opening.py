@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
-
+from bluestar_store.clock import Clock
 from bluestar_store.encryption.engine import PlacesSealingEngine, SealingEngine
-from bluestar_store.encryption.plan_keys import PlanKeys
+from bluestar_store.encryption.plan_keys import KEPT_SECONDS, PlanKeys
 from bluestar_store.encryption.sealing import Sealing
 from bluestar_store.encryption.wrapping import LocalKeys, Wrapper, Wrappers
 from bluestar_store.models.plan_keys import PLAN_KEY
@@ -15,7 +13,7 @@ from bluestar_store.protocols import Engine, reads_places
 from bluestar_store.settings import Settings, keys_in
 
 
-def sealing_engine(engine: Engine, tables: Tables, settings: Settings, now: Callable[[], datetime]) -> SealingEngine:
+def sealing_engine(engine: Engine, tables: Tables, settings: Settings, clock: Clock) -> SealingEngine:
     """The engine with encryption around it, for settings that name a key."""
     wrappers: list[Wrapper] = []
     if settings.encryption_kms_key:
@@ -32,6 +30,12 @@ def sealing_engine(engine: Engine, tables: Tables, settings: Settings, now: Call
         )
     if settings.encryption_key is not None:
         wrappers.append(LocalKeys(keys_in(settings.encryption_key)))
-    keys = PlanKeys(engine, tables.name(PLAN_KEY), Wrappers(wrappers), now, kept_seconds=settings.cache_ttl_seconds)
+    keys = PlanKeys(
+        engine,
+        tables.name(PLAN_KEY),
+        Wrappers(wrappers),
+        clock,
+        kept_seconds=min(KEPT_SECONDS, settings.cache_ttl_seconds),
+    )
     sealing = Sealing(tables, keys, records=settings.encrypt_records)
     return PlacesSealingEngine(engine, sealing) if reads_places(engine) else SealingEngine(engine, sealing)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hmac
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from bluestar_store.clock import Clock
 from bluestar_store.encryption.values import KeyName, UnreadableError
 from bluestar_store.encryption.wrapping import Wrappers
 from bluestar_store.errors import ConfigurationError, EncryptedValueError, InvalidKeyError
@@ -23,6 +22,8 @@ from bluestar_store.protocols import ABSENT, VERSION, AsRead, AttributeValue, En
 KEY_BYTES = 32
 PLANS_KEPT = 10_000
 """Plans whose keys a process remembers."""
+KEPT_SECONDS = 30.0
+"""How long it uses them before it asks for them again: a key that another process dropped is used for so long more."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,10 @@ class PlanKeys:
     """
 
     def __init__(
-        self, engine: Engine, table: str, wrappers: Wrappers, now: Callable[[], datetime], *, kept_seconds: float
+        self, engine: Engine, table: str, wrappers: Wrappers, clock: Clock, *, kept_seconds: float = KEPT_SECONDS
     ) -> None:
         """`table` is agent-config's name on disk. A key that another process drops is used for `kept_seconds` more."""
-        self._engine, self._table, self._wrappers, self._now = engine, table, wrappers, now
+        self._engine, self._table, self._wrappers, self._clock = engine, table, wrappers, clock
         self._kept_seconds = kept_seconds
         self._kept: dict[str, tuple[float, Mapping[str, DataKey]]] = {}
         self.forked()
@@ -128,7 +129,7 @@ class PlanKeys:
         self._kept.pop(plan_id, None)
 
     def _of(self, plan_id: str, *, again: bool = False) -> Mapping[str, DataKey]:
-        now = time.monotonic()
+        now = self._clock.monotonic()
         before = self._kept.get(plan_id, (0.0, {}))
         if before[1] and not again and now < before[0]:
             return before[1]
@@ -143,13 +144,13 @@ class PlanKeys:
                 found[key.key_id] = (
                     old if old is not None and old.stored.wrapped == key.wrapped else self._unwrapped(key)
                 )
-        self._keep(plan_id, found)
+        self._keep(plan_id, found, now)
         return found
 
-    def _keep(self, plan_id: str, keys: Mapping[str, DataKey]) -> None:
+    def _keep(self, plan_id: str, keys: Mapping[str, DataKey], read: float) -> None:
         if len(self._kept) >= PLANS_KEPT:
             self._kept = {}
-        self._kept[plan_id] = time.monotonic() + self._kept_seconds, keys
+        self._kept[plan_id] = read + self._kept_seconds, keys
 
     def _read(self, item: Item) -> PlanKey:
         return PLAN_KEY.decode(item, self._table)
@@ -169,13 +170,14 @@ class PlanKeys:
         from ulid import ULID
 
         raw = AESGCM.generate_key(KEY_BYTES * 8)
-        key = PlanKey(plan_id=plan_id, key_id=str(ULID()), created=self._now())
+        key = PlanKey(plan_id=plan_id, key_id=str(ULID()), created=self._clock.now())
         key = key.model_copy(update={"wrapped": self._wrappers.wrap(raw, place_of(key))})
         place = PLAN_KEY.key(key)
         item: dict[str, Any] = {"PK": {"S": place.pk}, "SK": {"S": place.sk}, **PLAN_KEY.encode(key)}
+        before = self._clock.monotonic()
         self._engine.write(Put(self._table, item | {VERSION: {"N": "1"}}, ABSENT))
         made = DataKey(KeyName(plan_id, key.key_id), key, raw, "")
-        self._keep(plan_id, {**self._kept.get(plan_id, (0.0, {}))[1], key.key_id: made})
+        self._keep(plan_id, {**self._kept.get(plan_id, (0.0, {}))[1], key.key_id: made}, before)
         return made
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from bluestar_store.encryption.plan_keys import PlanKeys, key_owner
-from bluestar_store.encryption.values import UnreadableError, decrypted, encrypted, key_name_of
+from bluestar_store.encryption.values import KeyName, UnreadableError, decrypted, encrypted, key_name_of
 from bluestar_store.engines.staged import StagedEngine
 from bluestar_store.errors import InvalidKeyError
 from bluestar_store.keys import Key, check_plan
@@ -26,6 +26,8 @@ from bluestar_store.protocols import AttributeValue, Engine, Item
 
 DIGEST_KEY = "key"
 """The attribute of a key of digests that is encrypted, though it is binary: no ciphertext has a key's length."""
+DIGESTS = b"digests"
+"""What is derived of a plan's key for digests of what lies in the plan's partitions."""
 BATCHES_KEPT = 10_000
 """Batches of which a process remembers whose they are."""
 
@@ -115,9 +117,8 @@ class Sealing:
         value = item[DIGEST_KEY]
         if isinstance(value, SealedValue) or is_ciphertext(value):
             return item
-        table, _, pk = item.get("scope", {}).get("S", "").partition("/")
         place = (ACH_CONFIG.table, *key, DIGEST_KEY)
-        used = self.keys.current(key_owner(self._plan_of_trail(table, pk)))
+        used = self.keys.current(self._owner(item.get("scope", {}).get("S", "")))
         return item | {DIGEST_KEY: SealedValue(value, encrypted(value, place, used.name, used.cipher), place)}
 
     def keyed_digest(self, table: str, key: Key, name: str, digest: str, reader: Engine) -> str | None:
@@ -128,6 +129,25 @@ class Sealing:
         used = self.keys.current(key_owner(self._plan(kind, key, reader, None)))
         code = hmac.new(used.derived(b"digest"), digest.encode(), hashlib.sha256)
         return f"hmac-sha256:{used.name.key_id}:{code.hexdigest()}"
+
+    def digest_key(self, scope: str) -> tuple[str, bytes]:
+        """The id of a key of the plan that a partition (`{table}/{PK}`) belongs to, and what of it digests take.
+
+        Raises ConfigurationError, EngineError.
+        """
+        used = self.keys.current(self._owner(scope))
+        return used.name.key_id, used.derived(DIGESTS)
+
+    def digest_key_again(self, scope: str, key_id: str) -> bytes | None:
+        """The same of a key by its id; None for one that was dropped, or cannot be read here. Raises EngineError."""
+        try:
+            return self.keys.named(KeyName(self._owner(scope), key_id)).derived(DIGESTS)
+        except UnreadableError:
+            return None
+
+    def _owner(self, scope: str) -> str:
+        table, _, pk = scope.partition("/")
+        return key_owner(self._plan_of_trail(table, pk))
 
     def _plan(self, kind: Kind[Any], key: Key, reader: Engine, said: str | None) -> str | None:
         """Whose an item is; None for what belongs to no plan."""

@@ -3,6 +3,7 @@
 A plain digest of an item tells its account number to whoever knows the rest of it and tries all numbers. Digests of
 sensitive items therefore take a random key, which lies beside the accounts: items of the table agent-config. Each item
 has a key of its own that follows from it, so that an export of one plan can carry the keys of that plan's items.
+Where there is encryption, the key of the plan is mixed in: once that is dropped, nobody can try anything.
 """
 
 from __future__ import annotations
@@ -25,7 +26,11 @@ SCHEME = "hmac-sha256"
 PARTITION = "DIGEST-KEYS"
 """The partition of all keys, and of the item that names the store's own."""
 CURRENT = Key(PARTITION, "CURRENT")
+SALTS = "!DIGEST-SALTS"
+"""The partition of an exported file's salt, which sorts before nearly all others."""
 KEY_BYTES = 32
+MIXED = "."
+"""Stands between the id of a store's key and that of a plan's key that is mixed in."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,10 @@ class DigestKey:
         if self.scope is None:
             return DigestKey(self.id, hmac.digest(self.key, scope.encode(), "sha256"), scope)
         return self if self.scope == scope else None
+
+    def mixed(self, key_id: str, secret: bytes) -> DigestKey:
+        """This key of a partition with a plan's key mixed in, which digests name behind this one's."""
+        return DigestKey(f"{self.id}{MIXED}{key_id}", hmac.digest(secret, self.key, "sha256"), self.scope)
 
     def digest(self, value: Any) -> str:
         """The digest of a plain JSON value, by a key of the partition that it lies in."""
@@ -81,9 +90,14 @@ def pointer_item(current: DigestKey, version: int) -> Item:
     return {**_at(CURRENT), VERSION: {"N": str(version)}, "key_id": {"S": current.id}}
 
 
+def salt_item(table: str, salt: bytes) -> Item:
+    """The item that makes the SHA-256 of a table's exported file one that tells nothing: see `seeding.salts`."""
+    return {"PK": {"S": SALTS}, "SK": {"S": table}, "salt": {"B": salt}}
+
+
 def is_digest_key(key: Key) -> bool:
-    """Whether an item of this key is one of these."""
-    return key.pk == PARTITION
+    """Whether an item of this key is one of these, or the salt of an export that 0.1.0 imported."""
+    return key.pk in (PARTITION, SALTS)
 
 
 def at_home(tables: Tables, item: Item) -> Item:

@@ -9,7 +9,6 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Mapping, Set
-from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from itertools import count
@@ -70,8 +69,11 @@ _PERSON = re.compile(
 )
 """Names of what tells people apart."""
 _NINE = re.compile(rf"(?<!\d)(?:\d{_DASHES}?){{8}}\d(?!\d)")
+SHORTEST = 9
+"""Characters of text, and of a number, that may be masked by its digits."""
 LEAST_DIGITS = 5
 """Digits of a number in text, or of a key, that its name makes a secret: years and counts have fewer."""
+_DIGIT = re.compile(r"\d")
 _TOKEN = re.compile(r"[0-9A-Za-z]{24,}")
 """Digests and ids of random letters and digits: what passes a check in them does so by chance."""
 
@@ -212,10 +214,12 @@ def masked_digits(text: str) -> str:
     is stored is never changed like this. So is what the text itself calls an account number or the like: in words, as
     JSON, in the query of a URL.
     """
-    if len(text) < LEAST_DIGITS or not has_digit(text):
+    if len(text) < LEAST_DIGITS or _DIGIT.search(text) is None:
         return text
     if text.lstrip()[:1] in ("{", "[") and (shown := _as_json(text)) is not None:
         return shown
+    if len(_DIGIT.findall(text)) < LEAST_DIGITS:
+        return text
     if "%" in text and (plain := unquote(text)) != text and (decoded := masked_digits(plain)) != plain:
         return decoded
 
@@ -357,28 +361,49 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-_SCALARS = (str, int, Decimal, bool, bytes, datetime, type(None))
-
-
-def has_secrets(values: Mapping[str, Any]) -> bool:
-    """Whether one of these values, by their names, is masked where it is shown."""
+def has_secrets(values: Mapping[str, Any], *, numbers: bool = True) -> bool:
+    """Whether one of these values is masked where it is shown; `numbers` as for `veiled`."""
     for name, value in values.items():
-        if (type(value) not in _SCALARS or is_secret_name(name)) and has_secret(name, value):
+        match value:  # what most are, without a detour
+            case None | bool():
+                continue
+            case str() if type(value) is str:
+                if _DIGIT.search(value) is None or (len(value) < SHORTEST and not is_secret_name(name)):
+                    continue
+            case int() | Decimal():
+                if not numbers and not is_secret_name(name):
+                    continue
+        if has_secret(name, value, numbers=numbers):
             return True
     return False
 
 
-def has_secret(name: str, value: Any) -> bool:
-    """Whether a value is masked where it is shown by its type or name, in part or whole."""
-    if is_secret_name(name):
-        return has_digit(value)
-    if type(value) in _SCALARS:
-        return False
+def has_secret(name: str, value: Any, *, numbers: bool = True, named: bool = False) -> bool:
+    """Whether a value is masked where it is shown by its type, name or digits, in part or whole: see `veiled`.
+
+    `named`: it lies beneath a name that is masked.
+    """
+    named = named or is_secret_name(name)
     match value:
+        case None | bool():
+            return False
         case MaskedText():
             return True
-        case BaseModel() | Mapping():
-            return any(has_secret(str(inner), one) for inner, one in dict(value).items())
+        case BaseModel():
+            hidden = sensitive_fields(type(value))
+            return any(
+                (one in hidden and part is not None) or has_secret(one, part, named=named)
+                for one, part in dict(value).items()
+            )
+        case Mapping():
+            return any(
+                masked_digits(str(key)) != str(key) or has_secret(str(key), part, named=named)
+                for key, part in value.items()
+            )
         case tuple() | list() | Set():
-            return any(has_secret(name, one) for one in value)
-    return False
+            return any(has_secret(name, one, named=named) for one in value)
+    if named and has_digit(value):
+        return True
+    if not numbers and isinstance(value, int | Decimal):
+        return False
+    return bool(_shown(name, value) != value)

@@ -95,7 +95,7 @@ class Access:
         self.now, self.monotonic = clock.now, clock.monotonic
         self.sleep = sleep_of(clock)
         self.revisions = Revisions(tables, self.now)
-        self.digests = Digests(lambda: self.committed, tables, plain_pins=plain_pins)
+        self.digests = Digests(lambda: self.committed, tables, plain_pins=plain_pins, sealing=sealing)
         self._records_changes, self.sealing, self.checks = records, sealing, checks
         self._records = ContextVar("bluestar_records_changes", default=records)
         self._reads_places = reads_places(engine)

@@ -20,7 +20,7 @@ from bluestar_store.models.values import stored_time
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Reader, owned_but_lost
-from bluestar_store.repositories.chain import append_step, appended_item, decoded_entry, entry_hash, salted
+from bluestar_store.repositories.chain import append_step, appended_item, decoded_entry, entry_hash
 from bluestar_store.repositories.combining import Combiner
 from bluestar_store.repositories.identifiers import check_known
 from bluestar_store.repositories.steps import check_claim
@@ -93,7 +93,7 @@ class Audit(Reader[AuditEntry]):
             raise InvalidEntityError("an entry needs an action: what was done")
         check_known(self._access, self._kind, **dict(_trail(trail)))
         values = dict(_trail(trail)) | {"action": action, "actor": by, "details": details}
-        entry = salted(self._kind.made(**values, seq=0, at=self._access.now()))
+        entry = self._kind.made(**values, seq=0, at=self._access.now())
         self._kind.encode(entry)  # what cannot be written is told to whom it belongs, and not to those it goes with
         if claim is not None:
             self._append_of_worker(entry, claim)

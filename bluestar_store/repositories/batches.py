@@ -106,7 +106,8 @@ class RulesVerification:
     `changed`, `came` and `went` name items as `PlanSnapshot.item_digests` does, `{table}/{PK}/{SK}`, sorted. `current`
     is the digest of what there is now: where limits or a whole pipeline are missing, and no batch could be started, it
     covers the rest and is no snapshot's. `unknown` names items of which nothing can be told: their digests were made
-    with a key that this store does not have, because they were imported without it.
+    with a key that this store does not have, because they were imported without it or a plan's key was dropped; or what
+    is there now cannot be decrypted here.
     """
 
     started_under: str | None

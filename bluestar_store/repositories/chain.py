@@ -11,7 +11,7 @@ from bluestar_store.errors import ConflictError, EncryptedValueError
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, SALT, AuditEntry, ChainHead, Trail
 from bluestar_store.models.canonical import canonical, digest, plain_value
 from bluestar_store.models.entity import Origin
-from bluestar_store.models.masking import veiled
+from bluestar_store.models.masking import has_secrets
 from bluestar_store.models.sealed import ciphertext_of
 from bluestar_store.protocols import ABSENT, ACTOR, AttributeValue, Item, Put, key_of
 from bluestar_store.repositories.access import Access
@@ -48,9 +48,9 @@ def appended_item(entry: AuditEntry) -> Item:
     return new_item(AUDIT_ENTRY, entry) | salt | ({ACTOR: {"S": entry.actor}} if entry.actor else {})
 
 
-def salted(entry: AuditEntry) -> AuditEntry:
-    """An entry that is to be appended: with a salt where its details are shown masked in part."""
-    if veiled("details", entry.details) == entry.details:
+def _salted(entry: AuditEntry) -> AuditEntry:
+    """An entry that is to be appended: with a salt where something of it is shown masked."""
+    if not has_secrets({"actor": entry.actor, "action": entry.action, "details": entry.details}):
         return entry
     salt = secrets.token_hex(16)
     key = AUDIT_ENTRY.keys.build(AUDIT_ENTRY.identity(entry))
@@ -86,7 +86,7 @@ def append_after(
     bookkeeping: Mapping[str, AttributeValue] | None = None,
 ) -> None:
     """The same, for one who has read the trail's head in the same step; `bookkeeping` goes to the head."""
-    access = access.acting_as(entry.actor)
+    access, entry = access.acting_as(entry.actor), _salted(entry)
     head = CHAIN_HEAD.decode(stored, access.table(CHAIN_HEAD)) if stored else _no_head(entry)
     chained = entry.model_copy(update={"seq": head.seq + 1, "previous": head.hash})
     if unit.again:

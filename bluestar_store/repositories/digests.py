@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
-from bluestar_store.errors import AccessDeniedError, ConflictError, TableMissingError
+from bluestar_store.errors import AccessDeniedError, ConfigurationError, ConflictError, TableMissingError
 from bluestar_store.keys import Key
 from bluestar_store.models.canonical import canonical, digest, plain_value
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.digest_keys import (
     CURRENT,
+    MIXED,
     PARTITION,
     DigestKey,
     at_home,
@@ -28,6 +30,9 @@ from bluestar_store.models.tables import Tables
 from bluestar_store.models.values import from_wire, version_of
 from bluestar_store.protocols import ABSENT, OWN_PREFIX, Engine, Item, Put, key_of, pages
 
+if TYPE_CHECKING:
+    from bluestar_store.encryption.sealing import Sealing
+
 ATTEMPTS = 10
 """Tries of making the store's key that others get in the way of."""
 
@@ -38,7 +43,16 @@ class Digests:
     Keys are read once, past every unit of work, and again when a digest names one that is not known.
     """
 
-    def __init__(self, engine: Callable[[], Engine], tables: Tables, *, plain_pins: bool = False) -> None:
+    def __init__(
+        self,
+        engine: Callable[[], Engine],
+        tables: Tables,
+        *,
+        plain_pins: bool = False,
+        sealing: Sealing | None = None,
+    ) -> None:
+        """`sealing`: what encrypts, and has the keys of plans."""
+        self._sealing = sealing
         self._engine, self._tables, self._plain_pins = engine, tables, plain_pins
         self._lock = threading.Lock()
         self._current: DigestKey | None = None
@@ -76,12 +90,15 @@ class Digests:
         named = key_named_in(made)
         if named is None:
             return digest(canonical(entity))
-        key = self._known(named, _scope(kind, entity)) if named else None
+        key = self._named(named, _scope(kind, entity)) if named else None
         return None if key is None else key.digest(canonical(entity))
 
     def _keyed(self, scope: str, plain: Any) -> str:
         key = self.current().scoped(scope)
         assert key is not None  # noqa: S101  # the store's own has no scope
+        if self._sealing is not None:
+            with suppress(AccessDeniedError, ConfigurationError):  # who may not make a plan's key, or use it
+                key = key.mixed(*self._sealing.digest_key(scope))
         return key.digest(plain)
 
     def current(self) -> DigestKey:
@@ -112,17 +129,21 @@ class Digests:
         """Whether `ring` found keys, also such as cannot be read, being encrypted."""
         return bool(self._stored)
 
+    @property
+    def encrypts(self) -> bool:
+        """Whether keys lie encrypted where this process puts them."""
+        return self._sealing is not None
+
     def at_rest(self, keys: Iterable[DigestKey], *, whole: bool) -> dict[Key, Item]:
         """The items of these keys for an export, as they lie on disk, or would; with `whole` all that the store has.
 
         What `ring` found last. Raises what encryption raises.
         """
         found = dict(self._stored) if whole else {}
-        sealing = getattr(self._engine(), "sealing", None)
         for key in keys:
             item = self._stored.get(key.place) or key.item()
             found[key.place] = item_as_stored(
-                item if sealing is None else sealing.sealed(self._home, key.place, item, self._engine())
+                item if self._sealing is None else self._sealing.sealed(self._home, key.place, item, self._engine())
             )
         return found
 
@@ -182,6 +203,15 @@ class Digests:
         self._engine().write(*writes)
         return key
 
+    def _named(self, name: str, scope: str) -> DigestKey | None:
+        """The key that a digest names, of the items of a partition, with the plan's mixed in where it was."""
+        own, is_mixed, of_plan = name.partition(MIXED)
+        key = self._known(own, scope)
+        if key is None or not is_mixed:
+            return key
+        secret = None if self._sealing is None else self._sealing.digest_key_again(scope, of_plan)
+        return None if secret is None else key.mixed(of_plan, secret)
+
     def _known(self, key_id: str, scope: str) -> DigestKey | None:
         """The key of this id for the items of a partition; looked for once more where it is not known."""
         found = self._in_ring(key_id, scope)
@@ -200,7 +230,7 @@ def is_sensitive(kind: Kind[Any], entity: Entity) -> bool:
     """Whether a digest of an entity covers what is shown masked."""
     if kind.is_sensitive:
         return True
-    return has_secrets(entity.__dict__) or has_secrets(entity.extra)
+    return has_secrets(entity.__dict__, numbers=False) or has_secrets(entity.extra)
 
 
 def scope_of(kind: Kind[Any], pk: str) -> str:

@@ -33,8 +33,8 @@ class PlanKeys(Reader[PlanKey]):
         """Make all that was encrypted for a plan unreadable, for ever and for everybody; returns the keys dropped.
 
         What is encrypted for it afterwards has a new key. Its trails still verify, and one of them says who did this.
-        A process that has used the key lately may do so for `cache_ttl_seconds` more, and what it writes in that time
-        is unreadable: stop the plan's work before. Copies of the keys' items in backups and exports are not touched.
+        A process that has used the key lately may do so for 30 seconds more, and what it writes in that time is
+        unreadable: stop the plan's work before. Copies of the keys' items in backups and exports are not touched.
         Raises PlanKeyNotFoundError where there is nothing to drop, and CacheError, when all is done, where other
         processes could not be told.
         """

@@ -9,7 +9,12 @@ from typing import Any, TypeVar
 
 from immutabledict import immutabledict
 
-from bluestar_store.errors import LimitsNotFoundError, PipelineChangingError, PipelineNotFoundError
+from bluestar_store.errors import (
+    EncryptedValueError,
+    LimitsNotFoundError,
+    PipelineChangingError,
+    PipelineNotFoundError,
+)
 from bluestar_store.keys import DEFAULT, GLOBAL, check_plan
 from bluestar_store.lazy import cached_property
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
@@ -63,7 +68,8 @@ class PlanSnapshot:
 class PlanContents:
     """What a plan has of all that, whether a batch could run under it or not: see `PlanSnapshot`.
 
-    `damage` is set where the steps are not a whole pipeline, but what lies there.
+    `damage` is set where the steps are not a whole pipeline, but what lies there. `unreadable` has why an item that
+    counts, by `{table}/{PK}/{SK}`, cannot be decrypted.
     """
 
     plan_id: str
@@ -76,6 +82,7 @@ class PlanContents:
     calculation_rules: Mapping[str, CalculationRule]
     validation_rules: Mapping[str, tuple[ValidationRule, ...]]
     limits: IrsLimits | None
+    unreadable: Mapping[str, EncryptedValueError]
     digests: Digests = field(repr=False, compare=False)
 
     @cached_property
@@ -93,8 +100,7 @@ class PlanContents:
         for kind, entities in parts:
             for entity in entities:
                 if entity is not None:
-                    key = kind.keys.build(kind.identity(entity))
-                    items[f"{kind.table}/{key.pk}/{key.sk}"] = kind, entity
+                    items[_name(kind, kind.identity(entity))] = kind, entity
         return immutabledict(dict(sorted(items.items())))
 
     @cached_property
@@ -116,7 +122,7 @@ class PlanContents:
     def digests_again(self, then: Mapping[str, str]) -> Mapping[str, str | None]:
         """The digest of each item, made as it was made `then`; None where that cannot be told, for want of its key."""
         again = self.digests.again
-        return {
+        return dict.fromkeys(self.unreadable) | {
             name: again(kind, entity, then[name]) if name in then else self.digests.pinned(kind, entity)
             for name, (kind, entity) in self.items.items()
         }
@@ -131,6 +137,8 @@ class Snapshots:
     def take(self, plan_id: str, pay_freq: str, year: int) -> PlanSnapshot:
         """See `Store.plan_snapshot`."""
         found = self.contents(plan_id, pay_freq, year)
+        for error in found.unreadable.values():
+            raise error
         if found.limits is None:
             raise LimitsNotFoundError(f"no limits for {year} in {self._access.table(IRS_LIMITS)}")
         if found.damage is not None:
@@ -170,17 +178,19 @@ class Snapshots:
             category: applying(plan_id, *(in_order(self._access, VALIDATION_RULE, found[part]) for part in parts))
             for category, parts in asked.categories.items()
         }
+        unreadable: dict[str, EncryptedValueError] = {}
         return PlanContents(
             plan_id,
             pay_freq,
             year,
             steps=inherited(plan_id, steps),
             damage=damage,
-            client_config=self._first(plan_id, self._access.tables.registered(CLIENT_CONFIG), candidates),
-            ach_config=self._first(plan_id, self._access.tables.registered(ACH_CONFIG), candidates),
+            client_config=self._first(plan_id, self._access.tables.registered(CLIENT_CONFIG), candidates, unreadable),
+            ach_config=self._first(plan_id, self._access.tables.registered(ACH_CONFIG), candidates, unreadable),
             calculation_rules=merged(plan_id, global_rules, own_rules),
             validation_rules=immutabledict({category: rules for category, rules in validation.items() if rules}),
             limits=next(iter(self._decoded(IRS_LIMITS, filter(IRS_LIMITS.owns, found[asked.limits]))), None),
+            unreadable=unreadable,
             digests=self._access.digests,
         )
 
@@ -208,10 +218,18 @@ class Snapshots:
     def _decoded(self, kind: Kind[E], items: Iterable[Item]) -> list[E]:
         return [kind.decode(item, self._access.table(kind)) for item in items]
 
-    def _first(self, plan_id: str, kind: Kind[C], items: Iterable[Item]) -> C | None:
-        """The plan's own configuration, else DEFAULT's, which it inherits."""
-        configs = sorted(self._decoded(kind, filter(kind.owns, items)), key=lambda config: config.plan_id == DEFAULT)
-        return next(iter(inherited(plan_id, configs)), None)
+    def _first(
+        self, plan_id: str, kind: Kind[C], items: Iterable[Item], unreadable: dict[str, EncryptedValueError]
+    ) -> C | None:
+        """The plan's own configuration, else DEFAULT's, which it inherits; None for one that is `unreadable` now."""
+        found = [(kind.keys.parse(key_of(item)) or {}, item) for item in items if kind.owns(item)]
+        for identity, item in sorted(found, key=lambda one: one[0]["plan_id"] == DEFAULT):
+            try:
+                return inherited(plan_id, [kind.decode(item, self._access.table(kind))])[0]
+            except EncryptedValueError as error:
+                unreadable[_name(kind, identity)] = error.with_traceback(None)
+                break
+        return None
 
 
 class Asked:
@@ -270,3 +288,9 @@ class Asked:
 
     def _query(self, part: Part) -> list[Item]:
         return list(self._access.partition_items(*part))
+
+
+def _name(kind: Kind[Any], identity: Mapping[str, Any]) -> str:
+    """What digests call an item: `{table}/{PK}/{SK}`, with its key as the library builds it."""
+    key = kind.keys.build(dict(identity))
+    return f"{kind.table}/{key.pk}/{key.sk}"

@@ -11,12 +11,13 @@ import stat
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from immutabledict import immutabledict
 from tenacity import sleep_using_event
 
 from bluestar_store.disk import keep_access, new_mode, open_new, sync, sync_folder
@@ -27,7 +28,7 @@ from bluestar_store.keys import Key, shown
 from bluestar_store.models import digest_keys, index_marks
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.config import ACH_CONFIG
-from bluestar_store.models.digest_keys import DigestKey, is_digest_key
+from bluestar_store.models.digest_keys import DigestKey, is_digest_key, key_in
 from bluestar_store.models.index_marks import is_mark
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.merge_marks import MERGING, is_merge_mark
@@ -36,6 +37,7 @@ from bluestar_store.quiet_errors import without_locals
 from bluestar_store.repositories.revisions import LEVEL_PARTITIONS, REVISED, is_level_revision, without_moves
 from bluestar_store.seeding.folders import held, make_folder
 from bluestar_store.seeding.routes import REST, Place, Routes
+from bluestar_store.seeding.salts import Hidden, Salts
 from bluestar_store.seeding.transfer_files import MANIFEST, Manifest, Progress, TableDigest, items_path, line_of
 from bluestar_store.threads import ahead
 
@@ -47,8 +49,9 @@ SEGMENTS = 4
 """Parts of a table that are read at once: each has two pages in memory, and a page of 1 MB (AWS limit) takes 10 MB."""
 THROTTLED_TRIES = 20
 """Of a page, each of as many tries as any call has."""
-OWN_PARTITIONS = (index_marks.PARTITION, digest_keys.PARTITION, LEVEL_PARTITIONS)
+OWN_PARTITIONS = (index_marks.PARTITION, digest_keys.PARTITION, digest_keys.SALTS, LEVEL_PARTITIONS)
 """What the partitions begin with that have what is of this store's tables and nobody else's."""
+NO_ITEMS: Mapping[Key, Item] = immutabledict()
 SCRATCH = ".export-"
 """What the folder of an export that is under way begins with."""
 
@@ -85,8 +88,10 @@ def export(
         wanted = PlanFilter(source, plans) if plans is not None else None
         with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as scratch:
             written = {}
-            keys = carried_keys(source, new=wanted is None)
-            for table, lines in _sorted_tables(source, Path(scratch), wanted, progress, keys):
+            keys = source.digests.ring()
+            for table, lines in _sorted_tables(
+                source, Path(scratch), wanted, progress, keys, spare=_spare_key(source, wanted)
+            ):
                 path = items_path(Path(scratch), table)
                 with open_new(
                     path, new_mode(folder.stat())
@@ -96,7 +101,7 @@ def export(
                     if path.name in before:
                         keep_access(file.fileno(), before[path.name])
                     sync(file.fileno())
-            manifest = Manifest(_in_use(written), None if plans is None else tuple(sorted(plans)))
+            manifest = Manifest(_in_use(source, written), None if plans is None else tuple(sorted(plans)))
             (folder / MANIFEST).unlink(missing_ok=True)
             for table in written:
                 place = items_path(folder, table)
@@ -120,35 +125,39 @@ def _files_of_an_export(folder: Path) -> dict[str, os.stat_result]:
     return found
 
 
-def carried_keys(source: Place, *, new: bool = False) -> tuple[DigestKey, ...]:
-    """The keys of digests that an export of all items carries: who may read it may read what they cover.
-
-    Where the store has none yet, and `new`, one for this export: without it the digests of its files would tell account
-    numbers to who tries them all.
-    """
-    ring = source.digests.ring()
-    if getattr(source, "sealing", None) is not None:  # its files hold ciphertext, whose digests tell nothing
-        return ring
-    return (DigestKey.random(),) if new and not source.digests.has_any else ring
-
-
 @without_locals
 def digests(
-    source: Place, folder: Path, progress: Progress | None = None, *, keys: Collection[DigestKey] = ()
+    source: Place,
+    folder: Path,
+    progress: Progress | None = None,
+    *,
+    keys: Mapping[Key, Item],
 ) -> Manifest:
     """The manifest that an export would have; the folder is only for sorting, and left empty.
 
-    `keys` are those of digests that it would carry besides the store's own.
+    `keys` are the items of keys of digests that it would carry besides the store's own, and the salts of its files:
+    where the store's would be encrypted anew, or be others, these count.
     """
-    carried = {key.place: key for key in (*keys, *source.digests.ring())}
+    known = (*filter(None, map(key_in, keys.values())), *source.digests.ring())
+    carried = tuple({key.place: key for key in known}.values())
     with held(folder, "sort"), tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as scratch:
-        tables = _sorted_tables(source, Path(scratch), None, progress, tuple(carried.values()), "verify")
-        return Manifest(_in_use({table: _digest(lines) for table, lines in tables}))
+        tables = _sorted_tables(source, Path(scratch), None, progress, carried, keys, "verify")
+        return Manifest(_in_use(source, {table: _digest(lines) for table, lines in tables}))
 
 
-def _in_use(tables: dict[str, TableDigest]) -> dict[str, TableDigest]:
+def _spare_key(source: Place, wanted: PlanFilter | None) -> DigestKey | None:
+    """A key of digests for an export of all items of a store that has none yet: what its salts follow from.
+
+    Whoever imports the export has it from then on, and makes equal exports. Not where keys are encrypted: that writes.
+    """
+    is_free = wanted is None and not source.digests.has_any and not source.digests.encrypts
+    return DigestKey.random() if is_free else None
+
+
+def _in_use(source: Place, tables: dict[str, TableDigest]) -> dict[str, TableDigest]:
     """The eight tables always, the rest of layout `single` when there is any: so that layouts can be compared."""
-    return {name: table for name, table in tables.items() if table.items or name != REST}
+    names = (*Routes(source.tables).names, REST)
+    return {name: tables[name] for name in names if name in tables and (tables[name].items or name != REST)}
 
 
 def _digest(lines: Iterable[bytes], write: Callable[[bytes], Any] = len) -> TableDigest:
@@ -166,18 +175,24 @@ def _sorted_tables(
     wanted: PlanFilter | None,
     progress: Progress | None,
     keys: Sequence[DigestKey],
+    given: Mapping[Key, Item] = NO_ITEMS,
     what: str = "export",
+    spare: DigestKey | None = None,
 ) -> Iterator[tuple[str, Iterator[bytes]]]:
-    """Each table with its lines in order; to be taken one after the other.
+    """Each table with its lines in order, and its salt where it needs one; to be taken one after the other.
 
+    That of bank accounts is the last, for the `spare` key is needed where some file has a salt.
     `keys` are those of digests: all of them lie beside bank accounts; of some plans, those of their sensitive items.
+    `given` takes the place of what would be made for this export alone: see `digests`.
     """
     routes, engine = Routes(source.tables), source.engine
+    salts = Salts(keys or filter(None, [spare]))
+    is_salted = False
     total = _count(source) if progress is not None else None
     done = 0
-    for on_disk, table in routes.sources.items():
+    for on_disk, table in sorted(routes.sources.items(), key=lambda one: one[1] == ACH_CONFIG.table):
         sorters = {name: Sorter(scratch, name) for name in ([table] if table else [*routes.names, REST])}
-        beside, stored = sorters.get(ACH_CONFIG.table), bool(source.digests.ring())
+        beside, hidden = sorters.get(ACH_CONFIG.table), Hidden(routes)
         scopes: set[str] = set()
         with _pages(engine, on_disk) as pages:
             for items in pages:
@@ -188,21 +203,28 @@ def _sorted_tables(
                         continue
                     place, plain = (table, kept) if table else routes.outgoing(kept)
                     if wanted is None or wanted.wants(plain):
-                        sorters[place].add(at if table else key_of(plain), line_of(plain))
-                        if (
-                            (wanted is not None or not stored)
-                            and beside is not None
-                            and (scope := routes.sensitive_scope(plain))
-                        ):
+                        line = line_of(plain)
+                        sorters[place].add(at if table else key_of(plain), line)
+                        hidden.look(place, plain)
+                        if wanted is not None and beside is not None and (scope := routes.sensitive_scope(plain)):
                             scopes.add(scope)
                 done += len(items)
                 if progress is not None:
                     progress(what, done, total)
         if beside is not None:
-            whole = keys if stored or scopes else ()  # what has nothing sensitive needs none, and stays the same
-            carried = whole if wanted is None else scoped_keys(keys, scopes)
-            for at, item in source.digests.at_rest(carried, whole=wanted is None).items():
-                beside.add(at, line_of(item))
+            if spare is not None and not keys and (is_salted or hidden.tables):
+                keys = (spare,)
+            carried = keys if wanted is None else scoped_keys(keys, scopes)
+            found = source.digests.at_rest(carried, whole=wanted is None)
+            for at, item in found.items():
+                beside.add(at, line_of(given.get(at, item)))
+            if found:  # which are salt enough
+                hidden.tables.discard(ACH_CONFIG.table)
+        is_salted = is_salted or bool(hidden.tables)
+        for name in hidden.tables:
+            salt = salts.of(name)
+            at = key_of(salt)
+            sorters[name].add(at, line_of(given.get(at, salt)))
         for name in list(sorters):
             yield name, sorters.pop(name).lines()
     if all(routes.sources.values()):

@@ -18,7 +18,7 @@ from bluestar_store.engines.bulk import chunks
 from bluestar_store.errors import ConflictError, FileStoreError, ImportRefusedError
 from bluestar_store.keys import Key
 from bluestar_store.models.audit import Trail
-from bluestar_store.models.digest_keys import CURRENT, is_digest_key
+from bluestar_store.models.digest_keys import CURRENT, SALTS, is_digest_key
 from bluestar_store.models.index_marks import is_mark
 from bluestar_store.protocols import Engine, Item, key_of, pages
 from bluestar_store.quiet_errors import without_locals
@@ -139,13 +139,15 @@ class Import:
                 items = [
                     self._routes.incoming(table, key, item)
                     for key, item, _ in records
-                    if not is_mark(key) and key != CURRENT
+                    if not is_mark(key) and key != CURRENT and key.pk != SALTS
                 ]
                 if merge or resuming:
                     write = self._comparing(table, overwrite, before_write)
                     report = sum(pool.map(write, chunks(items, COMPARED_ITEMS)), report)
                 else:
-                    report += ImportReport(written=self._target.engine.put_many(self._routes.on_disk(table), items))
+                    salts = sum(record.key.pk == SALTS for record in records)  # whose place is the export
+                    written = self._target.engine.put_many(self._routes.on_disk(table), items)
+                    report += ImportReport(written=written + salts)
                 done += len(items)
                 if not merge:
                     self.state.done[table] = self.state.count(table) + len(items), records[-1].key
@@ -200,10 +202,12 @@ class Import:
             for span in spans(self._folder, METADATA, tables[METADATA]):
                 if pipeline := pipeline_of(span.pk):
                     trails[pipeline] = replace(span, kept=None)  # read again, rather than all of them in memory
-                elif not is_mark(Key(span.pk, "")):
+                elif span.pk != SALTS and not is_mark(Key(span.pk, "")):
                     yield Spans((span,), self._routes)
         if PIPELINES in tables:
             for span in spans(self._folder, PIPELINES, tables[PIPELINES]):
+                if span.pk == SALTS:
+                    continue
                 trail = trails.pop(span.pk, None)
                 yield Spans((span, trail) if trail else (span,), self._routes)
         yield from (Spans((trail,), self._routes) for trail in trails.values())

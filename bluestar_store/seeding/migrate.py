@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bluestar_store.errors import BlueStarError, ConfigurationError, ConflictError, FileMissingError, TableMissingError
+from bluestar_store.keys import Key
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.config import ACH_CONFIG
-from bluestar_store.models.digest_keys import DigestKey, is_digest_key, key_in
+from bluestar_store.models.digest_keys import is_digest_key
 from bluestar_store.protocols import Item, key_of, scan_pages
 from bluestar_store.quiet_errors import without_locals
 from bluestar_store.seeding.export import digests, export
@@ -17,6 +18,7 @@ from bluestar_store.seeding.importing import Import, check_empty
 from bluestar_store.seeding.marked_tables import Unmarked
 from bluestar_store.seeding.merging import COMPARED_ITEMS, ImportReport, settle
 from bluestar_store.seeding.routes import Place, Routes
+from bluestar_store.seeding.salts import exported_salts
 from bluestar_store.seeding.transfer_files import Manifest, Progress, read_items
 
 FOLDER = "migration"
@@ -39,8 +41,8 @@ def migrate(source: Place, target: Place, work_folder: Path, *, progress: Progre
         importing = Import(target, folder, progress)
         importing.run()
     copied = Manifest.read(folder)
-    keys = list(exported_keys(folder, copied))
-    wanted, found = digests(source, folder, progress, keys=keys), digests(target, folder, progress, keys=keys)
+    keys = exported_keys(folder, copied)
+    wanted, found = (digests(place, folder, progress, keys=keys) for place in (source, target))
     if changed := _differences(copied, wanted):
         raise ConflictError(
             f"the source in {source.engine.location} was written to during the migration ({changed}); stop its "
@@ -55,12 +57,14 @@ def migrate(source: Place, target: Place, work_folder: Path, *, progress: Progre
     return found
 
 
-def exported_keys(folder: Path, manifest: Manifest) -> Iterator[DigestKey]:
-    """The keys of digests that an export carries."""
+def exported_keys(folder: Path, manifest: Manifest) -> dict[Key, Item]:
+    """The items of the keys of digests that an export carries, and the salts of its files."""
+    found = exported_salts(folder, manifest)
     if (expected := manifest.tables.get(ACH_CONFIG.table)) is not None:
         for record in read_items(folder, ACH_CONFIG.table, expected, trusting=True):
-            if is_digest_key(record.key) and (key := key_in(record.item)) is not None:
-                yield key
+            if is_digest_key(record.key):
+                found[record.key] = record.item
+    return found
 
 
 def _is_begun(target: Place, folder: Path) -> bool:

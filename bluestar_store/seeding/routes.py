@@ -9,10 +9,10 @@ from bluestar_store.engines.checks import MAX_ITEM_BYTES, item_bytes
 from bluestar_store.keys import MAX_SK_BYTES, Key
 from bluestar_store.models.index_marks import HOME
 from bluestar_store.models.kind import Kind
-from bluestar_store.models.masking import has_secret
+from bluestar_store.models.masking import has_secrets
 from bluestar_store.models.tables import Tables
 from bluestar_store.models.values import from_wire
-from bluestar_store.protocols import Engine, Item, key_of
+from bluestar_store.protocols import OWN_PREFIX, Engine, Item, key_of
 from bluestar_store.repositories.audit import Audit
 from bluestar_store.repositories.digests import Digests, scope_of
 from bluestar_store.repositories.index_marks import IndexMarks
@@ -84,10 +84,17 @@ class Routes:
     def sensitive_scope(self, item: Item) -> str | None:
         """What the key of an item's digest follows from, where that is a sensitive one; None for all others."""
         kind, _ = self.identity(key_of(item))
-        if kind is None or kind.rule_list is None:
+        if kind is None or kind.rule_list is None or not self.hides(item):
             return None
-        hidden = kind.is_sensitive or any(has_secret(name, from_wire(value)) for name, value in item.items())
-        return scope_of(kind, key_of(item).pk) if hidden else None
+        return scope_of(kind, key_of(item).pk)
+
+    def hides(self, item: Item) -> bool:
+        """Whether something of an item is shown masked."""
+        kind, identity = self.identity(key_of(item))
+        if kind is not None and kind.is_sensitive:
+            return True
+        names = (name for name in item if name not in ("PK", "SK") and not name.startswith(OWN_PREFIX))
+        return has_secrets(identity) or has_secrets({name: from_wire(item[name]) for name in names})
 
     def outgoing(self, item: Item) -> tuple[str, Item]:
         """The table of an item that lies in layout `single`, and the item as it lies in that table."""

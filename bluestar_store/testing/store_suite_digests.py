@@ -11,6 +11,7 @@ import pytest
 from bluestar_store.keys import DEFAULT, Key
 from bluestar_store.models.audit import AuditEntry, Trail
 from bluestar_store.models.batches import BATCH_RULES, BatchState
+from bluestar_store.models.calculation import CalculationRule
 from bluestar_store.models.canonical import canonical, digest
 from bluestar_store.models.config import ACH_CONFIG, AchConfig, ClientConfig
 from bluestar_store.models.digest_keys import CURRENT, PARTITION
@@ -80,6 +81,23 @@ class DigestTests:
             entry = store.audit.entries(Trail(table="agent-config", partition=f"CLIENT#{plan_id}_Weekly"))[0]
             for name in ("digest_before", "digest_after"):
                 assert details(entry)[name].startswith(MADE) == keyed
+
+    def test_text_that_is_masked_by_its_digits_makes_digests_keyed_ones(self, store: Store) -> None:
+        fill(store)
+        rule = CalculationRule(plan_id="ACME", calc_type="match", description="as for employee 123-45-6789 since 2019")
+        for known in (rule, rule.model_copy(update={"calc_type": "other", "description": "as for 123456789"})):
+            store.calculation_rules.put(known)
+        first, second = store.audit.entries(Trail(table="calculation-rules", partition="CLIENT#ACME"))
+        store.batches.start("ACME", "Weekly", 2026, "b1")
+        rules = store.batches.history("b1").rules
+        pinned = (rules.items or {}) if rules else {}
+        for entry, calc_type, keyed in ((first, "match", True), (second, "other", False)):
+            made = details(entry)["digest_after"]
+            assert made.startswith(MADE) == keyed
+            assert pinned[f"calculation-rules/CLIENT#ACME/CALC#{calc_type}"] == made
+            shown = entry.model_copy().read_from(None)
+            assert (entry_hash(shown) != entry.hash) == keyed  # by a salt, which is not shown
+        assert store.audit.verify(Trail(table="calculation-rules", partition="CLIENT#ACME")) == ()
 
     def test_a_value_that_is_too_long_to_be_told_is_no_plain_digest_either(self, store: Store, raw_put: RawPut) -> None:
         raw_put(table(store, ACH_CONFIG), wire("CLIENT#ACME_Weekly", "CONFIG", accounts="9988776655" * 500))
@@ -158,7 +176,10 @@ class DigestTests:
             assert entry_hash(entry) == entry.hash
         assert entry_hash(plain.model_copy().read_from(None)) == plain.hash
 
-    @pytest.mark.parametrize(("result", "keyed"), [({"ssn": "123-45-6789"}, True), ({"amount": "1"}, False)])
+    @pytest.mark.parametrize(
+        ("result", "keyed"),
+        [({"ssn": "123-45-6789"}, True), ({"note": "123-45-6789 left"}, True), ({"amount": "1"}, False)],
+    )
     def test_the_digest_beside_a_masked_result_tells_nothing(
         self, store: Store, result: dict[str, Any], keyed: bool
     ) -> None:

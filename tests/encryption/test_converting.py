@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
+import os
+import signal
+from pathlib import Path
 
-from bluestar_store import AchConfig, ConfigurationError, Trail, VersionConflictError
+import pytest
+from pydantic import SecretStr
+
+from bluestar_store import AchConfig, ConfigurationError, Settings, Store, Trail, VersionConflictError
 from bluestar_store.engines.memory import MemoryEngine
-from bluestar_store.protocols import Write
+from bluestar_store.protocols import Write, key_of
 from bluestar_store.testing.side_door import wire
 from tests.encryption.conftest import ACCOUNT, FIRST, FREQ, ROUTING, SECOND, SSN, Process, all_items, item_at
 from tests.encryption.test_records import RESULT, work
 
+KEYED = {"encryption_key": SecretStr(FIRST), "encrypt_records": True}
 TRAIL = Trail(table="agent-config", partition=f"CLIENT#ACME_{FREQ}")
 
 
@@ -43,27 +49,94 @@ def test_what_is_plain_is_encrypted_once_with_a_version_and_an_entry(process: Pr
         assert keyed.audit.verify(trail) == ()
 
 
-def test_it_goes_on_where_it_was_cut_off(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain, keyed = process(), process(FIRST)
-    for number in range(6):
+@pytest.mark.parametrize("is_written", [False, True], ids=["before", "after"])
+def test_it_goes_on_wherever_it_was_cut_off(
+    process: Process, monkeypatch: pytest.MonkeyPatch, is_written: bool
+) -> None:
+    plain = process()
+    work(plain)
+    for number in range(3):
         plain.ach_configs.put(AchConfig(plan_id=f"P{number}", pay_freq=FREQ, account_number=ACCOUNT))
-    engine = keyed.engine
-    assert isinstance(engine, MemoryEngine)
-    write, calls = engine.write, [0]
+    at = 1
+    while (half := _cut_off(plain, monkeypatch, at, is_written=is_written)) is not None:
+        before = {key_of(item): item for item in all_items(half)}
+        again = Store(half.settings, half.engine)
+        rest = again.encrypt()
+        assert rest.encrypted.get("ach-config", 0) + rest.before.get("ach-config", 0) == 4
+        after = {key_of(item): item for item in all_items(again)}
+        for key, item in before.items():
+            if "KEY" not in key.pk:  # what was encrypted stays as it is
+                assert {name: value for name, value in item.items() if "B" in value}.items() <= after[key].items()
+        for plan in ("ACME", "P0", "P1", "P2"):
+            read = again.ach_configs.get(plan, FREQ)
+            assert (read.account_number, read.version) == (ACCOUNT, 2)
+            trail = Trail(table="agent-config", partition=f"CLIENT#{plan}_{FREQ}")
+            assert [entry.action for entry in again.audit.entries(trail)] == ["create", "encrypt"]
+            assert again.audit.verify(trail) == ()
+        assert again.results.get("b1", 100).version == 2
+        at += 1
+    assert at > 6
+
+
+def _cut_off(plain: Store, monkeypatch: pytest.MonkeyPatch, at: int, *, is_written: bool) -> Store | None:
+    """A Store with keys over a copy of the items, cut off at this write; None where there are not so many."""
+    assert isinstance(plain.engine, MemoryEngine)
+    keyed = Store(plain.settings.model_copy(update=KEYED), plain.engine.copy())
+    write, calls = keyed.engine.write, [0]
 
     def failing(*writes: Write) -> None:
         calls[0] += 1
-        if calls[0] == 6:
+        if is_written or calls[0] < at:
+            write(*writes)
+        if calls[0] == at:
             raise KeyboardInterrupt
-        write(*writes)
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "write", failing)
-        with pytest.raises(KeyboardInterrupt):
+        patch.setattr(keyed.engine, "write", failing)
+        try:
             keyed.encrypt()
-    rest = keyed.encrypt()
-    assert 0 < rest.encrypted["ach-config"] < 6
-    assert rest.encrypted["ach-config"] + rest.before["ach-config"] == 6
+        except KeyboardInterrupt:
+            return keyed
+    return None
+
+
+def test_it_goes_on_when_it_was_killed(tmp_path: Path) -> None:
+    settings = Settings(persistence_mode="file", file_persistence_dir=tmp_path)
+    with Store.open(settings) as plain:
+        plain.create_tables()
+        for number in range(3):
+            plain.ach_configs.put(AchConfig(plan_id=f"P{number}", pay_freq=FREQ, account_number=ACCOUNT))
+    keyed = settings.model_copy(update=KEYED)
+    for kills in (3, 2, 1):
+        child = os.fork()
+        if not child:
+            try:
+                _encrypt_until(keyed, kills)
+            finally:
+                os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    with Store.open(keyed) as store:
+        store.encrypt()
+        assert [(found.account_number, found.version) for found in read_all(store)] == [(ACCOUNT, 2)] * 3
+
+
+def _encrypt_until(settings: Settings, kills: int) -> None:
+    """Encrypt, and be killed after so many writes."""
+    with Store.open(settings) as store:
+        write, calls = store.engine.write, [0]
+
+        def killed(*writes: Write) -> None:
+            write(*writes)
+            calls[0] += 1
+            if calls[0] == kills:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        store.engine.write = killed  # type: ignore[method-assign]
+        store.encrypt()
+
+
+def read_all(store: Store) -> list[AchConfig]:
+    return [store.ach_configs.get(f"P{number}", FREQ) for number in range(3)]
 
 
 def test_a_rotated_key_wraps_plans_keys_anew_and_then_the_old_one_can_go(process: Process) -> None:

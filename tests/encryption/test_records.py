@@ -13,9 +13,11 @@ from bluestar_store import (
     Store,
     Trail,
 )
+from bluestar_store.encryption.plan_keys import KEPT_SECONDS
 from bluestar_store.errors import PlanKeyNotFoundError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Put
+from bluestar_store.testing import FrozenClock
 from tests.encryption.conftest import ACCOUNT, FIRST, FREQ, ROUTING, SECOND, SSN, Process, all_items, item_at
 
 RESULT = {"people": [{"ssn": SSN, "amount": number} for number in range(100)]}
@@ -119,6 +121,19 @@ def test_what_a_dropped_key_encrypted_is_unreadable_for_ever_and_its_trails_veri
     assert keyed.audit.verify(KEYS) == ()
     with pytest.raises(PlanKeyNotFoundError, match="'ACME' has no key"):
         keyed.plan_keys.drop("ACME")
+
+
+def test_another_process_uses_a_dropped_key_for_so_long_and_no_longer(keyed: Store) -> None:
+    work(keyed)
+    clock = FrozenClock()
+    other = Store(keyed.settings, keyed.engine, clock=clock)
+    assert other.results.get("b1", 100).result
+    keyed.plan_keys.drop("ACME")
+    clock.advance(KEPT_SECONDS - 1)
+    assert other.results.get("b1", 100).result
+    clock.advance(1)
+    with pytest.raises(EncryptedValueError, match="was dropped"):
+        other.results.get("b1", 100)
 
 
 def test_a_plan_whose_key_was_dropped_begins_anew_with_another_one(process: Process, keyed: Store) -> None:

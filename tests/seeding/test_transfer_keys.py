@@ -10,7 +10,7 @@ import pytest
 
 from bluestar_store import AchConfig, Settings, Store, TableLayout, seeding
 from bluestar_store.models.config import ACH_CONFIG
-from bluestar_store.models.digest_keys import CURRENT, PARTITION, is_digest_key
+from bluestar_store.models.digest_keys import CURRENT, PARTITION, is_digest_key, key_in
 from bluestar_store.protocols import Delete, key_of
 from bluestar_store.seeding.export import export
 from bluestar_store.seeding.importing import import_
@@ -42,7 +42,8 @@ def keys_in(folder: Path) -> list[str | None]:
     """The scopes of the keys that an export carries."""
     from bluestar_store.seeding.transfer_files import Manifest
 
-    return [key.scope for key in exported_keys(folder, Manifest.read(folder))]
+    items = exported_keys(folder, Manifest.read(folder)).values()
+    return [key.scope for key in map(key_in, items) if key is not None]
 
 
 def test_a_whole_export_carries_the_key_and_its_batches_verify(stores: tuple[Store, Store], tmp_path: Path) -> None:
