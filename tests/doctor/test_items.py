@@ -380,6 +380,35 @@ def test_nothing_is_changed(store: Store, damage: Damage) -> None:
     assert [store.engine.scan(table, limit=5000) for table in tables] == before
 
 
+def test_digests_of_other_masked_attributes_that_take_no_key_are_listed(store: Store, damage: Damage) -> None:
+    plain = {"S": "0" * 64}
+    damage(CALCULATION_RULE, wire("CLIENT#A", "CALC#match", employee_ssn="123456789"))
+    damage(CALCULATION_RULE, wire("CLIENT#A", "CALC#text", description="as for 123-45-6789"))
+    damage(CALCULATION_RULE, wire("CLIENT#A", "CALC#none", description="nothing"))
+    for name in ("match", "text", "none", "gone"):
+        damage(BATCH_STATE, wire(f"BATCH#{name}", "STATE"))
+        items = {f"calculation-rules/CLIENT#A/CALC#{name}": plain}
+        damage(BATCH_STATE, wire(f"BATCH#{name}", "RULES", items={"M": items}))
+        details = {"M": {"item": {"S": f"CALC#{name}"}, "digest_after": plain}}
+        damage(BATCH_STATE, wire(f"TRAIL#calculation-rules#CLIENT#{name}", "AUDIT#00000001", details=details, hash="0"))
+    changed = {"M": {"ssn": {"M": {"before": {"S": "*****6789"}}}}}
+    details = {"M": {"item": {"S": "CALC#gone"}, "digest_before": plain, "changed": changed}}
+    damage(BATCH_STATE, wire("TRAIL#calculation-rules#CLIENT#A", "AUDIT#00000001", details=details, hash="0"))
+    for number, result in enumerate(("123-45-6789", "nothing")):
+        damage(
+            BATCH_STATE, wire("BATCH#none", f"RESULT#000{number}", result={"M": {"text": {"S": result}}}, digest="0")
+        )
+    damage(BATCH_STATE, wire("BATCH#none", "AUDIT#00000001", details={"M": {"ssn": {"S": "123456789"}}}, hash="0"))
+    places = [(finding.pk, finding.sk) for finding in examine(store) if finding.check == "digest-plain"]
+    assert sorted(places) == [
+        ("BATCH#match", "RULES"),
+        ("BATCH#none", "AUDIT#00000001"),
+        ("BATCH#none", "RESULT#0000"),
+        ("BATCH#text", "RULES"),
+        ("TRAIL#calculation-rules#CLIENT#A", "AUDIT#00000001"),
+    ]
+
+
 def test_digests_of_bank_accounts_that_take_no_key_are_listed(store: Store, damage: Damage) -> None:
     plain, keyed = {"S": "0" * 64}, {"S": f"hmac-sha256:{'0' * 16}:{'0' * 64}"}
     for batch_id, made in (("old", plain), ("new", keyed)):
