@@ -71,6 +71,8 @@ _PERSON = re.compile(
 _NINE = re.compile(rf"(?<!\d)(?:\d{_DASHES}?){{8}}\d(?!\d)")
 SHORTEST = 9
 """Characters of text, and of a number, that may be masked by its digits."""
+LONGEST_KEPT = 500
+"""Characters of text of which it is remembered whether it is masked."""
 LEAST_DIGITS = 5
 """Digits of a number in text, or of a key, that its name makes a secret: years and counts have fewer."""
 _DIGIT = re.compile(r"\d")
@@ -149,6 +151,7 @@ class _Names:
             self._used |= wanted
             is_secret_name.cache_clear()
             _names_a_secret.cache_clear()
+            _has_digits_masked.cache_clear()
 
     def know(self, identifiers: Iterable[str]) -> None:
         """These tell items apart: see `is_identifier`."""
@@ -406,4 +409,12 @@ def has_secret(name: str, value: Any, *, numbers: bool = True, named: bool = Fal
         return True
     if not numbers and isinstance(value, int | Decimal):
         return False
+    if type(value) is str and len(value) <= LONGEST_KEPT:
+        return _has_digits_masked(value, persons=is_persons(name)) and not is_identifier(name)
     return bool(_shown(name, value) != value)
+
+
+@lru_cache(2048)
+def _has_digits_masked(text: str, *, persons: bool) -> bool:
+    """Whether text is masked by its digits: rules say the same again and again."""
+    return masked_digits(text) != text or (persons and _NINE.search(text) is not None)

@@ -392,8 +392,8 @@ def test_digests_of_other_masked_attributes_that_take_no_key_are_listed(store: S
         details = {"M": {"item": {"S": f"CALC#{name}"}, "digest_after": plain}}
         damage(BATCH_STATE, wire(f"TRAIL#calculation-rules#CLIENT#{name}", "AUDIT#00000001", details=details, hash="0"))
     changed = {"M": {"ssn": {"M": {"before": {"S": "*****6789"}}}}}
-    details = {"M": {"item": {"S": "CALC#gone"}, "digest_before": plain, "changed": changed}}
-    damage(BATCH_STATE, wire("TRAIL#calculation-rules#CLIENT#A", "AUDIT#00000001", details=details, hash="0"))
+    gone: dict[str, Any] = {"item": {"S": "CALC#gone"}, "digest_before": plain, "changed": changed}
+    damage(BATCH_STATE, wire("TRAIL#calculation-rules#CLIENT#A", "AUDIT#00000001", details={"M": gone}, hash="0"))
     for number, result in enumerate(("123-45-6789", "nothing")):
         damage(
             BATCH_STATE, wire("BATCH#none", f"RESULT#000{number}", result={"M": {"text": {"S": result}}}, digest="0")
