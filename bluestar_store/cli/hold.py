@@ -79,6 +79,8 @@ def place(
                 state = "open" if there.is_open else "released, so it holds nothing: another one needs another --id"
                 stays = "" if there.reason == reason else f" Its reason stays: {plain(there.reason) or '(none)'}"
                 out.show(record(there), f"Nothing to do: hold {hold_id} of {plan} is there already, {state}.{stays}")
+                if there.is_open:
+                    _tell_what_runs(store, plan)
                 return
         about = f" (batch {batch_id})" if batch_id else ""
         ask(out, "Place this hold?", [f"Hold on {plan}: {plain(reason)}{about}"], yes=yes)

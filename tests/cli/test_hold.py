@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from bluestar_store import BatchStatus, PlanOnHoldError, Store
+from bluestar_store import AccessDeniedError, BatchStatus, PlanOnHoldError, Store
+from bluestar_store.repositories.batches import Batches
 from tests.cli.conftest import Run, invoke
 
 
@@ -121,6 +122,29 @@ def test_a_hold_that_cannot_be_placed_is_not_shown_as_one(
     assert (done.exit_code, done.stdout) == (code, "")
     assert why in done.stderr
     assert _json(seeded_run, "hold", "list") == []
+
+
+def test_a_hold_that_is_there_names_the_batches_that_run_too_and_one_is_placed_where_they_cannot_be_told(
+    seeded_run: Run, opened: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened() as store:
+        batch = store.batches.start("ACME", "BiWeeklyFri", 2026, "b1")
+        store.batches.advance(batch, status=BatchStatus.RUNNING)
+    command = ("hold", "place", "ACME", "--reason", "Missing data", "--id", "h1", "--yes")
+    for _ in range(2):
+        done = seeded_run(*command)
+        assert (done.exit_code, "note: running now: b1 (step none yet)" in done.stderr) == (0, True)
+    assert "is there already, open" in done.stdout
+
+    def denied(*_: object, **__: object) -> None:
+        raise AccessDeniedError("no right to query it")
+
+    monkeypatch.setattr(Batches, "for_plan", denied)
+    done = seeded_run(*command[:-2], "h2", "--yes")
+    assert done.exit_code == 0
+    assert done.stderr == "note: which batches are running cannot be told: no right to query it\n"
+    assert seeded_run("hold", "release", "ACME", "h1", "--yes").exit_code == 0
+    assert seeded_run(*command).stderr == ""
 
 
 def test_placing_one_names_the_batches_that_run(seeded_run: Run, opened: Callable[[], Store]) -> None:
