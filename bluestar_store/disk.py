@@ -187,9 +187,12 @@ def clean_temporaries(stem: str, suffix: str, folder: str | int) -> None:
                     os.close(descriptor)
 
 
-def open_plain(path: Path) -> BinaryIO:
-    """A file to be read. OSError where there is none, or no plain file: a pipe or a device never ends."""
-    file = os.fdopen(os.open(path, os.O_RDONLY | AS_BYTES | NO_WAIT), "rb")
+def open_plain(path: Path, access: int = os.O_RDONLY) -> BinaryIO:
+    """A file to be read. OSError where there is none, or no plain file: a pipe or a device never ends.
+
+    `access` O_RDWR: its descriptor may be written.
+    """
+    file = os.fdopen(os.open(path, access | AS_BYTES | NO_WAIT), "rb")
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise OSError(errno.EINVAL, "is no plain file", str(path))

@@ -86,7 +86,7 @@ class Namespace:
         text, end, _ = key.removeprefix(head).rpartition(b"}:")
         try:
             found = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return tuple(found) if key.startswith(head) and end and isinstance(found, list) else None
 

@@ -229,12 +229,14 @@ def link(
 
 
 def _opened(file: Path) -> AbstractContextManager[BinaryIO]:
+    from bluestar_store.disk import open_plain
+
     if file == STANDARD:
         return nullcontext(sys.stdin.buffer)
     try:
-        return file.open("rb")
+        return open_plain(file)
     except OSError as error:
-        raise BadUsage(f"{escaped(str(file))}: {error.strerror}") from None
+        raise BadUsage(f"{escaped(str(file))}: {error.strerror} (- is standard input)") from None
 
 
 def _inside(path: str, name: str) -> str:

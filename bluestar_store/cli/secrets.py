@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from bluestar_store.cli.asking import is_terminal
 from bluestar_store.cli.errors import BadUsage, escaped
@@ -57,7 +57,7 @@ def _read(name: str, path: str) -> str:
         if path == "-":
             data = sys.stdin.buffer.readline(MAX_BYTES + 1)
         else:
-            with open(path, "rb") as file:
+            with _opened(path) as file:
                 data = file.readline(MAX_BYTES + 1)
         text = data.decode()
     except OSError as error:
@@ -67,7 +67,19 @@ def _read(name: str, path: str) -> str:
     return _checked(name, text.rstrip(os.linesep).rstrip("\n"))
 
 
+def _opened(path: str) -> BinaryIO:
+    """The file; of a pipe the end of whoever writes into it, as of `@<(command)`: where nobody does, it is empty."""
+    from bluestar_store.disk import AS_BYTES, NO_WAIT
+
+    descriptor = os.open(path, os.O_RDONLY | AS_BYTES | NO_WAIT)
+    if NO_WAIT:
+        os.set_blocking(descriptor, True)
+    return os.fdopen(descriptor, "rb")
+
+
 def _checked(name: str, text: str) -> str:
-    if not text or len(text.encode()) > MAX_BYTES or text == "null":
+    from bluestar_store.keys import unseen
+
+    if not text or len(text.encode()) > MAX_BYTES or text == "null" or unseen(text) is not None:
         raise BadUsage(f"{name}: what was read for it is empty, or no value")
     return text

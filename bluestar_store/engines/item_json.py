@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,6 +58,6 @@ def unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An `object_pairs_hook`: a name given twice is a ValueError, else JSON would silently lose one of the values."""
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"has {json.dumps(next(name for name in names if names.count(name) > 1))} twice in one object")
+        (name, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"has {json.dumps(name)[:100]} twice in one object")
     return found

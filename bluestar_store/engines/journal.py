@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from bluestar_store.disk import in_doubt, sync_data
+from bluestar_store.disk import in_doubt, open_plain, sync_data
 from bluestar_store.engines.images import Image
 from bluestar_store.engines.item_json import item_from_json, to_json
 from bluestar_store.engines.journal_mark import Mark, MarkFile
@@ -25,6 +25,9 @@ from bluestar_store.errors import BlueStarError, ItemDecodeError
 from bluestar_store.keys import Key
 
 NAME = "journal.jsonl"
+CHUNK_BYTES = 1024 * 1024
+MAX_LINE_BYTES = 256 * 1024 * 1024
+"""More than any transaction or bulk takes."""
 
 
 class Entry(NamedTuple):
@@ -76,7 +79,7 @@ class Journal:
             return True
         if locked or mark.inode != self.inode or not mark.synced == self._end < size <= mark.end:
             return False
-        with self.path.open("rb") as file:
+        with open_plain(self.path) as file:
             file.seek(mark.synced)
             found = file.read(min(8, size - mark.synced))
             return os.fstat(file.fileno()).st_ino == mark.inode and (b"%08x" % mark.crc).startswith(found)
@@ -93,14 +96,27 @@ class Journal:
             self._end = size
             return
         begin = mark.synced if inode == mark.inode and mark.synced < size else 0
-        with self.path.open("r+b", buffering=0) as file:
-            file.seek(begin)
-            found = file.readall()
-            whole = found[: found.rfind(b"\n") + 1]
-            file.truncate(begin + len(whole))
-            _write_at(file.fileno(), whole, begin)
-            sync_data(file.fileno())
-        self._note(inode, begin + len(whole))
+        with open_plain(self.path, os.O_RDWR) as file:
+            descriptor = file.fileno()
+            end = self._end_of_lines(descriptor, begin, size)
+            os.ftruncate(descriptor, end)
+            place = begin
+            while data := os.pread(descriptor, min(CHUNK_BYTES, end - place), place):
+                _write_at(descriptor, data, place)
+                place += len(data)
+            sync_data(descriptor)
+        self._note(inode, end)
+
+    def _end_of_lines(self, descriptor: int, begin: int, size: int) -> int:
+        """Where the last whole line ends, behind a place; that place where there is none."""
+        for place in range(size - CHUNK_BYTES, max(begin, size - MAX_LINE_BYTES) - CHUNK_BYTES, -CHUNK_BYTES):
+            start = max(place, begin)
+            found = os.pread(descriptor, place + CHUNK_BYTES - start, start).rfind(b"\n")
+            if found >= 0:
+                return start + found + 1
+        if size - begin > MAX_LINE_BYTES:
+            raise self._damaged("has a line that is longer than any entry")
+        return begin
 
     def _note(self, inode: int, size: int) -> None:
         try:
@@ -114,12 +130,16 @@ class Journal:
         """The entries that count, behind the place read so far; ItemDecodeError for a line that was damaged."""
         if self.inode == 0:
             return
-        with self.path.open("rb") as file:
+        with open_plain(self.path) as file:
             if os.fstat(file.fileno()).st_ino != self.inode:
                 return
             file.seek(self.offset)
-            for line in file:
-                if not line.endswith(b"\n") or self.offset + len(line) > self._end:
+            while line := file.readline(MAX_LINE_BYTES):
+                if self.offset + len(line) > self._end:
+                    return
+                if not line.endswith(b"\n"):
+                    if len(line) == MAX_LINE_BYTES:
+                        raise self._damaged("has a line that is longer than any entry")
                     return
                 entry = self._entry(line)
                 self.offset += len(line)
@@ -136,12 +156,19 @@ class Journal:
                 Image(table, Key(pk, sk), None if item is None else item_from_json(table, item))
                 for table, pk, sk, item in content["images"]
             ]
+            if type(content["number"]) is not int:
+                raise ValueError("has no number")
             return Entry(content["number"], images)
+        except RecursionError:
+            raise self._damaged("is nested too deeply") from None
         except (ValueError, KeyError, TypeError, BlueStarError) as error:
-            where = f"{self.path} line {self._line + 1}"
-            raise ItemDecodeError(
-                where, f"was damaged ({error}); restore it from a backup, or remove it and lose that write"
-            ) from None
+            raise self._damaged(str(error)) from None
+
+    def _damaged(self, reason: str) -> ItemDecodeError:
+        where = f"{self.path} line {self._line + 1}"
+        return ItemDecodeError(
+            where, f"was damaged ({reason[:300]}); restore it from a backup, or remove it and lose that write"
+        )
 
     def append(self, number: int, images: Sequence[Image]) -> None:
         """Add an entry and wait until it is on disk.

@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple
 
-from bluestar_store.disk import NO_LINK, keep_access
+from bluestar_store.disk import NO_LINK, NO_WAIT, keep_access, read_plain
 
 NAME = ".journal.synced"
 _BYTES = 96
@@ -42,7 +42,7 @@ class MarkFile:
     def read(self) -> Mark:
         """What is known."""
         try:
-            crc, _, content = self.path.read_bytes().rstrip().partition(b" ")
+            crc, _, content = read_plain(self.path, 2 * _BYTES).rstrip().partition(b" ")
             return Mark(*map(int, content.split())) if int(crc, 16) == zlib.crc32(content) else NOTHING
         except (OSError, ValueError, TypeError):
             return NOTHING
@@ -51,7 +51,7 @@ class MarkFile:
         """Note it. OSError where that cannot be done."""
         content = b"%d %d %d %d" % mark
         line = b"%08x %s" % (zlib.crc32(content), content)
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | NO_LINK, 0o600)
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | NO_LINK | NO_WAIT, 0o600)
         with os.fdopen(descriptor, "wb", buffering=0) as file:
             if os.fstat(descriptor).st_size == 0:  # new: for whoever may write the journal
                 keep_access(descriptor, self._journal.stat())

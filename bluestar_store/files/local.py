@@ -15,6 +15,7 @@ from typing import BinaryIO
 from bluestar_store.disk import (
     FOLDER,
     NO_LINK,
+    NO_WAIT,
     clean_temporaries,
     make_folder,
     new_folder_mode,
@@ -56,7 +57,7 @@ class LocalFileStore(StreamedFiles):
     def _reader(self, path: str) -> BinaryIO:
         with self._at(path) as (folder, name):
             _plain(folder, name, path)  # a pipe would wait for its writer
-            return os.fdopen(os.open(name, os.O_RDONLY | NO_LINK, dir_fd=folder), "rb")
+            return os.fdopen(os.open(name, os.O_RDONLY | NO_LINK | NO_WAIT, dir_fd=folder), "rb")
 
     def _writer(self, path: str, content_type: str, if_absent: bool) -> FileWriter:
         with self._at(path, make=True) as (folder, name):

@@ -50,6 +50,7 @@ KEPT_SECONDS = YOUNG_SECONDS + READING_SECONDS + MARGIN_SECONDS
 """How long a move stays listed: as long as a read may be under way that has to know of it."""
 
 MOVE, MANY = "bs_move", "bs_many"
+MAX_TIME_DIGITS = 18
 """Attributes of a revision: one for each transaction, and the time when there were too many to list."""
 LEVELS = "bs_levels"
 """Stands where the head of a trail names a table: no table has such a name."""
@@ -94,7 +95,7 @@ class Move:
     def parse(cls, text: str) -> Move | None:
         """What `text` says; None for what has no time."""
         at, _, written = text.partition(" ")
-        return cls(int(at) / 1000, written) if at.isdecimal() else None
+        return cls(int(at) / 1000, written) if at.isdecimal() and len(at) <= MAX_TIME_DIGITS else None
 
     @cached_property
     def keys(self) -> tuple[tuple[str, Key], ...]:
@@ -102,7 +103,7 @@ class Move:
         try:
             nested = json.loads(self.written)
             return tuple((t, Key(pk, sk)) for t, pks in nested.items() for pk, sks in pks.items() for sk in sks)
-        except (ValueError, AttributeError, TypeError):
+        except (ValueError, AttributeError, TypeError, RecursionError):
             return ()
 
     @property
@@ -124,7 +125,7 @@ class Revision:
         item = item or {}
         moves = {name: move for name in item if name.startswith(MOVE) and (move := _move(item[name])) is not None}
         many = item.get(MANY, {}).get("N", "")
-        return cls(moves, int(many) / 1000 if many.isdecimal() else None)
+        return cls(moves, int(many) / 1000 if many.isdecimal() and len(many) <= MAX_TIME_DIGITS else None)
 
     @property
     def latest(self) -> float:

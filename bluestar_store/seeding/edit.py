@@ -6,7 +6,6 @@ were read here. Nothing in this module writes.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -18,6 +17,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from bluestar_store.engines.exact_json import exact_json
 from bluestar_store.errors import InvalidEntityError, RuleSetProblem, SeedError
 from bluestar_store.keys import shown
 from bluestar_store.models.entity import Entity
@@ -224,8 +224,8 @@ def _adapted(field: FieldInfo, value: Any) -> Any:
 
 def _from_json(text: str) -> Any:
     try:
-        return json.loads(text, parse_float=Decimal)
-    except (ValueError, RecursionError):
+        return exact_json(text.encode())
+    except ValueError:
         raise ValueError("is no JSON") from None
 
 

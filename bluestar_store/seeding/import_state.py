@@ -6,10 +6,16 @@ import hashlib
 import json
 from pathlib import Path
 
+from bluestar_store.disk import read_plain
+from bluestar_store.engines.checks import check_key
+from bluestar_store.engines.exact_json import exact_json
 from bluestar_store.engines.whole_files import write_whole
+from bluestar_store.errors import InvalidKeyError
 from bluestar_store.keys import Key
 from bluestar_store.seeding.routes import Place, Routes
 from bluestar_store.seeding.transfer_files import Manifest
+
+MAX_STATE_BYTES = 1024 * 1024
 
 
 class State:
@@ -27,13 +33,20 @@ class State:
         return self.done[table][0] if table in self.done else 0
 
     def load(self) -> bool:
-        """Whether an interrupted run of this very export left its notes; `done` is what they say."""
+        """Whether an interrupted run of this very export left its notes; `done` is what they say.
+
+        What lies there and is none of ours counts as nothing, and is replaced.
+        """
         try:
-            content = json.loads(self._path.read_bytes())
-            self.done = {table: (int(count), Key(pk, sk)) for table, (count, pk, sk) in content["done"].items()}
-            return content["export"] == self._manifest.digest and self.done.keys() <= self._manifest.tables.keys()
-        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+            content = exact_json(read_plain(self._path, MAX_STATE_BYTES))
+            done = {table: (count, Key(pk, sk)) for table, (count, pk, sk) in content["done"].items()}
+            is_ours = content["export"] == self._manifest.digest and done.keys() <= self._manifest.tables.keys()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return False
+        if not is_ours or not all(type(count) is int and count >= 0 and _is_key(key) for count, key in done.values()):
+            return False
+        self.done = done
+        return True
 
     def is_true_of(self, target: Place, routes: Routes) -> bool:
         """Whether the target has what the notes say: it may have been made anew since."""
@@ -47,3 +60,11 @@ class State:
     def remove(self) -> None:
         """The import is complete."""
         self._path.unlink(missing_ok=True)
+
+
+def _is_key(key: Key) -> bool:
+    try:
+        check_key("", key)
+    except InvalidKeyError:
+        return False
+    return True

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeAlias
 from pydantic_core import to_json
 
 from bluestar_store.disk import open_plain, read_plain
+from bluestar_store.engines.exact_json import exact_json
 from bluestar_store.engines.item_json import item_from_json
 from bluestar_store.errors import (
     FileMissingError,
@@ -27,7 +28,7 @@ from bluestar_store.errors import (
     ItemDecodeError,
     ItemTooLargeError,
 )
-from bluestar_store.keys import Key
+from bluestar_store.keys import Key, shown
 from bluestar_store.models.values import number_text
 from bluestar_store.protocols import AttributeValue, Item, key_of
 
@@ -126,19 +127,19 @@ class Manifest:
         """The manifest of an export; FileMissingError when there is none, FileStoreError when it is not one of ours."""
         path = folder / MANIFEST
         try:
-            content = json.loads(read_plain(path))
+            content = exact_json(read_plain(path))
         except (FileNotFoundError, NotADirectoryError):
             raise FileMissingError(f"{folder} holds no complete export: it has no {MANIFEST}") from None
-        except (ValueError, RecursionError):
-            raise FileStoreError(f"{path} is not JSON; export again") from None
+        except ValueError as error:
+            raise FileStoreError(f"{path} is not JSON ({str(error)[:200]}); export again") from None
         match content:
             case {"format": int(number), **rest} if number == FORMAT and rest.get("complete") is True:
                 try:
                     return cls(*_manifest_fields(content))
-                except (KeyError, TypeError, AttributeError):
+                except (KeyError, TypeError, AttributeError, UnicodeEncodeError):
                     pass
             case {"format": int(number)} if number != FORMAT:
-                raise FileStoreError(f"{path} is of format {number}; this version reads format {FORMAT}")
+                raise FileStoreError(f"{path} is of format {shown(number)}; this version reads format {FORMAT}")
         raise FileStoreError(f"{path} is not the manifest of a complete export; export again")
 
 
@@ -147,6 +148,8 @@ def _manifest_fields(content: dict[str, Any]) -> tuple[dict[str, TableDigest], t
     if not all(type(table.items) is int and isinstance(table.sha256, str) for table in tables.values()):
         raise TypeError
     plans = content.get("plans")
+    for text in (*tables, *(plans or ())):
+        text.encode()  # half a character is no text
     return tables, None if plans is None else tuple(plans)
 
 
@@ -206,7 +209,7 @@ def items_at(path: Path, offset: int, count: int) -> Iterator[Item]:
 def _trusted(line: bytes, path: Path) -> Item:
     try:
         return {name: _wire(value) for name, value in json.loads(line).items()}
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         raise FileStoreError(f"{path} was changed while it was read; import again") from None
 
 
