@@ -70,11 +70,13 @@ class Fit:
     attribute: str
     how: Literal["one of", "none of", "contains"]
     values: tuple[AttributeValue, ...]
+    required: bool = False
+    """Whether the attribute, and so the item, has to be there."""
 
 
 @dataclass(frozen=True)
 class Fits:
-    """There is no item, or each attribute of it that a test is of passes, or is missing.
+    """There is no item, or each attribute of it that a test is of passes, or is missing and not required.
 
     For what depends on something of an item without having read it: not on its version, nor on the rest of it.
     """

@@ -72,10 +72,10 @@ def _conflict(place: str, expect: Expectation, item: Item | None) -> ConflictErr
 
 
 def passes(test: Fit, item: Item) -> bool:
-    """Whether an item passes a test; one that lacks the attribute does."""
+    """Whether an item passes a test; one that lacks the attribute does, unless that is required."""
     found = item.get(test.attribute)
     if found is None:
-        return True
+        return not test.required
     if test.how == "contains":
         ((kind, wanted),) = test.values[0].items()
         return any(equal_values({kind: one}, {kind: wanted}) for one in found.get(f"{kind}S", ()))

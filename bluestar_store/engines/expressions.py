@@ -98,7 +98,8 @@ def _fits(expect: Fits, names: dict[str, str], values: dict[str, Any]) -> Iterat
             passed = f"contains({name}, {placeholders[0]})"
         else:
             passed = f"{'' if test.how == 'one of' else 'NOT '}{name} IN ({', '.join(placeholders)})"
-        yield f"(attribute_not_exists({name}) OR {passed})"
+        there = f"attribute_exists({name}) AND" if test.required else f"attribute_not_exists({name}) OR"
+        yield f"({there} {passed})"
 
 
 def _as_read(expect: AsRead, names: dict[str, str], values: dict[str, Any]) -> Iterator[str]:

@@ -67,10 +67,9 @@ def _after_fits(first: Fits, second: Write) -> Write:
             return replace(second, expect=Fits((*first.tests, *second.expect.tests)))
         case Expected.ANY:
             return replace(second, expect=first)
-        case Expected.ABSENT:
-            return second
-        case AsRead():
-            if (error := conflict(second.table, second.key, first, _expected(second.expect))) is not None:
+        case Expected.ABSENT | AsRead():
+            found = None if second.expect is ABSENT else _expected(second.expect)
+            if (error := conflict(second.table, second.key, first, found)) is not None:
                 raise error
             return second
     raise InvalidWriteError(

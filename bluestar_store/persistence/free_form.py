@@ -79,7 +79,7 @@ class FreeForm:
             if found is None:
                 for name in kind.keys.sort.fields:
                     check_new_identifier(name, kind.identity(entity)[name])
-                leave_trace(self._access, batch_id, traces_of(self._access, batch_id), unit)
+                leave_trace(self._access, batch_id, traces_of(self._access, batch_id, unit), unit)
             if found is None or content not in found or plain_value(from_wire(found[content])) != wanted:
                 unit.keep(change_over(self._access, kind, entity, found, {}).write)
 

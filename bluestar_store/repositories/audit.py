@@ -25,7 +25,7 @@ from bluestar_store.repositories.combining import Combiner
 from bluestar_store.repositories.identifiers import check_known
 from bluestar_store.repositories.steps import check_claim
 from bluestar_store.repositories.stored import current_item
-from bluestar_store.repositories.trail_items import trail_items
+from bluestar_store.repositories.trail_items import has_head, trail_items
 from bluestar_store.repositories.transaction import Bookkeeping
 from bluestar_store.repositories.working import need_open_batch
 
@@ -67,10 +67,10 @@ class Audit(Reader[AuditEntry]):
         EncryptedValueError for others that cannot be read; with `details=False` all entries come without theirs.
         """
         items = trail_items(self._access, self._partition(_trail(trail)))
-        has_head = any(map(CHAIN_HEAD.owns, items))
+        is_begun = has_head(items)
         if not details:
             items = [{name: value for name, value in item.items() if name != "details"} for item in items]
-        return seen(owned_but_lost(self._access, self._kind, items), has_head=has_head)
+        return seen(owned_but_lost(self._access, self._kind, items), has_head=is_begun)
 
     def append(
         self,
@@ -156,7 +156,7 @@ def trail_report(items: Iterable[Item], table: str) -> TrailReport:
     """The report on the trail in these items, which are all of one partition; others are passed over."""
     found = list(items)
     entries = [item for item in found if AUDIT_ENTRY.owns(item)]
-    if not any(map(CHAIN_HEAD.owns, found)) and not any(map(_is_first, entries)):  # as `seen` says
+    if not has_head(found) and not any(map(_is_first, entries)):  # as `seen` says
         found = [item for item in entries if "hash" not in item]
     return TrailReport(sum(map(AUDIT_ENTRY.owns, found)), chain_faults(found, table))
 

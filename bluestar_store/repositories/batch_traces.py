@@ -1,8 +1,9 @@
 """What work on a batch leaves behind, so that a batch that somebody works on is never deleted, and an id is used once.
 
 An entry comes with the head of the batch's trail (`CHAIN`), and so does the first claim or result of a batch that
-could be deleted. Whoever deletes a batch expects that there is no head, and leaves one that says so. So of a first
-claim and a deletion at the same time one finds the other.
+could be deleted, or is not there yet. Whoever deletes a batch expects that there is no head, and leaves one that says
+so. So of a first claim and a deletion at the same time one finds the other. Of a batch that is said to be past RECEIVED
+nothing is read: that it is becomes a condition of the claim.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from bluestar_store.protocols import ABSENT, Check, Delete, Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.chain import append_after, stored_head
 from bluestar_store.repositories.changes import as_read, change_over
+from bluestar_store.repositories.revisions import says_nothing_else
 from bluestar_store.repositories.trail_items import trail_items
 from bluestar_store.repositories.transaction import Bookkeeping
 
@@ -29,19 +31,29 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Traces:
-    """What tells whether a batch can be deleted: its state and the head of its trail, as they are stored."""
+    """What tells whether a batch can be deleted: its state and the head of its trail, as they are stored.
+
+    Or, where nothing was read, `begun`: what the caller says of it, which has to be a condition (`need_open_batch`).
+    """
 
     state: Item | None = None
     head: Item | None = None
+    begun: BatchState | None = None
 
 
-def traces_of(access: Access, batch: BatchState | str) -> Traces:
-    """Those of a batch, or of its id; of one that was read, and was past RECEIVED then, nothing needs to be read."""
-    if isinstance(batch, BatchState) and _was_past_received(batch):
-        return Traces()
+def traces_of(access: Access, batch: BatchState | str, unit: Bookkeeping) -> Traces:
+    """Those of a batch, or of its id, in a step of the unit.
+
+    Of one that was past RECEIVED when it was read nothing is read, unless the unit changes its state, or was refused
+    because of it: it may have been read in a unit of work that was never committed.
+    """
     batch_id = batch.batch_id if isinstance(batch, BatchState) else batch
     state, head = BATCH_STATE.keys.build({"batch_id": batch_id}), _head_key(batch_id)
     table = access.table(BATCH_STATE)
+    if isinstance(batch, BatchState) and _was_past_received(batch):
+        place = table, state
+        if place not in unit.refused and isinstance(unit.writes.get(place), Check | None):
+            return Traces(begun=batch)
     sure = access.is_sure()
     found = {} if sure else access.engine.get(table, [state, head], consistent=True)
     if not found:  # else it may just have been started
@@ -54,11 +66,13 @@ def leave_trace(access: Access, batch_id: str, found: Traces, unit: Bookkeeping)
 
     Raises BatchNotFoundError for a batch that was deleted.
     """
-    if found.head is not None:
-        if DELETED in found.head:
-            raise BatchNotFoundError(f"batch {batch_id!r} was deleted")
-    elif found.state is not None and _is_received(found.state.get("status", {}).get("S")):
-        unit.keep(change_over(access, CHAIN_HEAD, ChainHead(batch_id=batch_id), None, {}).write)
+    if found.begun is not None:
+        return
+    if found.head is not None and DELETED in found.head:
+        raise BatchNotFoundError(f"batch {batch_id!r} was deleted")
+    is_head = found.head is not None and not says_nothing_else(found.head)
+    if not is_head and _is_received((found.state or {}).get("status", {}).get("S")):
+        unit.keep(change_over(access, CHAIN_HEAD, ChainHead(batch_id=batch_id), found.head, {}).write)
 
 
 def _was_past_received(batch: BatchState) -> bool:
@@ -98,6 +112,10 @@ def delete_untouched(access: Access, batch: BatchState, unit: Bookkeeping) -> No
     if not _is_received(batch.status):
         raise InvalidTransitionError(
             f"batch {batch.batch_id!r} is {batch.status}: only one that is RECEIVED can be deleted"
+        )
+    if batch.current_step is not None:
+        raise InvalidTransitionError(
+            f"batch {batch.batch_id!r} is at step {batch.current_step}: it can be cancelled, and not deleted any more"
         )
     pk, table = BATCH_STATE.keys.partition({"batch_id": batch.batch_id}), access.table(BATCH_STATE)
     rules = BATCH_RULES.keys.build({"batch_id": batch.batch_id})

@@ -12,7 +12,7 @@ from immutabledict import immutabledict
 
 from bluestar_store.errors import ConfigurationError, InvalidEntityError, InvalidTransitionError
 from bluestar_store.keys import check_identifier, check_new_identifier
-from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, AuditEntry
+from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry
 from bluestar_store.models.batches import (
     BATCH_RULES,
     BATCH_STATE,
@@ -51,7 +51,7 @@ from bluestar_store.repositories.recheck import Recheck
 from bluestar_store.repositories.snapshot import PlanSnapshot, Snapshots
 from bluestar_store.repositories.steps import check_claim
 from bluestar_store.repositories.stored import Wanted, current_item
-from bluestar_store.repositories.trail_items import trail_items
+from bluestar_store.repositories.trail_items import has_head, trail_items
 from bluestar_store.repositories.transaction import Bookkeeping
 from bluestar_store.repositories.working import begins_step, check_step, need_no_open_hold
 
@@ -167,7 +167,7 @@ class Batches(Repository[BatchState]):
             rules[0] if rules else None,
             owned(self._access, STEP_CLAIM, items),
             owned_but_lost(self._access, STEP_RESULT, items),
-            seen(owned_but_lost(self._access, AUDIT_ENTRY, items), has_head=any(map(CHAIN_HEAD.owns, items))),
+            seen(owned_but_lost(self._access, AUDIT_ENTRY, items), has_head=has_head(items)),
             free[0] if free else None,
             free_results(self._access, items),
         )

@@ -318,6 +318,11 @@ def without_moves(item: Item) -> Item:
     return {name: value for name, value in item.items() if not name.startswith(MOVE) and name != MANY}
 
 
+def says_nothing_else(item: Item) -> bool:
+    """Whether an item is there only for what it says as a revision, and else as good as none."""
+    return without_moves(item).keys() <= {"PK", "SK"}
+
+
 def _move(value: Mapping[str, Any]) -> Move | None:
     return Move.parse(text) if isinstance(text := value.get("S"), str) else None
 

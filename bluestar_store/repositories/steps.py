@@ -23,7 +23,7 @@ from bluestar_store.models.merge_marks import merge_mark
 from bluestar_store.protocols import Check, Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Reader, owned
-from bluestar_store.repositories.batch_traces import leave_trace, traces_of
+from bluestar_store.repositories.batch_traces import Traces, leave_trace, traces_of
 from bluestar_store.repositories.changes import as_read, change_over
 from bluestar_store.repositories.identifiers import check_known
 from bluestar_store.repositories.moments import Part, read_parts
@@ -97,13 +97,13 @@ class Claims(StepRecords[StepClaim]):
         made: list[StepClaim] = []
 
         def take(unit: Bookkeeping) -> None:
-            found, (traces,) = access.beside(partial(self._found, wanted), [partial(traces_of, access, batch)])
+            found, (traces,) = access.beside(partial(self._found, wanted), [partial(traces_of, access, batch, unit)])
             now = self._access.now()
             if found is not None and _holds_off(found, worker, now):
                 raise ClaimTakenError(_place(wanted), str(found.worker), found.expires or now)
             fence = (found.fence or 0) + 1 if found is not None else 1
             claim = wanted.model_copy(update={"fence": fence, "claimed": now, "expires": _end(now, lease_seconds)})
-            need_open_batch(access, wanted.batch_id, wanted.step, unit, traces.state)
+            need_open_batch(access, wanted.batch_id, wanted.step, unit, traces.state, traces.begun)
             if (plan_id := _plan_of(batch, traces.state)) is not None:
                 need_no_open_hold(access, plan_id, unit)
             if found is None:
@@ -218,18 +218,20 @@ class Results(StepRecords[StepResult]):
         saved = [wanted]
 
         def keep(unit: Bookkeeping) -> None:
-            read_state = None
+            traces = Traces()
             if claim is None:
                 stored = partial(current_item, access, self._kind, wanted)
-                item, (traces,) = access.beside(stored, [partial(traces_of, access, batch)])
-                read_state = traces.state
+                item, (traces,) = access.beside(stored, [partial(traces_of, access, batch, unit)])
                 if item is None:
                     leave_trace(access, wanted.batch_id, traces, unit)
             else:  # which has left a trace
                 item, claimed = stored_items(access, [Wanted(self._kind, wanted), Wanted(STEP_CLAIM, claim)])
                 check_claim(access, claim, unit, claimed)
             if item is None:
-                need_open_batch(access, wanted.batch_id, wanted.step, unit, read_state, claimed=claim is not None)
+                is_claimed = claim is not None
+                need_open_batch(
+                    access, wanted.batch_id, wanted.step, unit, traces.state, traces.begun, claimed=is_claimed
+                )
                 change = change_over(access, self._kind, self._with_digest(wanted, found_digest), None, {})
                 unit.keep(change.write)
                 saved[:] = [self._decode(change.after)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from bluestar_store.engines.bulk import chunks
 from bluestar_store.engines.checks import MAX_ISOLATED_KEYS
 from bluestar_store.keys import Key
@@ -10,6 +12,12 @@ from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.moments import Part, read_parts
+from bluestar_store.repositories.revisions import says_nothing_else
+
+
+def has_head(items: Iterable[Item]) -> bool:
+    """Whether the head of a trail is among the items; one that is there only as a revision is none."""
+    return any(CHAIN_HEAD.owns(item) and not says_nothing_else(item) for item in items)
 
 
 def trail_items(access: Access, pk: str) -> list[Item]:

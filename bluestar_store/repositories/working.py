@@ -23,6 +23,7 @@ OVER = (BatchStatus.COMPLETED, BatchStatus.FAILED, BatchStatus.CANCELLED)
 """Nobody works on a batch that is one of these; a failed one may be run again, and then is not."""
 _NONE_OPEN = Fits((Fit("open_holds", "one of", ({"N": "0"},)),))
 _NOT_OVER = Fit("status", "none of", tuple({"S": status.value} for status in OVER))
+_BEGUN = Fit("status", "one of", tuple({"S": one.value} for one in (BatchStatus.RUNNING, BatchStatus.ON_HOLD)), True)
 _STEPS_SHOWN = 12
 
 
@@ -58,14 +59,16 @@ def need_open_batch(
     step: int | None,
     unit: Bookkeeping,
     state: Item | None = None,
+    begun: BatchState | None = None,
     *,
     claimed: bool = False,
 ) -> None:
     """A step that lets its unit fail when the batch is over, or does not have the step, as it commits.
 
-    `state` is the stored one, where it was read. `claimed`: by the holder of a claim, whose last result and entry may
-    go with the end of the batch that the unit itself writes, unless that cancels it. Raises InvalidTransitionError,
-    InvalidEntityError.
+    `state` is the stored one, where it was read; where it was not, `begun` is a batch of which somebody says that it is
+    past RECEIVED and of that plan: the unit fails when it is not. `claimed`: by the holder of a claim, whose last
+    result and entry may go with the end of the batch that the unit itself writes, unless that cancels it. Raises
+    InvalidTransitionError, InvalidEntityError.
     """
     table, key = access.table(BATCH_STATE), BATCH_STATE.keys.build({"batch_id": batch_id})
     write = unit.writes.get((table, key))
@@ -81,7 +84,12 @@ def need_open_batch(
             check_step(batch_id, step, state)
     if not moved:
         has_step = () if step is None else (Fit(STEP_NUMBERS, "contains", ({"N": str(step)},)),)
-        unit.keep(Check(table, key, Fits((_NOT_OVER, *has_step))))
+        as_said = (_NOT_OVER,) if begun is None else (_BEGUN, *_of_plan(begun))
+        unit.keep(Check(table, key, Fits((*as_said, *has_step))))
+
+
+def _of_plan(batch: BatchState) -> tuple[Fit, ...]:
+    return () if batch.plan_id is None else (Fit("plan_id", "one of", ({"S": batch.plan_id},), required=True),)
 
 
 def _was_over(write: Write | None) -> bool:

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from bluestar_store.engines.checks import MAX_TRANSACTION_BYTES, MAX_WRITES, item_bytes
 from bluestar_store.errors import ConflictError
 from bluestar_store.keys import Key
 from bluestar_store.models.merge_marks import merge_marks
 from bluestar_store.protocols import Delete, Item, Put, key_of
+from bluestar_store.repositories.revisions import says_nothing_else
+from bluestar_store.seeding.batch_wholes import comes_with_the_heads, compared, has_others
 from bluestar_store.seeding.merging import ATTEMPTS, ImportReport, left_alone
+from bluestar_store.seeding.plan import Plan
 from bluestar_store.seeding.routes import Place as Target
 from bluestar_store.seeding.routes import Routes
 from bluestar_store.seeding.spans import Span
-from bluestar_store.seeding.whole_plans import Plan, Planner
+from bluestar_store.seeding.whole_plans import Planner
 from bluestar_store.seeding.wholes import (
-    RULES,
-    STATE,
+    CHAIN,
     Place,
     Placed,
     Whole,
-    is_first,
+    heads_of,
+    is_chained,
+    is_of_batch,
     is_step,
     place_of,
     root_of,
@@ -92,43 +97,75 @@ class WholeMerge:
         Its trail, its batch or pipeline, and what belongs to neither, one after the other.
         """
         roots = roots_in(items)
-        report = self._in_parts((one for one in items if root_of(one) not in roots), roots)
-        for root in roots:
-            if root == root_of((root[0], roots[root])):
-                report += self._root_last(root, items, roots)
+        of_heads = (root_of((table, item)) for (table, _), item in roots.items())
+        tops = dict.fromkeys(root for root in of_heads if root is not None)
+        report = self._in_parts((one for one in items if root_of(one) not in tops), roots)
+        for root in tops:
+            if is_of_batch(root):
+                report += self._batch(root, items, roots)
+            else:
+                report += self._trail(root, items, roots)
         return report
 
-    def _root_last(self, root: Place, items: Iterable[Placed], roots: Mapping[Place, Item]) -> ImportReport:
+    def _trail(self, root: Place, items: Iterable[Placed], roots: Mapping[Place, Item]) -> ImportReport:
         """What one transaction does not take goes before the rest, on condition that there is no root."""
-        marks, on_disk = merge_marks(root[1].pk) if root[1].sk == STATE else (), self._routes.on_disk(root[0])
-        for key in () if self._is_there(root) else marks:  # each for itself: what is no transaction is seen at once
-            self._engine.write(Put(on_disk, {"PK": {"S": key.pk}, "SK": {"S": key.sk}}))
-        report = self._brought(root, items, roots)
-        for key in marks:
-            self._engine.write(Delete(on_disk, key))
-        return report
-
-    def _brought(self, root: Place, items: Iterable[Placed], roots: Mapping[Place, Item]) -> ImportReport:
-        together = _together(one for one in items if root_of(one) == root)
-        places = {place_of(one) for one in together}
-
-        def first() -> ImportReport:
-            return self._in_parts((one for one in items if root_of(one) == root and place_of(one) not in places), roots)
-
+        together, first = _together(root, items), partial(self._before_the_root, root, items, roots)
         report = first()
         if report.left_alone and not self._is_there(root):  # what lies there is another's, and no whole either
             return sum((left_alone(*place_of(one)) for one in together), report)
-        last = self.settle([Whole(together, roots)])
+        last = self.settle([Whole(together, roots, is_part=True)])
         if last.left_alone and report.written:  # others have begun it meanwhile: what went first is taken back
             report = first()
         return report + last
 
-    def _in_parts(self, items: Iterable[Placed], roots: Mapping[Place, Item]) -> ImportReport:
-        return sum((self.settle([Whole(part, roots)]) for part in _parts(items)), ImportReport())
+    def _batch(self, root: Place, items: Iterable[Placed], roots: Mapping[Place, Item]) -> ImportReport:
+        """The same for a batch; while it is brought in, marks tell readers so: see `merge_marks`."""
+        (table, key), together = root, _together(root, items)
+        on_disk, marks = self._routes.on_disk(table), merge_marks(key.pk)
+        first = partial(self._before_the_root, root, items, roots)
+        was_begun, is_new = self._is_there((table, marks[0])), not self._has_heads(root)
 
-    def _is_there(self, root: Place) -> bool:
-        table, key = root
+        def has_others_than(*known: Key, ours: Iterable[Placed] = items) -> bool:
+            partition = (one for one in ours if root_of(one) == root)
+            return has_others(self._engine, on_disk, key.pk, compared(partition, known))
+
+        takes_back = was_begun or not has_others_than(ours=())
+        if not takes_back and is_new and has_others_than():  # another's records, without a batch
+            return sum((left_alone(*place_of(one)) for one in items if root_of(one) == root), ImportReport())
+        for mark in marks if is_new else ():  # each for itself: what is no transaction is seen at once
+            self._engine.write(Put(on_disk, {"PK": {"S": mark.pk}, "SK": {"S": mark.sk}}))
+        report = first()
+        is_left = bool(report.left_alone) or (is_new and has_others_than(*marks))
+        if not is_left:
+            last = self.settle([Whole(together, roots, is_part=True)])
+            report, is_left = report + last, bool(last.left_alone)
+        if is_left:  # it is another's: what went first is taken back
+            report = first(back=takes_back) + self.settle([Whole(together, roots, is_part=True, back=takes_back)])
+        if not (is_left and was_begun) or self._has_heads(root):  # else another merge has begun, and is not done yet
+            for mark in reversed(marks if is_new or was_begun else ()):  # the first one tells of both
+                self._engine.write(Delete(on_disk, mark))
+        return report
+
+    def _before_the_root(
+        self, root: Place, items: Iterable[Placed], roots: Mapping[Place, Item], *, back: bool = False
+    ) -> ImportReport:
+        places = {place_of(one) for one in _together(root, items)}
+        before = (one for one in items if root_of(one) == root and place_of(one) not in places)
+        return self._in_parts(before, roots, back=back)
+
+    def _in_parts(self, items: Iterable[Placed], roots: Mapping[Place, Item], *, back: bool = False) -> ImportReport:
+        parts = (Whole(part, roots, is_part=True, back=back) for part in _parts(items))
+        return sum((self.settle([part]) for part in parts), ImportReport())
+
+    def _is_there(self, place: Place) -> bool:
+        table, key = place
         return bool(self._engine.get(self._routes.on_disk(table), [key], consistent=True))
+
+    def _has_heads(self, root: Place) -> bool:
+        """Whether there is a batch, or its trail."""
+        table, _ = root
+        found = self._engine.get(self._routes.on_disk(table), [key for _, key in heads_of(root)], consistent=True)
+        return any(key.sk != CHAIN or not says_nothing_else(item) for key, item in found.items())
 
     def _write(self, plans: Sequence[Plan]) -> list[Plan]:
         """Write all; gives back those that others were faster with."""
@@ -142,27 +179,29 @@ class WholeMerge:
         return lost
 
 
-def _together(items: Iterable[Placed]) -> tuple[Placed, ...]:
-    """What is written with the root: itself, what others would begin with, and of the rest what fits.
+def _together(root: Place, items: Iterable[Placed]) -> tuple[Placed, ...]:
+    """Of a whole, what is written with its root: itself, what others would begin with, and of the rest what fits.
 
-    So they can begin as if nothing were there. And a trail without its first entry is none yet, for readers.
+    So they can begin as if nothing were there. And a trail without its first entry is none yet, for readers. Records
+    come before entries: a claim that is there already would be in the way of who begins.
     """
-    needed, rest, count, size = list[Placed](), list[Placed](), 0, 0
+    needed, records, entries = list[Placed](), list[Placed](), list[Placed]()
     for placed in items:
-        if is_needed := is_first(placed) or is_step(placed) or place_of(placed) in _begun_with(root_of(placed)):
-            needed.append(placed)
-        if is_needed or (count < MOST_ITEMS and size < MOST_BYTES):
-            count, size = count + 1, size + item_bytes(placed[1])
-            if not is_needed:
-                rest.append(placed)
-    while rest and (len(needed) + len(rest) > MOST_ITEMS or size > MOST_BYTES):
-        size -= item_bytes(rest.pop()[1])
-    return (*needed, *rest)
-
-
-def _begun_with(root: Place | None) -> tuple[Place, ...]:
-    """A root, and the rules that a batch is started under."""
-    return () if root is None else (root, (root[0], Key(root[1].pk, RULES)))
+        if root_of(placed) != root:
+            continue
+        kept = needed if is_step(placed) or comes_with_the_heads(placed) else records
+        if kept is records and is_chained(placed):
+            kept = entries
+        if kept is needed or len(kept) < MOST_ITEMS:
+            kept.append(placed)
+    count, size = len(needed), sum(item_bytes(item) for _, item in needed)
+    fitting = list[Placed]()
+    for placed in (*records, *entries):
+        count, size = count + 1, size + item_bytes(placed[1])
+        if count > MOST_ITEMS or size > MOST_BYTES:
+            break
+        fitting.append(placed)
+    return (*needed, *fitting)
 
 
 def _parts(items: Iterable[Placed]) -> Iterator[tuple[Placed, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 from bluestar_store.errors import ItemDecodeError
 from bluestar_store.keys import Key
@@ -12,64 +13,33 @@ from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION, step_count
 from bluestar_store.protocols import (
     ABSENT,
     VERSION,
-    Check,
-    Delete,
-    Expectation,
     Item,
     Put,
     Update,
-    Write,
     key_of,
     pages,
 )
 from bluestar_store.repositories.pipeline_head import COUNT
-from bluestar_store.seeding.merging import ImportReport, checkable_version, compared, left_alone, stored_of
+from bluestar_store.seeding.batch_wholes import BatchPlan
+from bluestar_store.seeding.merging import checkable_version, compared, stored_of
+from bluestar_store.seeding.plan import Plan
 from bluestar_store.seeding.routes import Place as Target
 from bluestar_store.seeding.routes import Routes
 from bluestar_store.seeding.transfer_files import line_of
 from bluestar_store.seeding.wholes import (
-    CHAIN,
     METADATA,
     PIPELINES,
-    RULES,
     Place,
     Placed,
     Whole,
     is_chained,
+    is_of_batch,
     is_step,
     is_work,
     number_of,
     place_of,
     root_of,
 )
-
-NULL = {"NULL": True}
-
-
-class Plan:
-    """The writes of one whole, and what has become of its items once they are carried out."""
-
-    def __init__(self, whole: Whole) -> None:
-        self.whole = whole
-        self.writes: dict[Place, Write] = {}
-        self.report = ImportReport()
-
-    def put(self, placed: Placed, put: Put) -> None:
-        """Write an item."""
-        self.writes[place_of(placed)] = put
-        self.report += ImportReport(written=1) if put.expect is ABSENT else ImportReport(overwritten=1)
-
-    def same(self) -> None:
-        """An item is there as it is."""
-        self.report += ImportReport(same=1)
-
-    def leave(self, placed: Placed, found: Item | None) -> None:
-        """Leave what there is in an item's place."""
-        table, item = placed
-        if found is not None and line_of(found) == line_of(item):
-            self.same()
-        else:
-            self.report += left_alone(table, key_of(item))
 
 
 class Planner:
@@ -95,7 +65,7 @@ class Planner:
         return [self._plan(whole, stored) for whole in wholes]
 
     def _plan(self, whole: Whole, stored: Mapping[Place, Item]) -> Plan:
-        plan, parts = Plan(whole), defaultdict[Place | None, list[Placed]](list)
+        plan, parts = Plan(whole, self._routes), defaultdict[Place | None, list[Placed]](list)
         steps: list[Placed] = []
         for placed in whole.items:
             if is_step(placed):
@@ -103,14 +73,16 @@ class Planner:
             else:
                 parts[root_of(placed)].append(placed)
         for root, items in parts.items():
-            if root is None or root not in whole.roots:
-                self._one_by_one(plan, items, stored, overwrite=self._overwrite)
+            one_by_one = partial(self._one_by_one, stored=stored, overwrite=self._overwrite)
+            if root is not None and is_of_batch(root):
+                batch = BatchPlan(plan, root, items, stored, one_by_one)
+                batch.make(self._engine, self._routes.on_disk(METADATA))
+            elif root is None or (root not in whole.roots and root not in stored):
+                one_by_one(plan, items)
             elif root not in stored:
                 self._take(plan, root, items, stored)
-            elif root[1].sk == CHAIN:
-                self._go_on_with_trail(plan, root, items, stored)
             else:
-                self._go_on_with_batch(plan, root, items, stored)
+                self._go_on_with_trail(plan, root, items, stored)
         if steps:
             self._steps(plan, steps, stored)
         return plan
@@ -131,12 +103,12 @@ class Planner:
             for placed in items:
                 plan.leave(placed, stored.get(place_of(placed)))
             return
-        self._check(plan, root, ABSENT)  # where the root is not among them: see Whole
+        plan.check(root, ABSENT)  # where the root is not among them: see Whole
         for placed in items:
             if place_of(placed) in stored:
                 plan.same()
             else:
-                self._put(plan, placed)
+                plan.add(placed)
 
     def _go_on_with_trail(self, plan: Plan, root: Place, items: Iterable[Placed], stored: Mapping[Place, Item]) -> None:
         """The target's trail stays; of its entries those are added that its head knows of and that are not there."""
@@ -148,41 +120,21 @@ class Planner:
             place = place_of(placed)
             found, is_entry = stored.get(place), is_chained(placed)
             if found is None and is_entry and version is not None and 1 <= number_of(placed) <= end:
-                self._check(plan, root, version)
-                self._put(plan, placed)
+                plan.check(root, version)
+                plan.add(placed)
                 continue
             if is_entry and is_another and number_of(placed) > end:
                 self._take_back(plan, root, version, placed, found)
             else:
                 plan.leave(placed, found)
 
-    def _go_on_with_batch(self, plan: Plan, root: Place, items: Iterable[Placed], stored: Mapping[Place, Item]) -> None:
-        """The target's batch stays; what belongs to it is added only as long as it is where the export's is."""
-        state, ours = stored[root], plan.whole.roots[root]
-        version = checkable_version(state)
-        for placed in items:
-            found = stored.get(place_of(placed))
-            if found is None and version is not None and line_of(state) == line_of(ours):
-                self._check(plan, root, version)
-                self._put(plan, placed)
-                continue
-            is_another = state.get("created", NULL) != ours.get("created", NULL)
-            # RULES come with the root in one transaction: those that are there are the other batch's own.
-            if is_another and place_of(placed) != root and place_of(placed)[1].sk != RULES:
-                self._take_back(plan, root, version, placed, found)
-            else:
-                plan.leave(placed, found)
-
     def _take_back(self, plan: Plan, root: Place, version: int | None, placed: Placed, found: Item | None) -> None:
-        """Delete what an earlier part of this merge brought in for a whole that others have begun since."""
-        own = checkable_version(found) if found is not None and line_of(found) == line_of(placed[1]) else None
-        if own is None or version is None:
+        """Delete what an earlier part of this merge brought in for a trail that others have begun since."""
+        if version is None:
             plan.leave(placed, found)
             return
-        table, key = place_of(placed)
-        self._check(plan, root, version)
-        plan.writes[table, key] = Delete(self._routes.on_disk(table), key, own)
-        plan.report += left_alone(table, key)
+        plan.check(root, version)
+        plan.take_back(placed, found)
 
     def _steps(self, plan: Plan, steps: Sequence[Placed], stored: Mapping[Place, Item]) -> None:
         """A pipeline where there is none; of one of the same revision the steps that are missing."""
@@ -205,22 +157,13 @@ class Planner:
             longer = {COUNT: {"N": str(count)}, VERSION: {"N": str(version + 1)}}
             plan.writes[root] = Update(self._routes.on_disk(table), key, longer, expect=version)
         else:
-            self._check(plan, root, version)
+            plan.check(root, version)
         self._one_by_one(plan, steps, stored, overwrite=self._overwrite)
 
     def _steps_there(self, pk: str) -> list[Item]:
         on_disk = self._routes.on_disk(PIPELINES)
         found = pages(lambda after: self._engine.query(on_disk, pk, cursor=after, consistent=True))
         return [item for page in found for item in page if PIPELINE_STEP.owns(item)]
-
-    def _put(self, plan: Plan, placed: Placed) -> None:
-        table, item = placed
-        plan.put(placed, Put(self._routes.on_disk(table), item, ABSENT))
-
-    def _check(self, plan: Plan, place: Place, expect: Expectation) -> None:
-        """A condition on an item that the plan does not write anyway."""
-        table, key = place
-        plan.writes.setdefault(place, Check(self._routes.on_disk(table), key, expect))
 
 
 def _first(root: Place) -> Key:

@@ -2,8 +2,10 @@
 
 Readers begin with an item that others hang on, here called their root: a batch with its STATE, a trail with its CHAIN,
 a pipeline with the CHAIN of its trail, which everything that replaces the pipeline writes. Where the target has no such
-root, a whole is brought in, on condition that there still is none. Where it has one, what is there goes on as it is,
-and only what an interrupted merge left out is added.
+root, a whole is brought in, on condition that there still is none. Where it has one, what is there goes on as it is.
+
+All that lies in the partition of a batch is one whole, its trail too. It has several heads, not all of which need be
+there: see `heads_of`.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from bluestar_store.errors import InvalidKeyError, ItemDecodeError
 from bluestar_store.keys import Key
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD
 from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE, STEP_CLAIM, STEP_RESULT
+from bluestar_store.models.free_form import FREE_STATE
 from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
 from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION
 from bluestar_store.models.plan_keys import PLAN_KEY
@@ -23,10 +26,9 @@ from bluestar_store.repositories.pipeline_head import head_key
 
 PIPELINES, METADATA = PIPELINE_STEP.table, BATCH_STATE.table
 """The tables whose items belong to wholes."""
-STATE, RULES, CHAIN = (kind.keys.sort.build({}) for kind in (BATCH_STATE, BATCH_RULES, CHAIN_HEAD))
+STATE, RULES, CHAIN, FREE = (kind.keys.sort.build({}) for kind in (BATCH_STATE, BATCH_RULES, CHAIN_HEAD, FREE_STATE))
 WORK = (BATCH_STATE, BATCH_RULES, STEP_CLAIM, STEP_RESULT, PLAN_HOLD, HOLD_GUARD, AUDIT_ENTRY, CHAIN_HEAD, PLAN_KEY)
 """Kinds of what was done, or is being done, and of keys: what the target has of them is never overwritten."""
-OF_A_BATCH = (BATCH_STATE, BATCH_RULES, STEP_CLAIM, STEP_RESULT)
 
 Place = tuple[str, Key]
 """A table, by its name without prefix, and a key in it."""
@@ -42,18 +44,31 @@ def place_of(placed: Placed) -> Place:
 
 def root_of(placed: Placed) -> Place | None:
     """Where the root of an item's whole is; None for an item that stands for itself."""
-    table, key = place_of(placed)
-    if table == METADATA:
-        if CHAIN_HEAD.keys.parse(key) or is_chained(placed):
-            return METADATA, Key(key.pk, CHAIN)
-        if any(kind.keys.parse(key) for kind in OF_A_BATCH):
-            return METADATA, Key(key.pk, STATE)
+    table, key = place = place_of(placed)
+    if is_of_batch(place):
+        return METADATA, Key(key.pk, STATE)
+    if table == METADATA and (CHAIN_HEAD.keys.parse(key) or is_chained(placed)):
+        return METADATA, Key(key.pk, CHAIN)
     if is_step(placed):
         try:
             return METADATA, head_key(key.pk)
         except InvalidKeyError:  # too long: then the library never wrote that pipeline
             return None
     return None
+
+
+def heads_of(root: Place) -> tuple[Place, ...]:
+    """What tells whether there is a whole: its root; of a batch the state, the trail's head, the drop-in's state."""
+    if not is_of_batch(root):
+        return (root,)
+    table, key = root
+    return tuple((table, Key(key.pk, sk)) for sk in (STATE, CHAIN, FREE))
+
+
+def is_of_batch(place: Place) -> bool:
+    """Whether it is in the partition of a batch."""
+    table, key = place
+    return table == METADATA and BATCH_STATE.keys.partition_identity(key.pk) is not None
 
 
 def is_work(place: Place) -> bool:
@@ -91,11 +106,14 @@ class Whole:
     """Items that are written together, in one transaction.
 
     `roots` has the roots that the export has of them. Not all need be among the items: what is too much for one
-    transaction is written before, on condition that there is no root.
+    transaction is written before, as parts, on condition that there is no root. `back`: what such parts have brought in
+    is taken back, for the whole does not come.
     """
 
     items: tuple[Placed, ...]
     roots: Mapping[Place, Item] = field(default_factory=dict)
+    is_part: bool = False
+    back: bool = False
 
     @classmethod
     def of(cls, items: Iterable[Placed]) -> Whole:
@@ -106,15 +124,21 @@ class Whole:
     def places(self) -> Iterator[Place]:
         """What has to be known of the target: the items and their roots."""
         yield from self.roots
-        for placed in self.items:
-            yield place_of(placed)
-            if (root := root_of(placed)) is not None:
-                yield root
+        for root in dict.fromkeys(map(root_of, self.items)):
+            if root is not None:
+                yield from heads_of(root)
+        yield from map(place_of, self.items)
 
 
 def roots_in(items: Iterable[Placed]) -> dict[Place, Item]:
-    """Those of the items that are roots; and the first entry of a trail, which tells one trail from another."""
-    return {place_of(one): one[1] for one in items if root_of(one) == place_of(one) or is_first(one)}
+    """Those of the items that are roots or heads; and the first entry of a trail, which tells it from another."""
+    return {place_of(one): one[1] for one in items if is_head(one) or is_first(one)}
+
+
+def is_head(placed: Placed) -> bool:
+    """Whether an item is a root, or another head of a batch."""
+    root = root_of(placed)
+    return root is not None and place_of(placed) in heads_of(root)
 
 
 def is_first(placed: Placed) -> bool:

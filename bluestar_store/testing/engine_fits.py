@@ -13,6 +13,7 @@ KEY = Key("A", "A")
 OPEN = Fit("open", "one of", ({"N": "0"}, {"N": "1"}))
 NOT_OVER = Fit("status", "none of", ({"S": "DONE"}, {"S": "GONE"}))
 HAS_TWO = Fit("steps", "contains", ({"N": "2"},))
+RUNS = Fit("status", "one of", ({"S": "RUNNING"}, {"S": "WAITING"}), required=True)
 
 
 class FitsSuite(EngineCase):
@@ -35,6 +36,7 @@ class FitsSuite(EngineCase):
             (NOT_OVER, {"N": "1"}, {"S": "DONE"}),
             (HAS_TWO, {"NS": ["1", "2"]}, {"NS": ["1", "22"]}),
             (HAS_TWO, {"NS": ["2"]}, {"S": "2"}),
+            (RUNS, {"S": "WAITING"}, {"S": "DONE"}),
         ],
     )
     def test_an_attribute_fits_or_nothing_is_written(
@@ -51,6 +53,16 @@ class FitsSuite(EngineCase):
             assert caught.value.place == (table, KEY)
         assert engine.get(table, [Key("C", "C")], consistent=True) == {}
         assert "seen" not in engine.get(table, [KEY], consistent=True)[KEY]
+
+    def test_an_attribute_that_is_required_has_to_be_there(self, engine: Engine, door: SideDoor, table: str) -> None:
+        check = Check(table, KEY, Fits((RUNS, HAS_TWO)))
+        for found in (None, item("A", other="x")):
+            if found is not None:
+                door.put(table, found)
+            with pytest.raises(ConflictError):
+                engine.write(check, Put(table, item("B", version=1), ABSENT))
+        door.put(table, {**item("A"), "status": {"S": "RUNNING"}})
+        engine.write(check, Put(table, item("B", version=1), ABSENT))
 
     def test_all_tests_have_to_be_passed(self, engine: Engine, door: SideDoor, table: str) -> None:
         door.put(table, {**item("A"), "open": {"N": "0"}, "status": {"S": "DONE"}})

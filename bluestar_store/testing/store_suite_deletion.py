@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +29,10 @@ WORK: dict[str, Work] = {
     "a result": lambda store: store.results.save("b", 1, {"rows": 1}),
     "an entry": lambda store: store.audit.append("b", action="looked at"),
 }
+LATE: dict[str, Callable[[Store, BatchState], object]] = {
+    "a claim": lambda store, batch: store.claims.claim(batch, 1, "worker", 60),
+    "a result": lambda store, batch: store.results.save(batch, 1, {"rows": 1}),
+}
 OTHER_WORK: dict[str, Work] = {
     "a status": lambda store: store.batches.advance(store.batches.get("b"), status=BatchStatus.FAILED),
     "a step": lambda store: store.batches.advance(store.batches.get("b"), step=1),
@@ -39,6 +44,14 @@ def sort_keys(store: Store) -> list[str]:
     name = table(store, BATCH_STATE)
     found = pages(lambda cursor: store.engine.query(name, "BATCH#b", cursor=cursor, consistent=True))
     return [item["SK"]["S"] for items in found for item in items]
+
+
+def rolled_back(store: Store, batch: BatchState) -> BatchState:
+    """The batch as it would be, had its unit of work been committed."""
+    with pytest.raises(ZeroDivisionError), store.unit_of_work() as uow:
+        running = uow.batches.advance(batch, status=BatchStatus.RUNNING)
+        raise ZeroDivisionError
+    return running
 
 
 class DeletionTests:
@@ -114,6 +127,12 @@ class DeletionTests:
             store.batches.delete(first)
         assert store.batches.get("b") == batch
 
+    def test_a_batch_at_a_step_is_not_deleted(self, store: Store) -> None:
+        batch = store.batches.advance(started(store, "b"), step=1)
+        with pytest.raises(InvalidTransitionError, match="at step 1"):
+            store.batches.delete(batch)
+        assert store.batches.get("b") == batch
+
     @pytest.mark.parametrize("sk", ["RESULT#match_step", "CLAIM#1", "FREE", "ours"])
     def test_whatever_another_program_keeps_of_a_batch_keeps_it(self, store: Store, raw_put: RawPut, sk: str) -> None:
         batch = started(store, "b")
@@ -131,6 +150,52 @@ class DeletionTests:
             store.batches.delete(batch)
         assert store.batches.get("b").rules_digest == batch.rules_digest
         assert "RULES" in sort_keys(store)
+
+    @pytest.mark.parametrize("what", LATE)
+    def test_a_copy_that_was_never_stored_hides_no_work_from_a_deletion(
+        self, store: Store, before_write: BeforeWrite, what: str
+    ) -> None:
+        batch = started(store, "b")
+        never = rolled_back(store, batch)
+        before_write(lambda: LATE[what](store, never))
+        with pytest.raises(ConflictError):
+            store.batches.delete(batch)
+        assert "CHAIN" in sort_keys(store)
+        assert "STATE" in sort_keys(store)
+
+    @pytest.mark.parametrize("what", LATE)
+    def test_work_by_a_copy_that_was_never_stored_is_refused_once_the_batch_is_deleted(
+        self, store: Store, before_write: BeforeWrite, what: str
+    ) -> None:
+        batch = started(store, "b")
+        never = pickle.loads(pickle.dumps(rolled_back(store, batch)))  # noqa: S301  # our own
+        with pytest.raises(BatchNotFoundError, match="was deleted"), store.unit_of_work() as uow:
+            uow.batches.delete(batch)
+            LATE[what](store, never)
+        before_write(lambda: store.batches.delete(batch))
+        with pytest.raises(BatchNotFoundError, match="was deleted"):
+            LATE[what](store, never)
+        assert sort_keys(store) == ["AUDIT#00000001", "CHAIN"]
+
+    @pytest.mark.parametrize("what", ["a claim", "a result"])
+    def test_work_under_an_id_without_a_batch_is_found_by_a_deletion(
+        self, store: Store, before_write: BeforeWrite, what: str
+    ) -> None:
+        started(store, "a")
+        before_write(lambda: store.batches.delete(store.batches.start("ACME", "Weekly", 2026, "b")))
+        with pytest.raises(BatchNotFoundError, match="was deleted"):
+            WORK[what](store)
+        assert sort_keys(store) == ["AUDIT#00000001", "CHAIN"]
+
+    @pytest.mark.parametrize("what", ["a claim", "a result"])
+    def test_a_batch_that_is_started_under_an_id_that_has_work_is_not_deleted(
+        self, store: Store, before_write: BeforeWrite, what: str
+    ) -> None:
+        WORK[what](store)
+        batch = started(store, "b")
+        with pytest.raises(InvalidTransitionError, match="only cancelled"):
+            store.batches.delete(batch)
+        assert store.batches.get("b") == batch
 
     @pytest.mark.parametrize("what", ["a claim", "a result"])
     def test_work_that_meets_a_deletion_is_refused(self, store: Store, before_write: BeforeWrite, what: str) -> None:

@@ -252,7 +252,7 @@ class UnitTests:
             store.calculation_rules.get("ACME", "match")
 
     def test_more_than_100_items_are_refused_before_anything_is_sent(self, store: Store) -> None:
-        with pytest.raises(InvalidWriteError, match="102 writes"), store.unit_of_work():
+        with pytest.raises(InvalidWriteError, match="103 writes"), store.unit_of_work():
             for number in range(101):  # and one that looks at the batch
                 store.results.save("b", number, {"rows": number})
         assert store.results.for_batch("b") == ()

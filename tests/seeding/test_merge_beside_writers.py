@@ -15,69 +15,13 @@ from bluestar_store import AlreadyExistsError, BatchNotFoundError, IrsLimits, Pi
 from bluestar_store.engines.bulk import chunks
 from bluestar_store.keys import Key
 from bluestar_store.models.batches import BATCH_STATE, STEP_NUMBERS
-from bluestar_store.protocols import EXISTS, Engine, Update, Write
+from bluestar_store.protocols import EXISTS, Update
 from bluestar_store.seeding.export import export
 from bluestar_store.seeding.importing import import_
+from tests.seeding.merging_beside import Beside, Between, Killed, KilledBefore
 
 LONG = 120
 """Entries of a trail, or results of a batch, that one transaction does not take."""
-
-
-class Killed(BaseException):
-    """The process is gone."""
-
-
-class Between:
-    """An engine that does something just before one of its calls, by number from 1."""
-
-    def __init__(self, engine: Engine, number: int, act: Callable[[], object], calls: tuple[str, ...]) -> None:
-        self._engine, self._left, self._act, self._calls = engine, number, act, calls
-        self._lock = threading.Lock()
-
-    @property
-    def acted(self) -> bool:
-        """Whether there were so many calls."""
-        return self._left <= 0
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._engine, name)
-        if name not in self._calls:
-            return found
-
-        def call(*arguments: Any, **options: Any) -> Any:
-            with self._lock:
-                self._left -= 1
-                now = self._left == 0
-            if now:
-                self._act()
-            return found(*arguments, **options)
-
-        return call
-
-
-class KilledBefore:
-    """An engine whose process is gone before it writes an item."""
-
-    def __init__(self, engine: Engine, key: Key) -> None:
-        self._engine, self._key = engine, key
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._engine, name)
-
-    def write(self, *writes: Write) -> None:
-        if any(write.key == self._key for write in writes):
-            raise Killed
-        self._engine.write(*writes)
-
-
-class Beside:
-    """A Store whose items are reached by way of another engine."""
-
-    def __init__(self, store: Store, engine: Any) -> None:
-        self._store, self.engine = store, engine
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
 
 
 def store_of(layout: TableLayout = TableLayout.EIGHT) -> Store:
