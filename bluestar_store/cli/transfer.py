@@ -52,7 +52,7 @@ def export(
 def import_(
     ctx: typer.Context,
     folder: Folder,
-    merge: Annotated[bool, typer.Option("--merge", help="Into tables that are not empty, item by item.")] = False,
+    merge: Annotated[bool, typer.Option("--merge", help="Into tables that are not empty.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="With --merge: also change what differs.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -60,9 +60,10 @@ def import_(
 
     Versions and foreign attributes too. Tables that are not empty are refused, unless --merge: then what differs is
     left alone and listed (exit code 3), unless --overwrite. What that changes gets a version above the one it had, so
-    that programs that read it before see a change. Batches, claims, results and holds are added and never overwritten;
-    a trail or a pipeline that is there stays as it is. A merge leaves an entry in the trail IMPORTS. Interrupted, it
-    goes on where it stopped when it is run again. Memory is constant, but mode file holds its tables in memory.
+    that programs that read it before see a change. Batches with their trails, trails and pipelines come in whole or not
+    at all: one that is there stays as it is. Holds are added and never overwritten. A merge leaves an entry in the
+    trail IMPORTS. Interrupted, it goes on where it stopped when it is run again. Memory is constant, but mode file
+    holds its tables in memory.
     """
     with session(ctx, as_json) as (store, out):
         from bluestar_store.seeding.importing import import_ as import_items

@@ -70,7 +70,7 @@ def import_(
     What replaces an item gets a version above that one's, unless its own is higher, so that whoever read it before
     sees a change; where only a lower version differs, the item counts as the same. An item whose `version` is no
     number to check, or that is another table's in layout `single`, is left alone always. So is what has to stay whole:
-    the target's batches, claims, results and holds, its audit trails, and pipelines of another revision.
+    the target's batches with all that lies under their ids, its audit trails, holds, and pipelines of another revision.
 
     A merge that writes leaves one entry in the trail IMPORTS, with the export's digest and `actor`, the setting's where
     none is given. An import into an empty target leaves none: it is a copy.
