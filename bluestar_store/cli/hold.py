@@ -104,11 +104,18 @@ def release(
     Shows it and asks. One that is released already stays as it is.
     """
     with session(ctx, as_json) as (store, out):
-        found = store.holds.get(plan, hold_id)
-        if not found.is_open:
-            out.show(record(found), f"Nothing to do: hold {hold_id} of {plan} is released already.")
-            return
-        ask(out, "Release this hold?", [f"Hold on {plan}: {plain(found.reason) or '(no reason given)'}"], yes=yes)
+        from bluestar_store.errors import ItemDecodeError
+
+        try:
+            found = store.holds.get(plan, hold_id)
+        except ItemDecodeError as error:
+            about = f"its {error.attribute} cannot be read, and will be taken away"
+        else:
+            if not found.is_open:
+                out.show(record(found), f"Nothing to do: hold {hold_id} of {plan} is released already.")
+                return
+            about = plain(found.reason) or "(no reason given)"
+        ask(out, "Release this hold?", [f"Hold on {plan}: {about}"], yes=yes)
         released = store.holds.release(plan, hold_id)
         left = len(store.holds.open(plan))
         holds = f"{left} other open hold{'s' if left != 1 else ''}"

@@ -63,6 +63,7 @@ PLAN_HOLD = Kind(
     HoldNotFoundError,
     _open_index,
     cached=False,
+    commands=("hold release {plan_id} {hold_id}",),
 )
 HOLD_GUARD = Kind(
     "hold-guard",

@@ -165,6 +165,8 @@ def check_as_read(access: Access, kind: Kind[Any], read: Item, current: Item | N
     """VersionConflictError when the stored item is not the one that was read: deleted, made again, or changed."""
     if current == read:
         return
+    if current is not None and key_of(current) != key_of(read):
+        current = None  # it lies under another spelling of its number: it was made again
     expect = replace(as_read(access, kind, read), others={})
     error = conflict(access.table(kind), key_of(read), expect, current)
     if error is None:

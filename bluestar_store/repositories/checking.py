@@ -15,7 +15,7 @@ from bluestar_store.models.kind import Kind
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.protocols import ABSENT, Check, Fit, Fits, Item, key_of
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.changes import as_read
+from bluestar_store.repositories.changes import as_read, check_as_read
 from bluestar_store.repositories.moments import Part, read_levels
 from bluestar_store.repositories.pipeline_head import COUNT, head_key
 from bluestar_store.repositories.stored import current_item
@@ -48,7 +48,7 @@ def _insist(access: Access, checked: Sequence[tuple[Kind[Any], Entity]], unit: B
         if entity.origin is None or entity.origin.key != key:
             _insist_absent(access, kind, entity, unit)
             continue
-        unit.insist(Check(access.table(kind), key, as_read(access, kind, entity.origin.wire)))
+        _insist_as_read(access, kind, entity.origin.wire, unit)
         plan_id = entity.inherited_by
         if plan_id is None or not isinstance(entity, PlanEntity):
             continue
@@ -58,6 +58,17 @@ def _insist(access: Access, checked: Sequence[tuple[Kind[Any], Entity]], unit: B
             _insist_absent(access, kind, entity.for_plan(plan_id), unit)
     for plan_id, pay_freq in without_pipeline:
         _insist_no_pipeline(access, plan_id, pay_freq, unit)
+
+
+def _insist_as_read(access: Access, kind: Kind[Any], read: Item, unit: Bookkeeping) -> None:
+    """Where the commit refused it, what is there is looked at, to tell who wrote it."""
+    check = Check(access.table(kind), key_of(read), as_read(access, kind, read))
+    if (check.table, check.key) in unit.refused:
+        current = access.engine.get(check.table, [check.key], consistent=True).get(check.key)
+        check_as_read(access, kind, read, current)
+        if (error := conflict(check.table, check.key, check.expect, current)) is not None:
+            raise error
+    unit.keep(check)
 
 
 def _insist_absent(access: Access, kind: Kind[Any], entity: Entity, unit: Bookkeeping) -> None:

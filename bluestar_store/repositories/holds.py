@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bluestar_store.errors import ItemDecodeError
 from bluestar_store.keys import check_identifier
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.holds import HOLD_GUARD, OPEN, PLAN_HOLD, HoldGuard, PlanHold
 from bluestar_store.models.indexes import OPEN_HOLDS
+from bluestar_store.models.salvage import salvaged
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Repository, Rules, in_order
@@ -114,13 +116,14 @@ class Holds(Repository[PlanHold]):
     ) -> PlanHold:
         """Release a hold, which stays as a record; returns it as stored. One that is released stays as it is.
 
-        `actor` and `released_by` as for `place`. Raises HoldNotFoundError, InvalidEntityError.
+        What cannot be read of it, another program's words for a time, is taken away: it would keep the plan's batches
+        waiting for ever. `actor` and `released_by` as for `place`. Raises HoldNotFoundError, InvalidEntityError.
         """
         access = self._access.acting_as(actor)
         released: list[PlanHold] = []
 
         def step(unit: Bookkeeping) -> None:
-            found = self.get(plan_id, hold_id)
+            found = self._to_release(plan_id, hold_id)
             released[:] = [found]
             if found.is_open:
                 by = released_by or access.actor
@@ -130,6 +133,15 @@ class Holds(Repository[PlanHold]):
         with access.unit() as unit:
             unit.bookkeep(step)
         return released[0]
+
+    def _to_release(self, plan_id: str, hold_id: str) -> PlanHold:
+        try:
+            return self.get(plan_id, hold_id)
+        except ItemDecodeError:
+            item = current_item(self._access, self._kind, PlanHold(plan_id=plan_id, hold_id=hold_id))
+            if item is None:  # by now
+                raise
+            return salvaged(self._kind, item, self._access.table(self._kind))
 
     def put(self, entity: PlanHold, expected: PutExpectation = None, *, actor: str | None = None) -> PlanHold:
         """See Repository; the plan's guard goes with it."""

@@ -138,6 +138,26 @@ class AsStoredTests:
             assert caught.value.attribute == "agent"
         assert (raw_get(name, key) or {})["agent"] == {"S": "theirs"}
 
+    def test_a_step_that_was_made_again_under_another_spelling_is_not_replaced_as_known(
+        self, store: Store, raw_put: RawPut, raw_get: RawGet
+    ) -> None:
+        steps = [PipelineStep(plan_id="ACME", pay_freq="Weekly", step_order=n, agent="A") for n in (1, 2)]
+        known = store.pipelines.replace("ACME", "Weekly", steps)
+        name, key = table(store, PIPELINE_STEP), Key("CLIENT#ACME_Weekly", "STEP#0002")
+        item = raw_get(name, key) or {}
+        store.engine.write(Delete(name, key))
+        raw_put(name, item | {"SK": {"S": "STEP#2"}})
+        for call in (
+            lambda: store.pipelines.replace("ACME", "Weekly", steps[:1], known=known),
+            lambda: store.pipelines.replace("ACME", "Weekly", known),
+            lambda: store.pipelines.remove("ACME", "Weekly", known=known),
+            lambda: store.pipelines.put(known[1].model_copy(update={"agent": "B"})),
+        ):
+            with pytest.raises(VersionConflictError) as caught:
+                call()
+            assert caught.value.found is None
+        assert raw_get(name, Key(key.pk, "STEP#2")) == item | {"SK": {"S": "STEP#2"}}
+
     @pytest.mark.parametrize("steps_left", [0, 1, 2])
     def test_a_step_changed_between_the_look_and_the_replacement_is_a_conflict(
         self, store: Store, change: RawChange, before_write: BeforeWrite, steps_left: int

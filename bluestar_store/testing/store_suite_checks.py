@@ -147,6 +147,32 @@ class CheckTests:
                 raw_put(table(store, kind), item)
         assert "OTHER" not in store.plans()
 
+    @pytest.mark.parametrize("how", ["changed by the library", "made again", "changed by another program"])
+    def test_a_check_that_fails_names_the_attribute_and_the_writer_if_known(
+        self, store: Store, change: RawChange, how: str
+    ) -> None:
+        read = store.calculation_rules.put(OTHER, actor="kim")
+        key = Key("CLIENT#OTHER", "CALC#match")
+
+        def meanwhile() -> None:
+            if how == "changed by another program":
+                change(table(store, CALCULATION_RULE), key, formula={"S": "theirs"})
+                return
+            if how == "made again":
+                store.calculation_rules.delete(read)
+            store.calculation_rules.put(OTHER.model_copy(update={"formula": "ours"}), actor="pat")
+
+        with pytest.raises(VersionConflictError) as caught, store.unit_of_work() as uow:
+            uow.check(read)
+            uow.audit.append("b", action="x")
+            in_thread(meanwhile)
+        told = (caught.value.attribute, caught.value.written_by)
+        if how == "changed by the library":
+            assert told == (None, "pat")
+        else:
+            assert told == ("formula", "pat" if how == "made again" else None)
+        assert store.audit.entries("b") == ()
+
     @pytest.mark.parametrize("what", NUMBERED)
     def test_what_is_absent_may_be_made_in_the_unit(self, store: Store, raw_put: RawPut, what: str) -> None:
         kind, absent, key = NUMBERED[what]

@@ -11,6 +11,7 @@ import pytest
 from bluestar_store.errors import ItemDecodeError, VersionConflictError
 from bluestar_store.keys import Key
 from bluestar_store.models.audit import Trail
+from bluestar_store.models.batches import BatchState, BatchStatus
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
 from bluestar_store.models.entity import Entity
@@ -143,6 +144,20 @@ class UnreadableTests:
         stored = repository.put(found.model_copy(update=dict(entity)))
         assert dict(stored) == dict(entity)
         assert (raw_get(table(store, kind), key) or {})["vestingTiers"] == FOREIGN["vestingTiers"]
+
+    @pytest.mark.parametrize(
+        "bad", [{"created": {"S": "some day"}}, {"released": {"S": "yes"}, "reason": LIST}], ids=str
+    )
+    def test_a_hold_that_cannot_be_read_holds_and_can_be_released(
+        self, store: Store, raw_put: RawPut, bad: dict[str, Any]
+    ) -> None:
+        raw_put(table(store, PLAN_HOLD), wire("PLAN#ACME", "HOLD#h1", batch_id="b1") | bad)
+        with pytest.raises(ItemDecodeError, match="bluestar-store hold release ACME h1"):
+            store.batches.put(BatchState(batch_id="b2", plan_id="ACME", status=BatchStatus.RUNNING))
+        released = store.holds.release("ACME", "h1", actor="pat")
+        assert (released.batch_id, released.released_by, released.is_open) == ("b1", "pat", False)
+        assert store.holds.for_plan("ACME") == (released,)
+        store.batches.put(BatchState(batch_id="b2", plan_id="ACME", status=BatchStatus.RUNNING))
 
     @pytest.mark.parametrize("what", ["a rule", "a bank account"])
     def test_its_trail_tells_what_it_was_and_shows_no_bank_number(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bluestar_store import AccessDeniedError, BatchStatus, PlanOnHoldError, Store
+from bluestar_store.keys import Key
 from bluestar_store.repositories.batches import Batches
 from tests.cli.conftest import Run, invoke
 
@@ -157,3 +158,18 @@ def test_placing_one_names_the_batches_that_run(seeded_run: Run, opened: Callabl
     assert done.stderr == (
         "note: running now: b2 (step none yet), b1 (step 100); they begin no other step until it is released\n"
     )
+
+
+def test_a_hold_that_cannot_be_read_can_be_released(seeded_run: Run, opened: Callable[[], Store]) -> None:
+    key = Key("PLAN#ACME", "HOLD#h9")
+    with opened() as store:
+        item = {"PK": {"S": key.pk}, "SK": {"S": key.sk}, "reason": {"S": "x"}, "created": {"S": "some day"}}
+        store.engine.put_many(store.tables.name(store.holds.kind), [item])
+    done = seeded_run("hold", "list", "ACME")
+    assert done.exit_code == 1
+    assert "`bluestar-store hold release ACME h9` mends it" in done.stderr
+    done = seeded_run("hold", "release", "ACME", "h9", "--yes")
+    assert done.exit_code == 0
+    assert "its created cannot be read, and will be taken away" in done.stdout + done.stderr
+    with opened() as store:
+        assert (store.holds.get("ACME", "h9").is_open, store.holds.get("ACME", "h9").reason) == (False, "x")
