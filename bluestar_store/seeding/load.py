@@ -202,18 +202,20 @@ def _settle(
     store: Target, part: Part, *, overwrite: bool, actor: str | None, attempts: int = ATTEMPTS
 ) -> tuple[str, Part]:
     """Write one part if that is called for; when somebody else was faster, look at it again."""
+    reason = None
     for _ in range(attempts):
         outcome = outcome_of(part, overwrite=overwrite)
         if outcome in KEPT:
             return outcome, part
         try:
             write_part(store, part, actor)
-        except ConflictError:
+        except ConflictError as error:
+            reason = str(error)
             part = compare_part(store, part)
         else:
             return outcome, part
     others = "others keep writing it" if attempts > 1 else "somebody changed it meanwhile"
-    raise ConflictError(f"{part.entries[0].key}: {others}; seed again when they are done")
+    raise ConflictError(f"{part.entries[0].key}: {others}; seed again when they are done ({reason})")
 
 
 @without_locals

@@ -300,12 +300,13 @@ def test_what_somebody_changed_after_it_was_shown_is_not_overwritten(
     def meanwhile(*arguments: Any, **options: Any) -> None:
         with opened() as store:
             found = store.calculation_rules.get("ACME", "match")
-            store.calculation_rules.put(found.model_copy(update={"max_pct": Decimal(1)}))
+            store.calculation_rules.put(found.model_copy(update={"max_pct": Decimal(1)}), actor="pat")
 
     monkeypatch.setattr("bluestar_store.cli.seed.ask", meanwhile)
     done = seeded_run("seed", "--from", str(wanted), "--overwrite")
     assert (done.exit_code, done.stdout) == (1, "")
     assert "CLIENT#ACME CALC#match: somebody changed it meanwhile; seed again" in done.stderr
+    assert "expected version 1, found version 2, written by 'pat'" in done.stderr
     with opened() as store:
         assert store.calculation_rules.get("ACME", "match").max_pct == 1
 
