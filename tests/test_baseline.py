@@ -18,9 +18,11 @@ from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, C
 from bluestar_store.models.entity import Entity, PlanEntity
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS, IrsLimits
+from bluestar_store.models.masking import has_secrets
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
 from bluestar_store.models.vendor import VENDOR_SCHEMA, VendorSchema
+from bluestar_store.seeding import baseline
 
 BASELINE = Path(bluestar_store.__file__).parent / "seeding" / "baseline"
 DEMO = Path(__file__).parent.parent / "fixtures" / "demo"
@@ -395,3 +397,8 @@ def test_the_vendor_schemas_are_of_every_specificity_and_of_different_times() ->
     paywell = [(schema.plan_id, schema.pay_freq) for schema in schemas if schema.vendor_id == "PAYWELL"]
     assert paywell == [(None, None), ("ACME", None), ("ACME", "BiWeeklyFri")]
     assert len({schema.created for schema in schemas}) == len(schemas)
+
+
+def test_nothing_of_the_baseline_is_masked() -> None:
+    """Else its digests would take a key, and no two stores could be compared by them."""
+    assert [entity for entity in baseline().entities if has_secrets(entity.__dict__, numbers=False)] == []
