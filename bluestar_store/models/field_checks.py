@@ -105,6 +105,10 @@ class Pattern(Check):
             return Level.WRONG, f"is no regular expression: over {MAX_PATTERN_CHARACTERS} characters"
         try:
             re.compile(value)
+            from bluestar_store.models.patterns import may_hang
+
+            if may_hang(value):
+                return Level.UNKNOWN, "may take for ever: it repeats what can be longer or shorter, as (a+)+ does"
         except (re.error, RecursionError, OverflowError, MemoryError) as error:
             return Level.WRONG, f"is no regular expression: {error}"
         return None

@@ -27,6 +27,7 @@ from bluestar_store.models.meaning import ALL, REFUSED, Checks
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.vendor import VendorSchema, fingerprint
 from bluestar_store.quiet_errors import without_locals
+from bluestar_store.repositories.changes import check_new
 from bluestar_store.seeding.compare import Action, Entry, Part, Target, part_of, pipeline_part, repositories
 from bluestar_store.seeding.meaning import changed_findings
 from bluestar_store.seeding.rule_set import Reader, nearest
@@ -78,6 +79,8 @@ def changed(store: Target, kind: Kind[Any], identity: Mapping[str, Any], values:
     if stored is None and isinstance(entity, VendorSchema) and "created" not in values:
         entity = entity.model_copy(update={"created": store.clock.now()})  # else every older schema would come first
     wanted = kind.validated(entity)
+    if stored is None:
+        check_new(kind, wanted)
     problems = [str(found) for found in changed_findings(store, wanted, stored) if found.level in REFUSED]
     problems += _fingerprint_problems(wanted, stored)
     if problems:

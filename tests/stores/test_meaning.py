@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -305,6 +306,32 @@ def test_what_is_no_arithmetic_is_no_formula(formula: str) -> None:
 )
 def test_arithmetic_over_known_names_is_a_formula(formula: str) -> None:
     assert fault(formula) is None
+
+
+HANGING = (
+    *(r"(a+)+$", r"(a*)*", r"^(\w+\s?)*$", r"(a|aa)+$", r"(x+x+)+y", r"(\d{1,3},?)+$", r"(.*)*x", r"(a|b+)+"),
+    *(r"^(([a-z])+.)+[A-Z]([a-z])+$", r"(?i)^([A-Z][a-z]+ ?)+$", r"(?:a{1,2}){1,500}$", "(" * 80 + "a+" + ")+" * 80),
+)
+ENDING = (
+    *(r"^\d{3}-\d{2}-\d{4}$", r"^([A-Z][a-z]+ ?)+$", r"^(\d{1,3}\.){3}\d{1,3}$", r"^(\w+,)*\w+$", r"(\b\w+\b)*"),
+    *(r"^\$?\d{1,3}(,\d{3})*(\.\d{2})?$", r"^(Jr|Sr|II|III|IV)\.?$", r"^[\w.+-]+@[\w-]+(\.[\w-]+)+$", r"(?>a+)+"),
+    *("(a?)" * 450, "(" + "a?" * 900 + "b)+", "(" + "(" * 5 + "a?" + "){9}" * 5 + "b)+"),
+)
+
+
+@pytest.mark.parametrize("pattern", HANGING, ids=lambda text: text[:20])
+def test_a_pattern_that_agents_may_hang_at_is_refused_in_rule_sets(store: Store, tmp_path: Path, pattern: str) -> None:
+    entity = check(pattern=pattern)
+    with pytest.raises(SeedError, match="pattern: may take for ever"):
+        seeding.read(write_rule_set(store, tmp_path, entity))
+    store.validation_rules.put(entity)  # an application knows what it reads with it
+
+
+@pytest.mark.parametrize("pattern", ENDING, ids=lambda text: text[:20])
+def test_a_pattern_that_ends_is_none_of_those(pattern: str) -> None:
+    began = time.thread_time()
+    assert not list(ALL.findings(check(pattern=pattern)))
+    assert time.thread_time() - began < 1
 
 
 @pytest.mark.parametrize(
