@@ -21,7 +21,7 @@ T = TypeVar("T")
 _OURS = frozenset(
     (
         "azure", "bluestar_store", "boto3", "botocore", "click", "cryptography", "filelock", "psycopg", "pydantic",
-        "pynamodb", "redis", "s3transfer", "sqlalchemy", "typer", "urllib3",
+        "pynamodb", "redis", "s3transfer", "sqlalchemy", "tenacity", "typer", "urllib3",
     )
 )  # fmt: skip
 """Packages whose frames hold items on their way."""
@@ -45,9 +45,20 @@ def forget_locals(error: BaseException) -> None:
         if one is not None and id(one) not in known:
             known.add(id(one))
             _clear(one.__traceback__)
+            _forget_items(getattr(one, "response", None))
             if one.__suppress_context__:
                 one.__context__ = None  # nobody is shown it, and a parser's error has the whole file in it
             pending += [one.__cause__, one.__context__]
+
+
+def _forget_items(answer: object) -> None:
+    """Take the items out of what DynamoDB answers to a condition that does not hold: botocore's errors keep it."""
+    if isinstance(answer, dict):
+        answer.pop("Item", None)
+        reasons = answer.get("CancellationReasons")
+        for reason in reasons if isinstance(reasons, list) else ():
+            if isinstance(reason, dict):
+                reason.pop("Item", None)
 
 
 def _clear(traceback: TracebackType | None) -> None:

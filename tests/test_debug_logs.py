@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
+import sqlalchemy
 
 from bluestar_store.debug_logs import HIDDEN, HideData, hide_data
+from bluestar_store.persistence import SQLClient
 
 ACCOUNT, SSN = "998877665541", "987-65-4329"
 SCRIPT = f"""
@@ -93,3 +96,26 @@ def test_the_filter_is_there_once_and_survives_a_configuration() -> None:
     hide_data()
     hide_data()
     assert sum(isinstance(one, HideData) for one in logging.getLogger("botocore.parsers").filters) == 1
+
+
+@pytest.fixture
+def sql_logs(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """Those of SQLAlchemy, which asks for them by its own logger."""
+    with caplog.at_level(logging.DEBUG, "sqlalchemy"), caplog.at_level(logging.DEBUG):
+        yield caplog
+
+
+def test_no_row_and_no_value_is_in_the_logs_of_sqlalchemy(sql_logs: pytest.LogCaptureFixture) -> None:
+    with SQLClient("sqlite://") as client:
+        client.execute("CREATE TABLE pay (ssn TEXT, account TEXT)")
+        client.execute("INSERT INTO pay VALUES (:ssn, :account)", {"ssn": SSN, "account": ACCOUNT})
+        client.execute(f"INSERT INTO pay VALUES ('{SSN}', NULL)")  # noqa: S608  # as an agent might
+        assert client.fetch_all("SELECT ssn FROM pay WHERE account = :account", {"account": ACCOUNT}) == [{"ssn": SSN}]
+    assert "SELECT ssn" in sql_logs.text
+    assert [line for line in sql_logs.text.splitlines() if SSN in line or ACCOUNT in line] == []
+
+
+def test_the_logs_of_an_applications_own_sqlalchemy_stay(sql_logs: pytest.LogCaptureFixture) -> None:
+    with SQLClient("sqlite://"), sqlalchemy.create_engine("sqlite://").connect() as connection:
+        connection.execute(sqlalchemy.text(f"SELECT '{SSN}'")).all()
+    assert SSN in sql_logs.text

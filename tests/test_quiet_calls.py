@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
 import bluestar_store
 from bluestar_store import (
+    ABSENT,
     AchConfig,
     AsyncStore,
     BatchStatus,
@@ -37,12 +39,14 @@ from bluestar_store import (
     seeding,
 )
 from bluestar_store.cli import app
+from bluestar_store.engines.file import FileEngine
 from bluestar_store.engines.memory import MemoryEngine
-from bluestar_store.errors import BlueStarError
+from bluestar_store.errors import BlueStarError, ConflictError
 from bluestar_store.files import open_files
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.persistence import EngineRulesStore, MemoryRulesStore, SQLClient
-from bluestar_store.protocols import scan_pages
+from bluestar_store.protocols import Engine, Put, TableSpec, scan_pages
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.seeding.export import export
 from bluestar_store.seeding.importing import import_
 from bluestar_store.seeding.plan_difference import diff_plans
@@ -301,6 +305,13 @@ def command(folder: Path, *words: str, text: str | None = None) -> None:
     raise done.exception
 
 
+def make_items_twice(engine: Engine) -> None:
+    spec = TableSpec("pay", ())
+    engine.create_tables([spec])
+    for _ in range(2):
+        engine.write(Put("pay", {"PK": {"S": "a"}, "SK": {"S": "b"}, "memo": {"S": ACCOUNT}}, ABSENT))
+
+
 def account_in(folder: Path) -> str:
     (folder / "number.txt").write_text(ACCOUNT)
     return f"account_number=@{folder}/number.txt"
@@ -336,6 +347,8 @@ OTHERS: dict[str, Callable[[Path], object]] = {
     "file over a folder": lambda folder: open_files(f"file://{folder}").write("..", ACCOUNT),
     "a stream of no bytes": broken_stream,
     "memory file": lambda _: open_files("memory://").write("a", [ACCOUNT]),  # type: ignore[arg-type]
+    "engine, there already": lambda _: make_items_twice(MemoryEngine()),
+    "engine in a folder": lambda folder: make_items_twice(FileEngine(folder)),
     "no tables": lambda folder: command(
         folder, "config", "set", "ACME", "Weekly", account_in(folder), "--ach", "--yes"
     ),
@@ -354,6 +367,19 @@ OTHERS: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("what", OTHERS)
 def test_neither_does_another_call_that_fails(what: str, tmp_path: Path) -> None:
     error = raised_by(OTHERS[what], tmp_path)
+    assert error is not None
+    assert leaks(error) == []
+
+
+def test_an_error_of_botocores_keeps_no_item_of_the_answer() -> None:
+    item = {"account_number": {"S": ACCOUNT}}
+    answer: Any = {"Error": {"Code": "x"}, "Item": item, "CancellationReasons": [{"Code": "None"}, {"Item": item}]}
+
+    @without_locals
+    def call() -> None:
+        raise ConflictError("changed meanwhile") from ClientError(answer, "TransactWriteItems")
+
+    error = raised_by(lambda _: call(), None)
     assert error is not None
     assert leaks(error) == []
 

@@ -12,10 +12,12 @@ from bluestar_store.engines.dynamo_tables import table_schema
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.models.kind import Kind
 from bluestar_store.protocols import TableSpec
+from bluestar_store.quiet_errors import without_locals
 
 WRITES = ("save", "update", "delete", "batch_write", "create_table", "delete_table", "update_ttl")
 
 
+@without_locals
 class _EntityConnection(TableConnection):
     """A table connection that shows one entity's items only: other entities lie in the same table."""
 

@@ -47,6 +47,7 @@ from bluestar_store.protocols import (
     Write,
     key_of,
 )
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.threads import Threads
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class _ThrottledTransactionError(ThrottledError):
     """A transaction was cancelled for load, which botocore, unlike for other calls, does not retry."""
 
 
+@without_locals
 class DynamoEngine:
     """See `protocols.Engine`. `attempts` bounds the tries of what botocore does not retry: conflicts and leftovers."""
 

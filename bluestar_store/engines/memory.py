@@ -21,6 +21,7 @@ from bluestar_store.engines.tables import ItemTables, Table
 from bluestar_store.forking import remember
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, Page, Segment, TableSpec, TableStatus, Write, key_of
+from bluestar_store.quiet_errors import without_locals
 from bluestar_store.sending import about_to_send
 
 BULK_ITEMS = 1000
@@ -129,6 +130,7 @@ class MemoryEngine:
         with self._reading() as items:
             return items.scan(table, sk_prefix, lacking, limit, cursor, segment)
 
+    @without_locals
     def write(self, *writes: Write) -> None:
         """See `protocols.Engine`."""
         ready = checked(writes)
@@ -136,6 +138,7 @@ class MemoryEngine:
             about_to_send()
             self._commit(items.resolve(ready))
 
+    @without_locals
     def put_many(self, table: str, items: Iterable[Item], *, progress: Callable[[int], None] | None = None) -> int:
         """See `protocols.Engine`."""
         count = 0
