@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from bluestar_store.errors import InvalidEntityError, InvalidTransitionError, PlanOnHoldError
 from bluestar_store.models.batches import BATCH_STATE, STEP_NUMBERS, BatchState, BatchStatus
 from bluestar_store.models.holds import HOLD_GUARD, HoldGuard, PlanHold
+from bluestar_store.models.salvage import broken_attributes, salvaged
 from bluestar_store.protocols import ABSENT, AsRead, Check, Fit, Fits, Item, Write
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.changes import as_read, change_over
@@ -40,9 +41,10 @@ def need_no_open_hold(access: Access, plan_id: str, unit: Bookkeeping, seen: Seq
         return
     guard = stored_guard(access, plan_id)  # before the holds: who changes one of them afterwards changes it
     _refuse_open(access, plan_id)
-    if guard is None:
+    counted = None if guard is None else salvaged(HOLD_GUARD, guard, table)
+    if guard is None or counted is None:
         unit.keep(Check(table, key, ABSENT))
-    elif HOLD_GUARD.decode(guard, table).open_holds:
+    elif counted.open_holds or broken_attributes(counted):
         unit.keep(change_over(access, HOLD_GUARD, HoldGuard(plan_id=plan_id), guard, {}).write)
     else:
         unit.keep(Check(table, key, as_read(access, HOLD_GUARD, guard)))

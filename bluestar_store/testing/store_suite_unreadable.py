@@ -15,7 +15,7 @@ from bluestar_store.models.batches import BatchState, BatchStatus
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
 from bluestar_store.models.entity import Entity
-from bluestar_store.models.holds import PLAN_HOLD, PlanHold
+from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD, PlanHold
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS, IrsLimits
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
@@ -158,6 +158,18 @@ class UnreadableTests:
         assert (released.batch_id, released.released_by, released.is_open) == ("b1", "pat", False)
         assert store.holds.for_plan("ACME") == (released,)
         store.batches.put(BatchState(batch_id="b2", plan_id="ACME", status=BatchStatus.RUNNING))
+
+    def test_a_guard_of_holds_that_cannot_be_read_is_counted_anew(
+        self, store: Store, change: RawChange, raw_get: RawGet
+    ) -> None:
+        store.holds.release("ACME", store.holds.place("ACME", "x").hold_id)
+        place = table(store, HOLD_GUARD), Key("GUARD#ACME", "HOLDS")
+        for bad in ({"open_holds": {"S": "none"}}, {"open_holds": {"N": "0.5"}, "version": {"S": "x"}}):
+            change(*place, **bad)
+            hold = store.holds.place("ZED", "x")  # of another plan
+            batch = store.batches.put(BatchState(batch_id=hold.hold_id, plan_id="ACME", status=BatchStatus.RUNNING))
+            assert batch.status is BatchStatus.RUNNING
+            assert (raw_get(*place) or {})["open_holds"] == {"N": "0"}
 
     @pytest.mark.parametrize("what", ["a rule", "a bank account"])
     def test_its_trail_tells_what_it_was_and_shows_no_bank_number(

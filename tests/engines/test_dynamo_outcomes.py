@@ -271,6 +271,35 @@ def test_a_stopped_process_finds_what_it_wrote_by_the_item_or_by_the_trail(
         assert (found.max_pct, found.version) == (Decimal(9), 4)
 
 
+def test_an_equal_change_of_somebody_else_is_not_taken_for_ones_own(
+    proxy: FaultProxy, local_connection: AwsConnection, local_tables: tuple[TableSpec, ...]
+) -> None:
+    """The write was not applied, nobody said so, and another agent does the same before the process runs again."""
+    settings = Settings(table_suffix=local_tables[0].name.rpartition("-")[2].join(("-", "")))
+    with Store(settings, DynamoEngine(local_connection, indexes=INDEXES)) as other:
+        rule = other.calculation_rules.put(CalculationRule(plan_id="ACME", calc_type="match", max_pct=Decimal(1)))
+        hold = other.holds.place("ACME", "x", hold_id="h1")
+        changes: list[Callable[[Store], object]] = [
+            lambda store: store.calculation_rules.put(rule.model_copy(update={"max_pct": Decimal(2)})),
+            lambda store: store.calculation_rules.put(CalculationRule(plan_id="ACME", calc_type="new")),
+            lambda store: store.holds.put(hold.model_copy(update={"reason": "y"})),
+            lambda store: store.holds.delete(store.holds.get("ACME", "h1")),
+        ]
+        for change in changes:
+            proxy.clear()
+            stopped = Stopped(proxy, lambda change=change: change(other))  # type: ignore[misc]  # bound at once
+            proxy.clear()
+            fails = {
+                "operation": "TransactWriteItems",
+                "times": 1,
+                "error": {"code": "InternalServerError", "status": 500},
+            }
+            proxy.add_rule(fails)
+            with Store(settings, stopped.engine) as store, pytest.raises(UnavailableError) as raised:
+                change(store)
+            assert raised.value.outcome_unknown
+
+
 def test_a_stopped_process_is_told_of_a_conflict_with_others_only(
     proxy: FaultProxy, local_connection: AwsConnection, local_tables: tuple[TableSpec, ...]
 ) -> None:
