@@ -164,7 +164,11 @@ class UnreadableTests:
     ) -> None:
         store.holds.release("ACME", store.holds.place("ACME", "x").hold_id)
         place = table(store, HOLD_GUARD), Key("GUARD#ACME", "HOLDS")
-        for bad in ({"open_holds": {"S": "none"}}, {"open_holds": {"N": "0.5"}, "version": {"S": "x"}}):
+        broken: tuple[dict[str, Any], ...] = (
+            {"open_holds": {"S": "none"}},
+            {"open_holds": {"N": "0.5"}, "version": LIST},
+        )
+        for bad in broken:
             change(*place, **bad)
             hold = store.holds.place("ZED", "x")  # of another plan
             batch = store.batches.put(BatchState(batch_id=hold.hold_id, plan_id="ACME", status=BatchStatus.RUNNING))
