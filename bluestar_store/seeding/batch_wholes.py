@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
-from bluestar_store.errors import ItemDecodeError
 from bluestar_store.keys import Key
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD
 from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE, STEP_CLAIM, STEP_RESULT
@@ -29,6 +28,7 @@ from bluestar_store.seeding.wholes import (
     STATE,
     Place,
     Placed,
+    end_of,
     heads_of,
     is_chained,
     is_first,
@@ -64,10 +64,7 @@ class Heads:
     @property
     def end(self) -> int:
         """How many entries the head of the trail knows of; 0 for one that cannot be read."""
-        try:
-            return 0 if self.chain is None else CHAIN_HEAD.decode(self.chain).seq
-        except ItemDecodeError:
-            return 0
+        return 0 if self.chain is None else end_of(self.chain)
 
     def has_trail_of(self, other: Heads) -> bool:
         """Whether both have a trail, and it is the same, however long."""

@@ -6,9 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
-from bluestar_store.errors import ItemDecodeError
 from bluestar_store.keys import Key
-from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD
+from bluestar_store.models.audit import AUDIT_ENTRY
 from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION, step_count
 from bluestar_store.protocols import (
     ABSENT,
@@ -32,6 +31,7 @@ from bluestar_store.seeding.wholes import (
     Place,
     Placed,
     Whole,
+    end_of,
     is_chained,
     is_of_batch,
     is_step,
@@ -113,7 +113,7 @@ class Planner:
     def _go_on_with_trail(self, plan: Plan, root: Place, items: Iterable[Placed], stored: Mapping[Place, Item]) -> None:
         """The target's trail stays; of its entries those are added that its head knows of and that are not there."""
         head = stored[root]
-        version, end = checkable_version(head), _end(head)
+        version, end = checkable_version(head), end_of(head)
         firsts = [(item, stored.get(place)) for place, item in plan.whole.roots.items() if place[1] == _first(root)]
         is_another = any(there is not None and there.get("hash") != ours.get("hash") for ours, there in firsts)
         for placed in items:
@@ -168,11 +168,3 @@ class Planner:
 
 def _first(root: Place) -> Key:
     return Key(root[1].pk, AUDIT_ENTRY.keys.sort.build({"seq": 1}))
-
-
-def _end(head: Item) -> int:
-    """How many entries the head of a trail knows of; 0 for a head that cannot be read."""
-    try:
-        return CHAIN_HEAD.decode(head).seq
-    except ItemDecodeError:
-        return 0

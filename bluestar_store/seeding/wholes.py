@@ -22,6 +22,7 @@ from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
 from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION
 from bluestar_store.models.plan_keys import PLAN_KEY
 from bluestar_store.protocols import AttributeValue, Engine, Item, key_of, pages
+from bluestar_store.repositories.batch_traces import DELETED
 from bluestar_store.repositories.pipeline_head import head_key
 
 PIPELINES, METADATA = PIPELINE_STEP.table, BATCH_STATE.table
@@ -152,13 +153,15 @@ def not_to_write(
     """The keys of those items of a table that are left as they are where items are brought in one by one.
 
     A trail that the target has goes on as it is: of its entries only those are taken that its head knows of and that
-    are not there, as after a merge that was interrupted. A pipeline is taken where the target has no step, or steps of
-    the same revision.
+    are not there, as after a merge that was interrupted. Nothing else is taken for a batch that was deleted. A pipeline
+    is taken where the target has no step, or steps of the same revision.
     """
     barred = {key for key in stored if is_work((table, key))}
     absent = [key for key in items if key not in stored] if table == AUDIT_ENTRY.table else []
     entries = {key: found["seq"] for key in absent if (found := AUDIT_ENTRY.keys.parse(key))}
-    ends = _ends(engine, on_disk, {key.pk for key in entries})
+    heads = _heads(engine, on_disk, {key.pk for key in absent if CHAIN_HEAD.keys.partition_identity(key.pk)})
+    ends = {pk: end_of(head) for pk, head in heads.items()}
+    barred |= {key for key in absent if key not in entries and DELETED in heads.get(key.pk, {})}
     barred |= {key for key, seq in entries.items() if key.pk in ends and not 1 <= seq <= ends[key.pk]}
     steps = [key for key in items if PIPELINE_STEP.keys.parse(key)] if table == PIPELINE_STEP.table else []
     for pk in {key.pk for key in steps}:
@@ -167,16 +170,18 @@ def not_to_write(
     return barred
 
 
-def _ends(engine: Engine, on_disk: str, partitions: set[str]) -> dict[str, int]:
-    """How many entries the heads of the target's trails know of; 0 for a head that cannot be read."""
-    found = engine.get(on_disk, [Key(pk, CHAIN_HEAD.keys.sort.build({})) for pk in sorted(partitions)], consistent=True)
-    ends = {}
-    for key, item in found.items():
-        try:
-            ends[key.pk] = CHAIN_HEAD.decode(item).seq
-        except ItemDecodeError:
-            ends[key.pk] = 0
-    return ends
+def _heads(engine: Engine, on_disk: str, partitions: set[str]) -> dict[str, Item]:
+    """The heads of the target's trails, by partition."""
+    found = engine.get(on_disk, [Key(pk, CHAIN) for pk in sorted(partitions)], consistent=True)
+    return {key.pk: item for key, item in found.items()}
+
+
+def end_of(head: Item) -> int:
+    """How many entries the head of a trail knows of; 0 for a head that cannot be read."""
+    try:
+        return CHAIN_HEAD.decode(head).seq
+    except ItemDecodeError:
+        return 0
 
 
 def _revisions(engine: Engine, on_disk: str, pk: str) -> list[AttributeValue | None]:

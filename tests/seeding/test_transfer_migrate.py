@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from bluestar_store import BlueStarError, ConfigurationError, ConflictError, Store, TableLayout, seeding
+from bluestar_store import (
+    BatchNotFoundError,
+    BatchState,
+    BlueStarError,
+    ConfigurationError,
+    ConflictError,
+    Store,
+    TableLayout,
+    seeding,
+)
 from bluestar_store.keys import Key
 from bluestar_store.models.digest_keys import CURRENT
 from bluestar_store.protocols import Item, Put, TableSpec, key_of
@@ -115,6 +124,20 @@ def test_an_older_table_is_taken_over_verbatim_and_what_differs_is_left_alone(st
     assert list(found.values()) == [foreign | mark, theirs]
     assert take_over(store, OLD).same == 230
     assert len(store.engine.scan(OLD).items) == 231
+
+
+def test_nothing_is_taken_over_for_a_batch_that_was_deleted() -> None:
+    with in_memory() as store:
+        store.batches.put(BatchState(batch_id="1", plan_id="ACME"))
+        store.batches.delete(store.batches.get("1"))
+        store.engine.create_tables([TableSpec(OLD)])
+        older = [item(Key(f"BATCH#{batch}", sk)) for batch in (1, 2) for sk in ("RESULT#match", "STATE")]
+        store.engine.put_many(OLD, older)
+        report = take_over(store, OLD)
+        assert (report.written, report.left_alone) == (2, 2)
+        with pytest.raises(BatchNotFoundError):
+            store.batches.get("1")
+        assert store.batches.get("2")
 
 
 def test_a_table_is_not_taken_over_into_itself(source: Store) -> None:
