@@ -220,6 +220,16 @@ def test_a_file_that_a_stranger_made_is_one_error(
     assert len(str(raised.value).splitlines()) <= 5
 
 
+@pytest.mark.parametrize("reader", [rule_set, data, schema, columns, export, steps])
+def test_a_file_of_nothing_but_separators_is_not_parsed(reader: Callable[[Path], None], tmp_path: Path) -> None:
+    path = tmp_path / "made"
+    path.write_bytes(b"[" + b"[]," * 15_000_000 + b"[]]")
+    began = time.thread_time()
+    with pytest.raises(BlueStarError, match="more than 2,000,000 values"):
+        reader(path)
+    assert time.thread_time() - began < 2
+
+
 def test_of_20_000_mistakes_the_first_hundred_are_told(tmp_path: Path) -> None:
     rules = [{"plan_id": "ACME", "calc_type": "match", "max_pt": 5}] * 20_000
     (tmp_path / "calculation-rules.json").write_text(json.dumps({"calculation_rules": rules}))

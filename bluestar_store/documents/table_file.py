@@ -88,7 +88,7 @@ class TableFile:
 
     def _parsed(self, data: bytes) -> dict[str, Item]:
         try:
-            content = exact_json(data)
+            content = exact_json(data, None)
         except ValueError as error:
             raise ItemDecodeError(str(self.path), f"is not JSON: {error}; mend it by hand") from None
         if not isinstance(content, list):
