@@ -7,6 +7,7 @@ import json
 import pickle
 import subprocess
 import sys
+import time
 import traceback
 from decimal import Decimal
 from typing import Any
@@ -177,6 +178,30 @@ def test_digits_that_pass_a_check_are_masked_when_shown(text: str, shown: str) -
     assert veiled("note", text) == shown
     assert veiled("note", text, digits=False) == text  # what is stored goes by names only
     assert veiled("batch_id", text) == text  # nobody could ask for it
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "021000021 ",
+        "1 ",
+        "1a",
+        "%25",
+        "{",
+        '[{"a":',
+        "acct ",
+        "987-65-",
+        "9" * 50 + " ",
+        "4111 1111 ",
+        "a1" * 20 + "021000021",
+    ],
+)
+def test_no_text_takes_long_to_be_masked(part: str) -> None:
+    text = (part * 50_000)[:50_000]
+    begun = time.process_time()
+    masked_digits(text)
+    veiled("note", {"%" + text: [text]})
+    assert time.process_time() - begun < 5
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,11 @@ LONGEST_KEPT = 500
 LEAST_DIGITS = 5
 """Digits of a number in text, or of a key, that its name makes a secret: years and counts have fewer."""
 _DIGIT = re.compile(r"\d")
-_TOKEN = re.compile(r"[0-9A-Za-z]{24,}")
-"""Digests and ids of random letters and digits: what passes a check in them does so by chance."""
+_WORD_END, _WORD_START = re.compile("[0-9A-Za-z]*$"), re.compile("[0-9A-Za-z]*")
+TOKEN_LENGTH = 24
+"""From which digests and ids of random letters and digits are long: what passes a check in them does so by chance."""
+MOST_DECODED = 3
+"""How often a text is URLs' encoding of another one, at most."""
 
 
 class MaskedText(str):
@@ -212,12 +215,12 @@ def has_digit(value: Any) -> bool:
     return any(map(str.isdigit, str(value)))
 
 
-def masked_digits(text: str) -> str:
+def masked_digits(text: str, decoded: int = 0) -> str:
     """Free text as it may be shown: bank routing numbers, card numbers and SSNs in it masked.
 
     They are known by their check digits (ABA, Luhn) or, an SSN, by its form; one in ten random numbers passes, so what
     is stored is never changed like this. So is what the text itself calls an account number or the like: in words, as
-    JSON, in the query of a URL.
+    JSON, in the query of a URL. `decoded`: how often it was an encoded one before.
     """
     if len(text) < LEAST_DIGITS or _DIGIT.search(text) is None or text in PUBLIC:
         return text
@@ -225,8 +228,10 @@ def masked_digits(text: str) -> str:
         return shown
     if len(_DIGIT.findall(text)) < LEAST_DIGITS:
         return text
-    if "%" in text and (plain := unquote(text)) != text and (decoded := masked_digits(plain)) != plain:
-        return decoded
+    if decoded < MOST_DECODED and "%" in text and (plain := unquote(text)) != text:
+        shown = masked_digits(plain, decoded + 1)
+        if shown != plain:
+            return shown
 
     def named(found: re.Match[str]) -> str:
         before = text[max(0, found.start() - 40) : found.start()].rstrip(" \t:=#.,>(['\"\\-")
@@ -261,12 +266,9 @@ def _as_tuples(value: Any) -> Any:
 
 def _is_random(run: re.Match[str]) -> bool:
     """Whether a run of digits is a part of a token that has other digits here and there, too."""
-    start, end = run.span()
-    for token in _TOKEN.finditer(run.string):
-        if token.start() <= start and end <= token.end():
-            rest = f"{run.string[token.start() : start]} {run.string[end : token.end()]}"
-            return len(re.findall(r"\d+", rest)) > 1
-    return False
+    before, behind = run.string[max(0, run.start() - 64) : run.start()], run.string[run.end() : run.end() + 64]
+    rest = f"{_WORD_END.search(before)[0]} {_WORD_START.match(behind)[0]}"  # type: ignore[index]  # may be empty
+    return len(rest) - 1 + len(run[0]) >= TOKEN_LENGTH and len(re.findall(r"\d+", rest)) > 1
 
 
 def _passes(run: str) -> bool:
