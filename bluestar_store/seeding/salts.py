@@ -17,8 +17,8 @@ from pathlib import Path
 from bluestar_store.keys import Key
 from bluestar_store.lazy import cached_property
 from bluestar_store.models.digest_keys import SALTS, DigestKey, salt_item
-from bluestar_store.models.masking import SHORTEST
-from bluestar_store.protocols import Item
+from bluestar_store.models.masking import SHORTEST, is_identifier
+from bluestar_store.protocols import OWN_PREFIX, Item
 from bluestar_store.seeding.routes import Routes
 from bluestar_store.seeding.transfer_files import Manifest, read_items
 
@@ -45,6 +45,8 @@ class Hidden:
         self._routes = routes
         self._names: set[str] = set()
         self._texts: set[tuple[str, str]] = set()
+        self._whole: set[str] = set()
+        """Names of what is shown as it is."""
         self.tables: set[str] = set()
 
     @cached_property
@@ -59,18 +61,25 @@ class Hidden:
             self.tables.add(table)
             return
         if max(len(self._names), len(self._texts)) > MOST_REMEMBERED:
-            self._names, self._texts = set(), set()
+            self._names, self._texts, self._whole = set(), set(), set()
+        for name, value in item.items():
+            if name in ("PK", "SK") or name.startswith(OWN_PREFIX) or is_identifier(name):
+                self._whole.add(name)
+            elif "S" in value:
+                self._texts.add((name, value["S"]))
         self._names |= item.keys()
-        self._texts |= {(name, value["S"]) for name, value in item.items() if "S" in value and name not in ("PK", "SK")}
 
     def _is_known(self, item: Item) -> bool:
         """Whether all of it was seen on items that have nothing to hide, or is too short."""
         if not item.keys() <= self._names:
             return False
+        whole, texts = self._whole, self._texts
         for name, value in item.items():
+            if name in whole:
+                continue
             ((kind, content),) = value.items()
             if kind == "S":
-                if len(content) >= SHORTEST and (name, content) not in self._texts and name not in ("PK", "SK"):
+                if len(content) >= SHORTEST and (name, content) not in texts:
                     return False
             elif kind == "N":
                 if len(content) >= SHORTEST:
