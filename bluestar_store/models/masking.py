@@ -73,7 +73,7 @@ SHORTEST = 9
 """Characters of text, and of a number, that may be masked by its digits."""
 PUBLIC = frozenset(["The Social Security number must have nine digits, as 123456789 or 123-45-6789."])
 """Texts of the baseline with numbers for examples: they are no secrets, and their digests stay what they are."""
-LONGEST_KEPT = 500
+LONGEST_KEPT = 200
 """Characters of text of which it is remembered whether it is masked."""
 LEAST_DIGITS = 5
 """Digits of a number in text, or of a key, that its name makes a secret: years and counts have fewer."""

@@ -90,11 +90,14 @@ class Routes:
 
     def hides(self, item: Item) -> bool:
         """Whether something of an item is shown masked."""
-        kind, identity = self.identity(key_of(item))
-        if kind is not None and kind.is_sensitive:
-            return True
+        kind, _ = self.identity(key_of(item))
+        return (kind is not None and kind.is_sensitive) or self.says_secrets(item)
+
+    @staticmethod
+    def says_secrets(item: Item) -> bool:
+        """The same of an item that is of no sensitive kind."""
         names = (name for name in item if name not in ("PK", "SK") and not name.startswith(OWN_PREFIX))
-        return has_secrets(identity) or has_secrets({name: from_wire(item[name]) for name in names})
+        return has_secrets({name: from_wire(item[name]) for name in names})
 
     def outgoing(self, item: Item) -> tuple[str, Item]:
         """The table of an item that lies in layout `single`, and the item as it lies in that table."""

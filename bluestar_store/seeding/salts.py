@@ -17,12 +17,12 @@ from pathlib import Path
 from bluestar_store.keys import Key
 from bluestar_store.lazy import cached_property
 from bluestar_store.models.digest_keys import SALTS, DigestKey, salt_item
-from bluestar_store.models.masking import SHORTEST, is_identifier
+from bluestar_store.models.masking import LONGEST_KEPT, SHORTEST, is_identifier
 from bluestar_store.protocols import OWN_PREFIX, Item
 from bluestar_store.seeding.routes import Routes
 from bluestar_store.seeding.transfer_files import Manifest, read_items
 
-MOST_REMEMBERED = 4_096
+MOST_REMEMBERED = 2_000
 
 
 class Salts:
@@ -55,9 +55,10 @@ class Hidden:
 
     def look(self, table: str, item: Item) -> None:
         """Look at an item of this table."""
-        if table in self.tables or (table not in self._sensitive and self._is_known(item)):
+        is_sensitive = table in self._sensitive
+        if table in self.tables or (not is_sensitive and self._is_known(item)):
             return
-        if self._routes.hides(item):
+        if self._routes.hides(item) if is_sensitive else self._routes.says_secrets(item):
             self.tables.add(table)
             return
         if max(len(self._names), len(self._texts)) > MOST_REMEMBERED:
@@ -65,7 +66,7 @@ class Hidden:
         for name, value in item.items():
             if name in ("PK", "SK") or name.startswith(OWN_PREFIX) or is_identifier(name):
                 self._whole.add(name)
-            elif "S" in value:
+            elif len(value.get("S", "")) in range(SHORTEST, LONGEST_KEPT + 1):
                 self._texts.add((name, value["S"]))
         self._names |= item.keys()
 

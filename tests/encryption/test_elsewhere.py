@@ -13,9 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bluestar_store import AchConfig, AsyncStore, EncryptedValueError, Settings, Store
 from bluestar_store.doctor import examine
+from bluestar_store.encryption.values import KeyName, UnreadableError, decrypted, encrypted
 from bluestar_store.engines.file import FileEngine
 from bluestar_store.models.sealed import MAGIC
 from bluestar_store.persistence import create_persistence
@@ -207,3 +209,13 @@ def test_exports_carry_the_key_of_digests_encrypted(process: Process, tmp_path: 
         assert all(base64.b64decode(item["key"]["B"]).startswith(MAGIC) for item in carried)
     both = [(tmp_path / name / "agent-config.jsonl").read_text() for name in ("all", "other")]
     assert both[0] == both[1]
+
+
+@pytest.mark.parametrize("part", range(4), ids=["table", "PK", "SK", "attribute"])
+def test_a_ciphertext_is_bound_to_each_part_of_its_place(part: int) -> None:
+    cipher, place = AESGCM(bytes(32)), ("agent-config", "CLIENT#ACME_Weekly", "ACH", "account_number")
+    sealed = encrypted({"S": ACCOUNT}, place, KeyName("ACME", "1"), cipher)
+    assert decrypted(sealed, place, cipher) == {"S": ACCOUNT}
+    other = (*place[:part], "other", *place[part + 1 :])
+    with pytest.raises(UnreadableError, match="copied here"):
+        decrypted(sealed, other, cipher)

@@ -264,6 +264,18 @@ def complaints(store: Store) -> list[str]:
     return [f"{one.check}: {one.what}" for one in examine(store) if str(one.severity) != "info"]
 
 
+def start_with_result(store: Store, batch_id: str, text: str) -> None:
+    store.results.save(batch_id, 100, {"note": text})
+
+
+def put_text(store: Store, plan_id: str, text: str) -> None:
+    store.calculation_rules.put(CalculationRule(plan_id=plan_id, calc_type="text", description=text))
+
+
+def text(store: Store, plan_id: str) -> str | None:
+    return store.calculation_rules.get(plan_id, "text", fresh=True).description
+
+
 def export_to(store: Store, folder: str) -> int:
     """How many items."""
     return export(store, Path(folder)).items
