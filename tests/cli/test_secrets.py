@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -182,6 +183,8 @@ def test_no_command_shows_a_secret(
     monkeypatch.setenv("BLUESTAR_FILES_URL", f"file://{tmp_path}/files")
     monkeypatch.setenv("BLUESTAR_ACTOR", "tester")
     (tmp_path / "files").mkdir()
+    given = {str(path) for path in tmp_path.rglob("*")}
+    before = os.umask(0)
     run: Run = on(planted)
     worked, shown = set[str](), list[str]()
     for line in COMMANDS.split("\n"):
@@ -192,7 +195,11 @@ def test_no_command_shows_a_secret(
             worked.add(line)
         said = done.stdout + done.stderr
         shown += [f"{line}: {secret}: {said}" for secret in PLANTED if secret in said]
+    os.umask(before)
     assert shown == []
+    modes = {str(path): path.lstat().st_mode & 0o777 for path in tmp_path.rglob("*") if str(path) not in given}
+    open_to_others = {path for path, mode in modes.items() if mode & 0o077 and "/SCHEMAS" not in path}
+    assert open_to_others == set()  # schemas hold no data: they are as the umask says
     assert [secret for secret in PLANTED if secret in "\n".join(logged)] == []
     assert len(worked) > 45, sorted(set(COMMANDS.split("\n")) - worked)
     written = [path for path in tmp_path.rglob("*") if path.is_file() and not HOLDS_DATA.search(str(path))]
