@@ -200,6 +200,10 @@ class Store:
         ConflictError when others keep changing an item; run it again.
         """
         made = self.engine.create_tables(self.tables.specs(), upgrade=upgrade)
+        if made and _telling_table(self.tables) not in made:  # nothing else tells those from what was there before
+            from bluestar_store.cache.control import clear_quietly
+
+            clear_quietly(self.cache)
         if upgrade:
             from bluestar_store.repositories.upgrade import backfill
 
@@ -368,14 +372,18 @@ def _identify(engine: Engine, tables: Tables, namespace: str) -> Callable[[], st
         return None
     from hashlib import sha256
 
-    from bluestar_store.models.pipeline import PIPELINE_STEP
-
-    table = tables.name(PIPELINE_STEP)
+    table = _telling_table(tables)
 
     def identify() -> str:
         return f"{namespace}:{sha256(telling.table_id(table).encode()).hexdigest()[:32]}"
 
     return identify
+
+
+def _telling_table(tables: Tables) -> str:
+    from bluestar_store.models.pipeline import PIPELINE_STEP
+
+    return tables.name(PIPELINE_STEP)
 
 
 def _unit_fields(tables: Tables) -> dict[str, tuple[str, ...]]:

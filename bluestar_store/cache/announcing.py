@@ -12,20 +12,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 from bluestar_store.cache.keys import Namespace
 from bluestar_store.cache.link import Link, LinkError, check, is_refusal
 from bluestar_store.cache.pending import Notice, Pending
 from bluestar_store.cache.scripts import BLOCK, RELEASE, WITNESS
-from bluestar_store.cache.servers import WITNESS_UNIT, Servers
+from bluestar_store.cache.servers import WITNESS_UNIT, Of, Servers
 from bluestar_store.cache.signing import Signer
 from bluestar_store.cache.stats import Counters
 from bluestar_store.cache.topology import Topology
-from bluestar_store.cache.wire import Command
+from bluestar_store.cache.wire import Command, Wire
 from bluestar_store.protocols import Unit
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 UNITS_A_MESSAGE = 250
 """More are told in several messages: who hears them takes none that is too large."""
@@ -128,9 +129,7 @@ class Announcer(Servers):
 
         def commands(run_id: bytes) -> list[Command]:
             bars = [
-                command(number, space.key(notice.unit, run_id))
-                for space in spaces
-                for number, notice in enumerate(notices)
+                command(number, partial(space.key, run_id=run_id)) for space in spaces for number in range(len(notices))
             ]
             return [*bars, *messages]
 
@@ -146,21 +145,21 @@ class Announcer(Servers):
             self.open(str(error))
         return Told.HEARD if self._say(notices, unwritten=True) else Told.NOT
 
-    def _bars(self, notices: Sequence[Notice]) -> Callable[[int, bytes], Command]:
+    def _bars(self, notices: Sequence[Notice]) -> Of:
         now = self._clock()
 
-        def command(number: int, key: bytes) -> Command:
+        def command(number: int, key: Callable[[Unit], bytes]) -> Command:
             notice = notices[number]
             if notice.until is not None and notice.until > now:
-                return "EVAL", BLOCK, 1, key, notice.writer, max(int((notice.until - now) * 1000), 1)
-            return "EVAL", RELEASE, 1, key, notice.writer
+                return "EVAL", BLOCK, 1, key(notice.unit), notice.writer, max(int((notice.until - now) * 1000), 1)
+            return "EVAL", RELEASE, 1, key(notice.unit), notice.writer
 
         return command
 
     def _spaces(self) -> tuple[Namespace, ...]:
         return (self.namespace,) if self.older is None else (self.namespace, self.older)
 
-    def _each_in(self, space: Namespace, units: Sequence[Unit], command: Callable[[int, bytes], Command]) -> bool:
+    def _each_in(self, space: Namespace, units: Sequence[Unit], command: Of) -> bool:
         """Whether all servers took their commands; those that can be reached have them in any case."""
         try:
             self._asked(units, command, space)
@@ -222,15 +221,16 @@ class Announcer(Servers):
         return True
 
     def _publish(self, messages: Sequence[Command]) -> None:
-        """By whichever server takes them: in a cluster each passes them on to all. Raises LinkError."""
+        self._by_any(lambda link: link.call(lambda _: messages))
+
+    def _by_any(self, done: Callable[[Link], T]) -> T:
+        """By whichever server can: in a cluster each passes messages on to all. Raises LinkError."""
         failed: LinkError | None = None
         for link in self.topology.links():
             try:
-                link.call(lambda _: messages)
+                return done(link)
             except LinkError as error:
                 failed = error
-            else:
-                return
         raise failed or LinkError("the cluster has no master")
 
     # --------------------------------------------------------------------------------------------------------- keeper
@@ -269,11 +269,11 @@ class Announcer(Servers):
 
     def witness(self) -> None:
         """See that every server takes writes, and since when it has kept what it was told. Raises LinkError."""
-        now, kept_ms = self._clock(), list[int]()
+        kept_ms = list[int]()
         for link in self.topology.links():
             (reply,) = link.call(partial(self._witnessing, link))
             kept_ms.append(int(reply))
-        self._kept_since = now - min(kept_ms, default=0) / 1000
+        self._kept_since = self._clock() - min(kept_ms, default=0) / 1000
 
     def _witnessing(self, link: Link, run_id: bytes) -> list[Command]:
         key = self.namespace.key(self._witness_unit(link), run_id)
@@ -296,6 +296,10 @@ class Announcer(Servers):
     def heard_seconds(self) -> float:
         """For how long this process has surely heard all that was said; 0 while it does not."""
         return 0.0 if self.heard_since is None else self._clock() - self.heard_since
+
+    def connect(self) -> Wire:
+        """A connection to listen at. Raises LinkError."""
+        return self._by_any(Link.connect)
 
     def say(self, nonce: str) -> None:
         """Say something on our own channel, by the way that writers take. Raises LinkError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from bluestar_store.cache.tiered import TieredCache
 from bluestar_store.errors import BlueStarError, CacheError
 from bluestar_store.protocols import Unit
 from bluestar_store.quiet_errors import without_locals
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,14 @@ class CacheControl:
         except (LinkError, BlueStarError) as error:
             raise CacheError(f"Redis cannot be asked: {error}") from None
         return dict(sorted(counts.items()))
+
+
+def clear_quietly(cache: CacheControl) -> None:
+    """Forget everything of an environment; where Redis cannot be told, the log says it."""
+    try:
+        cache.clear()
+    except CacheError as error:
+        _log.warning("%s", error)
 
 
 def _not_told(reason: str) -> CacheError:

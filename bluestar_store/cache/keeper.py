@@ -115,7 +115,7 @@ class Keeper:
 
     def _session(self, remote: Remote) -> None:
         """One connection to the channel, from subscribing to its loss. Raises LinkError."""
-        wire = self._wire = remote.topology.any().connect()
+        wire = self._wire = remote.connect()
         try:
             sent = self._subscribe(remote, wire)
             self._tell(True)

@@ -110,9 +110,9 @@ class RemoteLoader(DeafLoader):
     def _aside(self, units: Sequence[Unit], source: Source) -> dict[Unit, Loaded]:
         """From the source alone: neither what Redis has of them nor what it says about them is asked.
 
-        So no tombstone is seen, and messages alone tell who is writing: see `_vouched_seconds`.
+        So no tombstone is seen, and messages alone tell who is writing: see `_heard_seconds`.
         """
-        before, most_seconds = self._clock(), max(self._limits.degraded_ttl_seconds, self._remote.heard_seconds())
+        before, most_seconds = self._clock(), self._heard_seconds()
         values, moment = self._values(units, source), object()
         return {unit: self._loaded(value, moment, before, most_seconds, source) for unit, value in values.items()}
 
@@ -195,11 +195,11 @@ class RemoteLoader(DeafLoader):
             if claim is not None and unit in good
         }
         taken = self._remote.fill(fills)
-        self._counters.add("fills_refused", sum(not done for done in taken.values()))
+        self._counters.add("fills_refused", sum(not lifetime_ms for lifetime_ms in taken.values()))
         self._announce(claims, fills, taken)
         moment = object()
         return {
-            unit: self._loaded(values[unit], moment, before, fills[unit].lifetime_ms / 1000, source)
+            unit: self._loaded(values[unit], moment, before, taken[unit] / 1000, source)
             if taken.get(unit)
             else Loaded(values[unit], moment)
             for unit in values
@@ -207,23 +207,25 @@ class RemoteLoader(DeafLoader):
 
     def _fill(self, unit: Unit, claim: Claim, value: Any, source: Source) -> Fill:
         token = claim.token if isinstance(claim, Leased) else new_token()
-        lifetime_ms = max(int(min(self._limits.lifetime_seconds(value), self._vouched_seconds()) * 1000), 1)
+        longest, heard = self._limits.lifetime_seconds(value), self._heard_seconds()
+        lifetime_ms = max(int(min(longest, max(heard, self._remote.witnessed_seconds())) * 1000), 1)
+        sure_ms = max(int(min(longest, heard) * 1000), 1)
         payload = source.encode(unit, value)
         if payload is not None and len(payload) > MAX_PAYLOAD_BYTES:
             payload = None
-        return Fill(claim.claim, token, payload, lifetime_ms)
+        return Fill(claim.claim, token, payload, lifetime_ms, sure_ms)
 
-    def _vouched_seconds(self) -> float:
-        """How long a value may live that is loaded now.
+    def _heard_seconds(self) -> float:
+        """How long a value may live that is loaded now, whatever Redis has lost.
 
         A writer that barred it within the time that Redis has surely kept all it was told, or that this process has
         heard all that was said, is known. One that is at it for longer than that may have lost its tombstone, and may
         die with its commit done and nobody told: so the value lives no longer than such a commit has taken.
         """
-        return max(self._limits.degraded_ttl_seconds, self._remote.kept_seconds(), self._remote.heard_seconds())
+        return max(self._limits.degraded_ttl_seconds, self._remote.heard_seconds())
 
     def _announce(
-        self, claims: Mapping[Unit, Claim | None], fills: Mapping[Unit, Fill], taken: Mapping[Unit, bool]
+        self, claims: Mapping[Unit, Claim | None], fills: Mapping[Unit, Fill], taken: Mapping[Unit, int]
     ) -> None:
         """Tell other processes of what turned out to have changed behind the library's back."""
         changed = [
@@ -237,7 +239,7 @@ class RemoteLoader(DeafLoader):
     def _give_back(self, claims: Mapping[Unit, Claim | None]) -> None:
         """Let go of leases: nothing will come of them, and others should not wait."""
         leases = {unit: claim for unit, claim in claims.items() if isinstance(claim, Leased)}
-        self._remote.fill({unit: Fill(claim.claim, claim.token, None, 1) for unit, claim in leases.items()})
+        self._remote.fill({unit: Fill(claim.claim, claim.token, None, 1, 1) for unit, claim in leases.items()})
 
     def _awaited(self, busy: Mapping[Unit, Busy], source: Source) -> dict[Unit, Loaded]:
         """What other processes are loading, as soon as they have.

@@ -6,7 +6,7 @@ It never raises.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
@@ -15,6 +15,7 @@ from bluestar_store.cache.announcing import Announcer
 from bluestar_store.cache.link import LinkError
 from bluestar_store.cache.redirects import followed
 from bluestar_store.cache.scripts import FILL
+from bluestar_store.cache.servers import WITNESS_UNIT
 from bluestar_store.cache.stored import (
     CLOCKS_APART_MS,
     LEASE_MS,
@@ -163,18 +164,33 @@ class Remote(Announcer):
             with self._lock:
                 self._discarded.update(units)
 
-    def fill(self, fills: Mapping[Unit, Fill]) -> Mapping[Unit, bool]:
-        """Put values where our claim still stands; for which units it did. Empty when Redis is out."""
+    def fill(self, fills: Mapping[Unit, Fill]) -> Mapping[Unit, int]:
+        """Put values where our claim still stands; for how many ms they may live, 0 where it does not.
+
+        Empty when Redis is out.
+        """
         if self.is_open or not fills:
             return {}
 
-        def command(number: int, key: bytes) -> Command:
-            fill = wanted[number]
-            return "EVAL", FILL, 1, key, fill.claim, self._content(units[number], fill), fill.lifetime_ms
+        def command(number: int, key: Callable[[Unit], bytes]) -> Command:
+            unit, fill = units[number], wanted[number]
+            keys = [key(unit)] if fill.lifetime_ms <= fill.sure_ms else [key(unit), key(WITNESS_UNIT)]
+            times = fill.lifetime_ms, fill.sure_ms
+            return "EVAL", FILL, len(keys), *keys, fill.claim, self._content(unit, fill), *times
 
         units, wanted = list(fills), list(fills.values())
-        replies = self._each(units, command)
-        return {} if replies is None else {unit: reply == 1 for unit, reply in zip(fills, replies, strict=True)}
+        replies = self._each(units, command) or ()
+        return {
+            unit: reply if isinstance(reply, int) and 0 <= reply <= fill.lifetime_ms else 0
+            for (unit, fill), reply in zip(fills.items(), replies, strict=bool(replies))
+        }
+
+    def witnessed_seconds(self) -> float:
+        """For how long the server has kept what it was told, as far as a fill can ask it whether it still has.
+
+        A cluster's script sees the keys of one slot, and the witness lies in another.
+        """
+        return self.kept_seconds() if self.topology.single is not None else 0.0
 
     def _content(self, unit: Unit, fill: Fill) -> bytes:
         if fill.payload is None:
@@ -187,8 +203,9 @@ class Remote(Announcer):
     def take_over(self, unit: Unit, busy: Busy) -> Leased | None:
         """Our lease in place of one whose holder is not heard of; None when somebody else was faster."""
         lease = stored.new_token()
-        replies = self._each([unit], lambda _, key: ("EVAL", FILL, 1, key, busy.claim, stored.lease(lease), LEASE_MS))
-        return Leased(lease) if replies == [1] else None
+        content = stored.lease(lease)
+        replies = self._each([unit], lambda _, key: ("EVAL", FILL, 1, key(unit), busy.claim, content, LEASE_MS))
+        return Leased(lease) if replies == [LEASE_MS] else None
 
     def see(self, unit: Unit) -> Held | str:
         """What a key holds, for people; where it is no value, what it is, in words."""

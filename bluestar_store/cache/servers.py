@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import TypeAlias
 
 from bluestar_store.cache.keys import Namespace
 from bluestar_store.cache.link import Link, LinkError, check
@@ -24,6 +25,8 @@ WITNESS_UNIT: Unit = ("witness",)
 """The key that shows whether a server takes writes, and since when it has kept them."""
 SCAN_KEYS = 500
 """Keys that one SCAN looks at."""
+Of: TypeAlias = Callable[[int, Callable[[Unit], bytes]], Command]
+"""The command for a unit, by its number; given what tells a unit's key."""
 
 
 class Servers:
@@ -61,7 +64,7 @@ class Servers:
 
     def discard(self, units: Sequence[Unit]) -> bool:
         """Remove what should not be there, while tombstones stay; whether that was possible."""
-        return self._each(units, lambda _, key: ("EVAL", FORGET, 1, key)) is not None
+        return self._each(units, lambda number, key: ("EVAL", FORGET, 1, key(units[number]))) is not None
 
     def forget(self, matches: Callable[[Unit], bool]) -> int:
         """Remove the values and leases of matching units; how many. Raises LinkError."""
@@ -98,7 +101,7 @@ class Servers:
     def _scan(self, cursor: object, run_id: bytes) -> list[Command]:
         return [("SCAN", cursor, "MATCH", self.namespace.pattern(run_id), "COUNT", SCAN_KEYS)]
 
-    def _each(self, units: Sequence[Unit], command: Callable[[int, bytes], Command]) -> list[object] | None:
+    def _each(self, units: Sequence[Unit], command: Of) -> list[object] | None:
         """The reply to each unit's command; None, and the breaker open, when one of the servers fails."""
         try:
             return self._asked(units, command)
@@ -106,16 +109,14 @@ class Servers:
             self.open(str(error))
             return None
 
-    def _asked(
-        self, units: Sequence[Unit], command: Callable[[int, bytes], Command], space: Namespace | None = None
-    ) -> list[object]:
+    def _asked(self, units: Sequence[Unit], command: Of, space: Namespace | None = None) -> list[object]:
         """The same; raises LinkError, when all servers have been asked."""
         names = space or self.namespace
         replies: dict[int, object] = {}
         failed: LinkError | None = None
 
         def of(numbers: Sequence[int], run_id: bytes) -> list[Command]:
-            return [command(number, names.key(units[number], run_id)) for number in numbers]
+            return [command(number, partial(names.key, run_id=run_id)) for number in numbers]
 
         for link, numbers in self._by_link(units, names):
             try:

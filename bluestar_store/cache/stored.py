@@ -106,12 +106,16 @@ class Garbage:
 
 @dataclass(slots=True)
 class Fill:
-    """A value to put where `claim` still stands; without a payload, only whether it does."""
+    """A value to put where `claim` still stands; without a payload, only whether it does.
+
+    It lives for `lifetime_ms` where the server has kept all it was told for as long, else for `sure_ms`.
+    """
 
     claim: bytes
     token: bytes
     payload: bytes | None
     lifetime_ms: int
+    sure_ms: int
 
 
 _VALUE = re.compile(

@@ -30,9 +30,6 @@ class Topology(Protocol):
     def link(self, key: bytes) -> Link:
         """The server that holds a key. Raises LinkError."""
 
-    def any(self) -> Link:
-        """A server to publish to and to listen at. Raises LinkError."""
-
     def node(self, host: str, port: int) -> Link:
         """A server that another one named. Raises LinkError."""
 
@@ -128,10 +125,6 @@ class OneServer:
         """The server."""
         return self._link
 
-    def any(self) -> Link:
-        """The server."""
-        return self._link
-
     def node(self, host: str, port: int) -> Link:
         """See Topology."""
         raise LinkError("the server is one of a cluster: set BLUESTAR_REDIS_MODE=cluster")
@@ -174,13 +167,6 @@ class Cluster:
         except Exception as error:  # see raise_link_error
             raise_link_error(error)
         return self._link(node)
-
-    def any(self) -> Link:
-        """A master: the cluster passes messages on to all nodes."""
-        link = next(iter(self.links()), None)
-        if link is None:
-            raise LinkError("the cluster has no master")
-        return link
 
     def node(self, host: str, port: int) -> Link:
         """A node that may not be known yet."""

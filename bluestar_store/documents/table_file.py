@@ -6,6 +6,7 @@ import os
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -109,12 +110,14 @@ class TableFile:
         replace_file(self.path, _parts(texts.values()))
         with in_doubt():
             sync_names(self.path)
-        descriptor = os.open(self.path, os.O_RDONLY)
-        if alone:
-            self._clear()
-        self._apply(items)
-        self._texts = texts
-        self._keep(descriptor, stamp_of(os.fstat(descriptor)))
+        with suppress(OSError):  # it is written, and is read again where it cannot be kept open
+            descriptor = os.open(self.path, os.O_RDONLY)
+            stamp = stamp_of(os.fstat(descriptor))
+            if alone:
+                self._clear()
+            self._apply(items)
+            self._texts = texts
+            self._keep(descriptor, stamp)
 
 
 def read_items(

@@ -192,7 +192,8 @@ class Journal:
             self._takes_back(descriptor)
             raise
         finally:
-            os.close(descriptor)
+            with suppress(OSError):  # what was waited for is on disk, whatever a close says
+                os.close(descriptor)
         with in_doubt():
             self._note(self.inode, end)
         self.offset = end

@@ -40,8 +40,8 @@ def stores(
 ) -> Iterator[list[Store]]:
     """Some Stores over one engine, as if each were in a process of its own when they share a Redis.
 
-    The Redis keys are of a namespace that no other test has. The server counts as one that has run for long, unless it
-    is to be the `young_redis` that a test's server is.
+    The Redis keys are of a namespace that no other test has. Each counts as one that has listened for long, unless it
+    is to be as `young_redis` as a test's server is.
     """
     options: dict[str, Any] = {"table_suffix": f"-{uuid.uuid4().hex[:12]}", "redis_timeout_ms": 1000} | settings
     with ExitStack() as stack:
@@ -55,7 +55,7 @@ def stores(
         for store in opened:  # apart in this process, so that only Redis can tell one of the other's writes
             store.cache._cache.peers = lambda cache=store.cache._cache: [cache]  # type: ignore[misc, method-assign]
             if store.cache._cache.remote is not None and not young_redis:
-                store.cache._cache.remote.kept_seconds = lambda: math.inf  # type: ignore[method-assign]
+                store.cache._cache.remote.heard_seconds = lambda: math.inf  # type: ignore[method-assign]
         yield opened
 
 

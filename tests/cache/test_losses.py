@@ -20,6 +20,8 @@ from bluestar_store.cache import limits as cache_limits
 from bluestar_store.cache.bars import MAX_BARRED, Bars
 from bluestar_store.cache.limits import CacheLimits
 from bluestar_store.cache.remote import Remote
+from bluestar_store.cache.servers import WITNESS_UNIT
+from bluestar_store.cache.stored import Held
 from bluestar_store.clock import SystemClock
 from bluestar_store.engines import once
 from bluestar_store.engines.memory import MemoryEngine
@@ -124,6 +126,49 @@ def test_who_comes_after_redis_lost_a_tombstone_keeps_shortly_what_it_reads(
             assert found.expires_in_seconds <= max(DEGRADED_SECONDS, remote_of(late).kept_seconds())
 
 
+def aged(server: RedisProcess, store: Store, seconds: int) -> None:
+    """As if the server had kept all it was told for so long."""
+    remote, client = remote_of(store), server.client()
+    remote.witness()
+    key = remote.namespace.key(WITNESS_UNIT, client.info("server")["run_id"].encode())
+    content = client.get(key)
+    assert isinstance(content, bytes)
+    mark, _, since = content.rpartition(b" ")
+    client.set(key, b"%b %d" % (mark, int(since) - 1000 * seconds), ex=60)
+    remote.witness()
+    assert remote.kept_seconds() >= seconds
+
+
+def test_who_comes_late_keeps_long_what_it_reads_of_a_server_that_has_lost_nothing(redis_process: RedisProcess) -> None:
+    with one_store(redis_process.url, young_redis=True, redis_timeout_ms=1000) as (store, _):
+        store.calculation_rules.put(rule("ACME", 5))
+        aged(redis_process, store, 3600)
+        assert percent(store) == 5
+        assert (store.cache.explain(UNIT).expires_in_seconds or 0) > 250
+
+
+@pytest.mark.parametrize("loss", [flush, evict])
+def test_a_loss_counts_before_the_next_heartbeat_tells_of_it(
+    redis_process: RedisProcess, loss: Callable[[RedisProcess], None]
+) -> None:
+    options: dict[str, Any] = {"cache_degraded_ttl_seconds": DEGRADED_SECONDS, "redis_timeout_ms": 1000}
+    with one_store(redis_process.url, young_redis=True, **options) as (store, _):
+        store.calculation_rules.put(rule("ACME", 5))
+        until(lambda: store.cache.stats().channel or percent(store) == 0, "the channel is there")
+        aged(redis_process, store, 3600)
+        with patch.object(Remote, "witness"):  # no heartbeat comes in between
+            loss(redis_process)
+            store.cache._cache.local.flush()
+            assert percent(store) == 5
+            found = store.cache.explain(UNIT)
+            assert found.tier == "process"
+            assert (found.expires_in_seconds or 0) <= DEGRADED_SECONDS + remote_of(store).heard_seconds()
+            store.cache._cache.local.flush()
+            held = remote_of(store).see(UNIT)
+            assert isinstance(held, Held)
+            assert held.remaining_ms <= 1000 * (DEGRADED_SECONDS + remote_of(store).heard_seconds())
+
+
 def test_a_server_that_has_kept_all_it_was_told_is_believed_for_the_whole_ttl(redis_process: RedisProcess) -> None:
     clock = FrozenClock()
     with one_store(redis_process.url, clock=clock, young_redis=True, redis_timeout_ms=1000) as (store, _):
@@ -196,7 +241,7 @@ def test_a_writer_bars_its_items_again_before_it_sends_when_half_its_time_is_ove
             thread = threading.Thread(target=lambda: store.calculation_rules.put(rule("ACME", 6)), daemon=True)
             thread.start()
             hold.reached.wait()
-            store.cache._cache.remote._each([UNIT], lambda _, key: ("DEL", key))  # type: ignore[union-attr]
+            store.cache._cache.remote._each([UNIT], lambda _, key: ("DEL", key(UNIT)))  # type: ignore[union-attr]
             clock.advance(part * store.cache._cache.limits.block_seconds)
             hold.release()
             thread.join(10)

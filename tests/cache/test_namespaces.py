@@ -291,3 +291,20 @@ def test_an_endpoint_is_named_where_it_is_not_aws_s_own(
     connection: Any = make_engine(settings, tables_of(settings)).connection  # type: ignore[attr-defined]
     monkeypatch.setattr(connection, "_made", lambda: (None, Client(endpoint), None))
     assert connection.foreign_endpoint == foreign
+
+
+def test_a_single_table_that_the_library_makes_again_is_forgotten_everywhere(redis_url: str) -> None:
+    engine = TellingEngine()
+    with opened(redis_url, engine, engine) as (one, other):
+        one.calculation_rules.put(rule("ACME", 5))
+        for store in (one, other):
+            percent(store)
+            until(lambda store=store: has_channel(store), "the channel is there")  # type: ignore[misc]
+            assert percent(store) == 5
+        engine.delete_tables([one.tables.name(one.calculation_rules.kind)])
+        assert len(one.create_tables()) == 1
+        with pytest.raises(LookupError):
+            percent(one)
+        until(lambda: other.cache.explain(UNIT).tier != "process", "the other one hears of it")
+        with pytest.raises(LookupError):
+            percent(other)

@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import redis
 
 from bluestar_store import Store
+from bluestar_store.cache.remote import Remote
 from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.testing import FaultEngine
 from tests.cache.stores import one_store, rule, stores, until
@@ -133,6 +135,25 @@ def test_what_redis_kept_from_before_is_not_believed_when_it_keeps_again_though_
     client.close()
 
 
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_the_message_says_that_redis_keeps_what_was_there_before(redis_process: RedisProcess, refusal: str) -> None:
+    """Who did not ask Redis while it refused knows that only by the message."""
+    client = redis_process.client()
+    with two(redis_process.url) as (writer, reader, _), patch.object(Remote, "see_whether_it_keeps"):
+        assert writer.cache._cache.remote is not None
+        with patch.object(writer.cache._cache.remote, "recover", return_value=False):  # it tells nobody later
+            before = reader.cache.stats().invalidations_in
+            REFUSALS[refusal](client)
+            writer.calculation_rules.put(rule("ACME", 6))  # reads nothing before, and so is the first to be refused
+            welcome(client)
+            until(lambda: reader.cache.stats().invalidations_in == before + 3, "all of the write is heard")
+            for _ in range(3):
+                assert percent(reader) == 6
+                reader.cache._cache.local.flush()
+        writer.cache._cache.remote.pending.take()
+    client.close()
+
+
 def test_a_process_that_only_reads_finds_out_that_redis_keeps_nothing(redis_process: RedisProcess) -> None:
     client = redis_process.client()
     with two(redis_process.url) as (_, reader, _):
@@ -150,6 +171,7 @@ def test_a_server_that_delivers_nothing_is_not_trusted_though_it_answers(redis_p
         change(writer, 6)
         assert writer.cache.stats().unannounced == 2
         until(lambda: percent(reader) == 6, "the reader asks")
+        until(lambda: not reader.cache.stats().channel, "a channel on which nothing is heard is none")
         client.client_unpause()
         until(lambda: writer.cache.stats().pending == 0, "all is told")
     client.close()
@@ -221,14 +243,26 @@ def test_a_slot_that_is_being_moved_is_followed(redis_cluster: RedisCluster) -> 
             assert store.cache.stats().outages == 0, store.cache.stats()
 
 
-def test_the_message_goes_out_where_the_master_of_the_key_is_dead(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dead", ["of the key", "asked first"])
+def test_the_message_goes_out_where_a_master_is_dead(tmp_path: Path, dead: str) -> None:
     with (
         redis_cluster(tmp_path / "cluster") as cluster,
-        two(cluster.url, redis_mode="cluster", cache_ttl_seconds=100) as (writer, reader, _),
+        two(cluster.url, redis_mode="cluster", cache_ttl_seconds=100, cache_degraded_ttl_seconds=60) as (
+            writer,
+            reader,
+            _,
+        ),
     ):
         remote = writer.cache._cache.remote
         assert remote is not None
-        cluster.master_of(remote.namespace.slot_key(UNIT).decode()).kill()
+        if dead == "of the key":
+            cluster.master_of(remote.namespace.slot_key(UNIT).decode()).kill()
+        else:
+            first = next(iter(remote.topology.links()))
+            port = first._pool.connection_kwargs["port"]
+            next(node for node in cluster.running if node.port == port).kill()
+        for store in (writer, reader):
+            until(lambda store=store: store.cache.stats().channel, "another master passes messages on")  # type: ignore[misc]
         for value in (6, 7):
             change(writer, value)
             until(lambda value=value: percent(reader) == value, "the write is heard")  # type: ignore[misc]

@@ -105,7 +105,7 @@ class Orders:
 def main() -> None:
     """Obey until stdin ends."""
     settings = Settings(**json.loads(sys.argv[1]))
-    patch.object(Remote, "kept_seconds", lambda remote: math.inf).start()  # as of a server that has run for long
+    patch.object(Remote, "heard_seconds", lambda remote: math.inf).start()  # as of a process that has run for long
     engine = SlowableEngine(make_engine(settings, tables_of(settings)))
     with Store(settings, engine) as store:
         orders = Orders(store, engine)

@@ -17,8 +17,8 @@ from tests.servers import free_port
 
 @pytest.fixture
 def cached(seeded: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The command on a seeded folder, with a Redis, as if that had run for an hour."""
-    monkeypatch.setattr(Remote, "kept_seconds", lambda remote: math.inf)
+    """The command on a seeded folder, with a Redis, as if it had listened to it for an hour."""
+    monkeypatch.setattr(Remote, "heard_seconds", lambda remote: math.inf)
     monkeypatch.setenv("BLUESTAR_REDIS_URL", redis_url)
     return on(seeded)
 

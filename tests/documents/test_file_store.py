@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bluestar_store import Settings
-from bluestar_store.documents import FileStore, get_store
+from bluestar_store.documents import FileStore, get_store, table_file
 from bluestar_store.documents.file import default_folder
 from bluestar_store.documents.opening import table_exists
 from bluestar_store.errors import AccessDeniedError, ConfigurationError, ItemDecodeError, UnavailableError
@@ -327,3 +327,26 @@ def test_a_list_with_a_byte_order_mark_is_named_as_that(file_mode: Path) -> None
     (file_mode / "customer-orders.json").write_bytes(codecs.BOM_UTF8 + b'[{"orderId": "A1"}]')
     with pytest.raises(ItemDecodeError, match="BOM"):
         FileStore("customer-orders", "orderId")
+
+
+def test_a_write_that_is_on_disk_is_told_as_made_though_the_file_cannot_be_opened_again(
+    store: FileStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.create(ITEM)
+    real, renamed = os.open, os.replace
+
+    def without_descriptors(*args: Any, **kwargs: Any) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    def renaming(*args: Any, **kwargs: Any) -> None:
+        renamed(*args, **kwargs)
+        broken.setattr(table_file, "sync_names", lambda path: broken.setattr(os, "open", without_descriptors))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "replace", renaming)
+        store.update_fields("A1", {"total": 7})
+        assert os.open is not real
+    for one in (store, FileStore("customer-orders", "orderId")):
+        found = one.get("A1")
+        assert found is not None
+        assert found["total"] == 7

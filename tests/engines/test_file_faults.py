@@ -111,6 +111,28 @@ def test_nobody_sees_a_write_while_it_waits_for_the_disk_nor_after_that_failed(
         assert content(one) == [item("A"), item("C")]
 
 
+def test_a_write_that_is_on_disk_is_told_as_made_though_closing_the_journal_fails(
+    engine: FileEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, close = [False], os.close
+
+    def syncing(descriptor: int) -> None:
+        os.fsync(descriptor)
+        synced[0] = True
+
+    def closing(descriptor: int) -> None:
+        close(descriptor)
+        if synced[0]:
+            synced[0] = False
+            failing()
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fdatasync", syncing)
+        broken.setattr(os, "close", closing)
+        engine.write(Put(TABLE, item("A")))
+    assert content(engine) == content(opened(engine)) == [item("A")]
+
+
 def test_a_write_that_cannot_be_taken_back_is_in_doubt_and_counts_for_nobody_until_it_is_on_disk(
     engine: FileEngine, monkeypatch: pytest.MonkeyPatch, synced: list[str]
 ) -> None:

@@ -49,7 +49,7 @@ def test_it_has_what_the_librarys_cache_asks_for(bluestar_redis: RedisForTests) 
     assert client.set("key", "L2", nx=True, get=True, px=10_000) == b"L1"
     assert 9_000 < client.pttl("key") <= 10_000
     assert client.eval(FILL, 1, "key", "L2", "V", 100) == 0
-    assert client.eval(FILL, 1, "key", "L1", "V*2\r\n$4\r\nINFO\r\n", 1000) == 1
+    assert client.eval(FILL, 1, "key", "L1", "V*2\r\n$4\r\nINFO\r\n", 1000, 1000) == 1000
     assert client.get("key") == b"V*2\r\n$4\r\nINFO\r\n"
     assert client.eval(BLOCK, 1, "key", "abc", 5000) == 1
     assert client.get("key").startswith(b"Tabc:")
