@@ -74,8 +74,8 @@ class Settings(BaseSettings):
     `indexes_complete` says that every item carries the library's index attributes, because nobody else writes, or
     because `create --upgrade` runs after they do: then no table is scanned for items without them.
 
-    `index_recheck_hours`: how long a table that `create --upgrade` marked is trusted to be indexed since all of its
-    items were last looked at; what other programs write may be missing from lists for so long.
+    `index_recheck_hours`: within how long all items of a table that `create --upgrade` marked are looked at again, by
+    calls beside their answers; what other programs write may be missing from lists for so long.
 
     `kinds` names users' own kinds of items, `module:NAME` each, with commas between them: see `Store.repository`.
 

@@ -76,7 +76,6 @@ class Store:
         from bluestar_store.repositories.irs_limits import IrsLimitsByYear
         from bluestar_store.repositories.pipelines import Pipelines
         from bluestar_store.repositories.plan_keys import PlanKeys
-        from bluestar_store.repositories.recheck import Recheck
         from bluestar_store.repositories.snapshot import Snapshots
         from bluestar_store.repositories.steps import Claims, Results
         from bluestar_store.repositories.validation_rules import ValidationRules
@@ -122,7 +121,7 @@ class Store:
         self.plan_keys = PlanKeys(access, lambda plan_id: self.cache.invalidate(fields={"plan_id": plan_id}))
         self._snapshots = Snapshots(access, finder, self.pipelines)
         self.holds = Holds(access, finder)
-        self.batches = Batches(access, finder, self._snapshots, Recheck(access, finder.marks))
+        self.batches = Batches(access, finder, self._snapshots)
         self.claims = Claims(access)
         self.results = Results(access)
         self.audit = Audit(access)

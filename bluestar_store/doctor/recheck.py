@@ -14,13 +14,13 @@ from bluestar_store.store import Store
 YOUNG = timedelta(hours=1)
 """An age that is not worth a line."""
 MEND = (
-    "bluestar-store create --upgrade; batches.start goes on with the recheck, a page each: where few are started, run "
-    "the command by a schedule, or set BLUESTAR_INDEX_RECHECK_HOURS higher"
+    "bluestar-store create --upgrade; batches.start and lists go on with the recheck beside their answers: where there "
+    "are few, or who makes them may not write to the table, run the command by a schedule"
 )
 
 
 def check(store: Store) -> Iterator[Finding]:
-    """The age of each mark; a warning from half of the time that it is trusted."""
+    """The age of each mark; a warning from half of `index_recheck_hours` on."""
     hours = store.settings.index_recheck_hours
     try:
         marks = store.index_marks.current()
@@ -40,7 +40,7 @@ def check(store: Store) -> Iterator[Finding]:
         what = f"its items were last looked at {age:.0f} hours ago: lists may miss what other programs wrote since"
         mend, severity = "nothing", Severity.INFO
         if age >= hours:
-            what = f"its items were last looked at {age:.0f} hours ago, so lists scan it (the limit is {hours:g} hours)"
+            what += f" (BLUESTAR_INDEX_RECHECK_HOURS is {hours:g})"
         if age > hours / 2:
             mend, severity = MEND, Severity.WARNING
         yield Finding(severity, "index-recheck", what, mend, table)

@@ -10,7 +10,7 @@ from typing import Any
 
 from immutabledict import immutabledict
 
-from bluestar_store.errors import ConfigurationError, InvalidEntityError, InvalidTransitionError
+from bluestar_store.errors import InvalidEntityError, InvalidTransitionError
 from bluestar_store.keys import check_identifier, check_new_identifier
 from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry
 from bluestar_store.models.batches import (
@@ -47,7 +47,6 @@ from bluestar_store.repositories.finder import Finder
 from bluestar_store.repositories.free_form import free_results
 from bluestar_store.repositories.holds import seen_holds
 from bluestar_store.repositories.identifiers import new_id
-from bluestar_store.repositories.recheck import Recheck
 from bluestar_store.repositories.snapshot import PlanSnapshot, Snapshots
 from bluestar_store.repositories.steps import check_claim
 from bluestar_store.repositories.stored import Wanted, current_item
@@ -131,10 +130,10 @@ class RulesVerification:
 class Batches(Repository[BatchState]):
     """Items of the table processing-metadata."""
 
-    def __init__(self, access: Access, finder: Finder, snapshots: Snapshots, recheck: Recheck) -> None:
+    def __init__(self, access: Access, finder: Finder, snapshots: Snapshots) -> None:
         super().__init__(access, BATCH_STATE)
         self._pages, self._snapshots = BatchPages(access, finder), snapshots
-        self._marks, self._recheck = finder.marks, recheck
+        self._marks, self._recheck = finder.marks, finder.recheck
 
     def get(self, batch_id: str) -> BatchState:
         """The state of a batch. Raises BatchNotFoundError."""
@@ -204,9 +203,9 @@ class Batches(Repository[BatchState]):
         """Begin a batch, RECEIVED; returns its state. `batch_id` is a ULID where none is given.
 
         The plan's rules are read consistently, past the cache, and their digests pinned: see `verify_rules`. `actor` is
-        who writes, the setting's where none is given. Beside the answer, and without keeping it waiting, a page of a
-        table that is marked as indexed may be read and its items given index attributes. Raises AlreadyExistsError for
-        an id that is taken, or was until its batch was deleted, InvalidKeyError for what cannot be one,
+        who writes, the setting's where none is given. Beside the answer, and without keeping it waiting, pages of
+        tables that are marked as indexed may be read and their items given index attributes. Raises AlreadyExistsError
+        for an id that is taken, or was until its batch was deleted, InvalidKeyError for what cannot be one,
         InvalidEntityError, and what `Store.plan_snapshot` raises.
         """
         access = self._access.acting_as(actor)
@@ -237,22 +236,13 @@ class Batches(Repository[BatchState]):
             begun = change_over(access, self._kind, state, None, steps, settled=True)
             unit.engine.write(begun.write, change_over(access, BATCH_RULES, rules, None, pinned, settled=True).write)
             unit.bookkeep(lambda step: check_unused(access, batch_id, step, look=looks))
-        self._access.aside(self._recheck.one_page)
+        self._recheck.beside_start()
         return self._decode(begun.after)
 
     def _pinned(self, plan_id: str, pay_freq: str, year: int) -> tuple[PlanSnapshot, datetime | None]:
-        """The snapshot that a batch starts under, and the recheck that it relies on, if its table is marked.
-
-        A table that is too large to be scanned, and was not rechecked in time (no batch was started for days), is
-        looked at as a whole first.
-        """
+        """The snapshot that a batch starts under, and the recheck that it relies on, if its table is marked."""
         before = self._marks.last_checked(VALIDATION_RULE, BY_LEVEL)
-        try:
-            snapshot = self._snapshots.take(plan_id, pay_freq, year)
-        except ConfigurationError:
-            if not self._recheck.renew(VALIDATION_RULE):
-                raise
-            snapshot = self._snapshots.take(plan_id, pay_freq, year)
+        snapshot = self._snapshots.take(plan_id, pay_freq, year)
         if self._access.indexes_complete:
             return snapshot, None
         return snapshot, before or self._marks.last_checked(VALIDATION_RULE, BY_LEVEL)

@@ -1,9 +1,10 @@
 """Finding items by the library's own indexes, without missing what other programs wrote.
 
 An index knows only items that carry its attributes. A table that is marked (see `index_marks`) is not scanned for
-others; what other programs wrote since its last recheck may be missing. In any other table, what lacks the attributes
-is found by scanning, as far as that is cheap. Where it is not, a ConfigurationError says what mends it. An operator who
-knows that every item carries the attributes says so by `BLUESTAR_INDEXES_COMPLETE`: then nothing is scanned either.
+others, however long ago that was; what other programs wrote since may be missing. In any other table, what lacks the
+attributes is found by scanning, as far as that is cheap. Where it is not, a ConfigurationError says what mends it. An
+operator who knows that every item carries the attributes says so by `BLUESTAR_INDEXES_COMPLETE`: then nothing is
+scanned either.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from bluestar_store.models.tables import index_specs
 from bluestar_store.protocols import Item, Page, key_of, pages, scan_pages, settles_at_once
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.index_marks import IndexMarks
+from bluestar_store.repositories.recheck import Recheck
 
 SWEEP_PAGES = 32
 """Pages (of 1 MB) that a scan for items without index attributes may read before it counts as dear."""
@@ -35,6 +37,7 @@ class Finder:
 
     def __init__(self, access: Access) -> None:
         self._access, self.marks = access, IndexMarks(access)
+        self.recheck = Recheck(access, self.marks)
 
     def find(self, kind: Kind[Any], index: str, value: str, *prefixes: str) -> list[Item]:
         """Index entries (keys and index attributes) and, whole, the items that lack the index's attributes.
@@ -129,11 +132,16 @@ class Finder:
         if self._access.indexes_complete or self._is_marked(kind, index):
             return []
         items, complete = self._sweep(kind, index_specs(kind)[index].partition_attribute)
+        if not complete:  # its mark was taken back, or is not of this kind
+            self.recheck.beside_list(kind)
         return items if complete else None
 
     def _is_marked(self, kind: Kind[Any], index: str) -> bool:
-        """Whether the kind's table need not be scanned."""
-        return self.marks.checked(kind, index) is not None
+        """Whether the kind's table need not be scanned; beside the answer, a recheck that is late goes on."""
+        if self.marks.checked(kind, index) is None:
+            return False
+        self.recheck.beside_list(kind)
+        return True
 
     def _all(self, kind: Kind[Any], index: str) -> list[Item]:
         """All items of the kind, where there is no index to ask."""

@@ -1,13 +1,13 @@
 """Which tables are marked as indexed: there a list need not scan for items without index attributes.
 
-A mark is trusted for `index_recheck_hours` after the last time that every item was looked at, by `create --upgrade` or
-by the recheck (see `recheck`). It is kept in the process for a short while, so that calls one after the other do not
-ask for it again.
+A mark says when every item was last looked at, by `create --upgrade` or by the recheck (see `recheck`). Lists go by it
+however old it is: they would fail for a large table else. It is kept in the process for a short while, so that calls
+one after the other do not ask for it again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
@@ -30,13 +30,15 @@ from bluestar_store.repositories.access import Access
 KEPT_SECONDS = 30.0
 """How long a process goes by the marks that it read."""
 SKEW = timedelta(minutes=5)
-"""How far another machine's clock may be ahead: a mark from a later time than that is of no use."""
+"""How far another machine's clock may be ahead: what it looked at later than that is looked at again soon."""
+BEHIND, LATE = 0.5, 0.75
+"""Shares of `index_recheck_hours`: then the next page is due at once, and then a call reads several."""
 ATTEMPTS = 20
 """Tries of a change that others get in the way of."""
 
 
 def pause(recheck: timedelta, pages_of_a_pass: int) -> timedelta:
-    """Between two pages of a recheck: a pass takes a quarter of the time that a mark is trusted."""
+    """Between two pages of a recheck: a pass takes a quarter of `index_recheck_hours`."""
     return recheck / (4 * max(1, pages_of_a_pass))
 
 
@@ -75,18 +77,17 @@ class IndexMarks:
     def checked(self, kind: Kind[Any], index: str) -> datetime | None:
         """Until when all items of the kind are known to be in the index; None when its table has to be scanned."""
         mark = self.current().get(self._access.table(kind))
-        return None if mark is None else self._trusted(mark, kind, index)
+        return None if mark is None else mark.checked.get(index_label(kind, index))
 
     def last_checked(self, kind: Kind[Any], index: str) -> datetime | None:
         """The same by the marks that were read already; nothing is asked."""
         mark = self.peek().get(self._access.table(kind))
-        return None if mark is None else self._trusted(mark, kind, index)
+        return None if mark is None else mark.checked.get(index_label(kind, index))
 
-    def _trusted(self, mark: IndexMark, kind: Kind[Any], index: str) -> datetime | None:
-        at = mark.checked.get(index_label(kind, index))
-        if at is None or not -SKEW <= self._access.now() - at < self._access.index_recheck:
-            return None
-        return at
+    def is_behind(self, mark: IndexMark, known: Iterable[str], share: float = BEHIND) -> bool:
+        """Whether one of these indexes was not looked at for this share of `index_recheck_hours`, or never."""
+        now, most = self._access.now(), self._access.index_recheck * share
+        return any((at := mark.checked.get(label)) is None or not -SKEW <= now - at <= most for label in known)
 
     def stored(self, table: str) -> tuple[IndexMark | None, Expectation]:
         """The mark of a table as it is now, and what a write over it expects; None, too, for a damaged one."""

@@ -1,8 +1,10 @@
 """The recheck: finds, page by page, what other programs wrote to marked tables without index attributes.
 
-Whoever starts a batch reads at most one page (1 MB) after it, when one is due, and gives the items the attributes that
+Whoever starts a batch reads a page (1 MB) beside its answer, when one is due, and gives the items the attributes that
 they lack; a cursor in the table's mark says where the next one goes on. The pages are spread over a quarter of
-`index_recheck_hours`, so that a mark is never older than half of it; when it is, every start reads one.
+`index_recheck_hours`. A table that nobody was through with for half of that time is behind: then each start reads a
+page. One that is late, after three quarters, is read as a whole beside the next start or list of it, as far as
+`PAGES_AT_ONCE` go.
 """
 
 from __future__ import annotations
@@ -13,17 +15,19 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from bluestar_store.errors import BlueStarError, ConflictError, InvalidKeyError
+from bluestar_store.errors import AccessDeniedError, BlueStarError, ConflictError, InvalidKeyError
 from bluestar_store.models.index_marks import IndexMark, labels
 from bluestar_store.models.kind import Kind
 from bluestar_store.protocols import Page
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.index_marks import IndexMarks, pause
-from bluestar_store.repositories.upgrade import indexed_kinds, renew, stamp
+from bluestar_store.repositories.index_marks import BEHIND, KEPT_SECONDS, LATE, IndexMarks, pause
+from bluestar_store.repositories.upgrade import indexed_kinds, stamp
 
 LOG = logging.getLogger(__name__)
 LEASE = timedelta(minutes=1)
 """How long others leave a page to whoever took it."""
+PAGES_AT_ONCE = 32
+"""Pages that one call reads beside its answer, where a table is late."""
 
 
 class Recheck:
@@ -31,14 +35,45 @@ class Recheck:
 
     def __init__(self, access: Access, marks: IndexMarks) -> None:
         self._access, self._marks = access, marks
+        self._next_list = 0.0
+        """Until then, on the monotonic clock, lists of this process leave it to others."""
 
-    def one_page(self) -> None:
-        """Look at the page that is most overdue, if one is. Keeps what fails to itself: the next one tries again."""
+    def beside_start(self) -> None:
+        """Look at the page that is most overdue, if one is, without keeping the caller waiting."""
+        self._access.aside(self.catch_up)
+
+    def beside_list(self, kind: Kind[Any]) -> None:
+        """The same beside an answer from a kind's table, where that is late."""
+        table, now = self._access.table(kind), self._access.monotonic()
+        mark = self._marks.peek().get(table)
+        if mark is None or now < self._next_list or not self._is_behind(mark, LATE):
+            return
+        self._next_list = now + KEPT_SECONDS
+        age = max((self._access.now() - at for at in mark.checked.values()), default=timedelta(0))
+        if age > self._access.index_recheck:
+            hours = age.total_seconds() / 3600
+            LOG.warning("table %s was not rechecked for %.0f hours: lists may lack what others wrote", table, hours)
+        self._access.aside(self.catch_up)
+
+    def catch_up(self) -> None:
+        """Look at the page that is most overdue, if one is, and at more of the tables that are late.
+
+        Keeps what fails to itself: the next one tries again.
+        """
         try:
-            now = self._access.now()
-            due = [mark for mark in self._known().values() if mark.due <= now]
-            if due:
+            for number in range(PAGES_AT_ONCE):
+                now = self._access.now()
+                due = [mark for mark in self._known().values() if mark.due <= now]
+                if number:
+                    due = [mark for mark in due if self._is_behind(mark, LATE)]
+                else:
+                    due = [mark for mark in due if self._is_behind(mark) or not self._is_anothers(mark)]
+                if not due:
+                    return
                 self._look(min(due, key=lambda mark: mark.due), now)
+        except AccessDeniedError as error:  # who may not write to it is not asked to
+            self._next_list = float("inf")
+            LOG.info("a recheck for items without index attributes is left to others: %s", error)
         except BlueStarError as error:
             LOG.info("a recheck for items without index attributes is left to the next one: %s", error)
 
@@ -46,21 +81,21 @@ class Recheck:
         tables = indexed_kinds(self._access.tables)
         return {table: mark for table, mark in self._marks.current().items() if table in tables}
 
-    def renew(self, kind: Kind[Any]) -> bool:
-        """Look at a whole table at once, if it was marked and nobody rechecked it in time; whether that was done.
+    def _labels(self, table: str) -> frozenset[str]:
+        return labels(indexed_kinds(self._access.tables).get(table, ()))
 
-        Raises what the engine raises.
-        """
-        table = self._access.table(kind)
-        self._marks.forget()
-        if table not in self._known():
-            return False
-        renew(self._access, self._marks, table)
-        return True
+    def _is_behind(self, mark: IndexMark, share: float = BEHIND) -> bool:
+        return self._marks.is_behind(mark, self._labels(mark.table), share)
+
+    def _is_anothers(self, mark: IndexMark) -> bool:
+        """Whether a pass is under way for more kinds than this process knows: a page of its would take them out."""
+        return mark.began is not None and not mark.covers <= self._labels(mark.table)
 
     def _look(self, mark: IndexMark, now: datetime) -> None:
         kinds = indexed_kinds(self._access.tables)[mark.table]
         known = labels(kinds)
+        if mark.began is not None and self._marks.is_behind(mark, known - mark.covers):
+            mark = IndexMark(mark.table, mark.checked, mark.due, mark.pages, version=mark.version)  # begin anew
         covers = known if mark.began is None else mark.covers & known  # another process may know fewer kinds
         began = mark.began or now
         taken = replace(mark, due=now + LEASE, began=began, covers=covers)
@@ -72,13 +107,12 @@ class Recheck:
         page = self._page(taken)
         stamp(self._access, mark.table, kinds, page.items)
         pages_read = taken.pages_read + 1
-        due = self._access.now() + self._pause(mark, known, pages_read)
         if page.cursor is None:
-            checked = {**mark.checked, **dict.fromkeys(covers, began)}
-            after = IndexMark(mark.table, checked, due, pages_read)
+            after = IndexMark(mark.table, {**mark.checked, **dict.fromkeys(covers, began)}, now, pages_read)
         else:
-            after = replace(taken, cursor=page.cursor, pages_read=pages_read, due=due)
-        self._marks.write(after, mark.version + 1)
+            after = replace(taken, cursor=page.cursor, pages_read=pages_read)
+        due = self._access.now() + self._pause(after, known, pages_read)
+        self._marks.write(replace(after, due=due), mark.version + 1)
 
     def _page(self, mark: IndexMark) -> Page:
         """Read consistently: what was written before the pass began has to be seen by it."""
@@ -89,8 +123,7 @@ class Recheck:
             raise
 
     def _pause(self, mark: IndexMark, known: frozenset[str], pages_read: int) -> timedelta:
-        """Until the next page is due: none when an index that is known here falls behind."""
-        recheck, now = self._access.index_recheck, self._access.now()
-        if any(label not in mark.checked or now - mark.checked[label] > recheck / 2 for label in known):
+        """Until the next page is due: none when an index that is known here has fallen behind."""
+        if self._marks.is_behind(mark, known):
             return timedelta(0)
-        return pause(recheck, max(mark.pages, pages_read))
+        return pause(self._access.index_recheck, max(mark.pages, pages_read))

@@ -167,7 +167,7 @@ class CatalogTests:
             marks.write(replace(mark, due=store.clock.now()), mark.version)
         recheck = Recheck(store._access, marks)
         for _ in range(len(marks.current())):
-            recheck.one_page()
+            recheck.catch_up()
         calls = Calls.of(store, monkeypatch)
         check_foreign(store)
         assert "scan" not in calls

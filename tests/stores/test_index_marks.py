@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bluestar_store import (
+    AccessDeniedError,
     CalculationRule,
     ConfigurationError,
     IrsLimits,
@@ -32,7 +33,7 @@ from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.index_marks import PARTITION, mark_key
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.protocols import Delete, Item, scan_pages
-from bluestar_store.repositories import finder
+from bluestar_store.repositories import finder, recheck
 from bluestar_store.repositories.upgrade import indexed_kinds
 from bluestar_store.seeding.export import export
 from bluestar_store.seeding.importing import import_
@@ -41,6 +42,15 @@ from bluestar_store.testing.side_door import wire
 from tests.own_kinds import KINDS, PAY_CALENDAR
 
 PAGE = 20
+
+
+class Waiting(list[Callable[[], object]]):
+    """Calls that are to be made aside."""
+
+    def work(self) -> None:
+        """Make them."""
+        while self:
+            self.pop(0)()
 
 
 class Marked:
@@ -229,26 +239,122 @@ def test_a_recheck_changes_nothing_but_index_attributes(marked: Marked) -> None:
     assert found == theirs | {"bs_kind": {"S": "calculation-rule"}, "bs_level": {"S": "BETA\x1fmatch"}}
 
 
-def test_a_mark_that_nobody_rechecked_in_time_is_not_trusted(marked: Marked) -> None:
-    marked.put(VALIDATION_RULE, wire("CATEGORY#NEW#CLIENT#ACME", "RULE#001", message="x"))
-    marked.pass_time(hours=24)
-    assert marked.store.categories() == ("NEW", "SSN")
-
-
-def test_a_start_after_days_without_one_looks_at_a_large_table_as_a_whole_and_does_not_fail(marked: Marked) -> None:
+@pytest.fixture
+def waiting(marked: Marked, monkeypatch: pytest.MonkeyPatch) -> Waiting:
+    """The same, where what is to be done aside waits until the test has it done."""
     fill(marked)
+    waiting = Waiting()
+    monkeypatch.setattr("bluestar_store.repositories.access.Access.aside", lambda self, call: waiting.append(call))
+    return waiting
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_nor_does_it_fail_however_long_nobody_started_a_batch(marked: Marked, waiting: Waiting, name: str) -> None:
+    for days in (1, 2, 365):  # nothing aside is ever done
+        marked.pass_time(days=days)
+        assert marked.scans(lambda: LISTS[name](marked.store)) == 0
+
+
+def test_lists_and_starts_alone_renew_a_mark_that_is_late_beside_their_answers(
+    marked: Marked, waiting: Waiting
+) -> None:
     marked.put(VALIDATION_RULE, wire("CATEGORY#NEW#CLIENT#ACME", "RULE#001", message="x"))
-    marked.pass_time(days=7)
-    with pytest.raises(ConfigurationError):
+    marked.pass_time(hours=63)
+    for asked in (marked.store.categories, marked.start):
+        assert marked.scans(asked) == 0
+        assert len(waiting) > 0
+        assert marked.scans(waiting.work) <= recheck.PAGES_AT_ONCE * len(LISTS)
+        assert marked.store.categories() == ("NEW", "OTHER", "SSN")
+        marked.pass_time(hours=63)
+
+
+def test_lists_alone_keep_the_recheck_within_its_time(marked: Marked) -> None:
+    fill(marked)
+    for _ in range(4):
+        marked.pass_time(hours=1)
         marked.store.categories()
-    batch_id = marked.start()
-    rules = marked.store.batches.history(batch_id).rules
-    assert rules is not None
-    assert any("CATEGORY#NEW" in name for name in rules.items or ())
-    assert marked.store.categories() == ("NEW", "OTHER", "SSN")
-    for _ in range(60):  # and the others catch up, a page a start
+        marked.put(VALIDATION_RULE, wire("CATEGORY#NEW#CLIENT#ACME", "RULE#001", message="x"))
+        for _ in range(10):
+            marked.pass_time(hours=2)
+            marked.store.categories()
+        marked.pass_time(hours=2)
+        assert "NEW" in marked.store.categories()
+        table = marked.store.tables.name(VALIDATION_RULE)
+        marked.engine.write(Delete(table, Key("CATEGORY#NEW#CLIENT#ACME", "RULE#001")))
+
+
+def test_a_page_that_a_process_read_which_knows_fewer_kinds_does_not_count_for_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tables, "PAGE_ITEMS", PAGE)
+    fewer = Marked(MemoryEngine(), FrozenClock(), TableLayout.SINGLE)
+    home = fewer.store.tables.name(BATCH_STATE)
+    more = Store(fewer.store.settings, fewer.engine, kinds=KINDS, clock=fewer.clock)
+    more.create_tables()
+    fewer.put(BATCH_STATE, *(wire(f"CLIENT#P{n:03d}", "CALC#match") for n in range(5 * PAGE)))
+    more.create_tables(upgrade=True)
+    theirs = Key("CLIENT#ACME", "PAYDAYS#2026")  # on the first page
+    fewer.put(BATCH_STATE, wire(*theirs))
+    written = fewer.clock.now()
+    (index,) = PAY_CALENDAR.index_names
+    found, checked = False, None
+    for turn in range(60):  # each time another one reads the next page
+        fewer.pass_time(minutes=80)
+        for store in (more, fewer.store) if turn % 2 else (fewer.store, more):
+            store.index_marks.forget()
+            recheck.Recheck(store._access, store.index_marks).catch_up()
+        more.index_marks.forget()
+        checked = more.index_marks.checked(PAY_CALENDAR, index)
+        found = "bs_kind" in fewer.engine.get(home, [theirs])[theirs]
+        assert checked is not None
+        assert found or checked <= written
+    assert found
+    assert checked is not None
+    assert checked > written
+
+
+def test_a_list_reads_nothing_beside_its_answer_while_the_recheck_keeps_up(marked: Marked, waiting: Waiting) -> None:
+    for _ in range(18):
+        marked.pass_time(hours=1)
+        marked.store.categories()
+        assert not waiting
+    marked.pass_time(hours=1)
+    marked.store.categories()
+    assert len(waiting) == 1
+
+
+def test_no_call_reads_more_than_its_pages_beside_its_answer(
+    marked: Marked, waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recheck, "PAGES_AT_ONCE", 3)
+    marked.pass_time(days=7)
+    marked.store.categories()
+    assert marked.scans(waiting.work) == 3
+    for _ in range(20):
         marked.start()
-    assert len(marked.store.plans()) == 101
+        assert marked.scans(waiting.work) <= 6  # the list of categories in it, and the start
+    marks = marked.store.index_marks.current().values()
+    assert all(marked.clock.now() - at < timedelta(hours=1) for mark in marks for at in mark.checked.values())
+
+
+def test_who_may_not_write_to_a_table_that_is_late_answers_and_asks_no_more(marked: Marked, waiting: Waiting) -> None:
+    marked.pass_time(days=7)
+    marked.engine.faults.fail("write", AccessDeniedError, times=100)
+    before = marked.engine.faults.counts["write"]
+    for _ in range(20):
+        assert marked.store.categories() == ("OTHER", "SSN")
+        waiting.work()
+        marked.pass_time(minutes=1)
+    assert marked.engine.faults.counts["write"] - before == 1
+
+
+def test_a_list_that_relies_on_a_mark_that_is_too_old_says_so_in_the_log(
+    marked: Marked, waiting: Waiting, caplog: pytest.LogCaptureFixture
+) -> None:
+    marked.pass_time(hours=25)
+    marked.store.categories()
+    (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "not rechecked for 25 hours" in record.getMessage()
 
 
 def test_a_batch_pins_the_time_of_the_last_full_recheck(marked: Marked) -> None:
@@ -260,7 +366,11 @@ def test_a_batch_pins_the_time_of_the_last_full_recheck(marked: Marked) -> None:
     marked.pass_time(hours=24)
     rules = marked.store.batches.history(marked.start()).rules
     assert rules is not None
-    assert rules.indexes_checked is None  # the table was scanned
+    assert rules.indexes_checked == upgraded
+    marked.pass_time(hours=1)
+    rules = marked.store.batches.history(marked.start()).rules
+    assert rules is not None
+    assert rules.indexes_checked == upgraded + timedelta(hours=25)  # the start before rechecked all beside its answer
 
 
 def test_a_batch_that_was_started_where_nothing_is_marked_pins_none() -> None:
