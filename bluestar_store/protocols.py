@@ -365,11 +365,33 @@ class Source(Protocol):
         """About how many bytes the value takes in the process."""
 
 
+class Heirs(Protocol):
+    """What is made for units of other units' values."""
+
+    def get(self, own: Unit, /) -> tuple[Any, Any, Any] | None:
+        """The value that it was made of, anything, and what was made."""
+
+    def make(self, own: Unit, value: Any, /) -> Any:
+        """Make it, and keep it with the value."""
+
+
 class Cache(Protocol):
     """What lies between repositories and the engine."""
 
     def peek(self, unit: Unit) -> Any:
         """The value if it is here, in the process, and not due; else MISSING. None is a value: an absence."""
+
+    def peek_first(self, kind: Unit, own: Unit, other: Unit, heirs: Heirs) -> Any:
+        """The value of the unit `kind + own`; where that is an absence, what is made for `own` of `kind + other`'s.
+
+        None when both are absences; MISSING when one that is needed is not here. The two were there at one moment.
+        """
+
+    def peek_all(self, units: Sequence[Unit], settles: Callable[[Any], bool]) -> list[Any] | None:
+        """The values of the units, up to the first that `settles`, if `peek` has them all; else None.
+
+        They were there at one moment.
+        """
 
     def fetch(self, units: Sequence[Unit], source: Source, *, fresh: bool) -> Mapping[Unit, Any]:
         """The value of every unit, or a Stale one; what is missing (when `fresh`: all) is loaded from the source.

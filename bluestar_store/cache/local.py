@@ -17,7 +17,7 @@ from cachetools import LRUCache
 from bluestar_store.cache.bars import Bars
 from bluestar_store.cache.flights import Flight
 from bluestar_store.cache.limits import AHEAD
-from bluestar_store.protocols import MISSING, SETTLING_SECONDS, Unit
+from bluestar_store.protocols import MISSING, SETTLING_SECONDS, Heirs, Unit
 
 ENTRY_BYTES = 640
 """What an entry takes besides its value: its slots, its unit and its places in three dictionaries (measured)."""
@@ -28,12 +28,16 @@ SECOND_CHANCES = 16
 
 
 class Entry:
-    """A value and its times, on the clock of the cache. `due`: from then on a look is not enough (see `peek`)."""
+    """A value and its times, on the clock of the cache. `due`: from then on a look is not enough (see `peek`).
 
-    __slots__ = ("due", "expires", "stored", "used", "value", "weight")
+    `moment`: see Loaded. An entry that is still there has not been invalidated; an equal value may be another entry.
+    """
 
-    def __init__(self, value: Any, stored: float, due: float, expires: float, weight: int) -> None:
-        self.value, self.stored, self.due, self.expires, self.weight = value, stored, due, expires, weight
+    __slots__ = ("due", "expires", "moment", "stored", "used", "value", "weight")
+
+    def __init__(self, value: Any, moment: object, stored: float, due: float, expires: float, weight: int) -> None:
+        self.value, self.moment, self.stored, self.due, self.expires = value, moment, stored, due, expires
+        self.weight = weight
         self.used = False
 
 
@@ -83,9 +87,9 @@ class Loaded:
 
 
 class Local:
-    """Safe for threads. Every method but `peek` holds a lock, for no longer than a few dictionary operations.
+    """Safe for threads. Every method but the peeks holds a lock, for no longer than a few dictionary operations.
 
-    `hits` are those of `peek`; two threads at the very same moment may count as one.
+    `hits` are those of the peeks; two threads at the very same moment may count as one.
     """
 
     def __init__(self, max_entries: int, max_bytes: int, clock: Callable[[], float]) -> None:
@@ -95,7 +99,7 @@ class Local:
         self.trusted_until = math.inf
         """Until when what is here may be given without asking: heartbeats of the channel move it, if there is one."""
         self._found: dict[Unit, Entry] = {}
-        self.peek = self._peeking()
+        self.peek, self.peek_first = self._peeking()
         self.reset()
 
     def reset(self) -> None:
@@ -111,8 +115,8 @@ class Local:
         self._found.clear()
         self._entries = Recent(self._max_bytes, self._found)
 
-    def _peeking(self) -> Callable[[Unit], Any]:
-        """`peek` is the way of every hit: a function of its own, with nothing to look up that does not change."""
+    def _peeking(self) -> tuple[Callable[[Unit], Any], Callable[[Unit, Unit, Unit, Heirs], Any]]:
+        """The way of every hit: functions of their own, with nothing to look up that does not change."""
         get, clock = self._found.get, self._clock
 
         def peek(unit: Unit) -> Any:
@@ -127,7 +131,46 @@ class Local:
             self.hits += 1
             return entry.value
 
-        return peek
+        def peek_first(kind: Unit, own: Unit, other: Unit, heirs: Heirs) -> Any:
+            """See Cache. An absence holds as long as its entry is there: one that came again was not there all along.
+
+            The entry of the absence is looked up again after the other: both were there then.
+            """
+            entry = get(unit := kind + own)
+            if entry is None or entry.due <= (now := clock()) or self.trusted_until <= now:
+                return MISSING
+            if (value := entry.value) is not None:
+                entry.used = True
+                self.hits += 1
+                return value
+            second = get(kind + other)
+            if second is None or second.due <= now or get(unit) is not entry:
+                return MISSING
+            entry.used = second.used = True
+            self.hits += 2
+            if (value := second.value) is None:
+                return None
+            kept = heirs.get(own)
+            return kept[2] if kept is not None and kept[0] is value else heirs.make(own, value)
+
+        return peek, peek_first
+
+    def peek_all(self, units: Sequence[Unit], settles: Callable[[Any], bool]) -> list[Any] | None:
+        """See Cache."""
+        entries: list[Entry] = []
+        for unit in units:
+            entry = self._found.get(unit)
+            if entry is None or entry.due <= (now := self._clock()) or self.trusted_until <= now:
+                return None
+            entry.used = True
+            entries.append(entry)
+            if settles(entry.value):
+                break
+        for unit, entry in zip(units, entries[:-1], strict=False):
+            if self._found.get(unit) is not entry:
+                return None
+        self.hits += len(entries)
+        return [entry.value for entry in entries]
 
     def look(self, unit: Unit) -> Entry | None:
         """The entry, even when it is due, expired, or kept for the case of an error only."""
@@ -241,7 +284,7 @@ class Local:
         if seconds <= 0 or self.bars.stand(unit) or weight > self._max_bytes or self._max_entries < 1:
             return
         expires = now + seconds
-        self._entries[unit] = Entry(one.value, now, expires - seconds * AHEAD, expires, weight)
+        self._entries[unit] = Entry(one.value, one.moment, now, expires - seconds * AHEAD, expires, weight)
         while len(self._entries) > self._max_entries:
             self._entries.popitem()
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from bluestar_store.protocols import MISSING, Source, Unit
+from bluestar_store.protocols import MISSING, Heirs, Source, Unit
 
 
 class NullCache:
@@ -15,6 +15,14 @@ class NullCache:
     def peek(self, unit: Unit) -> Any:
         """MISSING."""
         return MISSING
+
+    def peek_first(self, kind: Unit, own: Unit, other: Unit, heirs: Heirs) -> Any:
+        """MISSING."""
+        return MISSING
+
+    def peek_all(self, units: Sequence[Unit], settles: Callable[[Any], bool]) -> list[Any] | None:
+        """None."""
+        return None
 
     def fetch(self, units: Sequence[Unit], source: Source, *, fresh: bool) -> Mapping[Unit, Any]:
         """Whatever the source loads."""

@@ -71,7 +71,7 @@ class TieredCache:
         """
         self.limits, self.namespace, self.fields, self.counters, self.clock = limits, namespace, fields, counters, clock
         self.local = Local(limits.max_entries, limits.max_bytes, clock)
-        self.peek = self.local.peek
+        self.peek, self.peek_first, self.peek_all = self.local.peek, self.local.peek_first, self.local.peek_all
         self.remote, self._tier = remote, tier
         self.is_shared = remote is not None or tier is not None
         self._loader: EngineLoader = (DeafLoader if self.is_shared else EngineLoader)(limits, counters, clock)
@@ -165,7 +165,7 @@ class TieredCache:
             if source.settles(one.value):
                 break
         return len({one.moment for one in needed.values()}) == 1 or all(
-            (entry := self.local.look(unit)) is not None and entry.value is one.value for unit, one in needed.items()
+            (entry := self.local.look(unit)) is not None and entry.moment is one.moment for unit, one in needed.items()
         )
 
     def _kept(self, unit: Unit, entry: Entry, source: Source) -> Loaded:
@@ -175,7 +175,7 @@ class TieredCache:
             if self.local.take_refresh(unit, entry):
                 life = entry.expires - entry.stored
                 self._refresher.submit(lambda: self._refresh(unit, source, life * AHEAD / 2))
-        return Loaded(entry.value, entry)
+        return Loaded(entry.value, entry.moment)
 
     def _refresh(self, unit: Unit, source: Source, max_age_seconds: float) -> None:
         """Load what is still good, unless another process just did."""
@@ -270,8 +270,8 @@ class TieredCache:
     def _lift(self, units: Sequence[Unit], writer: bytes) -> None:
         """In all Stores of this process that look at the same data: what is loaded from now on may come in."""
         for cache in self.peers():
+            cache.local.drop(units)  # first: what was read before the commit must not come in between
             cache.local.bars.lift(units, writer)
-            cache.local.drop(units)
 
     def _announcer(self) -> Announcer | None:
         """What tells others of a write: it has to know where before it writes, a read need not."""
@@ -347,9 +347,9 @@ class TieredCache:
             seconds = min(message.bars_seconds, max(self.limits.block_seconds, MOST_BARRED_SECONDS))
             self.local.bar(units, writer, seconds, heard=True)
         else:
+            self.local.drop(units)  # see `_lift`
             if writer is not None:
                 self.local.bars.lift(units, writer)
-            self.local.drop(units)
         if message.fields is not None:
             matches = matcher(self.fields, message.kind, message.fields)
             self.local.drop_where(matches)

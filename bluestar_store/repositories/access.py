@@ -88,7 +88,8 @@ class Access:
         self._unit: ContextVar[Transaction | None] = ContextVar("bluestar_unit_of_work", default=None)
         self._looking = _Looking()
         self._uncached = NullCache()
-        self.peek, self.unit_here = cache.peek, self._unit.get
+        self.peek, self.peek_first, self.peek_all = cache.peek, cache.peek_first, cache.peek_all
+        self.unit_here = self._unit.get
         """What is in the process, when no unit of work is open here: asked before all else, so without a detour."""
         self.indexes_complete, self.index_recheck = indexes_complete, index_recheck
         clock = clock or SystemClock()

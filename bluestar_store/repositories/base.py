@@ -28,7 +28,7 @@ from bluestar_store.repositories.changes import (
     refuse_inherited,
     wanted_of,
 )
-from bluestar_store.repositories.inherited import Twins
+from bluestar_store.repositories.inherited import EntityTwins
 from bluestar_store.repositories.moments import ISOLATED_AT_ONCE
 from bluestar_store.repositories.sources import ItemSource, PartitionSource
 from bluestar_store.repositories.stored import Wanted, ambiguous, stored_items
@@ -48,15 +48,9 @@ class Reader(Generic[E]):
 
     def __init__(self, access: Access, kind: Kind[E]) -> None:
         self._access, self._kind = access, kind
-        self._peek, self._name, self._of_items, self._of_partitions = (
-            access.peek,
-            kind.name,
-            (kind.name,),
-            (f"{kind.name}*",),
-        )
-        self._unit_here, self._twins = access.unit_here, Twins()
-        self._twin_of = self._twins.get
-        self._hot = self._unit_here, self._peek, self._of_items, self._twin_of
+        self._name, self._of_items, self._of_partitions = kind.name, (kind.name,), (f"{kind.name}*",)
+        self._unit_here, self._twins = access.unit_here, EntityTwins(self._inherited)
+        self._hot = self._unit_here, access.peek, access.peek_first, self._of_items, self._twins
         self._plan_at = kind.keys.fields.index("plan_id") if "plan_id" in kind.keys.fields else None
 
     def __init_subclass__(cls, **given: Any) -> None:
@@ -83,51 +77,39 @@ class Reader(Generic[E]):
         """How the entity lies on disk."""
         return self._kind
 
-    def _first(self, identity: tuple[Any, ...], *others: tuple[Any, ...], fresh: bool) -> E | None:
-        """The entity of the first identity that has one, through the cache; None when none of them has.
+    def _first(self, identity: tuple[Any, ...], other: tuple[Any, ...] | None = None, *, fresh: bool) -> E | None:
+        """The entity of the first identity that has one, through the cache; None when neither has, at one moment.
 
         An identity has the values of the key's fields, in their order. All that is missing from the cache is read in
         one call. An item that does not decode is an error only when it is the answer: a broken GLOBAL rule does
         not keep a plan from its own. What is of another plan than the first identity knows that this one inherits it.
         """
-        found: Any = MISSING
-        unit_here, peek, of_items, twin_of = self._hot  # one look at this object, which is a quarter of a hit
+        unit_here, peek, peek_first, of_items, twins = self._hot  # one look at this object, a quarter of a hit
         if not fresh and unit_here() is None:
             try:
-                found = peek(of_items + identity)
-                if found is None:
-                    for other in others:
-                        found = peek(of_items + other)
-                        if found is not None:
-                            kept = twin_of(identity)
-                            if kept is not None and kept[0] is found:
-                                return kept[2]  # type: ignore[no-any-return]  # an E, made of this one
-                            break
-                elif found is not MISSING:
-                    return found  # type: ignore[no-any-return]  # an E
+                if other is None:
+                    found = peek(of_items + identity)
+                else:
+                    found = peek_first(of_items, identity, other, twins)
+                if found is not MISSING:
+                    return found  # type: ignore[no-any-return]  # an E or None
             except TypeError:  # suppress() costs half of a hit; what cannot be hashed is refused below
                 pass
-        here = found is not MISSING
-        if not here:
-            units = [(self._name, *one) for one in (identity, *others)]
-            self._items.check(units)
-            try:
-                answers = self._access.cache_of(self._kind).fetch(units, self._items, fresh=fresh)
-                found = first(map(answers.__getitem__, units))  # no more of them than it takes
-            except BaseException as error:
-                forget_locals(error)
-                raise
-        if others and found is not None:
-            return self._inherited(identity, found, keep=here)
-        entity: E | None = found
-        return entity
+        units = [(self._name, *one) for one in (identity, other) if one is not None]
+        self._items.check(units)
+        try:
+            answers = self._access.cache_of(self._kind).fetch(units, self._items, fresh=fresh)
+            entity: E | None = first(map(answers.__getitem__, units))  # no more of them than it takes
+        except BaseException as error:
+            forget_locals(error)
+            raise
+        return entity if other is None or entity is None else self._inherited(identity, entity)
 
-    def _inherited(self, identity: tuple[Any, ...], found: E, *, keep: bool) -> E:
+    def _inherited(self, identity: tuple[Any, ...], found: E) -> E:
         """What was found for an identity: as its plan inherits it, where it is another level's."""
         if self._plan_at is None or getattr(found, "plan_id", None) == (plan_id := identity[self._plan_at]):
             return found
-        twin: E = self._twins.of(identity, found, None, lambda one, _: one.inherited_as(plan_id), keep=keep)
-        return twin
+        return found.inherited_as(plan_id)
 
     def _partitions(self, *identities: tuple[Any, ...], fresh: bool) -> Sequence[tuple[E, ...] | BlueStarError]:
         """The entities of each partition, in order, or why it cannot be read (see `readable`); through the cache.
@@ -141,19 +123,11 @@ class Reader(Generic[E]):
         """The answer of `_partitions` where all of it is in this process; else None."""
         if self._unit_here() is not None:
             return None
-        found: list[Any] = []
+        of_partitions = self._of_partitions
         try:
-            for identity in identities:
-                found.append(self._peek(self._of_partitions + identity))
-                if found[-1] is MISSING:
-                    return None
-                if self._whole.settles(found[-1]):
-                    return found
-                if len(found) == len(identities) and self._peek(self._of_partitions + identities[0]) is found[0]:
-                    return found  # unless a transaction changed both, between the first look and the last
+            return self._access.peek_all([of_partitions + one for one in identities], self._whole.settles)
         except TypeError:  # what cannot be hashed is refused later
-            pass
-        return None
+            return None
 
     def _fetched(
         self, identities: Sequence[tuple[Any, ...]], *, fresh: bool

@@ -55,8 +55,9 @@ class Catalog:
 
     def at_level(self, level: str) -> tuple[Entity, ...]:
         """Everything that a level has: a plan, GLOBAL (with limits and the vendors' own schemas) or DEFAULT."""
-        revision = self._access.revisions.of_level(level)
-        listed = read_as_one(self._access, [revision], partial(self._listed, level))
+        # A vendor's schema is listed in GLOBAL's revision, whichever plan it is of: its key does not tell.
+        revisions = [self._access.revisions.of_level(one) for one in dict.fromkeys((level, GLOBAL))]
+        listed = read_as_one(self._access, revisions, partial(self._listed, level))
         found: list[Entity] = []
         for kind in self._kinds_of(level):
             table = self._access.table(kind)

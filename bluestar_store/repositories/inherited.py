@@ -48,7 +48,7 @@ class Twins:
     def __init__(self) -> None:
         self._kept: dict[tuple[Any, ...], tuple[Any, Any, Any]] = {}
         self._bytes = 0
-        self.get = self._kept.get
+        self.get: Callable[[tuple[Any, ...]], tuple[Any, Any, Any] | None] = self._kept.get
         """The two values that an answer was made of, and the answer: good only while both still are what is cached."""
 
     def of(self, identity: tuple[Any, ...], shared: S, own: W, make: Callable[[S, W], A], *, keep: bool) -> A:
@@ -68,3 +68,16 @@ class Twins:
             self._kept.clear()
             self._bytes = 0
         self._kept[identity] = kept
+
+
+class EntityTwins(Twins):
+    """Twins, also of single entities that lie in the cache."""
+
+    def __init__(self, inherit: Callable[[tuple[Any, ...], Any], Any]) -> None:
+        """`inherit` makes what the plan of an identity inherits of an entity."""
+        super().__init__()
+        self._inherit = inherit
+
+    def make(self, identity: tuple[Any, ...], shared: Any) -> Any:
+        """The twin for an identity, which is kept."""
+        return self.of(identity, shared, None, lambda one, _: self._inherit(identity, one), keep=True)

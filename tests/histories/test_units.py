@@ -22,6 +22,7 @@ from bluestar_store import (
     Settings,
     Store,
     ValidationRule,
+    VendorSchema,
 )
 from tests.adversarial_engine import AdversarialEngine
 from tests.histories.targets import adversarial
@@ -45,6 +46,9 @@ def write_unit(store: Store, token: str, number: int) -> None:
             uow.validation_rules.put(ValidationRule(category="SSN", plan_id=plan, number=rule, message=token))
         uow.client_configs.put(ClientConfig(plan_id=PLAN, pay_freq=FREQ, custodian=token))
         uow.irs_limits.put(IrsLimits(year=YEAR, source=token))
+        for fingerprint, owner in (("a", PLAN), ("b", PLAN), ("c", None), ("d", None)):  # their keys name no plan
+            schema = VendorSchema(vendor_id="V", fingerprint=fingerprint, plan_id=owner, columns=(token,))
+            uow.vendor_schemas.put(schema)
         uow.pipelines.replace(PLAN, FREQ, steps)
 
 
@@ -58,6 +62,10 @@ def of_a_category(store: Store) -> Iterable[object]:
 
 def of_a_pipeline(store: Store) -> Iterable[object]:
     return [step.agent for step in store.pipelines.steps(PLAN, FREQ, fresh=True)]
+
+
+def of_a_vendor(store: Store) -> Iterable[object]:
+    return [column for schema in store.vendor_schemas.for_vendor("V", fresh=True) for column in schema.columns]
 
 
 def of_a_snapshot(store: Store) -> Iterable[object]:
@@ -76,6 +84,7 @@ READERS: Mapping[str, Callable[[Store], Iterable[object]]] = {
     "all": of_rules,
     "for_category": of_a_category,
     "steps": of_a_pipeline,
+    "for_vendor": of_a_vendor,
     "plan_snapshot": of_a_snapshot,
 }
 
@@ -181,13 +190,15 @@ def test_a_trail_that_nobody_touched_but_by_appending_verifies(store: Store, tim
     assert wrong == []
 
 
-def test_a_plans_overrides_show_each_unit_whole(store: Store, times: int) -> None:
-    """By index, then by key: what a level has of its own."""
+@pytest.mark.parametrize("level", [PLAN, GLOBAL])
+def test_a_plans_overrides_show_each_unit_whole(store: Store, times: int, level: str) -> None:
+    """By index, then by key: what a level has of its own, with its vendor schemas."""
+    names = "description", "message", "agent", "custodian", "source", "columns"
 
     def of_a_level(store: Store) -> Iterable[object]:
-        tokens = {"CalculationRule": "description", "ValidationRule": "message", "PipelineStep": "agent"}
-        found = store.overrides(PLAN)
-        return [getattr(one, tokens.get(type(one).__name__, "custodian")) for one in found]
+        for one in store.at_level(level):
+            (text,) = (text for name in names if (text := getattr(one, name, None)))
+            yield text[0] if isinstance(text, tuple) else text
 
     wrong, reads = mixtures(store, of_a_level, UNITS * times)
     assert wrong == [], f"{len(wrong)} of {reads} are mixtures"

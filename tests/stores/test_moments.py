@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, TypeAlias
 
 import pytest
@@ -26,6 +27,7 @@ from bluestar_store import (
     Settings,
     Store,
     ValidationRule,
+    VendorSchema,
 )
 from bluestar_store.persistence.rules import EngineRulesStore
 from bluestar_store.protocols import ABSENT, ANY, Update
@@ -76,6 +78,9 @@ def write(store: Store, turn: int) -> None:
         uow.validation_rules.delete(ValidationRule(category="SSN", plan_id=gone, number=9))
         uow.client_configs.put(ClientConfig(plan_id=DEFAULT, pay_freq=FREQ, custodian=text))
         uow.irs_limits.put(IrsLimits(year=YEAR, source=text))
+        for fingerprint, owner in (("a", PLAN), ("b", PLAN), ("c", None)):  # their keys do not name the plan
+            schema = VendorSchema(vendor_id="V", fingerprint=fingerprint, plan_id=owner, columns=(text,))
+            uow.vendor_schemas.put(schema)
         steps = [PipelineStep(plan_id=DEFAULT, pay_freq=FREQ, step_order=n, agent=text) for n in (1, 2 + turn % 3)]
         uow.pipelines.replace(DEFAULT, FREQ, steps)
 
@@ -115,7 +120,20 @@ def pipeline(store: Store) -> set[Any]:
     return {step.agent for step in store.pipelines.steps(PLAN, FREQ)}
 
 
-READS = [snapshot, every_rule, category, fallback, pipeline]
+def vendor(store: Store) -> set[Any]:
+    return {column for schema in store.vendor_schemas.for_vendor("V") for column in schema.columns}
+
+
+def at_level(level: str, store: Store) -> set[Any]:
+    """All that a level has of its own, whatever it is called there."""
+    names = "description", "message", "agent", "custodian", "source"
+    found = store.at_level(level)
+    texts = {text for one in found for name in names if (text := getattr(one, name, None)) is not None}
+    return texts.union(*(one.columns for one in found if isinstance(one, VendorSchema)))
+
+
+LEVELS = [partial(at_level, level) for level in (PLAN, GLOBAL, DEFAULT)]
+READS: list[Read] = [snapshot, every_rule, category, fallback, pipeline, vendor, *LEVELS]
 
 
 @pytest.mark.parametrize("read", READS)
