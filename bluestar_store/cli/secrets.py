@@ -72,7 +72,7 @@ def _opened(path: str) -> BinaryIO:
     from bluestar_store.disk import AS_BYTES, NO_WAIT
 
     descriptor = os.open(path, os.O_RDONLY | AS_BYTES | NO_WAIT)
-    if NO_WAIT:
+    if sys.platform != "win32":
         os.set_blocking(descriptor, True)
     return os.fdopen(descriptor, "rb")
 

@@ -101,7 +101,7 @@ class Journal:
             end = self._end_of_lines(descriptor, begin, size)
             os.ftruncate(descriptor, end)
             place = begin
-            while data := os.pread(descriptor, min(CHUNK_BYTES, end - place), place):
+            while data := _read_at(descriptor, min(CHUNK_BYTES, end - place), place):
                 _write_at(descriptor, data, place)
                 place += len(data)
             sync_data(descriptor)
@@ -111,7 +111,7 @@ class Journal:
         """Where the last whole line ends, behind a place; that place where there is none."""
         for place in range(size - CHUNK_BYTES, max(begin, size - MAX_LINE_BYTES) - CHUNK_BYTES, -CHUNK_BYTES):
             start = max(place, begin)
-            found = os.pread(descriptor, place + CHUNK_BYTES - start, start).rfind(b"\n")
+            found = _read_at(descriptor, place + CHUNK_BYTES - start, start).rfind(b"\n")
             if found >= 0:
                 return start + found + 1
         if size - begin > MAX_LINE_BYTES:
@@ -224,6 +224,12 @@ def _line(number: int, images: Sequence[Image]) -> bytes:
     content = {"number": number, "images": [[i.table, *i.key, i.item] for i in images]}
     payload = to_json(content).encode()
     return b"%08x %s\n" % (zlib.crc32(payload), payload)
+
+
+def _read_at(descriptor: int, size: int, place: int) -> bytes:
+    """What is at a place, up to so many bytes: Windows has no pread."""
+    os.lseek(descriptor, place, os.SEEK_SET)
+    return os.read(descriptor, size)
 
 
 def _write_at(descriptor: int, data: bytes, place: int) -> None:
