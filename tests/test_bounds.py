@@ -28,6 +28,7 @@ WITHOUT_HOLES = {
 }
 """The first release of each after its last published hole."""
 BROUGHT = {
+    "attrs": "jsonschema, whose validators are classes of it",
     "boto3": "imported only where the caller has passed in an object of it",
     "hiredis": "redis[hiredis]",
     "pydantic_core": "pydantic, which pins its version",

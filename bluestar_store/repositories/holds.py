@@ -186,10 +186,12 @@ def plan_holds(access: Access, plan_id: str) -> tuple[PlanHold, ...]:
 
 
 def seen_holds(access: Access, plan_id: str) -> tuple[PlanHold, ...]:
-    """The same in one query, which may see a transaction in part: for whoever also makes the guard a condition."""
-    return by_created(
-        in_order(access, PLAN_HOLD, access.partition(PLAN_HOLD, PLAN_HOLD.keys.partition({"plan_id": plan_id})))
-    )
+    """The same in one query, which may see a transaction in part: for whoever also makes the guard a condition.
+
+    Of one that cannot be read what can be: what is open, so far, is looked at again.
+    """
+    items = access.partition(PLAN_HOLD, PLAN_HOLD.keys.partition({"plan_id": plan_id}))
+    return by_created(in_order(access, PLAN_HOLD, items, salvaged))
 
 
 def guard_of(plan_id: str) -> Wanted:

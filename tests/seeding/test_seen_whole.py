@@ -83,7 +83,7 @@ def test_a_whole_that_is_merged_is_seen_whole_and_again_is_the_same(store: Store
             uow.audit.append("b", action="looked at")
         source.pipelines.replace("OTHER", FREQ, [PipelineStep(plan_id="OTHER", pay_freq=FREQ, step_order=1)])
         history, whole = source.batches.history("b"), export(source, tmp_path)
-    for count in (0, whole.items):
+    for count in (0, whole.items - 1):  # the salt of the trails' file stays in the export
         report = import_(store, tmp_path, merge=True)
         assert store.batches.history("b") == history
         assert (store.claims.for_batch("b"), store.results.for_batch("b")) == (history.claims, history.results)

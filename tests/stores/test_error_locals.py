@@ -66,7 +66,7 @@ FAILING: dict[str, Callable[[Store], object]] = {
     "bad attribute": lambda store: store.ach_configs.get("ODD", "Weekly", fresh=True),
     "bad config": lambda store: store.client_configs.get("SSN", "Weekly"),
     "put over a bad one": lambda store: store.ach_configs.put(ACH.model_copy(update={"plan_id": "BAD"})),
-    "delete of a bad one": lambda store: store.ach_configs.delete(ACH.model_copy(update={"plan_id": "ODD"})),
+    "delete of a bad one": lambda store: store.ach_configs.delete(ACH.model_copy(update={"plan_id": "BAD"})),
     "current": lambda store: store.ach_configs.current([ACH.model_copy(update={"plan_id": "ODD"})]),
     "snapshot": lambda store: store.plan_snapshot("ODD", "Weekly", 2026),
     "start": lambda store: store.batches.start("ODD", "Weekly", 2026),
@@ -75,7 +75,7 @@ FAILING: dict[str, Callable[[Store], object]] = {
     "invalid key": lambda store: store.ach_configs.put(ACH.model_copy(update={"plan_id": "A#B"})),
     "too large": lambda store: store.ach_configs.put(ACH.model_copy(update={"bank_id": "x" * 500_000})),
     "load": lambda store: seeding.load(
-        store, seeding.RuleSet((ACH.model_copy(update={"plan_id": "ODD"}),)), overwrite=True
+        store, seeding.RuleSet((ACH.model_copy(update={"account_number": int(ACCOUNT)}),)), overwrite=True
     ),
 }
 
