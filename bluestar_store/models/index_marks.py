@@ -20,6 +20,8 @@ from bluestar_store.settings import TableLayout
 
 PARTITION = "INDEXES"
 """The partition of all marks: one query reads them."""
+TABLES = "TABLE#"
+"""What their sort keys begin with."""
 HOME = f"{OWN_PREFIX}table"
 """In layout `single`, the attribute that tells which table an item belongs to whose key is no kind's."""
 
@@ -56,7 +58,7 @@ def labels(kinds: Iterable[Kind[Any]]) -> frozenset[str]:
 
 def mark_key(table: str) -> Key:
     """Where the mark of a table lies, in the table of BatchState."""
-    return Key(PARTITION, f"TABLE#{table}")
+    return Key(PARTITION, TABLES + table)
 
 
 def is_mark(key: Key) -> bool:
@@ -89,7 +91,7 @@ def mark_of(item: Item) -> IndexMark | None:
     try:
         began = item.get("began")
         return IndexMark(
-            table=key_of(item).sk.removeprefix("TABLE#"),
+            table=key_of(item).sk.removeprefix(TABLES),
             checked={label: utc_from_text(at["S"]) for label, at in item["checked"]["M"].items()},
             due=utc_from_text(item["due"]["S"]),
             pages=max(1, int(item["pages"]["N"])),

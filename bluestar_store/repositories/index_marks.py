@@ -16,6 +16,7 @@ from bluestar_store.errors import AccessDeniedError, ConflictError, TableMissing
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.index_marks import (
     PARTITION,
+    TABLES,
     IndexMark,
     index_label,
     is_mark,
@@ -68,7 +69,7 @@ class IndexMarks:
     def _read(self) -> Mapping[str, IndexMark]:
         engine, home = self._access.committed, self._access.table(BATCH_STATE)
         try:
-            found = chain.from_iterable(pages(lambda cursor: engine.query(home, PARTITION, cursor=cursor)))
+            found = chain.from_iterable(pages(lambda cursor: engine.query(home, PARTITION, TABLES, cursor=cursor)))
             marks = [mark for item in found if is_mark(key_of(item)) and (mark := mark_of(item))]
         except (TableMissingError, AccessDeniedError):  # who may not look at it has no mark to go by
             return {}

@@ -21,6 +21,7 @@ from bluestar_store.repositories.revisions import (
     READING_SECONDS,
     YOUNG_SECONDS,
     Revision,
+    is_level_revision,
 )
 
 R = TypeVar("R", bound="Read")
@@ -155,7 +156,9 @@ def read_as_one(
         if clock() > patience:
             tables = ", ".join(str(key) for _, key in revisions)
             raise ChangingError(f"what belongs to {tables} keeps changing while it is read; ask again in a minute")
-        if look.failure in (Failure.TOO_MANY, Failure.BUSY):
+        if look.failure is Failure.TOO_MANY and look.wait > 0:  # asking before that would be for nothing
+            access.sleep(look.wait)
+        elif look.failure in (Failure.TOO_MANY, Failure.BUSY):
             access.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  # no secret
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
@@ -174,6 +177,8 @@ class Look:
         self._places = places if access.revisions.are_kept else ()
         self._began, self._since = access.monotonic(), access.now().timestamp() - YOUNG_SECONDS
         self.failure: Failure | None = None
+        self.wait = 0.0
+        """Seconds until what was too much to be listed is visible to all."""
         self._before: dict[Place, Revision] | None = None
         if settles_at_once(self._engine) and self._places:
             # All is visible: what matters is whether something changes from now on, which no clock is needed to tell.
@@ -194,6 +199,8 @@ class Look:
                 return False
             if any(self._overflowed(place, revision) for place, revision in revisions.items()):
                 self.failure = Failure.TOO_MANY
+                if self._before is None:
+                    self.wait = max(self._until_old(revision) for revision in revisions.values())
                 return False
             listed = dict.fromkeys(self._listed(revisions))
             if [place for place in listed if more(place)]:  # each is shown
@@ -204,10 +211,22 @@ class Look:
                 for place in asked:
                     found.lay_over(place, isolated.get(place))
                 found.beside = {place: isolated[place] for place in beside if place in isolated}
+                self._tidy(revisions)
                 return True
             asked |= listed
         self.failure = Failure.BUSY
         return False
+
+    def _tidy(self, read: Mapping[Place, Revision]) -> None:
+        """Beside the answer."""
+        revisions = self._access.revisions
+        for place, revision in read.items():
+            if is_level_revision(place[1]) and revisions.has_left(revision):
+                self._access.aside(partial(revisions.tidy, self._access.committed, place))
+
+    def _until_old(self, revision: Revision) -> float:
+        young = (revision.many or 0.0) + YOUNG_SECONDS - self._access.now().timestamp()
+        return min(young, YOUNG_SECONDS) + FIRST_PAUSE_SECONDS if young > 0 else 0.0
 
     def _overflowed(self, place: Place, revision: Revision) -> bool:
         if self._before is not None:
@@ -229,6 +248,8 @@ class Look:
         In several calls where there is more than one table, or more keys than one call takes; None when a transaction
         came in between.
         """
+        at_once = settles_at_once(self._engine)  # then any read of several keys is isolated
+        isolated = partial(self._engine.get, consistent=True) if at_once else self._engine.get_isolated
         calls: list[list[Place]] = []
         for place in dict.fromkeys((*self._places, *asked)):
             if not calls or place[0] != calls[-1][0][0] or len(calls[-1]) == ISOLATED_AT_ONCE:
@@ -236,9 +257,9 @@ class Look:
             calls[-1].append(place)
         found: dict[Place, Item] = {}
         for places in calls:
-            found |= self._read(self._engine.get_isolated, places)
+            found |= self._read(isolated, places)
         if len(calls) > 1 and self._places:
-            again = self._read(self._engine.get_isolated, self._places)
+            again = self._read(isolated, self._places)
             if any(again.get(place) != found.get(place) for place in self._places):
                 return None
         return found

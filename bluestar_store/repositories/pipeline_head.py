@@ -18,16 +18,16 @@ COUNT = "bs_steps"
 """The head's attribute with the number of steps that the last replacement left."""
 
 
-def read_head(access: Access, pk: str) -> Item | None:
+def read_head(access: Access, pk: str, *, consistent: bool = True) -> Item | None:
     """The stored head of a pipeline, None when the library never replaced it."""
     key = head_key(pk)
-    return access.engine.get(access.table(CHAIN_HEAD), [key], consistent=True).get(key)
+    return access.engine.get(access.table(CHAIN_HEAD), [key], consistent=consistent).get(key)
 
 
-def steps_written(access: Access, pk: str) -> int:
+def steps_written(access: Access, pk: str, *, consistent: bool = True) -> int:
     """How many steps the library left in the pipeline; 0 when it never wrote one, or removed it."""
     try:
-        head = read_head(access, pk)
+        head = read_head(access, pk, consistent=consistent)
     except (TableMissingError, InvalidKeyError):  # then the library never wrote, or could not: the key is too long
         return 0
     return (step_count(head) if head is not None else None) or 0

@@ -188,9 +188,12 @@ class Pipelines(Reader[PipelineStep]):
         except PipelineChangingError:
             return self._load_again(pk)
 
-    def _proved_of(self, pk: str, items: Iterable[Item]) -> tuple[PipelineStep, ...]:
-        """The whole pipeline in a query's answer; PipelineChangingError when it may be a part or a mixture."""
-        return self._proved(pk, self._in_order(items))
+    def _proved_of(self, pk: str, items: Iterable[Item], *, settled: bool = False) -> tuple[PipelineStep, ...]:
+        """The whole pipeline in a query's answer; PipelineChangingError when it may be a part or a mixture.
+
+        `settled`: all that the library changed of late is in it, so that the head may be a moment old.
+        """
+        return self._proved(pk, self._in_order(items), settled=settled)
 
     def _load_again(self, pk: str) -> tuple[PipelineStep, ...]:
         """The pipeline once its steps agree."""
@@ -208,13 +211,13 @@ class Pipelines(Reader[PipelineStep]):
     def _level(self, pk: str) -> str:
         return str((self._kind.keys.partition_identity(pk) or {})["plan_id"])
 
-    def _proved(self, pk: str, steps: tuple[PipelineStep, ...]) -> tuple[PipelineStep, ...]:
+    def _proved(self, pk: str, steps: tuple[PipelineStep, ...], *, settled: bool = False) -> tuple[PipelineStep, ...]:
         """The steps when they are a whole pipeline; PipelineChangingError when they may be a part or a mixture."""
         ours = [step for step in steps if step.revision is not None]
         if ours and len(ours) == len(steps) and _agree(ours):
             return steps
         # No step, or steps of other programs: unless the library writes here, nobody could be in the middle of it.
-        written = steps_written(self._access, pk)
+        written = steps_written(self._access, pk, consistent=not settled)
         if not ours and written == 0:
             return steps
         return self._as_of_one_moment(pk, steps, written)

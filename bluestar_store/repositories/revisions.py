@@ -3,17 +3,17 @@
 On AWS the items of a transaction become visible to queries and to BatchGetItem one by one. So each transaction that
 writes rules leaves in the revision of their level (a plan, GLOBAL, DEFAULT) when it was sent and what it wrote, and one
 that writes several items of a batch leaves the same in the head of the batch's trail, one of holds in their guard. A
-level's revision lies where the head of
-a trail could: older releases and other programs know what to do with such an item, which is nothing.
+level's revision lies where the head of a trail could: older releases and other programs know what to do with such an
+item, which is nothing.
 
 A revision is written without being read: each transaction sets an attribute of its own, so two that have nothing else
-in common do not fail for it. Attributes that are past their time are removed by later transactions.
+in common do not fail for it. Attributes that are past their time are removed by later transactions, and
+what processes left that wrote once by others (`tidy`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 import time
 import uuid
@@ -38,7 +38,20 @@ from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
 from bluestar_store.models.indexes import BY_LEVEL
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import Tables
-from bluestar_store.protocols import ANY, SETTLING_SECONDS, Check, Delete, Engine, Item, Place, Put, Update, Write
+from bluestar_store.protocols import (
+    ANY,
+    EXISTS,
+    SETTLING_SECONDS,
+    Check,
+    Delete,
+    Engine,
+    Item,
+    Place,
+    Put,
+    Update,
+    Write,
+)
+from bluestar_store.repositories.moves import MAX_TIME_DIGITS, Move
 
 MARGIN_SECONDS = 2.0
 """How far the clocks of two machines may be apart, and the commit be behind the time that its move has."""
@@ -50,15 +63,16 @@ KEPT_SECONDS = YOUNG_SECONDS + READING_SECONDS + MARGIN_SECONDS
 """How long a move stays listed: as long as a read may be under way that has to know of it."""
 
 MOVE, MANY = "bs_move", "bs_many"
-MAX_TIME_DIGITS = 18
 """Attributes of a revision: one for each transaction, and the time when there were too many to list."""
 LEVELS = "bs_levels"
 """Stands where the head of a trail names a table: no table has such a name."""
 LEVEL_PARTITIONS = f"TRAIL#{LEVELS}#"
-MOST_KEYS = 300
-"""Keys that a revision lists: they take some 4 KB, which is what one read unit reads (AWS)."""
+MOST_BYTES = 3600
+"""What the moves of a revision take: it is read by one block of 4 KB (AWS), so it stays below that with its key."""
 MOST_MOVES = 12
 """Moves that a revision has before they are made one, which takes less room."""
+LEFT_SECONDS = 300.0
+"""A move that is older than that was left behind by a process that wrote no more: see `tidy`."""
 MOST_REMOVED = 200
 """Attributes that one update removes besides what it sets: see `checks.MAX_CHANGES`."""
 LONGEST_LEVEL = 1024
@@ -73,43 +87,6 @@ REVISED = tuple(kind.keys.sort.prefix for kind in (CHAIN_HEAD, HOLD_GUARD))
 """Sort keys of the items that are revisions besides."""
 BATCH_KINDS = (BATCH_STATE, STEP_RESULT, STEP_CLAIM, FREE_STATE, FREE_RESULT)
 """What is listed in a batch's revision. Its entries are not: the head of the trail says how many there are."""
-
-
-@dataclass(frozen=True)
-class Move:
-    """A transaction: when it was sent, in seconds since 1970, and what it wrote, by table (without prefix) and key."""
-
-    at: float
-    written: str
-    """What it wrote, as JSON: of most moves that are read only the time matters."""
-
-    @classmethod
-    def of(cls, at: float, keys: Iterable[tuple[str, Key]]) -> Move:
-        """A transaction that is sent now."""
-        nested: dict[str, dict[str, list[str]]] = {}
-        for table, key in keys:
-            nested.setdefault(table, {}).setdefault(key.pk, []).append(key.sk)
-        return cls(at, json.dumps(nested, ensure_ascii=False, separators=(",", ":")))
-
-    @classmethod
-    def parse(cls, text: str) -> Move | None:
-        """What `text` says; None for what has no time."""
-        at, _, written = text.partition(" ")
-        return cls(int(at) / 1000, written) if at.isdecimal() and len(at) <= MAX_TIME_DIGITS else None
-
-    @cached_property
-    def keys(self) -> tuple[tuple[str, Key], ...]:
-        """What it wrote; nothing for what is no move."""
-        try:
-            nested = json.loads(self.written)
-            return tuple((t, Key(pk, sk)) for t, pks in nested.items() for pk, sks in pks.items() for sk in sks)
-        except (ValueError, AttributeError, TypeError, RecursionError):
-            return ()
-
-    @property
-    def text(self) -> str:
-        """The attribute's value."""
-        return f"{int(self.at * 1000)} {self.written}"
 
 
 @dataclass(frozen=True)
@@ -191,6 +168,35 @@ class Revisions:
                     self._known.popitem(last=False)
         return revision
 
+    def knows(self, place: Place) -> bool:
+        """Whether this process read the revision, or wrote it, and so takes out what is past its time."""
+        with self._lock:
+            return place in self._known
+
+    def has_left(self, revision: Revision) -> bool:
+        """Whether more than one process keeps was left in it."""
+        return len(self._left(revision)) > MOST_MOVES
+
+    def _left(self, revision: Revision) -> list[str]:
+        now = self._now().timestamp()
+        return [name for name, move in revision.moves.items() if now - move.at > LEFT_SECONDS]
+
+    def tidy(self, engine: Engine, place: Place) -> None:
+        """Take out of a level's revision what processes left there that wrote once: readers would pay for it.
+
+        What fails is left to others.
+        """
+        table, key = place
+        with suppress(BlueStarError):
+            revision = self.learn(place, engine.get(table, [key], consistent=True).get(key))
+            if self.has_left(revision):
+                removed = frozenset(self._left(revision)[:MOST_REMOVED])
+                engine.write(Update(table, key, set={}, remove=removed, expect=EXISTS))
+
+    def levels(self, writes: Mapping[Place, Write]) -> list[Place]:
+        """The revisions of the levels that these writes change."""
+        return [place for place in self._moved(writes) if is_level_revision(place[1])]
+
     def send(self, engine: Engine, writes: Mapping[Place, Write]) -> None:
         """Make the writes, and the moves that go with them, in one transaction.
 
@@ -267,16 +273,14 @@ class Revisions:
         with self._lock:
             known = self._known.pop(place, {})
             kept = {name: other for name, other in known.items() if move.at - other.at <= KEPT_SECONDS}
-            listed = {key for other in (move, *kept.values()) for key in other.keys}
-            if len(listed) > MOST_KEYS:
-                made, sets = {}, {MANY: {"N": str(int(move.at * 1000))}}
+            made = {_new_name(): move}
+            if len(kept) > MOST_MOVES or _bytes(made, kept) > _room(place):
+                made |= {_new_name(): _together(kept.values())} if kept else {}
                 kept = {}
-            else:
-                made = {_new_name(): move}
-                if len(kept) > MOST_MOVES:
-                    made[_new_name()] = _together(kept.values())
-                    kept = {}
-                sets = {name: {"S": one.text} for name, one in made.items()}
+            sets = {name: {"S": one.text} for name, one in made.items()}
+            if _bytes(made, kept) > _room(place):
+                made, kept = {}, {}
+                sets = {MANY: {"N": str(int(move.at * 1000))}}
             removed = frozenset(islice(known.keys() - kept.keys(), MOST_REMOVED))
             self._known[place] = {name: one for name, one in known.items() if name not in removed} | made
             if len(self._known) > KNOWN:
@@ -286,6 +290,16 @@ class Revisions:
 
 def _new_name() -> str:
     return f"{MOVE}_{uuid.uuid4().hex[:12]}"
+
+
+def _room(place: Place) -> int:
+    """What moves may take there; at least what a small one does."""
+    return max(MOST_BYTES - len(place[1].pk.encode()), MOST_BYTES // 2)
+
+
+def _bytes(*moves: Mapping[str, Move]) -> int:
+    """What they take in an item."""
+    return sum(len(name) + len(move.text.encode()) for some in moves for name, move in some.items())
 
 
 def _together(moves: Collection[Move]) -> Move:

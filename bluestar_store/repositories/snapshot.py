@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from bluestar_store.errors import (
     PipelineChangingError,
     PipelineNotFoundError,
 )
-from bluestar_store.keys import DEFAULT, GLOBAL, check_plan
+from bluestar_store.keys import DEFAULT, GLOBAL, Key, check_plan
 from bluestar_store.lazy import cached_property
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.models.canonical import digest
@@ -172,7 +172,7 @@ class Snapshots:
             steps, damage = self._steps([(part.pk, found[part]) for part in asked.pipelines])
             if steps is not None:
                 break
-        candidates = [item for part in (*asked.configs, *asked.pipelines) for item in found[part]]
+        configs = [item for part in asked.configs for item in found[part]]
         own_rules, global_rules = (tuple(self._decoded(CALCULATION_RULE, found[part])) for part in asked.rules)
         validation = {
             category: applying(plan_id, *(in_order(self._access, VALIDATION_RULE, found[part]) for part in parts))
@@ -185,8 +185,8 @@ class Snapshots:
             year,
             steps=inherited(plan_id, steps),
             damage=damage,
-            client_config=self._first(plan_id, self._access.tables.registered(CLIENT_CONFIG), candidates, unreadable),
-            ach_config=self._first(plan_id, self._access.tables.registered(ACH_CONFIG), candidates, unreadable),
+            client_config=self._first(plan_id, self._access.tables.registered(CLIENT_CONFIG), configs, unreadable),
+            ach_config=self._first(plan_id, self._access.tables.registered(ACH_CONFIG), configs, unreadable),
             calculation_rules=merged(plan_id, global_rules, own_rules),
             validation_rules=immutabledict({category: rules for category, rules in validation.items() if rules}),
             limits=next(iter(self._decoded(IRS_LIMITS, filter(IRS_LIMITS.owns, found[asked.limits]))), None),
@@ -204,7 +204,7 @@ class Snapshots:
         for pk, items in levels:
             found = [item for item in items if PIPELINE_STEP.owns(item)]
             try:
-                steps = self._pipelines._proved_of(pk, found)
+                steps = self._pipelines._proved_of(pk, found, settled=True)
             except PipelineChangingError:
                 try:
                     self._pipelines._load_again(pk)
@@ -239,10 +239,9 @@ class Asked:
         self._access, self._finder, self._plan_id = access, finder, plan_id
         self._listed: set[str] = set()
         levels = [{"plan_id": level, "pay_freq": pay_freq} for level in (plan_id, DEFAULT)]
-        # By partition: where configs lie in the table of the pipelines, they come along with the steps.
-        beside = access.table(PIPELINE_STEP) == access.table(CLIENT_CONFIG)
-        self.pipelines = [self._part(PIPELINE_STEP, level, whole=beside) for level in levels]
-        self.configs = [] if beside else [self._part(CLIENT_CONFIG, level, whole=True) for level in levels]
+        self.pipelines = [self._part(PIPELINE_STEP, level) for level in levels]
+        # Each by its key: whatever else lies in their partitions would be paid for, too.
+        self.configs = [self._part(kind, level) for kind in (CLIENT_CONFIG, ACH_CONFIG) for level in levels]
         self.limits = self._part(IRS_LIMITS, {"year": year})
         self.rules = [self._part(CALCULATION_RULE, {"plan_id": level}) for level in (plan_id, GLOBAL)]
         self.categories: dict[str, list[Part]] = {}
@@ -253,14 +252,18 @@ class Asked:
         categories = self._finder.calls(
             VALIDATION_RULE, BY_LEVEL, VALIDATION_RULE.name, level_prefix(GLOBAL), level_prefix(self._plan_id)
         )
-        parts = [*self.pipelines, *self.configs, *self.rules, self.limits]
-        reads: list[Callable[[], list[Item] | None]] = [*(partial(self._query, part) for part in parts), *categories]
+        parts = [*self.pipelines, *self.rules]
+        single = [partial(self._get, self.configs), partial(self._get, [self.limits])]
+        first, others = len(parts), len(parts) + len(single)
+        reads: list[Callable[[], Any]] = [*(partial(self._query, part) for part in parts), *single, *categories]
         answers = self._access.together(reads)
-        found = dict(zip(parts, answers, strict=False))
-        self._find_categories(self._finder.merged(VALIDATION_RULE, BY_LEVEL, answers[len(parts) :]))
+        found: dict[Part, list[Item]] = dict(zip(parts, answers, strict=False))
+        for one in answers[first:others]:
+            found |= one
+        self._find_categories(self._finder.merged(VALIDATION_RULE, BY_LEVEL, answers[others:]))
         rules = [part for parts in self.categories.values() for part in parts]
         found |= dict(zip(rules, self._access.together([partial(self._query, part) for part in rules]), strict=True))
-        return Found({part: items or () for part, items in found.items()})
+        return Found(found)
 
     def misses(self, place: Place) -> bool:
         """Whether a rule that was changed lately is of a category that no index knew of; the next `read` does."""
@@ -281,10 +284,15 @@ class Asked:
             for name in sorted(names)
         }
 
-    def _part(self, kind: Kind[Any], identity: Mapping[str, Any], *, whole: bool = False) -> Part:
-        """The kind's items in a partition, or all items in it."""
-        prefix = "" if whole else kind.keys.sort.prefix
-        return Part(self._access.table(kind), kind.keys.partition(dict(identity)), prefix)
+    def _part(self, kind: Kind[Any], identity: Mapping[str, Any]) -> Part:
+        """The kind's items in a partition."""
+        return Part(self._access.table(kind), kind.keys.partition(dict(identity)), kind.keys.sort.prefix)
+
+    def _get(self, parts: Sequence[Part]) -> dict[Part, list[Item]]:
+        """Those of one table that are one item each, whose sort key is the whole prefix."""
+        keys = {part: Key(part.pk, part.prefix) for part in parts}
+        items = self._access.engine.get(parts[0].table, list(keys.values()), consistent=True)
+        return {part: [items[key]] if key in items else [] for part, key in keys.items()}
 
     def _query(self, part: Part) -> list[Item]:
         return list(self._access.partition_items(*part))

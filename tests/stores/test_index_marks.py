@@ -12,7 +12,6 @@ import pytest
 
 from bluestar_store import (
     AccessDeniedError,
-    CalculationRule,
     ConfigurationError,
     IrsLimits,
     PersistenceMode,
@@ -140,44 +139,6 @@ def test_without_the_mark_a_large_table_is_refused_with_what_marks_it(marked: Ma
 def _deletes(marked: Marked) -> list[Delete]:
     home = marked.store.tables.name(BATCH_STATE)
     return [Delete(home, mark_key(table)) for table in indexed_kinds(marked.store.tables)]
-
-
-def test_a_start_reads_at_most_30_units_whatever_else_lies_in_the_tables() -> None:
-    """26 steps, 8 rules, 20 validation rules in 6 categories, none of them just changed; units by AWS's rules."""
-    engine, clock = ReadUnitEngine(MemoryEngine()), FrozenClock()
-    with Store(Settings(persistence_mode=PersistenceMode.MEMORY), engine, clock=clock) as store:
-        store.create_tables()
-        steps = [
-            PipelineStep(
-                plan_id="ACME",
-                pay_freq="BiWeekly",
-                step_order=number * 100,
-                subroutine_name=f"subroutine_{number}",
-                agent="VALIDATOR",
-                description="What the step does, in a sentence of the usual length",
-            )
-            for number in range(1, 27)
-        ]
-        store.pipelines.replace("ACME", "BiWeekly", steps)
-        for number in range(8):
-            store.calculation_rules.put(CalculationRule(calc_type=f"type_{number}", plan_id="GLOBAL", formula="a * b"))
-        for number in range(20):
-            store.validation_rules.put(ValidationRule(category=f"C{number % 6}", number=number + 1, message="m" * 60))
-        store.irs_limits.put(IrsLimits(year=2026))
-        result = {"x": {"S": "x" * 10_000}}
-        home = store.tables.name(BATCH_STATE)
-        engine.put_many(home, (wire(f"BATCH#o{n}", "RESULT#0001") | result for n in range(1000)))
-        engine.put_many(home, (wire(f"BATCH#o{n}", "STATE", plan_id="OTHER") for n in range(1000)))
-        engine.put_many(store.tables.name(VALIDATION_RULE), foreign_rules(5000))
-        engine.put_many(
-            store.tables.name(CALCULATION_RULE), (wire(f"CLIENT#P{n}", "CALC#match", x="x" * 500) for n in range(2000))
-        )
-        store.create_tables(upgrade=True)
-        for _ in range(2):
-            clock.advance(timedelta(minutes=1))
-            with engine.counted() as units:
-                store.batches.start("ACME", "BiWeekly", 2026)
-            assert units.total <= 30, units
 
 
 def test_what_others_write_is_found_by_the_recheck_within_its_time(marked: Marked) -> None:
