@@ -227,10 +227,7 @@ class Access:
             unit for place, write in writes.items() if not isinstance(write, Check) for unit in self._units(*place)
         ]
         with self._cache.writing(units) if units else nullcontext():
-            unknown = [place for place in self.revisions.levels(writes) if not self.revisions.knows(place)]
             self.revisions.send(self._engine, writes)
-        for place in unknown:
-            self.aside(partial(self.revisions.tidy, self._engine, place))
 
     def _units(self, table: str, key: Key) -> Iterator[Unit]:
         """What a cache may hold of an item."""

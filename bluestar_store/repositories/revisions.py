@@ -8,7 +8,7 @@ item, which is nothing.
 
 A revision is written without being read: each transaction sets an attribute of its own, so two that have nothing else
 in common do not fail for it. Attributes that are past their time are removed by later transactions, and
-what processes left that wrote once by others (`tidy`).
+what processes left that wrote once by readers (`tidy`).
 """
 
 from __future__ import annotations
@@ -168,11 +168,6 @@ class Revisions:
                     self._known.popitem(last=False)
         return revision
 
-    def knows(self, place: Place) -> bool:
-        """Whether this process read the revision, or wrote it, and so takes out what is past its time."""
-        with self._lock:
-            return place in self._known
-
     def has_left(self, revision: Revision) -> bool:
         """Whether more than one process keeps was left in it."""
         return len(self._left(revision)) > MOST_MOVES
@@ -192,10 +187,6 @@ class Revisions:
             if self.has_left(revision):
                 removed = frozenset(self._left(revision)[:MOST_REMOVED])
                 engine.write(Update(table, key, set={}, remove=removed, expect=EXISTS))
-
-    def levels(self, writes: Mapping[Place, Write]) -> list[Place]:
-        """The revisions of the levels that these writes change."""
-        return [place for place in self._moved(writes) if is_level_revision(place[1])]
 
     def send(self, engine: Engine, writes: Mapping[Place, Write]) -> None:
         """Make the writes, and the moves that go with them, in one transaction.
@@ -217,6 +208,8 @@ class Revisions:
                 engine.write(*together.values())
             except InvalidWriteError:
                 checked(list(writes.values()))  # too much, or wrong, even without the moves
+                for place in filter(lambda place: is_level_revision(place[1]), moves):
+                    self.tidy(engine, place)  # nobody read it for so long that it is full
                 engine.write(*moves.values())
                 engine.write(*writes.values())
             if time.monotonic() - began > MARGIN_SECONDS / 2:  # its time is no good any more
