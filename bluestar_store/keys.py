@@ -85,12 +85,13 @@ def unseen(value: str) -> str | None:
     """
     if value.isascii() and value.isprintable():
         return None
-    char = _of_category(value, "Cc", "Cs", "Cf", "Zl", "Zp") or next(iter(_BLANK.findall(value)), None)
+    char = _of_category(value, "Cc", "Cs", "Cf", "Zl", "Zp") or next(iter(re.findall(_BLANK, value)), None)
     return None if char is None else f"contains a character that cannot be seen: {_named(char)}"
 
 
-_BLANK = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+_BLANK = (
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
+    "\U000e0000-\U000e0fff]"
 )
 """What Unicode draws as nothing (Default_Ignorable_Code_Point: fillers, joiners, variation selectors) and the blank
 Braille pattern."""

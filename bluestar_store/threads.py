@@ -6,7 +6,6 @@ caller's own does the work: see `Pool`.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -89,6 +88,8 @@ def _make(call: Callable[[], T], future: Future[T]) -> None:
 
 async def in_another_thread(call: Callable[[], T]) -> T:
     """Like asyncio.to_thread; where no thread can be had, the call is made in this one."""
+    import asyncio
+
     future: Future[T] = Future()
     make = partial(_make, partial(copy_context().run, call), future)
     if not began(threading.Thread(target=make, name="bluestar-call")):

@@ -18,7 +18,6 @@ from bluestar_store.cli.errors import BadUsage, escaped
 from bluestar_store.cli.options import AsJson, file_session, group_options
 from bluestar_store.cli.output import Grid, progress
 from bluestar_store.cli.records import Record
-from bluestar_store.threads import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -273,6 +272,7 @@ def _kept() -> Iterator[None]:
 def _looked_at(files: FileStore, paths: list[str], advance: Callable[[int], None]) -> Iterator[Record]:
     """What is known of each file that is still there."""
     from bluestar_store.errors import FileMissingError
+    from bluestar_store.threads import Pool
 
     def look(path: str) -> FileInfo | None:
         try:

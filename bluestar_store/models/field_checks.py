@@ -27,7 +27,7 @@ MEANT = "(BLUESTAR_KNOWN_WORDS names words of your own)"
 MAX_PATTERN_CHARACTERS = 2000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class RoutingNumber(Check):
     """An ABA routing number: nine digits, 3 7 1 times which are a multiple of ten."""
 
@@ -42,7 +42,7 @@ class RoutingNumber(Check):
         return Level.WRONG, "is no routing number: nine digits, the last of them a check digit (ABA)"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Bounds(Check):
     """A number from `low` to `high`."""
 
@@ -57,7 +57,7 @@ class Bounds(Check):
         return Level.WRONG, f"is not from {self.low} to {self.high}{self.unit}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Word(Check):
     """One of the words that are `known`. Unless it is a `closed` list, another word is taken for a new one.
 
@@ -82,7 +82,7 @@ class Word(Check):
         return Level.NEW, f"{shown(value)} is a new {self.name}: known are {', '.join(known[:20])}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Formula(Check):
     """A formula that can be parsed and names only what is known; nothing evaluates it here."""
 
@@ -94,7 +94,7 @@ class Formula(Check):
         return fault(value, checks.words)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Pattern(Check):
     """A regular expression that compiles: one that does not would fail in every agent."""
 
@@ -114,7 +114,7 @@ class Pattern(Check):
         return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Visible(Check):
     """A name of a person, a bank or a program in which every character can be seen; else two of them look alike."""
 
@@ -125,7 +125,7 @@ class Visible(Check):
         return None if reason is None else (Level.WRONG, reason)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Mapping(Check):
     """From columns that are there, each once, to fields that are not nearly known ones.
 
@@ -163,7 +163,7 @@ class Mapping(Check):
         return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class NeverLess(Check):
     """A figure that is not below that of the year before, which `shrunk` is asked about: here is no other year."""
 

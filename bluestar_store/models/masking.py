@@ -6,7 +6,6 @@ Names are compared by word parts, so that `employee_ssn`, `acctNumber` and `Acco
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Iterable, Mapping, Set
 from decimal import Decimal
@@ -44,6 +43,7 @@ DEFAULT_NAMES = (
 )
 """Words of names whose values are masked, unless the setting `masked_names` says otherwise."""
 
+# The longer patterns are compiled when they are needed: every agent imports this module.
 _WORDS = re.compile(r"[A-Z]{2,}s(?![a-z])|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
 _BEFORE = (
     "aba|ach|bank|benefit|beneficiary|checking|credit|debit|deposit|direct|employee|ee|emp|from|member|participant"
@@ -53,22 +53,22 @@ _BEHIND = "code|id|nbr|no|nr|num|number"
 """What names put before and behind these words without a border: `bankaccount`, `acctno`."""
 
 _DASHES = r"[\s_+\u2010-\u2015\u2212\ufe58\ufe63\uff0d-]"
-_FORM = re.compile(
+_FORM = (
     r"(?<!\d)(?<!\d\.)(?:"
     rf"\d{{3}}({_DASHES}|[./])\d\d\1\d{{4}}"
     rf"|\d{{4}}({_DASHES})\d{{4}}\2\d{{4}}\2\d{{4}}(?:\2\d{{1,3}})?|\d{{4}}({_DASHES})\d{{6}}\3\d{{5}})(?!\d)"
 )
 """What has the form of an SSN or of a card."""
-_RUN = re.compile(rf"(?<!\d)(?<!\d\.)(?:\d{{1,8}}({_DASHES})\d{{1,8}}(?:\1\d{{1,8}})+|\d{{9}}|\d{{13,19}})(?!\d)")
+_RUN = rf"(?<!\d)(?<!\d\.)(?:\d{{1,8}}({_DASHES})\d{{1,8}}(?:\1\d{{1,8}})+|\d{{9}}|\d{{13,19}})(?!\d)"
 """What may be a routing number or a card, whatever stands between its digits."""
-_NAMED = re.compile(rf"\d[\dA-Za-z]*(?:(?:{_DASHES}|[./])[A-Za-z]{{0,4}}\d[\dA-Za-z]*)*")
+_NAMED = rf"\d[\dA-Za-z]*(?:(?:{_DASHES}|[./])[A-Za-z]{{0,4}}\d[\dA-Za-z]*)*"
 """What may be a number that the words before it name."""
-_PERSON = re.compile(
+_PERSON = (
     r"(?<!\S)(?:beneficiary|dependent|ee|emp|employee|individual|member|participant|payee|person|spouse|taxpayer|worker)"
     rf"s? ?(?:{_BEHIND}|identifier|key|ref|reference)s?(?!\S)"
 )
 """Names of what tells people apart."""
-_NINE = re.compile(rf"(?<!\d)(?:\d{_DASHES}?){{8}}\d(?!\d)")
+_NINE = rf"(?<!\d)(?:\d{_DASHES}?){{8}}\d(?!\d)"
 SHORTEST = 9
 """Characters of text, and of a number, that may be masked by its digits."""
 PUBLIC = frozenset(["The Social Security number must have nine digits, as 123456789 or 123-45-6789."])
@@ -199,7 +199,7 @@ def _names_a_secret(text: str) -> bool:
 @lru_cache(4096)
 def is_persons(name: str) -> bool:
     """Whether what has this name tells people apart: often by their SSN."""
-    return _PERSON.search(" ".join(words_of(name))) is not None
+    return re.search(_PERSON, " ".join(words_of(name))) is not None
 
 
 def is_identifier(name: str) -> bool:
@@ -241,11 +241,13 @@ def masked_digits(text: str, decoded: int = 0) -> str:
     def shown_run(found: re.Match[str]) -> str:
         return found[0] if _is_random(found) or not _passes(found[0]) else masked(found[0])
 
-    return _NAMED.sub(named, _RUN.sub(shown_run, _FORM.sub(shown_run, text)))
+    return re.sub(_NAMED, named, re.sub(_RUN, shown_run, re.sub(_FORM, shown_run, text)))
 
 
 def _as_json(text: str) -> str | None:
     """The same of JSON; None for what is none."""
+    import json
+
     try:
         content = json.loads(text, parse_float=Decimal)
         shown = veiled("", content)
@@ -348,14 +350,14 @@ def _shown(name: str, value: Any) -> Any:
             if is_identifier(name):
                 return value
             text = masked_digits(value)
-            return _NINE.sub(lambda found: masked(found[0]), text) if is_persons(name) else text
+            return re.sub(_NINE, lambda found: masked(found[0]), text) if is_persons(name) else text
         case bytes():
             text = value.decode("latin-1")
             return value if (shown := masked_digits(text)) == text else shown.encode("latin-1", "replace")
         case int() | Decimal():
             text = _text(value)
-            is_one = _NINE.fullmatch(text) and is_persons(name)
-            return masked(text) if is_one or (_RUN.fullmatch(text) and _passes(text)) else value
+            is_one = re.fullmatch(_NINE, text) and is_persons(name)
+            return masked(text) if is_one or (re.fullmatch(_RUN, text) and _passes(text)) else value
     return value
 
 
@@ -421,4 +423,4 @@ def has_secret(name: str, value: Any, *, numbers: bool = True, named: bool = Fal
 @lru_cache(2048)
 def _has_digits_masked(text: str, *, persons: bool) -> bool:
     """Whether text is masked by its digits: rules say the same again and again."""
-    return masked_digits(text) != text or (persons and _NINE.search(text) is not None)
+    return masked_digits(text) != text or (persons and re.search(_NINE, text) is not None)
