@@ -27,7 +27,7 @@ from itertools import islice
 from typing import Any
 
 from bluestar_store.engines.checks import checked
-from bluestar_store.errors import BlueStarError, InvalidWriteError
+from bluestar_store.errors import BlueStarError, InvalidWriteError, ItemTooLargeError
 from bluestar_store.forking import remember
 from bluestar_store.keys import GLOBAL, Key
 from bluestar_store.lazy import cached_property
@@ -206,7 +206,7 @@ class Revisions:
                 together[place] = _with(writes[place], move) if place in writes else move
             try:
                 engine.write(*together.values())
-            except InvalidWriteError:
+            except (InvalidWriteError, ItemTooLargeError):
                 checked(list(writes.values()))  # too much, or wrong, even without the moves
                 for place in filter(lambda place: is_level_revision(place[1]), moves):
                     self.tidy(engine, place)  # nobody read it for so long that it is full

@@ -24,6 +24,7 @@ from bluestar_store import (
     ValidationRule,
     VendorSchema,
 )
+from bluestar_store.engines.checks import MAX_ITEM_BYTES, item_bytes
 from bluestar_store.engines.memory import MemoryEngine
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.calculation import CALCULATION_RULE
@@ -33,6 +34,7 @@ from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.protocols import Engine
+from bluestar_store.repositories.revisions import MOVE
 from bluestar_store.testing import FrozenClock, ReadUnitEngine
 from bluestar_store.testing.side_door import wire
 from tests.adversarial_engine import AdversarialEngine
@@ -237,3 +239,16 @@ def test_a_rule_that_has_just_been_changed_is_read_again_for_two_units_and_the_r
     started.clock.advance(timedelta(seconds=13))
     assert started.measured() <= MOST_UNITS
     assert just_changed <= MOST_UNITS + 2 * 6 + 3 * 2
+
+
+@pytest.mark.parametrize("layout", TableLayout)
+def test_a_level_whose_revision_is_full_of_what_others_left_is_written_all_the_same(started: Started) -> None:
+    started.prepare()
+    table, key = started.store.revisions.of_level("GLOBAL")
+    item = started.engine.get(table, [key], consistent=True)[key]
+    item |= {f"{MOVE}_{n}": {"S": "1000 " + "x" * 85} for n in range(4000)}
+    item["filler"] = {"S": "x" * (MAX_ITEM_BYTES - item_bytes(item) - len("filler"))}
+    started.engine.put_many(table, [item])
+    with started.opened() as other:
+        rule = CalculationRule(calc_type="new", plan_id="GLOBAL", formula="a")
+        assert other.calculation_rules.put(rule).formula == "a"
