@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from bluestar_store.cache.bars import Bars
 from bluestar_store.cache.limits import CacheLimits
-from bluestar_store.cache.local import Loaded
+from bluestar_store.cache.local import Aside, Loaded
 from bluestar_store.cache.stats import Counters
 from bluestar_store.cache.stored import (
     MAX_PAYLOAD_BYTES,
@@ -110,10 +110,11 @@ class RemoteLoader(DeafLoader):
     def _aside(self, units: Sequence[Unit], source: Source) -> dict[Unit, Loaded]:
         """From the source alone: neither what Redis has of them nor what it says about them is asked.
 
-        So no tombstone is seen, and messages alone tell who is writing: see `_heard_seconds`.
+        So no tombstone is seen, and messages alone tell who is writing: see `_heard_seconds`. What they tell may be
+        under way: only values of one load are known to be of one moment.
         """
         before, most_seconds = self._clock(), self._heard_seconds()
-        values, moment = self._values(units, source), object()
+        values, moment = self._values(units, source), Aside()
         return {unit: self._loaded(value, moment, before, most_seconds, source) for unit, value in values.items()}
 
     def _sorted(

@@ -70,6 +70,10 @@ class Recent(LRUCache[Unit, Entry]):
         return super().popitem()
 
 
+class Aside:
+    """The moment of values that were loaded without asking who is writing: only those of the same one go together."""
+
+
 class Loaded:
     """A value, until when this process may keep it (by the cache's clock; None: not at all), and what it weighs.
 
@@ -146,6 +150,8 @@ class Local:
             second = get(kind + other)
             if second is None or second.due <= now or get(unit) is not entry:
                 return MISSING
+            if second.moment is not entry.moment and second.moment.__class__ is Aside:
+                return MISSING
             entry.used = second.used = True
             self.hits += 2
             if (value := second.value) is None:
@@ -169,6 +175,8 @@ class Local:
         for unit, entry in zip(units, entries[:-1], strict=False):
             if self._found.get(unit) is not entry:
                 return None
+        if any(entry.moment is not entries[-1].moment and type(entry.moment) is Aside for entry in entries):
+            return None
         self.hits += len(entries)
         return [entry.value for entry in entries]
 
@@ -247,6 +255,17 @@ class Local:
         with self._lock:
             if self._flights.get(unit) is flight:
                 del self._flights[unit]
+
+    def recognize(self, loaded: Mapping[Unit, Loaded]) -> None:
+        """Give what was loaded aside the moment of what is here, if its last value is the same as there.
+
+        So what many plans inherit goes on belonging to what each of them was loaded with.
+        """
+        unit, last = list(loaded.items())[-1]
+        entry = self._found.get(unit)
+        if type(last.moment) is Aside and entry is not None and type(entry.moment) is Aside:
+            for one in loaded.values() if entry.value == last.value else ():
+                one.moment = entry.moment
 
     def land(self, flights: Mapping[Unit, Flight], loaded: Mapping[Unit, Loaded], most_seconds: float) -> None:
         """Keep what was loaded, unless its unit was invalidated meanwhile, and give it to those who wait.

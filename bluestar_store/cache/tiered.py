@@ -17,7 +17,7 @@ from bluestar_store.cache.family import FAMILIES
 from bluestar_store.cache.flights import Flight
 from bluestar_store.cache.limits import AHEAD, CacheLimits
 from bluestar_store.cache.loading import DeafLoader, EngineLoader, RemoteLoader
-from bluestar_store.cache.local import Entry, Loaded, Local
+from bluestar_store.cache.local import Aside, Entry, Loaded, Local
 from bluestar_store.cache.matching import Fields, matcher
 from bluestar_store.cache.refreshing import Refresher
 from bluestar_store.cache.stats import CacheStats, Counters
@@ -164,7 +164,9 @@ class TieredCache:
             needed[unit] = one
             if source.settles(one.value):
                 break
-        return len({one.moment for one in needed.values()}) == 1 or all(
+        if len({one.moment for one in needed.values()}) == 1:
+            return True
+        return not any(isinstance(one.moment, Aside) for one in needed.values()) and all(
             (entry := self.local.look(unit)) is not None and entry.moment is one.moment for unit, one in needed.items()
         )
 
@@ -196,6 +198,8 @@ class TieredCache:
                 self.local.give_up(unit, flight)
                 flight.fail(error)
             raise
+        if loaded:
+            self.local.recognize(loaded)
         deaf = self.is_shared and not self._channel  # to what other processes write
         self.local.land(leading, loaded, self.limits.degraded_ttl_seconds if deaf else math.inf)
         return loaded

@@ -95,7 +95,7 @@ class Access:
         clock = clock or SystemClock()
         self.now, self.monotonic = clock.now, clock.monotonic
         self.sleep = sleep_of(clock)
-        self.revisions = Revisions(tables, self.now)
+        self.revisions = Revisions(tables, self.now, self.monotonic)
         self.digests = Digests(lambda: self.committed, tables, plain_pins=plain_pins, sealing=sealing)
         self._records_changes, self.sealing, self.checks = records, sealing, checks
         self._records = ContextVar("bluestar_records_changes", default=records)

@@ -27,7 +27,7 @@ from itertools import islice
 from typing import Any
 
 from bluestar_store.engines.checks import checked
-from bluestar_store.errors import BlueStarError, InvalidWriteError, ItemTooLargeError
+from bluestar_store.errors import BlueStarError, EngineError, InvalidWriteError, ItemTooLargeError
 from bluestar_store.forking import remember
 from bluestar_store.keys import GLOBAL, Key
 from bluestar_store.lazy import cached_property
@@ -77,6 +77,8 @@ MOST_REMOVED = 200
 """Attributes that one update removes besides what it sets: see `checks.MAX_CHANGES`."""
 LONGEST_LEVEL = 1024
 """Bytes of a level that stands in a key as it is."""
+LATER_SECONDS = 0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0
+"""Between tries to tell readers of a write that may be committed by now."""
 KNOWN = 1024
 """Revisions of which this process remembers what can be removed."""
 TURNS = 64
@@ -113,8 +115,8 @@ class Revision:
 class Revisions:
     """Moves the revisions of what is written. Safe for threads and for fork."""
 
-    def __init__(self, tables: Tables, now: Callable[[], datetime]) -> None:
-        self._tables, self._now = tables, now
+    def __init__(self, tables: Tables, now: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
+        self._tables, self._now, self._monotonic = tables, now, monotonic
         self._known: OrderedDict[Place, dict[str, Move]] = OrderedDict()
         self.forked()
         remember(self)
@@ -192,29 +194,51 @@ class Revisions:
         """Make the writes, and the moves that go with them, in one transaction.
 
         Where that has no room for the moves, they are made before it: a reader who is told of a transaction too early
-        reads what it did not write yet, as it is. Raises what `Engine.write` raises.
+        reads what it did not write yet, as it is. A write that took long, or whose outcome is unknown, may have been
+        committed later than its moves say: they are made once more. Raises what `Engine.write` raises.
         """
         moved = self._moved(writes)
         if not moved:
             engine.write(*writes.values())
             return
         with self._in_turn(moved):
-            began = time.monotonic()
+            began = self._monotonic()
             moves = self._moves(moved)
             together = dict(writes)
             for place, move in moves.items():
                 together[place] = _with(writes[place], move) if place in writes else move
             try:
-                engine.write(*together.values())
-            except (InvalidWriteError, ItemTooLargeError):
-                checked(list(writes.values()))  # too much, or wrong, even without the moves
-                for place in filter(lambda place: is_level_revision(place[1]), moves):
-                    self.tidy(engine, place)  # nobody read it for so long that it is full
-                engine.write(*moves.values())
-                engine.write(*writes.values())
-            if time.monotonic() - began > MARGIN_SECONDS / 2:  # its time is no good any more
-                with suppress(BlueStarError):
+                try:
+                    engine.write(*together.values())
+                except (InvalidWriteError, ItemTooLargeError):
+                    checked(list(writes.values()))  # too much, or wrong, even without the moves
+                    for place in filter(lambda place: is_level_revision(place[1]), moves):
+                        self.tidy(engine, place)  # nobody read it for so long that it is full
+                    engine.write(*moves.values())
+                    engine.write(*writes.values())
+            except BlueStarError as error:
+                if isinstance(error, EngineError) and error.outcome_unknown:
+                    self._move_later(engine, moved)
+                raise
+            if self._monotonic() - began > MARGIN_SECONDS / 2:  # its time is no good any more
+                try:
                     engine.write(*self._moves(moved).values())
+                except BlueStarError:
+                    self._move_later(engine, moved)
+
+    def _move_later(self, engine: Engine, moved: Mapping[Place, list[tuple[str, Key]]]) -> None:
+        """Make the moves as soon as the engine takes them, in a thread: whoever wrote is told at once."""
+
+        def run() -> None:
+            with suppress(Exception):  # also when the engine was closed: then nobody is there to tell it
+                for seconds in LATER_SECONDS:
+                    time.sleep(seconds)
+                    with suppress(BlueStarError):
+                        engine.write(*self._moves(moved).values())
+                        return
+
+        with suppress(RuntimeError):  # no thread can be had: readers may see a part of it, as engines.md says
+            threading.Thread(target=run, name="bluestar-moves", daemon=True).start()
 
     @contextmanager
     def _in_turn(self, places: Iterable[Place]) -> Iterator[None]:

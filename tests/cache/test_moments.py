@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from bluestar_store import GLOBAL, CalculationRule, Settings, Store, ValidationRule
+from bluestar_store import (
+    DEFAULT,
+    GLOBAL,
+    AchConfig,
+    CalculationRule,
+    ClientConfig,
+    Settings,
+    Store,
+    ValidationRule,
+)
 from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.models.config import CLIENT_CONFIG
+from bluestar_store.protocols import ANY, Update, Write
 from bluestar_store.testing.fault_engine import FaultEngine
+from tests.cache.stores import stores, until
 
 Read = Callable[[Store, str], set[str | None]]
 
@@ -94,3 +107,62 @@ def test_a_process_that_keeps_nothing_takes_a_rule_with_its_fallback_from_redis(
         loads = store.cache.stats().loads
         assert store.calculation_rules.get("ACME", "match").max_pct == 6
         assert store.cache.stats().loads == loads
+
+
+class Interrupting(MemoryEngine):
+    """Does something once the next write is committed, before whoever wrote it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.then: list[Callable[[], object]] = []
+
+    def write(self, *writes: Write) -> None:
+        """See Engine."""
+        super().write(*writes)
+        while self.then:
+            self.then.pop(0)()
+
+
+def client(store: Store, plan_id: str) -> str | None:
+    return store.client_configs.get(plan_id, "Weekly").custodian
+
+
+def account(store: Store, plan_id: str) -> str | None:
+    return store.ach_configs.get(plan_id, "Weekly").bank_id
+
+
+@pytest.mark.parametrize("read", [client, account])
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_writer_that_is_not_heard_yet_leaves_no_mixture_with_what_is_in_memory(
+    redis_url: str, read: Callable[[Store, str], str | None], masked: bool
+) -> None:
+    """Also of what never lies in Redis: bank accounts, and items with an attribute that is shown masked."""
+    engine = Interrupting()
+    with stores(engine, 2, redis_url) as (writer, reader):
+        cache = reader.cache._cache
+        unheard, cache._hear = list[Any](), lambda heard: unheard.append(heard)  # type: ignore[method-assign]
+        own = ClientConfig(plan_id=PLAN, pay_freq="Weekly", custodian="own")
+        own_account = AchConfig(plan_id=PLAN, pay_freq="Weekly", bank_id="own")
+
+        def change(uow: Store, text: str) -> None:
+            uow.client_configs.put(ClientConfig(plan_id=DEFAULT, pay_freq="Weekly", custodian=text))
+            uow.ach_configs.put(AchConfig(plan_id=DEFAULT, pay_freq="Weekly", bank_id=text))
+
+        change(writer, "old")
+        own, own_account = writer.client_configs.put(own), writer.ach_configs.put(own_account)
+        if masked:
+            table, key = writer.tables.name(CLIENT_CONFIG), CLIENT_CONFIG.keys.build(CLIENT_CONFIG.identity(own))
+            for place in (key, key.__class__(key.pk.replace(PLAN, DEFAULT), key.sk)):
+                engine.write(Update(table, place, {"routing_number": {"S": "011000015"}}, expect=ANY))
+            own = writer.client_configs.get(PLAN, "Weekly", fresh=True)
+        read(reader, OTHER)
+        until(lambda: reader.cache.stats().channel, "the channel is there")
+        assert read(reader, OTHER) == "old"  # what is inherited is in memory
+        found: list[str | None] = []
+        engine.then.append(lambda: found.extend(read(reader, plan_id) for plan_id in (PLAN, PLAN)))
+        with writer.unit_of_work() as uow:
+            uow.client_configs.delete(own)
+            uow.ach_configs.delete(own_account)
+            change(uow, "new")
+        assert found == ["new", "new"]
+        assert unheard

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -26,14 +26,16 @@ from bluestar_store import (
     ResultConflictError,
     Settings,
     Store,
+    UnavailableError,
     ValidationRule,
     VendorSchema,
 )
 from bluestar_store.persistence.rules import EngineRulesStore
-from bluestar_store.protocols import ABSENT, ANY, Update
-from bluestar_store.repositories.revisions import MANY
+from bluestar_store.protocols import ABSENT, ANY, Update, Write
+from bluestar_store.repositories.revisions import MANY, Revision
 from bluestar_store.testing import FrozenClock
 from bluestar_store.testing.frozen_clock import START
+from tests import servers
 from tests.adversarial_engine import AdversarialEngine
 
 ROUNDS = 8
@@ -294,6 +296,52 @@ def test_the_clocks_of_writer_and_reader_may_differ(store: Store, ahead: float) 
                 assert snapshot(store) == {f"{turn}"}
                 for one in (clock, other):
                     one.advance(1.9)
+
+
+class Slow(AdversarialEngine):
+    """Its next write is committed after 13 seconds, longer than a move is looked at; its reply may be lost."""
+
+    clock: FrozenClock
+    late = lost = False
+
+    def write(self, *writes: Write) -> None:
+        """See `protocols.Engine`."""
+        late, self.late = self.late, False
+        if late:
+            self.clock.advance(13)
+        super().write(*writes)
+        if late and self.lost:
+            error = UnavailableError("nobody answers")
+            error.outcome_unknown = True
+            raise error
+
+
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_commit_that_came_late_is_seen_whole(seed: int, lost: bool) -> None:
+    clock = FrozenClock()
+    engine = Slow(seed, now=clock.monotonic)
+    engine.clock, engine.lost = clock, lost
+    with Store(SETTINGS, engine, clock=clock) as store, Store(SETTINGS, engine, clock=clock) as reader:
+        store.create_tables()
+        write(store, 0)
+        clock.advance(60)
+        engine.settle()
+        engine.late = True
+        with pytest.raises(UnavailableError) if lost else nullcontext():
+            write(store, 1)
+        place = store._access.revisions.of_level(GLOBAL)
+
+        def told() -> bool:
+            item = engine.get_isolated(place[0], [place[1]])[place[1]]
+            return Revision.of(item).latest > clock.now().timestamp() - 1
+
+        if lost:  # in a thread: as soon as the engine takes it
+            servers.wait_until(told, "readers are told of it", 10)
+        for _ in range(20):
+            for read in (every_rule, category, snapshot):
+                assert read(reader) == {"1"}
+            clock.advance(0.5)
 
 
 def test_the_drop_in_store_sees_transactions_whole() -> None:
