@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bluestar_store.repositories.access import Access
     from bluestar_store.repositories.base import Repository
     from bluestar_store.repositories.encrypting import EncryptionReport
-    from bluestar_store.repositories.snapshot import PlanSnapshot
+    from bluestar_store.repositories.snapshot import PlanContents, PlanSnapshot
     from bluestar_store.settings import Settings
     from bluestar_store.unit_of_work import UnitOfWork
 
@@ -237,13 +237,16 @@ class Store:
         """Every vendor that has a schema, sorted."""
         return self._catalog.vendors()
 
-    def overrides(self, plan_id: str) -> tuple[Entity, ...]:
+    def overrides(self, plan_id: str, *, but_lost: bool = False) -> tuple[Entity, ...]:
         """Everything that is the plan's own, by table and key; empty for a plan that lives on the defaults."""
-        return self._catalog.overrides(plan_id)
+        return self._catalog.overrides(plan_id, but_lost=but_lost)
 
-    def at_level(self, level: str) -> tuple[Entity, ...]:
-        """Everything that a level has of its own: a plan, GLOBAL or DEFAULT; by table and key."""
-        return self._catalog.at_level(level)
+    def at_level(self, level: str, *, but_lost: bool = False) -> tuple[Entity, ...]:
+        """Everything that a level has of its own: a plan, GLOBAL or DEFAULT; by table and key.
+
+        A value whose key was dropped is an EncryptedValueError, `but_lost`: None, named by `entity.unreadable`.
+        """
+        return self._catalog.at_level(level, but_lost=but_lost)
 
     def rules_of_type(self, calc_type: str) -> tuple[CalculationRule, ...]:
         """Who has a calculation rule of this type: GLOBAL's first, then each plan's own, by plan; empty for none."""
@@ -261,6 +264,10 @@ class Store:
         second) may be missing; the rules of the others are current. Raises PipelineNotFoundError, LimitsNotFoundError.
         """
         return self._snapshots.take(plan_id, pay_freq, year)
+
+    def plan_contents(self, plan_id: str, pay_freq: str, year: int) -> PlanContents:
+        """What there is of all that, whether a batch can run under it or not; it says what cannot be decrypted."""
+        return self._snapshots.contents(plan_id, pay_freq, year)
 
     def unit_of_work(self) -> UnitOfWork[Store]:
         """A block whose writes are one transaction, or none: `with store.unit_of_work() as uow: uow.holds.place(...)`.

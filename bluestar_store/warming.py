@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 
-from bluestar_store.errors import NotFoundError
+from bluestar_store.errors import EncryptedValueError, NotFoundError
 from bluestar_store.keys import DEFAULT, GLOBAL
 from bluestar_store.models.config import AchConfig, ClientConfig
 from bluestar_store.models.pipeline import PipelineStep
@@ -19,21 +19,30 @@ def warm(store: Store, plan_ids: Iterable[str] | None = None, *, progress: Calla
     """Read what applies to some plans (None: to every plan) through the cache; how many reads that was.
 
     Their rules by type and all at once, validation rules by category, pipelines and configurations by pay frequency,
-    and the limits of every year. An item that cannot be read raises as it would for an agent.
+    and the limits of every year. An item that cannot be read raises as it would for an agent; one whose key was dropped
+    is passed over: no agent can read it either.
     """
     count = 0
     for plan_id in store.plans() if plan_ids is None else plan_ids:
         for read in _reads(store, plan_id):
             with suppress(NotFoundError):
-                read()
+                _read(read)
             count += 1
             if progress is not None:
                 progress(1)
     return count
 
 
+def _read(read: Callable[[], object]) -> None:
+    try:
+        read()
+    except EncryptedValueError as error:
+        if not error.is_lost:
+            raise
+
+
 def _reads(store: Store, plan_id: str) -> Iterator[Callable[[], object]]:
-    entities = [entity for level in (plan_id, DEFAULT) for entity in store.at_level(level)]
+    entities = [entity for level in (plan_id, DEFAULT) for entity in store.at_level(level, but_lost=True)]
     by_frequency = (PipelineStep, ClientConfig, AchConfig)
     for pay_freq in sorted({entity.pay_freq for entity in entities if isinstance(entity, by_frequency)}):
         yield partial(store.pipelines.steps, plan_id, pay_freq)

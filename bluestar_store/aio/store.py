@@ -82,6 +82,7 @@ class AsyncStore:
         self.at_level = calls.awaited(store.at_level)
         self.rules_of_type = calls.awaited(store.rules_of_type)
         self.plan_snapshot = calls.awaited(store.plan_snapshot)
+        self.plan_contents = calls.awaited(store.plan_contents)
         self.plan_keys = AsyncPlanKeys(calls, store.plan_keys)
         self.encrypt = calls.awaited(store.encrypt)
         self.check = calls.awaited(store.check)

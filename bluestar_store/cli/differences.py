@@ -45,9 +45,9 @@ def entry_records(entries: Iterable[Entry]) -> list[Record]:
 def shown_value(kind: str, attribute: str, value: Any) -> Any:
     """A value of an entity of this kind as it may be shown: see `records`."""
     from bluestar_store.models.config import AchConfig
-    from bluestar_store.seeding.compare import UNREADABLE
+    from bluestar_store.models.salvage import DROPPED, UNREADABLE
 
-    if value == UNREADABLE:
+    if value in (UNREADABLE, DROPPED):
         return value
     unknown_to_ach = kind == "ach-config" and attribute not in AchConfig.model_fields
     names_count = not (kind == "vendor-schema" and attribute == "mapping")

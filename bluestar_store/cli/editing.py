@@ -103,7 +103,8 @@ def _left_behind(store: Store, part: Part) -> Iterator[str]:
             if not isinstance(entity, IrsLimits):
                 yield f"{whose} has {_likely_meant(store, entity)}"
             continue
-        gone = [name for name, value in inherited if value is not None and getattr(entity, name) is None]
+        lost = inherited.unreadable
+        gone = [n for n, value in inherited if (value is not None or n in lost) and getattr(entity, n) is None]
         if gone and isinstance(entity, IrsLimits):
             yield f"{whose} has {', '.join(gone)}, which {entity.year} will not have."
         elif gone:
@@ -114,7 +115,7 @@ def _current(store: Store, kind: Kind[Any], identity: dict[str, Any]) -> Any:
     """What is stored of this identity; None where nothing is."""
     if identity.get("year", 0) < 0:
         return None
-    found = store.repository(kind).current([kind.entity(**identity)])
+    found = store.repository(kind).current([kind.entity(**identity)], salvage=True)
     return next(iter(found.values()), None)
 
 

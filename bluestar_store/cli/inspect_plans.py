@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 def plan(ctx: typer.Context, plan: Plan, as_json: AsJson = False) -> None:
     """All that a plan overrides or has of its own.
 
-    Its pipelines, rules, configurations and vendor schemas, also those that switch something off.
+    Its pipelines, rules, configurations and vendor schemas, also those that switch something off. Values whose key was
+    dropped are told as such.
     """
     with session(ctx, as_json) as (store, out):
-        entities = [(store.tables.kind_of(entity), entity) for entity in store.overrides(plan)]
+        entities = [(store.tables.kind_of(entity), entity) for entity in store.overrides(plan, but_lost=True)]
         found = [(kind.name, kind.identity(entity), record(entity)) for kind, entity in entities]
         data = [{"kind": name, **values} for name, _, values in found]
         left_out = ("plan_id", "scope", "version", "written_by", "extra")

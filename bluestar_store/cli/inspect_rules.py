@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,9 +12,7 @@ from bluestar_store.cli.output import Grid
 from bluestar_store.cli.records import Record, record, records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from bluestar_store.models.entity import PlanEntity
+    from bluestar_store.repositories.configs import Configs
 
 
 def pipeline(ctx: typer.Context, plan: Plan, freq: Frequency, long: Long = False, as_json: AsJson = False) -> None:
@@ -151,8 +149,8 @@ def config(ctx: typer.Context, plan: Plan, freq: Frequency, as_json: AsJson = Fa
     Each is the plan's own, or else DEFAULT's: see its scope. Of bank numbers the last four characters show, at most.
     """
     with session(ctx, as_json) as (store, out):
-        client = _found(lambda: store.client_configs.get(plan, freq))
-        ach = _found(lambda: store.ach_configs.get(plan, freq))
+        client = _found(store.client_configs, plan, freq)
+        ach = _found(store.ach_configs, plan, freq)
         out.show(
             {"client": client, "ach": ach},
             Grid.card(f"Client configuration for {plan}, {freq}", client or {}),
@@ -160,14 +158,18 @@ def config(ctx: typer.Context, plan: Plan, freq: Frequency, as_json: AsJson = Fa
         )
 
 
-def _found(get: Callable[[], PlanEntity]) -> Record | None:
+def _found(configs: Configs[Any], plan: str, freq: str) -> Record | None:
     """The record of a configuration; None where neither the plan nor DEFAULT has one."""
-    from bluestar_store.errors import ConfigNotFoundError
+    from bluestar_store.errors import ConfigNotFoundError, EncryptedValueError
+    from bluestar_store.repositories.base import left_of
 
     try:
-        return record(get())
+        return record(configs.get(plan, freq))
     except ConfigNotFoundError:
         return None
+    except EncryptedValueError as error:
+        left = left_of(configs, error)
+        return record(left) if left is not None else None
 
 
 def schema(

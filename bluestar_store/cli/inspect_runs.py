@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bluestar_store.cli.batch import show_batch, show_batches
+from bluestar_store.cli.errors import DIFFERENCES
 from bluestar_store.cli.options import AsJson, Frequency, Long, Plan, session
 from bluestar_store.cli.output import Grid
 from bluestar_store.cli.records import record, records
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bluestar_store.errors import EncryptedValueError
+    from bluestar_store.repositories.snapshot import PlanContents, PlanSnapshot
+    from bluestar_store.store import Store
 
 
 def batch(
@@ -45,23 +53,26 @@ def snapshot(
 ) -> None:
     """What a batch of a plan would run under, and its digest.
 
-    With --long the digest of each item too; with --json everything in it.
+    With --long the digest of each item too; with --json everything in it. Where it has a bank account whose key was
+    dropped: what is left, without the digest, and the exit code is 3.
     """
     with session(ctx, as_json) as (store, out):
-        found = store.plan_snapshot(plan, freq, year)
-        data = {
+        found, lost = _snapshot(store, plan, freq, year)
+        data: dict[str, Any] = {
             "plan_id": found.plan_id,
             "pay_freq": found.pay_freq,
             "year": found.year,
-            "digest": found.digest,
+            "digest": None if lost else found.digest,
             "steps": records(found.steps),
             "client_config": record(found.client_config) if found.client_config else None,
             "ach_config": record(found.ach_config) if found.ach_config else None,
             "calculation_rules": {name: record(rule) for name, rule in found.calculation_rules.items()},
             "validation_rules": {name: records(rules) for name, rules in found.validation_rules.items()},
-            "limits": record(found.limits),
+            "limits": record(found.limits) if found.limits else None,
             "item_digests": dict(found.item_digests),
         }
+        if lost:
+            data["unreadable"] = {name: error.reason for name, error in lost.items()}
         parts = [
             ("pipeline steps", found.steps),
             ("client configuration", filter(None, [found.client_config])),
@@ -74,8 +85,30 @@ def snapshot(
             scopes = [str(entity.scope) for entity in entities]
             counts = {scope: scopes.count(scope) for scope in sorted(set(scopes))}
             rows.append([name, len(scopes), counts])
-        rows.append(["limits", 1, {"year": found.limits.year}])
+        rows.append(["limits", 1, {"year": found.limits.year}] if found.limits else ["limits", 0, {}])
         views = [Grid(f"Snapshot of {plan}, {freq}, {year}", ("Part", "Items", "From"), rows)]
         if long:
             views.append(Grid("", ("Item", "Digest"), [list(pair) for pair in found.item_digests.items()]))
-        out.show(data, *views, f"digest {found.digest}")
+        if not lost:
+            out.show(data, *views, f"digest {found.digest}")
+            return
+        notes = [f"{name}: attribute {error.attribute} {error.reason}." for name, error in lost.items()]
+        out.show(
+            data, *notes, "No batch can run under this: write it anew, or delete it (`config`). What is left:", *views
+        )
+        raise typer.Exit(DIFFERENCES)
+
+
+def _snapshot(
+    store: Store, plan: str, freq: str, year: int
+) -> tuple[PlanSnapshot | PlanContents, Mapping[str, EncryptedValueError]]:
+    """What a batch would run under; where a key was dropped, what is left, and the items that nobody can read."""
+    from bluestar_store.errors import EncryptedValueError
+
+    try:
+        return store.plan_snapshot(plan, freq, year), {}
+    except EncryptedValueError as error:
+        if not error.is_lost:
+            raise
+        contents = store.plan_contents(plan, freq, year)
+        return contents, contents.unreadable

@@ -22,6 +22,7 @@ def record(entity: Entity) -> Record:
     """The entity's fields, its `scope` where it has a level, `version`, `written_by`, and what it does not know."""
     from bluestar_store.models.audit import SALT
     from bluestar_store.models.masking import sensitive_fields
+    from bluestar_store.models.salvage import DROPPED
     from bluestar_store.models.vendor import VendorSchema
 
     sensitive = sensitive_fields(type(entity))
@@ -31,6 +32,9 @@ def record(entity: Entity) -> Record:
         value = getattr(entity, name)
         # A vendor's column may be called "Account Number"; what it maps to is no number.
         names_count = not (isinstance(entity, VendorSchema) and name == "mapping")
+        if value is None and name in sensitive and name in entity.unreadable:  # of a bank account
+            found[name] = DROPPED
+            continue
         found[name] = plain(value, name, secret=name in sensitive, names_count=names_count, numbers=False)
     scope = getattr(entity, "scope", None)
     if scope is not None:

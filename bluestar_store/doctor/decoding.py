@@ -11,14 +11,21 @@ from bluestar_store.repositories.access import Access
 
 READ_BY_KEY = "give this process the key that it needs; the item itself may be whole: leave it as it is"
 
+LOST = (
+    "no key gives it back: write a new value over a bank account (`config set`), or delete its item; results and "
+    "entries of a trail stay as they are"
+)
+
 
 def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
     """A finding for each item that is not what its entity needs."""
     for one in page:
         if isinstance(one.entity, EncryptedValueError):
             what = f"attribute {one.entity.attribute} {one.entity.reason}"
-            severity = Severity.INFO if one.entity.is_lost else Severity.WARNING
-            yield one.finding(severity, "unreadable", what, READ_BY_KEY)
+            if one.entity.is_lost:
+                yield one.finding(Severity.INFO, "dropped", what, LOST)
+            else:
+                yield one.finding(Severity.WARNING, "unreadable", what, READ_BY_KEY)
         elif isinstance(one.entity, ItemDecodeError) and one.kind is not None:
             what = f"is no {one.kind.name} that can be read: attribute {one.entity.attribute} {one.entity.reason}"
             mend = f"correct or remove {one.entity.attribute} where the item was written, or delete the item"

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import pairwise
 from types import FunctionType
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from bluestar_store.engines.bulk import chunks
-from bluestar_store.errors import BlueStarError
+from bluestar_store.errors import BlueStarError, EncryptedValueError
 from bluestar_store.keys import Key
 from bluestar_store.lazy import cached_property
-from bluestar_store.models.entity import Entity, Origin
+from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
-from bluestar_store.models.salvage import salvaged
-from bluestar_store.models.sealed import lost_in
-from bluestar_store.protocols import MISSING, Item, key_of
+from bluestar_store.models.salvage import but_lost, salvaged
+from bluestar_store.protocols import MISSING, Item
 from bluestar_store.quiet_errors import forget_locals, without_locals
 from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.answers import every, first, readable
@@ -268,6 +267,18 @@ class Repository(Reader[E]):
         self._written(delete_change, entity, expected, actor)
 
 
+def left_of(repository: Repository[E], error: EncryptedValueError) -> E | None:
+    """What is left of the item that an error was raised for, read again; None where it is not there any more.
+
+    Raises the error where the key was not dropped: somebody else may read it.
+    """
+    kind = repository.kind
+    identity = kind.keys.parse(Key(error.pk or "", error.sk or ""))
+    if not error.is_lost or identity is None:
+        raise error
+    return next(iter(repository.current([kind.entity(**identity)], salvage=True).values()), None)
+
+
 def owned(access: Access, kind: Kind[E], items: Iterable[Item]) -> tuple[E, ...]:
     """Those of the items whose keys are the kind's, decoded and in order."""
     return in_order(access, kind, filter(kind.owns, items))
@@ -275,17 +286,7 @@ def owned(access: Access, kind: Kind[E], items: Iterable[Item]) -> tuple[E, ...]
 
 def owned_but_lost(access: Access, kind: Kind[E], items: Iterable[Item]) -> tuple[E, ...]:
     """The same, without values that nobody can read again, which `unreadable` of the entity names: of a history."""
-    whole = {key_of(item): item for item in items}
-    kept = [item if not (lost := lost_in(item)) else _without(item, lost) for item in whole.values()]
-    entities = owned(access, kind, kept)
-    for entity in entities:
-        if (origin := entity.origin) is not None:
-            entity.read_from(Origin(whole[origin.key], origin.version, origin.extra))
-    return entities
-
-
-def _without(item: Item, names: Collection[str]) -> Item:
-    return {name: value for name, value in item.items() if name not in names}
+    return in_order(access, kind, filter(kind.owns, items), but_lost)
 
 
 def in_order(
@@ -293,7 +294,7 @@ def in_order(
 ) -> tuple[E, ...]:
     """Decoded, by number where the sort key has one: raw keys of other widths sort otherwise.
 
-    `decode` may be `salvaged`. ItemDecodeError for two items of one number.
+    `decode` may be `salvaged` or `but_lost`. ItemDecodeError for two items of one number.
     """
     table = access.table(kind)
     entities = [decode(kind, item, table) for item in items]

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from bluestar_store.keys import DEFAULT, GLOBAL, Key, check_plan
+from bluestar_store.models import salvage
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.indexes import BY_LEVEL, level_prefix
@@ -49,12 +50,16 @@ class Catalog:
         """Every vendor that has a schema, sorted."""
         return tuple(self._values(VENDOR_SCHEMA, "vendor_id"))
 
-    def overrides(self, plan_id: str) -> tuple[Entity, ...]:
+    def overrides(self, plan_id: str, *, but_lost: bool = False) -> tuple[Entity, ...]:
         """Everything that is the plan's own: pipelines, rules, configs, schemas; by table, then key."""
-        return self.at_level(check_plan(plan_id))
+        return self.at_level(check_plan(plan_id), but_lost=but_lost)
 
-    def at_level(self, level: str) -> tuple[Entity, ...]:
-        """Everything that a level has: a plan, GLOBAL (with limits and the vendors' own schemas) or DEFAULT."""
+    def at_level(self, level: str, *, but_lost: bool = False) -> tuple[Entity, ...]:
+        """Everything that a level has: a plan, GLOBAL (with limits and the vendors' own schemas) or DEFAULT.
+
+        `but_lost`: without values whose key was dropped, see `models.salvage.but_lost`.
+        """
+        decode = salvage.but_lost if but_lost else Kind.decode
         # A vendor's schema is listed in GLOBAL's revision, whichever plan it is of: its key does not tell.
         revisions = [self._access.revisions.of_level(one) for one in dict.fromkeys((level, GLOBAL))]
         listed = read_as_one(self._access, revisions, partial(self._listed, level))
@@ -64,7 +69,7 @@ class Catalog:
             items = [item for (name, _), item in listed.items.items() if name == table and kind.owns(item)]
             if kind is VENDOR_SCHEMA:  # its key does not tell its plan; another plan's damage is not looked at
                 items = [item for item in items if (_plan_of(item) or GLOBAL) == level]
-            found += self._decoded(kind, items)
+            found += self._decoded(kind, items, decode)
         return tuple(found)
 
     def _kinds_of(self, level: str) -> tuple[Kind[Any], ...]:
@@ -110,9 +115,11 @@ class Catalog:
         found = map(key_of, self._finder.find(kind, BY_LEVEL, kind.name, prefix))
         return self._finder.stored(kind, filter(wanted, found)).values()
 
-    def _decoded(self, kind: Kind[Any], items: Iterable[Item]) -> list[Any]:
+    def _decoded(
+        self, kind: Kind[Any], items: Iterable[Item], decode: Callable[[Kind[Any], Item, str], Any] = Kind.decode
+    ) -> list[Any]:
         """The entities in items, by identity."""
-        entities = [kind.decode(item, self._access.table(kind)) for item in items]
+        entities = [decode(kind, item, self._access.table(kind)) for item in items]
         return sorted(entities, key=lambda entity: list(kind.identity(entity).values()))
 
 

@@ -14,7 +14,7 @@ from bluestar_store.models.canonical import plain_value
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
-from bluestar_store.models.salvage import broken_attributes
+from bluestar_store.models.salvage import stand_ins
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import VERSION, Engine, Item
 from bluestar_store.quiet_errors import without_locals
@@ -59,14 +59,10 @@ class Target(Protocol):
     @property
     def digests(self) -> Digests: ...
     def repository(self, kind: Kind[E]) -> Repository[E]: ...
-    def at_level(self, level: str) -> tuple[Entity, ...]: ...
+    def at_level(self, level: str, *, but_lost: bool = False) -> tuple[Entity, ...]: ...
     def encrypted(self, kind: Kind[Any], item: Item) -> Item: ...
     def decrypted(self, kind: Kind[Any], item: Item) -> Item: ...
     def unit_of_work(self) -> Unit: ...
-
-
-UNREADABLE = "(cannot be read)"
-"""Stands for a stored value that is none of its field: see `models.salvage`."""
 
 
 class Action(StrEnum):
@@ -82,7 +78,7 @@ class Action(StrEnum):
 class Change:
     """One attribute (by its field name) that differs: what the store has, what the rule set says. None: no value.
 
-    What the store has and cannot be read is UNREADABLE.
+    What the store has and cannot be read is UNREADABLE, or DROPPED: see `models.salvage`.
     """
 
     attribute: str
@@ -138,7 +134,8 @@ def compare(store: Target, rule_set: RuleSet, *, prune: bool = False) -> Differe
     With `prune`, what the store has besides is to be removed, for the kinds and levels that the rule set names: a
     rule set with GLOBAL calculation rules says nothing of a plan's own, nor of GLOBAL validation rules. Without it,
     the other steps of a pipeline that the rule set names are all that is looked at. What is stored and cannot be read
-    differs. Raises ItemDecodeError for two items of one number, and for one that cannot be read in a level to prune.
+    differs. Raises ItemDecodeError for two items of one number, and for one that cannot be read in a level to prune;
+    EncryptedValueError for one that cannot be read here, unless its key was dropped.
     """
     _check_known(store, rule_set)
     pipelines = _pipelines(rule_set.of(PIPELINE_STEP))
@@ -222,7 +219,7 @@ def _surplus(store: Target, rule_set: RuleSet) -> list[Part]:
     pipelines = _pipelines(rule_set.of(PIPELINE_STEP))
     parts = []
     for level in sorted(set().union(*named.values())):
-        stored = RuleSet(store.at_level(level))
+        stored = RuleSet(store.at_level(level, but_lost=True))
         for kind in kinds:
             if level not in named[kind.name]:
                 continue
@@ -242,16 +239,16 @@ def _surplus(store: Target, rule_set: RuleSet) -> list[Part]:
 def _entry(kind: Kind[Any], wanted: Any, stored: Any) -> Entry:
     one = wanted if wanted is not None else stored
     key = kind.keys.build(kind.identity(one))
-    broken = broken_attributes(stored)
+    broken = stand_ins(stored)
     changes = tuple(
-        Change(name, UNREADABLE if attribute.attr_name in broken else getattr(stored, name, None), new)
+        Change(name, broken.get(attribute.attr_name) or getattr(stored, name, None), new)
         for name, attribute in kind.attributes.items()
         for new in (getattr(wanted, name, None),)
         # True is not 1
         if attribute.attr_name in broken or plain_value(getattr(stored, name, None)) != plain_value(new)
     )
     if VERSION in broken:
-        changes += (Change(VERSION, UNREADABLE, None),)
+        changes += (Change(VERSION, broken[VERSION], None),)
     if stored is None:
         action = Action.ADD
     elif wanted is None:

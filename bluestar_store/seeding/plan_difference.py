@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from bluestar_store.errors import ConfigNotFoundError, PipelineNotFoundError
+from bluestar_store.errors import ConfigNotFoundError, EncryptedValueError, PipelineNotFoundError
 from bluestar_store.keys import check_plan
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.canonical import plain_value
@@ -18,11 +18,12 @@ from bluestar_store.models.entity import Entity, PlanEntity
 from bluestar_store.models.indexes import BY_LEVEL
 from bluestar_store.models.kind import Kind
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
+from bluestar_store.models.salvage import DROPPED
 from bluestar_store.models.tables import KINDS as EVERY_KIND
 from bluestar_store.models.tables import Tables
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
 from bluestar_store.quiet_errors import without_locals
-from bluestar_store.repositories.base import Repository
+from bluestar_store.repositories.base import Repository, left_of
 from bluestar_store.repositories.calculation_rules import CalculationRules
 from bluestar_store.repositories.configs import Configs
 from bluestar_store.repositories.pipelines import Pipelines
@@ -52,7 +53,7 @@ class Plans(Protocol):
     @property
     def tables(self) -> Tables: ...
     def repository(self, kind: Kind[E]) -> Repository[E]: ...
-    def at_level(self, level: str) -> tuple[Entity, ...]: ...
+    def at_level(self, level: str, *, but_lost: bool = False) -> tuple[Entity, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def diff_plans(store: Plans, one: str, other: str) -> tuple[PlanDifference, ...]
     InvalidKeyError.
     """
     kinds = (*KINDS, *_users_kinds(store.tables))
-    own = [entity for plan in (one, other) for entity in store.at_level(check_plan(plan))]
+    own = [entity for plan in (one, other) for entity in store.at_level(check_plan(plan), but_lost=True)]
     categories = sorted({entity.category for entity in own if isinstance(entity, ValidationRule)})
     kept_by_frequency = (PipelineStep, ClientConfig, AchConfig)
     frequencies = sorted({entity.pay_freq for entity in own if isinstance(entity, kept_by_frequency)})
@@ -104,12 +105,18 @@ def attribute_changes(
     entities = [entity for entity in (one, other) if entity is not None]
     names = dict.fromkeys(name for entity in entities for name in (*type(entity).model_fields, *entity.extra))
     values = [(name, *(_attribute(entity, name) for entity in (one, other))) for name in names if name not in left_out]
-    return tuple(Change(name, old, new) for name, old, new in values if plain_value(old) != plain_value(new))
+    return tuple(
+        Change(name, old, new)
+        for name, old, new in values
+        if plain_value(old) != plain_value(new) or (old == new == DROPPED and one is not other)  # nobody can tell
+    )
 
 
 def _attribute(entity: PlanEntity | None, name: str) -> Any:
     if entity is None:
         return None
+    if name in entity.unreadable:
+        return DROPPED
     return getattr(entity, name) if name in type(entity).model_fields else entity.extra.get(name)
 
 
@@ -127,8 +134,14 @@ def _effective(
 
 
 def _config(configs: Configs[C], plan_id: str, pay_freq: str) -> Iterator[C]:
-    with suppress(ConfigNotFoundError):
+    try:
         yield configs.get(plan_id, pay_freq, fresh=True)
+    except ConfigNotFoundError:
+        return
+    except EncryptedValueError as error:
+        left = left_of(configs, error)
+        if left is not None:
+            yield left
 
 
 def _users_kinds(tables: Tables) -> tuple[Kind[Any], ...]:
