@@ -5,14 +5,18 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import re
 import subprocess
 import sys
 import time
 import traceback
+import uuid
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bluestar_store import (
@@ -26,7 +30,9 @@ from bluestar_store import (
 )
 from bluestar_store.cli.records import plain
 from bluestar_store.models.config import ACH_CONFIG
-from bluestar_store.models.masking import is_secret_name, masked_digits, sensitive_fields, veiled
+from bluestar_store.models.digest_keys import DigestKey
+from bluestar_store.models.masking import has_secrets, is_secret_name, masked_digits, sensitive_fields, veiled
+from bluestar_store.repositories.identifiers import new_id
 
 ACCOUNT = "998877665541"
 SECRET_NAMES = """
@@ -178,6 +184,67 @@ def test_digits_that_pass_a_check_are_masked_when_shown(text: str, shown: str) -
     assert veiled("note", text) == shown
     assert veiled("note", text, digits=False) == text  # what is stored goes by names only
     assert veiled("batch_id", text) == text  # nobody could ask for it
+
+
+RUNS = ("021000021", "4111111111111111", "4111111111111")
+"""Digits that would be masked by themselves."""
+
+
+@st.composite
+def made_by_the_library(draw: st.DrawFn) -> str:
+    """Digests, salts, tokens and ids, in every form that the library writes; often with such a run of digits."""
+
+    def of(alphabet: str, length: int) -> str:
+        text = draw(st.text(alphabet, min_size=length, max_size=length))
+        run = draw(st.sampled_from([run for run in RUNS if len(run) <= length] or [""]))
+        at = draw(st.integers(0, length - len(run)))
+        return text[:at] + run + text[at + len(run) :]
+
+    def hex_of(length: int) -> str:
+        return of(draw(st.sampled_from(["0123456789abcdef", "abcdef"])), length)
+
+    ulid = "01K" + of("0123456789ABCDEFGHJKMNPQRSTVWXYZ", 23)
+    uuid4 = str(uuid.UUID(hex_of(32), version=4))
+    keys = (hex_of(16), f"{hex_of(16)}.{ulid}", ulid)
+    keyed = f"hmac-sha256:{draw(st.sampled_from(keys))}:{hex_of(64)}"
+    return draw(st.sampled_from((ulid, uuid4, keyed, hex_of(64), hex_of(32))))
+
+
+@given(made_by_the_library())
+def test_what_the_library_makes_itself_is_shown_as_it_is(made: str) -> None:
+    told = {
+        "digest_after": made,
+        "ids": [made, f"{made}, {made}"],
+        made: 1,
+        "text": f"released hold {made} (by {made})",
+    }
+    assert veiled("details", told) == {**told, "ids": tuple(told["ids"])}  # type: ignore[arg-type]
+    assert plain(told) == told
+    assert not has_secrets({"details": told})
+
+
+def test_ids_and_digests_that_are_made_now_have_those_forms() -> None:
+    key = DigestKey("4111111111111111", b"0" * 32)
+    for digest_key in (key, key.mixed("01K4111111111111111ABCDEFG", b"1" * 32)):
+        made = digest_key.digest("x")
+        assert masked_digits(made) == made
+        assert veiled("accounts", {"account": made}) == {"account": made}  # by its name, too: nobody can guess from it
+    assert re.fullmatch("01[A-Z].{23}", new_id())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hmac-sha256:021000021:0",
+        "01K4111111111111111 ABCDEFG",
+        "x 021000021 " + "0a" * 32,
+        "hmac-sha256:021000021",
+        "021000021a",
+    ],
+)
+def test_what_only_looks_a_little_like_it_is_masked(text: str) -> None:
+    assert masked_digits(text) != text
+    assert veiled("account", "0a" * 32) != "0a" * 32  # a digest without a key tells the number
 
 
 @pytest.mark.parametrize(

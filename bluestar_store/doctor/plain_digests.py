@@ -6,31 +6,31 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bluestar_store.doctor.findings import Finding, Severity
+from bluestar_store.doctor.item_states import SIDES, ItemStates, Named, changed_to, plain_digest
 from bluestar_store.doctor.reading import Seen
-from bluestar_store.errors import BlueStarError
 from bluestar_store.keys import Key
 from bluestar_store.models.audit import SALT, AuditEntry
 from bluestar_store.models.batches import BatchRules, StepResult
 from bluestar_store.models.digest_keys import key_named_in
-from bluestar_store.models.kind import Kind
 from bluestar_store.models.masking import has_secret, has_secrets
 from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.digests import is_sensitive
 
-Named = tuple[str, Key]
-"""A table by its name without prefix, and an item's key."""
+Made = tuple[Named, str, Mapping[str, Any]]
+"""An item, a digest of what it said once, and as much of that as is told beside."""
 
 
 def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
     """A finding for each batch, each entry of a trail and each result that has such a digest.
 
-    Whether an item has something that is shown masked is known of its kind, else from what is there by now, and, of a
-    change, from what it changed: what an item lost that is deleted is not known.
+    Whether an item had something that is shown masked is known of its kind, else from what is there by now and from
+    what its trail says of the changes since, and, of a change, from what it changed: what an item lost that is deleted
+    is not known.
     """
     plain = [(one, list(_plainly_named(one.entity))) for one in page]
-    hiding = _hiding(access, {named for _, found in plain for named in found})
-    for one, found in plain:
-        if hiding.isdisjoint(found) and not _is_plain_beside(one.entity):
+    states = ItemStates(access, {named for _, made in plain for named, _, _ in made})
+    for one, made in plain:
+        told = any(states.hid(named, text) or states.hides(named, said) for named, text, said in made)
+        if not told and not _is_plain_beside(one.entity):
             continue
         what = (
             "has a digest that takes no key of what is shown masked, such as a bank account: whoever reads it can find "
@@ -43,21 +43,17 @@ def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
         yield one.finding(Severity.INFO, "digest-plain", what, mend)
 
 
-def _plainly_named(entity: Any) -> Iterator[Named]:
-    """The items whose digests are in this one, and take no key."""
+def _plainly_named(entity: Any) -> Iterator[Made]:
+    """The digests in this one that take no key, and of what they are."""
     match entity:
         case BatchRules(items=items) if items is not None:
             for name, made in items.items():
                 if key_named_in(made) is None:
-                    yield name.partition("/")[0], _key(name)
+                    yield (name.partition("/")[0], _key(name)), made, {}
         case AuditEntry(table=str(table), partition=str(partition), details=Mapping() as details):
-            if _has_plain(details):
-                yield table, Key(partition, str(details.get("item")))
-
-
-def _has_plain(details: Mapping[str, Any]) -> bool:
-    made = (details.get("digest_before"), details.get("digest_after"))
-    return any(isinstance(text, str) and key_named_in(text) is None for text in made)
+            for when in SIDES:
+                if (found := plain_digest(details, when)) is not None:
+                    yield (table, Key(partition, str(details.get("item")))), found, changed_to(details, when)
 
 
 def _is_plain_beside(entity: Any) -> bool:
@@ -66,10 +62,7 @@ def _is_plain_beside(entity: Any) -> bool:
         case StepResult(result=result, digest=str(made)):
             return key_named_in(made) is None and has_secret("result", result)
         case AuditEntry(hash=str(), details=details):
-            if SALT not in entity.extra and has_secrets({"details": details}):
-                return True
-            changed = (details or {}).get("changed")
-            return isinstance(changed, Mapping) and _has_plain(details or {}) and has_secret("changed", changed)
+            return SALT not in entity.extra and has_secrets({"details": details})
     return False
 
 
@@ -77,27 +70,3 @@ def _key(name: str) -> Key:
     """The key in `{table}/{PK}/{SK}`; a partition key may have a `/` of its own, sort keys of these kinds have none."""
     pk, _, sk = name.partition("/")[2].rpartition("/")
     return Key(pk, sk)
-
-
-def _hiding(access: Access, named: set[Named]) -> set[Named]:
-    """Those of the items that have something that is shown masked."""
-    found: set[Named] = set()
-    asked: dict[str, dict[Key, tuple[Named, Kind[Any]]]] = {}
-    for table, key in named:
-        kind = next((kind for kind in access.tables.kinds if kind.table == table and kind.keys.parse(key)), None)
-        if kind is None:
-            continue
-        if kind.is_sensitive:
-            found.add((table, key))
-        else:
-            asked.setdefault(access.table(kind), {})[key] = (table, key), kind
-    for on_disk, wanted in asked.items():
-        for key, item in access.engine.get(on_disk, wanted).items():
-            one, kind = wanted[key]
-            try:
-                hides = is_sensitive(kind, kind.decode(item))
-            except BlueStarError:  # another check says so
-                continue
-            if hides:
-                found.add(one)
-    return found

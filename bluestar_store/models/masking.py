@@ -69,6 +69,14 @@ _PERSON = (
 )
 """Names of what tells people apart."""
 _NINE = rf"(?<!\d)(?:\d{_DASHES}?){{8}}\d(?!\d)"
+_ULID = "01[A-HJKMNP-TV-Z][0-9A-HJKMNP-TV-Z]{23}"
+_KEYED = rf"hmac-sha256:(?:[0-9a-f]{{16}}(?:\.{_ULID})?|{_ULID}):[0-9a-f]{{64}}"
+"""A digest that takes a key: see `digest_keys`."""
+_UUID = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+_OWN = rf"(?<![0-9A-Za-z])(?:{_KEYED}|[0-9a-f]{{64}}|[0-9a-f]{{32}}|{_UUID}|{_ULID})(?![0-9A-Za-z])"
+"""What the library makes itself: digests, salts, tokens, ids of batches, holds, keys and documents."""
+LONGEST_OWN = 128
+"""Characters of one of these, at most."""
 SHORTEST = 9
 """Characters of text, and of a number, that may be masked by its digits."""
 PUBLIC = frozenset(["The Social Security number must have nine digits, as 123456789 or 123-45-6789."])
@@ -215,6 +223,11 @@ def has_digit(value: Any) -> bool:
     return any(map(str.isdigit, str(value)))
 
 
+def _tells_by_name(value: Any) -> bool:
+    """Whether a value under a name that is masked is one: it has a digit, and is no digest that takes a key."""
+    return has_digit(value) and not (isinstance(value, str) and re.fullmatch(_KEYED, value))
+
+
 def masked_digits(text: str, decoded: int = 0) -> str:
     """Free text as it may be shown: bank routing numbers, card numbers and SSNs in it masked.
 
@@ -267,7 +280,10 @@ def _as_tuples(value: Any) -> Any:
 
 
 def _is_random(run: re.Match[str]) -> bool:
-    """Whether a run of digits is a part of a token that has other digits here and there, too."""
+    """Whether a run of digits is a part of what the library makes, or of a token with other digits here and there."""
+    own = re.compile(_OWN).finditer(run.string, max(0, run.start() - LONGEST_OWN), run.end() + LONGEST_OWN)
+    if any(one.start() <= run.start() and run.end() <= one.end() for one in own):
+        return True
     before, behind = run.string[max(0, run.start() - 64) : run.start()], run.string[run.end() : run.end() + 64]
     rest = f"{_WORD_END.search(before)[0]} {_WORD_START.match(behind)[0]}"  # type: ignore[index]  # may be empty
     return len(rest) - 1 + len(run[0]) >= TOKEN_LENGTH and len(re.findall(r"\d+", rest)) > 1
@@ -321,7 +337,7 @@ class _Veil(NamedTuple):
                 return tuple(self.of(name, one, secret=secret, named=named) for one in value)
             case Set():
                 return frozenset(self.of(name, one, secret=secret, named=named) for one in value)
-        if secret or (named and has_digit(value)):
+        if secret or (named and _tells_by_name(value)):
             return masked(_text(value))
         if not self.digits or (not numbers and not isinstance(value, str | bytes)):
             return value
@@ -411,7 +427,7 @@ def has_secret(name: str, value: Any, *, numbers: bool = True, named: bool = Fal
             )
         case tuple() | list() | Set():
             return any(has_secret(name, one, named=named) for one in value)
-    if named and has_digit(value):
+    if named and _tells_by_name(value):
         return True
     if not numbers and isinstance(value, int | Decimal):
         return False

@@ -35,6 +35,7 @@ from bluestar_store.models.merge_marks import MERGING, is_merge_mark
 from bluestar_store.protocols import Engine, Item, Page, Segment, key_of, pages, scan_pages
 from bluestar_store.quiet_errors import without_locals
 from bluestar_store.repositories.revisions import LEVEL_PARTITIONS, REVISED, is_level_revision, without_moves
+from bluestar_store.seeding.digest_scopes import digest_scopes, scoped_keys
 from bluestar_store.seeding.folders import held, make_folder
 from bluestar_store.seeding.routes import REST, Place, Routes
 from bluestar_store.seeding.salts import Hidden, Salts
@@ -182,18 +183,18 @@ def _sorted_tables(
     """Each table with its lines in order, and its salt where it needs one; to be taken one after the other.
 
     That of bank accounts is the last, for the `spare` key is needed where some file has a salt.
-    `keys` are those of digests: all of them lie beside bank accounts; of some plans, those of their sensitive items.
+    `keys` are those of digests: all of them lie beside bank accounts; of some plans, those that `digest_scopes` tells.
     `given` takes the place of what would be made for this export alone: see `digests`.
     """
     routes, engine = Routes(source.tables), source.engine
     salts = Salts(keys or filter(None, [spare]))
     is_salted = False
+    scopes: set[str] = set()
     total = _count(source) if progress is not None else None
     done = 0
     for on_disk, table in sorted(routes.sources.items(), key=lambda one: one[1] == ACH_CONFIG.table):
         sorters = {name: Sorter(scratch, name) for name in ([table] if table else [*routes.names, REST])}
         beside, hidden = sorters.get(ACH_CONFIG.table), Hidden(routes)
-        scopes: set[str] = set()
         with _pages(engine, on_disk) as pages:
             for items in pages:
                 for item in items:
@@ -206,8 +207,8 @@ def _sorted_tables(
                         line = line_of(plain)
                         sorters[place].add(at if table else key_of(plain), line)
                         hidden.look(place, plain)
-                        if wanted is not None and beside is not None and (scope := routes.sensitive_scope(plain)):
-                            scopes.add(scope)
+                        if wanted is not None:
+                            scopes.update(digest_scopes(routes, plain, wanted.wants))
                 done += len(items)
                 if progress is not None:
                     progress(what, done, total)
@@ -242,12 +243,6 @@ def _exported(key: Key, item: Item) -> Item | None:
         return None
     kept = without_moves(item)
     return None if kept is not item and len(kept) == len(key) < len(item) else kept
-
-
-def scoped_keys(keys: Iterable[DigestKey], scopes: Collection[str]) -> Iterator[DigestKey]:
-    """The keys for the items of these partitions only."""
-    found = {scoped.place: scoped for key in keys for scope in scopes if (scoped := key.scoped(scope)) is not None}
-    yield from found.values()
 
 
 def _pages(engine: Engine, table: str) -> AbstractContextManager[Iterator[list[Item]]]:

@@ -14,7 +14,7 @@ from bluestar_store.models.tables import Tables
 from bluestar_store.models.values import from_wire
 from bluestar_store.protocols import OWN_PREFIX, Engine, Item, key_of
 from bluestar_store.repositories.audit import Audit
-from bluestar_store.repositories.digests import Digests, scope_of
+from bluestar_store.repositories.digests import Digests
 from bluestar_store.repositories.index_marks import IndexMarks
 from bluestar_store.repositories.revisions import Revisions, without_moves
 from bluestar_store.settings import TableLayout
@@ -80,13 +80,6 @@ class Routes:
             if found is not None:
                 return kind, found
         return None, {}
-
-    def sensitive_scope(self, item: Item) -> str | None:
-        """What the key of an item's digest follows from, where that is a sensitive one; None for all others."""
-        kind, _ = self.identity(key_of(item))
-        if kind is None or kind.rule_list is None or not self.hides(item):
-            return None
-        return scope_of(kind, key_of(item).pk)
 
     def hides(self, item: Item) -> bool:
         """Whether something of an item is shown masked."""

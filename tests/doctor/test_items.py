@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from bluestar_store import (
     BatchState,
+    CalculationRule,
+    IrsLimits,
     ItemDecodeError,
     PipelineChangingError,
     PipelineStep,
     PlanHold,
     Store,
     TableLayout,
+    Trail,
 )
 from bluestar_store.doctor import Severity, examine, is_healthy
 from bluestar_store.doctor.findings import LISTED
@@ -407,6 +411,63 @@ def test_digests_of_other_masked_attributes_that_take_no_key_are_listed(store: S
         ("BATCH#text", "RULES"),
         ("TRAIL#calculation-rules#CLIENT#A", "AUDIT#00000001"),
     ]
+
+
+def plainly(store: Store) -> list[tuple[str | None, str | None]]:
+    return sorted((finding.pk, finding.sk) for finding in examine(store) if finding.check == "digest-plain")
+
+
+def test_digests_of_what_hid_nothing_yet_or_no_longer_are_not_listed(store: Store) -> None:
+    rules = store.calculation_rules
+    rules.put(CalculationRule(plan_id="ACME", calc_type="late", description="nothing"))
+    texts = ("nothing", "not yet", "for 219-09-9999", "for 219-09-9998", "none", "for 219-09-9999")
+    for number, text in enumerate(texts):
+        rules.put(rules.get("ACME", "late").model_copy(update={"description": text}))
+        rules.put(rules.get("ACME", "late").model_copy(update={"max_pct": Decimal(number)}))  # and the text stays
+        store.batches.start("ACME", "BiWeeklyFri", 2026, f"b{number}")
+        assert plainly(store) == []
+    store.irs_limits.put(IrsLimits(year=2031, comp_limit=Decimal(111000025)))  # a number of a field that has numbers
+    entries = store.audit.entries(Trail(table="calculation-rules", partition="CLIENT#ACME"))
+    made = [str((entry.details or {})["digest_after"]).startswith("hmac-") for entry in entries]
+    assert made[-8:] == [True] * 4 + [False] * 2 + [True] * 2
+    assert not any(made[:-8])
+    assert plainly(store) == []
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_plain_digest_of_what_hid_something_is_listed_whatever_the_other_one_is(
+    store: Store, damage: Damage, when: str
+) -> None:
+    other = "after" if when == "before" else "before"
+    plain, keyed = {"S": "0" * 64}, {"S": f"hmac-sha256:{'0' * 16}:{'0' * 64}"}
+    changed = {"description": {"M": {when: {"S": "for 219-09-9999"}, other: {"S": "nothing"}}}}
+    pk = "TRAIL#calculation-rules#CLIENT#A"
+    for number, (mine, others) in enumerate([(plain, plain), (plain, keyed), (keyed, plain)]):
+        details: dict[str, Any] = {"item": {"S": f"CALC#{number}"}, "changed": {"M": changed}}
+        details |= {f"digest_{when}": mine, f"digest_{other}": others}
+        damage(BATCH_STATE, wire(pk, f"AUDIT#0000000{number}", details={"M": details}, hash="0", salt="0"))
+    assert plainly(store) == [(pk, "AUDIT#00000000"), (pk, "AUDIT#00000001")]
+
+
+def test_a_plain_digest_of_a_text_that_stayed_is_listed(store: Store, damage: Damage) -> None:
+    damage(CALCULATION_RULE, wire("CLIENT#A", "CALC#x", description="nothing by now"))
+    store.calculation_rules.put(
+        store.calculation_rules.get("A", "x").model_copy(update={"description": "now 219-09-9999"})
+    )
+    pk = "TRAIL#calculation-rules#CLIENT#A"
+    assert plainly(store) == []
+    hiding = {"S": "it was 219-09-9999"}
+    for number, changed in (
+        (2, {"max_pct": {"M": {"after": {"N": "1"}}}}),
+        (3, {"description": {"M": {"before": hiding}}}),
+    ):
+        details: dict[str, Any] = {"item": {"S": "CALC#x"}, "changed": {"M": changed}}
+        details |= {"digest_after": {"S": f"{number}" * 64}} if number == 2 else {}
+        damage(BATCH_STATE, wire(pk, f"AUDIT#0000000{number}", details={"M": details}, hash="0", salt="0"))
+    damage(BATCH_STATE, wire("BATCH#old", "STATE"))
+    pinned = {"calculation-rules/CLIENT#A/CALC#x": {"S": "2" * 64}}
+    damage(BATCH_STATE, wire("BATCH#old", "RULES", items={"M": pinned}))
+    assert plainly(store) == [("BATCH#old", "RULES"), (pk, "AUDIT#00000002")]
 
 
 def test_digests_of_bank_accounts_that_take_no_key_are_listed(store: Store, damage: Damage) -> None:

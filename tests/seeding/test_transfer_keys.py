@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from bluestar_store import AchConfig, Settings, Store, TableLayout, seeding
+from bluestar_store import AchConfig, BatchStatus, CalculationRule, Settings, Store, TableLayout, seeding
+from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.digest_keys import CURRENT, PARTITION, is_digest_key, key_in
 from bluestar_store.protocols import Delete, key_of
 from bluestar_store.seeding.export import export
 from bluestar_store.seeding.importing import import_
 from bluestar_store.seeding.migrate import exported_keys, migrate
+from bluestar_store.testing.side_door import wire
+from tests.own_kinds import KINDS, PAY_CALENDAR, PayCalendar, PayCalendars
 
 ACH = AchConfig(plan_id="ACME", pay_freq="Weekly", account_number="9988776655")
 
@@ -70,6 +73,76 @@ def test_an_export_of_plans_carries_what_verifies_their_items_only(stores: tuple
     assert target.digests.current().id != source.digests.current().id
     key = source.digests.current().key
     assert all(key not in (tmp_path / "e" / name).read_bytes() for name in ("manifest.json", "agent-config.jsonl"))
+
+
+SSN = "for 219-09-9999"
+MATCH = CalculationRule(plan_id="ACME", calc_type="match", description=SSN)
+RULES_OF_ACME = "calculation-rules/CLIENT#ACME"
+
+
+def with_text(store: Store) -> None:
+    """Rules of ACME's, and one of GLOBAL's, with an SSN in their text, and a batch of theirs."""
+    store.calculation_rules.put(MATCH)
+    store.calculation_rules.put(MATCH.model_copy(update={"plan_id": "GLOBAL", "calc_type": "shared"}))
+    store.batches.start("ACME", "Weekly", 2026, "b1")
+
+
+def scopes_of_acme(store: Store, folder: Path) -> set[str | None]:
+    """Those of an export of ACME, but that of its account."""
+    export(store, folder, plans=["ACME"])
+    return {*keys_in(folder)} - {"agent-config/CLIENT#ACME_Weekly"}
+
+
+def test_an_export_of_plans_carries_what_verifies_text_that_is_masked(
+    stores: tuple[Store, Store], tmp_path: Path
+) -> None:
+    source, target = stores
+    with_text(source)
+    assert scopes_of_acme(source, tmp_path / "e") == {RULES_OF_ACME}  # and not what all plans share
+    seeding.load(target, seeding.baseline())
+    target.ach_configs.put(ACH.model_copy(update={"plan_id": "OWN"}))
+    target.batches.start("OWN", "Weekly", 2026, "OWN")
+    import_(target, tmp_path / "e", merge=True)
+    told = target.batches.verify_rules(target.batches.get("b1"))
+    assert not [name for name in (*told.unknown, *told.changed) if "CLIENT#ACME" in name]
+
+
+def test_an_export_of_plans_carries_the_keys_of_digests_of_what_is_gone(
+    stores: tuple[Store, Store], tmp_path: Path
+) -> None:
+    source, _ = stores
+    with_text(source)
+    source.calculation_rules.delete(source.calculation_rules.get("ACME", "match"))
+    assert scopes_of_acme(source, tmp_path / "e") == {RULES_OF_ACME}  # its batch, and its trail
+    source.batches.delete(source.batches.get("b1"))
+    assert scopes_of_acme(source, tmp_path / "f") == {RULES_OF_ACME}
+
+
+def test_an_export_of_plans_carries_the_keys_of_results_with_something_masked(
+    stores: tuple[Store, Store], tmp_path: Path
+) -> None:
+    source, _ = stores
+    assert scopes_of_acme(source, tmp_path / "e") == set()
+    batch = source.batches.advance(source.batches.get("ACME"), status=BatchStatus.RUNNING)
+    claim = source.claims.claim(batch, 100, worker="w", lease_seconds=60)
+    source.results.save(batch, 100, {"note": SSN}, claim)
+    assert scopes_of_acme(source, tmp_path / "f") == {"processing-metadata/BATCH#ACME"}
+
+
+@pytest.mark.parametrize("layout", list(TableLayout), ids=str)
+def test_an_export_of_plans_carries_the_keys_of_others_attributes_and_of_users_own_kinds(
+    layout: TableLayout, tmp_path: Path
+) -> None:
+    with Store.open(Settings(persistence_mode="memory", table_layout=layout), kinds=KINDS) as source:
+        source.create_tables()
+        put = source.engine.put_many
+        put(source.tables.name(CALCULATION_RULE), [wire("CLIENT#ACME", "CALC#x", employee_ssn="219099999")])
+        source.digests.current()
+        assert scopes_of_acme(source, tmp_path / "e") == {RULES_OF_ACME}
+        calendars = source.repository(PAY_CALENDAR, PayCalendars)
+        calendars.put(PayCalendar(plan_id="ACME", year=2026, pay_days=(SSN,)))
+        calendars.put(PayCalendar(plan_id="ZED", year=2026, pay_days=(SSN,)))
+        assert scopes_of_acme(source, tmp_path / "f") == {RULES_OF_ACME, "pay-calendar/CLIENT#ACME"}
 
 
 def test_a_migrated_store_is_the_same_by_its_digests(stores: tuple[Store, Store], tmp_path: Path) -> None:
