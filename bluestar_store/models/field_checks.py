@@ -108,7 +108,7 @@ class Pattern(Check):
             from bluestar_store.models.patterns import may_hang
 
             if may_hang(value):
-                return Level.UNKNOWN, "may take for ever: it repeats what can be longer or shorter, as (a+)+ does"
+                return Level.UNKNOWN, "may take for ever: there are too many ways to read one text by it, as by (a+)+"
         except (re.error, RecursionError, OverflowError, MemoryError) as error:
             return Level.WRONG, f"is no regular expression: {error}"
         return None

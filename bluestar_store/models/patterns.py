@@ -1,73 +1,158 @@
-"""Regular expressions that may take for ever: Python's engine tries every way in which a text can be read."""
+"""Regular expressions that may take for ever: Python's engine tries every way in which a text can be read.
+
+In the automaton of a pattern, two edges over the same character are two ways that the engine tries. So it may take for
+ever if, at a state to which the automaton can come back, the same text can be read in two ways (twice as many ways with
+each time), or if there are very many ways for one short text (`a?a?a?...`, `.*.*.*.*`).
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from re import _compiler, _parser  # type: ignore[attr-defined]  # there is no public way to a pattern's parts
-from typing import Any
+from itertools import combinations, product
 
-MANY = 10
-"""Repetitions from which on the ways to read a text are too many."""
-LONGEST, MOST_PARTS = 4, 60
-"""Of the runs that are tried, and of what they are tried with: so the trial itself ends soon."""
-CHARACTERS = [chr(number) for number in range(32, 127)]
-OTHERS = ("AT", "ASSERT", "ASSERT_NOT", "GROUPREF", "GROUPREF_EXISTS", "ATOMIC_GROUP", "POSSESSIVE_REPEAT")
-"""With which nothing can be said of a part alone."""
+from bluestar_store.models.pattern_automaton import Automaton, Edges, TooLargeError
+
+MOST_STEPS, MOST_PAIRS, MOST_SETS = 200_000, 1_000_000, 400
+"""Of the search for ways, of edges that are compared, of sets of characters; if it takes more, the answer is: may."""
+TEXT_LENGTH, MOST_WAYS = 200, 1_000_000
+"""Four repeats in a row (`.*.*.*.*`) have more ways than that for a text of that length, three have 20,000."""
 
 
 def may_hang(pattern: str) -> bool:
-    """Whether something in it is repeated that can itself be longer or shorter, as in `(a+)+` and `(a|aa)*`.
+    """Whether a text may keep Python's engine busy for ever, if the pattern matches it nearly and not in the end.
 
-    A run of one character is then one repetition, or two, or three: for one that fails in the end all are tried, twice
-    as many with each character more. Raises what compiling it raises. Not found is what takes two characters to show.
+    Raises what compiling the pattern raises.
     """
-    tree = _parser.parse(pattern)
-    return any(_is_ambiguous(body, tree.state.flags) for body in _repeated(tree))
-
-
-def _repeated(part: Any) -> Iterator[Any]:
-    """What is repeated often in a part of a pattern, from the inside: the outer ones would take long if these did."""
-    if isinstance(part, _parser.SubPattern):
-        for name, value in part.data:
-            yield from _repeated(value)
-            if str(name) in ("MAX_REPEAT", "MIN_REPEAT") and value[1] > MANY:
-                yield value[2]
-    elif isinstance(part, tuple | list):
-        for inner in part:
-            yield from _repeated(inner)
-
-
-def _is_ambiguous(body: Any, flags: int) -> bool:
-    """Whether it matches runs of one character of more than one length."""
-    if _parts(body) > MOST_PARTS or any(name in OTHERS for name in _names(body)):
-        return False
     try:
-        compiled = _compiler.compile(body, flags & ~re.DEBUG)
-    except (re.error, RuntimeError, OverflowError):
+        edges = Automaton(pattern).edges
+        loops = _loops(edges)
+        inner = [[one for one in out if loops[state] == loops[one[0]] != 0] for state, out in enumerate(edges)]
+        return _two_ways(inner) or _many_ways(edges)
+    except (TooLargeError, RecursionError):
+        return True
+
+
+def _two_ways(edges: Edges) -> bool:
+    """Whether there are two ways from one state to one state over the same text.
+
+    Within a loop there is a way on to where they parted, so each time makes twice as many.
+    """
+    pairs = {_pair(one, other) for out in edges for one, other in combinations(out, 2) if one[1] & other[1]}
+    found, steps = list(pairs), 0
+    while found:
+        left, right = found.pop()
+        if left == right:
+            return True
+        steps += len(edges[left]) * len(edges[right])
+        if steps > MOST_PAIRS:
+            raise TooLargeError
+        new = {_pair(one, other) for one, other in product(edges[left], edges[right]) if one[1] & other[1]} - pairs
+        pairs |= new
+        found += new
+    return False
+
+
+def _pair(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    return (one[0], other[0]) if one[0] < other[0] else (other[0], one[0])
+
+
+def _loops(edges: Edges) -> list[int]:
+    """The number of each state's loop (its strongly connected component), or 0 if nothing leads back to it."""
+    before: list[list[int]] = [[] for _ in edges]
+    for state, out in enumerate(edges):
+        for to, _ in out:
+            before[to].append(state)
+    done: list[int] = []
+    seen = [False] * len(edges)
+    for start in range(len(edges)):
+        stack = [(start, False)]
+        while stack:
+            state, left = stack.pop()
+            if left:
+                done.append(state)
+            elif not seen[state]:
+                seen[state] = True
+                stack += [(state, True), *((to, False) for to, _ in edges[state])]
+    loops = [-1] * len(edges)
+    for number, start in enumerate(reversed(done), 1):
+        members = [start] if loops[start] < 0 else []
+        for state in members:
+            if loops[state] < 0:
+                loops[state] = number
+                members += [one for one in before[state] if loops[one] < 0]
+        if len(set(members)) == 1 and start not in before[start]:
+            loops[start] = 0
+    return loops
+
+
+def _many_ways(edges: Edges) -> bool:
+    """Whether a short text was found that can be read in very many ways from some state on.
+
+    Tried are texts of one character over and over; then, unless none can have as many, those that had most ways so far.
+    """
+    choices = 0
+    for out in edges:
+        for (_, mask), (_, other) in combinations(out, 2):
+            choices |= mask & other
+    masks = {mask for out in edges for _, mask in out}
+    if not choices:
         return False
-    return any(
-        sum(compiled.fullmatch(char * length) is not None for length in range(1, LONGEST + 1)) > 1
-        for char in CHARACTERS
-    )
+    if len(masks) > MOST_SETS:
+        raise TooLargeError
+    kinds = _kinds(masks)
+    arcs = [
+        [(state, to) for state, out in enumerate(edges) if (to := [one for one, mask in out if mask & kind])]
+        for kind in kinds
+    ]
+    ends, cost = dict.fromkeys(range(len(edges)), 1), 0
+    for kind, steps in zip(kinds, arcs, strict=True):
+        ways = ends if kind & choices else {}
+        for _ in range(TEXT_LENGTH):
+            ways, before = _longer(ways, steps), ways
+            if max(ways.values(), default=0) > MOST_WAYS:
+                return True
+            cost += len(steps)
+            if ways == before:
+                break
+        if cost > MOST_STEPS:
+            raise TooLargeError
+    if _at_most(arcs, len(edges)) <= MOST_WAYS or not _two_ways(edges):
+        return False
+    best, cost = [ends], 0
+    for _ in range(TEXT_LENGTH):
+        found = {tuple(ways.items()): ways for text in best for steps in arcs if (ways := _longer(text, steps))}
+        best = sorted(found.values(), key=lambda ways: (max(ways.values()), sum(ways.values())), reverse=True)[:4]
+        if any(max(ways.values()) > MOST_WAYS for ways in best):
+            return True
+        cost += len(best) * sum(map(len, arcs))
+        if cost > 2 * MOST_STEPS:
+            raise TooLargeError
+    return False
 
 
-def _parts(part: Any) -> int:
-    """How many parts there are, each as often as it may be repeated for a run."""
-    if isinstance(part, _parser.SubPattern):
-        often = ("MAX_REPEAT", "MIN_REPEAT")
-        return sum(
-            _parts(value[2]) * min(int(value[1]), LONGEST + 1) if str(name) in often else max(_parts(value), 1)
-            for name, value in part.data
-        )
-    return sum(map(_parts, part)) if isinstance(part, tuple | list) else 0
+def _at_most(arcs: list[list[tuple[int, list[int]]]], states: int) -> int:
+    """No text has more ways than this: what it would be if each state could choose the next character for itself."""
+    choices: list[list[list[int]]] = [[] for _ in range(states)]
+    for state, to in (arc for steps in arcs for arc in steps):
+        choices[state].append(to)
+    ways, cost = [1] * states, 0
+    for _ in range(TEXT_LENGTH):
+        before = list(ways)
+        for state in reversed(range(states)):
+            ways[state] = max((sum([ways[one] for one in to]) for to in choices[state]), default=1)
+        cost += sum(map(len, arcs))
+        if ways == before or cost > MOST_STEPS or max(ways) > MOST_WAYS:
+            break
+    return max(ways) if ways == before or cost <= MOST_STEPS else MOST_WAYS + 1
 
 
-def _names(part: Any) -> Iterator[str]:
-    if isinstance(part, _parser.SubPattern):
-        for name, value in part.data:
-            yield str(name)
-            yield from _names(value)
-    elif isinstance(part, tuple | list):
-        for inner in part:
-            yield from _names(inner)
+def _longer(ways: dict[int, int], steps: list[tuple[int, list[int]]]) -> dict[int, int]:
+    """In how many ways a text can be read from each state, if one character is put before it."""
+    return {state: count for state, to in steps if (count := sum(ways.get(one, 0) for one in to))}
+
+
+def _kinds(masks: set[int]) -> list[int]:
+    """Sets of characters between which none of the masks makes a difference."""
+    kinds = [-1]
+    for mask in masks:
+        kinds = [part for kind in kinds for part in (kind & mask, kind & ~mask) if part]
+    return [kind for kind in kinds if kind > 0]
