@@ -117,9 +117,17 @@ def release(
             about = plain(found.reason) or "(no reason given)"
         ask(out, "Release this hold?", [f"Hold on {plan}: {about}"], yes=yes)
         released = store.holds.release(plan, hold_id)
+        out.show(record(released), f"Released. {_what_is_left(store, plan)}")
+
+
+def _what_is_left(store: Store, plan: str) -> str:
+    from bluestar_store.errors import BlueStarError
+
+    try:
         left = len(store.holds.open(plan))
-        holds = f"{left} other open hold{'s' if left != 1 else ''}"
-        out.show(record(released), f"Released. {plan} has {holds if left else 'no open hold'}.")
+    except BlueStarError as error:  # it is released
+        return f"Whether {plan} has other open holds cannot be told: {error}"
+    return f"{plan} has {left} other open hold{'s' if left != 1 else ''}." if left else f"{plan} has no open hold."
 
 
 def _tell_what_runs(store: Store, plan: str) -> None:

@@ -320,6 +320,7 @@ class Access:
 
     def close(self) -> None:
         """End the threads, the cache and the engine."""
+        self.revisions.close()
         self._threads.close()
         self._cache.close()
         self._engine.close()

@@ -8,13 +8,14 @@ at the next advance.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bluestar_store.errors import ItemDecodeError
 from bluestar_store.keys import check_identifier
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.holds import HOLD_GUARD, OPEN, PLAN_HOLD, HoldGuard, PlanHold
 from bluestar_store.models.indexes import OPEN_HOLDS
+from bluestar_store.models.kind import Kind
 from bluestar_store.models.salvage import salvaged
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.access import Access
@@ -174,15 +175,18 @@ class Holds(Repository[PlanHold]):
 
         The guard was read before: who changes a hold meanwhile changes it.
         """
-        guard = HoldGuard(plan_id=plan_id, open_holds=len(self.open(plan_id)))
+        is_open = [hold.is_open for hold in plan_holds(access, plan_id, salvaged)]
+        guard = HoldGuard(plan_id=plan_id, open_holds=sum(is_open))
         unit.keep(change_over(access, HOLD_GUARD, guard, before, {}).write)
 
 
-def plan_holds(access: Access, plan_id: str) -> tuple[PlanHold, ...]:
-    """See `Holds.for_plan`."""
+def plan_holds(
+    access: Access, plan_id: str, decode: Callable[[Kind[PlanHold], Item, str], PlanHold] = Kind.decode
+) -> tuple[PlanHold, ...]:
+    """See `Holds.for_plan`. For whoever counts them `decode` is `salvaged`: what cannot be read holds, too."""
     guard = access.revisions.of_holds(plan_id)
     part = Part(access.table(PLAN_HOLD), PLAN_HOLD.keys.partition({"plan_id": plan_id}), PLAN_HOLD.keys.sort.prefix)
-    return by_created(in_order(access, PLAN_HOLD, read_parts(access, [guard], [part])[part]))
+    return by_created(in_order(access, PLAN_HOLD, read_parts(access, [guard], [part])[part], decode))
 
 
 def seen_holds(access: Access, plan_id: str) -> tuple[PlanHold, ...]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -51,6 +50,7 @@ from bluestar_store.protocols import (
     Update,
     Write,
 )
+from bluestar_store.repositories.late_moves import LateMoves, Moved
 from bluestar_store.repositories.moves import MAX_TIME_DIGITS, Move
 
 MARGIN_SECONDS = 2.0
@@ -77,8 +77,6 @@ MOST_REMOVED = 200
 """Attributes that one update removes besides what it sets: see `checks.MAX_CHANGES`."""
 LONGEST_LEVEL = 1024
 """Bytes of a level that stands in a key as it is."""
-LATER_SECONDS = 0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0
-"""Between tries to tell readers of a write that may be committed by now."""
 KNOWN = 1024
 """Revisions of which this process remembers what can be removed."""
 TURNS = 64
@@ -118,6 +116,7 @@ class Revisions:
     def __init__(self, tables: Tables, now: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
         self._tables, self._now, self._monotonic = tables, now, monotonic
         self._known: OrderedDict[Place, dict[str, Move]] = OrderedDict()
+        self._late = LateMoves()
         self.forked()
         remember(self)
 
@@ -125,6 +124,7 @@ class Revisions:
         """In a forked child: nobody holds its parent's locks there."""
         self._lock = threading.Lock()
         self._turns = [threading.Lock() for _ in range(TURNS)]
+        self._late.forked()
 
     @cached_property
     def _kinds(self) -> Mapping[str, tuple[Kind[Any], ...]]:
@@ -226,19 +226,13 @@ class Revisions:
                 except BlueStarError:
                     self._move_later(engine, moved)
 
-    def _move_later(self, engine: Engine, moved: Mapping[Place, list[tuple[str, Key]]]) -> None:
-        """Make the moves as soon as the engine takes them, in a thread: whoever wrote is told at once."""
+    def _move_later(self, engine: Engine, moved: Moved) -> None:
+        """Make the moves as soon as the engine takes them: whoever wrote is told at once."""
+        self._late.add(moved, lambda late: engine.write(*self._moves(late).values()))
 
-        def run() -> None:
-            with suppress(Exception):  # also when the engine was closed: then nobody is there to tell it
-                for seconds in LATER_SECONDS:
-                    time.sleep(seconds)
-                    with suppress(BlueStarError):
-                        engine.write(*self._moves(moved).values())
-                        return
-
-        with suppress(RuntimeError):  # no thread can be had: readers may see a part of it, as engines.md says
-            threading.Thread(target=run, name="bluestar-moves", daemon=True).start()
+    def close(self) -> None:
+        """End what is made later."""
+        self._late.close()
 
     @contextmanager
     def _in_turn(self, places: Iterable[Place]) -> Iterator[None]:
@@ -282,7 +276,7 @@ class Revisions:
                 return kind, identity
         return None, {}
 
-    def _moves(self, moved: Mapping[Place, list[tuple[str, Key]]]) -> dict[Place, Update]:
+    def _moves(self, moved: Moved) -> dict[Place, Update]:
         now = self._now().timestamp()
         return {place: self._move(place, Move.of(now, keys)) for place, keys in moved.items()}
 

@@ -51,7 +51,7 @@ def need_no_open_hold(access: Access, plan_id: str, unit: Bookkeeping, seen: Seq
 
 
 def _refuse_open(access: Access, plan_id: str) -> None:
-    if found := [hold.hold_id for hold in plan_holds(access, plan_id) if hold.is_open]:
+    if found := [hold.hold_id for hold in plan_holds(access, plan_id, salvaged) if hold.is_open]:
         raise PlanOnHoldError(plan_id, found)
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from bluestar_store.errors import ItemDecodeError, VersionConflictError
+from bluestar_store.errors import ItemDecodeError, PlanOnHoldError, VersionConflictError
 from bluestar_store.keys import Key
 from bluestar_store.models.audit import Trail
 from bluestar_store.models.batches import BatchState, BatchStatus
@@ -153,11 +153,28 @@ class UnreadableTests:
     ) -> None:
         raw_put(table(store, PLAN_HOLD), wire("PLAN#ACME", "HOLD#h1", batch_id="b1") | bad)
         with pytest.raises(ItemDecodeError, match="bluestar-store hold release ACME h1"):
+            store.holds.for_plan("ACME")
+        with pytest.raises(PlanOnHoldError) as refused:
             store.batches.put(BatchState(batch_id="b2", plan_id="ACME", status=BatchStatus.RUNNING))
+        assert refused.value.hold_ids == ("h1",)
         released = store.holds.release("ACME", "h1", actor="pat")
         assert (released.batch_id, released.released_by, released.is_open) == ("b1", "pat", False)
         assert store.holds.for_plan("ACME") == (released,)
         store.batches.put(BatchState(batch_id="b2", plan_id="ACME", status=BatchStatus.RUNNING))
+
+    def test_several_holds_that_cannot_be_read_are_released_one_by_one_beside_others(
+        self, store: Store, raw_put: RawPut
+    ) -> None:
+        for hold_id in ("h1", "h2"):
+            raw_put(table(store, PLAN_HOLD), wire("PLAN#ACME", f"HOLD#{hold_id}", created="some day"))
+        assert store.holds.place("ACME", "x", hold_id="h3").is_open
+        for hold_id in ("h3", "h1", "h2"):
+            with pytest.raises(PlanOnHoldError):
+                store.batches.put(BatchState(batch_id="b2", plan_id="ACME", status=BatchStatus.RUNNING))
+            assert not store.holds.release("ACME", hold_id).is_open
+        assert (
+            store.batches.put(BatchState(batch_id="b2", plan_id="ACME", status=BatchStatus.RUNNING)).plan_id == "ACME"
+        )
 
     def test_a_guard_of_holds_that_cannot_be_read_is_counted_anew(
         self, store: Store, change: RawChange, raw_get: RawGet

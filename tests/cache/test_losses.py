@@ -245,7 +245,7 @@ def test_a_writer_bars_its_items_again_before_it_sends_when_half_its_time_is_ove
             clock.advance(part * store.cache._cache.limits.block_seconds)
             hold.release()
             thread.join(10)
-        assert barred == ["it is being written" if again else "nothing in Redis"]
+        assert barred[0] == ("it is being written" if again else "nothing in Redis")  # a late commit is told once more
 
 
 def test_bars_of_different_writers_stand_until_each_is_lifted_or_over() -> None:
