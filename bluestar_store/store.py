@@ -85,7 +85,8 @@ class Store:
         self.settings, self.engine, self.clock = settings, engine, clock or SystemClock()
         self.tables = tables_of(settings, kinds)
         self.tables.specs()  # refuses names that DynamoDB would
-        NAMES.know(field for kind in self.tables.kinds for field in kind.keys.fields)
+        for kind in self.tables.kinds:
+            NAMES.know(kind.entity, kind.keys.fields)
         namespace = _namespace(settings, engine)
         cache = open_cache(
             settings,

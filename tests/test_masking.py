@@ -21,17 +21,27 @@ from pydantic import ValidationError
 
 from bluestar_store import (
     AchConfig,
+    CalculationRule,
     ClientConfig,
     ConfigurationError,
     InvalidEntityError,
     IrsLimits,
     SensitiveText,
     Settings,
+    Store,
 )
 from bluestar_store.cli.records import plain
+from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.digest_keys import DigestKey
-from bluestar_store.models.masking import has_secrets, is_secret_name, masked_digits, sensitive_fields, veiled
+from bluestar_store.models.masking import (
+    IDENTIFIERS,
+    has_secrets,
+    is_secret_name,
+    masked_digits,
+    sensitive_fields,
+    veiled,
+)
 from bluestar_store.repositories.identifiers import new_id
 
 ACCOUNT = "998877665541"
@@ -378,3 +388,15 @@ def test_the_setting_takes_the_place_of_the_defaults() -> None:
         "assert is_one('konto') and is_one('badge')"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_names_of_key_fields_hide_nothing_elsewhere() -> None:
+    with Store.open(Settings(persistence_mode="memory")) as store:
+        names = {field for kind in store.tables.kinds for field in kind.keys.fields} - IDENTIFIERS
+        for name in names:
+            assert has_secrets({name: "123-45-6789"}), name
+            assert "123-45-6789" not in str(veiled("details", {name: "123-45-6789"})), name
+        rule = CalculationRule(plan_id="ACME", calc_type="021000021")
+        assert "calc_type='021000021'" in repr(rule)
+        assert veiled("", rule)["calc_type"] == "021000021"
+        assert store._access.digests.of(CALCULATION_RULE, rule).startswith("sha256:")

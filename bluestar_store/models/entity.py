@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
 from bluestar_store.keys import DEFAULT, GLOBAL, Key, check_plan
-from bluestar_store.models.masking import as_masked, sensitive_fields, veiled
+from bluestar_store.models.masking import as_masked, is_key_field, sensitive_fields, veiled
 from bluestar_store.models.sealed import lost_in
 from bluestar_store.protocols import ACTOR, Item, key_of
 
@@ -247,8 +247,10 @@ class Entity(BaseModel):
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
+            name = name or ""
             hidden = value is not None and name in sensitive_fields(type(self))
-            yield name, veiled(name or "", value, numbers=False, secret=hidden)
+            shown = not hidden and is_key_field(type(self), name)
+            yield name, value if shown else veiled(name, value, numbers=False, secret=hidden)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Entity):

@@ -150,12 +150,15 @@ def as_masked(value: Any) -> Any:
     return value
 
 
+IDENTIFIERS = frozenset(("batch_id", "client_id", "hold_id", "partition", "plan_id", "vendor_id"))
+
+
 class _Names:
     """The names of all Stores of this process: a repr does not know which Store its value belongs to."""
 
     def __init__(self) -> None:
         self._used: frozenset[str] = frozenset()
-        self._identifiers = frozenset(("batch_id", "client_id", "hold_id", "partition", "plan_id", "vendor_id"))
+        self._keys: dict[type, frozenset[str]] = {}
 
     def use(self, names: Iterable[str]) -> None:
         """Mask these from now on, too; the defaults count until the first call."""
@@ -166,13 +169,13 @@ class _Names:
             _names_a_secret.cache_clear()
             _has_digits_masked.cache_clear()
 
-    def know(self, identifiers: Iterable[str]) -> None:
-        """These tell items apart: see `is_identifier`."""
-        self._identifiers |= frozenset(identifiers)
+    def know(self, entity: type, key_fields: Iterable[str]) -> None:
+        """These fields of a class make its keys: see `is_key_field`."""
+        self._keys[entity] = frozenset(key_fields)
 
-    def identifies(self, name: str) -> bool:
-        """Whether it is one of those."""
-        return name in self._identifiers
+    def keys_of(self, entity: type) -> frozenset[str]:
+        """The fields that make the keys of a class; none of one that no Store of this process knows."""
+        return self._keys.get(entity, frozenset())
 
     @property
     def patterns(self) -> tuple[re.Pattern[str], re.Pattern[str]]:
@@ -211,11 +214,13 @@ def is_persons(name: str) -> bool:
 
 
 def is_identifier(name: str) -> bool:
-    """Whether what has this name tells items apart: it is shown as it is, else nobody could ask for them.
+    """Whether what has this name, wherever, tells items apart: it is shown as it is, else nobody could ask for them."""
+    return name in IDENTIFIERS
 
-    Those are the fields of keys, users' own kinds' among them, but not where they tell people apart.
-    """
-    return NAMES.identifies(name) and not is_secret_name(name) and not is_persons(name)
+
+def is_key_field(entity: type, name: str) -> bool:
+    """The same of a field of an entity: those of its key, users' own kinds' too, but not what tells people apart."""
+    return name in NAMES.keys_of(entity) and not is_secret_name(name) and not is_persons(name)
 
 
 def has_digit(value: Any) -> bool:
@@ -328,9 +333,13 @@ class _Veil(NamedTuple):
             case MaskedText():
                 return masked(value)
             case BaseModel():
-                hidden = sensitive_fields(type(value))
-                parts = dict(value).items()
-                return {one: self.of(one, part, secret=secret or one in hidden, named=named) for one, part in parts}
+                hidden, kind = sensitive_fields(type(value)), type(value)
+                return {
+                    one: part
+                    if is_key_field(kind, one) and not (secret or named)
+                    else self.of(one, part, secret=secret or one in hidden, named=named)
+                    for one, part in dict(value).items()
+                }
             case Mapping():
                 return self._map(value, secret=secret, named=named)
             case tuple() | list():

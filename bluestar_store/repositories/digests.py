@@ -24,7 +24,7 @@ from bluestar_store.models.digest_keys import (
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.index_marks import HOME
 from bluestar_store.models.kind import Kind
-from bluestar_store.models.masking import has_secrets
+from bluestar_store.models.masking import has_secrets, is_key_field
 from bluestar_store.models.sealed import as_stored, is_ciphertext, item_as_stored
 from bluestar_store.models.tables import Tables
 from bluestar_store.models.values import from_wire, version_of
@@ -240,7 +240,8 @@ def is_sensitive(kind: Kind[Any], entity: Entity) -> bool:
     """Whether a digest of an entity covers what is shown masked."""
     if kind.is_sensitive:
         return True
-    return has_secrets(entity.__dict__, numbers=False) or has_secrets(entity.extra)
+    said = {name: value for name, value in entity.__dict__.items() if not is_key_field(type(entity), name)}
+    return has_secrets(said, numbers=False) or has_secrets(entity.extra)
 
 
 def scope_of(kind: Kind[Any], pk: str) -> str:
