@@ -399,4 +399,4 @@ def test_names_of_key_fields_hide_nothing_elsewhere() -> None:
         rule = CalculationRule(plan_id="ACME", calc_type="021000021")
         assert "calc_type='021000021'" in repr(rule)
         assert veiled("", rule)["calc_type"] == "021000021"
-        assert store._access.digests.of(CALCULATION_RULE, rule).startswith("sha256:")
+        assert ":" not in store._access.digests.of(CALCULATION_RULE, rule)  # which takes no key
