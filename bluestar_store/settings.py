@@ -16,8 +16,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bluestar_store.errors import ConfigurationError, did_you_mean
 from bluestar_store.models import field_checks
-from bluestar_store.models.masking import DEFAULT_NAMES, words_of
 from bluestar_store.models.meaning import Checks
+from bluestar_store.models.secret_names import DEFAULT_NAMES, words_of
 from bluestar_store.models.values import Actor
 
 PREFIX = "BLUESTAR_"

@@ -64,7 +64,7 @@ class Store:
         from bluestar_store.cache import CacheControl, open_cache
         from bluestar_store.clock import SystemClock
         from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
-        from bluestar_store.models.masking import NAMES
+        from bluestar_store.models.secret_names import NAMES
         from bluestar_store.repositories.access import Access
         from bluestar_store.repositories.audit import Audit
         from bluestar_store.repositories.batches import Batches

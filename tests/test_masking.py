@@ -29,19 +29,14 @@ from bluestar_store import (
     SensitiveText,
     Settings,
     Store,
+    seeding,
 )
 from bluestar_store.cli.records import plain
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.digest_keys import DigestKey
-from bluestar_store.models.masking import (
-    IDENTIFIERS,
-    has_secrets,
-    is_secret_name,
-    masked_digits,
-    sensitive_fields,
-    veiled,
-)
+from bluestar_store.models.masking import has_secrets, masked_digits, sensitive_fields, veiled
+from bluestar_store.models.secret_names import IDENTIFIERS, is_secret_name
 from bluestar_store.repositories.identifiers import new_id
 
 ACCOUNT = "998877665541"
@@ -123,6 +118,21 @@ def test_a_users_own_field_is_sensitive_by_its_type() -> None:
         "acct-no",
         "S.S.N.",
         "iBAN",
+        "tax_identification_number",
+        "tax_identifier",
+        "dda",
+        "ddaNumber",
+        "spousessn",
+        "ownerssn",
+        "dependentssn",
+        "spousedob",
+        "directdepositaccount",
+        "payrollaccount",
+        "fundingacctno",
+        "socSecNo",
+        "ss_number",
+        "SS_No",
+        "date_birth",
     ],
 )
 def test_names_are_found_by_their_words(name: str) -> None:
@@ -147,6 +157,20 @@ def test_names_are_found_by_their_words(name: str) -> None:
         "max_401k",
         "returned",
         "birth_rate",
+        "access_number",
+        "accessnumber",
+        "process_n",
+        "class_no",
+        "business_number",
+        "accountant",
+        "accounting",
+        "japan",
+        "address_number",
+        "timecard",
+        "hire_date",
+        "date_hired",
+        "tax_year",
+        "transit",
     ],
 )
 def test_other_words_that_have_such_a_word_in_them_are_not(name: str) -> None:
@@ -257,6 +281,106 @@ def test_what_only_looks_a_little_like_it_is_masked(text: str) -> None:
     assert veiled("account", "0a" * 32) != "0a" * 32  # a digest without a key tells the number
 
 
+SECRETS = [
+    "900012345678",
+    "900087654321",
+    "123456789",
+    "987654321",
+    "111223333",
+    "021000021",
+    "1980-01-02",
+    "1981-02-03",
+]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "accounts: 900012345678, 900087654321",
+        "accounts [900012345678, 900087654321, 900012345678]",
+        "SSNs 123456789, 987654321 and 111223333",
+        "SSNs '123456789'; '987654321'",
+        "SSNs 123-45-6789, 987654321",
+        "021000021/900012345678",
+        "900012345678 | 021000021",
+        "bank 021000021-900012345678",
+        "routing/account 021000021/900012345678",
+        "routing 021000021, account 900012345678",
+        "SSN value: 123456789",
+        "invalid SSN value 123456789",
+        "SSN (employee): 123456789",
+        "ssn changed from 123456789 to 987654321",
+        "ssn: 123456789 -> 987654321",
+        "SSN expected 123456789, got 987654321",
+        "row 5: SSN must be numeric; got '123456789'",
+        "account_number must match: 900012345678 != 900087654321",
+        "account mismatch 900012345678",
+        "account number for ACME: 900012345678",
+        "account number for plan ACME: 900012345678",
+        "account of Bob Smith is 900012345678",
+        "ssn of employee 77 was 123456789",
+        "dob changed from 1980-01-02 to 1981-02-03",
+        "dda 900012345678",
+        "payrollaccount=900012345678",
+        "123 - 45 - 6789",
+        "123--45--6789",
+        "v1.123-45-6789",
+        "1.123-45-6789",
+        "123\u200b-45-6789",
+        "SSN 1234\u200b56789",
+        "1\ufeff23\u00ad-45-67\u206089",
+        "4111 - 1111 - 1111 - 1111",
+        "account%20number%20for%20ACME%3A%20900012345678",
+    ],
+)
+def test_what_a_sentence_or_a_list_says_of_a_secret_is_masked(text: str) -> None:
+    shown = masked_digits(text)
+    assert shown != text
+    assert not [secret for secret in (*SECRETS, "123-45", "45-6789", "123 - 45", "4111 - 1111") if secret in shown]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "accounts: 12",
+        "accounts: 12, 13 and 14",
+        "ssn rule 12",
+        "SSN rules 1, 2, 3 of 2026",
+        "account type: 1234",
+        "accounting 2026",
+        "accounting period 20260115",
+        "account opened 2026-01-15",
+        "account changed from 2026-01-15 to 2026-01-31",
+        "account updated 2026-01-15T10:30:00Z",
+        "account for ACME, hired 20260115",
+        "account for ACME: 1234567.89",
+        "account of plan 40100123",
+        "accounts of plan 401000123 and batch 202601150001",
+        "account for ACME, phone: 6175551212",
+        "account for 01HF7YAT4G021000023ABCDEFGH",
+        "hired 01/15/2026, paid 2026-01-31, 1,234,567.89 in 2,080 hours",
+        "hours 40.5 40 40 40 and amounts 1234567.89, 98765.43",
+        "plan 40112345, plan 40112346",
+        "10.123.45.6789",
+        "0.123456789, 1.021000021",
+        "2026-01-15 / 2026-01-31",
+        "20260115-20260131",
+        "batch 20260115-093000 of 12345-12349",
+        "process number 12345678",
+        "access number 12345678",
+        "SSN: 9 digits, see notice 2025-67",
+    ],
+)
+def test_ordinary_data_beside_such_names_is_shown(text: str) -> None:
+    assert masked_digits(text) == text
+
+
+def test_what_ships_is_shown_as_it_is() -> None:
+    for entity in (*seeding.baseline().entities, *seeding.read("fixtures/demo").entities):
+        texts = [value for value in dict(entity).values() if isinstance(value, str) and type(value) is str]
+        assert [masked_digits(text) for text in texts] == texts
+
+
 @pytest.mark.parametrize(
     "part",
     [
@@ -267,6 +391,14 @@ def test_what_only_looks_a_little_like_it_is_masked(text: str) -> None:
         "{",
         '[{"a":',
         "acct ",
+        "acct for ",
+        "account is ",
+        "account 900012345678, ",
+        "900012345678, ",
+        "1\u200b",
+        "1 - ",
+        "xaccount",
+        "123456789 and ",
         "987-65-",
         "9" * 50 + " ",
         "4111 1111 ",
@@ -380,7 +512,7 @@ def test_a_bad_list_of_names_is_a_configuration_error() -> None:
 def test_the_setting_takes_the_place_of_the_defaults() -> None:
     code = (
         "from bluestar_store import Settings, Store; "
-        "from bluestar_store.models.masking import is_secret_name as is_one;"
+        "from bluestar_store.models.secret_names import is_secret_name as is_one;"
         "assert is_one('ssn') and not is_one('konto');"
         "Store.open(Settings(persistence_mode='memory', masked_names='konto, steuer nummer'));"
         "assert is_one('konto_nr') and is_one('steuerNummer') and not is_one('ssn');"

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
 from bluestar_store.keys import DEFAULT, GLOBAL, Key, check_plan
-from bluestar_store.models.masking import as_masked, is_key_field, sensitive_fields, veiled
+from bluestar_store.models.masking import as_masked, sensitive_fields, veiled
 from bluestar_store.models.sealed import lost_in
+from bluestar_store.models.secret_names import is_key_field
 from bluestar_store.protocols import ACTOR, Item, key_of
 
 

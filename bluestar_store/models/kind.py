@@ -19,9 +19,10 @@ from bluestar_store.lazy import cached_property
 from bluestar_store.models.attributes import IntegerAttribute
 from bluestar_store.models.entity import Entity, Origin
 from bluestar_store.models.indexes import BY_LEVEL, ByLevel, index_text
-from bluestar_store.models.masking import is_secret_name, sensitive_fields, veiled
+from bluestar_store.models.masking import sensitive_fields, veiled
 from bluestar_store.models.reading import Reading
 from bluestar_store.models.sealed import SealedValue, is_ciphertext, why_unreadable
+from bluestar_store.models.secret_names import is_secret_name
 from bluestar_store.models.values import check_unicode, content_of, from_wire, version_of
 from bluestar_store.protocols import OWN_PREFIX, VERSION, AttributeValue, Item, Unit, key_of
 

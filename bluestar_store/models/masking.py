@@ -1,13 +1,10 @@
-"""What is never shown whole: by its type, by its name, or by what its digits are.
-
-Names are compared by word parts, so that `employee_ssn`, `acctNumber` and `Account No` are found and `discard` is not.
-"""
+"""What is never shown whole: by its type, by its name (see `secret_names`), or by what its digits are."""
 
 from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 from decimal import Decimal
 from functools import lru_cache
 from itertools import count
@@ -18,56 +15,39 @@ from immutabledict import immutabledict
 from pydantic import BaseModel, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-DEFAULT_NAMES = (
-    "aba",
-    "account",
-    "acct",
-    "birth date",
-    "birthday",
-    "card",
-    "cvv",
-    "date of birth",
-    "dob",
-    "iban",
-    "itin",
-    "passport",
-    "pan",
-    "routing",
-    "rtn",
-    "social security",
-    "ssn",
-    "tax id",
-    "taxid",
-    "taxpayer id",
-    "tin",
+from bluestar_store.models.secret_names import (
+    NAMES,
+    is_identifier,
+    is_key_field,
+    is_persons,
+    is_secret_name,
+    names_a_secret,
+    tells_a_secret,
 )
-"""Words of names whose values are masked, unless the setting `masked_names` says otherwise."""
-
-# The longer patterns are compiled when they are needed: every agent imports this module.
-_WORDS = re.compile(r"[A-Z]{2,}s(?![a-z])|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
-_BEFORE = (
-    "aba|ach|bank|benefit|beneficiary|checking|credit|debit|deposit|direct|employee|ee|emp|from|member|participant"
-    "|payee|savings|to"
-)
-_BEHIND = "code|id|nbr|no|nr|num|number"
-"""What names put before and behind these words without a border: `bankaccount`, `acctno`."""
 
 _DASHES = r"[\s_+\u2010-\u2015\u2212\ufe58\ufe63\uff0d-]"
+_APART = rf"(?:\s?[_+\u2010-\u2015\u2212\ufe58\ufe63\uff0d-]{{1,2}}\s?|{_DASHES})"
 _FORM = (
-    r"(?<!\d)(?<!\d\.)(?:"
-    rf"\d{{3}}({_DASHES}|[./])\d\d\1\d{{4}}"
-    rf"|\d{{4}}({_DASHES})\d{{4}}\2\d{{4}}\2\d{{4}}(?:\2\d{{1,3}})?|\d{{4}}({_DASHES})\d{{6}}\3\d{{5}})(?!\d)"
+    r"(?<!\d)(?:"
+    rf"\d{{3}}({_APART}|/)\d\d\1\d{{4}}|(?<!\d\.)\d{{3}}\.\d\d\.\d{{4}}"
+    rf"|\d{{4}}({_APART})\d{{4}}\2\d{{4}}\2\d{{4}}(?:\2\d{{1,3}})?|\d{{4}}({_APART})\d{{6}}\3\d{{5}})(?!\d)"
 )
 """What has the form of an SSN or of a card."""
 _RUN = rf"(?<!\d)(?<!\d\.)(?:\d{{1,8}}({_DASHES})\d{{1,8}}(?:\1\d{{1,8}})+|\d{{9}}|\d{{13,19}})(?!\d)"
 """What may be a routing number or a card, whatever stands between its digits."""
+_PAIR = r"(?<!\d)(?<!\d[.-])(\d{5,17})(?:\s?[/|:,-]\s?)(\d{5,17})(?!\d|-\d)"
+"""What may be a routing number with its account."""
 _NAMED = rf"\d[\dA-Za-z]*(?:(?:{_DASHES}|[./])[A-Za-z]{{0,4}}\d[\dA-Za-z]*)*"
 """What may be a number that the words before it name."""
-_PERSON = (
-    r"(?<!\S)(?:beneficiary|dependent|ee|emp|employee|individual|member|participant|payee|person|spouse|taxpayer|worker)"
-    rf"s? ?(?:{_BEHIND}|identifier|key|ref|reference)s?(?!\S)"
+_MORE = r"[\s,;:/|&'\"()\[\]<>=!+-]*(?:(?:and|or|to|vs|but|got|expected|is|now|not|was)\b[\s,;:'\"]*){0,3}"
+"""What stands between two numbers that one name is of."""
+_ORDINARY = (
+    r"(?:19|20)\d\d([-/.]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?:[T ]?\d{4}|[T ]?\d{6})?(?:[T ]\d\d)?"
+    r"|\d\d?([-/.])\d\d?\2(?:19|20)\d\d|\d+\.\d{1,2}|.*[A-Za-z].*"
 )
-"""Names of what tells people apart."""
+"""Dates, amounts, and tokens with letters in them."""
+_UNSEEN = r"[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]+"
+"""What cannot be seen between digits."""
 _NINE = rf"(?<!\d)(?:\d{_DASHES}?){{8}}\d(?!\d)"
 _ULID = "01[A-HJKMNP-TV-Z][0-9A-HJKMNP-TV-Z]{23}"
 _KEYED = rf"hmac-sha256:(?:[0-9a-f]{{16}}(?:\.{_ULID})?|{_ULID}):[0-9a-f]{{64}}"
@@ -89,6 +69,8 @@ _DIGIT = re.compile(r"\d")
 _WORD_END, _WORD_START = re.compile("[0-9A-Za-z]*$"), re.compile("[0-9A-Za-z]*")
 TOKEN_LENGTH = 24
 """From which digests and ids of random letters and digits are long: what passes a check in them does so by chance."""
+LEAST_TOLD = 8
+"""Digits of a number that a sentence, or a list, makes a secret: what is nearer to its name may have fewer."""
 MOST_DECODED = 3
 """How often a text is URLs' encoding of another one, at most."""
 
@@ -150,79 +132,6 @@ def as_masked(value: Any) -> Any:
     return value
 
 
-IDENTIFIERS = frozenset(("batch_id", "client_id", "hold_id", "partition", "plan_id", "vendor_id"))
-
-
-class _Names:
-    """The names of all Stores of this process: a repr does not know which Store its value belongs to."""
-
-    def __init__(self) -> None:
-        self._used: frozenset[str] = frozenset()
-        self._keys: dict[type, frozenset[str]] = {}
-
-    def use(self, names: Iterable[str]) -> None:
-        """Mask these from now on, too; the defaults count until the first call."""
-        wanted = frozenset(names)
-        if not wanted <= self._used:
-            self._used |= wanted
-            is_secret_name.cache_clear()
-            _names_a_secret.cache_clear()
-            _has_digits_masked.cache_clear()
-
-    def know(self, entity: type, key_fields: Iterable[str]) -> None:
-        """These fields of a class make its keys: see `is_key_field`."""
-        self._keys[entity] = frozenset(key_fields)
-
-    def keys_of(self, entity: type) -> frozenset[str]:
-        """The fields that make the keys of a class; none of one that no Store of this process knows."""
-        return self._keys.get(entity, frozenset())
-
-    @property
-    def patterns(self) -> tuple[re.Pattern[str], re.Pattern[str]]:
-        """Find them in a name that is spelled as its words, with spaces between; and at the end of a text, likewise."""
-        names = self._used or DEFAULT_NAMES
-        words = "|".join(sorted((r"\s?".join(map(re.escape, words_of(name))) for name in names), key=len, reverse=True))
-        one = rf"(?<!\S)(?:{_BEFORE})?(?:{words})s?(?:(?:{_BEHIND})s?)?"
-        return re.compile(rf"{one}(?!\S)"), re.compile(rf"{one}(?: (?:{_BEHIND}|is|was))*(?: [a-z]{{2}})?$")
-
-
-NAMES = _Names()
-
-
-def words_of(name: str) -> list[str]:
-    """The words of a name, in lower case."""
-    return [word.lower() for word in _WORDS.findall(name)]
-
-
-@lru_cache(4096)
-def is_secret_name(name: str) -> bool:
-    """Whether what has this name is never shown whole."""
-    words, (pattern, _) = words_of(name), NAMES.patterns
-    return pattern.search(" ".join(words)) is not None or pattern.fullmatch("".join(words)) is not None
-
-
-@lru_cache(4096)
-def _names_a_secret(text: str) -> bool:
-    """Whether a text that ends here is going to say a secret: `bank account no.`."""
-    return NAMES.patterns[1].search(" ".join(words_of(text))) is not None
-
-
-@lru_cache(4096)
-def is_persons(name: str) -> bool:
-    """Whether what has this name tells people apart: often by their SSN."""
-    return re.search(_PERSON, " ".join(words_of(name))) is not None
-
-
-def is_identifier(name: str) -> bool:
-    """Whether what has this name, wherever, tells items apart: it is shown as it is, else nobody could ask for them."""
-    return name in IDENTIFIERS
-
-
-def is_key_field(entity: type, name: str) -> bool:
-    """The same of a field of an entity: those of its key, users' own kinds' too, but not what tells people apart."""
-    return name in NAMES.keys_of(entity) and not is_secret_name(name) and not is_persons(name)
-
-
 def has_digit(value: Any) -> bool:
     """Whether there is a digit in it: every account number has one."""
     return any(map(str.isdigit, str(value)))
@@ -251,15 +160,54 @@ def masked_digits(text: str, decoded: int = 0) -> str:
         if shown != plain:
             return shown
 
-    def named(found: re.Match[str]) -> str:
-        before = text[max(0, found.start() - 40) : found.start()].rstrip(" \t:=#.,>(['\"\\-")
-        few = sum(map(str.isdigit, found[0])) < LEAST_DIGITS
-        return found[0] if few or not _names_a_secret(before) else masked(found[0])
+    if not text.isascii() and (plain := re.sub(_UNSEEN, "", text)) != text:
+        shown = masked_digits(plain, decoded)
+        if shown != plain:
+            return shown
 
     def shown_run(found: re.Match[str]) -> str:
         return found[0] if _is_random(found) or not _passes(found[0]) else masked(found[0])
 
-    return re.sub(_NAMED, named, re.sub(_RUN, shown_run, re.sub(_FORM, shown_run, text)))
+    def shown_pair(found: re.Match[str]) -> str:
+        pair = [number for number in found.groups() if not re.fullmatch(_ORDINARY, number)]
+        is_one = len(pair) == 2 and any(len(number) == 9 and _passes(number) for number in pair)
+        return masked(found[0]) if is_one and not _is_random(found) else found[0]
+
+    text = re.sub(_RUN, shown_run, re.sub(_FORM, shown_run, re.sub(_PAIR, shown_pair, text)))
+    return re.sub(_NAMED, _Named().shown, text)
+
+
+class _Named:
+    """What of a text, from its begin to its end, the words before it name, and what goes on as a list of that."""
+
+    def __init__(self) -> None:
+        self._end = -1
+        self._is_birth = False
+
+    def shown(self, found: re.Match[str]) -> str:
+        """A number as it may be shown."""
+        text, start = found.string, found.start()
+        digits = sum(map(str.isdigit, found[0]))
+        is_masked = text[max(0, start - 1) : start] == "*"
+        if digits < LEAST_DIGITS and not is_masked:
+            return found[0]
+        before = text[max(0, start - 60) : start].rstrip(" \t:=#.,>()[]'\"\\-*")
+        if is_masked and re.match(r"\d{1,4}[A-Za-z]", found[0]):  # text follows, no other number
+            return found[0]
+        if not self._is_secret(found, before, digits + 4 * is_masked):
+            return found[0]
+        self._end = found.end()
+        return found[0] if digits < LEAST_DIGITS else masked(found[0])
+
+    def _is_secret(self, found: re.Match[str], before: str, digits: int) -> bool:
+        gap = found.string[self._end : found.start()] if 0 <= found.start() - self._end <= 24 else None
+        if self._end >= 0 and gap is not None and re.fullmatch(_MORE, gap):
+            return digits >= LEAST_TOLD and (self._is_birth or not re.fullmatch(_ORDINARY, found[0]))
+        self._is_birth = re.search("birth|dob", before, re.IGNORECASE) is not None
+        if names_a_secret(before[-40:]):
+            return True
+        is_told = digits >= LEAST_TOLD and (self._is_birth or not re.fullmatch(_ORDINARY, found[0]))
+        return is_told and tells_a_secret(before)
 
 
 def _as_json(text: str) -> str | None:
@@ -449,3 +397,6 @@ def has_secret(name: str, value: Any, *, numbers: bool = True, named: bool = Fal
 def _has_digits_masked(text: str, *, persons: bool) -> bool:
     """Whether text is masked by its digits: rules say the same again and again."""
     return masked_digits(text) != text or (persons and re.search(_NINE, text) is not None)
+
+
+NAMES.when_used(_has_digits_masked.cache_clear)

@@ -24,8 +24,9 @@ from bluestar_store.models.digest_keys import (
 from bluestar_store.models.entity import Entity
 from bluestar_store.models.index_marks import HOME
 from bluestar_store.models.kind import Kind
-from bluestar_store.models.masking import has_secrets, is_key_field
+from bluestar_store.models.masking import has_secrets
 from bluestar_store.models.sealed import as_stored, is_ciphertext, item_as_stored
+from bluestar_store.models.secret_names import is_key_field
 from bluestar_store.models.tables import Tables
 from bluestar_store.models.values import from_wire, version_of
 from bluestar_store.protocols import ABSENT, OWN_PREFIX, Engine, Item, Put, key_of, pages

@@ -17,7 +17,8 @@ from pathlib import Path
 from bluestar_store.keys import Key
 from bluestar_store.lazy import cached_property
 from bluestar_store.models.digest_keys import SALTS, DigestKey, salt_item
-from bluestar_store.models.masking import LONGEST_KEPT, SHORTEST, is_identifier
+from bluestar_store.models.masking import LONGEST_KEPT, SHORTEST
+from bluestar_store.models.secret_names import is_identifier
 from bluestar_store.protocols import OWN_PREFIX, Item
 from bluestar_store.seeding.routes import Routes
 from bluestar_store.seeding.transfer_files import Manifest, read_items
