@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from bluestar_store.lazy import lazily
 from bluestar_store.models.entity import PlanEntity
-from bluestar_store.models.field_checks import FORMULA, PERCENTAGE
+from bluestar_store.models.field_checks import AGE, FORMULA, PERCENTAGE
 from bluestar_store.models.values import Count, Number
 
 if TYPE_CHECKING:
@@ -24,5 +24,5 @@ class CalculationRule(PlanEntity):
     calc_type: str
     formula: Annotated[str | None, FORMULA] = None
     max_pct: Annotated[Number | None, PERCENTAGE] = None
-    age_threshold: Count | None = None
+    age_threshold: Annotated[Count | None, AGE] = None
     description: str | None = None

@@ -174,6 +174,13 @@ class NeverLess(Check):
 
 
 ROUTING_NUMBER, PERCENTAGE, FORMULA, PATTERN = RoutingNumber(), Bounds(0, 100, " %"), Formula(), Pattern()
+AMOUNT = Bounds(0, 10_000_000, " dollars", "amount")
+"""A limit of the IRS: the highest of them, on compensation, is a thirtieth of that in 2026."""
+YEAR = Bounds(1974, 2100, "", "year")
+"""ERISA is of 1974."""
+NUMBER = Bounds(0, 999_999, "", "number")
+"""The number of a rule or of a step."""
+AGE, TIMEOUT = Bounds(0, 120, " years", "age"), Bounds(0, 31 * 86_400, " seconds", "timeout")
 SEVERITY = Word("severity", SEVERITIES, closed=True, any_case=True)
 AGENT = Word("agent", AGENTS, any_case=True)
 FREQUENCY = Word("frequency", FREQUENCIES)
@@ -185,6 +192,11 @@ NAMES = tuple(
     for check in (
         ROUTING_NUMBER,
         PERCENTAGE,
+        AMOUNT,
+        YEAR,
+        NUMBER,
+        AGE,
+        TIMEOUT,
         FORMULA,
         PATTERN,
         SEVERITY,

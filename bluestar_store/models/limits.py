@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from bluestar_store.lazy import lazily
 from bluestar_store.models.entity import Entity
-from bluestar_store.models.field_checks import NEVER_LESS
+from bluestar_store.models.field_checks import AMOUNT, NEVER_LESS, YEAR
 from bluestar_store.models.values import Count, Number
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = lazily(__name__, {"bluestar_store.models.limits_model": ("IRS_LIMITS", "IrsLimitsModel")})
 
 
-Limit = Annotated[Number | None, NEVER_LESS]
+Limit = Annotated[Number | None, AMOUNT, NEVER_LESS]
 
 
 class IrsLimits(Entity):
@@ -27,7 +27,7 @@ class IrsLimits(Entity):
     `hce_threshold` 414(q), `key_employee` 416(i), `roth_catch_up_wage` 414(v)(7).
     """
 
-    year: Count
+    year: Annotated[Count, YEAR]
     max_401k: Limit = None
     catch_up: Limit = None
     super_catch_up: Limit = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from bluestar_store.lazy import lazily
 from bluestar_store.models.entity import PlanEntity
-from bluestar_store.models.field_checks import AGENT, FREQUENCY, VISIBLE
+from bluestar_store.models.field_checks import AGENT, FREQUENCY, NUMBER, TIMEOUT, VISIBLE
 from bluestar_store.models.values import Count
 from bluestar_store.protocols import AttributeValue
 
@@ -27,13 +27,13 @@ class PipelineStep(PlanEntity):
     """One step of the pipeline of a plan (or DEFAULT) and pay frequency."""
 
     pay_freq: Annotated[str, FREQUENCY]
-    step_order: Count
+    step_order: Annotated[Count, NUMBER]
     subroutine_name: Annotated[str | None, VISIBLE] = None
     agent: Annotated[str | None, AGENT] = None
     enabled: bool = True
     required: bool = True
     description: str | None = None
-    timeout_seconds: Count | None = None
+    timeout_seconds: Annotated[Count | None, TIMEOUT] = None
 
     @property
     def revision(self) -> str | None:

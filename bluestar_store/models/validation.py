@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from bluestar_store.keys import GLOBAL
 from bluestar_store.lazy import lazily
 from bluestar_store.models.entity import PlanEntity
-from bluestar_store.models.field_checks import CATEGORY, PATTERN, SEVERITY
+from bluestar_store.models.field_checks import CATEGORY, NUMBER, PATTERN, SEVERITY
 from bluestar_store.models.values import Count
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class ValidationRule(PlanEntity):
 
     category: Annotated[str, CATEGORY]
     plan_id: str = GLOBAL
-    number: Count
+    number: Annotated[Count, NUMBER]
     field: str | None = None
     pattern: Annotated[str | None, PATTERN] = None
     check: str | None = None

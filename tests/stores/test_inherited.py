@@ -106,6 +106,17 @@ def test_what_is_inherited_knows_for_which_plan_and_so_do_its_copies(
         assert pickle.loads(pickle.dumps(found)).inherited_by == PLAN  # noqa: S301  # our own
 
 
+def test_what_is_made_anew_of_what_is_inherited_is_the_levels_that_it_names(store: Store) -> None:
+    found = store.calculation_rules.get(PLAN, "match").model_copy(update={"max_pct": Decimal(1)})
+    for anew in (
+        CalculationRule(**found.model_dump()),
+        CalculationRule.model_validate_json(found.model_dump_json()),
+    ):
+        assert (anew.plan_id, anew.inherited_by, anew.version) == ("GLOBAL", None, None)
+        store.calculation_rules.put(anew, expected=ANY)
+    assert store.calculation_rules.get(OTHER, "match").max_pct == 1
+
+
 def test_a_write_of_what_is_inherited_is_refused_and_changes_nothing(
     store: Store, read: Callable[[Store, str], Entity]
 ) -> None:

@@ -47,6 +47,10 @@ def rule(**values: Any) -> CalculationRule:
     return CalculationRule(plan_id="ACME", calc_type="match", **values)
 
 
+def limits(**values: Any) -> IrsLimits:
+    return IrsLimits(**{"year": 2027} | values)
+
+
 def check(**values: Any) -> ValidationRule:
     defaults: dict[str, Any] = {"category": "SSN", "plan_id": "ACME", "number": 7}
     return ValidationRule(**defaults | values)
@@ -65,6 +69,12 @@ WRONG = {
     "zeros": (ach("000000000"), "routing_number has a check digit that is wrong"),
     "over 100 %": (rule(max_pct=Decimal(600)), "max_pct is not from 0 to 100 %"),
     "under 0 %": (rule(max_pct=Decimal("-0.1")), "max_pct is not from 0 to 100 %"),
+    "negative amount": (limits(max_401k=Decimal(-5)), "max_401k is not from 0 to 10000000 dollars"),
+    "huge amount": (limits(comp_limit=Decimal("1E+40")), "comp_limit is not from 0 to 10000000 dollars"),
+    "year to come": (limits(year=99999999999999), "year is not from 1974 to 2100"),
+    "year before ERISA": (limits(year=1973), "year is not from 1974 to 2100"),
+    "rule number": (check(number=99999999999999999999999999), "number is not from 0 to 999999"),
+    "age": (rule(age_threshold=590), "age_threshold is not from 0 to 120 years"),
     "severity": (check(severity="ERORR"), "severity 'ERORR' is no known severity; did you mean ERROR?"),
     "another severity": (check(severity="FATAL"), "'FATAL' is no known severity; expected ERROR, WARNING, INFO"),
     "category": (check(category="SNS"), "category 'SNS' is no known category; did you mean SSN?"),
@@ -95,7 +105,9 @@ WRONG = {
 RIGHT = {
     "a file that has a column twice": schema({"SSN": "ssn", "ssn": "employee_id"}, "SSN", "ssn"),
     "routing number": ach("021000021"),
-    "bounds": rule(max_pct=Decimal(100)),
+    "bounds": rule(max_pct=Decimal(100), age_threshold=0),
+    "bounds of limits": limits(year=1974, max_401k=Decimal(0), comp_limit=Decimal(10_000_000)),
+    "a high number": check(number=999_999),
     "another case": check(severity="error"),
     "a new category": check(category="SITE"),
     "a numbered category": check(category="SSN2"),
@@ -169,7 +181,7 @@ def test_what_is_stored_stays_readable_and_is_told_by_the_doctor(store: Store, w
     other = next(
         name
         for name in type(entity).model_fields
-        if name in ("bank_id", "description", "message", "custodian", "created")
+        if name in ("bank_id", "description", "message", "custodian", "source", "created")
     )
     if other != "created":
         assert repository.put(again.model_copy(update={other: "note"}), expected=3).version == 4
@@ -234,6 +246,13 @@ def test_a_step_of_a_pipeline_is_checked_as_any_other_rule(store: Store) -> None
     with pytest.raises(InvalidEntityError, match="'VALIDATR' is no known agent; did you mean VALIDATOR"):
         store.pipelines.replace("ACME", "Weekly", [step])
     store.pipelines.replace("ACME", "Weekly", [step.model_copy(update={"agent": "validator"})])
+
+
+@pytest.mark.parametrize("wrong", [{"step_order": 10**9}, {"timeout_seconds": 10**9}])
+def test_a_step_out_of_bounds_is_refused(store: Store, wrong: dict[str, int]) -> None:
+    step = PipelineStep(plan_id="ACME", pay_freq="Weekly", step_order=100).model_copy(update=wrong)
+    with pytest.raises(InvalidEntityError, match=f"{next(iter(wrong))} is not from 0 to"):
+        store.pipelines.replace("ACME", "Weekly", [step])
 
 
 def test_limits_that_shrink_are_no_error_for_the_library_and_a_warning_of_the_doctor(store: Store) -> None:
