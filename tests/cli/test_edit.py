@@ -334,8 +334,8 @@ def test_limits_that_shrink_are_asked_about(seeded_run: Run, tmp_path: Path) -> 
         (["2025", "super_catch_up=null"], "YEAR#2025 LIMITS: super_catch_up is taken away; it was 11250"),
         (["2024", "super_catch_up=null", "source=IRS"], None),  # it has none
         (["2025", "max_401k=23600"], None),
-        (["9999", "max_401k=1"], None),
-        (["0", "max_401k=1"], None),
+        (["2100", "max_401k=1"], None),
+        (["1974", "max_401k=1"], None),
     ],
 )
 def test_limits_are_held_against_the_years_on_either_side(
@@ -344,6 +344,23 @@ def test_limits_are_held_against_the_years_on_either_side(
     done = seeded_run("limits", "set", *change)
     asked = [line for line in done.stdout.splitlines() if line.startswith("Is that meant?")]
     assert (done.exit_code, asked) == (1, [f"Is that meant? irs-limits {said}"] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (["limits", "set", "2027", "max_401k=-5"], "max_401k is not from 0 to 10000000 dollars"),
+        (["limits", "set", "2027", "max_401k=1E+40"], "max_401k is not from 0 to 10000000 dollars"),
+        (["limits", "set", "99999999999999", "max_401k=1"], "year is not from 1974 to 2100"),
+        (["limits", "set", "9999", "max_401k=1"], "year is not from 1974 to 2100"),
+        (["limits", "set", "0", "max_401k=1"], "year is not from 1974 to 2100"),
+        (["validation", "set", "SSN", "9" * 26, "message=x"], "number is not from 0 to 999999"),
+    ],
+)
+def test_values_out_of_bounds_are_refused_though_yes_is_said(seeded_run: Run, change: list[str], said: str) -> None:
+    done = seeded_run(*change, "--yes")
+    assert done.exit_code == 2
+    assert said in " ".join(done.stderr.replace("\u2502", " ").split())
 
 
 def test_limits_of_a_rule_set_are_held_against_each_other_and_the_stored_years(seeded_run: Run, tmp_path: Path) -> None:
