@@ -6,12 +6,14 @@ caller's own frames stay. Every public call is `without_locals`: the classes and
 
 from __future__ import annotations
 
+import dis
 import inspect
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
-from types import CodeType, FunctionType, TracebackType
+from traceback import walk_tb
+from types import FrameType, FunctionType, TracebackType
 from typing import Any, ParamSpec, TypeVar, overload
 
 P = ParamSpec("P")
@@ -29,6 +31,8 @@ _BENEATH = sys.stdlib_module_names - {"asyncio"}
 """Modules whose functions they call: http.client has requests in its variables, json whole files."""
 _SUSPENDED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 """Of a function whose frame may only be waiting: to clear it would end it."""
+_YIELD = dis.opmap["YIELD_VALUE"]
+"""Where all of them wait."""
 _SPECIAL = ("__aenter__", "__aexit__", "__call__", "__enter__", "__exit__", "__init__")
 """Methods that are public beside those without an underscore."""
 
@@ -36,7 +40,7 @@ _SPECIAL = ("__aenter__", "__aexit__", "__call__", "__enter__", "__exit__", "__i
 def forget_locals(error: BaseException) -> None:
     """Clear the variables of all frames of these packages that an error, and those before it, came through.
 
-    Frames that still run keep theirs.
+    Frames that still run keep theirs, and what the caller had raised before this call stays as it is.
     """
     pending: list[BaseException | None] = [error]
     known: set[int] = set()
@@ -44,11 +48,24 @@ def forget_locals(error: BaseException) -> None:
         one = pending.pop()
         if one is not None and id(one) not in known:
             known.add(id(one))
-            _clear(one.__traceback__)
+            is_callers = _is_callers(one)
+            if one is error or not is_callers:
+                _clear(one.__traceback__)
+            if is_callers:
+                continue
             _forget_items(getattr(one, "response", None))
-            if one.__suppress_context__:
+            if one.__suppress_context__ and not (one.__context__ and _is_callers(one.__context__)):
                 one.__context__ = None  # nobody is shown it, and a parser's error has the whole file in it
             pending += [one.__cause__, one.__context__]
+
+
+def _is_callers(error: BaseException) -> bool:
+    """Whether an error came through a frame above the public call that fails: the caller handles it meanwhile."""
+    passed = {id(frame) for frame, _ in walk_tb(error.__traceback__)}
+    above: FrameType | None = sys._getframe(2).f_back  # above whoever called `forget_locals`
+    while above is not None and id(above) not in passed:
+        above = above.f_back
+    return above is not None
 
 
 def _forget_items(answer: object) -> None:
@@ -62,16 +79,21 @@ def _forget_items(answer: object) -> None:
 
 
 def _clear(traceback: TracebackType | None) -> None:
-    while traceback is not None:
-        frame = traceback.tb_frame
-        if _is_ours(frame.f_globals.get("__name__", "").partition(".")[0], frame.f_code):
+    for frame, _ in walk_tb(traceback):
+        if _is_ours(frame) and not _is_waiting(frame):
             with suppress(RuntimeError):  # it still runs
                 frame.clear()
-        traceback = traceback.tb_next
 
 
-def _is_ours(package: str, code: CodeType) -> bool:
-    return package in _OURS or (package in _BENEATH and not code.co_flags & _SUSPENDED)
+def _is_ours(frame: FrameType) -> bool:
+    package = frame.f_globals.get("__name__", "").partition(".")[0]
+    return package in _OURS or package in _BENEATH
+
+
+def _is_waiting(frame: FrameType) -> bool:
+    """Whether it may be a generator's or coroutine's that goes on later; it handled the error itself."""
+    code = frame.f_code
+    return bool(code.co_flags & _SUSPENDED) and code.co_code[frame.f_lasti] == _YIELD
 
 
 @overload

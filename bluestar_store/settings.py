@@ -75,7 +75,8 @@ class Settings(BaseSettings):
     because `create --upgrade` runs after they do: then no table is scanned for items without them.
 
     `index_recheck_hours`: within how long all items of a table that `create --upgrade` marked are looked at again, by
-    calls beside their answers; what other programs write may be missing from lists for so long.
+    calls beside their answers; what other programs write may be missing from lists for so long, and for longer where
+    nobody starts batches or lists then who may write to the table.
 
     `kinds` names users' own kinds of items, `module:NAME` each, with commas between them: see `Store.repository`.
 

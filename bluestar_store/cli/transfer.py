@@ -38,8 +38,9 @@ def export(
 ) -> None:
     """Write all items to a folder, a file a table.
 
-    The same items give the same bytes, whatever engine or layout they come from. Stop writers first if the export has
-    to be of one moment. Memory is constant, but mode file holds its tables in memory.
+    The same items give the same bytes, whatever engine or layout they come from; but of a store without a key of
+    digests, the files with something that is shown masked get a new salt each time. Stop writers first if the export
+    has to be of one moment. Memory is constant, but mode file holds its tables in memory.
     """
     with session(ctx, as_json) as (store, out):
         from bluestar_store.seeding.export import export as export_items
@@ -64,6 +65,9 @@ def import_(
     at all: one that is there stays as it is. Holds are added and never overwritten. A merge leaves an entry in the
     trail IMPORTS. Interrupted, it goes on where it stopped when it is run again. Memory is constant, but mode file
     holds its tables in memory.
+
+    With BLUESTAR_FOUR_EYES one person may import into a store without any item only; an import that was interrupted is
+    not gone on with there: make the tables anew and import again.
     """
     with session(ctx, as_json) as (store, out):
         from bluestar_store.seeding.importing import import_ as import_items

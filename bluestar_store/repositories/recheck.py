@@ -5,6 +5,10 @@ they lack; a cursor in the table's mark says where the next one goes on. The pag
 `index_recheck_hours`. A table that nobody was through with for half of that time is behind: then each start reads a
 page. One that is late, after three quarters, is read as a whole beside the next start or list of it, as far as
 `PAGES_AT_ONCE` go.
+
+Processes may know different kinds. A pass ends as it was begun: those who do not know all that it covers leave it to
+those who do, unless nobody goes on for an eighth of the time. After it comes a pause as long, in which those who have
+an index that is behind begin the next.
 """
 
 from __future__ import annotations
@@ -28,6 +32,8 @@ LEASE = timedelta(minutes=1)
 """How long others leave a page to whoever took it."""
 PAGES_AT_ONCE = 32
 """Pages that one call reads beside its answer, where a table is late."""
+REST = 1 / 8
+"""Of `index_recheck_hours`: the pause after a pass, and how long one is left to others who do not go on with it."""
 
 
 class Recheck:
@@ -37,16 +43,19 @@ class Recheck:
         self._access, self._marks = access, marks
         self._next_list = 0.0
         """Until then, on the monotonic clock, lists of this process leave it to others."""
+        self._is_denied = False
+        """Whether this process was told that it may not: then it leaves it to others for good."""
 
     def beside_start(self) -> None:
         """Look at the page that is most overdue, if one is, without keeping the caller waiting."""
-        self._access.aside(self.catch_up)
+        if not self._is_denied:
+            self._access.aside(self.catch_up)
 
     def beside_list(self, kind: Kind[Any]) -> None:
         """The same beside an answer from a kind's table, where that is late."""
         table, now = self._access.table(kind), self._access.monotonic()
         mark = self._marks.peek().get(table)
-        if mark is None or now < self._next_list or not self._is_behind(mark, LATE):
+        if mark is None or self._is_denied or now < self._next_list or not self._is_behind(mark, LATE):
             return
         self._next_list = now + KEPT_SECONDS
         age = max((self._access.now() - at for at in mark.checked.values()), default=timedelta(0))
@@ -63,16 +72,14 @@ class Recheck:
         try:
             for number in range(PAGES_AT_ONCE):
                 now = self._access.now()
-                due = [mark for mark in self._known().values() if mark.due <= now]
+                due = [mark for mark in self._known().values() if self._is_open(mark, now)]
                 if number:
-                    due = [mark for mark in due if self._is_behind(mark, LATE)]
-                else:
-                    due = [mark for mark in due if self._is_behind(mark) or not self._is_anothers(mark)]
+                    due = [mark for mark in due if self._is_behind(mark, LATE) or self._is_slow(mark, now)]
                 if not due:
                     return
                 self._look(min(due, key=lambda mark: mark.due), now)
         except AccessDeniedError as error:  # who may not write to it is not asked to
-            self._next_list = float("inf")
+            self._is_denied = True
             LOG.info("a recheck for items without index attributes is left to others: %s", error)
         except BlueStarError as error:
             LOG.info("a recheck for items without index attributes is left to the next one: %s", error)
@@ -87,15 +94,34 @@ class Recheck:
     def _is_behind(self, mark: IndexMark, share: float = BEHIND) -> bool:
         return self._marks.is_behind(mark, self._labels(mark.table), share)
 
-    def _is_anothers(self, mark: IndexMark) -> bool:
-        """Whether a pass is under way for more kinds than this process knows: a page of its would take them out."""
-        return mark.began is not None and not mark.covers <= self._labels(mark.table)
+    def _is_open(self, mark: IndexMark, now: datetime) -> bool:
+        """Whether this process may read the next page."""
+        if mark.began is None:
+            return mark.due <= now or self._is_behind(mark)
+        if mark.covers <= self._labels(mark.table):
+            return mark.due <= now
+        if self._begins_anew(mark):
+            return not now < mark.due <= now + LEASE
+        return mark.due + self._access.index_recheck * REST <= now  # a page of ours takes out what we do not know
+
+    def _is_slow(self, mark: IndexMark, now: datetime) -> bool:
+        """Whether a pass took longer than it should, which others wait for who know other kinds."""
+        is_old = mark.began is not None and now - mark.began > self._access.index_recheck / 4
+        return is_old and not mark.checked.keys() <= self._labels(mark.table)
+
+    def _begins_anew(self, mark: IndexMark) -> bool:
+        """Whether an index that a pass does not cover is late, and one call reads the whole table for it.
+
+        A larger table's pass is never begun anew: two who know different kinds would do so in turn, and none would end.
+        """
+        missing = self._labels(mark.table) - mark.covers
+        return mark.began is not None and mark.pages < PAGES_AT_ONCE and self._marks.is_behind(mark, missing, LATE)
 
     def _look(self, mark: IndexMark, now: datetime) -> None:
         kinds = indexed_kinds(self._access.tables)[mark.table]
         known = labels(kinds)
-        if mark.began is not None and self._marks.is_behind(mark, known - mark.covers):
-            mark = IndexMark(mark.table, mark.checked, mark.due, mark.pages, version=mark.version)  # begin anew
+        if self._begins_anew(mark):
+            mark = IndexMark(mark.table, mark.checked, mark.due, mark.pages, version=mark.version)
         covers = known if mark.began is None else mark.covers & known  # another process may know fewer kinds
         began = mark.began or now
         taken = replace(mark, due=now + LEASE, began=began, covers=covers)
@@ -126,4 +152,5 @@ class Recheck:
         """Until the next page is due: none when an index that is known here has fallen behind."""
         if self._marks.is_behind(mark, known):
             return timedelta(0)
-        return pause(self._access.index_recheck, max(mark.pages, pages_read))
+        between = pause(self._access.index_recheck, max(mark.pages, pages_read))
+        return between if mark.began is not None else max(between, self._access.index_recheck * REST)

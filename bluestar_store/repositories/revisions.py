@@ -26,7 +26,7 @@ from itertools import islice
 from typing import Any
 
 from bluestar_store.engines.checks import checked
-from bluestar_store.errors import BlueStarError, EngineError, InvalidWriteError, ItemTooLargeError
+from bluestar_store.errors import AccessDeniedError, BlueStarError, EngineError, InvalidWriteError, ItemTooLargeError
 from bluestar_store.forking import remember
 from bluestar_store.keys import GLOBAL, Key
 from bluestar_store.lazy import cached_property
@@ -117,6 +117,8 @@ class Revisions:
         self._tables, self._now, self._monotonic = tables, now, monotonic
         self._known: OrderedDict[Place, dict[str, Move]] = OrderedDict()
         self._late = LateMoves()
+        self._may_tidy = True
+        """Until this process was told that it may not write."""
         self.forked()
         remember(self)
 
@@ -171,8 +173,8 @@ class Revisions:
         return revision
 
     def has_left(self, revision: Revision) -> bool:
-        """Whether more than one process keeps was left in it."""
-        return len(self._left(revision)) > MOST_MOVES
+        """Whether more than one process keeps was left in it, and this one may take it out."""
+        return self._may_tidy and len(self._left(revision)) > MOST_MOVES
 
     def _left(self, revision: Revision) -> list[str]:
         now = self._now().timestamp()
@@ -181,14 +183,18 @@ class Revisions:
     def tidy(self, engine: Engine, place: Place) -> None:
         """Take out of a level's revision what processes left there that wrote once: readers would pay for it.
 
-        What fails is left to others.
+        What fails is left to others; by who may not write, for good.
         """
         table, key = place
-        with suppress(BlueStarError):
+        try:
             revision = self.learn(place, engine.get(table, [key], consistent=True).get(key))
             if self.has_left(revision):
                 removed = frozenset(self._left(revision)[:MOST_REMOVED])
                 engine.write(Update(table, key, set={}, remove=removed, expect=EXISTS))
+        except AccessDeniedError:
+            self._may_tidy = False
+        except BlueStarError:
+            return
 
     def send(self, engine: Engine, writes: Mapping[Place, Write]) -> None:
         """Make the writes, and the moves that go with them, in one transaction.

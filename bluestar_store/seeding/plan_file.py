@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -64,10 +64,19 @@ class PlanFile(_Shape):
     parts: list[PlannedPart]
 
 
-def write_plan(path: Path, store: PlannedStore, actor: str | None, at: datetime, parts: list[dict[str, Any]]) -> str:
+def write_plan(
+    path: Path,
+    store: PlannedStore,
+    actor: str | None,
+    at: datetime,
+    parts: list[dict[str, Any]],
+    *,
+    before_write: Callable[[str], None],
+) -> str:
     """Write the file of a plan, an entry a line for people to read; replaces it whole. Returns the digest.
 
-    Raises OSError, and PlanRefusedError for a plan that would be too large to be read.
+    `before_write` is called with the digest, once the plan is known to be one that can be written. Raises OSError, what
+    `before_write` raises, and PlanRefusedError for a plan that would be too large to be read.
     """
     head: dict[str, Any] = {
         "format": FORMAT,
@@ -82,6 +91,7 @@ def write_plan(path: Path, store: PlannedStore, actor: str | None, at: datetime,
     if len(content) > MAX_PLAN_BYTES:
         size = f"{len(content) // 1024**2} MB, over the {MAX_PLAN_BYTES // 1024**2} MB of a plan"
         raise refusal(path, f"would take {size}: plan a part of the rule set at a time")
+    before_write(digest)
     write_whole(path, content, most=0o600)  # bank numbers are whole in it
     return digest
 

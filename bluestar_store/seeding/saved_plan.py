@@ -56,19 +56,21 @@ class _WrongPartError(Exception):
 def save_plan(store: Target, difference: Difference, path: Path, *, actor: str | None = None) -> str:
     """Write a difference as a plan, and who proposes it (the setting's actor where none is given); returns its digest.
 
-    The file is replaced whole. Where four eyes are demanded, an entry in the store's trail PROPOSALS goes with it, and
-    whoever applies the plan is held against that. Raises OSError; ConfigurationError where they are demanded and
-    nobody is named.
+    The file is replaced whole. Where four eyes are demanded, an entry in the store's trail PROPOSALS goes before it,
+    and whoever applies the plan is held against that: where the entry cannot be made, there is no file either. Raises
+    OSError; ConfigurationError where they are demanded and nobody is named.
     """
     by = acting(store, actor)
     if store.settings.four_eyes and not is_person(by):
         raise ConfigurationError("BLUESTAR_FOUR_EYES is set: say who proposes the plan, by BLUESTAR_ACTOR or --actor")
     parts = [part for part in difference.parts if not part.is_same]
     data = [_part_data(store, part) for part in parts]
-    digest = write_plan(path, _store_of(store, parts), by, store.clock.now(), data)
-    if store.settings.four_eyes:
-        record_proposal(store, digest, by)
-    return digest
+
+    def propose(digest: str) -> None:
+        if store.settings.four_eyes:
+            record_proposal(store, digest, by)
+
+    return write_plan(path, _store_of(store, parts), by, store.clock.now(), data, before_write=propose)
 
 
 @without_locals

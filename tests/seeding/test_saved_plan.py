@@ -14,6 +14,7 @@ import pytest
 from moto import mock_aws
 
 from bluestar_store import (
+    AccessDeniedError,
     CalculationRule,
     ConfigurationError,
     PersistenceMode,
@@ -351,6 +352,18 @@ def test_a_proposal_is_in_a_trail_of_the_store_and_the_file_keeps_what_the_trail
     strict.audit.append(PROPOSALS, action="propose", actor="kim", details={"plan": "0" * 64})
     strict.audit.append(PROPOSALS, action="propose", actor="kim")
     assert apply_plan(strict, path, actor="kim").added
+
+
+def test_there_is_no_file_of_a_plan_whose_proposal_was_not_noted(
+    strict: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*args: object) -> None:
+        raise AccessDeniedError("no")
+
+    monkeypatch.setattr("bluestar_store.seeding.saved_plan.record_proposal", fails)
+    with pytest.raises(AccessDeniedError):
+        changed(strict, tmp_path / "plan.json", actor="pat")
+    assert not list(tmp_path.glob("plan*"))
 
 
 def test_four_eyes_need_to_know_who_proposes(strict: Store, tmp_path: Path) -> None:

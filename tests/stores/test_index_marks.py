@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -26,10 +27,10 @@ from bluestar_store import (
 )
 from bluestar_store.engines import tables
 from bluestar_store.engines.memory import MemoryEngine
-from bluestar_store.keys import Key
+from bluestar_store.keys import ItemKeys, Key
 from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE
 from bluestar_store.models.calculation import CALCULATION_RULE
-from bluestar_store.models.index_marks import PARTITION, mark_key
+from bluestar_store.models.index_marks import PARTITION, index_label, mark_key
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.protocols import Delete, Item, scan_pages
 from bluestar_store.repositories import finder, recheck
@@ -274,6 +275,55 @@ def test_a_page_that_a_process_read_which_knows_fewer_kinds_does_not_count_for_t
     assert checked > written
 
 
+@pytest.mark.parametrize("pages", [3, 10, 40])
+@pytest.mark.parametrize("rarer", [2, 5])
+def test_processes_that_know_different_kinds_keep_the_recheck_of_all_of_them_within_its_time(
+    monkeypatch: pytest.MonkeyPatch, pages: int, rarer: int
+) -> None:
+    monkeypatch.setattr(tables, "PAGE_ITEMS", PAGE)
+    bonus = replace(
+        PAY_CALENDAR,
+        name="bonus-calendar",
+        keys=ItemKeys.of("CLIENT#{plan_id:DEFAULT}", "BONUSDAYS#{year:04d}"),
+        rule_list="bonus_calendars",
+    )
+    plain = Marked(MemoryEngine(), FrozenClock(), TableLayout.SINGLE)
+    plain.store.create_tables()
+    plain.put(BATCH_STATE, *(wire(f"CLIENT#P{n:04d}", "CALC#match") for n in range(pages * PAGE)))
+    plain.store.create_tables(upgrade=True)  # neither index was ever looked at
+    home = plain.store.tables.name(BATCH_STATE)
+    settings, engine, clock = plain.store.settings, plain.engine, plain.clock
+    stores = [Store(settings, engine, kinds=(kind,), clock=clock) for kind in (PAY_CALENDAR, bonus)]
+    for turn in range(10 * 36):  # ten days
+        plain.pass_time(minutes=40)
+        store = stores[turn % rarer == 0]
+        store.index_marks.forget()
+        recheck.Recheck(store._access, store.index_marks).catch_up()
+        if turn > 3 * 36:
+            store.index_marks.forget()
+            checked = store.index_marks.current()[home].checked
+            for kind in (PAY_CALENDAR, bonus):
+                assert clock.now() - checked[index_label(kind, "by_level")] < timedelta(hours=24)
+
+
+def test_a_pass_that_others_do_not_go_on_with_is_ended_by_who_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "PAGE_ITEMS", PAGE)
+    fewer = Marked(MemoryEngine(), FrozenClock(), TableLayout.SINGLE)
+    more = Store(fewer.store.settings, fewer.engine, kinds=KINDS, clock=fewer.clock)
+    more.create_tables()
+    fewer.put(BATCH_STATE, *(wire(f"CLIENT#P{n:03d}", "CALC#match") for n in range(5 * PAGE)))
+    more.create_tables(upgrade=True)
+    fewer.pass_time(hours=7)
+    recheck.Recheck(more._access, more.index_marks).catch_up()  # and is never seen again
+    for _ in range(18):
+        fewer.pass_time(hours=1)
+        fewer.store.index_marks.forget()
+        recheck.Recheck(fewer.store._access, fewer.store.index_marks).catch_up()
+    checked = fewer.store.index_marks.checked(CALCULATION_RULE, "by_level")
+    assert checked is not None
+    assert fewer.clock.now() - checked < timedelta(hours=24)
+
+
 def test_a_list_reads_nothing_beside_its_answer_while_the_recheck_keeps_up(marked: Marked, waiting: Waiting) -> None:
     for _ in range(18):
         marked.pass_time(hours=1)
@@ -306,6 +356,10 @@ def test_who_may_not_write_to_a_table_that_is_late_answers_and_asks_no_more(mark
         assert marked.store.categories() == ("OTHER", "SSN")
         waiting.work()
         marked.pass_time(minutes=1)
+    assert marked.engine.faults.counts["write"] - before == 1
+    for _ in range(5):
+        marked.store.batches._recheck.beside_start()
+    waiting.work()
     assert marked.engine.faults.counts["write"] - before == 1
 
 
