@@ -44,17 +44,18 @@ class RoutingNumber(Check):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Bounds(Check):
-    """A number from `low` to `high`."""
+    """A number from `low` to `high`. What is `odd` beyond them, an application may mean."""
 
     low: int
     high: int
     unit: str = ""
     name: str = "percentage"
+    odd: bool = True
 
     def look(self, value: Any, entity: Entity, checks: Checks) -> tuple[Level, str] | None:
         if self.low <= value <= self.high:
             return None
-        return Level.WRONG, f"is not from {self.low} to {self.high}{self.unit}"
+        return Level.UNKNOWN if self.odd else Level.WRONG, f"is not from {self.low} to {self.high}{self.unit}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -173,7 +174,7 @@ class NeverLess(Check):
         return None
 
 
-ROUTING_NUMBER, PERCENTAGE, FORMULA, PATTERN = RoutingNumber(), Bounds(0, 100, " %"), Formula(), Pattern()
+ROUTING_NUMBER, PERCENTAGE, FORMULA, PATTERN = RoutingNumber(), Bounds(0, 100, " %", odd=False), Formula(), Pattern()
 AMOUNT = Bounds(0, 10_000_000, " dollars", "amount")
 """A limit of the IRS: the highest of them, on compensation, is a thirtieth of that in 2026."""
 YEAR = Bounds(1974, 2100, "", "year")

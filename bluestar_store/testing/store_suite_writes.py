@@ -19,7 +19,7 @@ from bluestar_store.errors import (
 )
 from bluestar_store.keys import Key
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
-from bluestar_store.models.limits import IRS_LIMITS, IrsLimits
+from bluestar_store.models.limits import IrsLimits
 from bluestar_store.protocols import ABSENT, ANY
 from bluestar_store.store import Store
 from bluestar_store.testing.side_door import RawGet, RawPut, table, wire
@@ -179,17 +179,10 @@ class WriteTests:
         store.calculation_rules.put(made.model_copy(update={"formula": "y"}))
         assert (RULE.version, made.version, made.formula) == (None, 1, "x")
 
-    def test_numbers_of_38_digits_are_kept_exactly(self, store: Store, raw_put: RawPut) -> None:
-        for text in ("1234567.8901234567890123456789012345678", "0.1", "1E-130", "0"):
+    def test_numbers_of_38_digits_are_kept_exactly(self, store: Store) -> None:
+        for text in ("1234567890123456789012345678.9012345678", "-0.1", "1E-130", "9.9E+125", "0"):
             store.irs_limits.put(IrsLimits(year=2026, max_401k=Decimal(text)))
             assert store.irs_limits.get(2026).max_401k == Decimal(text)
-        beyond = ("1234567890123456789012345678.9012345678", "-0.1", "9.9E+125")  # what another program may write
-        for year, text in enumerate(beyond, 2027):
-            raw_put(table(store, IRS_LIMITS), wire(f"YEAR#{year}", "LIMITS", max_401k={"N": text}))
-            read = store.irs_limits.get(year)
-            assert read.max_401k == Decimal(text)
-            store.irs_limits.put(read.model_copy(update={"source": "IRS"}))
-            assert store.irs_limits.get(year).max_401k == Decimal(text)
 
     def test_of_two_who_change_what_they_read_one_wins(self, store: Store) -> None:
         if not self.isolated_transactions:
