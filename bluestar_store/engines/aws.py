@@ -29,6 +29,7 @@ from bluestar_store.errors import (
     UnavailableError,
 )
 from bluestar_store.forking import remember
+from bluestar_store.models.masking import masked_digits
 from bluestar_store.sending import about_to_send
 from bluestar_store.settings import Settings
 
@@ -329,12 +330,15 @@ def translated(error: Exception, table: str, location: str) -> BlueStarError:
 
 
 def error_for(code: str, message: str, table: str, request_id: str = "") -> EngineError:
-    """Our error for an AWS code, of a whole call or of one write in a cancelled transaction."""
+    """Our error for an AWS code, of a whole call or of one write in a cancelled transaction.
+
+    A server's message may repeat what it was sent: numbers in it are masked.
+    """
     kind = CODES.get(code, EngineError)
     if kind is EngineError and code.startswith("Validation"):
         too_large = message.startswith("Item size") and "exceeded" in message
         kind = ItemTooLargeError if too_large else InvalidWriteError
-    return kind(f"{table}: {message or code}", code=code, request_id=request_id)
+    return kind(f"{table}: {masked_digits(message) or code}", code=code, request_id=request_id)
 
 
 def _from_code(error: aws.ClientError, table: str, location: str) -> BlueStarError:

@@ -155,7 +155,7 @@ class Digests:
     def _read(self, *, surely: bool = True) -> tuple[Mapping[Key, DigestKey], Item | None]:
         """The keys by their places, and the item that names the store's own; without `surely` as far as they are seen.
 
-        That takes a sixth of the read units, and what is seen is never changed.
+        That takes a sixth of the read units; a key that another has just taken the place of is one of the store still.
         """
         keys, pointer = dict[Key, DigestKey](), None
         stored: dict[Key, Item] = {}

@@ -14,7 +14,7 @@ import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 
-from bluestar_store.engines.aws import CODES, AwsConnection, translated
+from bluestar_store.engines.aws import CODES, AwsConnection, error_for, translated
 from bluestar_store.engines.dynamo import DynamoEngine
 from bluestar_store.errors import (
     ConfigurationError,
@@ -279,3 +279,10 @@ def test_close_twice_and_call_again() -> None:
         engine.close()
         engine.close()
         assert engine.get(TABLE, [Key("A", "A")]) == {}
+
+
+def test_what_a_servers_message_repeats_is_masked() -> None:
+    told = error_for("ValidationException", "The value 123-45-6789 is not valid for account number 900012345678", "t")
+    assert "6789 is not valid" in str(told)
+    assert "123-45" not in str(told)
+    assert "900012345678" not in repr(told)
