@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from decimal import Decimal
 from types import SimpleNamespace
@@ -25,7 +26,7 @@ from tests.engines.fakes import Answer, cancelled, scripted
 from tests.engines.shared_tables import INDEXES
 from tests.engines.test_direct import error as told
 from tests.engines.test_direct import playing
-from tests.servers import FaultProxy
+from tests.servers import FaultProxy, wait_until
 
 TABLE = "bluestar-store"
 KEY = Key("P", "A")
@@ -298,6 +299,11 @@ def test_an_equal_change_of_somebody_else_is_not_taken_for_ones_own(
             with Store(settings, stopped.engine) as store, pytest.raises(UnavailableError) as raised:
                 change(store)
             assert raised.value.outcome_unknown
+            wait_until(lambda: not telling_later(), "what is told later meets no fault of the next change")
+
+
+def telling_later() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name == "bluestar-moves"]
 
 
 def test_a_stopped_process_is_told_of_a_conflict_with_others_only(
