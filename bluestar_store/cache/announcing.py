@@ -18,7 +18,7 @@ from bluestar_store.cache.keys import Namespace
 from bluestar_store.cache.link import Link, LinkError, check, is_refusal
 from bluestar_store.cache.pending import Notice, Pending
 from bluestar_store.cache.scripts import BLOCK, RELEASE, WITNESS
-from bluestar_store.cache.servers import WITNESS_UNIT, Of, Servers
+from bluestar_store.cache.servers import WITNESS_UNIT, CommandOf, Servers
 from bluestar_store.cache.signing import Signer
 from bluestar_store.cache.stats import Counters
 from bluestar_store.cache.topology import Topology
@@ -145,7 +145,7 @@ class Announcer(Servers):
             self.open(str(error))
         return Told.HEARD if self._say(notices, unwritten=True) else Told.NOT
 
-    def _bars(self, notices: Sequence[Notice]) -> Of:
+    def _bars(self, notices: Sequence[Notice]) -> CommandOf:
         now = self._clock()
 
         def command(number: int, key: Callable[[Unit], bytes]) -> Command:
@@ -159,7 +159,7 @@ class Announcer(Servers):
     def _spaces(self) -> tuple[Namespace, ...]:
         return (self.namespace,) if self.older is None else (self.namespace, self.older)
 
-    def _each_in(self, space: Namespace, units: Sequence[Unit], command: Of) -> bool:
+    def _each_in(self, space: Namespace, units: Sequence[Unit], command: CommandOf) -> bool:
         """Whether all servers took their commands; those that can be reached have them in any case."""
         try:
             self._asked(units, command, space)

@@ -25,7 +25,7 @@ WITNESS_UNIT: Unit = ("witness",)
 """The key that shows whether a server takes writes, and since when it has kept them."""
 SCAN_KEYS = 500
 """Keys that one SCAN looks at."""
-Of: TypeAlias = Callable[[int, Callable[[Unit], bytes]], Command]
+CommandOf: TypeAlias = Callable[[int, Callable[[Unit], bytes]], Command]
 """The command for a unit, by its number; given what tells a unit's key."""
 
 
@@ -101,7 +101,7 @@ class Servers:
     def _scan(self, cursor: object, run_id: bytes) -> list[Command]:
         return [("SCAN", cursor, "MATCH", self.namespace.pattern(run_id), "COUNT", SCAN_KEYS)]
 
-    def _each(self, units: Sequence[Unit], command: Of) -> list[object] | None:
+    def _each(self, units: Sequence[Unit], command: CommandOf) -> list[object] | None:
         """The reply to each unit's command; None, and the breaker open, when one of the servers fails."""
         try:
             return self._asked(units, command)
@@ -109,7 +109,7 @@ class Servers:
             self.open(str(error))
             return None
 
-    def _asked(self, units: Sequence[Unit], command: Of, space: Namespace | None = None) -> list[object]:
+    def _asked(self, units: Sequence[Unit], command: CommandOf, space: Namespace | None = None) -> list[object]:
         """The same; raises LinkError, when all servers have been asked."""
         names = space or self.namespace
         replies: dict[int, object] = {}

@@ -59,7 +59,11 @@ class Reader(Generic[E]):
         """
         super().__init_subclass__(**given)
         for name, call in list(vars(cls).items()):
-            if isinstance(call, FunctionType) and not name.startswith("_") and "fresh" not in call.__code__.co_varnames:
+            if (
+                isinstance(call, FunctionType)
+                and not name.startswith("_")
+                and "fresh" not in (call.__kwdefaults__ or ())
+            ):
                 setattr(cls, name, without_locals(call))
 
     @cached_property

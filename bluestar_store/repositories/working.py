@@ -41,10 +41,11 @@ def need_no_open_hold(access: Access, plan_id: str, unit: Bookkeeping, seen: Seq
         return
     guard = stored_guard(access, plan_id)  # before the holds: who changes one of them afterwards changes it
     _refuse_open(access, plan_id)
-    counted = None if guard is None else salvaged(HOLD_GUARD, guard, table)
-    if guard is None or counted is None:
+    if guard is None:
         unit.keep(Check(table, key, ABSENT))
-    elif counted.open_holds or broken_attributes(counted):
+        return
+    counted = salvaged(HOLD_GUARD, guard, table)
+    if counted.open_holds or broken_attributes(counted):
         unit.keep(change_over(access, HOLD_GUARD, HoldGuard(plan_id=plan_id), guard, {}).write)
     else:
         unit.keep(Check(table, key, as_read(access, HOLD_GUARD, guard)))
