@@ -61,7 +61,7 @@ def read_with_store(store: Store) -> list[Any]:
 
 def bound_models(settings: Settings) -> list[Any]:
     """A Model for each table; each has a connection of its own, as PynamoDB's Models have."""
-    names = {kind.table: tables_of(settings).name(kind) for kind in KINDS}
+    names = {mapper.table: tables_of(settings).name(mapper) for mapper in KINDS}
     return [models.bound(model, settings, names[table]) for table, model in MODELS.items()]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.data import rule, step
 from bluestar_store import Settings, Store
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Engine, Item, Page
 

@@ -19,7 +19,7 @@ Block: TypeAlias = Callable[[int], object | Awaitable[object]]
 """Does the work so many times and gives the last answer. A coroutine function is awaited in the running loop."""
 
 
-Unit: TypeAlias = Literal["µs", "ms"]
+CacheKey: TypeAlias = Literal["µs", "ms"]
 
 WARM_BLOCKS, WARM_SECONDS = 3, 0.2
 """A contender is warm after so many blocks, or so long."""
@@ -106,7 +106,7 @@ async def _timed(contender: Contender, calls: int) -> tuple[float, float]:
     return wall / calls, cpu / calls
 
 
-def lines(work: str, timings: Mapping[str, Timing], goals: Mapping[str, float], unit: Unit = "µs") -> list[Line]:
+def lines(work: str, timings: Mapping[str, Timing], goals: Mapping[str, float], unit: CacheKey = "µs") -> list[Line]:
     """The first contender is ours: its line, and one for each peer with our ratio to it; `goals` by the peer's name."""
     ours = next(iter(timings))
     one = {"µs": 1e3, "ms": 1e6}[unit]
@@ -135,7 +135,7 @@ def compare(
     *,
     rounds: int,
     calls: int,
-    unit: Unit = "µs",
+    unit: CacheKey = "µs",
 ) -> list[Line]:
     """A race outside of any loop, told as lines."""
     return lines(work, asyncio.run(race(contenders, rounds=rounds, calls=calls)), goals, unit)

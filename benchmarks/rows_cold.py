@@ -15,8 +15,8 @@ from benchmarks.measure import compare, repeated
 from benchmarks.peers import Peer, Tables, every
 from benchmarks.report import Line
 from bluestar_store import GLOBAL, Store
+from bluestar_store.mapping.entity import Entity
 from bluestar_store.models.calculation import CALCULATION_RULE
-from bluestar_store.models.entity import Entity
 from bluestar_store.models.pipeline import PIPELINE_STEP
 
 STEPS, FREQ = 26, "BiWeeklyFri"

@@ -17,8 +17,8 @@ from benchmarks.measure import compare, repeated
 from benchmarks.report import Line
 from bluestar_store import DEFAULT, GLOBAL, AchConfig, ClientConfig, IrsLimits, PlanSnapshot, Store, ValidationRule
 from bluestar_store.clock import SystemClock
+from bluestar_store.mapping.indexes import SEPARATOR, level_prefix
 from bluestar_store.models.calculation import CALCULATION_RULE
-from bluestar_store.models.indexes import SEPARATOR, level_prefix
 
 STEPS, FREQ, YEAR = 26, "BiWeeklyFri", 2026
 RULES = [f"type-{number}" for number in range(8)]

@@ -5,8 +5,11 @@ A name is imported when it is first used, so that the command line answers `--he
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from bluestar_store.moved_modules import MovedModules
 
 if TYPE_CHECKING:
     from bluestar_store.aio.store import (
@@ -64,6 +67,10 @@ if TYPE_CHECKING:
         DEFAULT,
         GLOBAL,
     )
+    from bluestar_store.mapping.entity import (
+        Entity,
+        Scope,
+    )
     from bluestar_store.models.audit import (
         AuditEntry,
         ChainHead,
@@ -83,10 +90,6 @@ if TYPE_CHECKING:
         AchConfig,
         ClientConfig,
     )
-    from bluestar_store.models.entity import (
-        Entity,
-        Scope,
-    )
     from bluestar_store.models.free_form import (
         FreeResult,
         FreeState,
@@ -97,9 +100,6 @@ if TYPE_CHECKING:
     )
     from bluestar_store.models.limits import (
         IrsLimits,
-    )
-    from bluestar_store.models.masking import (
-        SensitiveText,
     )
     from bluestar_store.models.pipeline import (
         PipelineStep,
@@ -116,6 +116,9 @@ if TYPE_CHECKING:
     from bluestar_store.protocols import (
         ABSENT,
         ANY,
+    )
+    from bluestar_store.redaction.masking import (
+        SensitiveText,
     )
     from bluestar_store.repositories.snapshot import (
         PlanSnapshot,
@@ -282,7 +285,7 @@ _MODULES = {
         "AchConfig",
         "ClientConfig",
     ),
-    "bluestar_store.models.entity": (
+    "bluestar_store.mapping.entity": (
         "Entity",
         "Scope",
     ),
@@ -295,7 +298,7 @@ _MODULES = {
         "PlanHold",
     ),
     "bluestar_store.models.limits": ("IrsLimits",),
-    "bluestar_store.models.masking": ("SensitiveText",),
+    "bluestar_store.redaction.masking": ("SensitiveText",),
     "bluestar_store.models.pipeline": ("PipelineStep",),
     "bluestar_store.models.plan_keys": ("PlanKey",),
     "bluestar_store.models.validation": ("ValidationRule",),
@@ -312,6 +315,8 @@ _MODULES = {
     ),
     "bluestar_store.store": ("Store",),
 }
+sys.meta_path.append(MovedModules())  # for one release
+
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 

@@ -2,8 +2,9 @@
 
 from bluestar_store.aio.calls import AsyncCalls
 from bluestar_store.aio.repositories import AsyncConfigs, AsyncReader, AsyncRepository
+from bluestar_store.deprecation import renamed
 from bluestar_store.keys import ItemKeys, Key
-from bluestar_store.models.attributes import (
+from bluestar_store.mapping.attributes import (
     DecimalAttribute,
     DocumentAttribute,
     EnumAttribute,
@@ -12,10 +13,10 @@ from bluestar_store.models.attributes import (
     TextMapAttribute,
     UtcAttribute,
 )
+from bluestar_store.mapping.entity import Entity, PlanEntity
+from bluestar_store.mapping.mapper import ItemModel, LevelModel, Mapper
+from bluestar_store.mapping.values import Count, Document, Number, TextMap, TextTuple, UtcTime
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfigModel, ClientConfigModel
-from bluestar_store.models.entity import Entity, PlanEntity
-from bluestar_store.models.kind import ItemModel, Kind, LevelModel
-from bluestar_store.models.values import Count, Document, Number, TextMap, TextTuple, UtcTime
 from bluestar_store.repositories.answers import readable
 from bluestar_store.repositories.base import Reader, Repository
 from bluestar_store.repositories.configs import Configs
@@ -40,8 +41,8 @@ __all__ = [
     "ItemKeys",
     "ItemModel",
     "Key",
-    "Kind",
     "LevelModel",
+    "Mapper",
     "Number",
     "PlanEntity",
     "Reader",
@@ -54,3 +55,5 @@ __all__ = [
     "UtcTime",
     "readable",
 ]
+
+__getattr__ = renamed(__name__, {"Kind": "bluestar_store.mapping.mapper:Mapper"})

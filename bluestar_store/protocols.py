@@ -309,7 +309,7 @@ def reads_places(engine: Engine) -> TypeGuard[ReadsPlaces]:
     return hasattr(type(engine), "get_places")
 
 
-Unit: TypeAlias = tuple[Any, ...]
+CacheKey: TypeAlias = tuple[Any, ...]
 """What a cache keeps as one: an item, `("calculation-rule", "ACME", "match")`, or all items of a kind in a partition,
 `("pipeline-step*", "ACME", "Weekly")`. The kind's name, and the fields of the identity."""
 
@@ -349,16 +349,16 @@ class Source(Protocol):
     def settles(self, value: Any) -> bool:
         """Whether this value of one unit makes those of the units after it unnecessary."""
 
-    def load(self, units: Sequence[Unit]) -> Mapping[Unit, Any]:
+    def load(self, units: Sequence[CacheKey]) -> Mapping[CacheKey, Any]:
         """The value of every unit, read consistently; what is absent has a value that is false.
 
         Units after one whose value settles the question may be left out.
         """
 
-    def encode(self, unit: Unit, value: Any) -> bytes | None:
+    def encode(self, unit: CacheKey, value: Any) -> bytes | None:
         """The value as it is kept outside the process; None for one that is not to leave it."""
 
-    def decode(self, unit: Unit, data: bytes) -> Any:
+    def decode(self, unit: CacheKey, data: bytes) -> Any:
         """The value again; ValueError or BlueStarError for what `encode` of this version did not make of this unit."""
 
     def weigh(self, value: Any) -> int:
@@ -368,41 +368,41 @@ class Source(Protocol):
 class Heirs(Protocol):
     """What is made for units of other units' values."""
 
-    def get(self, own: Unit, /) -> tuple[Any, Any, Any] | None:
+    def get(self, own: CacheKey, /) -> tuple[Any, Any, Any] | None:
         """The value that it was made of, anything, and what was made."""
 
-    def make(self, own: Unit, value: Any, /) -> Any:
+    def make(self, own: CacheKey, value: Any, /) -> Any:
         """Make it, and keep it with the value."""
 
 
 class Cache(Protocol):
     """What lies between repositories and the engine."""
 
-    def peek(self, unit: Unit) -> Any:
+    def peek(self, unit: CacheKey) -> Any:
         """The value if it is here, in the process, and not due; else MISSING. None is a value: an absence."""
 
-    def peek_first(self, kind: Unit, own: Unit, other: Unit, heirs: Heirs) -> Any:
+    def peek_first(self, kind: CacheKey, own: CacheKey, other: CacheKey, heirs: Heirs) -> Any:
         """The value of the unit `kind + own`; where that is an absence, what is made for `own` of `kind + other`'s.
 
         None when both are absences; MISSING when one that is needed is not here. The two were there at one moment.
         """
 
-    def peek_all(self, units: Sequence[Unit], settles: Callable[[Any], bool]) -> list[Any] | None:
+    def peek_all(self, units: Sequence[CacheKey], settles: Callable[[Any], bool]) -> list[Any] | None:
         """The values of the units, up to the first that `settles`, if `peek` has them all; else None.
 
         They were there at one moment.
         """
 
-    def fetch(self, units: Sequence[Unit], source: Source, *, fresh: bool) -> Mapping[Unit, Any]:
+    def fetch(self, units: Sequence[CacheKey], source: Source, *, fresh: bool) -> Mapping[CacheKey, Any]:
         """The value of every unit, or a Stale one; what is missing (when `fresh`: all) is loaded from the source.
 
         The values were there at one moment. Units after one whose value settles the question may be left out.
         """
 
-    def writing(self, units: Iterable[Unit]) -> AbstractContextManager[None]:
+    def writing(self, units: Iterable[CacheKey]) -> AbstractContextManager[None]:
         """Around a write that changes these units, whether the write succeeds or its outcome is unknown."""
 
-    def changed_lately(self, unit: Unit) -> bool:
+    def changed_lately(self, unit: CacheKey) -> bool:
         """Whether a write of the unit, made or heard of here, was over less than SETTLING_SECONDS ago."""
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     from bluestar_store import Store
-    from bluestar_store.extending import Kind
+    from bluestar_store.extending import Mapper
     from bluestar_store.testing import AssertReads, FaultCache, Faults, FrozenClock, RedisForTests, SeedRules
     from bluestar_store.testing.stores import Seeded, Stores
 
@@ -33,7 +33,7 @@ def bluestar_settings() -> dict[str, Any]:
 
 
 @pytest.fixture
-def bluestar_kinds() -> Sequence[Kind[Any]]:
+def bluestar_kinds() -> Sequence[Mapper[Any]]:
     """Kinds of items of your own for the Stores below: override it."""
     return ()
 
@@ -121,7 +121,7 @@ def _faults(request: pytest.FixtureRequest, kind: type[Faults], names: Sequence[
 def _bluestar(
     request: pytest.FixtureRequest,
     bluestar_settings: dict[str, Any],
-    bluestar_kinds: Sequence[Kind[Any]],
+    bluestar_kinds: Sequence[Mapper[Any]],
     bluestar_faults: Faults,
     _bluestar_seeded: Seeded,
 ) -> Stores:

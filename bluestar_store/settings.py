@@ -14,11 +14,11 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from bluestar_store.checks import fields as field_checks
+from bluestar_store.checks.meaning import Checks
 from bluestar_store.errors import ConfigurationError, did_you_mean
-from bluestar_store.models import field_checks
-from bluestar_store.models.meaning import Checks
-from bluestar_store.models.secret_names import DEFAULT_NAMES, words_of
-from bluestar_store.models.values import Actor
+from bluestar_store.mapping.values import Actor
+from bluestar_store.redaction.names import DEFAULT_NAMES, words_of
 
 PREFIX = "BLUESTAR_"
 TEST_PREFIX = "BLUESTAR_TEST_"

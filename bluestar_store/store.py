@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from bluestar_store.errors import ConfigurationError
-from bluestar_store.quiet_errors import without_locals
+from bluestar_store.redaction.tracebacks import without_locals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from bluestar_store.encryption.engine import SealingEngine
     from bluestar_store.encryption.sealing import Sealing
     from bluestar_store.files import FileStore
+    from bluestar_store.mapping.entity import Entity
+    from bluestar_store.mapping.mapper import ItemModel, Mapper
     from bluestar_store.models.calculation import CalculationRule
     from bluestar_store.models.config import AchConfig, ClientConfig
-    from bluestar_store.models.entity import Entity
-    from bluestar_store.models.kind import ItemModel, Kind
     from bluestar_store.models.tables import Tables
     from bluestar_store.protocols import Engine, Item, TableStatus, TellsTables
-    from bluestar_store.repositories.access import Access
     from bluestar_store.repositories.base import Repository
     from bluestar_store.repositories.encrypting import EncryptionReport
+    from bluestar_store.repositories.session import Session
     from bluestar_store.repositories.snapshot import PlanContents, PlanSnapshot
     from bluestar_store.settings import Settings
     from bluestar_store.unit_of_work import UnitOfWork
@@ -57,25 +57,25 @@ class Store:
     """
 
     def __init__(
-        self, settings: Settings, engine: Engine, *, kinds: Sequence[Kind[Any]] = (), clock: Clock | None = None
+        self, settings: Settings, engine: Engine, *, kinds: Sequence[Mapper[Any]] = (), clock: Clock | None = None
     ) -> None:
         from datetime import timedelta
 
         from bluestar_store.cache import CacheControl, open_cache
         from bluestar_store.clock import SystemClock
         from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
-        from bluestar_store.models.secret_names import NAMES
-        from bluestar_store.repositories.access import Access
+        from bluestar_store.redaction.names import NAMES
         from bluestar_store.repositories.audit import Audit
         from bluestar_store.repositories.batches import Batches
         from bluestar_store.repositories.calculation_rules import CalculationRules
         from bluestar_store.repositories.catalog import Catalog
         from bluestar_store.repositories.configs import Configs
-        from bluestar_store.repositories.finder import Finder
         from bluestar_store.repositories.holds import Holds
+        from bluestar_store.repositories.index_reader import IndexReader
         from bluestar_store.repositories.irs_limits import IrsLimitsByYear
         from bluestar_store.repositories.pipelines import Pipelines
         from bluestar_store.repositories.plan_keys import PlanKeys
+        from bluestar_store.repositories.session import Session
         from bluestar_store.repositories.snapshot import Snapshots
         from bluestar_store.repositories.steps import Claims, Results
         from bluestar_store.repositories.validation_rules import ValidationRules
@@ -85,8 +85,8 @@ class Store:
         self.settings, self.engine, self.clock = settings, engine, clock or SystemClock()
         self.tables = tables_of(settings, kinds)
         self.tables.specs()  # refuses names that DynamoDB would
-        for kind in self.tables.kinds:
-            NAMES.know(kind.entity, kind.keys.fields)
+        for mapper in self.tables.kinds:
+            NAMES.know(mapper.entity, mapper.keys.fields)
         namespace = _namespace(settings, engine)
         cache = open_cache(
             settings,
@@ -97,7 +97,7 @@ class Store:
         )
         self.cache = CacheControl(cache)
         encrypting = encrypting_engine(engine, self.tables, settings, self.clock)
-        access = self._access = Access(
+        session = self._session = Session(
             encrypting or engine,
             self.tables,
             cache,
@@ -109,53 +109,53 @@ class Store:
             sealing=encrypting.sealing if encrypting else None,
             checks=settings.checks,
         )
-        self.digests = access.digests
-        finder = Finder(access)
-        self.index_marks, self.revisions = finder.marks, access.revisions
-        self.pipelines = Pipelines(access)
-        self.calculation_rules = CalculationRules(access)
-        self.validation_rules = ValidationRules(access)
-        self.irs_limits = IrsLimitsByYear(access, finder)
-        self.client_configs: Configs[ClientConfig] = Configs(access, self.tables.registered(CLIENT_CONFIG))
-        self.ach_configs: Configs[AchConfig] = Configs(access, self.tables.registered(ACH_CONFIG))
-        self.vendor_schemas = VendorSchemas(access)
-        self.plan_keys = PlanKeys(access, lambda plan_id: self.cache.invalidate(fields={"plan_id": plan_id}))
-        self._snapshots = Snapshots(access, finder, self.pipelines)
-        self.holds = Holds(access, finder)
-        self.batches = Batches(access, finder, self._snapshots)
-        self.claims = Claims(access)
-        self.results = Results(access)
-        self.audit = Audit(access)
+        self.digests = session.digests
+        index_reader = IndexReader(session)
+        self.index_marks, self.revisions = index_reader.marks, session.revisions
+        self.pipelines = Pipelines(session)
+        self.calculation_rules = CalculationRules(session)
+        self.validation_rules = ValidationRules(session)
+        self.irs_limits = IrsLimitsByYear(session, index_reader)
+        self.client_configs: Configs[ClientConfig] = Configs(session, self.tables.registered(CLIENT_CONFIG))
+        self.ach_configs: Configs[AchConfig] = Configs(session, self.tables.registered(ACH_CONFIG))
+        self.vendor_schemas = VendorSchemas(session)
+        self.plan_keys = PlanKeys(session, lambda plan_id: self.cache.invalidate(fields={"plan_id": plan_id}))
+        self._snapshots = Snapshots(session, index_reader, self.pipelines)
+        self.holds = Holds(session, index_reader)
+        self.batches = Batches(session, index_reader, self._snapshots)
+        self.claims = Claims(session)
+        self.results = Results(session)
+        self.audit = Audit(session)
         self._files: FileStore | None = None
-        self._catalog = Catalog(access, finder)
+        self._catalog = Catalog(session, index_reader)
 
     @property
     def decrypting_engine(self) -> Engine:
         """The engine as repositories read and write through it; `engine` itself has ciphertext where there is some."""
-        return self._access.committed
+        return self._session.committed
 
     @property
     def sealing(self) -> Sealing | None:
         """What encrypts and decrypts; None where the settings name no key."""
-        return self._access.sealing
+        return self._session.sealing
 
-    def encrypted(self, kind: Kind[Any], item: Item) -> Item:
+    def encrypted(self, mapper: Mapper[Any], item: Item) -> Item:
         """The item of a kind as it would lie in its table, for files: what is sensitive is encrypted, with a key.
 
         Raises EngineError, and ConfigurationError for a key that cannot be used.
         """
-        from bluestar_store.models.sealed import item_as_stored
+        from bluestar_store.mapping.sealed import item_as_stored
         from bluestar_store.protocols import key_of
 
-        return item_as_stored(self._access.sealed(kind, key_of(item), item))
+        return item_as_stored(self._session.sealed(mapper, key_of(item), item))
 
-    def decrypted(self, kind: Kind[Any], item: Item) -> Item:
+    def decrypted(self, mapper: Mapper[Any], item: Item) -> Item:
         """The item again, from what `encrypted` gave: what cannot be read stays as it is, and does not decode."""
-        return item if self.sealing is None else self.sealing.opened(self.tables.name(kind), dict(item))
+        return item if self.sealing is None else self.sealing.opened(self.tables.name(mapper), dict(item))
 
     @classmethod
     def open(
-        cls, settings: Settings | None = None, *, kinds: Sequence[Kind[Any]] = (), clock: Clock | None = None
+        cls, settings: Settings | None = None, *, kinds: Sequence[Mapper[Any]] = (), clock: Clock | None = None
     ) -> Store:
         """A Store as the settings (default: the environment's) say.
 
@@ -168,10 +168,10 @@ class Store:
         return cls(settings, make_engine(settings, tables_of(settings, kinds)), kinds=kinds, clock=clock)
 
     @overload
-    def repository(self, kind: Kind[E]) -> Repository[E]: ...
+    def repository(self, mapper: Mapper[E]) -> Repository[E]: ...
     @overload
-    def repository(self, kind: Kind[E], of: Callable[[Access, Kind[E]], R]) -> R: ...
-    def repository(self, kind: Kind[Any], of: Callable[[Access, Kind[Any]], Any] | None = None) -> Any:
+    def repository(self, mapper: Mapper[E], of: Callable[[Session, Mapper[E]], R]) -> R: ...
+    def repository(self, mapper: Mapper[Any], of: Callable[[Session, Mapper[Any]], Any] | None = None) -> Any:
         """The repository of a kind: one of the Store's own, or for a user's kind a plain one.
 
         `of` makes another one, mostly a subclass of Repository with reads of its own: its `_first` and `_partitions`
@@ -181,8 +181,8 @@ class Store:
         """
         from bluestar_store.repositories.base import Repository
 
-        registered = self.tables.registered(kind)
-        own = (found for found in vars(self).values() if isinstance(found, Repository) and found.kind is registered)
+        registered = self.tables.registered(mapper)
+        own = (found for found in vars(self).values() if isinstance(found, Repository) and found.mapper is registered)
         if of is None and (found := next(own, None)) is not None:
             return found
         if registered.name in KEEPERS:
@@ -190,7 +190,7 @@ class Store:
                 f"{registered.name}: only store.{KEEPERS[registered.name]} reads and writes it, another repository "
                 "could write past its rules"
             )
-        return (of or Repository)(self._access, registered)
+        return (of or Repository)(self._session, registered)
 
     def create_tables(self, *, upgrade: bool = False) -> list[str]:
         """Make the tables that do not exist, and wait until they are active; returns the names made.
@@ -207,7 +207,7 @@ class Store:
         if upgrade:
             from bluestar_store.repositories.upgrade import backfill
 
-            backfill(self._access, self.index_marks)
+            backfill(self._session, self.index_marks)
         return made
 
     def encrypt(
@@ -220,7 +220,7 @@ class Store:
         """
         from bluestar_store.repositories.encrypting import encrypt_all
 
-        return encrypt_all(self._access, dry_run=dry_run, progress=progress, actor=actor)
+        return encrypt_all(self._session, dry_run=dry_run, progress=progress, actor=actor)
 
     def describe_tables(self) -> tuple[TableStatus, ...]:
         """Each table as it is."""
@@ -278,7 +278,7 @@ class Store:
         """
         from bluestar_store.unit_of_work import UnitOfWork
 
-        return UnitOfWork(self, self._access)
+        return UnitOfWork(self, self._session)
 
     def check(self, *entities: Entity) -> None:
         """Let the unit of work that is open here depend on these: `uow.check(rule)`.
@@ -291,25 +291,25 @@ class Store:
         """
         from bluestar_store.repositories.checking import check
 
-        check(self._access, entities)
+        check(self._session, entities)
 
     def bind(self, model: type[ItemModel]) -> type[Any]:
         """The Model as a PynamoDB class bound to this Store, for reading: get, query, scan, count.
 
         Queries and scans give the Model's own entity only. Writes are refused: they belong to the repositories.
         """
-        from bluestar_store.engines.aws import AwsConnection
-        from bluestar_store.engines.binding import bound
+        from bluestar_store.engines.dynamo.binding import bound
+        from bluestar_store.engines.dynamo.connection import AwsConnection
 
         connection = getattr(self.engine, "connection", None)  # DynamoEngine's, or that of one around it
         if not isinstance(connection, AwsConnection):
             raise ConfigurationError(
                 "a Model can be bound to DynamoDB only; this Store lives in " + self.engine.location
             )
-        kind = next((kind for kind in self.tables.kinds if kind.model is model), None)
-        if kind is None:
+        mapper = next((mapper for mapper in self.tables.kinds if mapper.model is model), None)
+        if mapper is None:
             raise ConfigurationError(f"{model.__name__} is no Model of this Store")
-        return bound(kind, self.tables.spec(kind), connection)
+        return bound(mapper, self.tables.spec(mapper), connection)
 
     @property
     def files(self) -> FileStore:
@@ -324,7 +324,7 @@ class Store:
         """Let go of connections, files and threads; may be called twice."""
         if self._files is not None:
             self._files.close()
-        self._access.close()
+        self._session.close()
 
     def __enter__(self) -> Store:
         return self
@@ -338,7 +338,7 @@ class Store:
         return f"Store({self.engine.location}, tables {self.tables.prefix}*{self.tables.suffix})"
 
 
-def tables_of(settings: Settings, kinds: Sequence[Kind[Any]] = ()) -> Tables:
+def tables_of(settings: Settings, kinds: Sequence[Mapper[Any]] = ()) -> Tables:
     """The tables that the settings ask for, with users' own kinds in them. Raises ConfigurationError."""
     from bluestar_store.models.extension import kinds_named, with_kinds
     from bluestar_store.models.tables import Tables
@@ -395,8 +395,8 @@ def _telling_table(tables: Tables) -> str:
 
 def _unit_fields(tables: Tables) -> dict[str, tuple[str, ...]]:
     """The fields of what the cache keeps, by the first member of its units."""
-    items = {kind.name: kind.keys.fields for kind in tables.kinds}
-    return items | {f"{kind.name}*": kind.partition_fields for kind in tables.kinds}
+    items = {mapper.name: mapper.keys.fields for mapper in tables.kinds}
+    return items | {f"{mapper.name}*": mapper.partition_fields for mapper in tables.kinds}
 
 
 def make_engine(settings: Settings, tables: Tables) -> Engine:
@@ -404,17 +404,17 @@ def make_engine(settings: Settings, tables: Tables) -> Engine:
     from bluestar_store.settings import PersistenceMode
 
     if settings.persistence_mode is PersistenceMode.MEMORY:
-        from bluestar_store.engines.memory import MemoryEngine
+        from bluestar_store.engines.memory.engine import MemoryEngine
 
         return MemoryEngine()
     if settings.persistence_mode is PersistenceMode.FILE:
-        from bluestar_store.engines.file import FileEngine
+        from bluestar_store.engines.file.engine import FileEngine
 
         if settings.file_persistence_dir is None:
             raise ConfigurationError("file mode needs a folder: set BLUESTAR_FILE_PERSISTENCE_DIR (or --dir)")
         return FileEngine(settings.file_persistence_dir)
-    from bluestar_store.engines.aws import AwsConnection
-    from bluestar_store.engines.dynamo import DynamoEngine
+    from bluestar_store.engines.dynamo.connection import AwsConnection
+    from bluestar_store.engines.dynamo.engine import DynamoEngine
     from bluestar_store.models.tables import index_specs
 
     connection = AwsConnection.from_settings(settings)

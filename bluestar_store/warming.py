@@ -10,7 +10,7 @@ from bluestar_store.errors import EncryptedValueError, NotFoundError
 from bluestar_store.keys import DEFAULT, GLOBAL
 from bluestar_store.models.config import AchConfig, ClientConfig
 from bluestar_store.models.pipeline import PipelineStep
-from bluestar_store.quiet_errors import without_locals
+from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.store import Store
 
 

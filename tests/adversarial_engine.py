@@ -21,9 +21,9 @@ from typing import NamedTuple
 from sortedcontainers import SortedDict
 
 from bluestar_store.engines.checks import check_isolated, check_keys, check_limit, check_question, checked
-from bluestar_store.engines.images import Image
-from bluestar_store.engines.memory import MemoryEngine
-from bluestar_store.engines.tables import ItemTables, Table
+from bluestar_store.engines.memory.engine import MemoryEngine
+from bluestar_store.engines.memory.images import Image
+from bluestar_store.engines.memory.tables import ItemTables, Table
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, Page, Segment, Write
 

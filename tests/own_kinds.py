@@ -11,8 +11,8 @@ from bluestar_store.extending import (
     DecimalAttribute,
     IntegerAttribute,
     ItemKeys,
-    Kind,
     LevelModel,
+    Mapper,
     Number,
     PlanEntity,
     Repository,
@@ -56,7 +56,7 @@ class PayCalendars(Repository[PayCalendar]):
 
 
 PAYROLL_CONFIG = CLIENT_CONFIG.extended(PayrollConfig, PayrollConfigModel)
-PAY_CALENDAR = Kind(
+PAY_CALENDAR = Mapper(
     "pay-calendar",
     PayCalendar,
     PayCalendarModel,

@@ -200,12 +200,12 @@ class RedisSentinel:
 
     def wait_until_promoted(self, process: RedisProcess) -> None:
         """Until Sentinel sends clients to this server and the server finds itself a master."""
-        finder: Any = redis.Sentinel(self.addresses, socket_timeout=1)  # type: ignore[no-untyped-call]
+        index_reader: Any = redis.Sentinel(self.addresses, socket_timeout=1)  # type: ignore[no-untyped-call]
 
         def promoted() -> bool:
             # Asked for the address alone, Sentinel names the new master before it has done with the old one.
             with suppress(MasterNotFoundError):
-                return finder.discover_master(self.service_name) == (HOST, process.port) and is_master(process)
+                return index_reader.discover_master(self.service_name) == (HOST, process.port) and is_master(process)
             return False
 
         servers.wait_until(promoted, f"Sentinel names port {process.port} as the master")

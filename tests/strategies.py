@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from bluestar_store.keys import DEFAULT, GLOBAL
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.batches import BatchStatus
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import KINDS
 
 LEVELS = {
@@ -47,20 +47,20 @@ def plan_ids(level: str | None) -> st.SearchStrategy[str]:
     return plans | st.just(level) if level else plans
 
 
-def _identity_field(kind: Kind[Any], name: str) -> st.SearchStrategy[Any]:
-    if name in kind.keys.numbers:
+def _identity_field(mapper: Mapper[Any], name: str) -> st.SearchStrategy[Any]:
+    if name in mapper.keys.numbers:
         return st.integers(0, 120) | st.integers(0, 10**9)
     if name == "plan_id":
-        return plan_ids(LEVELS.get(kind.name))
+        return plan_ids(LEVELS.get(mapper.name))
     if name == "partition":
         return st.text(st.characters(codec="utf-8"), min_size=1, max_size=12) | st.just("CLIENT#A_B")
     return identifiers(plain=name == "pay_freq")
 
 
 @st.composite
-def identities(draw: st.DrawFn, kind: Kind[Any]) -> dict[str, Any]:
+def identities(draw: st.DrawFn, mapper: Mapper[Any]) -> dict[str, Any]:
     """An identity of the kind."""
-    identity = {name: draw(_identity_field(kind, name)) for name in kind.keys.fields}
+    identity = {name: draw(_identity_field(mapper, name)) for name in mapper.keys.fields}
     if "batch_id" in identity and "table" in identity:  # a trail is a batch's or a partition's
         gone = ("table", "partition") if draw(st.booleans()) else ("batch_id",)
         identity |= dict.fromkeys(gone)
@@ -68,7 +68,7 @@ def identities(draw: st.DrawFn, kind: Kind[Any]) -> dict[str, Any]:
 
 
 @st.composite
-def placed(draw: st.DrawFn) -> tuple[Kind[Any], dict[str, Any]]:
+def placed(draw: st.DrawFn) -> tuple[Mapper[Any], dict[str, Any]]:
     """Some kind, and an identity of it."""
     kind = draw(st.sampled_from(KINDS))
     return kind, draw(identities(kind))
@@ -117,14 +117,14 @@ NARROWED: dict[str, st.SearchStrategy[Any]] = {"deadline_hour": st.integers(0, 2
 
 
 @st.composite
-def entities(draw: st.DrawFn, kind: Kind[Any]) -> Entity:
+def entities(draw: st.DrawFn, mapper: Mapper[Any]) -> Entity:
     """An entity of the kind, each optional field sometimes left out."""
-    values = draw(identities(kind))
-    for name, attribute in kind.attributes.items():
+    values = draw(identities(mapper))
+    for name, attribute in mapper.attributes.items():
         if name not in values and draw(st.booleans()):
             values[name] = draw(NARROWED[name] if name in NARROWED else VALUES[type(attribute).__name__])
-    for name, field in kind.entity.model_fields.items():
+    for name, field in mapper.entity.model_fields.items():
         if field.is_required() and name not in values:
-            values[name] = draw(VALUES[type(kind.attributes[name]).__name__])
-    entity: Entity = kind.entity(**values)
+            values[name] = draw(VALUES[type(mapper.attributes[name]).__name__])
+    entity: Entity = mapper.entity(**values)
     return entity

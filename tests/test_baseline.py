@@ -13,18 +13,18 @@ import pytest
 
 import bluestar_store
 from bluestar_store.keys import DEFAULT, GLOBAL, Key
+from bluestar_store.mapping.entity import Entity, PlanEntity
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
-from bluestar_store.models.entity import Entity, PlanEntity
-from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS, IrsLimits
-from bluestar_store.models.masking import has_secrets
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
 from bluestar_store.models.vendor import VENDOR_SCHEMA, VendorSchema
+from bluestar_store.redaction.masking import has_secrets
 from bluestar_store.seeding import baseline
 
-BASELINE = Path(bluestar_store.__file__).parent / "seeding" / "baseline"
+BASELINE = Path(bluestar_store.__file__).parent / "rulesets" / "baseline"
 DEMO = Path(__file__).parent.parent / "fixtures" / "demo"
 FOLDERS = pytest.mark.parametrize("folder", [BASELINE, DEMO], ids=["baseline", "demo"])
 
@@ -32,7 +32,7 @@ E = TypeVar("E", bound=Entity)
 
 FREQUENCIES = ["BiWeeklyFri", "Weekly", "SemiMonthly", "Monthly"]
 YEARS = range(2019, 2027)
-LISTS: dict[str, dict[str, Kind[Any]]] = {
+LISTS: dict[str, dict[str, Mapper[Any]]] = {
     "processing-pipeline": {"steps": PIPELINE_STEP},
     "validation-rules": {"validation_rules": VALIDATION_RULE},
     "calculation-rules": {"calculation_rules": CALCULATION_RULE},
@@ -40,7 +40,9 @@ LISTS: dict[str, dict[str, Kind[Any]]] = {
     "agent-config": {"client_configs": CLIENT_CONFIG, "ach_configs": ACH_CONFIG},
     "vendor-schema-mapping": {"vendor_schemas": VENDOR_SCHEMA},
 }
-KIND_OF: dict[type[Entity], Kind[Any]] = {kind.entity: kind for lists in LISTS.values() for kind in lists.values()}
+KIND_OF: dict[type[Entity], Mapper[Any]] = {
+    mapper.entity: mapper for lists in LISTS.values() for mapper in lists.values()
+}
 
 
 def documents(folder: Path) -> dict[str, dict[str, list[dict[str, Any]]]]:
@@ -66,8 +68,8 @@ def of_type(folder: Path, entity: type[E]) -> list[E]:
 
 
 def key_of(entity: Entity) -> tuple[str, Key]:
-    kind = KIND_OF[type(entity)]
-    return kind.table, kind.keys.build(kind.identity(entity))
+    mapper = KIND_OF[type(entity)]
+    return mapper.table, mapper.keys.build(mapper.identity(entity))
 
 
 def baseline_pipeline(pay_freq: str) -> list[PipelineStep]:
@@ -102,8 +104,8 @@ def test_every_entity_is_valid_and_has_no_field_of_an_unknown_name(folder: Path)
 @FOLDERS
 def test_every_entity_has_a_key_that_parses_back_and_no_two_share_one(folder: Path) -> None:
     for entity in entities(folder):
-        kind = KIND_OF[type(entity)]
-        assert kind.keys.parse(key_of(entity)[1]) == kind.identity(entity)
+        mapper = KIND_OF[type(entity)]
+        assert mapper.keys.parse(key_of(entity)[1]) == mapper.identity(entity)
     counts = Counter(map(key_of, entities(folder)))
     assert [key for key, count in counts.items() if count > 1] == []
 
@@ -121,8 +123,8 @@ def test_each_entity_is_one_line_with_its_fields_in_the_order_of_the_entity(fold
         assert rest == ",\n".join(blocks) + "\n}\n"
 
 
-def one_line(kind: Kind[Any], row: dict[str, Any]) -> str:
-    ordered = {name: row[name] for name in kind.entity.model_fields if row.get(name) is not None}
+def one_line(mapper: Mapper[Any], row: dict[str, Any]) -> str:
+    ordered = {name: row[name] for name in mapper.entity.model_fields if row.get(name) is not None}
     return json.dumps(ordered, ensure_ascii=False, default=float)
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy
 
-from bluestar_store.debug_logs import HIDDEN, HideData, hide_data
 from bluestar_store.persistence import SQLClient
+from bluestar_store.redaction.logs import HIDDEN, HideData, hide_data
 
 ACCOUNT, SSN = "998877665541", "987-65-4329"
 SCRIPT = f"""

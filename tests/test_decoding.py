@@ -16,16 +16,16 @@ from pydantic import model_validator
 
 from bluestar_store import CalculationRule, ItemDecodeError
 from bluestar_store.engines.item_json import to_json
-from bluestar_store.models.attributes import BytesAttribute
+from bluestar_store.mapping.attributes import BytesAttribute
+from bluestar_store.mapping.decoding import KEY, Reading
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
-from bluestar_store.models.entity import Entity
 from bluestar_store.models.holds import PLAN_HOLD
-from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.pipeline import PIPELINE_STEP
-from bluestar_store.models.reading import KEY, Reading
 from bluestar_store.models.tables import KINDS
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.vendor import VENDOR_SCHEMA
@@ -41,33 +41,33 @@ def item(place: tuple[str, str], **attributes: Any) -> Item:
     return {"PK": {"S": place[0]}, "SK": {"S": place[1]}, **attributes}
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("mapper", KINDS, ids=lambda mapper: mapper.name)
 @given(data=st.data())
 @settings(max_examples=50)
-def test_what_is_encoded_decodes_to_the_same_entity(kind: Kind[Any], data: st.DataObject) -> None:
-    entity = data.draw(entities(kind))
-    key = kind.keys.build(kind.identity(entity))
-    encoded = kind.encode(entity)
-    read = kind.decode(item(key, **encoded, version={"N": "1"}))
+def test_what_is_encoded_decodes_to_the_same_entity(mapper: Mapper[Any], data: st.DataObject) -> None:
+    entity = data.draw(entities(mapper))
+    key = mapper.keys.build(mapper.identity(entity))
+    encoded = mapper.encode(entity)
+    read = mapper.decode(item(key, **encoded, version={"N": "1"}))
     assert read == entity
     assert read.version == 1
-    assert kind.encode(read) == encoded
-    assert kind.key(read) == key
-    assert kind.validated(read) == entity
+    assert mapper.encode(read) == encoded
+    assert mapper.key(read) == key
+    assert mapper.validated(read) == entity
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("mapper", KINDS, ids=lambda mapper: mapper.name)
 @given(data=st.data())
 @settings(max_examples=10)
-def test_an_item_with_nothing_but_its_key_is_read(kind: Kind[Any], data: st.DataObject) -> None:
-    identity = kind.identity(data.draw(entities(kind)))
-    read = kind.decode(item(kind.keys.build(identity)))
-    assert kind.identity(read) == identity
+def test_an_item_with_nothing_but_its_key_is_read(mapper: Mapper[Any], data: st.DataObject) -> None:
+    identity = mapper.identity(data.draw(entities(mapper)))
+    read = mapper.decode(item(mapper.keys.build(identity)))
+    assert mapper.identity(read) == identity
     assert read.version == 0
     assert not read.extra
 
 
-DAMAGE: list[tuple[Kind[Any], tuple[str, str], dict[str, Any], str, str]] = [
+DAMAGE: list[tuple[Mapper[Any], tuple[str, str], dict[str, Any], str, str]] = [
     (PIPELINE_STEP, STEP, {"stepOrder": {"S": "100"}}, "stepOrder", "is of type S where N is needed"),
     (PIPELINE_STEP, STEP, {"stepOrder": {"N": "200"}}, "stepOrder", "is 200, the key says 100"),
     (PIPELINE_STEP, STEP, {"stepOrder": {"N": "100.5"}}, "stepOrder", "is no whole number"),
@@ -98,12 +98,12 @@ DAMAGE: list[tuple[Kind[Any], tuple[str, str], dict[str, Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "place", "attributes", "attribute", "reason"), DAMAGE)
+@pytest.mark.parametrize(("mapper", "place", "attributes", "attribute", "reason"), DAMAGE)
 def test_damage_is_named_with_table_key_attribute_and_reason(
-    kind: Kind[Any], place: tuple[str, str], attributes: dict[str, Any], attribute: str, reason: str
+    mapper: Mapper[Any], place: tuple[str, str], attributes: dict[str, Any], attribute: str, reason: str
 ) -> None:
     with pytest.raises(ItemDecodeError) as caught:
-        kind.decode(item(place, **attributes), "bluestar-x")
+        mapper.decode(item(place, **attributes), "bluestar-x")
     error = caught.value
     assert (error.where, error.pk, error.sk, error.attribute) == ("bluestar-x", *place, attribute)
     assert reason in error.reason
@@ -178,33 +178,33 @@ def test_an_entity_remembers_the_raw_key_it_was_read_from() -> None:
     assert PIPELINE_STEP.key(moved) == ("CLIENT#ACME_Weekly", "STEP#0200")
 
 
-def by_parts(kind: Kind[Any], one: Item) -> Entity | ItemDecodeError:
+def by_parts(mapper: Mapper[Any], one: Item) -> Entity | ItemDecodeError:
     """What the ordinary way gives: the short one left out."""
     with patch.object(Reading, "entity", lambda self, item, identity: None):
-        return outcome(kind, one)
+        return outcome(mapper, one)
 
 
-def outcome(kind: Kind[Any], one: Item) -> Entity | ItemDecodeError:
+def outcome(mapper: Mapper[Any], one: Item) -> Entity | ItemDecodeError:
     """The entity in an item, or why it is none."""
     try:
-        entity: Entity = kind.decode(one)
+        entity: Entity = mapper.decode(one)
         return entity
     except ItemDecodeError as error:
         return error
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("mapper", KINDS, ids=lambda mapper: mapper.name)
 @given(data=st.data())
 @settings(max_examples=30)
-def test_the_short_way_reads_every_item_that_the_library_wrote(kind: Kind[Any], data: st.DataObject) -> None:
-    entity = data.draw(entities(kind))
-    one = item(kind.keys.build(kind.identity(entity)), **kind.encode(entity), version={"N": "1"})
-    read = kind.reading.entity(one, kind.identity(entity))
+def test_the_short_way_reads_every_item_that_the_library_wrote(mapper: Mapper[Any], data: st.DataObject) -> None:
+    entity = data.draw(entities(mapper))
+    one = item(mapper.keys.build(mapper.identity(entity)), **mapper.encode(entity), version={"N": "1"})
+    read = mapper.reading.entity(one, mapper.identity(entity))
     assert read == entity
-    assert read.model_fields_set == kind.decode(one).model_fields_set
-    identity = {"": "", **kind.identity(entity)}
-    from_json = kind.reading.from_json(to_json({KEY: identity, **one}).encode(), kind.origin(one))
-    if any(isinstance(attribute, BytesAttribute) for attribute in kind.attributes.values()):
+    assert read.model_fields_set == mapper.decode(one).model_fields_set
+    identity = {"": "", **mapper.identity(entity)}
+    from_json = mapper.reading.from_json(to_json({KEY: identity, **one}).encode(), mapper.origin(one))
+    if any(isinstance(attribute, BytesAttribute) for attribute in mapper.attributes.values()):
         assert from_json is None  # bytes are text in JSON
     else:
         assert from_json == entity
@@ -223,15 +223,17 @@ WIRE = st.one_of(
 )
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("mapper", KINDS, ids=lambda mapper: mapper.name)
 @given(data=st.data())
 @settings(max_examples=60)
-def test_the_short_way_and_the_ordinary_one_say_the_same_of_every_item(kind: Kind[Any], data: st.DataObject) -> None:
-    entity = data.draw(entities(kind))
-    names = [*(attribute.attr_name for attribute in kind.attributes.values()), "version", "other", KEY]
+def test_the_short_way_and_the_ordinary_one_say_the_same_of_every_item(
+    mapper: Mapper[Any], data: st.DataObject
+) -> None:
+    entity = data.draw(entities(mapper))
+    names = [*(attribute.attr_name for attribute in mapper.attributes.values()), "version", "other", KEY]
     foreign = data.draw(st.dictionaries(st.sampled_from(names), WIRE, max_size=4))
-    one = item(kind.keys.build(kind.identity(entity)), **{**kind.encode(entity), **foreign})
-    found, expected = outcome(kind, one), by_parts(kind, one)
+    one = item(mapper.keys.build(mapper.identity(entity)), **{**mapper.encode(entity), **foreign})
+    found, expected = outcome(mapper, one), by_parts(mapper, one)
     if isinstance(found, ItemDecodeError) or isinstance(expected, ItemDecodeError):
         assert str(found) == str(expected)
     else:

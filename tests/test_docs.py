@@ -95,12 +95,12 @@ def test_the_table_of_keys_is_that_of_the_models() -> None:
     from bluestar_store.models.tables import KINDS
 
     text = (DOCS / "tables-and-keys.md").read_text(encoding="utf-8")
-    for kind in KINDS:
-        assert f"`{kind.table}`" in text
-        assert f"`{kind.entity.__name__}`" in text
-        for template in (kind.keys.sort, *(template for template, _ in kind.keys.forms)):
+    for mapper in KINDS:
+        assert f"`{mapper.table}`" in text
+        assert f"`{mapper.entity.__name__}`" in text
+        for template in (mapper.keys.sort, *(template for template, _ in mapper.keys.forms)):
             assert re.sub(r":(plain|raw|GLOBAL|DEFAULT)\}", "}", template.text) in text
-    attributes = {name for kind in KINDS for name in kind.model.get_attributes() if name.startswith("bs_")}
+    attributes = {name for mapper in KINDS for name in mapper.model.get_attributes() if name.startswith("bs_")}
     assert [name for name in attributes if f"`{name}`" not in text] == []
 
 

@@ -31,14 +31,14 @@ from bluestar_store import (
     ValidationRule,
     VendorSchema,
 )
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.mapping.values import frozen, number_text
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.kind import Kind
-from bluestar_store.models.masking import masked
 from bluestar_store.models.tables import KINDS
-from bluestar_store.models.values import frozen, number_text
 from bluestar_store.protocols import Put, Update
+from bluestar_store.redaction.masking import masked
 from tests.strategies import decimals, entities
 
 COPIES: list[Callable[[Any], Any]] = [
@@ -50,31 +50,33 @@ COPIES: list[Callable[[Any], Any]] = [
 ]
 
 
-def stored(kind: Kind[Any], entity: Entity, **attributes: Any) -> Any:
+def stored(mapper: Mapper[Any], entity: Entity, **attributes: Any) -> Any:
     """The entity as if it had been read, with more attributes on its item."""
-    key = kind.keys.build(kind.identity(entity))
-    item = {"PK": {"S": key.pk}, "SK": {"S": key.sk}, **kind.encode(entity), "version": {"N": "3"}, **attributes}
-    return kind.decode(item)
+    key = mapper.keys.build(mapper.identity(entity))
+    item = {"PK": {"S": key.pk}, "SK": {"S": key.sk}, **mapper.encode(entity), "version": {"N": "3"}, **attributes}
+    return mapper.decode(item)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("mapper", KINDS, ids=lambda mapper: mapper.name)
 @given(data=st.data())
 @settings(max_examples=15)
-def test_copies_and_pickles_are_equal_and_remember_where_they_were_read(kind: Kind[Any], data: st.DataObject) -> None:
-    entity = stored(kind, data.draw(entities(kind)), vestingTiers={"L": [{"N": "1"}]})
+def test_copies_and_pickles_are_equal_and_remember_where_they_were_read(
+    mapper: Mapper[Any], data: st.DataObject
+) -> None:
+    entity = stored(mapper, data.draw(entities(mapper)), vestingTiers={"L": [{"N": "1"}]})
     for made in (duplicate(entity) for duplicate in COPIES):
         assert made == entity
         assert (made.version, made.origin, made.extra) == (3, entity.origin, entity.extra)
         assert made.extra["vestingTiers"] == (Decimal(1),)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("mapper", KINDS, ids=lambda mapper: mapper.name)
 @given(data=st.data())
 @settings(max_examples=15)
-def test_an_entity_can_be_hashed_and_its_fields_cannot_be_set(kind: Kind[Any], data: st.DataObject) -> None:
-    entity = data.draw(entities(kind))
+def test_an_entity_can_be_hashed_and_its_fields_cannot_be_set(mapper: Mapper[Any], data: st.DataObject) -> None:
+    entity = data.draw(entities(mapper))
     hash(entity)
-    for name in kind.entity.model_fields:
+    for name in mapper.entity.model_fields:
         with pytest.raises(ValidationError, match="frozen"):
             setattr(entity, name, None)
 
@@ -173,12 +175,12 @@ def test_entities_are_equal_by_what_they_say_and_not_by_where_they_were_read() -
 
 def test_a_change_that_is_not_valid_is_found_by_validating_again() -> None:
     step = PipelineStep(plan_id="A", pay_freq="W", step_order=1)
-    kind = next(kind for kind in KINDS if kind.entity is PipelineStep)
+    mapper = next(mapper for mapper in KINDS if mapper.entity is PipelineStep)
     for update in ({"step_order": "x"}, {"enabled": 1}, {"agent": b"x"}, {"timeout_seconds": -1}, {"unknown": 1}):
         with pytest.raises(InvalidEntityError, match=next(iter(update))):
-            kind.validated(step.model_copy(update=update))
+            mapper.validated(step.model_copy(update=update))
     with pytest.raises(InvalidEntityError, match="Unicode"):
-        kind.encode(step.model_copy(update={"agent": "\ud800"}))
+        mapper.encode(step.model_copy(update={"agent": "\ud800"}))
 
 
 def test_the_level_of_an_entity_is_its_scope() -> None:

@@ -14,12 +14,12 @@ from moto import mock_aws
 
 from bluestar_store import BatchState, CalculationRule, PipelineStep, PlanHold, Settings, Store, TableLayout, seeding
 from bluestar_store.doctor import examine
-from bluestar_store.engines.aws import AwsConnection
+from bluestar_store.engines.dynamo.connection import AwsConnection
 from bluestar_store.iam import ACTIONS, OLDER_TABLES, Role, policy
 from bluestar_store.models.calculation import CalculationRuleModel
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import TableSpec
-from bluestar_store.seeding.migrate import migrate, take_over
+from bluestar_store.transfer.migrate import migrate, take_over
 from tests.cli.conftest import Run, run
 
 __all__ = ["run"]

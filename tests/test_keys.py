@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from bluestar_store import DEFAULT, GLOBAL, InvalidKeyError
 from bluestar_store.keys import MAX_PK_BYTES, MAX_SK_BYTES, ItemKeys, Key, check_plan
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD
 from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE, STEP_CLAIM, STEP_RESULT
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
 from bluestar_store.models.free_form import FREE_RESULT, FREE_STATE
 from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
-from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.models.plan_keys import PLAN_KEY
@@ -26,7 +26,7 @@ from bluestar_store.models.vendor import VENDOR_SCHEMA
 from bluestar_store.settings import TableLayout
 from tests.strategies import LEVELS, ODD_IDENTIFIERS, identities, placed
 
-EXAMPLES: list[tuple[Kind[Any], dict[str, Any], str, str]] = [
+EXAMPLES: list[tuple[Mapper[Any], dict[str, Any], str, str]] = [
     (PIPELINE_STEP, {"plan_id": "ACME", "pay_freq": "Weekly", "step_order": 100}, "CLIENT#ACME_Weekly", "STEP#0100"),
     (PIPELINE_STEP, {"plan_id": "A_B", "pay_freq": "W", "step_order": 12345}, "CLIENT#A_B_W", "STEP#12345"),
     (VALIDATION_RULE, {"category": "SSN", "plan_id": GLOBAL, "number": 7}, "CATEGORY#SSN", "RULE#007"),
@@ -56,22 +56,22 @@ EXAMPLES: list[tuple[Kind[Any], dict[str, Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "identity", "pk", "sk"), EXAMPLES)
-def test_keys_on_disk_are_those_of_the_design(kind: Kind[Any], identity: dict[str, Any], pk: str, sk: str) -> None:
-    assert kind.keys.build(identity) == Key(pk, sk)
-    assert kind.keys.parse(Key(pk, sk)) == identity
+@pytest.mark.parametrize(("mapper", "identity", "pk", "sk"), EXAMPLES)
+def test_keys_on_disk_are_those_of_the_design(mapper: Mapper[Any], identity: dict[str, Any], pk: str, sk: str) -> None:
+    assert mapper.keys.build(identity) == Key(pk, sk)
+    assert mapper.keys.parse(Key(pk, sk)) == identity
 
 
 def test_every_kind_has_an_example() -> None:
-    assert {kind.name for kind, *_ in EXAMPLES} == {kind.name for kind in KINDS}
+    assert {mapper.name for mapper, *_ in EXAMPLES} == {mapper.name for mapper in KINDS}
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("mapper", KINDS, ids=lambda mapper: mapper.name)
 @given(data=st.data())
 @settings(max_examples=settings().max_examples // 2)
-def test_build_then_parse_is_the_identity(kind: Kind[Any], data: st.DataObject) -> None:
-    identity = data.draw(identities(kind))
-    assert kind.keys.parse(kind.keys.build(identity)) == identity
+def test_build_then_parse_is_the_identity(mapper: Mapper[Any], data: st.DataObject) -> None:
+    identity = data.draw(identities(mapper))
+    assert mapper.keys.parse(mapper.keys.build(identity)) == identity
 
 
 @given(placed(), placed())
@@ -80,70 +80,72 @@ def test_build_then_parse_is_the_identity(kind: Kind[Any], data: st.DataObject) 
     (CALCULATION_RULE, {"plan_id": "x", "calc_type": "b"}), (CALCULATION_RULE, {"plan_id": "x_b", "calc_type": "b"})
 )
 def test_two_identities_never_share_a_place_in_either_layout(
-    one: tuple[Kind[Any], dict[str, Any]], other: tuple[Kind[Any], dict[str, Any]]
+    one: tuple[Mapper[Any], dict[str, Any]], other: tuple[Mapper[Any], dict[str, Any]]
 ) -> None:
     assume((one[0].name, one[1]) != (other[0].name, other[1]))
     for layout in TableLayout:
         tables = Tables("p-", "-s", layout)
-        places = {(tables.name(kind), kind.keys.build(identity)) for kind, identity in (one, other)}
+        places = {(tables.name(mapper), mapper.keys.build(identity)) for mapper, identity in (one, other)}
         assert len(places) == 2
 
 
 @given(placed(), st.sampled_from(KINDS))
 @settings(max_examples=settings().max_examples * 2)
-def test_no_key_is_read_as_another_kinds(one: tuple[Kind[Any], dict[str, Any]], other: Kind[Any]) -> None:
-    kind, identity = one
-    if other is not kind:
-        assert other.keys.parse(kind.keys.build(identity)) is None
+def test_no_key_is_read_as_another_kinds(one: tuple[Mapper[Any], dict[str, Any]], other: Mapper[Any]) -> None:
+    mapper, identity = one
+    if other is not mapper:
+        assert other.keys.parse(mapper.keys.build(identity)) is None
 
 
 @given(st.sampled_from(KINDS), st.text(max_size=30), st.text(max_size=20))
-def test_a_key_that_parses_is_built_back_apart_from_its_numbers_width(kind: Kind[Any], pk: str, sk: str) -> None:
-    prefix = kind.keys.forms[-1][0].prefix
-    identity = kind.keys.parse(Key(prefix + pk, kind.keys.sort.prefix + sk))
+def test_a_key_that_parses_is_built_back_apart_from_its_numbers_width(mapper: Mapper[Any], pk: str, sk: str) -> None:
+    prefix = mapper.keys.forms[-1][0].prefix
+    identity = mapper.keys.parse(Key(prefix + pk, mapper.keys.sort.prefix + sk))
     if identity is not None:
-        assert kind.keys.parse(kind.keys.build(identity)) == identity
+        assert mapper.keys.parse(mapper.keys.build(identity)) == identity
 
 
 TEXT_FIELDS = [
-    (kind, name)
-    for kind in KINDS
-    for name in kind.keys.fields
-    if name not in kind.keys.numbers and name not in ("table", "partition")
+    (mapper, name)
+    for mapper in KINDS
+    for name in mapper.keys.fields
+    if name not in mapper.keys.numbers and name not in ("table", "partition")
 ]
-VALID: dict[str, dict[str, Any]] = {kind.name: identity for kind, identity, _, _ in EXAMPLES}
+VALID: dict[str, dict[str, Any]] = {mapper.name: identity for mapper, identity, _, _ in EXAMPLES}
 VALID["audit-entry"] = {"batch_id": "b1", "table": None, "partition": None, "seq": 3}
 
 
-@pytest.mark.parametrize(("kind", "name"), TEXT_FIELDS, ids=lambda part: getattr(part, "name", part))
+@pytest.mark.parametrize(("mapper", "name"), TEXT_FIELDS, ids=lambda part: getattr(part, "name", part))
 @pytest.mark.parametrize(
     "wrong",
     ["", "A#B", "#", "a\nb", "\x00", "\x1f", "\x7f", "\x85", "\ud800", "é" * 1025, None, 1, b"x"],
     ids=ascii,
 )
-def test_an_identifier_that_would_be_ambiguous_is_refused(kind: Kind[Any], name: str, wrong: object) -> None:
+def test_an_identifier_that_would_be_ambiguous_is_refused(mapper: Mapper[Any], name: str, wrong: object) -> None:
     with pytest.raises(InvalidKeyError) as caught:
-        kind.keys.build(VALID[kind.name] | {name: wrong})
+        mapper.keys.build(VALID[mapper.name] | {name: wrong})
     assert isinstance(caught.value, ValueError)
     assert len(str(caught.value)) < 300  # one clear line, however long the identifier was
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("kind", [PIPELINE_STEP, CLIENT_CONFIG, ACH_CONFIG], ids=lambda kind: kind.name)
-def test_a_pay_frequency_with_an_underscore_is_refused(kind: Kind[Any]) -> None:
+@pytest.mark.parametrize("mapper", [PIPELINE_STEP, CLIENT_CONFIG, ACH_CONFIG], ids=lambda mapper: mapper.name)
+def test_a_pay_frequency_with_an_underscore_is_refused(mapper: Mapper[Any]) -> None:
     with pytest.raises(InvalidKeyError, match="pay_freq 'Bi_Weekly' contains '_'"):
-        kind.keys.build(VALID[kind.name] | {"pay_freq": "Bi_Weekly"})
+        mapper.keys.build(VALID[mapper.name] | {"pay_freq": "Bi_Weekly"})
 
 
 @pytest.mark.parametrize("reserved", [GLOBAL, DEFAULT])
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if "plan_id" in kind.keys.fields], ids=lambda kind: kind.name)
-def test_a_reserved_level_is_no_plan_except_where_it_is_the_kinds_own(kind: Kind[Any], reserved: str) -> None:
-    identity = VALID[kind.name] | {"plan_id": reserved}
-    if LEVELS.get(kind.name) == reserved:
-        assert kind.keys.parse(kind.keys.build(identity)) == identity
+@pytest.mark.parametrize(
+    "mapper", [mapper for mapper in KINDS if "plan_id" in mapper.keys.fields], ids=lambda mapper: mapper.name
+)
+def test_a_reserved_level_is_no_plan_except_where_it_is_the_kinds_own(mapper: Mapper[Any], reserved: str) -> None:
+    identity = VALID[mapper.name] | {"plan_id": reserved}
+    if LEVELS.get(mapper.name) == reserved:
+        assert mapper.keys.parse(mapper.keys.build(identity)) == identity
     else:
         with pytest.raises(InvalidKeyError, match="reserved"):
-            kind.keys.build(identity)
+            mapper.keys.build(identity)
 
 
 @pytest.mark.parametrize("reserved", [GLOBAL, DEFAULT])
@@ -153,11 +155,11 @@ def test_a_reserved_level_is_refused_where_a_plan_is_meant(reserved: str) -> Non
 
 
 @pytest.mark.parametrize("wrong", [True, False, -1, 1.0, "7", None], ids=repr)
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.keys.numbers], ids=lambda kind: kind.name)
-def test_a_number_in_a_key_is_a_whole_number_from_0(kind: Kind[Any], wrong: object) -> None:
-    (name,) = kind.keys.numbers
+@pytest.mark.parametrize("mapper", [mapper for mapper in KINDS if mapper.keys.numbers], ids=lambda mapper: mapper.name)
+def test_a_number_in_a_key_is_a_whole_number_from_0(mapper: Mapper[Any], wrong: object) -> None:
+    (name,) = mapper.keys.numbers
     with pytest.raises(InvalidKeyError, match=f"{name} must be a whole number from 0"):
-        kind.keys.build(VALID[kind.name] | {name: wrong})
+        mapper.keys.build(VALID[mapper.name] | {name: wrong})
 
 
 @pytest.mark.parametrize("wrong", ["", None, "\ud800", "x" * 3000])
@@ -174,7 +176,7 @@ def test_everything_else_is_kept_as_it_is(identifier: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "key", "number"),
+    ("mapper", "key", "number"),
     [
         (PIPELINE_STEP, Key("CLIENT#ACME_Weekly", "STEP#100"), 100),
         (PIPELINE_STEP, Key("CLIENT#ACME_Weekly", "STEP#0000100"), 100),
@@ -182,10 +184,10 @@ def test_everything_else_is_kept_as_it_is(identifier: str) -> None:
         (STEP_RESULT, Key("BATCH#b", "RESULT#00000100"), 100),
     ],
 )
-def test_numbers_of_other_widths_parse(kind: Kind[Any], key: Key, number: int) -> None:
-    identity = kind.keys.parse(key)
+def test_numbers_of_other_widths_parse(mapper: Mapper[Any], key: Key, number: int) -> None:
+    identity = mapper.keys.parse(key)
     assert identity is not None
-    assert [identity[name] for name in kind.keys.numbers] == [number]
+    assert [identity[name] for name in mapper.keys.numbers] == [number]
 
 
 @pytest.mark.parametrize(
@@ -205,7 +207,7 @@ def test_numbers_of_other_widths_parse(kind: Kind[Any], key: Key, number: int) -
     ],
 )
 def test_a_key_that_build_would_not_make_is_no_ones(key: Key) -> None:
-    assert not [kind.name for kind in KINDS if kind.keys.parse(key)]
+    assert not [mapper.name for mapper in KINDS if mapper.keys.parse(key)]
 
 
 @pytest.mark.parametrize("character", ["a", "é", "😀"])

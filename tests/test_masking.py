@@ -35,8 +35,8 @@ from bluestar_store.cli.records import plain
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.digest_keys import DigestKey
-from bluestar_store.models.masking import has_secrets, masked_digits, sensitive_fields, veiled
-from bluestar_store.models.secret_names import IDENTIFIERS, is_secret_name
+from bluestar_store.redaction.masking import has_secrets, masked_digits, redacted, sensitive_fields
+from bluestar_store.redaction.names import IDENTIFIERS, is_secret_name
 from bluestar_store.repositories.identifiers import new_id
 
 ACCOUNT = "998877665541"
@@ -179,7 +179,7 @@ def test_other_words_that_have_such_a_word_in_them_are_not(name: str) -> None:
 
 def test_values_under_a_name_are_masked_however_deep_and_what_has_no_digit_is_not() -> None:
     value = {"payee": ({"acctNumber": ACCOUNT},), "account": {"number": ACCOUNT}, "accountHolder": "JANE DOE"}
-    shown = veiled("result", value)
+    shown = redacted("result", value)
     assert ACCOUNT not in repr(shown)
     assert shown["accountHolder"] == "JANE DOE"
 
@@ -215,9 +215,9 @@ def test_values_under_a_name_are_masked_however_deep_and_what_has_no_digit_is_no
 )
 def test_digits_that_pass_a_check_are_masked_when_shown(text: str, shown: str) -> None:
     assert masked_digits(text) == shown
-    assert veiled("note", text) == shown
-    assert veiled("note", text, digits=False) == text  # what is stored goes by names only
-    assert veiled("batch_id", text) == text  # nobody could ask for it
+    assert redacted("note", text) == shown
+    assert redacted("note", text, digits=False) == text  # what is stored goes by names only
+    assert redacted("batch_id", text) == text  # nobody could ask for it
 
 
 RUNS = ("021000021", "4111111111111111", "4111111111111")
@@ -252,7 +252,7 @@ def test_what_the_library_makes_itself_is_shown_as_it_is(made: str) -> None:
         made: 1,
         "text": f"released hold {made} (by {made})",
     }
-    assert veiled("details", told) == {**told, "ids": tuple(told["ids"])}  # type: ignore[arg-type]
+    assert redacted("details", told) == {**told, "ids": tuple(told["ids"])}  # type: ignore[arg-type]
     assert plain(told) == told
     assert not has_secrets({"details": told})
 
@@ -262,7 +262,9 @@ def test_ids_and_digests_that_are_made_now_have_those_forms() -> None:
     for digest_key in (key, key.mixed("01K4111111111111111ABCDEFG", b"1" * 32)):
         made = digest_key.digest("x")
         assert masked_digits(made) == made
-        assert veiled("accounts", {"account": made}) == {"account": made}  # by its name, too: nobody can guess from it
+        assert redacted("accounts", {"account": made}) == {
+            "account": made
+        }  # by its name, too: nobody can guess from it
     assert re.fullmatch("01[A-Z].{23}", new_id())
 
 
@@ -278,7 +280,7 @@ def test_ids_and_digests_that_are_made_now_have_those_forms() -> None:
 )
 def test_what_only_looks_a_little_like_it_is_masked(text: str) -> None:
     assert masked_digits(text) != text
-    assert veiled("account", "0a" * 32) != "0a" * 32  # a digest without a key tells the number
+    assert redacted("account", "0a" * 32) != "0a" * 32  # a digest without a key tells the number
 
 
 SECRETS = [
@@ -409,7 +411,7 @@ def test_no_text_takes_long_to_be_masked(part: str) -> None:
     text = (part * 50_000)[:50_000]
     begun = time.process_time()
     masked_digits(text)
-    veiled("note", {"%" + text: [text]})
+    redacted("note", {"%" + text: [text]})
     assert time.process_time() - begun < 5
 
 
@@ -428,8 +430,8 @@ def test_no_text_takes_long_to_be_masked(part: str) -> None:
     ],
 )
 def test_numbers_bytes_keys_of_maps_and_ids_of_people_are_masked(name: str, value: Any, shown: Any) -> None:
-    assert veiled(name, value) == shown
-    assert veiled("free", {name: (value,)}) == {name: (shown,)}
+    assert redacted(name, value) == shown
+    assert redacted("free", {name: (value,)}) == {name: (shown,)}
     assert plain({name: value})[name] == plain(value, name)
 
 
@@ -501,7 +503,7 @@ def test_an_error_of_a_setting_keeps_none_of_the_others() -> None:
 
 
 def test_what_a_set_holds_is_masked() -> None:
-    assert veiled("notes", frozenset({"ssn 123-45-6789"})) == {"ssn *******6789"}
+    assert redacted("notes", frozenset({"ssn 123-45-6789"})) == {"ssn *******6789"}
 
 
 def test_a_bad_list_of_names_is_a_configuration_error() -> None:
@@ -512,7 +514,7 @@ def test_a_bad_list_of_names_is_a_configuration_error() -> None:
 def test_the_setting_takes_the_place_of_the_defaults() -> None:
     code = (
         "from bluestar_store import Settings, Store; "
-        "from bluestar_store.models.secret_names import is_secret_name as is_one;"
+        "from bluestar_store.redaction.names import is_secret_name as is_one;"
         "assert is_one('ssn') and not is_one('konto');"
         "Store.open(Settings(persistence_mode='memory', masked_names='konto, steuer nummer'));"
         "assert is_one('konto_nr') and is_one('steuerNummer') and not is_one('ssn');"
@@ -524,11 +526,11 @@ def test_the_setting_takes_the_place_of_the_defaults() -> None:
 
 def test_names_of_key_fields_hide_nothing_elsewhere() -> None:
     with Store.open(Settings(persistence_mode="memory")) as store:
-        names = {field for kind in store.tables.kinds for field in kind.keys.fields} - IDENTIFIERS
+        names = {field for mapper in store.tables.kinds for field in mapper.keys.fields} - IDENTIFIERS
         for name in names:
             assert has_secrets({name: "123-45-6789"}), name
-            assert "123-45-6789" not in str(veiled("details", {name: "123-45-6789"})), name
+            assert "123-45-6789" not in str(redacted("details", {name: "123-45-6789"})), name
         rule = CalculationRule(plan_id="ACME", calc_type="021000021")
         assert "calc_type='021000021'" in repr(rule)
-        assert veiled("", rule)["calc_type"] == "021000021"
-        assert ":" not in store._access.digests.of(CALCULATION_RULE, rule)  # which takes no key
+        assert redacted("", rule)["calc_type"] == "021000021"
+        assert ":" not in store._session.digests.of(CALCULATION_RULE, rule)  # which takes no key

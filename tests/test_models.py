@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.config import AchConfigModel
-from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import KINDS, Tables
 from bluestar_store.protocols import OWN_PREFIX
 from bluestar_store.settings import TableLayout
@@ -61,47 +61,47 @@ INDEXES = {
     "processing-metadata": {"by_plan"},
 }
 
-each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+each_kind = pytest.mark.parametrize("mapper", KINDS, ids=lambda mapper: mapper.name)
 
 
 @each_kind
-def test_an_entity_has_the_fields_that_its_model_has_attributes(kind: Kind[Any]) -> None:
-    attributes = kind.model.get_attributes()
+def test_an_entity_has_the_fields_that_its_model_has_attributes(mapper: Mapper[Any]) -> None:
+    attributes = mapper.model.get_attributes()
     known = [name for name in attributes if name not in ("PK", "SK", "version") and not name.startswith(OWN_PREFIX)]
-    assert sorted(known) == sorted(kind.entity.model_fields)
-    assert list(kind.attributes) == list(kind.entity.model_fields)
+    assert sorted(known) == sorted(mapper.entity.model_fields)
+    assert list(mapper.attributes) == list(mapper.entity.model_fields)
 
 
 @each_kind
-def test_names_on_disk_are_those_of_the_design(kind: Kind[Any]) -> None:
-    table, names = ON_DISK[kind.name]
-    assert kind.table == kind.model.Meta.table_name == table
-    assert sorted(attribute.attr_name for attribute in kind.attributes.values()) == sorted(names.split())
+def test_names_on_disk_are_those_of_the_design(mapper: Mapper[Any]) -> None:
+    table, names = ON_DISK[mapper.name]
+    assert mapper.table == mapper.model.Meta.table_name == table
+    assert sorted(attribute.attr_name for attribute in mapper.attributes.values()) == sorted(names.split())
 
 
 @each_kind
-def test_only_keys_are_sure_to_be_there(kind: Kind[Any]) -> None:
-    required = {name for name, attribute in kind.model.get_attributes().items() if not attribute.null}
+def test_only_keys_are_sure_to_be_there(mapper: Mapper[Any]) -> None:
+    required = {name for name, attribute in mapper.model.get_attributes().items() if not attribute.null}
     assert required == {"PK", "SK"}
 
 
 @each_kind
-def test_a_key_is_text_and_a_version_a_number(kind: Kind[Any]) -> None:
-    attributes = kind.model.get_attributes()
+def test_a_key_is_text_and_a_version_a_number(mapper: Mapper[Any]) -> None:
+    attributes = mapper.model.get_attributes()
     assert (attributes["PK"].attr_name, attributes["PK"].attr_type, attributes["PK"].is_hash_key) == ("PK", "S", True)
     assert (attributes["SK"].attr_name, attributes["SK"].attr_type, attributes["SK"].is_range_key) == ("SK", "S", True)
     assert (attributes["version"].attr_name, attributes["version"].attr_type) == ("version", "N")
 
 
 @each_kind
-def test_the_fields_that_make_the_key_are_fields_of_the_entity(kind: Kind[Any]) -> None:
-    assert set(kind.keys.fields) <= set(kind.entity.model_fields)
+def test_the_fields_that_make_the_key_are_fields_of_the_entity(mapper: Mapper[Any]) -> None:
+    assert set(mapper.keys.fields) <= set(mapper.entity.model_fields)
 
 
 @each_kind
-def test_index_attributes_are_the_librarys_own_text(kind: Kind[Any]) -> None:
-    attributes = kind.model.get_attributes()
-    for name in kind.index_attributes:
+def test_index_attributes_are_the_librarys_own_text(mapper: Mapper[Any]) -> None:
+    attributes = mapper.model.get_attributes()
+    for name in mapper.index_attributes:
         assert name.startswith(OWN_PREFIX)
         assert attributes[name].attr_name == name
         assert attributes[name].attr_type == "S"
@@ -111,10 +111,10 @@ def test_index_attributes_are_the_librarys_own_text(kind: Kind[Any]) -> None:
 def test_table_schemas_come_from_the_models(layout: TableLayout) -> None:
     tables = Tables("bluestar-", "-dev", layout)
     specs = {spec.name: spec for spec in tables.specs()}
-    assert set(specs) == {tables.name(kind) for kind in KINDS}
-    for kind in KINDS:
-        found = {(i.name, i.partition_attribute, i.sort_attribute) for i in specs[tables.name(kind)].indexes}
-        for index in kind.model._get_schema()["global_secondary_indexes"]:
+    assert set(specs) == {tables.name(mapper) for mapper in KINDS}
+    for mapper in KINDS:
+        found = {(i.name, i.partition_attribute, i.sort_attribute) for i in specs[tables.name(mapper)].indexes}
+        for index in mapper.model._get_schema()["global_secondary_indexes"]:
             keys = [key["AttributeName"] for key in index["key_schema"]]
             assert (index["index_name"], *keys) in found
             assert index["projection"] == {"ProjectionType": "KEYS_ONLY"}
@@ -134,7 +134,7 @@ def test_layout_single_has_one_table_with_all_indexes() -> None:
 
 
 def test_kinds_have_names_of_their_own() -> None:
-    assert len({kind.name for kind in KINDS}) == len(KINDS) == len(ON_DISK)
+    assert len({mapper.name for mapper in KINDS}) == len(KINDS) == len(ON_DISK)
 
 
 def test_a_model_never_shows_a_whole_bank_number() -> None:

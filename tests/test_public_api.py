@@ -15,7 +15,7 @@ import pytest
 import bluestar_store
 from bluestar_store import errors
 from bluestar_store.errors import BlueStarError
-from bluestar_store.models.entity import Entity
+from bluestar_store.mapping.entity import Entity
 from bluestar_store.models.tables import KINDS
 
 ROOT = Path(__file__).parent.parent
@@ -74,7 +74,7 @@ def test_the_names_are_those_of_the_design() -> None:
 
 def test_every_entity_and_enum_is_exported() -> None:
     exported = {getattr(bluestar_store, name) for name in bluestar_store.__all__}
-    assert {kind.entity for kind in KINDS} <= exported
+    assert {mapper.entity for mapper in KINDS} <= exported
     for entity in exported:
         if isinstance(entity, type) and issubclass(entity, Entity):
             enums = [a for field in entity.model_fields.values() for a in _parts(field.annotation) if _is_enum(a)]

@@ -39,19 +39,19 @@ from bluestar_store import (
     seeding,
 )
 from bluestar_store.cli import app
-from bluestar_store.engines.file import FileEngine
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.file.engine import FileEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.errors import BlueStarError, ConflictError
 from bluestar_store.files import open_files
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.persistence import EngineRulesStore, MemoryRulesStore, SQLClient
 from bluestar_store.protocols import Engine, Put, TableSpec, scan_pages
-from bluestar_store.quiet_errors import without_locals
-from bluestar_store.seeding.export import export
-from bluestar_store.seeding.importing import import_
-from bluestar_store.seeding.plan_difference import diff_plans
+from bluestar_store.redaction.tracebacks import without_locals
+from bluestar_store.rulesets.plan_difference import diff_plans
 from bluestar_store.testing import FakeRepository, FaultEngine
 from bluestar_store.testing.faults import any_call
+from bluestar_store.transfer.export import export
+from bluestar_store.transfer.importing import import_
 from bluestar_store.unit_of_work import unit_of_work
 from bluestar_store.warming import warm
 

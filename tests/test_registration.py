@@ -41,8 +41,8 @@ from bluestar_store.extending import (
     IntegerAttribute,
     ItemKeys,
     ItemModel,
-    Kind,
     LevelModel,
+    Mapper,
     Number,
     PlanEntity,
     TextListAttribute,
@@ -51,9 +51,9 @@ from bluestar_store.extending import (
     UtcAttribute,
     UtcTime,
 )
-from bluestar_store.models.canonical import canonical
+from bluestar_store.mapping.canonical import canonical
+from bluestar_store.mapping.immutability import is_immutable
 from bluestar_store.models.extension import with_kinds
-from bluestar_store.models.immutability import is_immutable
 from bluestar_store.models.tables import KINDS as LIBRARY_KINDS
 from tests.own_kinds import (
     KINDS,
@@ -122,7 +122,9 @@ def test_a_kind_that_could_get_in_the_way_is_refused(changes: dict[str, Any], sa
 def test_one_kind_given_twice_is_one_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BLUESTAR_KINDS", "tests.own_kinds:KINDS")
     with Store.open(Settings(persistence_mode=MEMORY), kinds=KINDS) as store:
-        assert [kind for kind in store.tables.kinds if kind.name in ("client-config", "pay-calendar")] == list(KINDS)
+        assert [mapper for mapper in store.tables.kinds if mapper.name in ("client-config", "pay-calendar")] == list(
+            KINDS
+        )
 
 
 def test_two_kinds_of_one_name_are_refused() -> None:
@@ -133,7 +135,7 @@ def test_two_kinds_of_one_name_are_refused() -> None:
 
 
 def test_the_librarys_own_entities_are_immutable_by_the_same_rule() -> None:
-    fields = [field for kind in LIBRARY_KINDS for field in kind.entity.model_fields.values()]
+    fields = [field for mapper in LIBRARY_KINDS for field in mapper.entity.model_fields.values()]
     assert len(fields) > 50
     assert all(is_immutable(field.annotation, *field.metadata) for field in fields)
 
@@ -248,13 +250,13 @@ def test_a_field_that_shadows_what_an_entity_says_of_itself_is_refused(name: str
         with_kinds([replace(PAY_CALENDAR, entity=entity)])
 
 
-def extended(fields: dict[str, Any], attributes: dict[str, Any]) -> Kind[Any]:
+def extended(fields: dict[str, Any], attributes: dict[str, Any]) -> Mapper[Any]:
     entity = made(ClientConfig, **fields)
     return CLIENT_CONFIG.extended(entity, type("Model", (ClientConfigModel,), attributes))
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"),
+    ("mapper", "said"),
     [
         (extended({"grade": (str, ...)}, {"grade": UnicodeAttribute(null=True)}), "grade needs a default"),
         (extended({"custodian": (int | None, None)}, {}), "custodian is a field of ClientConfig and cannot be changed"),
@@ -264,9 +266,9 @@ def extended(fields: dict[str, Any], attributes: dict[str, Any]) -> Kind[Any]:
         (replace(PAYROLL_CONFIG, sensitive=True), "there is a kind of this name already"),
     ],
 )
-def test_an_extension_that_others_could_not_live_with_is_refused(kind: Kind[Any], said: str) -> None:
+def test_an_extension_that_others_could_not_live_with_is_refused(mapper: Mapper[Any], said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
-        with_kinds([kind])
+        with_kinds([mapper])
 
 
 @pytest.mark.parametrize("error", ["ZeroDivisionError('x')", "SystemExit(3)", "TypeError('y')"])
@@ -293,7 +295,7 @@ class RateModel(LevelModel):
     when = UtcAttribute(null=True)
 
 
-RATE = Kind("rate", Rate, RateModel, ItemKeys.of("CLIENT#{plan_id}", "THERATE"), NotFoundError)
+RATE = Mapper("rate", Rate, RateModel, ItemKeys.of("CLIENT#{plan_id}", "THERATE"), NotFoundError)
 
 
 def test_a_value_that_its_attribute_cannot_write_is_refused_and_never_cut() -> None:

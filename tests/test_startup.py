@@ -12,7 +12,7 @@ import pytest
 
 import bluestar_store.models
 from bluestar_store.lazy import lazily
-from bluestar_store.models.kind import ItemModel, Kind
+from bluestar_store.mapping.mapper import ItemModel, Mapper
 from tests.engines.fakes import http_server
 
 UNASKED = (
@@ -137,7 +137,7 @@ def test_the_module_of_an_entity_gives_its_models_and_kinds(file: Path) -> None:
     own = [
         name
         for name, found in vars(beside).items()
-        if isinstance(found, Kind)
+        if isinstance(found, Mapper)
         or (isinstance(found, type) and issubclass(found, ItemModel) and found.__module__ == beside.__name__)
     ]
     assert own

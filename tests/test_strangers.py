@@ -29,13 +29,14 @@ from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.vendor import VENDOR_SCHEMA
 from bluestar_store.protocols import Put
 from bluestar_store.repositories.revisions import Revision
-from bluestar_store.seeding import baseline, load, read
-from bluestar_store.seeding.edit import read_columns, read_steps, values_of
-from bluestar_store.seeding.export import export as export_
-from bluestar_store.seeding.import_state import State
-from bluestar_store.seeding.importing import import_
-from bluestar_store.seeding.plan_file import read_plan
-from bluestar_store.seeding.transfer_files import Manifest, TableDigest
+from bluestar_store.rulesets import load
+from bluestar_store.rulesets.edit import read_columns, read_steps, values_of
+from bluestar_store.rulesets.plan_file import read_plan
+from bluestar_store.seeding import baseline, read
+from bluestar_store.transfer.export import export as export_
+from bluestar_store.transfer.import_state import State
+from bluestar_store.transfer.importing import import_
+from bluestar_store.transfer.transfer_files import Manifest, TableDigest
 
 SECONDS, MEGABYTES = 10.0, 40
 """Generous: it takes a second at most, and a few megabytes, on a machine with nothing else to do."""

@@ -9,8 +9,8 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from bluestar_store.quiet_errors import forget_locals, without_locals
-from bluestar_store.repositories.access import Access, NotHere
+from bluestar_store.redaction.tracebacks import forget_locals, without_locals
+from bluestar_store.repositories.session import Session, WouldBlock
 from bluestar_store.threads import Threads
 
 P = ParamSpec("P")
@@ -25,8 +25,8 @@ class AsyncCalls:
     begun it goes on to its end, with nobody waiting. Not bound to an event loop.
     """
 
-    def __init__(self, access: Access, threads: Threads) -> None:
-        self._access, self._threads = access, threads
+    def __init__(self, session: Session, threads: Threads) -> None:
+        self._session, self._threads = session, threads
 
     def awaited(self, function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
         """For a function that may block."""
@@ -43,7 +43,7 @@ class AsyncCalls:
 
         Within a unit of work every read goes past the cache.
         """
-        here, unit_here = self._access.here, self._access.unit_here
+        here, unit_here = self._session.here, self._session.unit_here
 
         @functools.wraps(function)
         async def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -51,7 +51,7 @@ class AsyncCalls:
                 if unit_here() is None:
                     try:
                         return here(function, *args, **kwargs)
-                    except NotHere:
+                    except WouldBlock:
                         pass
                 return await self.run(partial(function, *args, **kwargs))
             except BaseException as error:
@@ -63,7 +63,7 @@ class AsyncCalls:
 
     async def run(self, call: Callable[[], R]) -> R:
         """What a call returns or raises that is made in a thread, as a part of the unit of work that is open here."""
-        unit = self._access.unit_here()
+        unit = self._session.unit_here()
         return await self.in_thread(call if unit is None else partial(unit.call, call))
 
     async def in_thread(self, call: Callable[[], R]) -> R:

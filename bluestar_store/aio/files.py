@@ -12,7 +12,7 @@ from typing import BinaryIO, Generic, Literal, Self, TypeVar, overload
 from bluestar_store.aio.calls import AsyncCalls
 from bluestar_store.files import FileStore, FileWriter
 from bluestar_store.files.streams import BINARY
-from bluestar_store.quiet_errors import without_locals
+from bluestar_store.redaction.tracebacks import without_locals
 
 S = TypeVar("S", bound=BinaryIO | FileWriter)
 R = TypeVar("R")

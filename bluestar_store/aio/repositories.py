@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Generic, TypeVar
 
 from bluestar_store.aio.calls import AsyncCalls
+from bluestar_store.mapping.entity import Entity, PlanEntity
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.audit import AuditEntry
 from bluestar_store.models.batches import BatchState, StepClaim, StepResult
 from bluestar_store.models.calculation import CalculationRule
-from bluestar_store.models.entity import Entity, PlanEntity
 from bluestar_store.models.holds import PlanHold
-from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IrsLimits
 from bluestar_store.models.pipeline import PipelineStep
 from bluestar_store.models.plan_keys import PlanKey
@@ -37,12 +38,18 @@ class AsyncReader(Generic[E]):
     """See `Reader`."""
 
     def __init__(self, calls: AsyncCalls, reader: Reader[E]) -> None:
-        self._kind = reader.kind
+        self._mapper = reader.mapper
 
     @property
-    def kind(self) -> Kind[E]:
+    def mapper(self) -> Mapper[E]:
         """How the entity lies on disk."""
-        return self._kind
+        return self._mapper
+
+    @property
+    def kind(self) -> Mapper[E]:
+        """The old name of `mapper`."""
+        warnings.warn("`kind` is `mapper` now", DeprecationWarning, stacklevel=2)
+        return self._mapper
 
 
 class AsyncRepository(AsyncReader[E]):

@@ -26,11 +26,11 @@ from bluestar_store.aio.repositories import (
 )
 from bluestar_store.clock import Clock
 from bluestar_store.lazy import cached_property
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.config import AchConfig, ClientConfig
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.kind import Kind
-from bluestar_store.quiet_errors import without_locals
-from bluestar_store.repositories.access import Access
+from bluestar_store.redaction.tracebacks import without_locals
+from bluestar_store.repositories.session import Session
 from bluestar_store.settings import Settings
 from bluestar_store.store import Store
 from bluestar_store.threads import Threads, in_another_thread
@@ -58,8 +58,8 @@ class AsyncStore:
         self.store, self.settings = store, store.settings
         self._owned = False
         self._threads = Threads(store.settings.parallel_calls, "bluestar-async")
-        self._access = store._access
-        calls = self.calls = AsyncCalls(self._access, self._threads)
+        self._session = store._session
+        calls = self.calls = AsyncCalls(self._session, self._threads)
         self.pipelines = AsyncPipelines(calls, store.pipelines)
         self.calculation_rules = AsyncCalculationRules(calls, store.calculation_rules)
         self.validation_rules = AsyncValidationRules(calls, store.validation_rules)
@@ -89,7 +89,7 @@ class AsyncStore:
 
     @classmethod
     def open(
-        cls, settings: Settings | None = None, *, kinds: Sequence[Kind[Any]] = (), clock: Clock | None = None
+        cls, settings: Settings | None = None, *, kinds: Sequence[Mapper[Any]] = (), clock: Clock | None = None
     ) -> AsyncStore:
         """See `Store.open`; nothing is sent before the first call. Raises ConfigurationError."""
         opened = cls(Store.open(settings, kinds=kinds, clock=clock))
@@ -97,15 +97,15 @@ class AsyncStore:
         return opened
 
     @overload
-    def repository(self, kind: Kind[E]) -> AsyncRepository[E]: ...
+    def repository(self, mapper: Mapper[E]) -> AsyncRepository[E]: ...
     @overload
     def repository(
-        self, kind: Kind[E], of: Callable[[Access, Kind[E]], R], awaited: Callable[[AsyncCalls, R], A]
+        self, mapper: Mapper[E], of: Callable[[Session, Mapper[E]], R], awaited: Callable[[AsyncCalls, R], A]
     ) -> A: ...
     def repository(
         self,
-        kind: Kind[Any],
-        of: Callable[[Access, Kind[Any]], Any] | None = None,
+        mapper: Mapper[Any],
+        of: Callable[[Session, Mapper[Any]], Any] | None = None,
         awaited: Callable[[AsyncCalls, Any], Any] = AsyncRepository,
     ) -> Any:
         """The repository of a kind: see `Store.repository`.
@@ -113,7 +113,7 @@ class AsyncStore:
         `of` makes another one, and `awaited` its async side, mostly a subclass of AsyncRepository. Raises
         ConfigurationError for a kind that the Store was not opened with.
         """
-        return awaited(self.calls, self.store.repository(kind, of) if of else self.store.repository(kind))
+        return awaited(self.calls, self.store.repository(mapper, of) if of else self.store.repository(mapper))
 
     def unit_of_work(self) -> AsyncUnitOfWork[AsyncStore]:
         """A block whose writes are one transaction, or none.
@@ -121,7 +121,7 @@ class AsyncStore:
         `async with store.unit_of_work() as uow: await uow.holds.place(...)`; `uow` is this AsyncStore. See
         `Store.unit_of_work`. The commit waits for calls within the block that nobody awaits any more.
         """
-        return AsyncUnitOfWork(self, self._access, self.calls.in_thread)
+        return AsyncUnitOfWork(self, self._session, self.calls.in_thread)
 
     @cached_property
     def files(self) -> AsyncFiles:

@@ -23,7 +23,7 @@ from bluestar_store.cache.signing import Signer
 from bluestar_store.cache.stats import Counters
 from bluestar_store.cache.topology import Topology
 from bluestar_store.cache.wire import Command, Wire
-from bluestar_store.protocols import Unit
+from bluestar_store.protocols import CacheKey
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -69,12 +69,12 @@ class Announcer(Servers):
 
     # -------------------------------------------------------------------------------------------------------- writers
 
-    def block(self, units: Iterable[Unit], writer: bytes, seconds: float) -> None:
+    def block(self, units: Iterable[CacheKey], writer: bytes, seconds: float) -> None:
         """Before a write, and after one whose outcome is unknown: no value may be there or come in."""
         until = self._clock() + seconds
         self._tell([Notice(unit, writer, until) for unit in units])
 
-    def release(self, units: Iterable[Unit], writer: bytes) -> None:
+    def release(self, units: Iterable[CacheKey], writer: bytes) -> None:
         """After a write: what is loaded from now on may come in."""
         self._tell([Notice(unit, writer, None) for unit in units])
 
@@ -148,7 +148,7 @@ class Announcer(Servers):
     def _bars(self, notices: Sequence[Notice]) -> CommandOf:
         now = self._clock()
 
-        def command(number: int, key: Callable[[Unit], bytes]) -> Command:
+        def command(number: int, key: Callable[[CacheKey], bytes]) -> Command:
             notice = notices[number]
             if notice.until is not None and notice.until > now:
                 return "EVAL", BLOCK, 1, key(notice.unit), notice.writer, max(int((notice.until - now) * 1000), 1)
@@ -159,7 +159,7 @@ class Announcer(Servers):
     def _spaces(self) -> tuple[Namespace, ...]:
         return (self.namespace,) if self.older is None else (self.namespace, self.older)
 
-    def _each_in(self, space: Namespace, units: Sequence[Unit], command: CommandOf) -> bool:
+    def _each_in(self, space: Namespace, units: Sequence[CacheKey], command: CommandOf) -> bool:
         """Whether all servers took their commands; those that can be reached have them in any case."""
         try:
             self._asked(units, command, space)
@@ -204,7 +204,7 @@ class Announcer(Servers):
         """Tell every process that everything changed that the fields match; whether that was possible."""
         return self.publish(lambda space: space.matching(self.origin, kind, fields, told_twice=space is self.older))
 
-    def announce_changed(self, units: Iterable[Unit]) -> bool:
+    def announce_changed(self, units: Iterable[CacheKey]) -> bool:
         """Tell every process that units were changed by nobody knows whom; whether that was possible."""
         return all(
             self.publish(lambda space, told=told: space.changed(self.origin, told, told_twice=space is self.older))  # type: ignore[misc]
@@ -279,7 +279,7 @@ class Announcer(Servers):
         key = self.namespace.key(self._witness_unit(link), run_id)
         return [("EVAL", WITNESS, 1, key, WITNESS_SECONDS * 1000)]
 
-    def _witness_unit(self, link: Link) -> Unit:
+    def _witness_unit(self, link: Link) -> CacheKey:
         """A key of this very server."""
         if self.topology.single is not None:
             return WITNESS_UNIT
@@ -315,6 +315,6 @@ class Announcer(Servers):
                 self.open(str(error))
 
 
-def _portions(units: Sequence[Unit]) -> Iterator[Sequence[Unit]]:
+def _portions(units: Sequence[CacheKey]) -> Iterator[Sequence[CacheKey]]:
     """The units in lists that one message can take."""
     return (units[first : first + UNITS_A_MESSAGE] for first in range(0, len(units), UNITS_A_MESSAGE))

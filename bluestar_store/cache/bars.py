@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable
 
-from bluestar_store.protocols import Unit
+from bluestar_store.protocols import CacheKey
 
 MAX_BARRED = 10_000
 """Units that are barred at once; when there are more, all are."""
@@ -24,13 +24,13 @@ class Bars:
     def reset(self) -> None:
         """None, and with a lock of its own: a forked child cannot trust its parent's."""
         self._lock = threading.Lock()
-        self._barred: dict[Unit, dict[bytes, float]] = {}
+        self._barred: dict[CacheKey, dict[bytes, float]] = {}
         self._heard: dict[bytes, float] = {}
         self._put = 0
         """Bars since they were tidied last: of one unit there may be many."""
         self._all_until = 0.0
 
-    def put(self, units: Collection[Unit], writer: bytes, seconds: float, *, heard: bool = False) -> None:
+    def put(self, units: Collection[CacheKey], writer: bytes, seconds: float, *, heard: bool = False) -> None:
         """Bar the units for so long, unless the writer lifts it before; `heard` of another process."""
         now = self._clock()
         with self._lock:
@@ -42,7 +42,7 @@ class Bars:
             if self._put > MAX_BARRED:
                 self._tidy(now)
 
-    def lift(self, units: Iterable[Unit], writer: bytes) -> None:
+    def lift(self, units: Iterable[CacheKey], writer: bytes) -> None:
         """The writer is done with the units; other writers' bars stay."""
         with self._lock:
             for unit in units:
@@ -69,7 +69,7 @@ class Bars:
             for writer in over:
                 del self._heard[writer]
 
-    def stand(self, unit: Unit) -> bool:
+    def stand(self, unit: CacheKey) -> bool:
         """Whether a writer may be at the unit."""
         if unit not in self._barred and not self._all_until:
             return False

@@ -12,8 +12,8 @@ from bluestar_store.cache.stats import CacheStats, Listener
 from bluestar_store.cache.stored import Held
 from bluestar_store.cache.tiered import TieredCache
 from bluestar_store.errors import BlueStarError, CacheError
-from bluestar_store.protocols import Unit
-from bluestar_store.quiet_errors import without_locals
+from bluestar_store.protocols import CacheKey
+from bluestar_store.redaction.tracebacks import without_locals
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class Explanation:
     `note` says what else there is to know: that a write or a load is under way, that Redis is out.
     """
 
-    unit: Unit
+    unit: CacheKey
     tier: str
     absent: bool | None = None
     age_seconds: float | None = None
@@ -82,7 +82,7 @@ class CacheControl:
         """Forget everything of this environment, in every process; how many entries it was, as far as seen."""
         return self.invalidate()
 
-    def explain(self, unit: Unit) -> Explanation:
+    def explain(self, unit: CacheKey) -> Explanation:
         """Where a unit is kept right now. Looks into Redis without leaving anything there; never raises."""
         cache = self._cache
         entry = cache.local.look(unit)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from bluestar_store.protocols import Unit
+from bluestar_store.protocols import CacheKey
 
 MAX_UNITS = 10_000
 """Of one message: many times what a process of ours sends."""
@@ -28,7 +28,7 @@ class Message:
     """
 
     origin: str
-    units: tuple[Unit, ...] = ()
+    units: tuple[CacheKey, ...] = ()
     writer: bytes | None = None
     bars_seconds: float | None = None
     unwritten: bool = False
@@ -68,11 +68,11 @@ class Namespace:
         """The channel on which a process hears itself alone."""
         return b"%b:%b" % (self.channel, origin.encode())
 
-    def slot_key(self, unit: Unit) -> bytes:
+    def slot_key(self, unit: CacheKey) -> bytes:
         """The part of a unit's key that no restart changes; what a cluster places it by stands in braces."""
         return _slot_key(self.name, unit)
 
-    def key(self, unit: Unit, run_id: bytes) -> bytes:
+    def key(self, unit: CacheKey, run_id: bytes) -> bytes:
         """The key of a unit in one run of a server."""
         return b"%b%b" % (_slot_key(self.name, unit), run_id)
 
@@ -80,7 +80,7 @@ class Namespace:
         """What SCAN finds all keys of a run by; braces mean nothing to it, and names have no special character."""
         return f"bluestar:{{{self.name}|*}}:".encode() + run_id
 
-    def unit(self, key: bytes) -> Unit | None:
+    def unit(self, key: bytes) -> CacheKey | None:
         """The unit of a key; None for what is none of ours."""
         head = f"bluestar:{{{self.name}|".encode()
         text, end, _ = key.removeprefix(head).rpartition(b"}:")
@@ -93,7 +93,7 @@ class Namespace:
     def changed(
         self,
         origin: str,
-        units: Iterable[Unit],
+        units: Iterable[CacheKey],
         writer: bytes | None = None,
         bars_seconds: float | None = None,
         *,
@@ -143,5 +143,5 @@ def read_message(data: bytes) -> Message | None:
 
 
 @lru_cache(maxsize=8192)
-def _slot_key(name: str, unit: Unit) -> bytes:
+def _slot_key(name: str, unit: CacheKey) -> bytes:
     return f"bluestar:{{{name}|{_ENCODER.encode(unit)}}}:".encode()

@@ -25,7 +25,7 @@ from bluestar_store.cache.stored import (
     new_token,
 )
 from bluestar_store.errors import BlueStarError
-from bluestar_store.protocols import Source, Unit
+from bluestar_store.protocols import CacheKey, Source
 
 if TYPE_CHECKING:  # it loads redis, which a process without a second tier does not need
     from bluestar_store.cache.remote import Looked, Remote
@@ -38,7 +38,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.002, 0.02
 class Loader(Protocol):
     """What a first tier loads from."""
 
-    def load(self, units: Sequence[Unit], source: Source, *, max_age_seconds: float) -> Mapping[Unit, Loaded]:
+    def load(self, units: Sequence[CacheKey], source: Source, *, max_age_seconds: float) -> Mapping[CacheKey, Loaded]:
         """Every unit's value, but for those after one that settles the question.
 
         A value that has been kept elsewhere for longer than `max_age_seconds` does not count.
@@ -54,7 +54,7 @@ class EngineLoader:
     most_seconds = math.inf
     """How long what is loaded may live."""
 
-    def load(self, units: Sequence[Unit], source: Source, *, max_age_seconds: float) -> Mapping[Unit, Loaded]:
+    def load(self, units: Sequence[CacheKey], source: Source, *, max_age_seconds: float) -> Mapping[CacheKey, Loaded]:
         """From the source. What is loaded is as old as the moment before."""
         before = self._clock()
         values, moment = self._values(units, source), object()
@@ -66,7 +66,7 @@ class EngineLoader:
         until = since + min(self._limits.lifetime_seconds(value), most_seconds)
         return Loaded(value, moment, until, source.weigh(value))
 
-    def _values(self, units: Sequence[Unit], source: Source) -> Mapping[Unit, Any]:
+    def _values(self, units: Sequence[CacheKey], source: Source) -> Mapping[CacheKey, Any]:
         self._counters.add("misses", len(units))
         self._counters.add("loads")
         values = source.load(units)
@@ -92,7 +92,9 @@ class RemoteLoader(DeafLoader):
         super().__init__(limits, counters, clock)
         self._remote, self._bars = remote, bars
 
-    def load(self, units: Sequence[Unit], source: Source, *, max_age_seconds: float = math.inf) -> dict[Unit, Loaded]:
+    def load(
+        self, units: Sequence[CacheKey], source: Source, *, max_age_seconds: float = math.inf
+    ) -> dict[CacheKey, Loaded]:
         """From Redis, else from the source, all that is missing at once; the answer is left in Redis if it may be."""
         if source.sensitive:
             return self._aside(units, source)
@@ -107,7 +109,7 @@ class RemoteLoader(DeafLoader):
             done |= self._awaited({unit: busy[unit] for unit in _needed(units, done, source) if unit in busy}, source)
         return done
 
-    def _aside(self, units: Sequence[Unit], source: Source) -> dict[Unit, Loaded]:
+    def _aside(self, units: Sequence[CacheKey], source: Source) -> dict[CacheKey, Loaded]:
         """From the source alone: neither what Redis has of them nor what it says about them is asked.
 
         So no tombstone is seen, and messages alone tell who is writing: see `_heard_seconds`. What they tell may be
@@ -119,14 +121,14 @@ class RemoteLoader(DeafLoader):
 
     def _sorted(
         self, found: Looked, asked: float, source: Source, max_age_seconds: float
-    ) -> tuple[dict[Unit, Loaded], dict[Unit, Claim | None], dict[Unit, Busy]]:
+    ) -> tuple[dict[CacheKey, Loaded], dict[CacheKey, Claim | None], dict[CacheKey, Busy]]:
         """What is there, what is to be loaded (with what it may replace), and what others are loading.
 
         Units that are not needed, because what is there settles the question, are in none of them.
         """
-        done: dict[Unit, Loaded] = {}
-        claims: dict[Unit, Claim | None] = {}
-        busy: dict[Unit, Busy] = {}
+        done: dict[CacheKey, Loaded] = {}
+        claims: dict[CacheKey, Claim | None] = {}
+        busy: dict[CacheKey, Busy] = {}
         settled = False
         replies, lease, now = found
         state_of = self._remote.state
@@ -166,7 +168,7 @@ class RemoteLoader(DeafLoader):
         self._counters.add("hits_redis", len(done))
         return done, claims, busy
 
-    def _decoded(self, unit: Unit, held: Held, moment: object, asked: float, source: Source) -> Loaded | None:
+    def _decoded(self, unit: CacheKey, held: Held, moment: object, asked: float, source: Source) -> Loaded | None:
         """The value, kept here no longer than there, and than one that we load; None for what does not decode."""
         try:
             value = source.decode(unit, held.payload)
@@ -176,7 +178,7 @@ class RemoteLoader(DeafLoader):
             self._counters.add("undecodable")
             return None
 
-    def _claimed(self, claims: Mapping[Unit, Claim | None], source: Source) -> dict[Unit, Loaded]:
+    def _claimed(self, claims: Mapping[CacheKey, Claim | None], source: Source) -> dict[CacheKey, Loaded]:
         """Load units and put each where its claim still stands. What is refused there is kept nowhere."""
         before = self._clock()
         try:
@@ -206,7 +208,7 @@ class RemoteLoader(DeafLoader):
             for unit in values
         }
 
-    def _fill(self, unit: Unit, claim: Claim, value: Any, source: Source) -> Fill:
+    def _fill(self, unit: CacheKey, claim: Claim, value: Any, source: Source) -> Fill:
         token = claim.token if isinstance(claim, Leased) else new_token()
         longest, heard = self._limits.lifetime_seconds(value), self._heard_seconds()
         lifetime_ms = max(int(min(longest, max(heard, self._remote.witnessed_seconds())) * 1000), 1)
@@ -226,7 +228,7 @@ class RemoteLoader(DeafLoader):
         return max(self._limits.degraded_ttl_seconds, self._remote.heard_seconds())
 
     def _announce(
-        self, claims: Mapping[Unit, Claim | None], fills: Mapping[Unit, Fill], taken: Mapping[Unit, int]
+        self, claims: Mapping[CacheKey, Claim | None], fills: Mapping[CacheKey, Fill], taken: Mapping[CacheKey, int]
     ) -> None:
         """Tell other processes of what turned out to have changed behind the library's back."""
         changed = [
@@ -237,18 +239,18 @@ class RemoteLoader(DeafLoader):
         if changed:
             self._remote.announce_changed(changed)
 
-    def _give_back(self, claims: Mapping[Unit, Claim | None]) -> None:
+    def _give_back(self, claims: Mapping[CacheKey, Claim | None]) -> None:
         """Let go of leases: nothing will come of them, and others should not wait."""
         leases = {unit: claim for unit, claim in claims.items() if isinstance(claim, Leased)}
         self._remote.fill({unit: Fill(claim.claim, claim.token, None, 1, 1) for unit, claim in leases.items()})
 
-    def _awaited(self, busy: Mapping[Unit, Busy], source: Source) -> dict[Unit, Loaded]:
+    def _awaited(self, busy: Mapping[CacheKey, Busy], source: Source) -> dict[CacheKey, Loaded]:
         """What other processes are loading, as soon as they have.
 
         When one is not heard of for a while, one of those who wait takes over; the others wait for that one, twice as
         long. Whoever has waited for both loads without keeping what comes of it.
         """
-        done: dict[Unit, Loaded] = {}
+        done: dict[CacheKey, Loaded] = {}
         self._counters.add("lease_waits", len(busy))
         waits = {unit: Wait(state, self._limits.lease_wait_seconds) for unit, state in busy.items()}
         pause = FIRST_PAUSE_SECONDS
@@ -273,7 +275,7 @@ class RemoteLoader(DeafLoader):
         return done
 
 
-def _needed(units: Sequence[Unit], done: Mapping[Unit, Loaded], source: Source) -> Iterator[Unit]:
+def _needed(units: Sequence[CacheKey], done: Mapping[CacheKey, Loaded], source: Source) -> Iterator[CacheKey]:
     """The units up to the first whose value settles the question."""
     for unit in units:
         if unit in done and source.settles(done[unit].value):

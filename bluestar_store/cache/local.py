@@ -17,7 +17,7 @@ from cachetools import LRUCache
 from bluestar_store.cache.bars import Bars
 from bluestar_store.cache.flights import Flight
 from bluestar_store.cache.limits import AHEAD
-from bluestar_store.protocols import MISSING, SETTLING_SECONDS, Heirs, Unit
+from bluestar_store.protocols import MISSING, SETTLING_SECONDS, CacheKey, Heirs
 
 ENTRY_BYTES = 640
 """What an entry takes besides its value: its slots, its unit and its places in three dictionaries (measured)."""
@@ -41,22 +41,22 @@ class Entry:
         self.used = False
 
 
-class Recent(LRUCache[Unit, Entry]):
+class Recent(LRUCache[CacheKey, Entry]):
     """An LRU whose hits take no lock: they read `found` and mark the entry; its place moves when room is short."""
 
-    def __init__(self, max_bytes: int, found: dict[Unit, Entry]) -> None:
+    def __init__(self, max_bytes: int, found: dict[CacheKey, Entry]) -> None:
         super().__init__(max(max_bytes, 1), getsizeof=_weight)
         self.found = found
 
-    def __setitem__(self, unit: Unit, entry: Entry) -> None:
+    def __setitem__(self, unit: CacheKey, entry: Entry) -> None:
         super().__setitem__(unit, entry)
         self.found[unit] = entry
 
-    def __delitem__(self, unit: Unit) -> None:
+    def __delitem__(self, unit: CacheKey) -> None:
         self.found.pop(unit, None)
         super().__delitem__(unit)
 
-    def popitem(self) -> tuple[Unit, Entry]:
+    def popitem(self) -> tuple[CacheKey, Entry]:
         """Drop the entry that has not been used for longest.
 
         One that was used since it came last is put behind, but not more than a few: who waits, waits for this.
@@ -102,7 +102,7 @@ class Local:
         self.bars = Bars(clock)
         self.trusted_until = math.inf
         """Until when what is here may be given without asking: heartbeats of the channel move it, if there is one."""
-        self._found: dict[Unit, Entry] = {}
+        self._found: dict[CacheKey, Entry] = {}
         self.peek, self.peek_first = self._peeking()
         self.reset()
 
@@ -110,8 +110,8 @@ class Local:
         """Empty, and with a lock of its own: a forked child cannot trust its parent's."""
         self._lock = threading.Lock()
         self._empty()
-        self._flights: dict[Unit, Flight] = {}
-        self._dropped = OrderedDict[Unit, float]()
+        self._flights: dict[CacheKey, Flight] = {}
+        self._dropped = OrderedDict[CacheKey, float]()
         self.bars.reset()
         self.trusted_until = math.inf
 
@@ -119,11 +119,11 @@ class Local:
         self._found.clear()
         self._entries = Recent(self._max_bytes, self._found)
 
-    def _peeking(self) -> tuple[Callable[[Unit], Any], Callable[[Unit, Unit, Unit, Heirs], Any]]:
+    def _peeking(self) -> tuple[Callable[[CacheKey], Any], Callable[[CacheKey, CacheKey, CacheKey, Heirs], Any]]:
         """The way of every hit: functions of their own, with nothing to look up that does not change."""
         get, clock = self._found.get, self._clock
 
-        def peek(unit: Unit) -> Any:
+        def peek(unit: CacheKey) -> Any:
             """The value; MISSING when there is none, it is due, or the process has to ask first.
 
             Takes no lock: dictionaries are safe to read.
@@ -135,7 +135,7 @@ class Local:
             self.hits += 1
             return entry.value
 
-        def peek_first(kind: Unit, own: Unit, other: Unit, heirs: Heirs) -> Any:
+        def peek_first(kind: CacheKey, own: CacheKey, other: CacheKey, heirs: Heirs) -> Any:
             """See Cache. An absence holds as long as its entry is there: one that came again was not there all along.
 
             The entry of the absence is looked up again after the other: both were there then.
@@ -161,7 +161,7 @@ class Local:
 
         return peek, peek_first
 
-    def peek_all(self, units: Sequence[Unit], settles: Callable[[Any], bool]) -> list[Any] | None:
+    def peek_all(self, units: Sequence[CacheKey], settles: Callable[[Any], bool]) -> list[Any] | None:
         """See Cache."""
         entries: list[Entry] = []
         for unit in units:
@@ -180,11 +180,11 @@ class Local:
         self.hits += len(entries)
         return [entry.value for entry in entries]
 
-    def look(self, unit: Unit) -> Entry | None:
+    def look(self, unit: CacheKey) -> Entry | None:
         """The entry, even when it is due, expired, or kept for the case of an error only."""
         return self._found.get(unit)
 
-    def take_refresh(self, unit: Unit, entry: Entry) -> bool:
+    def take_refresh(self, unit: CacheKey, entry: Entry) -> bool:
         """Whether the caller is the one to refresh an entry that is due; nobody else is told so again."""
         with self._lock:
             if entry.due >= entry.expires or self._found.get(unit) is not entry:
@@ -193,15 +193,15 @@ class Local:
             return True
 
     def board(
-        self, units: Iterable[Unit], settles: Callable[[Any], bool]
-    ) -> tuple[dict[Unit, Entry], dict[Unit, Flight], dict[Unit, Flight]]:
+        self, units: Iterable[CacheKey], settles: Callable[[Any], bool]
+    ) -> tuple[dict[CacheKey, Entry], dict[CacheKey, Flight], dict[CacheKey, Flight]]:
         """The entries that are here; of the rest, the flights that the caller leads, and those that others lead.
 
         Units after an entry whose value settles the question are in none of them.
         """
-        here: dict[Unit, Entry] = {}
-        leading: dict[Unit, Flight] = {}
-        following: dict[Unit, Flight] = {}
+        here: dict[CacheKey, Entry] = {}
+        leading: dict[CacheKey, Flight] = {}
+        following: dict[CacheKey, Flight] = {}
         with self._lock:
             now = self._clock()
             for unit in units:
@@ -216,20 +216,20 @@ class Local:
                     following[unit] = flight.awaited()
         return here, leading, following
 
-    def board_refresh(self, unit: Unit) -> Flight | None:
+    def board_refresh(self, unit: CacheKey) -> Flight | None:
         """A flight for a unit that is here and soon will not be; None when somebody is loading it already."""
         with self._lock:
             flight, leads = self._join(unit)
             return flight if leads else None
 
-    def board_anew(self, units: Iterable[Unit]) -> dict[Unit, Flight]:
+    def board_anew(self, units: Iterable[CacheKey]) -> dict[CacheKey, Flight]:
         """New flights, in the place of those that may have read too early."""
         flights = {unit: Flight() for unit in units}
         with self._lock:
             self._flights |= flights
         return flights
 
-    def succeed(self, unit: Unit, flight: Flight) -> tuple[Flight, bool]:
+    def succeed(self, unit: CacheKey, flight: Flight) -> tuple[Flight, bool]:
         """The flight that takes the place of one that gives no value, and whether the caller leads it.
 
         The same for all who waited: one of them loads, and the others wait for that one.
@@ -243,20 +243,20 @@ class Local:
             flight.successor = successor.awaited()  # those who come after this one may come late
             return successor, leads
 
-    def _join(self, unit: Unit) -> tuple[Flight, bool]:
+    def _join(self, unit: CacheKey) -> tuple[Flight, bool]:
         flight = self._flights.get(unit)
         if flight is not None:
             return flight, False
         flight = self._flights[unit] = Flight()
         return flight, True
 
-    def give_up(self, unit: Unit, flight: Flight) -> None:
+    def give_up(self, unit: CacheKey, flight: Flight) -> None:
         """Take a flight away that brings nothing: the next one to board leads another."""
         with self._lock:
             if self._flights.get(unit) is flight:
                 del self._flights[unit]
 
-    def recognize(self, loaded: Mapping[Unit, Loaded]) -> None:
+    def recognize(self, loaded: Mapping[CacheKey, Loaded]) -> None:
         """Give what was loaded aside the moment of what is here, if its last value is the same as there.
 
         So what many plans inherit goes on belonging to what each of them was loaded with.
@@ -267,7 +267,7 @@ class Local:
             for one in loaded.values() if entry.value == last.value else ():
                 one.moment = entry.moment
 
-    def land(self, flights: Mapping[Unit, Flight], loaded: Mapping[Unit, Loaded], most_seconds: float) -> None:
+    def land(self, flights: Mapping[CacheKey, Flight], loaded: Mapping[CacheKey, Loaded], most_seconds: float) -> None:
         """Keep what was loaded, unless its unit was invalidated meanwhile, and give it to those who wait.
 
         What may not be kept is not, and an older value of it is not kept either. Whoever waits for what was not loaded,
@@ -292,12 +292,12 @@ class Local:
             else:
                 flight.turn_back()
 
-    def land_instead(self, unit: Unit, flight: Flight, instead: Loaded) -> None:
+    def land_instead(self, unit: CacheKey, flight: Flight, instead: Loaded) -> None:
         """Give those who wait what there is instead of a loaded value; what is kept stays."""
         self.give_up(unit, flight)
         flight.land(instead)
 
-    def _put(self, unit: Unit, one: Loaded, until: float, most_seconds: float) -> None:
+    def _put(self, unit: CacheKey, one: Loaded, until: float, most_seconds: float) -> None:
         now, weight = self._clock(), one.weight + ENTRY_BYTES
         seconds = min(until - now, most_seconds)
         if seconds <= 0 or self.bars.stand(unit) or weight > self._max_bytes or self._max_entries < 1:
@@ -307,7 +307,7 @@ class Local:
         while len(self._entries) > self._max_entries:
             self._entries.popitem()
 
-    def drop(self, units: Iterable[Unit]) -> None:
+    def drop(self, units: Iterable[CacheKey]) -> None:
         """Forget the units, and let no load of them that is under way in."""
         with self._lock:
             now = self._clock()
@@ -319,12 +319,12 @@ class Local:
             while len(self._dropped) > MOST_DROPPED:
                 self._dropped.popitem(last=False)
 
-    def changed_lately(self, unit: Unit) -> bool:
+    def changed_lately(self, unit: CacheKey) -> bool:
         """Whether it was dropped lately, so that a query may still show what was there before; see `Cache`."""
         at = self._dropped.get(unit)
         return at is not None and self._clock() - at < SETTLING_SECONDS
 
-    def drop_where(self, matches: Callable[[Unit], bool]) -> int:
+    def drop_where(self, matches: Callable[[CacheKey], bool]) -> int:
         """Forget every unit that matches, and the loads of such units; how many entries there were."""
         with self._lock:
             entries = [unit for unit in self._entries if matches(unit)]
@@ -334,7 +334,7 @@ class Local:
                 del self._flights[unit]
             return len(entries)
 
-    def bar(self, units: Sequence[Unit], writer: bytes, seconds: float, *, heard: bool = False) -> None:
+    def bar(self, units: Sequence[CacheKey], writer: bytes, seconds: float, *, heard: bool = False) -> None:
         """Forget the units and keep them out for a while: a writer is at them, or may be. See Bars."""
         self.bars.put(units, writer, seconds, heard=heard)
         self.drop(units)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from bluestar_store.protocols import Unit
+from bluestar_store.protocols import CacheKey
 
 Fields: TypeAlias = Mapping[str, tuple[str, ...]]
 """The names of the fields of a unit, by its first member: a kind's name, or with `*` that of its partitions."""
@@ -20,7 +20,7 @@ def check(fields: Fields, kind: str | None, wanted: Mapping[str, Any]) -> None:
         raise ValueError(f"there is no field {', '.join(sorted(strange))} in the keys of {kind or 'any kind'}")
 
 
-def matcher(fields: Fields, kind: str | None, wanted: Mapping[str, Any]) -> Callable[[Unit], bool]:
+def matcher(fields: Fields, kind: str | None, wanted: Mapping[str, Any]) -> Callable[[CacheKey], bool]:
     """Whether a unit is of the kind (None: of any) and has the wanted values, as far as it has such fields.
 
     A partition has no field for what tells its items apart, and so matches when the rest does. Without a kind, a unit
@@ -28,7 +28,7 @@ def matcher(fields: Fields, kind: str | None, wanted: Mapping[str, Any]) -> Call
     this one does not: nothing matches them here.
     """
 
-    def matches(unit: Unit) -> bool:
+    def matches(unit: CacheKey) -> bool:
         if kind not in (None, unit[0].removesuffix("*")):
             return False
         values = dict(zip(fields.get(unit[0], ()), unit[1:], strict=False))

@@ -6,33 +6,33 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from bluestar_store.protocols import MISSING, Heirs, Source, Unit
+from bluestar_store.protocols import MISSING, CacheKey, Heirs, Source
 
 
 class NullCache:
     """Reads go to the engine, writes have nothing to invalidate."""
 
-    def peek(self, unit: Unit) -> Any:
+    def peek(self, unit: CacheKey) -> Any:
         """MISSING."""
         return MISSING
 
-    def peek_first(self, kind: Unit, own: Unit, other: Unit, heirs: Heirs) -> Any:
+    def peek_first(self, kind: CacheKey, own: CacheKey, other: CacheKey, heirs: Heirs) -> Any:
         """MISSING."""
         return MISSING
 
-    def peek_all(self, units: Sequence[Unit], settles: Callable[[Any], bool]) -> list[Any] | None:
+    def peek_all(self, units: Sequence[CacheKey], settles: Callable[[Any], bool]) -> list[Any] | None:
         """None."""
         return None
 
-    def fetch(self, units: Sequence[Unit], source: Source, *, fresh: bool) -> Mapping[Unit, Any]:
+    def fetch(self, units: Sequence[CacheKey], source: Source, *, fresh: bool) -> Mapping[CacheKey, Any]:
         """Whatever the source loads."""
         return source.load(list(dict.fromkeys(units)))
 
-    def writing(self, units: Iterable[Unit]) -> AbstractContextManager[None]:
+    def writing(self, units: Iterable[CacheKey]) -> AbstractContextManager[None]:
         """Nothing to do."""
         return nullcontext()
 
-    def changed_lately(self, unit: Unit) -> bool:
+    def changed_lately(self, unit: CacheKey) -> bool:
         """Not that it knew of."""
         return False
 

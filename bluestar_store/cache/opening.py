@@ -35,7 +35,7 @@ def open_cache(
     from bluestar_store.cache.signing import Signer
     from bluestar_store.cache.tier import Tier
     from bluestar_store.cache.topology import open_topology
-    from bluestar_store.debug_logs import hide_data
+    from bluestar_store.redaction.logs import hide_data
 
     hide_data()
     origin, signer = uuid.uuid4().hex, Signer(keys_in(settings.cache_key) if settings.cache_key else ())

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bluestar_store.protocols import Unit
+from bluestar_store.protocols import CacheKey
 
 MAX_NOTICES = 100_000
 """About 40 MB."""
@@ -16,7 +16,7 @@ MAX_NOTICES = 100_000
 class Notice:
     """A unit that `writer` changes: barred until a time on the cache's clock, or (None) changed and free again."""
 
-    unit: Unit
+    unit: CacheKey
     writer: bytes
     until: float | None
 
@@ -26,7 +26,7 @@ class Pending:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._notices: dict[tuple[Unit, bytes], Notice] = {}
+        self._notices: dict[tuple[CacheKey, bytes], Notice] = {}
         self.overflowed = False
 
     def __bool__(self) -> bool:

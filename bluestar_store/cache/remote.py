@@ -29,7 +29,7 @@ from bluestar_store.cache.stored import (
     Unsigned,
 )
 from bluestar_store.cache.wire import Command, packed
-from bluestar_store.protocols import Unit
+from bluestar_store.protocols import CacheKey
 
 LOOKS_KEPT = 8192
 """Units whose commands need not be packed again."""
@@ -37,7 +37,7 @@ MAX_DOUBTED = 10_000
 """Units that are not believed one by one; when there are more, nothing is that is there already."""
 
 
-Looked: TypeAlias = tuple[Mapping[Unit, tuple[object, object]], bytes, float]
+Looked: TypeAlias = tuple[Mapping[CacheKey, tuple[object, object]], bytes, float]
 """What the keys of some units held when we tried to put our lease there, and how long each still will, as Redis said
 it; that lease; and when that was."""
 
@@ -49,12 +49,12 @@ class Remote(Announcer):
         """Start anew, as a forked child has to."""
         super().reset()
         self._leases = stored.leases()
-        self._doubted: dict[Unit, float] = {}
-        self._discarded: set[Unit] = set()
+        self._doubted: dict[CacheKey, float] = {}
+        self._discarded: set[CacheKey] = set()
         # The way of every hit. Packing it anew takes as long as sending it; one script takes the server longer.
         self._kept_look = lru_cache(LOOKS_KEPT)(self._look)
 
-    def look(self, units: Sequence[Unit]) -> Looked | None:
+    def look(self, units: Sequence[CacheKey]) -> Looked | None:
         """What each key holds, with our lease where it held nothing; None when Redis is out.
 
         One round trip a server.
@@ -66,7 +66,7 @@ class Remote(Announcer):
             if (single := self.topology.single) is not None:
                 replies = iter(single.call_packed(partial(self._look_request, units, lease)))
                 return dict(zip(units, zip(replies, replies, strict=True), strict=True)), lease, self._clock()
-            found: dict[Unit, Any] = dict.fromkeys(units)  # in their order, whichever server answers first
+            found: dict[CacheKey, Any] = dict.fromkeys(units)  # in their order, whichever server answers first
             for link, numbers in self._by_link(units):
                 asked = [units[number] for number in numbers]
                 replies = iter(link.call_packed(partial(self._look_request, asked, lease), errors=True))
@@ -78,24 +78,24 @@ class Remote(Announcer):
             return None
         return found, lease, self._clock()
 
-    def _look_request(self, units: Sequence[Unit], lease: bytes, run_id: bytes) -> tuple[bytes, int]:
+    def _look_request(self, units: Sequence[CacheKey], lease: bytes, run_id: bytes) -> tuple[bytes, int]:
         parts: list[bytes] = []
         for unit in units:
             before, after = self._kept_look(unit, run_id)
             parts += (before, lease, after)
         return b"".join(parts), 2 * len(units)
 
-    def _look(self, unit: Unit, run_id: bytes) -> tuple[bytes, bytes]:
+    def _look(self, unit: CacheKey, run_id: bytes) -> tuple[bytes, bytes]:
         """What stands before and after our lease in the two commands of a look."""
         lease = stored.lease(b"-" * stored.TOKEN_BYTES)
         before, _, after = packed(self._look_commands(unit, lease, run_id)).rpartition(lease)
         return before, after
 
-    def _look_commands(self, unit: Unit, lease: bytes, run_id: bytes) -> list[Command]:
+    def _look_commands(self, unit: CacheKey, lease: bytes, run_id: bytes) -> list[Command]:
         key = self.namespace.key(unit, run_id)
         return [("SET", key, lease, "NX", "GET", "PX", LEASE_MS), ("PTTL", key)]
 
-    def state(self, unit: Unit, content: object, left: object, lease: bytes, now: float) -> Stored:
+    def state(self, unit: CacheKey, content: object, left: object, lease: bytes, now: float) -> Stored:
         """What a key held when we tried to put our lease there, by its content and PTTL.
 
         A value that came in before the last outage ended is Outdated, whoever it is from: a writer may have been cut
@@ -114,7 +114,7 @@ class Remote(Announcer):
             return Abandoned(found.token)
         return found
 
-    def _is_ours(self, unit: Unit, held: Held) -> bool:
+    def _is_ours(self, unit: CacheKey, held: Held) -> bool:
         """Whether one of our keys has signed a value, for this unit, and not longer ago than it may live.
 
         By the time that was signed, too: whoever keeps an old value may put it there again, for as long as he likes.
@@ -126,10 +126,10 @@ class Remote(Announcer):
         held.remaining_ms = min(held.remaining_ms, left_ms)
         return left_ms > 0
 
-    def _context(self, unit: Unit) -> bytes:
+    def _context(self, unit: CacheKey) -> bytes:
         return self.namespace.slot_key(unit)
 
-    def moment(self, unit: Unit, lease: bytes) -> object:
+    def moment(self, unit: CacheKey, lease: bytes) -> object:
         """The same for what one look finds on one server: it was there together.
 
         For a write bars all that it changes before it commits, and a server carries out one look as a whole.
@@ -138,7 +138,7 @@ class Remote(Announcer):
             return lease
         return lease, self.topology.link(self.namespace.slot_key(unit))
 
-    def doubt(self, units: Iterable[Unit]) -> None:
+    def doubt(self, units: Iterable[CacheKey]) -> None:
         """Believe nothing that Redis has of the units: their tombstones could not be put there.
 
         What lies there is removed as soon as that can be done, for those who come later.
@@ -164,7 +164,7 @@ class Remote(Announcer):
             with self._lock:
                 self._discarded.update(units)
 
-    def fill(self, fills: Mapping[Unit, Fill]) -> Mapping[Unit, int]:
+    def fill(self, fills: Mapping[CacheKey, Fill]) -> Mapping[CacheKey, int]:
         """Put values where our claim still stands; for how many ms they may live, 0 where it does not.
 
         Empty when Redis is out.
@@ -172,7 +172,7 @@ class Remote(Announcer):
         if self.is_open or not fills:
             return {}
 
-        def command(number: int, key: Callable[[Unit], bytes]) -> Command:
+        def command(number: int, key: Callable[[CacheKey], bytes]) -> Command:
             unit, fill = units[number], wanted[number]
             keys = [key(unit)] if fill.lifetime_ms <= fill.sure_ms else [key(unit), key(WITNESS_UNIT)]
             times = fill.lifetime_ms, fill.sure_ms
@@ -192,7 +192,7 @@ class Remote(Announcer):
         """
         return self.kept_seconds() if self.topology.single is not None else 0.0
 
-    def _content(self, unit: Unit, fill: Fill) -> bytes:
+    def _content(self, unit: CacheKey, fill: Fill) -> bytes:
         if fill.payload is None:
             return b""
         if not self.signer:
@@ -200,14 +200,14 @@ class Remote(Announcer):
         sign = partial(self.signer.sign, self._context(unit))
         return stored.signed_value(fill.token, fill.lifetime_ms, fill.payload, sign, int(time.time() * 1000))
 
-    def take_over(self, unit: Unit, busy: Busy) -> Leased | None:
+    def take_over(self, unit: CacheKey, busy: Busy) -> Leased | None:
         """Our lease in place of one whose holder is not heard of; None when somebody else was faster."""
         lease = stored.new_token()
         content = stored.lease(lease)
         replies = self._each([unit], lambda _, key: ("EVAL", FILL, 1, key(unit), busy.claim, content, LEASE_MS))
         return Leased(lease) if replies == [LEASE_MS] else None
 
-    def see(self, unit: Unit) -> Held | str:
+    def see(self, unit: CacheKey) -> Held | str:
         """What a key holds, for people; where it is no value, what it is, in words."""
         if self.is_open:
             return "Redis is out of the path"

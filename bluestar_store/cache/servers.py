@@ -19,13 +19,13 @@ from bluestar_store.cache.signing import Signer
 from bluestar_store.cache.stats import Counters
 from bluestar_store.cache.topology import Topology
 from bluestar_store.cache.wire import Command
-from bluestar_store.protocols import Unit
+from bluestar_store.protocols import CacheKey
 
-WITNESS_UNIT: Unit = ("witness",)
+WITNESS_UNIT: CacheKey = ("witness",)
 """The key that shows whether a server takes writes, and since when it has kept them."""
 SCAN_KEYS = 500
 """Keys that one SCAN looks at."""
-CommandOf: TypeAlias = Callable[[int, Callable[[Unit], bytes]], Command]
+CommandOf: TypeAlias = Callable[[int, Callable[[CacheKey], bytes]], Command]
 """The command for a unit, by its number; given what tells a unit's key."""
 
 
@@ -62,11 +62,11 @@ class Servers:
         if opens:
             self._counters.opened(reason)  # not under the lock: it calls listeners
 
-    def discard(self, units: Sequence[Unit]) -> bool:
+    def discard(self, units: Sequence[CacheKey]) -> bool:
         """Remove what should not be there, while tombstones stay; whether that was possible."""
         return self._each(units, lambda number, key: ("EVAL", FORGET, 1, key(units[number]))) is not None
 
-    def forget(self, matches: Callable[[Unit], bool]) -> int:
+    def forget(self, matches: Callable[[CacheKey], bool]) -> int:
         """Remove the values and leases of matching units; how many. Raises LinkError."""
         count = 0
         for link, found in self._scanned():
@@ -75,7 +75,7 @@ class Servers:
                 count += sum(link.call(partial(_forgetting, keys)))
         return count
 
-    def forget_quietly(self, matches: Callable[[Unit], bool]) -> None:
+    def forget_quietly(self, matches: Callable[[CacheKey], bool]) -> None:
         """The same, as far as it can be done."""
         if not self.is_open:
             try:
@@ -83,12 +83,12 @@ class Servers:
             except LinkError as error:
                 self.open(str(error))
 
-    def held_units(self) -> Iterator[Unit]:
+    def held_units(self) -> Iterator[CacheKey]:
         """The unit of every key that this run of the servers has for the environment. Raises LinkError."""
         for _, found in self._scanned():
             yield from (unit for unit, _ in found)
 
-    def _scanned(self) -> Iterator[tuple[Link, list[tuple[Unit, bytes]]]]:
+    def _scanned(self) -> Iterator[tuple[Link, list[tuple[CacheKey, bytes]]]]:
         for link in self.topology.links():
             cursor: object = 0
             while True:
@@ -101,7 +101,7 @@ class Servers:
     def _scan(self, cursor: object, run_id: bytes) -> list[Command]:
         return [("SCAN", cursor, "MATCH", self.namespace.pattern(run_id), "COUNT", SCAN_KEYS)]
 
-    def _each(self, units: Sequence[Unit], command: CommandOf) -> list[object] | None:
+    def _each(self, units: Sequence[CacheKey], command: CommandOf) -> list[object] | None:
         """The reply to each unit's command; None, and the breaker open, when one of the servers fails."""
         try:
             return self._asked(units, command)
@@ -109,7 +109,7 @@ class Servers:
             self.open(str(error))
             return None
 
-    def _asked(self, units: Sequence[Unit], command: CommandOf, space: Namespace | None = None) -> list[object]:
+    def _asked(self, units: Sequence[CacheKey], command: CommandOf, space: Namespace | None = None) -> list[object]:
         """The same; raises LinkError, when all servers have been asked."""
         names = space or self.namespace
         replies: dict[int, object] = {}
@@ -138,7 +138,9 @@ class Servers:
         check(replies)
         return replies
 
-    def _by_link(self, units: Sequence[Unit], space: Namespace | None = None) -> Iterator[tuple[Link, Sequence[int]]]:
+    def _by_link(
+        self, units: Sequence[CacheKey], space: Namespace | None = None
+    ) -> Iterator[tuple[Link, Sequence[int]]]:
         """The numbers of units by the server that has them. Raises LinkError, at the end, for those that none has."""
         if (single := self.topology.single) is not None:
             yield single, range(len(units))

@@ -35,7 +35,7 @@ from bluestar_store.errors import (
     UnavailableError,
 )
 from bluestar_store.forking import remember
-from bluestar_store.protocols import SETTLING_SECONDS, Source, Stale, Unit
+from bluestar_store.protocols import SETTLING_SECONDS, CacheKey, Source, Stale
 from bluestar_store.sending import before_each_sending
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class TieredCache:
 
     # ------------------------------------------------------------------------------------------------------- reading
 
-    def fetch(self, units: Sequence[Unit], source: Source, *, fresh: bool) -> Mapping[Unit, Any]:
+    def fetch(self, units: Sequence[CacheKey], source: Source, *, fresh: bool) -> Mapping[CacheKey, Any]:
         """See Cache. One load for all that is missing and that no other thread is loading already."""
         if not self._started:
             self._start()
@@ -131,7 +131,7 @@ class TieredCache:
                     return _values(found)
         return _values(self._lead(self.local.board_anew(units), source, 0))
 
-    def _find(self, units: Sequence[Unit], source: Source) -> Mapping[Unit, Loaded]:
+    def _find(self, units: Sequence[CacheKey], source: Source) -> Mapping[CacheKey, Loaded]:
         """What is here, loaded by others, or loaded now."""
         here, leading, following = self.local.board(units, source.settles)
         if not here and not following:
@@ -147,14 +147,14 @@ class TieredCache:
                     break  # whoever leads the units after it need not load them either
         return found
 
-    def _is_of_one_moment(self, units: Sequence[Unit], found: Mapping[Unit, Loaded], source: Source) -> bool:
+    def _is_of_one_moment(self, units: Sequence[CacheKey], found: Mapping[CacheKey, Loaded], source: Source) -> bool:
         """Whether the values, as far as they are needed, were there together. Errors are taken as they are.
 
         What does not come from one load has to be the unit's still, now that all of them are here.
         """
         if len(units) == 1:
             return True
-        needed = dict[Unit, Loaded]()
+        needed = dict[CacheKey, Loaded]()
         for unit in units:
             one = found.get(unit)
             if one is None:
@@ -170,7 +170,7 @@ class TieredCache:
             (entry := self.local.look(unit)) is not None and entry.moment is one.moment for unit, one in needed.items()
         )
 
-    def _kept(self, unit: Unit, entry: Entry, source: Source) -> Loaded:
+    def _kept(self, unit: CacheKey, entry: Entry, source: Source) -> Loaded:
         """The value of an entry, which is refreshed in the background when it soon expires."""
         if entry.due <= self.clock():
             self.counters.add("hits_local")  # the others `peek` has counted already
@@ -179,14 +179,16 @@ class TieredCache:
                 self._refresher.submit(lambda: self._refresh(unit, source, life * AHEAD / 2))
         return Loaded(entry.value, entry.moment)
 
-    def _refresh(self, unit: Unit, source: Source, max_age_seconds: float) -> None:
+    def _refresh(self, unit: CacheKey, source: Source, max_age_seconds: float) -> None:
         """Load what is still good, unless another process just did."""
         flight = self.local.board_refresh(unit)
         if flight is not None:
             self.counters.add("refreshes")
             self._lead({unit: flight}, source, max_age_seconds)
 
-    def _lead(self, leading: Mapping[Unit, Flight], source: Source, max_age_seconds: float) -> Mapping[Unit, Loaded]:
+    def _lead(
+        self, leading: Mapping[CacheKey, Flight], source: Source, max_age_seconds: float
+    ) -> Mapping[CacheKey, Loaded]:
         """Load units, and give the values to those who follow."""
         try:
             loaded = self._loader.load(list(leading), source, max_age_seconds=max_age_seconds)
@@ -204,20 +206,20 @@ class TieredCache:
         self.local.land(leading, loaded, self.limits.degraded_ttl_seconds if deaf else math.inf)
         return loaded
 
-    def _instead(self, unit: Unit, flight: Flight, error: BlueStarError, *, serve: bool) -> Loaded:
+    def _instead(self, unit: CacheKey, flight: Flight, error: BlueStarError, *, serve: bool) -> Loaded:
         """What there is when the engine fails: a value that is past its time, if one may be served, or the error."""
         instead = Loaded(error, error)
         self.local.land_instead(unit, flight, instead)  # those who wait look for themselves
         return self._served(unit, instead) if serve else instead
 
-    def _served(self, unit: Unit, failed: Loaded) -> Loaded:
+    def _served(self, unit: CacheKey, failed: Loaded) -> Loaded:
         entry, now = self.local.look(unit), self.clock()
         if entry is None or not entry.expires <= now < entry.expires + self.limits.stale_if_error_seconds:
             return failed
         self.counters.add("stale_served")
         return failed.instead(Stale(entry.value, failed.value))
 
-    def _follow(self, unit: Unit, flight: Flight, source: Source) -> Loaded | None:
+    def _follow(self, unit: CacheKey, flight: Flight, source: Source) -> Loaded | None:
         """What the leader loads; of one that is interrupted or hangs, somebody who waits takes the place."""
         self.counters.add("waits")
         while (loaded := flight.wait(self.limits.flight_seconds)) is None:
@@ -229,7 +231,7 @@ class TieredCache:
     # ------------------------------------------------------------------------------------------------------- writing
 
     @contextmanager
-    def writing(self, units: Iterable[Unit]) -> Iterator[None]:
+    def writing(self, units: Iterable[CacheKey]) -> Iterator[None]:
         """See Cache. An outcome that is unknown counts as written, for as long as it may still become true."""
         barred, writer = list(dict.fromkeys(units)), new_token()
         announcer = self._announcer()
@@ -271,7 +273,7 @@ class TieredCache:
                 if self._keeper is None or announcer is not self.remote:
                     announcer.recover()  # nor a thread
 
-    def _lift(self, units: Sequence[Unit], writer: bytes) -> None:
+    def _lift(self, units: Sequence[CacheKey], writer: bytes) -> None:
         """In all Stores of this process that look at the same data: what is loaded from now on may come in."""
         for cache in self.peers():
             cache.local.drop(units)  # first: what was read before the commit must not come in between
@@ -323,7 +325,7 @@ class TieredCache:
             known.open("no answer in time")  # nobody waits for it a second time
         self._started = True
 
-    def changed_lately(self, unit: Unit) -> bool:
+    def changed_lately(self, unit: CacheKey) -> bool:
         """See Cache. Of what was written before this process listened it does not know, and so it may have been."""
         if self.is_shared:
             since = None if self.remote is None else self.remote.heard_since
@@ -331,7 +333,7 @@ class TieredCache:
                 return True
         return self.local.changed_lately(unit)
 
-    def forget_here(self, matches: Callable[[Unit], bool]) -> int:
+    def forget_here(self, matches: Callable[[CacheKey], bool]) -> int:
         """Forget matching units in this process; how many entries there were."""
         return sum(cache.local.drop_where(matches) for cache in self.peers())
 
@@ -417,8 +419,8 @@ class TieredCache:
         )
 
 
-def _values(found: Mapping[Unit, Loaded]) -> dict[Unit, Any]:
-    values: dict[Unit, Any] = {}
+def _values(found: Mapping[CacheKey, Loaded]) -> dict[CacheKey, Any]:
+    values: dict[CacheKey, Any] = {}
     for unit, one in found.items():  # a comprehension is a call in Python 3.11
         values[unit] = one.value
     return values

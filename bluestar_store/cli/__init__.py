@@ -33,7 +33,7 @@ from bluestar_store.cli import (
 )
 from bluestar_store.cli.errors import INTERRUPTED
 from bluestar_store.cli.options import global_options
-from bluestar_store.quiet_errors import without_locals
+from bluestar_store.redaction.tracebacks import without_locals
 
 __all__ = ["app", "main"]
 

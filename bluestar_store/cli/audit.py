@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bluestar_store.cli.errors import DIFFERENCES, BadUsage, escaped, tell
-from bluestar_store.cli.options import AsJson, group, output, session
+from bluestar_store.cli.options import AsJson, group, opened_store, output
 from bluestar_store.cli.output import Grid, Output
 from bluestar_store.cli.records import Record, plain, records
 
@@ -45,7 +45,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """The entries of a trail, in order."""
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         trail = _trail(batch_id, table, partition)
         found = records(_entries(store, trail))
         columns = ENTRY_COLUMNS | {"Details": "details"} | ({"Hash": "hash"} if long else {})
@@ -83,12 +83,12 @@ def verify(
     what bluestar-store export wrote: then no store is needed.
     """
     if folder is None:
-        with session(ctx, as_json) as (store, out):
+        with opened_store(ctx, as_json) as (store, out):
             trail = _trail(batch_id, table, partition)
             _show_report(out, trail, store.audit.report(trail), store.engine.location)
         return
     with output(ctx, as_json) as out:
-        from bluestar_store.seeding.exported_trails import exported_trail_report
+        from bluestar_store.transfer.exported_trails import exported_trail_report
 
         trail = _trail(batch_id, table, partition)
         _show_report(out, trail, exported_trail_report(folder, trail), str(folder))

@@ -11,7 +11,7 @@ import typer
 from bluestar_store.cli import watching
 from bluestar_store.cli.audit import ENTRY_COLUMNS
 from bluestar_store.cli.errors import DIFFERENCES, tell
-from bluestar_store.cli.options import AsJson, Plan, group, session
+from bluestar_store.cli.options import AsJson, Plan, group, opened_store
 from bluestar_store.cli.output import Grid, Output, View
 from bluestar_store.cli.records import Record, plain, record, records
 
@@ -35,7 +35,7 @@ def list_batches(
     as_json: AsJson = False,
 ) -> None:
     """The batches of a plan, newest first."""
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         show_batches(store, out, plan, limit)
 
 
@@ -53,7 +53,7 @@ def show(
 
     With --rules, the exit code is 3 when the rules are not any more what the batch was started under.
     """
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         show_batch(store, out, batch_id, rules=rules)
 
 
@@ -70,7 +70,7 @@ def watch(
 
     Redraws at a terminal; otherwise prints a line for each change. With --json, a line of JSON for each change.
     """
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         steps = watching.pipeline_of(store, store.batches.get(batch_id))
         looks = watching.follow(
             partial(watching.look, store, batch_id, steps), lambda: watching.pause(interval_seconds)

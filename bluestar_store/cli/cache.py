@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bluestar_store.cli.options import AsJson, Plan, group_options, session
+from bluestar_store.cli.options import AsJson, Plan, group_options, opened_store
 from bluestar_store.cli.output import Grid, Output, progress
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def stats(ctx: typer.Context, as_json: AsJson = False) -> None:
     And whether it can be used. The counts of an agent's own process are in `store.cache.stats()`: no other process can
     see them.
     """
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         held = store.cache.held()
         found = store.cache.stats()
         data = {"redis": found.redis, "redis_error": found.redis_error, "keys": sum(held.values()), "kinds": dict(held)}
@@ -53,7 +53,7 @@ def clear(ctx: typer.Context, as_json: AsJson = False) -> None:
 
     In Redis, and in every process that uses it.
     """
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         _show(store, out, store.cache.clear())
 
 
@@ -69,7 +69,7 @@ def warm(
 
     So that Redis has it before the agents ask.
     """
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         from bluestar_store.warming import warm
 
         with progress("Reading"):
@@ -131,7 +131,7 @@ def vendor(
 
 
 def _forget(ctx: typer.Context, as_json: bool, kind: str | None, fields: Mapping[str, Any]) -> None:
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         _show(store, out, store.cache.invalidate(kind, fields))
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bluestar_store.cli.errors import DIFFERENCES, tell
-from bluestar_store.cli.options import AsJson, session
+from bluestar_store.cli.options import AsJson, opened_store
 from bluestar_store.cli.output import Grid, progress
 from bluestar_store.cli.tables import faults, table_records
 
@@ -27,7 +27,7 @@ def create(
     Waits until they are active. Tables that exist are left as they are; what is not as it should be about them is
     told on stderr, with the command that mends it, and the exit code is 3.
     """
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         with progress("Waiting for the tables"):
             made = store.create_tables(upgrade=upgrade)
         tables = table_records(store)

@@ -44,8 +44,8 @@ def entry_records(entries: Iterable[Entry]) -> list[Record]:
 
 def shown_value(kind: str, attribute: str, value: Any) -> Any:
     """A value of an entity of this kind as it may be shown: see `records`."""
+    from bluestar_store.mapping.salvage import DROPPED, UNREADABLE
     from bluestar_store.models.config import AchConfig
-    from bluestar_store.models.salvage import DROPPED, UNREADABLE
 
     if value in (UNREADABLE, DROPPED):
         return value
@@ -96,7 +96,7 @@ def totals(entries: Iterable[Entry]) -> str:
 def _attribute_lines(entry: Entry) -> Iterator[str]:
     from bluestar_store.models.tables import KINDS
 
-    key = next((kind.keys.fields for kind in KINDS if kind.name == entry.kind), ())  # () for a user's own
+    key = next((mapper.keys.fields for mapper in KINDS if mapper.name == entry.kind), ())  # () for a user's own
     for change in entry.changes:
         if change.attribute not in key:
             old, new = _texts(entry.kind, change)

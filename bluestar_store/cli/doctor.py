@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bluestar_store.cli.errors import DIFFERENCES
-from bluestar_store.cli.options import AsJson, session
+from bluestar_store.cli.options import AsJson, opened_store
 from bluestar_store.cli.output import Grid, View, progress
 from bluestar_store.cli.records import Record
 
@@ -31,7 +31,7 @@ def doctor(
     The engine, Redis, permissions, tables, indexes and every item are looked at; nothing is changed. Exit code 3
     when there is an error or a warning, 0 when there is none; what is marked info needs nothing.
     """
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         from bluestar_store.doctor import examine, is_healthy
 
         with progress("Examining") as done:

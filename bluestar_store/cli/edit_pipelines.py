@@ -10,7 +10,7 @@ import typer
 from bluestar_store.cli.asking import Yes, ask
 from bluestar_store.cli.differences import difference_lines, difference_records
 from bluestar_store.cli.editing import one_person_may, write
-from bluestar_store.cli.options import AsJson, Frequency, Plan, group, session
+from bluestar_store.cli.options import AsJson, Frequency, Plan, group, opened_store
 
 pipeline = group("Change one pipeline, as a whole.")
 
@@ -37,8 +37,8 @@ def replace(
 
     Shows the difference and asks. All in one transaction. PLAN may be DEFAULT.
     """
-    with session(ctx, as_json) as (store, out):
-        from bluestar_store.seeding import edit
+    with opened_store(ctx, as_json) as (store, out):
+        from bluestar_store.rulesets import edit
 
         write(
             store,
@@ -55,9 +55,9 @@ def remove(ctx: typer.Context, plan: Plan, freq: Frequency, yes: Yes = False, as
     Shows its steps and asks. All in one transaction. PLAN may be DEFAULT. Also mends one whose steps another program
     deleted.
     """
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         from bluestar_store.protocols import ABSENT
-        from bluestar_store.seeding import edit
+        from bluestar_store.rulesets import edit
 
         one_person_may(store)
         if lost := edit.lost_pipeline(store, plan, freq):

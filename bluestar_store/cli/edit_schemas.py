@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from bluestar_store.cli.asking import Yes
 from bluestar_store.cli.editing import bad_values, delete, kind_named, write
 from bluestar_store.cli.errors import BadUsage
-from bluestar_store.cli.options import AsJson, group_options, output, session
+from bluestar_store.cli.options import AsJson, group_options, opened_store, output
 
 Vendor = Annotated[str, typer.Argument(metavar="VENDOR", help="A vendor's identifier.", show_default=False)]
 
@@ -49,7 +49,7 @@ def write_schemas(
     Name one in a rule file, as the first line: "$schema": "DIR/calculation-rules.schema.json".
     """
     with output(ctx, as_json) as out:
-        from bluestar_store.seeding import json_schemas
+        from bluestar_store.rulesets import json_schemas
         from bluestar_store.store import tables_of
 
         kinds = tables_of(ctx.obj.given.settings()).kinds
@@ -91,9 +91,9 @@ def set_schema(
 
     Shows the difference and asks.
     """
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         from bluestar_store.models.vendor import fingerprint
-        from bluestar_store.seeding import edit
+        from bluestar_store.rulesets import edit
 
         first, *rest = values or [""]
         given, texts = ("", values or []) if "=" in first else (first, rest)

@@ -11,14 +11,14 @@ import typer
 from bluestar_store.cli.asking import ask
 from bluestar_store.cli.differences import difference_lines, difference_records
 from bluestar_store.cli.errors import BadUsage, escaped
-from bluestar_store.cli.options import session
+from bluestar_store.cli.options import opened_store
 from bluestar_store.cli.output import Output
 from bluestar_store.cli.secrets import with_secrets
 
 if TYPE_CHECKING:
-    from bluestar_store.models.kind import Kind
-    from bluestar_store.models.meaning import Level
-    from bluestar_store.seeding.compare import Part
+    from bluestar_store.checks.meaning import Level
+    from bluestar_store.mapping.mapper import Mapper
+    from bluestar_store.rulesets.compare import Part
     from bluestar_store.store import Store
 
 
@@ -31,8 +31,8 @@ def set_values(
     ctx: typer.Context, as_json: bool, kind_name: str, identity: dict[str, Any], texts: Sequence[str], *, yes: bool
 ) -> None:
     """The whole of a `set` command."""
-    with session(ctx, as_json) as (store, out):
-        from bluestar_store.seeding import edit
+    with opened_store(ctx, as_json) as (store, out):
+        from bluestar_store.rulesets import edit
 
         kind = kind_named(store, kind_name)
         with bad_values():
@@ -42,15 +42,15 @@ def set_values(
 
 def delete(ctx: typer.Context, as_json: bool, kind_name: str, identity: dict[str, Any], *, yes: bool) -> None:
     """The whole of a `delete` command."""
-    with session(ctx, as_json) as (store, out):
-        from bluestar_store.seeding import edit
+    with opened_store(ctx, as_json) as (store, out):
+        from bluestar_store.rulesets import edit
 
         write(store, out, edit.deleted(store, kind_named(store, kind_name), identity), yes=yes)
 
 
 def write(store: Store, out: Output, part: Part, *, yes: bool) -> None:
     """Show the part, ask, and write it unless somebody was faster."""
-    from bluestar_store.seeding.load import write_part
+    from bluestar_store.rulesets.load import write_part
 
     one_person_may(store)
     found = difference_records(part.entries)
@@ -75,7 +75,7 @@ def one_person_may(store: Store, *, fill: bool = False) -> None:
     if not store.settings.four_eyes:
         return
     if fill:
-        from bluestar_store.seeding.importing import is_empty
+        from bluestar_store.transfer.importing import is_empty
 
         if is_empty(store):
             return
@@ -90,15 +90,15 @@ def _left_behind(store: Store, part: Part) -> Iterator[str]:
     from bluestar_store.models.limits import IrsLimits
     from bluestar_store.models.pipeline import PIPELINE_STEP
 
-    for entity in part.wanted if part.kind is not PIPELINE_STEP else ():
+    for entity in part.wanted if part.mapper is not PIPELINE_STEP else ():
         if isinstance(entity, IrsLimits):
             before, whose = {"year": entity.year - 1}, str(entity.year - 1)
-        elif part.kind.keys.level not in (None, entity.plan_id) and getattr(entity, "enabled", True):
-            whose = str(part.kind.keys.level)
-            before = part.kind.identity(entity) | {"plan_id": whose}
+        elif part.mapper.keys.level not in (None, entity.plan_id) and getattr(entity, "enabled", True):
+            whose = str(part.mapper.keys.level)
+            before = part.mapper.identity(entity) | {"plan_id": whose}
         else:
             continue
-        inherited = _current(store, part.kind, before)
+        inherited = _current(store, part.mapper, before)
         if inherited is None:
             if not isinstance(entity, IrsLimits):
                 yield f"{whose} has {_likely_meant(store, entity)}"
@@ -111,11 +111,11 @@ def _left_behind(store: Store, part: Part) -> Iterator[str]:
             yield f"It stands alone: {whose}'s {', '.join(gone)} will not apply to {entity.plan_id} any more."
 
 
-def _current(store: Store, kind: Kind[Any], identity: dict[str, Any]) -> Any:
+def _current(store: Store, mapper: Mapper[Any], identity: dict[str, Any]) -> Any:
     """What is stored of this identity; None where nothing is."""
     if identity.get("year", 0) < 0:
         return None
-    found = store.repository(kind).current([kind.entity(**identity)], salvage=True)
+    found = store.repository(mapper).current([mapper.entity(**identity)], salvage=True)
     return next(iter(found.values()), None)
 
 
@@ -131,16 +131,16 @@ def _likely_meant(store: Store, entity: Any) -> str:
 
 def doubt_lines(store: Store, parts: Iterable[Part], *, only: Collection[Level] | None = None) -> Iterator[str]:
     """What may be a mistake in what is to be written, a line each."""
-    from bluestar_store.seeding.meaning import doubts
+    from bluestar_store.rulesets.meaning import doubts
 
     for place, found in doubts(store, parts):
         if only is None or found.level in only:
             yield f"Is that meant? {place}: {found}"
 
 
-def kind_named(store: Store, name: str) -> Kind[Any]:
+def kind_named(store: Store, name: str) -> Mapper[Any]:
     """The store's kind of this name."""
-    return next(kind for kind in store.tables.kinds if kind.name == name)
+    return next(mapper for mapper in store.tables.kinds if mapper.name == name)
 
 
 @contextmanager

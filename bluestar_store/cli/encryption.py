@@ -8,7 +8,7 @@ import typer
 
 from bluestar_store.cli.asking import Yes, ask
 from bluestar_store.cli.errors import DIFFERENCES, escaped, tell
-from bluestar_store.cli.options import AsJson, Plan, group, session
+from bluestar_store.cli.options import AsJson, Plan, group, opened_store
 from bluestar_store.cli.output import Grid, cell, progress
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def encrypt(
     and states of batches, too. Plans' keys are wrapped anew under the first key of the settings. May be cut off and
     run again, beside agents at work. The exit code is 3 when an item was left as it is, which is told on stderr.
     """
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         with progress("Encrypting") as done:
             report = store.encrypt(dry_run=dry_run, progress=done)
         data = {
@@ -63,7 +63,7 @@ def list_keys(ctx: typer.Context, plan: Plan, as_json: AsJson = False) -> None:
 
     When they were made and dropped, never the keys themselves. Those of GLOBAL encrypt what belongs to no plan.
     """
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         found = [_record(one) for one in store.plan_keys.of_plan(plan)]
         out.show(found, Grid.of(f"Keys of {plan}", found, COLUMNS, whole="Key"))
 
@@ -75,7 +75,7 @@ def drop(ctx: typer.Context, plan: Plan, yes: Yes = False, as_json: AsJson = Fal
     Shows the keys and asks. The plan's audit trails still verify. Backups and exports that hold the keys are not
     touched.
     """
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         found = [_record(one) for one in store.plan_keys.of_plan(plan) if one.dropped is None]
         if found:
             lines = [f"Key {one['key_id']} of {plan}, made {cell(one['created'])}" for one in found]

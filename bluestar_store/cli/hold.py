@@ -8,7 +8,7 @@ import typer
 
 from bluestar_store.cli.asking import Yes, ask
 from bluestar_store.cli.errors import BadUsage, escaped, tell
-from bluestar_store.cli.options import AsJson, Plan, group, next_command, session
+from bluestar_store.cli.options import AsJson, Plan, group, next_command, opened_store
 from bluestar_store.cli.output import Grid
 from bluestar_store.cli.records import plain, record, records
 from bluestar_store.keys import check_plan
@@ -31,7 +31,7 @@ def list_holds(
     as_json: AsJson = False,
 ) -> None:
     """The holds that keep batches from running, oldest first."""
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         found = records(store.holds.all_open() if plan is None else store.holds.for_plan(plan))
         columns = {"Hold": "hold_id", "Reason": "reason", "Batch": "batch_id", "Created": "created", "By": "created_by"}
         if plan is None:
@@ -64,7 +64,7 @@ def place(
     No batch of the plan begins a step, or is completed, until it is released. Those that are running are named. Asks
     first. With --id, doing it again places nothing twice and opens nothing again.
     """
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         check_plan(plan)
         if not reason.strip():
             raise BadUsage("--reason is empty: say why the plan's batches must wait")
@@ -103,7 +103,7 @@ def release(
 
     Shows it and asks. One that is released already stays as it is.
     """
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         from bluestar_store.errors import ItemDecodeError
 
         try:

@@ -9,7 +9,7 @@ import typer
 
 from bluestar_store.cli import inspect_plans, inspect_rules, inspect_runs
 from bluestar_store.cli.hold import list_holds
-from bluestar_store.cli.options import AsJson, session
+from bluestar_store.cli.options import AsJson, opened_store
 from bluestar_store.cli.output import Grid, Output
 from bluestar_store.cli.records import Record
 from bluestar_store.cli.tables import faults, table_records
@@ -39,7 +39,7 @@ def overview(ctx: typer.Context, as_json: AsJson = False) -> None:
     if ctx.invoked_subcommand is not None:
         ctx.obj = replace(ctx.obj, as_json=as_json)
         return
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         tables = table_records(store)
         settings = store.settings
         data = {
@@ -67,21 +67,21 @@ def _state(table: Record) -> str:
 @app.command("plans")
 def plans(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Every plan that has something of its own, one a line."""
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         _show_names(out, store.plans())
 
 
 @app.command("categories")
 def categories(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Every category of validation rules, one a line."""
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         _show_names(out, store.categories())
 
 
 @app.command("vendors")
 def vendors(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Every vendor that has a schema, one a line."""
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         _show_names(out, store.vendors())
 
 

@@ -9,14 +9,14 @@ import typer
 
 from bluestar_store.cli.differences import change_lines, shown_value
 from bluestar_store.cli.errors import DIFFERENCES
-from bluestar_store.cli.options import AsJson, Plan, session
+from bluestar_store.cli.options import AsJson, Plan, opened_store
 from bluestar_store.cli.output import Grid
 from bluestar_store.cli.records import Record, record
 
 if TYPE_CHECKING:
-    from bluestar_store.models.entity import PlanEntity
+    from bluestar_store.mapping.entity import PlanEntity
+    from bluestar_store.rulesets.plan_difference import PlanDifference
     from bluestar_store.seeding import Change
-    from bluestar_store.seeding.plan_difference import PlanDifference
 
 
 def plan(ctx: typer.Context, plan: Plan, as_json: AsJson = False) -> None:
@@ -25,19 +25,19 @@ def plan(ctx: typer.Context, plan: Plan, as_json: AsJson = False) -> None:
     Its pipelines, rules, configurations and vendor schemas, also those that switch something off. Values whose key was
     dropped are told as such.
     """
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         entities = [(store.tables.kind_of(entity), entity) for entity in store.overrides(plan, but_lost=True)]
-        found = [(kind.name, kind.identity(entity), record(entity)) for kind, entity in entities]
+        found = [(mapper.name, mapper.identity(entity), record(entity)) for mapper, entity in entities]
         data = [{"kind": name, **values} for name, _, values in found]
         left_out = ("plan_id", "scope", "version", "written_by", "extra")
         rows = [
             [
-                kind,
+                mapper,
                 " ".join(str(value) for name, value in key.items() if name != "plan_id"),
                 {n: value for n, value in values.items() if n not in (*key, *left_out) and value is not None}
                 | values["extra"],
             ]
-            for kind, key, values in found
+            for mapper, key, values in found
         ]
         out.show(data, Grid(f"What {plan} has of its own", ("Kind", "Item", "Values"), rows))
 
@@ -51,10 +51,10 @@ def overrides(
 
     Every plan with a rule of its own, attribute by attribute where it differs from GLOBAL's.
     """
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         from bluestar_store.errors import RuleNotFoundError
         from bluestar_store.models.calculation import CALCULATION_RULE
-        from bluestar_store.seeding.plan_difference import attribute_changes
+        from bluestar_store.rulesets.plan_difference import attribute_changes
 
         found = store.rules_of_type(calc_type)
         if not found:
@@ -92,8 +92,8 @@ def diff(
     Calculation rules, validation rules, pipelines, configurations and entities of your own, wherever each comes from.
     A plan without anything of its own has the defaults. The exit code is 3 when there is any difference.
     """
-    with session(ctx, as_json) as (store, out):
-        from bluestar_store.seeding.plan_difference import diff_plans
+    with opened_store(ctx, as_json) as (store, out):
+        from bluestar_store.rulesets.plan_difference import diff_plans
 
         found = diff_plans(store, one, other)
         data = {

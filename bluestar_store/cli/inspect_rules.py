@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bluestar_store.cli.cache import explanations
-from bluestar_store.cli.options import AsJson, Frequency, Long, Plan, session
+from bluestar_store.cli.options import AsJson, Frequency, Long, Plan, opened_store
 from bluestar_store.cli.output import Grid
 from bluestar_store.cli.records import Record, record, records
 
@@ -20,7 +20,7 @@ def pipeline(ctx: typer.Context, plan: Plan, freq: Frequency, long: Long = False
 
     PLAN may be DEFAULT.
     """
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         steps = store.pipelines.steps(plan, freq)
         found = records(steps)
         for step in found:
@@ -50,12 +50,12 @@ def rule(
 
     The plan's own, or else GLOBAL's: see its scope. PLAN may be GLOBAL.
     """
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         from bluestar_store.errors import RuleNotFoundError
 
-        kind = store.calculation_rules.kind
+        mapper = store.calculation_rules.mapper
         kept, grid = explanations(
-            store, {level: kind.item_unit(level, calc_type) for level in dict.fromkeys((plan, "GLOBAL"))}
+            store, {level: mapper.item_cache_key(level, calc_type) for level in dict.fromkeys((plan, "GLOBAL"))}
         )
         try:
             found = record(store.calculation_rules.get(plan, calc_type))
@@ -75,7 +75,7 @@ def rules(ctx: typer.Context, plan: Plan, long: Long = False, as_json: AsJson = 
 
     GLOBAL's rules with the plan's own laid over them. PLAN may be GLOBAL.
     """
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         found = records(store.calculation_rules.all(plan).values())
         columns = {"Type": "calc_type", "Scope": "scope", "Formula": "formula", "Max %": "max_pct"}
         views = [Grid.of(f"Calculation rules for {plan}", found, columns | {"From age": "age_threshold"})]
@@ -97,7 +97,7 @@ def validation(
 
     Rules that are switched off are left out; `inspect plan PLAN` shows those that a plan switches off.
     """
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         found = records(store.validation_rules.for_category(category, plan))
         rows = [
             [one["number"], one["scope"], one["severity"], one["field"], one["check"] or one["pattern"]]
@@ -131,7 +131,7 @@ def limits(
     as_json: AsJson = False,
 ) -> None:
     """The IRS limits of a year, or of every year."""
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         if year is not None:
             one = record(store.irs_limits.get(year))
             out.show(one, Grid.card(f"IRS limits {year}", one))
@@ -148,7 +148,7 @@ def config(ctx: typer.Context, plan: Plan, freq: Frequency, as_json: AsJson = Fa
 
     Each is the plan's own, or else DEFAULT's: see its scope. Of bank numbers the last four characters show, at most.
     """
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         client = _found(store.client_configs, plan, freq)
         ach = _found(store.ach_configs, plan, freq)
         out.show(
@@ -181,7 +181,7 @@ def schema(
     as_json: AsJson = False,
 ) -> None:
     """How a vendor's columns map to canonical fields."""
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         if fingerprint is None:
             found = records(store.vendor_schemas.for_vendor(vendor))
             for one in found:

@@ -8,7 +8,7 @@ import typer
 
 from bluestar_store.cli.batch import show_batch, show_batches
 from bluestar_store.cli.errors import DIFFERENCES
-from bluestar_store.cli.options import AsJson, Frequency, Long, Plan, session
+from bluestar_store.cli.options import AsJson, Frequency, Long, Plan, opened_store
 from bluestar_store.cli.output import Grid
 from bluestar_store.cli.records import record, records
 
@@ -36,7 +36,7 @@ def batch(
     """
     if (batch_id is None) == (plan is None):
         raise typer.BadParameter("give either a BATCH or --plan PLAN")
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         if batch_id is not None:
             show_batch(store, out, batch_id)
         elif plan is not None:
@@ -56,7 +56,7 @@ def snapshot(
     With --long the digest of each item too; with --json everything in it. Where it has a bank account whose key was
     dropped: what is left, without the digest, and the exit code is 3.
     """
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         found, lost = _snapshot(store, plan, freq, year)
         data: dict[str, Any] = {
             "plan_id": found.plan_id,

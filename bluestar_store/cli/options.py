@@ -175,7 +175,7 @@ def output(ctx: typer.Context, as_json: bool) -> Iterator[Output]:
 
 
 @contextmanager
-def session(ctx: typer.Context, as_json: bool) -> Iterator[tuple[Store, Output]]:
+def opened_store(ctx: typer.Context, as_json: bool) -> Iterator[tuple[Store, Output]]:
     """An open Store and the output of a command; what fails inside is reported and ends the program."""
     with output(ctx, as_json) as out:
         from bluestar_store.settings import PersistenceMode

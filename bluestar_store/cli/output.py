@@ -160,7 +160,7 @@ def _parts(value: Any) -> Iterator[str]:
 
 
 def _number(value: Decimal) -> str:
-    from bluestar_store.models.values import number_text
+    from bluestar_store.mapping.values import number_text
 
     return number_text(value)
 

@@ -13,17 +13,17 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bluestar_store.models.entity import Entity
+    from bluestar_store.mapping.entity import Entity
 
 Record = dict[str, Any]
 
 
 def record(entity: Entity) -> Record:
     """The entity's fields, its `scope` where it has a level, `version`, `written_by`, and what it does not know."""
+    from bluestar_store.mapping.salvage import DROPPED
     from bluestar_store.models.audit import SALT
-    from bluestar_store.models.masking import sensitive_fields
-    from bluestar_store.models.salvage import DROPPED
     from bluestar_store.models.vendor import VendorSchema
+    from bluestar_store.redaction.masking import sensitive_fields
 
     sensitive = sensitive_fields(type(entity))
 
@@ -54,10 +54,10 @@ def records(entities: Iterable[Entity]) -> list[Record]:
 
 
 def plain(value: Any, name: str = "", *, secret: bool = False, names_count: bool = True, numbers: bool = True) -> Any:
-    """A value in JSON's terms, and numbers and times, as `veiled` shows it. What is `secret` is masked."""
-    from bluestar_store.models.masking import veiled
+    """A value in JSON's terms, and numbers and times, as `redacted` shows it. What is `secret` is masked."""
+    from bluestar_store.redaction.masking import redacted
 
-    return _in_json(veiled(name, value, numbers=numbers, names=names_count, secret=secret))
+    return _in_json(redacted(name, value, numbers=numbers, names=names_count, secret=secret))
 
 
 def _in_json(value: Any) -> Any:
@@ -74,6 +74,6 @@ def _in_json(value: Any) -> Any:
             return [_in_json(one) for one in value]
         case bytes():
             return base64.b64encode(value).decode()
-    from bluestar_store.models.masking import masked_digits
+    from bluestar_store.redaction.masking import masked_digits
 
     return masked_digits(str(value))

@@ -14,20 +14,20 @@ from bluestar_store.cli.asking import is_terminal
 from bluestar_store.cli.errors import BadUsage, escaped
 
 if TYPE_CHECKING:
-    from bluestar_store.models.kind import Kind
+    from bluestar_store.mapping.mapper import Mapper
 
 MAX_BYTES = 4096
 """Of one value."""
 
 
-def with_secrets(kind: Kind[Any], texts: Iterable[str]) -> Iterator[str]:
+def with_secrets(mapper: Mapper[Any], texts: Iterable[str]) -> Iterator[str]:
     """The texts KEY=VALUE, with the values of sensitive fields: of `KEY=@FILE`, `KEY=@-` and of `KEY` alone.
 
     Raises BadUsage for a value of a sensitive field that stands there itself; it is not repeated.
     """
-    from bluestar_store.models.masking import sensitive_fields
+    from bluestar_store.redaction.masking import sensitive_fields
 
-    sensitive = sensitive_fields(kind.entity)  # type: ignore[arg-type]  # a class, which can be hashed
+    sensitive = sensitive_fields(mapper.entity)  # type: ignore[arg-type]  # a class, which can be hashed
     for text in texts:
         name, separator, value = text.partition("=")
         if name not in sensitive or value == "null":

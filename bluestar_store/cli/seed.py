@@ -12,7 +12,7 @@ from bluestar_store.cli.asking import Yes, ask, is_terminal
 from bluestar_store.cli.differences import change_lines, difference_lines, difference_records, entry_records, totals
 from bluestar_store.cli.editing import doubt_lines, one_person_may
 from bluestar_store.cli.errors import DIFFERENCES, BadUsage, tell
-from bluestar_store.cli.options import AsJson, session
+from bluestar_store.cli.options import AsJson, opened_store
 from bluestar_store.cli.output import Output, progress
 from bluestar_store.cli.records import Record
 
@@ -82,7 +82,7 @@ def seed(
     What is stored and differs is left alone and listed, unless --overwrite, which shows the difference and asks. A rule
     set with mistakes is refused as a whole, and every mistake told. Seeding again adds nothing twice.
     """
-    with session(ctx, as_json) as (store, out):
+    with opened_store(ctx, as_json) as (store, out):
         from bluestar_store import seeding
 
         if apply is not None:
@@ -114,7 +114,7 @@ def seed(
 
 def _show(store: Store, out: Output, source: str, difference: Difference, overwrite: bool) -> None:
     """The whole difference, and what of it would be left alone."""
-    from bluestar_store.seeding.load import to_write
+    from bluestar_store.rulesets.load import to_write
 
     entries = difference.entries
     lines = [f"What {source} would change in the store:" if difference else f"The store has all of {source}."]
@@ -133,8 +133,8 @@ def _show(store: Store, out: Output, source: str, difference: Difference, overwr
 
 def _save(store: Store, out: Output, source: str, difference: Difference, overwrite: bool, path: Path) -> None:
     """What would be written, into a file and on stdout."""
-    from bluestar_store.seeding.load import to_write
-    from bluestar_store.seeding.saved_plan import save_plan
+    from bluestar_store.rulesets.load import to_write
+    from bluestar_store.rulesets.saved_plan import save_plan
 
     wanted = to_write(difference, overwrite=overwrite)
     try:
@@ -155,7 +155,7 @@ def _save(store: Store, out: Output, source: str, difference: Difference, overwr
 
 def _apply(store: Store, out: Output, path: Path, digest: str | None, yes: bool) -> None:
     """A saved plan, written at once where it is known what was reviewed, else shown again."""
-    from bluestar_store.seeding.saved_plan import open_plan, write_opened
+    from bluestar_store.rulesets.saved_plan import open_plan, write_opened
 
     with progress("Comparing"):
         plan = open_plan(store, path, digest=digest)
@@ -172,8 +172,8 @@ def _apply(store: Store, out: Output, path: Path, digest: str | None, yes: bool)
 
 
 def _load(store: Store, out: Output, source: str, difference: Difference, overwrite: bool, yes: bool) -> None:
-    from bluestar_store.models.meaning import Level
-    from bluestar_store.seeding.load import ATTEMPTS, settle, to_write
+    from bluestar_store.checks.meaning import Level
+    from bluestar_store.rulesets.load import ATTEMPTS, settle, to_write
 
     writes = to_write(difference, overwrite=overwrite)
     if writes:

@@ -12,16 +12,16 @@ import typer
 
 from bluestar_store.cli.editing import one_person_may
 from bluestar_store.cli.errors import DIFFERENCES, BadUsage, tell
-from bluestar_store.cli.options import AsJson, session
+from bluestar_store.cli.options import AsJson, opened_store
 from bluestar_store.cli.output import Grid, Output, console_of
 from bluestar_store.cli.records import Record
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from bluestar_store.seeding.merging import ImportReport
-    from bluestar_store.seeding.transfer_files import Manifest, Progress
     from bluestar_store.store import Store
+    from bluestar_store.transfer.merging import ImportReport
+    from bluestar_store.transfer.transfer_files import Manifest, Progress
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", file_okay=False, show_default=False, help="The export.")]
 
@@ -42,8 +42,8 @@ def export(
     digests, the files with something that is shown masked get a new salt each time. Stop writers first if the export
     has to be of one moment. Memory is constant, but mode file holds its tables in memory.
     """
-    with session(ctx, as_json) as (store, out):
-        from bluestar_store.seeding.export import export as export_items
+    with opened_store(ctx, as_json) as (store, out):
+        from bluestar_store.transfer.export import export as export_items
 
         with phases() as progress:
             manifest = export_items(store, folder, plans=plan or None, replace=replace, progress=progress)
@@ -69,8 +69,8 @@ def import_(
     With BLUESTAR_FOUR_EYES one person may import into a store without any item only; an import that was interrupted is
     not gone on with there: make the tables anew and import again.
     """
-    with session(ctx, as_json) as (store, out):
-        from bluestar_store.seeding.importing import import_ as import_items
+    with opened_store(ctx, as_json) as (store, out):
+        from bluestar_store.transfer.importing import import_ as import_items
 
         if overwrite and not merge:
             raise BadUsage("--overwrite goes with --merge; without it the tables must be empty")
@@ -102,10 +102,10 @@ def migrate_layout(
     Both are compared before it says done. The tables it came from stay as they are; set BLUESTAR_TABLE_LAYOUT to
     change over. Interrupted, run it again.
     """
-    with session(ctx, as_json) as (store, out):
-        from bluestar_store.seeding.migrate import migrate
+    with opened_store(ctx, as_json) as (store, out):
         from bluestar_store.settings import TableLayout
         from bluestar_store.store import Store
+        from bluestar_store.transfer.migrate import migrate
 
         if layout not in [found.value for found in TableLayout]:
             raise BadUsage(f"a layout is eight or single, not {layout}")
@@ -133,8 +133,8 @@ def take_over(
     For bluestar-processing-results and bluestar-audit-log. The older table stays; what is there already and differs is
     left alone and listed (exit code 3).
     """
-    with session(ctx, as_json) as (store, out):
-        from bluestar_store.seeding.migrate import take_over as take_over_items
+    with opened_store(ctx, as_json) as (store, out):
+        from bluestar_store.transfer.migrate import take_over as take_over_items
 
         with phases() as progress:
             report = take_over_items(store, table, progress=progress)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from bluestar_store.doctor.findings import Finding, Severity
 from bluestar_store.doctor.reading import Seen
 from bluestar_store.errors import EncryptedValueError, ItemDecodeError
-from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.session import Session
 
 READ_BY_KEY = "give this process the key that it needs; the item itself may be whole: leave it as it is"
 
@@ -17,7 +17,7 @@ LOST = (
 )
 
 
-def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
+def check(session: Session, page: Sequence[Seen]) -> Iterator[Finding]:
     """A finding for each item that is not what its entity needs."""
     for one in page:
         if isinstance(one.entity, EncryptedValueError):
@@ -26,7 +26,7 @@ def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
                 yield one.finding(Severity.INFO, "dropped", what, LOST)
             else:
                 yield one.finding(Severity.WARNING, "unreadable", what, READ_BY_KEY)
-        elif isinstance(one.entity, ItemDecodeError) and one.kind is not None:
-            what = f"is no {one.kind.name} that can be read: attribute {one.entity.attribute} {one.entity.reason}"
+        elif isinstance(one.entity, ItemDecodeError) and one.mapper is not None:
+            what = f"is no {one.mapper.name} that can be read: attribute {one.entity.attribute} {one.entity.reason}"
             mend = f"correct or remove {one.entity.attribute} where the item was written, or delete the item"
             yield one.finding(Severity.ERROR, "undecodable", what, mend)

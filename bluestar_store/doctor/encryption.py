@@ -8,20 +8,20 @@ from collections.abc import Iterator, Sequence
 from bluestar_store.doctor.findings import Finding, Severity
 from bluestar_store.doctor.reading import Seen
 from bluestar_store.models.audit import AUDIT_ENTRY
-from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.encrypting import is_plain_digest_key, plain_attributes
+from bluestar_store.repositories.session import Session
 
 MEND = "run bluestar-store encrypt; what programs without the key write stays plain until it is run again"
 
 
-def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
+def check(session: Session, page: Sequence[Seen]) -> Iterator[Finding]:
     """How many items of each kind have attributes that the settings want encrypted, and are not."""
-    if access.sealing is None:
+    if session.sealing is None:
         return
     found = Counter(
-        (one.table, one.kind.name)
+        (one.table, one.mapper.name)
         for one in page
-        if one.kind is not None and plain_attributes(one.kind, one.item, records=access.sealing.records)
+        if one.mapper is not None and plain_attributes(one.mapper, one.item, records=session.sealing.records)
     )
     if keys := [one.table for one in page if is_plain_digest_key(one.item)]:
         what = "keys of digests lie in plain text: who reads them can try account numbers"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from bluestar_store.doctor import engine, items, permissions, recheck, redis_server, tables
 from bluestar_store.doctor.findings import Finding, Findings
-from bluestar_store.quiet_errors import without_locals
+from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.store import Store
 
 

@@ -7,16 +7,16 @@ from typing import Any
 
 from bluestar_store.errors import BlueStarError
 from bluestar_store.keys import Key
+from bluestar_store.mapping.canonical import canonical, digest
+from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.mapping.values import from_wire
 from bluestar_store.models.audit import AUDIT_ENTRY
-from bluestar_store.models.canonical import canonical, digest
 from bluestar_store.models.digest_keys import key_named_in
-from bluestar_store.models.kind import Kind
-from bluestar_store.models.masking import has_secrets
-from bluestar_store.models.values import from_wire
 from bluestar_store.protocols import OWN_PREFIX, Item, pages
-from bluestar_store.repositories.access import Access
+from bluestar_store.redaction.masking import has_secrets
 from bluestar_store.repositories.chain import decoded_entry
 from bluestar_store.repositories.digests import is_sensitive
+from bluestar_store.repositories.session import Session
 
 BEFORE, AFTER = SIDES = ("before", "after")
 """Of a change: an entry has a digest of each, and what each attribute that changed was."""
@@ -28,33 +28,35 @@ Details = Mapping[str, Any]
 class ItemStates:
     """What some items say, and said."""
 
-    def __init__(self, access: Access, named: set[Named]) -> None:
+    def __init__(self, session: Session, named: set[Named]) -> None:
         """Items by their tables, without prefix, and keys; they are read at once."""
-        self._access = access
+        self._session = session
         self._always = set[Named]()
         self._hiding: dict[Named, tuple[Item, str]] = {}
         """Of what hides something by now: the item, and the digest without a key that it would have."""
         self._fields: dict[Named, frozenset[str | None]] = {}
         """The attributes that the library knows."""
         self._trails: dict[tuple[str, str], tuple[Details, ...]] = {}
-        asked: dict[str, dict[Key, tuple[Named, Kind[Any]]]] = {}
+        asked: dict[str, dict[Key, tuple[Named, Mapper[Any]]]] = {}
         for table, key in named:
-            kind = next((kind for kind in access.tables.kinds if kind.table == table and kind.keys.parse(key)), None)
-            if kind is None:
+            mapper = next(
+                (mapper for mapper in session.tables.kinds if mapper.table == table and mapper.keys.parse(key)), None
+            )
+            if mapper is None:
                 continue
-            self._fields[table, key] = frozenset(attribute.attr_name for attribute in kind.attributes.values())
-            if kind.is_sensitive:
+            self._fields[table, key] = frozenset(attribute.attr_name for attribute in mapper.attributes.values())
+            if mapper.is_sensitive:
                 self._always.add((table, key))
             else:
-                asked.setdefault(access.table(kind), {})[key] = (table, key), kind
+                asked.setdefault(session.table(mapper), {})[key] = (table, key), mapper
         for on_disk, wanted in asked.items():
-            for key, item in access.engine.get(on_disk, wanted).items():
-                one, kind = wanted[key]
+            for key, item in session.engine.get(on_disk, wanted).items():
+                one, mapper = wanted[key]
                 try:
-                    entity = kind.decode(item)
+                    entity = mapper.decode(item)
                 except BlueStarError:  # another check says so
                     continue
-                if is_sensitive(kind, entity):
+                if is_sensitive(mapper, entity):
                     self._hiding[one] = item, digest(canonical(entity))
 
     def hid(self, named: Named, made: str) -> bool:
@@ -102,7 +104,7 @@ class ItemStates:
         return [details for details in self._trails[table, key.pk] if details.get("item") == key.sk]
 
     def _read(self, table: str, pk: str) -> Iterator[Details]:
-        engine, on_disk = self._access.engine, self._access.table(AUDIT_ENTRY)
+        engine, on_disk = self._session.engine, self._session.table(AUDIT_ENTRY)
         trail = AUDIT_ENTRY.keys.partition({"table": table, "partition": pk})
         for items in pages(lambda cursor: engine.query(on_disk, trail, cursor=cursor)):
             for item in items:

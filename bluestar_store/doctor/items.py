@@ -21,7 +21,7 @@ from bluestar_store.doctor.findings import Finding, Severity
 from bluestar_store.doctor.reading import seen
 from bluestar_store.errors import AccessDeniedError, BlueStarError
 from bluestar_store.protocols import pages
-from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.session import Session
 from bluestar_store.store import Store
 
 CHECKS = (
@@ -42,7 +42,7 @@ CHECKS = (
 def check(store: Store, table: str, progress: Callable[[int], None]) -> Iterator[Finding]:
     """What the items of one table show."""
     count = 0
-    access = Access(
+    session = Session(
         store.decrypting_engine,
         store.tables,
         NullCache(),
@@ -51,10 +51,10 @@ def check(store: Store, table: str, progress: Callable[[int], None]) -> Iterator
     )
     kinds = [kind for kind in store.tables.kinds if store.tables.name(kind) == table]
     try:
-        for items in pages(lambda cursor: access.engine.scan(table, cursor=cursor)):
+        for items in pages(lambda cursor: session.engine.scan(table, cursor=cursor)):
             found = [seen(table, kinds, item) for item in items]
             for one_check in CHECKS:
-                yield from one_check(access, found)
+                yield from one_check(session, found)
             progress(len(items))
             count += 1
         yield from limits.check_scans(store, table, count)

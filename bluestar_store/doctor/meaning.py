@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from shlex import quote
 
+from bluestar_store.checks.fields import shrunk
+from bluestar_store.checks.meaning import Level
 from bluestar_store.doctor.findings import Finding, Severity
 from bluestar_store.doctor.reading import Seen
 from bluestar_store.errors import ItemDecodeError
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.field_checks import shrunk
+from bluestar_store.mapping.entity import Entity
 from bluestar_store.models.limits import IRS_LIMITS, IrsLimits
-from bluestar_store.models.meaning import Level
 from bluestar_store.models.validation import ValidationRule
-from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.session import Session
 
 
-def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
+def check(session: Session, page: Sequence[Seen]) -> Iterator[Finding]:
     """A finding for each value that means nothing, or most likely something else."""
     for one in page:
         if not isinstance(one.entity, Entity):
             continue
-        found = [finding for finding in access.checks.findings(one.entity) if finding.level is not Level.NEW]
-        if isinstance(one.entity, IrsLimits) and (before := _year_before(access, one.entity)) is not None:
-            found += shrunk(one.entity, before, access.checks)
+        found = [finding for finding in session.checks.findings(one.entity) if finding.level is not Level.NEW]
+        if isinstance(one.entity, IrsLimits) and (before := _year_before(session, one.entity)) is not None:
+            found += shrunk(one.entity, before, session.checks)
         for finding in found:
             if isinstance(one.entity, ValidationRule) and finding.field == "pattern":
                 yield one.finding(Severity.ERROR, "unusable", str(finding), _correction(one.entity))
@@ -32,11 +32,11 @@ def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
                 yield one.finding(Severity.WARNING, "meaning", str(finding), mend)
 
 
-def _year_before(access: Access, limits: IrsLimits) -> IrsLimits | None:
+def _year_before(session: Session, limits: IrsLimits) -> IrsLimits | None:
     if limits.year == 0:
         return None
-    key, table = IRS_LIMITS.keys.build({"year": limits.year - 1}), access.table(IRS_LIMITS)
-    item = access.engine.get(table, [key], consistent=True).get(key)
+    key, table = IRS_LIMITS.keys.build({"year": limits.year - 1}), session.table(IRS_LIMITS)
+    item = session.engine.get(table, [key], consistent=True).get(key)
     try:
         return None if item is None else IRS_LIMITS.decode(item, table)
     except ItemDecodeError:  # another finding

@@ -16,14 +16,14 @@ from bluestar_store.keys import DEFAULT, Key
 from bluestar_store.models.audit import CHAIN_HEAD, ChainHead
 from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION
 from bluestar_store.protocols import Item, key_of
-from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.pipeline_head import COUNT
+from bluestar_store.repositories.session import Session
 
 LOOKS = 5
 """How often a pipeline that is being replaced while we look is read again."""
 
 
-def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
+def check(session: Session, page: Sequence[Seen]) -> Iterator[Finding]:
     """A finding for each pipeline that readers refuse.
 
     A page may hold a part of a pipeline only, and a scan may see a replacement half done: what looks wrong is read
@@ -31,19 +31,19 @@ def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
     """
     parts: dict[str, list[Seen]] = defaultdict(list)
     for one in page:
-        if one.kind is PIPELINE_STEP:
+        if one.mapper is PIPELINE_STEP:
             parts[one.key.pk].append(one)
-    heads = _heads(access, [pk for pk, part in parts.items() if not any(_revision(one.item) for one in part)])
+    heads = _heads(session, [pk for pk, part in parts.items() if not any(_revision(one.item) for one in part)])
     for pk, part in parts.items():
         if fault([one.item for one in part], _written(heads.get(_head_key(pk)))) is not None:
-            items, what = _settled(access, pk)
+            items, what = _settled(session, pk)
             if items and any(one.key == key_of(items[0]) for one in part):
-                yield from _findings(access, pk, what)
+                yield from _findings(session, pk, what)
     for pk in _promised(page):
-        if _is_empty(access, pk):
-            items, what = _settled(access, pk)
+        if _is_empty(session, pk):
+            items, what = _settled(session, pk)
             if not items:
-                yield from _findings(access, pk, what)
+                yield from _findings(session, pk, what)
 
 
 def fault(items: Sequence[Item], written: int) -> str | None:
@@ -61,9 +61,9 @@ def fault(items: Sequence[Item], written: int) -> str | None:
     return None
 
 
-def _findings(access: Access, pk: str, what: str | None) -> Iterator[Finding]:
+def _findings(session: Session, pk: str, what: str | None) -> Iterator[Finding]:
     if what is not None:
-        yield Finding(Severity.ERROR, "pipeline", what, _mend(pk), access.table(PIPELINE_STEP), pk)
+        yield Finding(Severity.ERROR, "pipeline", what, _mend(pk), session.table(PIPELINE_STEP), pk)
 
 
 def _mend(pk: str) -> str:
@@ -103,40 +103,40 @@ def _head_key(pk: str) -> Key:
     return CHAIN_HEAD.keys.build({"batch_id": None, "table": PIPELINE_STEP.table, "partition": pk})
 
 
-def _heads(access: Access, pks: Iterable[str]) -> Mapping[Key, Item]:
+def _heads(session: Session, pks: Iterable[str]) -> Mapping[Key, Item]:
     """The heads of these pipelines; none where they cannot be read, for then other findings say why."""
     try:
-        return access.engine.get(access.table(CHAIN_HEAD), map(_head_key, pks), consistent=True)
+        return session.engine.get(session.table(CHAIN_HEAD), map(_head_key, pks), consistent=True)
     except (TableMissingError, AccessDeniedError):
         return {}
 
 
-def _is_empty(access: Access, pk: str) -> bool:
+def _is_empty(session: Session, pk: str) -> bool:
     prefix = PIPELINE_STEP.keys.sort.prefix
     try:
-        return not access.engine.query(access.table(PIPELINE_STEP), pk, prefix, limit=1, consistent=True).items
+        return not session.engine.query(session.table(PIPELINE_STEP), pk, prefix, limit=1, consistent=True).items
     except (TableMissingError, AccessDeniedError):
         return False
 
 
-def _settled(access: Access, pk: str) -> tuple[list[Item], str | None]:
+def _settled(session: Session, pk: str) -> tuple[list[Item], str | None]:
     """The steps when nobody is replacing them, and what is wrong; nothing is wrong when somebody always is."""
-    before = _isolated_head(access, pk)
+    before = _isolated_head(session, pk)
     items: list[Item] = []
     for _ in range(LOOKS):
-        found = access.partition_items(access.table(PIPELINE_STEP), pk, PIPELINE_STEP.keys.sort.prefix)
+        found = session.partition_items(session.table(PIPELINE_STEP), pk, PIPELINE_STEP.keys.sort.prefix)
         items = [item for item in found if PIPELINE_STEP.owns(item)]
-        after = _isolated_head(access, pk)
+        after = _isolated_head(session, pk)
         if before == after:
             return items, fault(items, _written(after))
         before = after
     return items, None
 
 
-def _isolated_head(access: Access, pk: str) -> Item | None:
+def _isolated_head(session: Session, pk: str) -> Item | None:
     """The head as no replacement is half way through writing it: an isolated read waits for its end."""
     key = _head_key(pk)
     try:
-        return access.engine.get_isolated(access.table(CHAIN_HEAD), [key]).get(key)
+        return session.engine.get_isolated(session.table(CHAIN_HEAD), [key]).get(key)
     except (TableMissingError, AccessDeniedError):
         return None

@@ -12,14 +12,14 @@ from bluestar_store.keys import Key
 from bluestar_store.models.audit import SALT, AuditEntry
 from bluestar_store.models.batches import BatchRules, StepResult
 from bluestar_store.models.digest_keys import key_named_in
-from bluestar_store.models.masking import has_secret, has_secrets
-from bluestar_store.repositories.access import Access
+from bluestar_store.redaction.masking import has_secret, has_secrets
+from bluestar_store.repositories.session import Session
 
 Made = tuple[Named, str, Mapping[str, Any]]
 """An item, a digest of what it said once, and as much of that as is told beside."""
 
 
-def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
+def check(session: Session, page: Sequence[Seen]) -> Iterator[Finding]:
     """A finding for each batch, each entry of a trail and each result that has such a digest.
 
     Whether an item had something that is shown masked is known of its kind, else from what is there by now and from
@@ -27,7 +27,7 @@ def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
     is not known.
     """
     plain = [(one, list(_plainly_named(one.entity))) for one in page]
-    states = ItemStates(access, {named for _, made in plain for named, _, _ in made})
+    states = ItemStates(session, {named for _, made in plain for named, _, _ in made})
     for one, made in plain:
         told = any(states.hid(named, text) or states.hides(named, said) for named, text, said in made)
         if not told and not _is_plain_beside(one.entity):

@@ -13,21 +13,21 @@ from bluestar_store.models.config import AchConfig, ClientConfig
 from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.models.vendor import VendorSchema
-from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.session import Session
 
 CHECK = "unreachable"
 
 
-def check(access: Access, page: Sequence[Seen]) -> Iterator[Finding]:
+def check(session: Session, page: Sequence[Seen]) -> Iterator[Finding]:
     """A finding for each item that no call of the library gives to a plan."""
     pipelines: dict[tuple[str, str], bool] = {}
     for one in page:
-        if one.kind is IRS_LIMITS:
+        if one.mapper is IRS_LIMITS:
             yield from _limits(one)
         elif isinstance(one.entity, VendorSchema | BatchState):
             yield from _owner(one, one.entity)
         elif isinstance(one.entity, ClientConfig | AchConfig):
-            yield from _config(access, one, one.entity, pipelines)
+            yield from _config(session, one, one.entity, pipelines)
 
 
 def _limits(one: Seen) -> Iterator[Finding]:
@@ -41,19 +41,19 @@ def _limits(one: Seen) -> Iterator[Finding]:
 def _owner(one: Seen, entity: VendorSchema | BatchState) -> Iterator[Finding]:
     """Both name their plan in an attribute, which another program may set to what is no plan."""
     try:
-        if one.kind is not None:
-            one.kind.index_of(entity)
+        if one.mapper is not None:
+            one.mapper.index_of(entity)
     except InvalidKeyError as error:
         what = f"{error}: no question about a plan finds it"
         yield one.finding(Severity.WARNING, CHECK, what, "set plan_id to the plan that is meant, or remove it")
 
 
 def _config(
-    access: Access, one: Seen, config: ClientConfig | AchConfig, known: dict[tuple[str, str], bool]
+    session: Session, one: Seen, config: ClientConfig | AchConfig, known: dict[tuple[str, str], bool]
 ) -> Iterator[Finding]:
     """A plan's own configuration needs a pipeline of its frequency, the plan's or DEFAULT's."""
     levels = (DEFAULT, config.plan_id)
-    if config.plan_id == DEFAULT or any(_has_pipeline(access, level, config.pay_freq, known) for level in levels):
+    if config.plan_id == DEFAULT or any(_has_pipeline(session, level, config.pay_freq, known) for level in levels):
         return
     what = f"there is no pipeline for {config.pay_freq}, neither {config.plan_id}'s nor DEFAULT's: no batch uses it"
     mend = (
@@ -63,13 +63,13 @@ def _config(
     yield one.finding(Severity.WARNING, CHECK, what, mend)
 
 
-def _has_pipeline(access: Access, level: str, pay_freq: str, known: dict[tuple[str, str], bool]) -> bool:
+def _has_pipeline(session: Session, level: str, pay_freq: str, known: dict[tuple[str, str], bool]) -> bool:
     """Whether there is one; also where that cannot be found out, for then other findings say why."""
     if (level, pay_freq) not in known:
         pk = PIPELINE_STEP.keys.partition({"plan_id": level, "pay_freq": pay_freq})
         try:
             prefix = PIPELINE_STEP.keys.sort.prefix
-            page = access.engine.query(access.table(PIPELINE_STEP), pk, prefix, limit=1, consistent=True)
+            page = session.engine.query(session.table(PIPELINE_STEP), pk, prefix, limit=1, consistent=True)
             known[level, pay_freq] = bool(page.items)
         except (TableMissingError, AccessDeniedError):
             known[level, pay_freq] = True

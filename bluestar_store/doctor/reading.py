@@ -9,19 +9,19 @@ from typing import Any
 from bluestar_store.doctor.findings import Finding, Severity
 from bluestar_store.errors import ItemDecodeError
 from bluestar_store.keys import Key
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.kind import Kind
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.protocols import Item, key_of
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One item. `kind` is None when its key is no kind's; `entity` may be why it does not decode."""
+    """One item. `mapper` is None when its key is no kind's; `entity` may be why it does not decode."""
 
     table: str
     key: Key
     item: Item
-    kind: Kind[Any] | None
+    mapper: Mapper[Any] | None
     identity: Mapping[str, Any]
     entity: Entity | ItemDecodeError | None
 
@@ -30,18 +30,18 @@ class Seen:
         return Finding(severity, check, what, mend, self.table, self.key.pk, self.key.sk)
 
 
-def seen(table: str, kinds: Sequence[Kind[Any]], item: Item) -> Seen:
+def seen(table: str, kinds: Sequence[Mapper[Any]], item: Item) -> Seen:
     """The item, as the first of the kinds that its key belongs to (no key belongs to two)."""
     key = key_of(item)
-    for kind in kinds:
-        identity = kind.keys.parse(key)
+    for mapper in kinds:
+        identity = mapper.keys.parse(key)
         if identity is not None:
             entity: Entity | ItemDecodeError
             try:
-                entity = kind.decode(item, table)
+                entity = mapper.decode(item, table)
             except ItemDecodeError as error:
                 # Without its way here: the frames in it would keep the page's items until the next full collection.
                 error.__context__ = None
                 entity = error.with_traceback(None)
-            return Seen(table, key, item, kind, identity, entity)
+            return Seen(table, key, item, mapper, identity, entity)
     return Seen(table, key, item, None, {}, None)

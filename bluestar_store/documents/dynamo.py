@@ -16,10 +16,10 @@ from bluestar_store.documents.failures import GET, PUT, QUERY, UPDATE, condition
 from bluestar_store.documents.names import dynamo_table_name
 from bluestar_store.documents.store import DocumentStore, IdGenerator
 from bluestar_store.documents.values import same_items
-from bluestar_store.engines.aws import AwsConnection
-from bluestar_store.engines.bulk import chunks
-from bluestar_store.engines.dynamo import BATCH_GET_KEYS, DynamoEngine, refusal_of
-from bluestar_store.engines.expressions import update_expression
+from bluestar_store.engines.dynamo.bulk import chunks
+from bluestar_store.engines.dynamo.connection import AwsConnection
+from bluestar_store.engines.dynamo.engine import BATCH_GET_KEYS, DynamoEngine, refusal_of
+from bluestar_store.engines.dynamo.expressions import update_expression
 from bluestar_store.errors import (
     AlreadyExistsError,
     BlueStarError,
@@ -28,7 +28,7 @@ from bluestar_store.errors import (
     TransactionConflictError,
 )
 from bluestar_store.protocols import AttributeValue, Item
-from bluestar_store.quiet_errors import without_locals
+from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.settings import Settings
 
 EXISTS = "attribute_exists(#key)"

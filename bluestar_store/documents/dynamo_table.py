@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bluestar_store.engines.aws import AwsConnection
-from bluestar_store.engines.dynamo_tables import add_index, description, make, wait
+from bluestar_store.engines.dynamo.connection import AwsConnection
+from bluestar_store.engines.dynamo.tables import add_index, description, make, wait
 from bluestar_store.errors import ConfigurationError, EngineError, TableMissingError
 
 

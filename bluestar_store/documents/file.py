@@ -19,11 +19,11 @@ from bluestar_store.documents.names import dynamo_table_name
 from bluestar_store.documents.store import DocumentStore, IdGenerator, with_key
 from bluestar_store.documents.table_file import TableFile
 from bluestar_store.documents.values import check_size, same_items
-from bluestar_store.engines.shared_folders import LOCK, claim_of, claimed, folder_failures, folder_lock
+from bluestar_store.engines.file.shared_folders import LOCK, claim_of, claimed, folder_failures, folder_lock
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.forking import remember
 from bluestar_store.protocols import Item
-from bluestar_store.quiet_errors import without_locals
+from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.settings import Settings
 
 OTHERS = stat.S_IWGRP | stat.S_IWOTH

@@ -8,9 +8,9 @@ from bluestar_store.documents.dynamo import PynamoStore, connection_of
 from bluestar_store.documents.file import FileStore, check_private, default_folder
 from bluestar_store.documents.names import dynamo_table_name
 from bluestar_store.documents.store import DocumentStore, IdGenerator
-from bluestar_store.engines.dynamo_tables import description
+from bluestar_store.engines.dynamo.tables import description
 from bluestar_store.errors import ConfigurationError
-from bluestar_store.quiet_errors import without_locals
+from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.settings import PersistenceMode, Settings
 
 

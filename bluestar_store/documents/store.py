@@ -28,7 +28,7 @@ from bluestar_store.engines.checks import MAX_CHANGES
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.keys import shown, unseen
 from bluestar_store.protocols import Item
-from bluestar_store.quiet_errors import without_locals
+from bluestar_store.redaction.tracebacks import without_locals
 
 IdGenerator: TypeAlias = Callable[..., Any]
 """Gives the key of an item without one: called with a copy of the item where it takes one, else without anything.

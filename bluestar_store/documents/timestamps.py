@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from bluestar_store.models.values import utc_text
+from bluestar_store.mapping.values import utc_text
 from bluestar_store.protocols import AttributeValue, Item
 
 CREATED, MODIFIED = "created", "modified"

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from bluestar_store.engines.checks import MAX_ITEM_BYTES, item_bytes, normal_value
 from bluestar_store.keys import MAX_PK_BYTES, shown
-from bluestar_store.models.values import number_text, to_wire
+from bluestar_store.mapping.values import number_text, to_wire
 from bluestar_store.protocols import AttributeValue, Item
 
 Document: TypeAlias = dict[str, Any]

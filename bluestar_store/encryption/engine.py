@@ -9,7 +9,7 @@ from typing import Any
 from bluestar_store.encryption.sealing import Sealing
 from bluestar_store.engines.passing import PassingEngine
 from bluestar_store.keys import Key
-from bluestar_store.models.sealed import as_stored, item_as_stored
+from bluestar_store.mapping.sealed import as_stored, item_as_stored
 from bluestar_store.protocols import (
     AsRead,
     AttributeValue,

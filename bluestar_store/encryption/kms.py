@@ -9,7 +9,6 @@ import botocore.exceptions as aws
 import botocore.session
 from botocore.config import Config
 
-from bluestar_store.debug_logs import hide_data
 from bluestar_store.encryption.values import UnreadableError
 from bluestar_store.errors import (
     BlueStarError,
@@ -19,6 +18,7 @@ from bluestar_store.errors import (
     UnavailableError,
 )
 from bluestar_store.files.clients import ProcessClient
+from bluestar_store.redaction.logs import hide_data
 
 FORM = b"K"
 """What a key begins with that was wrapped by KMS."""

@@ -10,17 +10,17 @@ from typing import Any
 
 from bluestar_store.encryption.plan_keys import PlanKeys, key_owner
 from bluestar_store.encryption.values import KeyName, UnreadableError, decrypted, encrypted, key_name_of
-from bluestar_store.engines.staged import StagedEngine
+from bluestar_store.engines.memory.staged import StagedEngine
 from bluestar_store.errors import InvalidKeyError
 from bluestar_store.keys import Key, check_plan
 from bluestar_store.lazy import cached_property
+from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.mapping.sealed import SealedValue, is_ciphertext
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.digest_keys import is_digest_key
 from bluestar_store.models.free_form import FREE_STATE
-from bluestar_store.models.kind import Kind
 from bluestar_store.models.plan_keys import PLAN_KEY
-from bluestar_store.models.sealed import SealedValue, is_ciphertext
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import AttributeValue, Engine, Item
 
@@ -41,13 +41,13 @@ class Sealing:
         self._plans: dict[str, str] = {}
 
     @cached_property
-    def _kinds(self) -> Mapping[str, tuple[Kind[Any], ...]]:
+    def _kinds(self) -> Mapping[str, tuple[Mapper[Any], ...]]:
         """The kinds that have such attributes, by the name of their table on disk."""
-        found: dict[str, tuple[Kind[Any], ...]] = {}
-        for kind in self._tables.kinds:
-            if kind.is_sensitive or kind.records:
-                name = self._tables.name(kind)
-                found[name] = (*found.get(name, ()), kind)
+        found: dict[str, tuple[Mapper[Any], ...]] = {}
+        for mapper in self._tables.kinds:
+            if mapper.is_sensitive or mapper.records:
+                name = self._tables.name(mapper)
+                found[name] = (*found.get(name, ()), mapper)
         return found
 
     @cached_property
@@ -61,13 +61,13 @@ class Sealing:
         """Attributes of items in this table that may be encrypted."""
         return self._names.get(table, ())
 
-    def kind_of(self, table: str, key: Key) -> Kind[Any] | None:
+    def kind_of(self, table: str, key: Key) -> Mapper[Any] | None:
         """The kind with such attributes that has this key."""
-        return next((kind for kind in self._kinds.get(table, ()) if kind.keys.parse(key) is not None), None)
+        return next((mapper for mapper in self._kinds.get(table, ()) if mapper.keys.parse(key) is not None), None)
 
-    def is_wanted(self, kind: Kind[Any], name: str) -> bool:
+    def is_wanted(self, mapper: Mapper[Any], name: str) -> bool:
         """Whether the settings ask for this attribute to be encrypted."""
-        return name in kind.sensitive_attributes or (self.records and name in kind.record_attributes)
+        return name in mapper.sensitive_attributes or (self.records and name in mapper.record_attributes)
 
     def opened(self, table: str, item: Item) -> Item:
         """The item with its values decrypted, each of which remembers its ciphertext; changes the item."""
@@ -80,8 +80,8 @@ class Sealing:
         value, key = item[name], Key(item["PK"]["S"], item["SK"]["S"])
         if isinstance(value, SealedValue):
             return value
-        kind, sealed = self.kind_of(table, key), value["B"]
-        place = (kind.table if kind is not None else ACH_CONFIG.table, *key, name)
+        mapper, sealed = self.kind_of(table, key), value["B"]
+        place = (mapper.table if mapper is not None else ACH_CONFIG.table, *key, name)
         try:
             cipher = self.keys.named(key_name_of(sealed)).cipher
             return SealedValue(decrypted(sealed, place, cipher), sealed, place)
@@ -98,16 +98,16 @@ class Sealing:
         found = dict(values)
         if not any(name in values for name in self._names.get(table, ())):
             return found
-        kind = self.kind_of(table, key)
-        if kind is None:
+        mapper = self.kind_of(table, key)
+        if mapper is None:
             return found if not is_digest_key(key) else self._sealed_digest_key(key, found)
-        said = plan_said(values.get("state", {})) if kind is FREE_STATE else None
+        said = plan_said(values.get("state", {})) if mapper is FREE_STATE else None
         for name, value in values.items():
-            place = (kind.table, *key, name)
+            place = (mapper.table, *key, name)
             if isinstance(value, SealedValue) and value.place == place:
                 continue
-            if self.is_wanted(kind, name) and "NULL" not in value and not is_ciphertext(value):
-                name_and_key = self.keys.current(key_owner(self._plan(kind, key, reader, said)))
+            if self.is_wanted(mapper, name) and "NULL" not in value and not is_ciphertext(value):
+                name_and_key = self.keys.current(key_owner(self._plan(mapper, key, reader, said)))
                 ciphertext = encrypted(dict(value), place, name_and_key.name, name_and_key.cipher)
                 found[name] = SealedValue(value, ciphertext, place)
         return found
@@ -149,9 +149,9 @@ class Sealing:
         table, _, pk = scope.partition("/")
         return key_owner(self._plan_of_trail(table, pk))
 
-    def _plan(self, kind: Kind[Any], key: Key, reader: Engine, said: str | None) -> str | None:
+    def _plan(self, mapper: Mapper[Any], key: Key, reader: Engine, said: str | None) -> str | None:
         """Whose an item is; None for what belongs to no plan."""
-        identity: Mapping[str, Any] = kind.keys.parse(key) or {}
+        identity: Mapping[str, Any] = mapper.keys.parse(key) or {}
         if identity.get("plan_id") is not None:
             return str(identity["plan_id"])
         if identity.get("batch_id") is not None:
@@ -168,7 +168,7 @@ class Sealing:
         plans = self._plans
         if pk not in plans:
             table = self._tables.name(BATCH_STATE)
-            keys = [Key(pk, kind.keys.sort.prefix) for kind in (BATCH_STATE, FREE_STATE)]
+            keys = [Key(pk, mapper.keys.sort.prefix) for mapper in (BATCH_STATE, FREE_STATE)]
             found = reader.get(table, keys, consistent=True)
             state, free = (found.get(key, {}) for key in keys)
             plan: str | None = state.get("plan_id", {}).get("S") or said or plan_said(free.get("state", {}))
@@ -181,10 +181,10 @@ class Sealing:
         return plans[pk]
 
     def _plan_of_trail(self, table: str, pk: str) -> str | None:
-        for kind in self._tables.kinds:
-            if kind is PLAN_KEY:
+        for mapper in self._tables.kinds:
+            if mapper is PLAN_KEY:
                 continue  # whose key was dropped, not one of its own may tell
-            if kind.table == table and (found := kind.keys.partition_identity(pk)) is not None:
+            if mapper.table == table and (found := mapper.keys.partition_identity(pk)) is not None:
                 return found.get("plan_id")
         return None
 
@@ -198,6 +198,6 @@ def plan_said(state: AttributeValue) -> str | None:
     return None
 
 
-def _may_be(kind: Kind[Any]) -> set[str]:
-    known = {attribute.attr_name for name, attribute in kind.attributes.items() if name not in kind.keys.fields}
-    return known if kind.is_sensitive else set(kind.record_attributes)
+def _may_be(mapper: Mapper[Any]) -> set[str]:
+    known = {attribute.attr_name for name, attribute in mapper.attributes.items() if name not in mapper.keys.fields}
+    return known if mapper.is_sensitive else set(mapper.record_attributes)

@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bluestar_store.engines.item_json import to_json, value_from_json
-from bluestar_store.models.sealed import MAGIC
+from bluestar_store.mapping.sealed import MAGIC
 from bluestar_store.protocols import AttributeValue
 
 NONCE_BYTES = 12

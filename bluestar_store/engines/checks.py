@@ -11,8 +11,8 @@ from typing import Any
 
 from bluestar_store.errors import ConfigurationError, InvalidKeyError, InvalidWriteError, ItemTooLargeError
 from bluestar_store.keys import MAX_PK_BYTES, MAX_SK_BYTES, Key, shown
-from bluestar_store.models.sealed import SealedValue
-from bluestar_store.models.values import number_text
+from bluestar_store.mapping.sealed import SealedValue
+from bluestar_store.mapping.values import number_text
 from bluestar_store.protocols import (
     AsRead,
     AttributeValue,

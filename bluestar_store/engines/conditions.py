@@ -7,7 +7,7 @@ from typing import Any
 
 from bluestar_store.errors import AlreadyExistsError, ConflictError, VersionConflictError
 from bluestar_store.keys import Key
-from bluestar_store.models.values import version_of
+from bluestar_store.mapping.values import version_of
 from bluestar_store.protocols import AsRead, AttributeValue, Expectation, Expected, Fit, Fits, Item
 
 

@@ -15,7 +15,7 @@ from bluestar_store.files.azure_calls import AzureCalls, is_folder
 from bluestar_store.files.azure_streams import AzureReader, AzureWriter
 from bluestar_store.files.protocol import FileInfo
 from bluestar_store.files.remote import RemoteFiles
-from bluestar_store.quiet_errors import without_locals
+from bluestar_store.redaction.tracebacks import without_locals
 
 COPY_POLL_SECONDS = 0.5
 """Within an account a copy is done when its call returns, as a rule."""

@@ -11,7 +11,6 @@ from azure.core import exceptions as azure
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient, ContainerClient, ExponentialRetry, generate_blob_sas
 
-from bluestar_store.debug_logs import hide_data
 from bluestar_store.errors import (
     AlreadyExistsError,
     BlueStarError,
@@ -20,6 +19,7 @@ from bluestar_store.errors import (
     FileStoreError,
 )
 from bluestar_store.files.clients import ProcessClient, missing, refused
+from bluestar_store.redaction.logs import hide_data
 
 CONNECTION_STRING = "AZURE_STORAGE_CONNECTION_STRING"
 ACCOUNT = "AZURE_STORAGE_ACCOUNT"

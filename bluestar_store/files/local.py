@@ -29,7 +29,7 @@ from bluestar_store.files.local_writer import LocalWriter, in_place_of_empty
 from bluestar_store.files.paths import TEMPORARY, InvalidPathError, check_new_path, checked_path, checked_prefix
 from bluestar_store.files.protocol import FileInfo
 from bluestar_store.files.streams import BINARY, FileWriter, StreamedFiles
-from bluestar_store.quiet_errors import without_locals
+from bluestar_store.redaction.tracebacks import without_locals
 
 COPY_BYTES = 1024 * 1024
 

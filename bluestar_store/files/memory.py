@@ -14,7 +14,7 @@ from bluestar_store.files.paths import check_new_path, checked_path, checked_pre
 from bluestar_store.files.protocol import FileInfo
 from bluestar_store.files.streams import FileWriter, StreamedFiles
 from bluestar_store.forking import remember
-from bluestar_store.quiet_errors import without_locals
+from bluestar_store.redaction.tracebacks import without_locals
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.files.paths import InvalidPathError, checked_path
 from bluestar_store.files.protocol import FileStore
-from bluestar_store.quiet_errors import without_locals
+from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.settings import Settings
 
 FORMS = "s3://bucket/prefix, az://container/prefix, file:///folder or memory://"

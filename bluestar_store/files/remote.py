@@ -12,7 +12,7 @@ from bluestar_store.errors import AlreadyExistsError, ConfigurationError, FileMi
 from bluestar_store.files.paths import InvalidPathError, check_new_path, checked_path, checked_prefix
 from bluestar_store.files.remote_streams import RemoteReader, RemoteWriter
 from bluestar_store.files.streams import FileWriter, StreamedFiles
-from bluestar_store.quiet_errors import without_locals
+from bluestar_store.redaction.tracebacks import without_locals
 
 MAX_LINK_SECONDS = 7 * 24 * 3600
 """A limit of AWS and of Azure."""

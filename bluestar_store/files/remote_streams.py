@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bluestar_store.errors import AlreadyExistsError, BlueStarError, FileMissingError, FileStoreError
 from bluestar_store.files.streams import FileWriter
-from bluestar_store.quiet_errors import without_locals
+from bluestar_store.redaction.tracebacks import without_locals
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

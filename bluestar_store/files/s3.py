@@ -12,7 +12,7 @@ from bluestar_store.files.remote import RemoteFiles
 from bluestar_store.files.s3_calls import FAILURES, S3Calls
 from bluestar_store.files.s3_streams import S3Reader, S3Writer
 from bluestar_store.files.streams import BINARY
-from bluestar_store.quiet_errors import without_locals
+from bluestar_store.redaction.tracebacks import without_locals
 
 MAX_COPY_BYTES = 5 * 1024**3
 """An AWS limit: what is larger is copied in parts."""

@@ -9,7 +9,6 @@ import botocore.session
 from botocore.config import Config
 from botocore.parsers import ResponseParserError
 
-from bluestar_store.debug_logs import hide_data
 from bluestar_store.errors import (
     AlreadyExistsError,
     BlueStarError,
@@ -18,6 +17,7 @@ from bluestar_store.errors import (
     FileStoreError,
 )
 from bluestar_store.files.clients import ProcessClient, missing, refused
+from bluestar_store.redaction.logs import hide_data
 
 CODES: dict[str, type[BlueStarError]] = {
     "NoSuchKey": FileMissingError,

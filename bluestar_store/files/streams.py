@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, Self, overload
 from bluestar_store.errors import FileMissingError, FileStoreError
 from bluestar_store.files.paths import check_new_path
 from bluestar_store.forking import remember
-from bluestar_store.quiet_errors import without_locals
+from bluestar_store.redaction.tracebacks import without_locals
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

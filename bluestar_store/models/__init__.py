@@ -1,6 +1,6 @@
 """Entities and their PynamoDB Models, side by side, two files a subject.
 
-`calculation.py` has the entity; `calculation_model.py` beside it has the Model and the Kind, which load PynamoDB and
+`calculation.py` has the entity; `calculation_model.py` beside it has the Model and the Mapper, which load PynamoDB and
 the AWS SDK, and so are loaded when they are first used. The module of the entity gives their names too.
 """
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bluestar_store.lazy import lazily
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.values import Count, Document, UtcTime
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.values import Count, Document, UtcTime
 
 if TYPE_CHECKING:
     from bluestar_store.models.audit_model import AUDIT_ENTRY as AUDIT_ENTRY

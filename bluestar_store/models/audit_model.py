@@ -6,9 +6,9 @@ from pynamodb.attributes import UnicodeAttribute
 
 from bluestar_store.errors import NotFoundError
 from bluestar_store.keys import ItemKeys, KeyTemplate
-from bluestar_store.models.attributes import DocumentAttribute, EntryTimeAttribute, IntegerAttribute
+from bluestar_store.mapping.attributes import DocumentAttribute, EntryTimeAttribute, IntegerAttribute
+from bluestar_store.mapping.mapper import ItemModel, Mapper
 from bluestar_store.models.audit import AuditEntry, ChainHead
-from bluestar_store.models.kind import ItemModel, Kind
 
 TRAILS = (
     (KeyTemplate("BATCH#{batch_id}"), {"table": None, "partition": None}),
@@ -47,10 +47,10 @@ class AuditEntryModel(ItemModel):
     hash = UnicodeAttribute(null=True)
 
 
-CHAIN_HEAD = Kind(
+CHAIN_HEAD = Mapper(
     "chain-head", ChainHead, ChainHeadModel, ItemKeys(TRAILS, KeyTemplate("CHAIN")), NotFoundError, cached=False
 )
-AUDIT_ENTRY = Kind(
+AUDIT_ENTRY = Mapper(
     "audit-entry",
     AuditEntry,
     AuditEntryModel,

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from bluestar_store.checks.fields import VISIBLE
 from bluestar_store.lazy import lazily
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.field_checks import VISIBLE
-from bluestar_store.models.values import Count, Document, TextMap, UtcTime, utc_from_text
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.values import Count, Document, TextMap, UtcTime, utc_from_text
 
 if TYPE_CHECKING:
     from bluestar_store.models.batches_model import BATCH_RULES as BATCH_RULES

@@ -8,17 +8,17 @@ from pynamodb.attributes import UnicodeAttribute
 
 from bluestar_store.errors import BatchNotFoundError
 from bluestar_store.keys import ItemKeys, check_plan
-from bluestar_store.models.attributes import (
+from bluestar_store.mapping.attributes import (
     DocumentAttribute,
     EnumAttribute,
     IntegerAttribute,
     TextMapAttribute,
     UtcAttribute,
 )
+from bluestar_store.mapping.indexes import ByPlan, index_part, index_text
+from bluestar_store.mapping.mapper import ItemModel, Mapper
+from bluestar_store.mapping.values import utc_text
 from bluestar_store.models.batches import BatchRules, BatchState, StepClaim, StepResult
-from bluestar_store.models.indexes import ByPlan, index_part, index_text
-from bluestar_store.models.kind import ItemModel, Kind
-from bluestar_store.models.values import utc_text
 
 PARTITION = "BATCH#{batch_id}"
 
@@ -92,7 +92,7 @@ def _plan_index(batch: BatchState) -> Mapping[str, str]:
     return {"bs_plan": index_part(check_plan(batch.plan_id)), "bs_plan_created": index_text(created, batch.batch_id)}
 
 
-BATCH_STATE = Kind(
+BATCH_STATE = Mapper(
     "batch-state",
     BatchState,
     BatchStateModel,
@@ -101,10 +101,10 @@ BATCH_STATE = Kind(
     _plan_index,
     cached=False,
 )
-BATCH_RULES = Kind(
+BATCH_RULES = Mapper(
     "batch-rules", BatchRules, BatchRulesModel, ItemKeys.of(PARTITION, "RULES"), BatchNotFoundError, cached=False
 )
-STEP_RESULT = Kind(
+STEP_RESULT = Mapper(
     "step-result",
     StepResult,
     StepResultModel,
@@ -113,7 +113,7 @@ STEP_RESULT = Kind(
     cached=False,
     records=("result",),
 )
-STEP_CLAIM = Kind(
+STEP_CLAIM = Mapper(
     "step-claim",
     StepClaim,
     StepClaimModel,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
+from bluestar_store.checks.fields import AGE, FORMULA, PERCENTAGE
 from bluestar_store.lazy import lazily
-from bluestar_store.models.entity import PlanEntity
-from bluestar_store.models.field_checks import AGE, FORMULA, PERCENTAGE
-from bluestar_store.models.values import Count, Number
+from bluestar_store.mapping.entity import PlanEntity
+from bluestar_store.mapping.values import Count, Number
 
 if TYPE_CHECKING:
     from bluestar_store.models.calculation_model import CALCULATION_RULE as CALCULATION_RULE

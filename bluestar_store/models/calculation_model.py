@@ -6,9 +6,9 @@ from pynamodb.attributes import UnicodeAttribute
 
 from bluestar_store.errors import RuleNotFoundError
 from bluestar_store.keys import ItemKeys
-from bluestar_store.models.attributes import DecimalAttribute, IntegerAttribute
+from bluestar_store.mapping.attributes import DecimalAttribute, IntegerAttribute
+from bluestar_store.mapping.mapper import LevelModel, Mapper
 from bluestar_store.models.calculation import CalculationRule
-from bluestar_store.models.kind import Kind, LevelModel
 
 
 class CalculationRuleModel(LevelModel):
@@ -25,7 +25,7 @@ class CalculationRuleModel(LevelModel):
     description = UnicodeAttribute(null=True)
 
 
-CALCULATION_RULE = Kind(
+CALCULATION_RULE = Mapper(
     "calculation-rule",
     CalculationRule,
     CalculationRuleModel,

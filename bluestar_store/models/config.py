@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from bluestar_store.checks.fields import FREQUENCY, ROUTING_NUMBER, VISIBLE
 from bluestar_store.lazy import lazily
-from bluestar_store.models.entity import PlanEntity
-from bluestar_store.models.field_checks import FREQUENCY, ROUTING_NUMBER, VISIBLE
-from bluestar_store.models.masking import SensitiveText
+from bluestar_store.mapping.entity import PlanEntity
+from bluestar_store.redaction.masking import SensitiveText
 
 if TYPE_CHECKING:
     from bluestar_store.models.config_model import ACH_CONFIG as ACH_CONFIG

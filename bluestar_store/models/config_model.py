@@ -6,9 +6,9 @@ from pynamodb.attributes import UnicodeAttribute
 
 from bluestar_store.errors import ConfigNotFoundError
 from bluestar_store.keys import ItemKeys
-from bluestar_store.models.attributes import IntegerAttribute
+from bluestar_store.mapping.attributes import IntegerAttribute
+from bluestar_store.mapping.mapper import LevelModel, Mapper
 from bluestar_store.models.config import AchConfig, ClientConfig
-from bluestar_store.models.kind import Kind, LevelModel
 
 PARTITION = "CLIENT#{plan_id:DEFAULT}_{pay_freq:plain}"
 
@@ -39,7 +39,7 @@ class AchConfigModel(LevelModel):
     routing_number = UnicodeAttribute(null=True)
 
 
-CLIENT_CONFIG = Kind(
+CLIENT_CONFIG = Mapper(
     "client-config",
     ClientConfig,
     ClientConfigModel,
@@ -48,7 +48,7 @@ CLIENT_CONFIG = Kind(
     rule_list="client_configs",
     commands=("config set {plan_id} {pay_freq} KEY=VALUE", "config delete {plan_id} {pay_freq}"),
 )
-ACH_CONFIG = Kind(
+ACH_CONFIG = Mapper(
     "ach-config",
     AchConfig,
     AchConfigModel,

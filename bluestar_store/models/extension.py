@@ -10,43 +10,43 @@ from typing import Any
 
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.keys import ItemKeys, KeyTemplate
+from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.mapping.wholeness import check_extension, check_whole
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
-from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import KINDS
-from bluestar_store.models.wholeness import check_extension, check_whole
 
 EXTENSIBLE = (CLIENT_CONFIG, ACH_CONFIG)
 """Kinds whose entity users may give fields of their own."""
 
 
-def with_kinds(own: Iterable[Kind[Any]]) -> tuple[Kind[Any], ...]:
+def with_kinds(own: Iterable[Mapper[Any]]) -> tuple[Mapper[Any], ...]:
     """The library's kinds, and users' own behind them; an extended configuration stands in place of the plain one.
 
     ConfigurationError, naming the kind, for one that would be mistaken for another or cannot be stored.
     """
-    kinds = {kind.name: kind for kind in KINDS}
+    kinds = {mapper.name: mapper for mapper in KINDS}
     added = list(own)
-    for kind in added:
-        plain = kinds.get(kind.name)
-        if kind is plain:  # named by BLUESTAR_KINDS and given to Store.open besides
+    for mapper in added:
+        plain = kinds.get(mapper.name)
+        if mapper is plain:  # named by BLUESTAR_KINDS and given to Store.open besides
             continue
-        check_whole(kind)
+        check_whole(mapper)
         if plain is None:
-            _check_apart(kind, kinds.values())
-        elif not _extends(kind, plain):
+            _check_apart(mapper, kinds.values())
+        elif not _extends(mapper, plain):
             raise ConfigurationError(
-                f"kind {kind.name}: there is a kind of this name already; only ClientConfig and AchConfig can be "
+                f"kind {mapper.name}: there is a kind of this name already; only ClientConfig and AchConfig can be "
                 "extended, by CLIENT_CONFIG.extended(...) and ACH_CONFIG.extended(...), and each once"
             )
         else:
-            check_extension(kind, plain)
-        kinds[kind.name] = kind
+            check_extension(mapper, plain)
+        kinds[mapper.name] = mapper
     return tuple(kinds.values())
 
 
-def kinds_named(names: Iterable[str]) -> tuple[Kind[Any], ...]:
-    """The kinds that `module:NAME` mean: each a Kind, or a tuple or list of them. Raises ConfigurationError."""
-    found: list[Kind[Any]] = []
+def kinds_named(names: Iterable[str]) -> tuple[Mapper[Any], ...]:
+    """The kinds that `module:NAME` mean: each a Mapper, or a tuple or list of them. Raises ConfigurationError."""
+    found: list[Mapper[Any]] = []
     for name in names:
         module, _, attribute = name.partition(":")
         try:
@@ -54,38 +54,41 @@ def kinds_named(names: Iterable[str]) -> tuple[Kind[Any], ...]:
         except (Exception, SystemExit) as error:  # whatever a module of a user's raises
             raise ConfigurationError(
                 f"BLUESTAR_KINDS: {name!r} cannot be imported ({type(error).__name__}: {error}); it names a "
-                "module that Python finds, and a Kind or a tuple of Kinds in it: payroll.calendar:CALENDAR"
+                "module that Python finds, and a Mapper or a tuple of Mappers in it: payroll.calendar:CALENDAR"
             ) from error
-        kinds = [value] if isinstance(value, Kind) else value
-        if not isinstance(kinds, list | tuple) or not all(isinstance(kind, Kind) for kind in kinds):
-            raise ConfigurationError(f"BLUESTAR_KINDS: {name!r} is no Kind, nor a tuple of Kinds")
+        kinds = [value] if isinstance(value, Mapper) else value
+        if not isinstance(kinds, list | tuple) or not all(isinstance(kind, Mapper) for kind in kinds):
+            raise ConfigurationError(f"BLUESTAR_KINDS: {name!r} is no Mapper, nor a tuple of Mappers")
         found += kinds
     return tuple(found)
 
 
-def _extends(kind: Kind[Any], plain: Kind[Any]) -> bool:
+def _extends(mapper: Mapper[Any], plain: Mapper[Any]) -> bool:
     return (
         any(plain is one for one in EXTENSIBLE)
-        and replace(kind, entity=plain.entity, model=plain.model) == plain
-        and issubclass(kind.entity, plain.entity)
-        and issubclass(kind.model, plain.model)
+        and replace(mapper, entity=plain.entity, model=plain.model) == plain
+        and issubclass(mapper.entity, plain.entity)
+        and issubclass(mapper.model, plain.model)
     )
 
 
-def _check_apart(kind: Kind[Any], others: Iterable[Kind[Any]]) -> None:
+def _check_apart(mapper: Mapper[Any], others: Iterable[Mapper[Any]]) -> None:
     """No key may be of two kinds, and no query for one find another: in layout `single` all lie in one table."""
     for other in others:
-        if _may_meet(kind.keys, other.keys):
+        if _may_meet(mapper.keys, other.keys):
             raise ConfigurationError(
-                f"kind {kind.name}: its keys can be those of {other.name}, in layout single at least; let its sort "
+                f"kind {mapper.name}: its keys can be those of {other.name}, in layout single at least; let its sort "
                 f"key begin otherwise than with {other.keys.sort.prefix!r}, nor with a part of it"
             )
-        if kind.rule_list is not None and (kind.table, kind.rule_list) == (other.table, other.rule_list):
+        if mapper.rule_list is not None and (mapper.table, mapper.rule_list) == (other.table, other.rule_list):
             raise ConfigurationError(
-                f"kind {kind.name}: rule_list {kind.rule_list} of {kind.table}.json is that of {other.name} already"
+                f"kind {mapper.name}: rule_list {mapper.rule_list} of {mapper.table}.json is that of {other.name} "
+                "already"
             )
-        if kind.entity is other.entity:
-            raise ConfigurationError(f"kind {kind.name}: {kind.entity.__name__} is the entity of {other.name} already")
+        if mapper.entity is other.entity:
+            raise ConfigurationError(
+                f"kind {mapper.name}: {mapper.entity.__name__} is the entity of {other.name} already"
+            )
 
 
 def _may_meet(one: ItemKeys, other: ItemKeys) -> bool:

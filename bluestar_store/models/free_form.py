@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bluestar_store.lazy import lazily
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.values import Document, UtcTime
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.values import Document, UtcTime
 
 if TYPE_CHECKING:
     from bluestar_store.models.free_form_model import FREE_RESULT as FREE_RESULT

@@ -6,10 +6,10 @@ from pynamodb.attributes import UnicodeAttribute
 
 from bluestar_store.errors import BatchNotFoundError
 from bluestar_store.keys import ItemKeys
-from bluestar_store.models.attributes import DocumentAttribute, UtcAttribute
+from bluestar_store.mapping.attributes import DocumentAttribute, UtcAttribute
+from bluestar_store.mapping.mapper import ItemModel, Mapper
 from bluestar_store.models.batches_model import PARTITION
 from bluestar_store.models.free_form import FreeResult, FreeState
-from bluestar_store.models.kind import ItemModel, Kind
 
 
 class FreeStateModel(ItemModel):
@@ -35,7 +35,7 @@ class FreeResultModel(ItemModel):
     saved = UtcAttribute(null=True)
 
 
-FREE_STATE = Kind(
+FREE_STATE = Mapper(
     "free-state",
     FreeState,
     FreeStateModel,
@@ -44,7 +44,7 @@ FREE_STATE = Kind(
     cached=False,
     records=("state",),
 )
-FREE_RESULT = Kind(
+FREE_RESULT = Mapper(
     "free-result",
     FreeResult,
     FreeResultModel,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
+from bluestar_store.checks.fields import VISIBLE
 from bluestar_store.lazy import lazily
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.field_checks import VISIBLE
-from bluestar_store.models.values import Count, UtcTime
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.values import Count, UtcTime
 
 if TYPE_CHECKING:
     from bluestar_store.models.holds_model import HOLD_GUARD as HOLD_GUARD

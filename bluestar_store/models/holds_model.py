@@ -8,11 +8,11 @@ from pynamodb.attributes import UnicodeAttribute
 
 from bluestar_store.errors import HoldNotFoundError
 from bluestar_store.keys import ItemKeys
-from bluestar_store.models.attributes import IntegerAttribute, UtcAttribute
+from bluestar_store.mapping.attributes import IntegerAttribute, UtcAttribute
+from bluestar_store.mapping.indexes import OpenHolds, index_text
+from bluestar_store.mapping.mapper import ItemModel, Mapper
+from bluestar_store.mapping.values import utc_text
 from bluestar_store.models.holds import HoldGuard, PlanHold
-from bluestar_store.models.indexes import OpenHolds, index_text
-from bluestar_store.models.kind import ItemModel, Kind
-from bluestar_store.models.values import utc_text
 
 OPEN = "HOLD"
 """The one partition of the open_holds index: open holds are few."""
@@ -55,7 +55,7 @@ def _open_index(hold: PlanHold) -> Mapping[str, str]:
     return {"bs_open": OPEN, "bs_open_created": index_text(created, hold.hold_id)}
 
 
-PLAN_HOLD = Kind(
+PLAN_HOLD = Mapper(
     "plan-hold",
     PlanHold,
     PlanHoldModel,
@@ -65,7 +65,7 @@ PLAN_HOLD = Kind(
     cached=False,
     commands=("hold release {plan_id} {hold_id}",),
 )
-HOLD_GUARD = Kind(
+HOLD_GUARD = Mapper(
     "hold-guard",
     HoldGuard,
     HoldGuardModel,

@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from bluestar_store.keys import Key
+from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.mapping.values import utc_from_text, utc_text, version_of
 from bluestar_store.models.batches import BATCH_STATE
-from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import Tables
-from bluestar_store.models.values import utc_from_text, utc_text, version_of
 from bluestar_store.protocols import OWN_PREFIX, VERSION, Item, key_of
 from bluestar_store.settings import TableLayout
 
@@ -46,14 +46,14 @@ class IndexMark:
     version: int = 0
 
 
-def index_label(kind: Kind[Any], index: str) -> str:
+def index_label(mapper: Mapper[Any], index: str) -> str:
     """What a mark calls the index of a kind."""
-    return f"{kind.name}/{index}"
+    return f"{mapper.name}/{index}"
 
 
-def labels(kinds: Iterable[Kind[Any]]) -> frozenset[str]:
+def labels(kinds: Iterable[Mapper[Any]]) -> frozenset[str]:
     """What a mark calls all indexes of these kinds."""
-    return frozenset(index_label(kind, index) for kind in kinds for index in kind.index_names)
+    return frozenset(index_label(mapper, index) for mapper in kinds for index in mapper.index_names)
 
 
 def mark_key(table: str) -> Key:

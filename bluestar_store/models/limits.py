@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
+from bluestar_store.checks.fields import AMOUNT, NEVER_LESS, YEAR
 from bluestar_store.lazy import lazily
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.field_checks import AMOUNT, NEVER_LESS, YEAR
-from bluestar_store.models.values import Count, Number
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.values import Count, Number
 
 if TYPE_CHECKING:
     from bluestar_store.models.limits_model import IRS_LIMITS as IRS_LIMITS

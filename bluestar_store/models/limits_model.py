@@ -6,9 +6,9 @@ from pynamodb.attributes import UnicodeAttribute
 
 from bluestar_store.errors import LimitsNotFoundError
 from bluestar_store.keys import GLOBAL, ItemKeys
-from bluestar_store.models.attributes import DecimalAttribute, IntegerAttribute
-from bluestar_store.models.indexes import index_text
-from bluestar_store.models.kind import Kind, LevelModel
+from bluestar_store.mapping.attributes import DecimalAttribute, IntegerAttribute
+from bluestar_store.mapping.indexes import index_text
+from bluestar_store.mapping.mapper import LevelModel, Mapper
 from bluestar_store.models.limits import IrsLimits
 
 
@@ -30,7 +30,7 @@ class IrsLimitsModel(LevelModel):
     source = UnicodeAttribute(null=True)
 
 
-IRS_LIMITS = Kind(
+IRS_LIMITS = Mapper(
     "irs-limits",
     IrsLimits,
     IrsLimitsModel,

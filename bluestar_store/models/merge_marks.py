@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 from bluestar_store.keys import Key
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.batches import STEP_CLAIM, STEP_RESULT
-from bluestar_store.models.kind import Kind
 from bluestar_store.protocols import OWN_PREFIX
 
 MERGING = f"{OWN_PREFIX}merging"
 
 
-def merge_mark(kind: Kind[Any], pk: str) -> Key:
+def merge_mark(mapper: Mapper[Any], pk: str) -> Key:
     """Where it lies among a batch's records of this kind."""
-    return Key(pk, f"{kind.keys.sort.prefix}{MERGING}")
+    return Key(pk, f"{mapper.keys.sort.prefix}{MERGING}")
 
 
 def merge_marks(pk: str) -> tuple[Key, ...]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
+from bluestar_store.checks.fields import AGENT, FREQUENCY, NUMBER, TIMEOUT, VISIBLE
 from bluestar_store.lazy import lazily
-from bluestar_store.models.entity import PlanEntity
-from bluestar_store.models.field_checks import AGENT, FREQUENCY, NUMBER, TIMEOUT, VISIBLE
-from bluestar_store.models.values import Count
+from bluestar_store.mapping.entity import PlanEntity
+from bluestar_store.mapping.values import Count
 from bluestar_store.protocols import AttributeValue
 
 if TYPE_CHECKING:

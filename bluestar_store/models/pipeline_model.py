@@ -6,8 +6,8 @@ from pynamodb.attributes import BooleanAttribute, UnicodeAttribute
 
 from bluestar_store.errors import PipelineNotFoundError
 from bluestar_store.keys import ItemKeys
-from bluestar_store.models.attributes import IntegerAttribute
-from bluestar_store.models.kind import Kind, LevelModel
+from bluestar_store.mapping.attributes import IntegerAttribute
+from bluestar_store.mapping.mapper import LevelModel, Mapper
 from bluestar_store.models.pipeline import PipelineStep
 
 
@@ -31,7 +31,7 @@ class PipelineStepModel(LevelModel):
     bs_steps = IntegerAttribute(null=True)
 
 
-PIPELINE_STEP = Kind(
+PIPELINE_STEP = Mapper(
     "pipeline-step",
     PipelineStep,
     PipelineStepModel,

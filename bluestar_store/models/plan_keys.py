@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bluestar_store.lazy import lazily
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.values import UtcTime
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.values import UtcTime
 
 if TYPE_CHECKING:
     from bluestar_store.models.plan_keys_model import PLAN_KEY as PLAN_KEY

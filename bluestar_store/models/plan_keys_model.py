@@ -6,8 +6,8 @@ from pynamodb.attributes import UnicodeAttribute
 
 from bluestar_store.errors import PlanKeyNotFoundError
 from bluestar_store.keys import ItemKeys
-from bluestar_store.models.attributes import BytesAttribute, UtcAttribute
-from bluestar_store.models.kind import ItemModel, Kind
+from bluestar_store.mapping.attributes import BytesAttribute, UtcAttribute
+from bluestar_store.mapping.mapper import ItemModel, Mapper
 from bluestar_store.models.plan_keys import PlanKey
 
 
@@ -24,7 +24,7 @@ class PlanKeyModel(ItemModel):
     dropped = UtcAttribute(null=True)
 
 
-PLAN_KEY = Kind(
+PLAN_KEY = Mapper(
     "plan-key",
     PlanKey,
     PlanKeyModel,

@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.lazy import cached_property
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD
 from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE, STEP_CLAIM, STEP_RESULT
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
-from bluestar_store.models.entity import Entity
 from bluestar_store.models.free_form import FREE_RESULT, FREE_STATE
 from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
-from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.models.plan_keys import PLAN_KEY
@@ -24,7 +24,7 @@ from bluestar_store.models.vendor import VENDOR_SCHEMA
 from bluestar_store.protocols import IndexSpec, TableSpec
 from bluestar_store.settings import TableLayout
 
-KINDS: tuple[Kind[Any], ...] = (
+KINDS: tuple[Mapper[Any], ...] = (
     PIPELINE_STEP,
     VALIDATION_RULE,
     CALCULATION_RULE,
@@ -58,11 +58,11 @@ class Tables:
     prefix: str
     suffix: str
     layout: TableLayout
-    kinds: tuple[Kind[Any], ...] = KINDS
+    kinds: tuple[Mapper[Any], ...] = KINDS
 
-    def name(self, kind: Kind[Any]) -> str:
+    def name(self, mapper: Mapper[Any]) -> str:
         """The name on disk of the table that holds this kind."""
-        logical = "store" if self.layout is TableLayout.SINGLE else kind.table
+        logical = "store" if self.layout is TableLayout.SINGLE else mapper.table
         if (known := self._names.get(logical)) is not None:
             return known
         name = f"{self.prefix}{logical}{self.suffix}"
@@ -79,18 +79,18 @@ class Tables:
         """Those that were asked for: every read and write asks for some."""
         return {}
 
-    def registered(self, kind: Kind[E]) -> Kind[E]:
+    def registered(self, mapper: Mapper[E]) -> Mapper[E]:
         """The kind as this environment has it: a user may have given it fields. ConfigurationError if it has not."""
-        found = next((one for one in self.kinds if one.name == kind.name), None)
-        if found is None or not issubclass(found.entity, kind.entity):
+        found = next((one for one in self.kinds if one.name == mapper.name), None)
+        if found is None or not issubclass(found.entity, mapper.entity):
             raise ConfigurationError(
-                f"kind {kind.name} is not registered: open the Store with kinds=[...], or set BLUESTAR_KINDS"
+                f"kind {mapper.name} is not registered: open the Store with kinds=[...], or set BLUESTAR_KINDS"
             )
         return found
 
-    def kind_of(self, entity: Entity) -> Kind[Any]:
+    def kind_of(self, entity: Entity) -> Mapper[Any]:
         """The kind of an entity."""
-        return next(kind for kind in self.kinds if type(entity) is kind.entity)
+        return next(mapper for mapper in self.kinds if type(entity) is mapper.entity)
 
     def specs(self) -> tuple[TableSpec, ...]:
         """The tables, each once, with the indexes that the Models in it ask for."""
@@ -99,15 +99,15 @@ class Tables:
             indexes.setdefault(self.name(kind), {}).update(index_specs(kind))
         return tuple(TableSpec(name, tuple(found.values())) for name, found in indexes.items())
 
-    def spec(self, kind: Kind[Any]) -> TableSpec:
+    def spec(self, mapper: Mapper[Any]) -> TableSpec:
         """The table that holds this kind."""
-        return next(spec for spec in self.specs() if spec.name == self.name(kind))
+        return next(spec for spec in self.specs() if spec.name == self.name(mapper))
 
 
-def index_specs(kind: Kind[Any]) -> dict[str, IndexSpec]:
+def index_specs(mapper: Mapper[Any]) -> dict[str, IndexSpec]:
     """The indexes of a kind's Model, by name."""
     specs = {}
-    for name, index in kind.model._indexes.items():
+    for name, index in mapper.model._indexes.items():
         keys = {key["KeyType"]: key["AttributeName"] for key in index._get_schema()["key_schema"]}
         specs[name] = IndexSpec(name, keys["HASH"], keys["RANGE"])
     return specs

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
+from bluestar_store.checks.fields import CATEGORY, NUMBER, PATTERN, SEVERITY
 from bluestar_store.keys import GLOBAL
 from bluestar_store.lazy import lazily
-from bluestar_store.models.entity import PlanEntity
-from bluestar_store.models.field_checks import CATEGORY, NUMBER, PATTERN, SEVERITY
-from bluestar_store.models.values import Count
+from bluestar_store.mapping.entity import PlanEntity
+from bluestar_store.mapping.values import Count
 
 if TYPE_CHECKING:
     from bluestar_store.models.validation_model import VALIDATION_RULE as VALIDATION_RULE

@@ -6,8 +6,8 @@ from pynamodb.attributes import BooleanAttribute, UnicodeAttribute
 
 from bluestar_store.errors import RuleNotFoundError
 from bluestar_store.keys import GLOBAL, ItemKeys, KeyTemplate
-from bluestar_store.models.attributes import IntegerAttribute
-from bluestar_store.models.kind import Kind, LevelModel
+from bluestar_store.mapping.attributes import IntegerAttribute
+from bluestar_store.mapping.mapper import LevelModel, Mapper
 from bluestar_store.models.validation import ValidationRule
 
 
@@ -28,7 +28,7 @@ class ValidationRuleModel(LevelModel):
     enabled = BooleanAttribute(null=True)
 
 
-VALIDATION_RULE = Kind(
+VALIDATION_RULE = Mapper(
     "validation-rule",
     ValidationRule,
     ValidationRuleModel,

@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
+from bluestar_store.checks.fields import FREQUENCY, MAPPING
 from bluestar_store.errors import InvalidKeyError
 from bluestar_store.lazy import lazily
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.field_checks import FREQUENCY, MAPPING
-from bluestar_store.models.values import TextMap, TextTuple, UtcTime
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.values import TextMap, TextTuple, UtcTime
 
 if TYPE_CHECKING:
     from bluestar_store.models.vendor_model import VENDOR_SCHEMA as VENDOR_SCHEMA

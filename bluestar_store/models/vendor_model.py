@@ -8,9 +8,9 @@ from pynamodb.attributes import UnicodeAttribute
 
 from bluestar_store.errors import SchemaNotFoundError
 from bluestar_store.keys import ItemKeys, check_plan
-from bluestar_store.models.attributes import TextListAttribute, TextMapAttribute, UtcAttribute
-from bluestar_store.models.indexes import index_text
-from bluestar_store.models.kind import Kind, LevelModel
+from bluestar_store.mapping.attributes import TextListAttribute, TextMapAttribute, UtcAttribute
+from bluestar_store.mapping.indexes import index_text
+from bluestar_store.mapping.mapper import LevelModel, Mapper
 from bluestar_store.models.vendor import VendorSchema
 
 
@@ -35,7 +35,7 @@ def _level_index(schema: VendorSchema) -> Mapping[str, str]:
     return {"bs_kind": "vendor-schema", "bs_level": index_text(plan_id, schema.vendor_id)}
 
 
-VENDOR_SCHEMA = Kind(
+VENDOR_SCHEMA = Mapper(
     "vendor-schema",
     VendorSchema,
     VendorSchemaModel,

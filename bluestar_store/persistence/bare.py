@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bluestar_store.models.bare import bare
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.kind import Kind
+from bluestar_store.mapping.bare import bare
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION, PipelineStep
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.vendor import VENDOR_SCHEMA, VendorSchema
 from bluestar_store.protocols import Item, key_of
-from bluestar_store.repositories.finder import Finder
+from bluestar_store.repositories.index_reader import IndexReader
 from bluestar_store.repositories.pipelines import Pipelines
 from bluestar_store.repositories.validation_rules import overlaid
 from bluestar_store.repositories.vendor_schemas import VendorSchemas
@@ -27,14 +27,14 @@ def raw(entity: Entity) -> Item:
     return entity.origin.item if entity.origin else {}
 
 
-class BareFinder(Finder):
+class BareIndexReader(IndexReader):
     """Finds items by their partition and the beginning of their sort key: one without a number is one, too."""
 
-    def _owns(self, kind: Kind[Any], item: Item) -> bool:
+    def _owns(self, mapper: Mapper[Any], item: Item) -> bool:
         key = key_of(item)
-        return key.sk.startswith(kind.keys.sort.prefix) and kind.keys.partition_identity(key.pk) is not None
+        return key.sk.startswith(mapper.keys.sort.prefix) and mapper.keys.partition_identity(key.pk) is not None
 
-    def _is_marked(self, kind: Kind[Any], index: str) -> bool:
+    def _is_marked(self, mapper: Mapper[Any], index: str) -> bool:
         """Never: a mark says nothing of items without a number."""
         return False
 
@@ -44,10 +44,10 @@ class BareSchemas(VendorSchemas):
 
     def for_vendor(self, vendor_id: str, *, fresh: bool = False) -> tuple[VendorSchema, ...]:
         """All schemas of a vendor, but those whose plan or frequency is no text: they could not be asked for."""
-        pk = self._kind.keys.partition({"vendor_id": vendor_id})
+        pk = self._mapper.keys.partition({"vendor_id": vendor_id})
         return tuple(
             bare(VENDOR_SCHEMA, item, _schema_identity(vendor_id, item), "plan_id", "pay_freq", "created")
-            for item in self._access.partition(self._kind, pk)
+            for item in self._session.partition(self._mapper, pk)
             if all(item.get(name, {"NULL": True}).keys() <= {"S", "NULL"} for name in ("plan_id", "pay_freq"))
         )
 
@@ -62,7 +62,7 @@ class BarePipelines(Pipelines):
     def items(self, plan_id: str, pay_freq: str) -> list[Item]:
         """The steps, by stepOrder. Raises PipelineChangingError where steps of the library's keep disagreeing."""
         pk = self._pk(plan_id, pay_freq)
-        items = self._access.partition(PIPELINE_STEP, pk)
+        items = self._session.partition(PIPELINE_STEP, pk)
         if any(REVISION in item for item in items):
             items = [raw(step) for step in self.whole(pk, items)]
         return sorted(items, key=_step_order)
@@ -79,10 +79,10 @@ def _step_order(item: Item) -> tuple[bool, float, str]:
     return (False, float(order), in_key[2]) if order is not None else in_key
 
 
-def number_order(kind: Kind[Any], item: Item) -> tuple[bool, float, str]:
+def number_order(mapper: Mapper[Any], item: Item) -> tuple[bool, float, str]:
     """By the number in the sort key, whatever its width; keys without one last."""
     sk = key_of(item).sk
-    numbers = kind.keys.sort.parse(sk) or {}
+    numbers = mapper.keys.sort.parse(sk) or {}
     number = next(iter(numbers.values()), None)
     return number is None, number or 0, sk
 

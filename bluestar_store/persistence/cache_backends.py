@@ -14,10 +14,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from bluestar_store.cache.link import failure
-from bluestar_store.debug_logs import hide_data
 from bluestar_store.errors import CacheError
 from bluestar_store.forking import remember
-from bluestar_store.quiet_errors import without_locals
+from bluestar_store.redaction.logs import hide_data
+from bluestar_store.redaction.tracebacks import without_locals
 
 TIMEOUT_SECONDS = 0.5
 """How long a call may wait for Redis: without a limit, a read would hang where Redis does not answer."""

@@ -11,23 +11,23 @@ from typing import Any, TypeVar
 
 from bluestar_store.errors import InvalidWriteError
 from bluestar_store.keys import check_identifier, check_new_identifier, unseen
+from bluestar_store.mapping.canonical import plain_value
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.mapping.sealed import readable
+from bluestar_store.mapping.values import MAX_ACTOR_CHARACTERS, from_wire
 from bluestar_store.models.audit import Trail
 from bluestar_store.models.batches import BATCH_STATE
-from bluestar_store.models.canonical import plain_value
-from bluestar_store.models.entity import Entity
 from bluestar_store.models.free_form import FREE_RESULT, FREE_STATE, FreeResult, FreeState
-from bluestar_store.models.kind import Kind
-from bluestar_store.models.sealed import readable
-from bluestar_store.models.values import MAX_ACTOR_CHARACTERS, from_wire
 from bluestar_store.persistence.protocols import PlainItem
 from bluestar_store.persistence.values import exact_document, plain_item
 from bluestar_store.protocols import key_of
-from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.audit import Audit
 from bluestar_store.repositories.batch_traces import leave_trace, traces_of
 from bluestar_store.repositories.changes import change_over
 from bluestar_store.repositories.identifiers import check_known
 from bluestar_store.repositories.moments import Part, read_parts
+from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.stored import current_item
 from bluestar_store.repositories.transaction import Bookkeeping
 
@@ -42,22 +42,22 @@ ACTION = "entry"
 class FreeForm:
     """See `IBatchStore`."""
 
-    def __init__(self, access: Access) -> None:
-        self._access = access
-        self._audit = Audit(access)
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._audit = Audit(session)
 
     def save_state(self, batch_id: str, state: Mapping[str, Any]) -> None:
         """Keep the state in place of the one before; the equal one again changes nothing."""
         identity = {"batch_id": check_identifier("batch_id", batch_id)}
         document = exact_document(_mapping("state", state))
-        check_known(self._access, FREE_STATE, **identity)
-        self._save(FREE_STATE, FreeState(**identity, state=document, saved=self._access.now()), "state")
+        check_known(self._session, FREE_STATE, **identity)
+        self._save(FREE_STATE, FreeState(**identity, state=document, saved=self._session.now()), "state")
 
     def state(self, batch_id: str) -> PlainItem:
         """The state; where agents saved none, the item that holds the batch's typed state, or an old program's."""
-        keys = [kind.keys.build({"batch_id": batch_id}) for kind in (FREE_STATE, BATCH_STATE)]
-        found = self._access.engine.get_isolated(self._access.table(FREE_STATE), keys)
-        table = self._access.table(FREE_STATE)
+        keys = [mapper.keys.build({"batch_id": batch_id}) for mapper in (FREE_STATE, BATCH_STATE)]
+        found = self._session.engine.get_isolated(self._session.table(FREE_STATE), keys)
+        table = self._session.table(FREE_STATE)
         free, typed = (readable(table, found.get(key, {})) for key in keys)
         return plain_item(free["state"]["M"]) if "M" in free.get("state", {}) else plain_item(typed)
 
@@ -65,32 +65,32 @@ class FreeForm:
         """Keep the result in place of the one before; the equal one again changes nothing."""
         identity = {name: check_identifier(name, text) for name, text in (("batch_id", batch_id), ("step", step))}
         document = exact_document(_mapping("result", result))
-        check_known(self._access, FREE_RESULT, batch_id=batch_id)
-        self._save(FREE_RESULT, FreeResult(**identity, result=document, saved=self._access.now()), "result")
+        check_known(self._session, FREE_RESULT, batch_id=batch_id)
+        self._save(FREE_RESULT, FreeResult(**identity, result=document, saved=self._session.now()), "result")
 
-    def _save(self, kind: Kind[E], entity: E, content: str) -> None:
+    def _save(self, mapper: Mapper[E], entity: E, content: str) -> None:
         """The last one that saves wins, however many do at once: what came in between is looked at again."""
 
         wanted = plain_value(getattr(entity, content))  # which tells True from 1
-        batch_id: str = kind.identity(entity)["batch_id"]
+        batch_id: str = mapper.identity(entity)["batch_id"]
 
         def keep(unit: Bookkeeping) -> None:
-            found = current_item(self._access, kind, entity)
+            found = current_item(self._session, mapper, entity)
             if found is None:
-                for name in kind.keys.sort.fields:
-                    check_new_identifier(name, kind.identity(entity)[name])
-                leave_trace(self._access, batch_id, traces_of(self._access, batch_id, unit), unit)
+                for name in mapper.keys.sort.fields:
+                    check_new_identifier(name, mapper.identity(entity)[name])
+                leave_trace(self._session, batch_id, traces_of(self._session, batch_id, unit), unit)
             if found is None or content not in found or plain_value(from_wire(found[content])) != wanted:
-                unit.keep(change_over(self._access, kind, entity, found, {}).write)
+                unit.keep(change_over(self._session, mapper, entity, found, {}).write)
 
-        with self._access.unit() as unit:
+        with self._session.unit() as unit:
             unit.bookkeep(keep)
 
     def results(self, batch_id: str) -> dict[str, PlainItem]:
         """The results by the names of their steps, sorted."""
         pk = FREE_RESULT.keys.partition({"batch_id": batch_id})
-        part = Part(self._access.table(FREE_RESULT), pk, FREE_RESULT.keys.sort.prefix)
-        items = read_parts(self._access, [self._access.revisions.of_trail(pk)], [part])[part]
+        part = Part(self._session.table(FREE_RESULT), pk, FREE_RESULT.keys.sort.prefix)
+        items = read_parts(self._session, [self._session.revisions.of_trail(pk)], [part])[part]
         found = {key_of(item): readable(part.table, item) for item in items}
         steps = {step["step"]: item for key, item in found.items() if (step := FREE_RESULT.keys.parse(key)) is not None}
         return {name: plain_item(item.get("result", {}).get("M", {})) for name, item in sorted(steps.items())}

@@ -14,7 +14,7 @@ from bluestar_store.persistence.file_stores import IFileStore, MemoryFileStore, 
 from bluestar_store.persistence.old_settings import OldSettings
 from bluestar_store.persistence.protocols import ICacheBackend
 from bluestar_store.persistence.rules import DynamoDBRulesStore, EngineRulesStore, MemoryRulesStore, engine_of
-from bluestar_store.quiet_errors import without_locals
+from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.settings import PersistenceMode, RedisMode, Settings
 from bluestar_store.store import tables_of
 

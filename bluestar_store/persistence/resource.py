@@ -6,8 +6,8 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
-from bluestar_store.debug_logs import hide_data
-from bluestar_store.engines.aws import AwsConnection
+from bluestar_store.engines.dynamo.connection import AwsConnection
+from bluestar_store.redaction.logs import hide_data
 
 
 class ResourceConnection(AwsConnection):

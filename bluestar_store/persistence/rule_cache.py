@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from bluestar_store.models.masking import has_secrets
 from bluestar_store.persistence.protocols import ICacheBackend, PlainItem
+from bluestar_store.redaction.masking import has_secrets
 
 CACHE_TTL = 300
 """Seconds for which a calculation rule is kept."""

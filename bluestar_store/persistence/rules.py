@@ -10,31 +10,38 @@ from typing import Any, Self
 
 from bluestar_store.cache.null import NullCache
 from bluestar_store.clock import SystemClock
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.errors import SchemaNotFoundError, TableMissingError
 from bluestar_store.keys import DEFAULT, GLOBAL, ItemKeys, Key, check_identifier, check_plan
+from bluestar_store.mapping.indexes import BY_LEVEL, level_prefix
+from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.mapping.sealed import readable
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
 from bluestar_store.models.holds import PLAN_HOLD
-from bluestar_store.models.indexes import BY_LEVEL, level_prefix
-from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.pipeline import PIPELINE_STEP
-from bluestar_store.models.sealed import readable
 from bluestar_store.models.tables import Tables
 from bluestar_store.models.validation import VALIDATION_RULE
-from bluestar_store.persistence.bare import BareFinder, BarePipelines, BareSchemas, number_order, raw, rules_laid_over
+from bluestar_store.persistence.bare import (
+    BareIndexReader,
+    BarePipelines,
+    BareSchemas,
+    number_order,
+    raw,
+    rules_laid_over,
+)
 from bluestar_store.persistence.free_form import FreeForm
 from bluestar_store.persistence.protocols import ICacheBackend, PlainItem
 from bluestar_store.persistence.rule_cache import rule_cache
 from bluestar_store.persistence.values import plain_item, wire_item
 from bluestar_store.protocols import Engine, Item, key_of
-from bluestar_store.quiet_errors import without_locals
-from bluestar_store.repositories.access import Access
+from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.repositories.answers import first
 from bluestar_store.repositories.catalog import Catalog
 from bluestar_store.repositories.moments import Part, read_levels, read_parts
 from bluestar_store.repositories.revisions import is_of_level
+from bluestar_store.repositories.session import Session
 from bluestar_store.settings import PersistenceMode, Settings, TableLayout
 from bluestar_store.store import encrypting_engine, make_engine, tables_of
 
@@ -65,13 +72,13 @@ class EngineRulesStore:
         self, engine: Engine, tables: Tables, cache: ICacheBackend | None = None, *, actor: str | None = None
     ) -> None:
         sealing = getattr(engine, "sealing", None)  # of one that encrypts
-        access = self._access = Access(engine, tables, NullCache(), actor or None, sealing=sealing)
-        access.acting_as(actor or None)  # which refuses what is no actor
+        session = self._session = Session(engine, tables, NullCache(), actor or None, sealing=sealing)
+        session.acting_as(actor or None)  # which refuses what is no actor
         self._cache = rule_cache(cache)
-        self._finder = BareFinder(access)
-        self._catalog = Catalog(access, self._finder)
-        self._pipelines, self._schemas = BarePipelines(access), BareSchemas(access)
-        self._free_form = FreeForm(access)
+        self._index_reader = BareIndexReader(session)
+        self._catalog = Catalog(session, self._index_reader)
+        self._pipelines, self._schemas = BarePipelines(session), BareSchemas(session)
+        self._free_form = FreeForm(session)
 
     def get_client_config(self, plan_id: str, pay_freq: str) -> PlainItem:
         """See `IRulesStore`."""
@@ -104,8 +111,8 @@ class EngineRulesStore:
         keys = [CALCULATION_RULE.keys.build({"plan_id": level, "calc_type": calc_type}) for level in levels]
 
         def read() -> PlainItem:
-            table = self._access.table(CALCULATION_RULE)
-            found = self._access.engine.get_isolated(table, keys)  # a rule that moves between them is never missing
+            table = self._session.table(CALCULATION_RULE)
+            found = self._session.engine.get_isolated(table, keys)  # a rule that moves between them is never missing
             item = first(found.get(key) for key in keys)
             if item is None:
                 raise CALCULATION_RULE.missing(
@@ -131,7 +138,7 @@ class EngineRulesStore:
 
     def _frequencies(self, plan_id: str) -> list[str]:
         prefix = level_prefix(check_plan(plan_id, level=DEFAULT))
-        found = self._finder.find(PIPELINE_STEP, BY_LEVEL, PIPELINE_STEP.name, prefix)
+        found = self._index_reader.find(PIPELINE_STEP, BY_LEVEL, PIPELINE_STEP.name, prefix)
         identities = (PIPELINE_STEP.keys.partition_identity(key_of(item).pk) or {} for item in found)
         return sorted({identity["pay_freq"] for identity in identities if identity.get("plan_id") == plan_id})
 
@@ -139,10 +146,10 @@ class EngineRulesStore:
         """See `IBatchStore`: by category and number. A rule that the client switched off does not apply."""
         check_identifier("client_id", client_id)
         levels = [(category, level) for category in self._catalog.categories() for level in (GLOBAL, client_id)]
-        keys, table = VALIDATION_RULE.keys, self._access.table(VALIDATION_RULE)
+        keys, table = VALIDATION_RULE.keys, self._session.table(VALIDATION_RULE)
         pks = [keys.partition({"category": category, "plan_id": level}) for category, level in levels]
         parts = [Part(table, pk, keys.sort.prefix) for pk in pks]
-        found = read_levels(self._access, (GLOBAL, client_id), parts)
+        found = read_levels(self._session, (GLOBAL, client_id), parts)
         pairs = zip(parts[::2], parts[1::2], strict=True)
         rules = [rule for shared, own in pairs for rule in rules_laid_over(found[shared], found[own])]
         return [plain_item(rule) for rule in rules if rule.get("field") == {"S": field}]
@@ -167,24 +174,24 @@ class EngineRulesStore:
         """See `IBatchStore`. Raises InvalidWriteError for what DynamoDB cannot hold."""
         self._free_form.append(entry)
 
-    def _one(self, kind: Kind[Any], **identity: Any) -> PlainItem:
-        return self._at(kind, kind.keys.build(identity))
+    def _one(self, mapper: Mapper[Any], **identity: Any) -> PlainItem:
+        return self._at(mapper, mapper.keys.build(identity))
 
-    def _at(self, kind: Kind[Any], key: Key) -> PlainItem:
-        found = self._access.engine.get(self._access.table(kind), [key], consistent=True)
-        return plain_item(readable(self._access.table(kind), found[key])) if key in found else {}
+    def _at(self, mapper: Mapper[Any], key: Key) -> PlainItem:
+        found = self._session.engine.get(self._session.table(mapper), [key], consistent=True)
+        return plain_item(readable(self._session.table(mapper), found[key])) if key in found else {}
 
-    def _partition(self, kind: Kind[Any], **identity: Any) -> list[Item]:
-        part = Part(self._access.table(kind), kind.keys.partition(identity), kind.keys.sort.prefix)
-        if kind is PLAN_HOLD:
-            return read_parts(self._access, [self._access.revisions.of_holds(identity["plan_id"])], [part])[part]
-        if not is_of_level(kind):
-            return self._access.partition(kind, part.pk)
-        return read_levels(self._access, [identity.get("plan_id") or GLOBAL], [part])[part]
+    def _partition(self, mapper: Mapper[Any], **identity: Any) -> list[Item]:
+        part = Part(self._session.table(mapper), mapper.keys.partition(identity), mapper.keys.sort.prefix)
+        if mapper is PLAN_HOLD:
+            return read_parts(self._session, [self._session.revisions.of_holds(identity["plan_id"])], [part])[part]
+        if not is_of_level(mapper):
+            return self._session.partition(mapper, part.pk)
+        return read_levels(self._session, [identity.get("plan_id") or GLOBAL], [part])[part]
 
     def close(self) -> None:
         """Let go of connections and threads."""
-        self._access.close()
+        self._session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -195,8 +202,8 @@ class EngineRulesStore:
         self.close()
 
     def __repr__(self) -> str:
-        tables = self._access.tables
-        return f"{type(self).__name__}({self._access.engine.location}, tables {tables.prefix}*{tables.suffix})"
+        tables = self._session.tables
+        return f"{type(self).__name__}({self._session.engine.location}, tables {tables.prefix}*{tables.suffix})"
 
 
 @without_locals
@@ -255,4 +262,4 @@ class MemoryRulesStore(EngineRulesStore):
 
         Raises TableMissingError for a table that is none of the eight, InvalidWriteError for what is no item.
         """
-        self._access.engine.put_many(f"{PREFIX}{table}", map(wire_item, items))
+        self._session.engine.put_many(f"{PREFIX}{table}", map(wire_item, items))

@@ -8,18 +8,18 @@ from typing import Any
 
 import botocore.exceptions as aws
 
-from bluestar_store.engines.aws import code_of, translated
-from bluestar_store.engines.dynamo import DynamoEngine
-from bluestar_store.engines.dynamo_tables import table_schema
+from bluestar_store.engines.dynamo.connection import code_of, translated
+from bluestar_store.engines.dynamo.engine import DynamoEngine
+from bluestar_store.engines.dynamo.tables import table_schema
 from bluestar_store.keys import DEFAULT, GLOBAL
+from bluestar_store.mapping.entity import Entity
 from bluestar_store.models.calculation import CalculationRule
-from bluestar_store.models.entity import Entity
 from bluestar_store.models.limits import IrsLimits
 from bluestar_store.models.pipeline import PipelineStep
 from bluestar_store.models.validation import ValidationRule
 from bluestar_store.persistence.resource import ResourceConnection
 from bluestar_store.persistence.rules import PREFIX, tables_with
-from bluestar_store.quiet_errors import without_locals
+from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.seeding import RuleSet, baseline, load
 from bluestar_store.settings import PersistenceMode, Settings, TableLayout
 from bluestar_store.store import Store

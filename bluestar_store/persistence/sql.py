@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from bluestar_store import forking
 from bluestar_store.errors import ConfigurationError, SqlError
-from bluestar_store.quiet_errors import without_locals
+from bluestar_store.redaction.tracebacks import without_locals
 
 if TYPE_CHECKING:
     from bluestar_store.persistence.sql_engine import Block

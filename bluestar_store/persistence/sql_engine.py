@@ -14,11 +14,11 @@ from sqlalchemy import exc
 from sqlalchemy.engine import URL, Connection, CursorResult, Engine, make_url
 from sqlalchemy.pool import QueuePool
 
-from bluestar_store.debug_logs import SQL_NAME, hide_data
 from bluestar_store.disk import new_mode, open_new
 from bluestar_store.errors import ConfigurationError, SqlError
 from bluestar_store.persistence.sql_errors import translated
 from bluestar_store.persistence.sqlite_values import from_sqlite, to_sqlite
+from bluestar_store.redaction.logs import SQL_NAME, hide_data
 
 CONNECT_SECONDS = 5
 """How long to wait for PostgreSQL to take a connection, where the URL says nothing else."""

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from bluestar_store.errors import InvalidWriteError
-from bluestar_store.models.values import ENDLESS, from_wire, to_wire
+from bluestar_store.mapping.values import ENDLESS, from_wire, to_wire
 from bluestar_store.persistence.protocols import PlainItem
 from bluestar_store.protocols import Item
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from bluestar_store.errors import BlueStarError
-from bluestar_store.models.entity import Entity
+from bluestar_store.mapping.entity import Entity
 from bluestar_store.protocols import Stale
-from bluestar_store.quiet_errors import forget_locals
+from bluestar_store.redaction.tracebacks import forget_locals
 
 V = TypeVar("V")
 E = TypeVar("E", bound=Entity)

@@ -14,15 +14,15 @@ from functools import partial
 from typing import Any
 
 from bluestar_store.errors import InvalidEntityError, ItemDecodeError
+from bluestar_store.mapping.values import stored_time
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, AuditEntry, ChainHead, Trail
 from bluestar_store.models.batches import STEP_CLAIM, StepClaim
-from bluestar_store.models.values import stored_time
 from bluestar_store.protocols import Item, key_of
-from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Reader, owned_but_lost
 from bluestar_store.repositories.chain import append_step, appended_item, decoded_entry, entry_hash
 from bluestar_store.repositories.combining import Combiner
 from bluestar_store.repositories.identifiers import check_known
+from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.steps import check_claim
 from bluestar_store.repositories.stored import current_item
 from bluestar_store.repositories.trail_items import has_head, trail_items
@@ -55,8 +55,8 @@ class TrailReport:
 class Audit(Reader[AuditEntry]):
     """The audit trails. The library has no call that changes or deletes an entry."""
 
-    def __init__(self, access: Access) -> None:
-        super().__init__(access, AUDIT_ENTRY)
+    def __init__(self, session: Session) -> None:
+        super().__init__(session, AUDIT_ENTRY)
         self._combiner = Combiner[AuditEntry](self._append_all, ENTRIES_AT_ONCE)
 
     def entries(self, trail: Trail | str, *, details: bool = True) -> tuple[AuditEntry, ...]:
@@ -66,11 +66,11 @@ class Audit(Reader[AuditEntry]):
         an import has brought in half. Details whose key was dropped are None, and named by `entry.unreadable`. Raises
         EncryptedValueError for others that cannot be read; with `details=False` all entries come without theirs.
         """
-        items = trail_items(self._access, self._partition(_trail(trail)))
+        items = trail_items(self._session, self._partition(_trail(trail)))
         is_begun = has_head(items)
         if not details:
             items = [{name: value for name, value in item.items() if name != "details"} for item in items]
-        return seen(owned_but_lost(self._access, self._kind, items), has_head=is_begun)
+        return seen(owned_but_lost(self._session, self._mapper, items), has_head=is_begun)
 
     def append(
         self,
@@ -88,31 +88,31 @@ class Audit(Reader[AuditEntry]):
         InvalidTransitionError when the batch is; anybody else may append at any time. Raises InvalidEntityError, also
         for another batch's claim, InvalidKeyError.
         """
-        by = self._access.acting_as(actor).actor
+        by = self._session.acting_as(actor).actor
         if not action:
             raise InvalidEntityError("an entry needs an action: what was done")
-        check_known(self._access, self._kind, **dict(_trail(trail)))
+        check_known(self._session, self._mapper, **dict(_trail(trail)))
         values = dict(_trail(trail)) | {"action": action, "actor": by, "details": details}
-        entry = self._kind.made(**values, seq=0, at=self._access.now())
-        self._kind.encode(entry)  # what cannot be written is told to whom it belongs, and not to those it goes with
+        entry = self._mapper.made(**values, seq=0, at=self._session.now())
+        self._mapper.encode(entry)  # what cannot be written is told to whom it belongs, and not to those it goes with
         if claim is not None:
             self._append_of_worker(entry, claim)
-        elif (unit := self._access.unit_here()) is not None:
-            unit.bookkeep(partial(append_step, self._access, entry))
+        elif (unit := self._session.unit_here()) is not None:
+            unit.bookkeep(partial(append_step, self._session, entry))
         else:
             self._combiner.submit(self._partition(_trail(trail)), entry)
 
     def _append_of_worker(self, entry: AuditEntry, claim: StepClaim) -> None:
-        access = self._access
+        session = self._session
         if entry.batch_id != claim.batch_id:
             raise InvalidEntityError(f"a claim of batch {claim.batch_id!r} says nothing of another trail")
 
         def append(unit: Bookkeeping) -> None:
-            check_claim(access, claim, unit, current_item(access, STEP_CLAIM, claim))
-            need_open_batch(access, claim.batch_id, None, unit, claimed=True)
-            append_step(access, entry, unit)
+            check_claim(session, claim, unit, current_item(session, STEP_CLAIM, claim))
+            need_open_batch(session, claim.batch_id, None, unit, claimed=True)
+            append_step(session, entry, unit)
 
-        with access.unit() as unit:
+        with session.unit() as unit:
             unit.bookkeep(append)
 
     @contextmanager
@@ -124,13 +124,13 @@ class Audit(Reader[AuditEntry]):
         It is there before the first change: a load that is cut off half-way is not without a trace.
         """
         self.append(trail, action=action, actor=actor, details=details)
-        with self._access.recorded_together():
+        with self._session.recorded_together():
             yield
 
     def _append_all(self, entries: Sequence[AuditEntry]) -> None:
-        with self._access.unit() as unit:
+        with self._session.unit() as unit:
             for entry in entries:
-                unit.bookkeep(partial(append_step, self._access, entry))
+                unit.bookkeep(partial(append_step, self._session, entry))
 
     def verify(self, trail: Trail | str) -> tuple[ChainFault, ...]:
         """What is wrong with a trail, by number; empty for one that is whole, and for one that there is not."""
@@ -139,10 +139,10 @@ class Audit(Reader[AuditEntry]):
     def report(self, trail: Trail | str) -> TrailReport:
         """What `verify` finds, and how many entries there are."""
         partition = self._partition(_trail(trail))
-        return trail_report(trail_items(self._access, partition), self._access.table(self._kind))
+        return trail_report(trail_items(self._session, partition), self._session.table(self._mapper))
 
     def _partition(self, trail: Trail) -> str:
-        return self._kind.keys.partition(dict(trail))
+        return self._mapper.keys.partition(dict(trail))
 
 
 def seen(entries: tuple[AuditEntry, ...], *, has_head: bool) -> tuple[AuditEntry, ...]:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import pairwise
 from types import FunctionType
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from bluestar_store.engines.bulk import chunks
+from bluestar_store.engines.dynamo.bulk import chunks
 from bluestar_store.errors import BlueStarError, EncryptedValueError
 from bluestar_store.keys import Key
 from bluestar_store.lazy import cached_property
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.kind import Kind
-from bluestar_store.models.salvage import but_lost, salvaged
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.mapping.salvage import but_lost, salvaged
 from bluestar_store.protocols import MISSING, Item
-from bluestar_store.quiet_errors import forget_locals, without_locals
-from bluestar_store.repositories.access import Access
+from bluestar_store.redaction.tracebacks import forget_locals, without_locals
 from bluestar_store.repositories.answers import every, first, readable
 from bluestar_store.repositories.changes import (
     Change,
@@ -29,6 +29,7 @@ from bluestar_store.repositories.changes import (
 )
 from bluestar_store.repositories.inherited import EntityTwins
 from bluestar_store.repositories.moments import ISOLATED_AT_ONCE
+from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.sources import ItemSource, PartitionSource
 from bluestar_store.repositories.stored import Wanted, ambiguous, stored_items
 from bluestar_store.repositories.trails import record_change, trail_head
@@ -37,20 +38,20 @@ from bluestar_store.repositories.transaction import Bookkeeping
 E = TypeVar("E", bound=Entity)
 A = TypeVar("A")
 
-Plan: TypeAlias = Callable[[Access, Kind[E], E, PutExpectation, Item | None], Change]
+Plan: TypeAlias = Callable[[Session, Mapper[E], E, PutExpectation, Item | None], Change]
 """`put_change`, `delete_change`, or one of them with rules of its own."""
-Rules: TypeAlias = Callable[[Access, Change, Bookkeeping, Sequence[Any]], None]
+Rules: TypeAlias = Callable[[Session, Change, Bookkeeping, Sequence[Any]], None]
 
 
 class Reader(Generic[E]):
     """Reads of one kind of entity."""
 
-    def __init__(self, access: Access, kind: Kind[E]) -> None:
-        self._access, self._kind = access, kind
-        self._name, self._of_items, self._of_partitions = kind.name, (kind.name,), (f"{kind.name}*",)
-        self._unit_here, self._twins = access.unit_here, EntityTwins(self._inherited)
-        self._hot = self._unit_here, access.peek, access.peek_first, self._of_items, self._twins
-        self._plan_at = kind.keys.fields.index("plan_id") if "plan_id" in kind.keys.fields else None
+    def __init__(self, session: Session, mapper: Mapper[E]) -> None:
+        self._session, self._mapper = session, mapper
+        self._name, self._of_items, self._of_partitions = mapper.name, (mapper.name,), (f"{mapper.name}*",)
+        self._unit_here, self._twins = session.unit_here, EntityTwins(self._inherited)
+        self._hot = self._unit_here, session.peek, session.peek_first, self._of_items, self._twins
+        self._plan_at = mapper.keys.fields.index("plan_id") if "plan_id" in mapper.keys.fields else None
 
     def __init_subclass__(cls, **given: Any) -> None:
         """No error of a public call keeps what is in the items: cached reads see to it where they miss, for speed.
@@ -69,16 +70,22 @@ class Reader(Generic[E]):
     @cached_property
     def _items(self) -> ItemSource[E]:
         """Made when it is needed: opening a Store makes many repositories, and uses few."""
-        return ItemSource(self._access, self._kind)
+        return ItemSource(self._session, self._mapper)
 
     @cached_property
     def _whole(self) -> PartitionSource[E]:
-        return PartitionSource(self._access, self._kind, lambda items: self._in_order(items))
+        return PartitionSource(self._session, self._mapper, lambda items: self._in_order(items))
 
     @property
-    def kind(self) -> Kind[E]:
+    def mapper(self) -> Mapper[E]:
         """How the entity lies on disk."""
-        return self._kind
+        return self._mapper
+
+    @property
+    def kind(self) -> Mapper[E]:
+        """The old name of `mapper`."""
+        warnings.warn("`kind` is `mapper` now", DeprecationWarning, stacklevel=2)
+        return self._mapper
 
     def _first(self, identity: tuple[Any, ...], other: tuple[Any, ...] | None = None, *, fresh: bool) -> E | None:
         """The entity of the first identity that has one, through the cache; None when neither has, at one moment.
@@ -101,7 +108,7 @@ class Reader(Generic[E]):
         units = [(self._name, *one) for one in (identity, other) if one is not None]
         self._items.check(units)
         try:
-            answers = self._access.cache_of(self._kind).fetch(units, self._items, fresh=fresh)
+            answers = self._session.cache_of(self._mapper).fetch(units, self._items, fresh=fresh)
             entity: E | None = first(map(answers.__getitem__, units))  # no more of them than it takes
         except BaseException as error:
             forget_locals(error)
@@ -128,7 +135,7 @@ class Reader(Generic[E]):
             return None
         of_partitions = self._of_partitions
         try:
-            return self._access.peek_all([of_partitions + one for one in identities], self._whole.settles)
+            return self._session.peek_all([of_partitions + one for one in identities], self._whole.settles)
         except TypeError:  # what cannot be hashed is refused later
             return None
 
@@ -136,11 +143,11 @@ class Reader(Generic[E]):
         self, identities: Sequence[tuple[Any, ...]], *, fresh: bool
     ) -> Sequence[tuple[E, ...] | BlueStarError]:
         """The answer of `_partitions` by way of the cache."""
-        units = [self._kind.partition_unit(*identity) for identity in identities]
+        units = [self._mapper.partition_cache_key(*identity) for identity in identities]
         for unit in units:
             self._whole.pk(unit)
         try:
-            answers = self._access.cache_of(self._kind).fetch(units, self._whole, fresh=fresh)
+            answers = self._session.cache_of(self._mapper).fetch(units, self._whole, fresh=fresh)
             return every([answers[unit] for unit in units if unit in answers])
         except BaseException as error:
             forget_locals(error)
@@ -165,19 +172,19 @@ class Reader(Generic[E]):
     @without_locals
     def _stored(self, keys: Iterable[Key]) -> dict[Key, E]:
         """The entities found in the table itself, consistently, past every cache."""
-        found = self._access.engine.get(self._access.table(self._kind), keys, consistent=True)
+        found = self._session.engine.get(self._session.table(self._mapper), keys, consistent=True)
         return {key: self._decode(item) for key, item in found.items()}
 
     def _in_order(self, items: Iterable[Item]) -> tuple[E, ...]:
-        return in_order(self._access, self._kind, items)
+        return in_order(self._session, self._mapper, items)
 
     def _decode(self, item: Item) -> E:
-        return self._kind.decode(item, self._access.table(self._kind))
+        return self._mapper.decode(item, self._session.table(self._mapper))
 
     def _to_put(self, entity: E) -> E:
         """The entity, valid. Raises InheritedRuleError, InvalidEntityError."""
-        refuse_inherited(self._access, self._kind, entity)
-        return self._kind.validated(entity)
+        refuse_inherited(self._session, self._mapper, entity)
+        return self._mapper.validated(entity)
 
     def _written(
         self,
@@ -187,7 +194,7 @@ class Reader(Generic[E]):
         actor: str | None,
         rules: Rules | None = None,
         looks: Sequence[Wanted] = (),
-        beside: Callable[[Access], Any] | None = None,
+        beside: Callable[[Session], Any] | None = None,
     ) -> Change:
         """Plan and write a change of the entity; it is planned again when another write came in between.
 
@@ -195,31 +202,31 @@ class Reader(Generic[E]):
         change, and writes what goes with it. It is given what is stored of `looks`, read together with the item, and
         what `beside` gives, a call at the same time.
         """
-        access, kind = self._access.acting_as(actor), self._kind
-        wanted = [wanted_of(kind, entity, expected), *looks]
-        records = access.records and kind.rule_list is not None
+        session, mapper = self._session.acting_as(actor), self._mapper
+        wanted = [wanted_of(mapper, entity, expected), *looks]
+        records = session.records and mapper.rule_list is not None
         if records:
-            wanted.append(trail_head(kind, kind.keys.build(kind.identity(entity)).pk))
+            wanted.append(trail_head(mapper, mapper.keys.build(mapper.identity(entity)).pk))
         made: list[Change] = []
 
         def step(unit: Bookkeeping) -> None:
-            others = [] if beside is None else [partial(beside, access)]
-            (current, *items), more = access.beside(partial(stored_items, access, wanted), others)
-            change = plan(access, kind, entity, expected, current)
+            others = [] if beside is None else [partial(beside, session)]
+            (current, *items), more = session.beside(partial(stored_items, session, wanted), others)
+            change = plan(session, mapper, entity, expected, current)
             write = unit.insist if change.settled else unit.keep
             write(change.write)
             if records:
-                record_change(access, kind, change, unit, items.pop())
+                record_change(session, mapper, change, unit, items.pop())
             if rules is not None:
-                rules(access, change, unit, [*items, *more])
+                rules(session, change, unit, [*items, *more])
             made[:] = [change]
 
-        with access.unit() as unit:
+        with session.unit() as unit:
             unit.bookkeep(step)
         return made[0]
 
     def _missing(self, what: str) -> Exception:
-        return self._kind.missing(f"{what} in {self._access.table(self._kind)}")
+        return self._mapper.missing(f"{what} in {self._session.table(self._mapper)}")
 
 
 class Repository(Reader[E]):
@@ -232,23 +239,23 @@ class Repository(Reader[E]):
         the key has a number. ItemDecodeError for an item that cannot be read; with `salvage`, what can be read of it:
         for whoever mends it (see `models.salvage`).
         """
-        kind = self._kind
-        decode = salvaged if salvage else Kind.decode
-        keys = [kind.keys.build(kind.identity(entity)) for entity in entities]
-        if not kind.keys.sort.numbers:
+        mapper = self._mapper
+        decode = salvaged if salvage else Mapper.decode
+        keys = [mapper.keys.build(mapper.identity(entity)) for entity in entities]
+        if not mapper.keys.sort.numbers:
             calls = [partial(self._isolated, some, decode) for some in chunks(keys, ISOLATED_AT_ONCE)]
-            return {key: entity for found in self._access.together(calls) for key, entity in found.items()}
-        units = dict.fromkeys(unit for key in keys for unit in kind.partition_units(key.pk))
-        whole = PartitionSource(self._access, kind, lambda items: in_order(self._access, kind, items, decode))
-        partitions = self._access.together([partial(whole.load, [unit]) for unit in units])
+            return {key: entity for found in self._session.together(calls) for key, entity in found.items()}
+        units = dict.fromkeys(unit for key in keys for unit in mapper.partition_cache_keys(key.pk))
+        whole = PartitionSource(self._session, mapper, lambda items: in_order(self._session, mapper, items, decode))
+        partitions = self._session.together([partial(whole.load, [unit]) for unit in units])
         found = [entity for loaded in partitions for answer in loaded.values() for entity in readable(answer)]
-        stored = {kind.keys.build(kind.identity(entity)): entity for entity in found}
+        stored = {mapper.keys.build(mapper.identity(entity)): entity for entity in found}
         return {key: stored[key] for key in keys if key in stored}
 
-    def _isolated(self, keys: Sequence[Key], decode: Callable[[Kind[E], Item, str], E]) -> dict[Key, E]:
-        table = self._access.table(self._kind)
-        found = self._access.engine.get_isolated(table, keys)
-        return {key: decode(self._kind, item, table) for key, item in found.items()}
+    def _isolated(self, keys: Sequence[Key], decode: Callable[[Mapper[E], Item, str], E]) -> dict[Key, E]:
+        table = self._session.table(self._mapper)
+        found = self._session.engine.get_isolated(table, keys)
+        return {key: decode(self._mapper, item, table) for key, item in found.items()}
 
     def put(self, entity: E, expected: PutExpectation = None, *, actor: str | None = None) -> E:
         """Write what the entity knows, and nothing else on the item; returns it as stored, with its new version.
@@ -276,33 +283,36 @@ def left_of(repository: Repository[E], error: EncryptedValueError) -> E | None:
 
     Raises the error where the key was not dropped: somebody else may read it.
     """
-    kind = repository.kind
-    identity = kind.keys.parse(Key(error.pk or "", error.sk or ""))
+    mapper = repository.mapper
+    identity = mapper.keys.parse(Key(error.pk or "", error.sk or ""))
     if not error.is_lost or identity is None:
         raise error
-    return next(iter(repository.current([kind.entity(**identity)], salvage=True).values()), None)
+    return next(iter(repository.current([mapper.entity(**identity)], salvage=True).values()), None)
 
 
-def owned(access: Access, kind: Kind[E], items: Iterable[Item]) -> tuple[E, ...]:
+def owned(session: Session, mapper: Mapper[E], items: Iterable[Item]) -> tuple[E, ...]:
     """Those of the items whose keys are the kind's, decoded and in order."""
-    return in_order(access, kind, filter(kind.owns, items))
+    return in_order(session, mapper, filter(mapper.owns, items))
 
 
-def owned_but_lost(access: Access, kind: Kind[E], items: Iterable[Item]) -> tuple[E, ...]:
+def owned_but_lost(session: Session, mapper: Mapper[E], items: Iterable[Item]) -> tuple[E, ...]:
     """The same, without values that nobody can read again, which `unreadable` of the entity names: of a history."""
-    return in_order(access, kind, filter(kind.owns, items), but_lost)
+    return in_order(session, mapper, filter(mapper.owns, items), but_lost)
 
 
 def in_order(
-    access: Access, kind: Kind[E], items: Iterable[Item], decode: Callable[[Kind[E], Item, str], E] = Kind.decode
+    session: Session,
+    mapper: Mapper[E],
+    items: Iterable[Item],
+    decode: Callable[[Mapper[E], Item, str], E] = Mapper.decode,
 ) -> tuple[E, ...]:
     """Decoded, by number where the sort key has one: raw keys of other widths sort otherwise.
 
     `decode` may be `salvaged` or `but_lost`. ItemDecodeError for two items of one number.
     """
-    table = access.table(kind)
-    entities = [decode(kind, item, table) for item in items]
-    numbers = sorted(kind.keys.sort.numbers)
+    table = session.table(mapper)
+    entities = [decode(mapper, item, table) for item in items]
+    numbers = sorted(mapper.keys.sort.numbers)
     if numbers:
         entities.sort(key=lambda entity: getattr(entity, numbers[0]))
         for one, other in pairwise(entities):

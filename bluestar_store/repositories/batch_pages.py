@@ -17,16 +17,16 @@ from bluestar_store.engines.checks import check_limit
 from bluestar_store.engines.cursors import decode_cursor, encode_cursor, question_of_query
 from bluestar_store.errors import ItemDecodeError
 from bluestar_store.keys import Key, check_plan
-from bluestar_store.models.bare import bare
+from bluestar_store.mapping.bare import bare
+from bluestar_store.mapping.indexes import BY_PLAN, index_part
 from bluestar_store.models.batches import BATCH_STATE, BatchState
 from bluestar_store.models.free_form import FreeState
-from bluestar_store.models.indexes import BY_PLAN, index_part
 from bluestar_store.models.tables import index_specs
 from bluestar_store.protocols import Item, key_of
-from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.finder import Finder
 from bluestar_store.repositories.free_form import old_state
+from bluestar_store.repositories.index_reader import IndexReader
 from bluestar_store.repositories.order import by_created
+from bluestar_store.repositories.session import Session
 
 SPEC = index_specs(BATCH_STATE)[BY_PLAN]
 
@@ -64,13 +64,13 @@ Placed: TypeAlias = tuple[Place, Key]
 class BatchPages:
     """See `Batches.for_plan`."""
 
-    def __init__(self, access: Access, finder: Finder) -> None:
-        self._access, self._finder = access, finder
+    def __init__(self, session: Session, index_reader: IndexReader) -> None:
+        self._session, self._index_reader = session, index_reader
 
     def page(self, plan_id: str, limit: int | None, cursor: str | None) -> BatchPage:
         """The batches behind the cursor, `limit` at most."""
         check_limit(limit)
-        table, value = self._access.table(BATCH_STATE), index_part(check_plan(plan_id))
+        table, value = self._session.table(BATCH_STATE), index_part(check_plan(plan_id))
         question = question_of_query(table, BY_PLAN, value, "", True)
         behind = Place(*decode_cursor(question, cursor, len(Place._fields))) if cursor else None
         wanted = None if limit is None else limit + 1  # one more tells whether there is a next page
@@ -79,7 +79,7 @@ class BatchPages:
         entries = self._entries(plan_id, value, behind, cursor, wanted)
         while chunk := list(islice(entries, None if wanted is None else wanted - len(found))):
             # What the index says may be outdated: a batch is where it says itself that it is.
-            stored = self._finder.stored(BATCH_STATE, [key for _, key in chunk])
+            stored = self._index_reader.stored(BATCH_STATE, [key for _, key in chunk])
             for place, key in chunk:
                 if (item := stored.get(key)) is None or item.get("plan_id") != {"S": plan_id}:
                     continue
@@ -100,7 +100,7 @@ class BatchPages:
     ) -> Iterator[Placed]:
         """Where there is something behind a place, each once, newest first; read as it is asked for."""
         # First what lacks the index's attributes: what gets them meanwhile is in the index by then.
-        indexed, whole = self._finder.newest_first(BATCH_STATE, BY_PLAN, value, cursor, limit)
+        indexed, whole = self._index_reader.newest_first(BATCH_STATE, BY_PLAN, value, cursor, limit)
         unindexed = sorted((placed for item in whole if (placed := _placed(item, plan_id))), reverse=True)
         later = [placed for placed in unindexed if behind is None or placed[0] < behind]
         seen: set[Key] = set()

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 from bluestar_store.errors import AlreadyExistsError, BatchNotFoundError, InvalidTransitionError
 from bluestar_store.keys import Key
+from bluestar_store.mapping.values import utc_text
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, AuditEntry, ChainHead, Trail
 from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE, BatchState, BatchStatus
-from bluestar_store.models.values import utc_text
 from bluestar_store.protocols import ABSENT, Check, Delete, Item, key_of
-from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.chain import append_after, stored_head
 from bluestar_store.repositories.changes import as_read, change_over
 from bluestar_store.repositories.revisions import says_nothing_else
+from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.trail_items import trail_items
 from bluestar_store.repositories.transaction import Bookkeeping
 
@@ -41,7 +41,7 @@ class Traces:
     begun: BatchState | None = None
 
 
-def traces_of(access: Access, batch: BatchState | str, unit: Bookkeeping) -> Traces:
+def traces_of(session: Session, batch: BatchState | str, unit: Bookkeeping) -> Traces:
     """Those of a batch, or of its id, in a step of the unit.
 
     Of one that was past RECEIVED when it was read nothing is read, unless the unit changes its state, or was refused
@@ -49,19 +49,19 @@ def traces_of(access: Access, batch: BatchState | str, unit: Bookkeeping) -> Tra
     """
     batch_id = batch.batch_id if isinstance(batch, BatchState) else batch
     state, head = BATCH_STATE.keys.build({"batch_id": batch_id}), _head_key(batch_id)
-    table = access.table(BATCH_STATE)
+    table = session.table(BATCH_STATE)
     if isinstance(batch, BatchState) and _was_past_received(batch):
         place = table, state
         if place not in unit.refused and isinstance(unit.writes.get(place), Check | None):
             return Traces(begun=batch)
-    sure = access.is_sure()
-    found = {} if sure else access.engine.get(table, [state, head], consistent=True)
+    sure = session.is_sure()
+    found = {} if sure else session.engine.get(table, [state, head], consistent=True)
     if not found:  # else it may just have been started
-        found = access.engine.get_isolated(table, [state, head])
+        found = session.engine.get_isolated(table, [state, head])
     return Traces(found.get(state), found.get(head))
 
 
-def leave_trace(access: Access, batch_id: str, found: Traces, unit: Bookkeeping) -> None:
+def leave_trace(session: Session, batch_id: str, found: Traces, unit: Bookkeeping) -> None:
     """A step of whoever makes a claim or a result, with what was read in it: now the batch cannot be deleted any more.
 
     Raises BatchNotFoundError for a batch that was deleted.
@@ -72,7 +72,7 @@ def leave_trace(access: Access, batch_id: str, found: Traces, unit: Bookkeeping)
         raise BatchNotFoundError(f"batch {batch_id!r} was deleted")
     is_head = found.head is not None and not says_nothing_else(found.head)
     if not is_head and _is_received((found.state or {}).get("status", {}).get("S")):
-        unit.keep(change_over(access, CHAIN_HEAD, ChainHead(batch_id=batch_id), found.head, {}).write)
+        unit.keep(change_over(session, CHAIN_HEAD, ChainHead(batch_id=batch_id), found.head, {}).write)
 
 
 def _was_past_received(batch: BatchState) -> bool:
@@ -92,19 +92,19 @@ def _head_key(batch_id: str) -> Key:
     return CHAIN_HEAD.keys.build(CHAIN_HEAD.identity(ChainHead(batch_id=batch_id)))
 
 
-def check_unused(access: Access, batch_id: str, unit: Bookkeeping, *, look: bool) -> None:
+def check_unused(session: Session, batch_id: str, unit: Bookkeeping, *, look: bool) -> None:
     """A step of whoever starts a batch: AlreadyExistsError for the id of one that was deleted.
 
     Without `look` there most likely is no trail yet, and the commit finds out.
     """
-    head = stored_head(access, Trail(batch_id=batch_id)) if look or unit.again else None
+    head = stored_head(session, Trail(batch_id=batch_id)) if look or unit.again else None
     if head is not None and DELETED in head:
         raise AlreadyExistsError(f"batch {batch_id!r} was deleted; an id is used once")
-    expect = ABSENT if head is None else as_read(access, CHAIN_HEAD, head, DELETED)
-    unit.keep(Check(access.table(CHAIN_HEAD), _head_key(batch_id), expect))
+    expect = ABSENT if head is None else as_read(session, CHAIN_HEAD, head, DELETED)
+    unit.keep(Check(session.table(CHAIN_HEAD), _head_key(batch_id), expect))
 
 
-def delete_untouched(access: Access, batch: BatchState, unit: Bookkeeping) -> None:
+def delete_untouched(session: Session, batch: BatchState, unit: Bookkeeping) -> None:
     """A step that goes with the deletion of a batch's state: its rules go too, and an entry says who did it.
 
     Raises InvalidTransitionError for a batch that is or has been worked on.
@@ -117,9 +117,9 @@ def delete_untouched(access: Access, batch: BatchState, unit: Bookkeeping) -> No
         raise InvalidTransitionError(
             f"batch {batch.batch_id!r} is at step {batch.current_step}: it can be cancelled, and not deleted any more"
         )
-    pk, table = BATCH_STATE.keys.partition({"batch_id": batch.batch_id}), access.table(BATCH_STATE)
+    pk, table = BATCH_STATE.keys.partition({"batch_id": batch.batch_id}), session.table(BATCH_STATE)
     rules = BATCH_RULES.keys.build({"batch_id": batch.batch_id})
-    items = {key_of(item): item for item in trail_items(access, pk)}
+    items = {key_of(item): item for item in trail_items(session, pk)}
     traces = [key.sk for key, item in items.items() if key != rules and not BATCH_STATE.owns(item)]
     if traces:
         more = f" and {len(traces) - SHOWN} more" if len(traces) > SHOWN else ""
@@ -128,14 +128,14 @@ def delete_untouched(access: Access, batch: BatchState, unit: Bookkeeping) -> No
             f"{', '.join(traces[:SHOWN])}{more}"
         )
     if rules in items:
-        unit.keep(Delete(table, rules, as_read(access, BATCH_RULES, items[rules])))
-    now = access.now()
+        unit.keep(Delete(table, rules, as_read(session, BATCH_RULES, items[rules])))
+    now = session.now()
     entry = AuditEntry(
         batch_id=batch.batch_id,
         seq=0,
-        actor=access.actor,
+        actor=session.actor,
         action="delete",
         at=now,
         details={"plan_id": batch.plan_id, "pay_freq": batch.pay_freq, "rules_digest": batch.rules_digest},
     )
-    append_after(access, AUDIT_ENTRY.validated(entry), None, unit, {DELETED: {"S": utc_text(now)}})
+    append_after(session, AUDIT_ENTRY.validated(entry), None, unit, {DELETED: {"S": utc_text(now)}})

@@ -12,6 +12,8 @@ from immutabledict import immutabledict
 
 from bluestar_store.errors import InvalidEntityError, InvalidTransitionError
 from bluestar_store.keys import check_identifier, check_new_identifier
+from bluestar_store.mapping.indexes import BY_LEVEL
+from bluestar_store.mapping.values import utc_text
 from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry
 from bluestar_store.models.batches import (
     BATCH_RULES,
@@ -27,11 +29,8 @@ from bluestar_store.models.batches import (
     StepResult,
 )
 from bluestar_store.models.free_form import FREE_STATE, FreeResult, FreeState
-from bluestar_store.models.indexes import BY_LEVEL
 from bluestar_store.models.validation import VALIDATION_RULE
-from bluestar_store.models.values import utc_text
 from bluestar_store.protocols import ABSENT, Item
-from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.audit import seen
 from bluestar_store.repositories.base import Repository, owned, owned_but_lost
 from bluestar_store.repositories.batch_pages import BatchPage, BatchPages
@@ -43,10 +42,11 @@ from bluestar_store.repositories.changes import (
     delete_change,
     put_change,
 )
-from bluestar_store.repositories.finder import Finder
 from bluestar_store.repositories.free_form import free_results
 from bluestar_store.repositories.holds import seen_holds
 from bluestar_store.repositories.identifiers import new_id
+from bluestar_store.repositories.index_reader import IndexReader
+from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.snapshot import PlanSnapshot, Snapshots
 from bluestar_store.repositories.steps import check_claim
 from bluestar_store.repositories.stored import Wanted, current_item
@@ -130,14 +130,14 @@ class RulesVerification:
 class Batches(Repository[BatchState]):
     """Items of the table processing-metadata."""
 
-    def __init__(self, access: Access, finder: Finder, snapshots: Snapshots) -> None:
-        super().__init__(access, BATCH_STATE)
-        self._pages, self._snapshots = BatchPages(access, finder), snapshots
-        self._marks, self._recheck = finder.marks, finder.recheck
+    def __init__(self, session: Session, index_reader: IndexReader, snapshots: Snapshots) -> None:
+        super().__init__(session, BATCH_STATE)
+        self._pages, self._snapshots = BatchPages(session, index_reader), snapshots
+        self._marks, self._recheck = index_reader.marks, index_reader.recheck
 
     def get(self, batch_id: str) -> BatchState:
         """The state of a batch. Raises BatchNotFoundError."""
-        key = self._kind.keys.build({"batch_id": batch_id})
+        key = self._mapper.keys.build({"batch_id": batch_id})
         found = self._stored([key])
         if key not in found:
             raise self._missing(f"no batch {batch_id!r}")
@@ -155,20 +155,20 @@ class Batches(Repository[BatchState]):
 
     def history(self, batch_id: str) -> BatchHistory:
         """The state, claims, results and audit trail of a batch, as of one moment. Raises BatchNotFoundError."""
-        pk = self._kind.keys.partition({"batch_id": batch_id})
-        items = trail_items(self._access, pk)
-        states = owned(self._access, self._kind, items)
+        pk = self._mapper.keys.partition({"batch_id": batch_id})
+        items = trail_items(self._session, pk)
+        states = owned(self._session, self._mapper, items)
         if not states:
             raise self._missing(f"no batch {batch_id!r}")
-        rules, free = owned(self._access, BATCH_RULES, items), owned_but_lost(self._access, FREE_STATE, items)
+        rules, free = owned(self._session, BATCH_RULES, items), owned_but_lost(self._session, FREE_STATE, items)
         return BatchHistory(
             states[0],
             rules[0] if rules else None,
-            owned(self._access, STEP_CLAIM, items),
-            owned_but_lost(self._access, STEP_RESULT, items),
-            seen(owned_but_lost(self._access, AUDIT_ENTRY, items), has_head=has_head(items)),
+            owned(self._session, STEP_CLAIM, items),
+            owned_but_lost(self._session, STEP_RESULT, items),
+            seen(owned_but_lost(self._session, AUDIT_ENTRY, items), has_head=has_head(items)),
             free[0] if free else None,
-            free_results(self._access, items),
+            free_results(self._session, items),
         )
 
     def verify_rules(self, batch: BatchState) -> RulesVerification:
@@ -181,8 +181,8 @@ class Batches(Repository[BatchState]):
             raise InvalidEntityError(f"batch {batch.batch_id!r} has no plan_id, pay_freq or year: it has no rules")
         now = self._snapshots.contents(batch.plan_id, batch.pay_freq, batch.year)
         key = BATCH_RULES.keys.build({"batch_id": batch.batch_id})
-        table = self._access.table(BATCH_RULES)
-        stored = self._access.engine.get(table, [key], consistent=True).get(key)
+        table = self._session.table(BATCH_RULES)
+        stored = self._session.engine.get(table, [key], consistent=True).get(key)
         then = (BATCH_RULES.decode(stored, table).items if stored else None) or {}
         found = now.digests_again(then)
         unknown = tuple(name for name, digest in found.items() if digest is None)
@@ -208,14 +208,14 @@ class Batches(Repository[BatchState]):
         for an id that is taken, or was until its batch was deleted, InvalidKeyError for what cannot be one,
         InvalidEntityError, and what `Store.plan_snapshot` raises.
         """
-        access = self._access.acting_as(actor)
+        session = self._session.acting_as(actor)
         batch_id = new_id() if batch_id is None else check_identifier("batch_id", batch_id)
         check_new_identifier("batch_id", batch_id)
         snapshot, checked = self._pinned(plan_id, pay_freq, year)
         for name, value in (("plan_id", plan_id), ("pay_freq", pay_freq)):  # by another name its holds would not count
             check_new_identifier(name, value)
-        now = self._access.now()
-        state = self._kind.made(
+        now = self._session.now()
+        state = self._mapper.made(
             batch_id=batch_id,
             plan_id=plan_id,
             pay_freq=pay_freq,
@@ -229,13 +229,13 @@ class Batches(Repository[BatchState]):
         pinned = {} if checked is None else {INDEXES_CHECKED: {"S": utc_text(checked)}}
         steps = {STEP_NUMBERS: {"NS": sorted({str(step.step_order) for step in snapshot.steps})}}
         # The commit finds out whether the id is taken; who is within a unit of work hears of it before.
-        looks = access.unit_here() is not None
-        with access.unit() as unit:
+        looks = session.unit_here() is not None
+        with session.unit() as unit:
             if looks:
-                put_change(access, self._kind, state, ABSENT, current_item(access, self._kind, state))
-            begun = change_over(access, self._kind, state, None, steps, settled=True)
-            unit.engine.write(begun.write, change_over(access, BATCH_RULES, rules, None, pinned, settled=True).write)
-            unit.bookkeep(lambda step: check_unused(access, batch_id, step, look=looks))
+                put_change(session, self._mapper, state, ABSENT, current_item(session, self._mapper, state))
+            begun = change_over(session, self._mapper, state, None, steps, settled=True)
+            unit.engine.write(begun.write, change_over(session, BATCH_RULES, rules, None, pinned, settled=True).write)
+            unit.bookkeep(lambda step: check_unused(session, batch_id, step, look=looks))
         self._recheck.beside_start()
         return self._decode(begun.after)
 
@@ -243,7 +243,7 @@ class Batches(Repository[BatchState]):
         """The snapshot that a batch starts under, and the recheck that it relies on, if its table is marked."""
         before = self._marks.last_checked(VALIDATION_RULE, BY_LEVEL)
         snapshot = self._snapshots.take(plan_id, pay_freq, year)
-        if self._access.indexes_complete:
+        if self._session.indexes_complete:
             return snapshot, None
         return snapshot, before or self._marks.last_checked(VALIDATION_RULE, BY_LEVEL)
 
@@ -274,7 +274,7 @@ class Batches(Repository[BatchState]):
         moved = {
             "status": status or read.status or BatchStatus.RECEIVED,  # whatever a copy says; other programs may not
             "current_step": batch.current_step if step is None else step,
-            "updated": self._access.now(),
+            "updated": self._session.now(),
         }
         return self._moved(batch.model_copy(update=moved), None, actor, asked=status, claim=claim)
 
@@ -293,9 +293,9 @@ class Batches(Repository[BatchState]):
         other batch, which can be cancelled.
         """
 
-        def rules(access: Access, change: Change, unit: Bookkeeping, _: Sequence[Item | None]) -> None:
+        def rules(session: Session, change: Change, unit: Bookkeeping, _: Sequence[Item | None]) -> None:
             if change.before:
-                delete_untouched(access, self._decode(change.before), unit)
+                delete_untouched(session, self._decode(change.before), unit)
 
         self._written(delete_change, entity, expected, actor, rules)
 
@@ -316,23 +316,23 @@ class Batches(Repository[BatchState]):
         plan_id = batch.plan_id if begins_step(read, batch, asked) else None
         beside = None if plan_id is None else partial(seen_holds, plan_id=plan_id)
 
-        def rules(access: Access, change: Change, unit: Bookkeeping, found: Sequence[Any]) -> None:
+        def rules(session: Session, change: Change, unit: Bookkeeping, found: Sequence[Any]) -> None:
             after = self._decode(change.after)
             before = self._decode(change.before) if change.before else None
             if before is None:
-                check_unused(access, after.batch_id, unit, look=True)
+                check_unused(session, after.batch_id, unit, look=True)
             else:
                 _check_move(before, after, asked)
                 if after.current_step is not None and after.current_step != before.current_step:
                     check_step(after.batch_id, after.current_step, change.before)
             if claim is not None:
-                check_claim(access, claim, unit, found[0])
+                check_claim(session, claim, unit, found[0])
             if begins_step(before, after, asked) and after.plan_id is not None:
-                holds = found[-1] if plan_id is not None else seen_holds(access, after.plan_id)
-                need_no_open_hold(access, after.plan_id, unit, holds)
+                holds = found[-1] if plan_id is not None else seen_holds(session, after.plan_id)
+                need_no_open_hold(session, after.plan_id, unit, holds)
             stored[:] = [after]
 
-        self._written(put_change, self._kind.validated(batch), expected, actor, rules, looks, beside)
+        self._written(put_change, self._mapper.validated(batch), expected, actor, rules, looks, beside)
         return stored[0]
 
 

@@ -7,18 +7,18 @@ from functools import partial
 from typing import Any
 
 from bluestar_store.keys import DEFAULT, GLOBAL, Key, check_plan
-from bluestar_store.models import salvage
+from bluestar_store.mapping import salvage
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.indexes import BY_LEVEL, level_prefix
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.indexes import BY_LEVEL, level_prefix
-from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.vendor import VENDOR_SCHEMA
 from bluestar_store.protocols import Item, Place, key_of
-from bluestar_store.repositories.access import Access
-from bluestar_store.repositories.finder import Finder
+from bluestar_store.repositories.index_reader import IndexReader
 from bluestar_store.repositories.moments import Listed, read_as_one
+from bluestar_store.repositories.session import Session
 
 
 class Catalog:
@@ -28,11 +28,13 @@ class Catalog:
     be listed yet, or a part of a transaction. `at_level` alone is of one moment.
     """
 
-    def __init__(self, access: Access, finder: Finder) -> None:
-        self._access, self._finder = access, finder
+    def __init__(self, session: Session, index_reader: IndexReader) -> None:
+        self._session, self._index_reader = session, index_reader
         # Kinds whose key says which plan an item belongs to. A vendor schema says so in an attribute.
         self._plan_kinds = tuple(
-            kind for kind in access.tables.kinds if BY_LEVEL in kind.index_names and "plan_id" in kind.keys.fields
+            mapper
+            for mapper in session.tables.kinds
+            if BY_LEVEL in mapper.index_names and "plan_id" in mapper.keys.fields
         )
 
     def plans(self) -> tuple[str, ...]:
@@ -59,20 +61,20 @@ class Catalog:
 
         `but_lost`: without values whose key was dropped, see `models.salvage.but_lost`.
         """
-        decode = salvage.but_lost if but_lost else Kind.decode
+        decode = salvage.but_lost if but_lost else Mapper.decode
         # A vendor's schema is listed in GLOBAL's revision, whichever plan it is of: its key does not tell.
-        revisions = [self._access.revisions.of_level(one) for one in dict.fromkeys((level, GLOBAL))]
-        listed = read_as_one(self._access, revisions, partial(self._listed, level))
+        revisions = [self._session.revisions.of_level(one) for one in dict.fromkeys((level, GLOBAL))]
+        listed = read_as_one(self._session, revisions, partial(self._listed, level))
         found: list[Entity] = []
-        for kind in self._kinds_of(level):
-            table = self._access.table(kind)
-            items = [item for (name, _), item in listed.items.items() if name == table and kind.owns(item)]
-            if kind is VENDOR_SCHEMA:  # its key does not tell its plan; another plan's damage is not looked at
+        for mapper in self._kinds_of(level):
+            table = self._session.table(mapper)
+            items = [item for (name, _), item in listed.items.items() if name == table and mapper.owns(item)]
+            if mapper is VENDOR_SCHEMA:  # its key does not tell its plan; another plan's damage is not looked at
                 items = [item for item in items if (_plan_of(item) or GLOBAL) == level]
-            found += self._decoded(kind, items, decode)
+            found += self._decoded(mapper, items, decode)
         return tuple(found)
 
-    def _kinds_of(self, level: str) -> tuple[Kind[Any], ...]:
+    def _kinds_of(self, level: str) -> tuple[Mapper[Any], ...]:
         shared = (IRS_LIMITS,) if level == GLOBAL else ()
         return (*self._plan_kinds, *shared, VENDOR_SCHEMA)
 
@@ -83,14 +85,16 @@ class Catalog:
             # A vendor's own schemas lie under no plan, and so under an empty text.
             prefix = level_prefix("" if kind is VENDOR_SCHEMA and level == GLOBAL else level)
             found = self._items(kind, prefix, partial(_may_be_at, kind, level))
-            items |= {(self._access.table(kind), key_of(item)): item for item in found}
+            items |= {(self._session.table(kind), key_of(item)): item for item in found}
         return Listed(items, partial(self._is_at, level))
 
     def _is_at(self, level: str, place: Place) -> bool:
         table, key = place
         return any(
-            self._access.table(kind) == table and kind.keys.parse(key) is not None and _may_be_at(kind, level, key)
-            for kind in self._kinds_of(level)
+            self._session.table(mapper) == table
+            and mapper.keys.parse(key) is not None
+            and _may_be_at(mapper, level, key)
+            for mapper in self._kinds_of(level)
         )
 
     def rules_of_type(self, calc_type: str) -> tuple[CalculationRule, ...]:
@@ -104,23 +108,26 @@ class Catalog:
         )
         return tuple(sorted(found, key=lambda rule: rule.plan_id != GLOBAL))
 
-    def _values(self, kind: Kind[Any], field: str) -> list[str]:
+    def _values(self, mapper: Mapper[Any], field: str) -> list[str]:
         def value_of(key: Key) -> str:
-            return str((kind.keys.partition_identity(key.pk) or {})[field])
+            return str((mapper.keys.partition_identity(key.pk) or {})[field])
 
-        return self._finder.existing(kind, self._finder.find(kind, BY_LEVEL, kind.name), value_of)
+        return self._index_reader.existing(mapper, self._index_reader.find(mapper, BY_LEVEL, mapper.name), value_of)
 
-    def _items(self, kind: Kind[Any], prefix: str, wanted: Callable[[Key], bool]) -> Iterable[Item]:
+    def _items(self, mapper: Mapper[Any], prefix: str, wanted: Callable[[Key], bool]) -> Iterable[Item]:
         """The items behind a prefix of the index, as the tables have them now."""
-        found = map(key_of, self._finder.find(kind, BY_LEVEL, kind.name, prefix))
-        return self._finder.stored(kind, filter(wanted, found)).values()
+        found = map(key_of, self._index_reader.find(mapper, BY_LEVEL, mapper.name, prefix))
+        return self._index_reader.stored(mapper, filter(wanted, found)).values()
 
     def _decoded(
-        self, kind: Kind[Any], items: Iterable[Item], decode: Callable[[Kind[Any], Item, str], Any] = Kind.decode
+        self,
+        mapper: Mapper[Any],
+        items: Iterable[Item],
+        decode: Callable[[Mapper[Any], Item, str], Any] = Mapper.decode,
     ) -> list[Any]:
         """The entities in items, by identity."""
-        entities = [decode(kind, item, self._access.table(kind)) for item in items]
-        return sorted(entities, key=lambda entity: list(kind.identity(entity).values()))
+        entities = [decode(mapper, item, self._session.table(mapper)) for item in items]
+        return sorted(entities, key=lambda entity: list(mapper.identity(entity).values()))
 
 
 def level_of(entity: Entity) -> str:
@@ -133,7 +140,7 @@ def _plan_of(item: Item) -> str | None:
     return item.get("plan_id", {}).get("S")
 
 
-def _may_be_at(kind: Kind[Any], level: str, key: Key) -> bool:
+def _may_be_at(mapper: Mapper[Any], level: str, key: Key) -> bool:
     """Whether the key leaves open that the item is of this level: another plan's damage is not looked at."""
-    identity = kind.keys.parse(key) or {}
+    identity = mapper.keys.parse(key) or {}
     return bool(identity.get("plan_id", level) == level)

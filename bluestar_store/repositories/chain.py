@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from immutabledict import immutabledict
 
 from bluestar_store.errors import ConflictError, EncryptedValueError
+from bluestar_store.mapping.canonical import canonical, digest, plain_value
+from bluestar_store.mapping.entity import Origin
+from bluestar_store.mapping.sealed import ciphertext_of
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, SALT, AuditEntry, ChainHead, Trail
-from bluestar_store.models.canonical import canonical, digest, plain_value
-from bluestar_store.models.entity import Origin
-from bluestar_store.models.masking import has_secrets
-from bluestar_store.models.sealed import ciphertext_of
 from bluestar_store.protocols import ABSENT, ACTOR, AttributeValue, Item, Put, key_of
-from bluestar_store.repositories.access import Access
+from bluestar_store.redaction.masking import has_secrets
 from bluestar_store.repositories.changes import change_over, new_item
+from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.stored import Wanted, current_item
 from bluestar_store.repositories.transaction import Bookkeeping
 
@@ -63,9 +63,9 @@ def head_of(trail: Trail) -> Wanted:
     return Wanted(CHAIN_HEAD, _no_head(trail))
 
 
-def stored_head(access: Access, trail: Trail) -> Item | None:
+def stored_head(session: Session, trail: Trail) -> Item | None:
     """The head of a trail as it is stored; None for a trail that there is not."""
-    return current_item(access, CHAIN_HEAD, _no_head(trail))
+    return current_item(session, CHAIN_HEAD, _no_head(trail))
 
 
 def _no_head(trail: Trail) -> ChainHead:
@@ -73,48 +73,48 @@ def _no_head(trail: Trail) -> ChainHead:
     return ChainHead(batch_id=trail.batch_id, table=trail.table, partition=trail.partition)
 
 
-def append_step(access: Access, entry: AuditEntry, unit: Bookkeeping) -> None:
+def append_step(session: Session, entry: AuditEntry, unit: Bookkeeping) -> None:
     """A step that appends an entry to its trail, with the number and the hash that it has there by then."""
-    append_after(access, entry, stored_head(access, entry), unit)
+    append_after(session, entry, stored_head(session, entry), unit)
 
 
 def append_after(
-    access: Access,
+    session: Session,
     entry: AuditEntry,
     stored: Item | None,
     unit: Bookkeeping,
     bookkeeping: Mapping[str, AttributeValue] | None = None,
 ) -> None:
     """The same, for one who has read the trail's head in the same step; `bookkeeping` goes to the head."""
-    access, entry = access.acting_as(entry.actor), _salted(entry)
-    head = CHAIN_HEAD.decode(stored, access.table(CHAIN_HEAD)) if stored else _no_head(entry)
+    session, entry = session.acting_as(entry.actor), _salted(entry)
+    head = CHAIN_HEAD.decode(stored, session.table(CHAIN_HEAD)) if stored else _no_head(entry)
     chained = entry.model_copy(update={"seq": head.seq + 1, "previous": head.hash})
     if unit.again:
-        _check_not_behind(access, head, chained, unit)
+        _check_not_behind(session, head, chained, unit)
     item = appended_item(chained)
-    item = {**access.sealed(AUDIT_ENTRY, key_of(item), item)}
+    item = {**session.sealed(AUDIT_ENTRY, key_of(item), item)}
     chained.read_from(Origin(item, 1, chained.extra))
     item["hash"] = {"S": entry_hash(chained)}
     longer = head.model_copy(update={"seq": chained.seq, "hash": item["hash"]["S"]})
     unit.keep(
-        Put(access.table(AUDIT_ENTRY), item, ABSENT, once=True),
-        change_over(access, CHAIN_HEAD, longer, stored, bookkeeping or {}).write,
+        Put(session.table(AUDIT_ENTRY), item, ABSENT, once=True),
+        change_over(session, CHAIN_HEAD, longer, stored, bookkeeping or {}).write,
     )
 
 
-def _check_not_behind(access: Access, head: ChainHead, chained: AuditEntry, unit: Bookkeeping) -> None:
+def _check_not_behind(session: Session, head: ChainHead, chained: AuditEntry, unit: Bookkeeping) -> None:
     """ConflictError when the place after the head is taken: no append would ever succeed.
 
     The head is read once more after that, for an append writes both at once.
     """
-    own = access.table(CHAIN_HEAD), CHAIN_HEAD.keys.build(CHAIN_HEAD.identity(head))
+    own = session.table(CHAIN_HEAD), CHAIN_HEAD.keys.build(CHAIN_HEAD.identity(head))
     if own in unit.writes:  # others may be ahead of a head that the unit itself has put there
         return
     place = AUDIT_ENTRY.keys.build(AUDIT_ENTRY.identity(chained))
-    if access.engine.get(access.table(AUDIT_ENTRY), [place], consistent=True):
-        stored = current_item(access, CHAIN_HEAD, head)
+    if session.engine.get(session.table(AUDIT_ENTRY), [place], consistent=True):
+        stored = current_item(session, CHAIN_HEAD, head)
         if (CHAIN_HEAD.decode(stored).seq if stored is not None else 0) == head.seq:
             raise ConflictError(
-                f"{access.table(AUDIT_ENTRY)}: {place.pk}: there is an entry {chained.seq}, and the trail's head knows "
-                f"of {head.seq}: somebody else wrote one of them; `bluestar-store audit verify` says more"
+                f"{session.table(AUDIT_ENTRY)}: {place.pk}: there is an entry {chained.seq}, and the trail's head "
+                f"knows of {head.seq}: somebody else wrote one of them; `bluestar-store audit verify` says more"
             )

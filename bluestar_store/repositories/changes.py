@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
+from bluestar_store.checks.meaning import Level, declared
 from bluestar_store.engines.checks import MAX_CONDITIONS, item_bytes
 from bluestar_store.engines.conditions import conflict, equal_values
 from bluestar_store.errors import AlreadyExistsError, InvalidEntityError, ItemDecodeError, VersionConflictError
 from bluestar_store.keys import check_new_identifier
-from bluestar_store.models.entity import Entity, Origin, PlanEntity
-from bluestar_store.models.kind import Kind
-from bluestar_store.models.meaning import Level, declared
-from bluestar_store.models.salvage import broken_attributes, salvaged
-from bluestar_store.models.values import version_of
+from bluestar_store.mapping.entity import Entity, Origin, PlanEntity
+from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.mapping.salvage import broken_attributes, salvaged
+from bluestar_store.mapping.values import version_of
 from bluestar_store.protocols import (
     ABSENT,
     ACTOR,
@@ -33,8 +33,8 @@ from bluestar_store.protocols import (
     Write,
     key_of,
 )
-from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.inherited import inherited_rule_error
+from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.stored import Wanted
 
 E = TypeVar("E", bound=Entity)
@@ -60,21 +60,23 @@ class Change:
     settled: bool
 
 
-def put_change(access: Access, kind: Kind[E], entity: E, expected: PutExpectation, current: Item | None) -> Change:
+def put_change(
+    session: Session, mapper: Mapper[E], entity: E, expected: PutExpectation, current: Item | None
+) -> Change:
     """The change that puts a validated entity over the stored item (see `wanted_of`).
 
     Raises InvalidEntityError, InvalidKeyError, AlreadyExistsError or VersionConflictError.
     """
-    _check_expected(access, kind, entity, expected, current)
+    _check_expected(session, mapper, entity, expected, current)
     if current is None:
-        check_new(kind, entity)
+        check_new(mapper, entity)
     settled = current is None and expected is ABSENT
-    return change_over(access, kind, entity, current, {}, settled=settled)
+    return change_over(session, mapper, entity, current, {}, settled=settled)
 
 
 def change_over(
-    access: Access,
-    kind: Kind[E],
+    session: Session,
+    mapper: Mapper[E],
     entity: E,
     current: Item | None,
     bookkeeping: Mapping[str, AttributeValue],
@@ -86,47 +88,49 @@ def change_over(
     It expects the item as it was read.
     """
     if current is not None:
-        return _update(access, kind, entity, current, bookkeeping)
-    _check_meaning(access, kind, entity)
-    item = {**new_item(kind, entity), **bookkeeping}
-    item = {**access.sealed(kind, key_of(item), item)}
-    item |= {ACTOR: {"S": access.actor}} if access.actor else {}
-    return Change(Put(access.table(kind), item, ABSENT), {}, item, settled)
+        return _update(session, mapper, entity, current, bookkeeping)
+    _check_meaning(session, mapper, entity)
+    item = {**new_item(mapper, entity), **bookkeeping}
+    item = {**session.sealed(mapper, key_of(item), item)}
+    item |= {ACTOR: {"S": session.actor}} if session.actor else {}
+    return Change(Put(session.table(mapper), item, ABSENT), {}, item, settled)
 
 
-def check_new(kind: Kind[E], entity: E) -> None:
+def check_new(mapper: Mapper[E], entity: E) -> None:
     """InvalidKeyError for an identity that items may have, and no new one is given: see `check_new_identifier`.
 
     Alike for what the entity names and is not its own key: the plan of a batch or of a vendor's schema.
     """
     named = {name: getattr(entity, name, None) for name in ("plan_id", "pay_freq", "batch_id")}
-    for name, value in (named | kind.identity(entity)).items():
+    for name, value in (named | mapper.identity(entity)).items():
         if isinstance(value, str):
             check_new_identifier(name, value)
 
 
-def new_item(kind: Kind[E], entity: E) -> Item:
+def new_item(mapper: Mapper[E], entity: E) -> Item:
     """The item of an entity that is not stored yet. Raises InvalidKeyError, InvalidEntityError."""
-    key = kind.keys.build(kind.identity(entity))
-    item = {"PK": {"S": key.pk}, "SK": {"S": key.sk}, **kind.encode(entity), VERSION: {"N": "1"}}
-    return item | {name: {"S": text} for name, text in kind.index_of(entity).items()}
+    key = mapper.keys.build(mapper.identity(entity))
+    item = {"PK": {"S": key.pk}, "SK": {"S": key.sk}, **mapper.encode(entity), VERSION: {"N": "1"}}
+    return item | {name: {"S": text} for name, text in mapper.index_of(entity).items()}
 
 
-def delete_change(access: Access, kind: Kind[E], entity: E, expected: PutExpectation, current: Item | None) -> Change:
+def delete_change(
+    session: Session, mapper: Mapper[E], entity: E, expected: PutExpectation, current: Item | None
+) -> Change:
     """The change that deletes the stored item of an entity; a check that it is absent when nothing is there.
 
     Raises InheritedRuleError, InvalidKeyError or VersionConflictError.
     """
-    refuse_inherited(access, kind, entity)
-    _check_expected(access, kind, entity, expected, current)
+    refuse_inherited(session, mapper, entity)
+    _check_expected(session, mapper, entity, expected, current)
     if current is None:
-        key = kind.keys.build(kind.identity(entity))
-        return Change(Check(access.table(kind), key, ABSENT), {}, {}, settled=False)
-    delete = Delete(access.table(kind), key_of(current), as_read(access, kind, current))
+        key = mapper.keys.build(mapper.identity(entity))
+        return Change(Check(session.table(mapper), key, ABSENT), {}, {}, settled=False)
+    delete = Delete(session.table(mapper), key_of(current), as_read(session, mapper, current))
     return Change(delete, current, {}, settled=False)
 
 
-def refuse_inherited(access: Access, kind: Kind[E], entity: E) -> None:
+def refuse_inherited(session: Session, mapper: Mapper[E], entity: E) -> None:
     """InheritedRuleError for what a plan inherits, unless it has become the plan's own.
 
     Of an entity without a level, a vendor's schema, any other item than the one that was read counts as that.
@@ -134,18 +138,18 @@ def refuse_inherited(access: Access, kind: Kind[E], entity: E) -> None:
     plan_id, origin = entity.inherited_by, entity.origin
     if plan_id is None:
         return
-    if not isinstance(entity, PlanEntity) and origin is not None and kind.key(entity) != origin.key:
+    if not isinstance(entity, PlanEntity) and origin is not None and mapper.key(entity) != origin.key:
         return
-    raise inherited_rule_error(f"{access.table(kind)}: {kind.key(entity)}", entity, plan_id)
+    raise inherited_rule_error(f"{session.table(mapper)}: {mapper.key(entity)}", entity, plan_id)
 
 
-def as_read(access: Access, kind: Kind[Any], item: Item, *own: str) -> AsRead:
+def as_read(session: Session, mapper: Mapper[Any], item: Item, *own: str) -> AsRead:
     """The expectation that the kind's attributes, and others as far as there is room, are still as in this item.
 
     Not the library's own bookkeeping, which backfills change (its version stands for what it writes itself), but that
     of these names.
     """
-    known = {name: item.get(name) for name in (*kind.compared, *own)}
+    known = {name: item.get(name) for name in (*mapper.compared, *own)}
     version: int | None = None
     try:
         version = version_of(item)
@@ -161,14 +165,14 @@ def as_read(access: Access, kind: Kind[Any], item: Item, *own: str) -> AsRead:
     return AsRead(version, known, others)
 
 
-def check_as_read(access: Access, kind: Kind[Any], read: Item, current: Item | None) -> None:
+def check_as_read(session: Session, mapper: Mapper[Any], read: Item, current: Item | None) -> None:
     """VersionConflictError when the stored item is not the one that was read: deleted, made again, or changed."""
     if current == read:
         return
     if current is not None and key_of(current) != key_of(read):
         current = None  # it lies under another spelling of its number: it was made again
-    expect = replace(as_read(access, kind, read), others={})
-    error = conflict(access.table(kind), key_of(read), expect, current)
+    expect = replace(as_read(session, mapper, read), others={})
+    error = conflict(session.table(mapper), key_of(read), expect, current)
     if error is None:
         return
     if isinstance(error, VersionConflictError) and current is not None:
@@ -181,62 +185,64 @@ def check_as_read(access: Access, kind: Kind[Any], read: Item, current: Item | N
     raise error
 
 
-def wanted_of(kind: Kind[E], entity: E, expected: PutExpectation) -> Wanted:
+def wanted_of(mapper: Mapper[E], entity: E, expected: PutExpectation) -> Wanted:
     """What has to be read for `put_change` and `delete_change`: the very item that the entity was read from, mostly."""
-    origin = _read_at(kind, entity, expected)
-    return Wanted(kind, entity, origin.key if origin else None)
+    origin = _read_at(mapper, entity, expected)
+    return Wanted(mapper, entity, origin.key if origin else None)
 
 
-def _read_at(kind: Kind[E], entity: E, expected: PutExpectation) -> Origin | None:
+def _read_at(mapper: Mapper[E], entity: E, expected: PutExpectation) -> Origin | None:
     """The item as it was read that a write expects to find; None when it expects something else."""
     origin = entity.origin
-    return origin if origin is not None and expected is None and kind.key(entity) == origin.key else None
+    return origin if origin is not None and expected is None and mapper.key(entity) == origin.key else None
 
 
-def _check_expected(access: Access, kind: Kind[E], entity: E, expected: PutExpectation, current: Item | None) -> None:
+def _check_expected(
+    session: Session, mapper: Mapper[E], entity: E, expected: PutExpectation, current: Item | None
+) -> None:
     """AlreadyExistsError or VersionConflictError unless the stored item is as it was read, or as `expected` says."""
-    if (origin := _read_at(kind, entity, expected)) is not None:
-        check_as_read(access, kind, origin.wire, current)
+    if (origin := _read_at(mapper, entity, expected)) is not None:
+        check_as_read(session, mapper, origin.wire, current)
     else:
-        _expect(access, kind, entity, current, expected)
+        _expect(session, mapper, entity, current, expected)
 
 
-def _expect(access: Access, kind: Kind[E], entity: E, current: Item | None, expected: PutExpectation) -> None:
+def _expect(session: Session, mapper: Mapper[E], entity: E, current: Item | None, expected: PutExpectation) -> None:
     if expected is ANY:
         return
     if expected is None:
         if current is not None:
-            item_version(access, kind, current)  # who counts otherwise is written over by who says so only
+            item_version(session, mapper, current)  # who counts otherwise is written over by who says so only
         return
-    place = f"{access.table(kind)}: {kind.keys.build(kind.identity(entity))}"
+    place = f"{session.table(mapper)}: {mapper.keys.build(mapper.identity(entity))}"
     if expected is ABSENT:
         if current is not None:
             raise AlreadyExistsError(f"{place}: exists already")
         return
-    found = item_version(access, kind, current) if current is not None else None
+    found = item_version(session, mapper, current) if current is not None else None
     if isinstance(expected, int) and found != expected:
         raise VersionConflictError(place, expected, found)
     if current is None:
         raise VersionConflictError(place, None, None)
 
 
-def item_version(access: Access, kind: Kind[Any], item: Item) -> int:
+def item_version(session: Session, mapper: Mapper[Any], item: Item) -> int:
     """The version of a stored item; ItemDecodeError when it is no whole number."""
     try:
         return version_of(item)
     except ValueError as error:
         key = key_of(item)
-        raise ItemDecodeError(access.table(kind), str(error), pk=key.pk, sk=key.sk, attribute=VERSION) from None
+        raise ItemDecodeError(session.table(mapper), str(error), pk=key.pk, sk=key.sk, attribute=VERSION) from None
 
 
-def _update(access: Access, kind: Kind[E], entity: E, item: Item, own: Mapping[str, AttributeValue]) -> Change:
+def _update(session: Session, mapper: Mapper[E], entity: E, item: Item, own: Mapping[str, AttributeValue]) -> Change:
     """Set and remove the attributes whose values differ, and our own, and nothing else."""
-    expect = as_read(access, kind, item)
-    encoded, stored = kind.encode(entity), None
+    expect = as_read(session, mapper, item)
+    encoded, stored = mapper.encode(entity), None
     is_fresh = entity.origin is None or entity.origin.key != key_of(item)
     wanted: dict[str, AttributeValue] = {}
-    gone = kind.index_attributes - kind.index_of(entity).keys()
-    for name in kind.compared:
+    gone = mapper.index_attributes - mapper.index_of(entity).keys()
+    for name in mapper.compared:
         value = encoded.get(name)
         if name not in item and is_fresh and value is not None:
             wanted[name] = value  # what the key or a default says besides
@@ -244,39 +250,39 @@ def _update(access: Access, kind: Kind[E], entity: E, item: Item, own: Mapping[s
         if value == item.get(name):
             continue
         if stored is None:
-            stored = _encoded_again(access, kind, item)
+            stored = _encoded_again(session, mapper, item)
         if equal_values(stored.get(name), value):
             continue  # as it is spelled, a NULL too
         if value is None:
             gone |= {name}
         else:
             wanted[name] = value
-    wanted |= {name: {"S": text} for name, text in kind.index_of(entity).items()}
+    wanted |= {name: {"S": text} for name, text in mapper.index_of(entity).items()}
     wanted |= own
-    wanted |= {ACTOR: {"S": access.actor}} if access.actor else {}
-    gone |= set() if access.actor else {ACTOR}  # whoever wrote before did not write this
+    wanted |= {ACTOR: {"S": session.actor}} if session.actor else {}
+    gone |= set() if session.actor else {ACTOR}  # whoever wrote before did not write this
     sets = {name: value for name, value in wanted.items() if item.get(name) != value}
-    if declared(kind.entity):
-        new = {field for field, attribute in kind.attributes.items() if attribute.attr_name in {*sets, *gone}}
-        _check_meaning(access, kind, entity, new.difference(kind.keys.fields))
-    sets = {**access.sealed(kind, key_of(item), sets)}
+    if declared(mapper.entity):
+        new = {field for field, attribute in mapper.attributes.items() if attribute.attr_name in {*sets, *gone}}
+        _check_meaning(session, mapper, entity, new.difference(mapper.keys.fields))
+    sets = {**session.sealed(mapper, key_of(item), sets)}
     sets[VERSION] = {"N": str((expect.version or 0) + 1)}
     removes = frozenset(gone & item.keys())
     after = {name: value for name, value in item.items() if name not in removes} | sets
-    return Change(Update(access.table(kind), key_of(item), sets, removes, expect), item, after, settled=False)
+    return Change(Update(session.table(mapper), key_of(item), sets, removes, expect), item, after, settled=False)
 
 
-def _check_meaning(access: Access, kind: Kind[E], entity: E, fields: Collection[str] | None = None) -> None:
+def _check_meaning(session: Session, mapper: Mapper[E], entity: E, fields: Collection[str] | None = None) -> None:
     """InvalidEntityError for what a check declared beside a field (of these, if given) knows to be wrong."""
-    found = access.checks.findings(entity, fields)
+    found = session.checks.findings(entity, fields)
     if wrong := [str(finding) for finding in found if finding.level is Level.WRONG]:
-        raise InvalidEntityError(f"{kind.entity.__name__}: {'; '.join(wrong)}")
+        raise InvalidEntityError(f"{mapper.entity.__name__}: {'; '.join(wrong)}")
 
 
-def _encoded_again(access: Access, kind: Kind[Any], item: Item) -> Mapping[str, AttributeValue]:
+def _encoded_again(session: Session, mapper: Mapper[Any], item: Item) -> Mapping[str, AttributeValue]:
     """What a stored item says, as the library would write it; what of it cannot be read, as it is."""
     try:
-        entity = salvaged(kind, item, access.table(kind))
-        return {**kind.encode(entity), **{name: item[name] for name in broken_attributes(entity)}}
+        entity = salvaged(mapper, item, session.table(mapper))
+        return {**mapper.encode(entity), **{name: item[name] for name in broken_attributes(entity)}}
     except (ItemDecodeError, InvalidEntityError):
         return {name: value for name, value in item.items() if "NULL" not in value}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from bluestar_store.keys import DEFAULT
-from bluestar_store.models.entity import PlanEntity
+from bluestar_store.mapping.entity import PlanEntity
 from bluestar_store.repositories.base import Repository
 
 C = TypeVar("C", bound=PlanEntity)
@@ -22,5 +22,5 @@ class Configs(Repository[C]):
         levels = ((plan_id, pay_freq), (DEFAULT, pay_freq)) if fallback else ((plan_id, pay_freq),)
         config = self._first(*levels, fresh=fresh)
         if config is None:
-            raise self._missing(f"no {self._kind.entity.__name__} for plan {plan_id!r}, {pay_freq!r}")
+            raise self._missing(f"no {self._mapper.entity.__name__} for plan {plan_id!r}, {pay_freq!r}")
         return config

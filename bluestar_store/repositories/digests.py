@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from bluestar_store.errors import AccessDeniedError, ConfigurationError, ConflictError, TableMissingError
 from bluestar_store.keys import Key
-from bluestar_store.models.canonical import canonical, digest, plain_value
+from bluestar_store.mapping.canonical import canonical, digest, plain_value
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.mapping.sealed import as_stored, is_ciphertext, item_as_stored
+from bluestar_store.mapping.values import from_wire, version_of
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.digest_keys import (
     CURRENT,
@@ -21,15 +25,11 @@ from bluestar_store.models.digest_keys import (
     key_named_in,
     pointer_item,
 )
-from bluestar_store.models.entity import Entity
 from bluestar_store.models.index_marks import HOME
-from bluestar_store.models.kind import Kind
-from bluestar_store.models.masking import has_secrets
-from bluestar_store.models.sealed import as_stored, is_ciphertext, item_as_stored
-from bluestar_store.models.secret_names import is_key_field
 from bluestar_store.models.tables import Tables
-from bluestar_store.models.values import from_wire, version_of
 from bluestar_store.protocols import ABSENT, OWN_PREFIX, Engine, Item, Put, key_of, pages
+from bluestar_store.redaction.masking import has_secrets
+from bluestar_store.redaction.names import is_key_field
 
 if TYPE_CHECKING:
     from bluestar_store.encryption.sealing import Sealing
@@ -61,37 +61,37 @@ class Digests:
         self._stored: Mapping[Key, Item] = {}
         self._is_hidden = False
 
-    def of(self, kind: Kind[Any], entity: Entity) -> str:
+    def of(self, mapper: Mapper[Any], entity: Entity) -> str:
         """The digest of an entity. Raises what reading and making the store's key raises, for a sensitive one."""
-        if not is_sensitive(kind, entity):
+        if not is_sensitive(mapper, entity):
             return digest(canonical(entity))
-        return self._keyed(_scope(kind, entity), canonical(entity))
+        return self._keyed(_scope(mapper, entity), canonical(entity))
 
-    def of_item(self, kind: Kind[Any], item: Item) -> str:
+    def of_item(self, mapper: Mapper[Any], item: Item) -> str:
         """The digest of an item that cannot be read as its entity: of its key and all attributes, but for our own.
 
         Keyed where some of it would be shown masked. Raises as `of` does.
         """
         said = {name: from_wire(value) for name, value in item.items() if not name.startswith(OWN_PREFIX)}
         plain = {name: plain_value(value) for name, value in said.items()}
-        if kind.is_sensitive or has_secrets(said):
-            return self._keyed(scope_of(kind, key_of(item).pk), plain)
+        if mapper.is_sensitive or has_secrets(said):
+            return self._keyed(scope_of(mapper, key_of(item).pk), plain)
         return digest(plain)
 
-    def of_value(self, kind: Kind[Any], pk: str, plain: Any) -> str:
+    def of_value(self, mapper: Mapper[Any], pk: str, plain: Any) -> str:
         """The digest of a sensitive value, in plain JSON values, of an item in this partition. Raises as `of` does."""
-        return self._keyed(scope_of(kind, pk), plain)
+        return self._keyed(scope_of(mapper, pk), plain)
 
-    def pinned(self, kind: Kind[Any], entity: Entity) -> str:
+    def pinned(self, mapper: Mapper[Any], entity: Entity) -> str:
         """The same as `of`, but plain where the setting `plain_pins` says so."""
-        return digest(canonical(entity)) if self._plain_pins else self.of(kind, entity)
+        return digest(canonical(entity)) if self._plain_pins else self.of(mapper, entity)
 
-    def again(self, kind: Kind[Any], entity: Entity, made: str) -> str | None:
+    def again(self, mapper: Mapper[Any], entity: Entity, made: str) -> str | None:
         """The digest as the one that was `made` was made; None where that cannot be told, for want of its key."""
         named = key_named_in(made)
         if named is None:
             return digest(canonical(entity))
-        key = self._named(named, _scope(kind, entity)) if named else None
+        key = self._named(named, _scope(mapper, entity)) if named else None
         return None if key is None else key.digest(canonical(entity))
 
     def _keyed(self, scope: str, plain: Any) -> str:
@@ -237,18 +237,18 @@ class Digests:
         return next(filter(None, keys), None)
 
 
-def is_sensitive(kind: Kind[Any], entity: Entity) -> bool:
+def is_sensitive(mapper: Mapper[Any], entity: Entity) -> bool:
     """Whether a digest of an entity covers what is shown masked."""
-    if kind.is_sensitive:
+    if mapper.is_sensitive:
         return True
     said = {name: value for name, value in entity.__dict__.items() if not is_key_field(type(entity), name)}
     return has_secrets(said, numbers=False) or has_secrets(entity.extra)
 
 
-def scope_of(kind: Kind[Any], pk: str) -> str:
+def scope_of(mapper: Mapper[Any], pk: str) -> str:
     """What the key of a partition's items follows from."""
-    return f"{kind.table}/{pk}"
+    return f"{mapper.table}/{pk}"
 
 
-def _scope(kind: Kind[Any], entity: Entity) -> str:
-    return scope_of(kind, kind.keys.partition(kind.identity(entity)))
+def _scope(mapper: Mapper[Any], entity: Entity) -> str:
+    return scope_of(mapper, mapper.keys.partition(mapper.identity(entity)))

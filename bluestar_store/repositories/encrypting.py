@@ -8,19 +8,19 @@ from typing import Any
 
 from bluestar_store.errors import ConfigurationError, ConflictError, ItemDecodeError
 from bluestar_store.keys import Key
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.mapping.sealed import SealedValue, is_ciphertext
+from bluestar_store.mapping.values import version_of
 from bluestar_store.models.audit import AUDIT_ENTRY
 from bluestar_store.models.batches import STEP_RESULT
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.digest_keys import is_digest_key
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.kind import Kind
 from bluestar_store.models.plan_keys import PLAN_KEY
-from bluestar_store.models.sealed import SealedValue, is_ciphertext
-from bluestar_store.models.values import version_of
 from bluestar_store.protocols import ACTOR, VERSION, AsRead, AttributeValue, Item, Update, key_of, scan_pages
-from bluestar_store.quiet_errors import without_locals
-from bluestar_store.repositories.access import Access
+from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.repositories.changes import Change, as_read, item_version
+from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.stored import Wanted, stored_items
 from bluestar_store.repositories.trails import record_change, trail_head
 from bluestar_store.repositories.transaction import Bookkeeping
@@ -41,9 +41,9 @@ class EncryptionReport:
     failed: list[str] = field(default_factory=list)
 
 
-def plain_attributes(kind: Kind[Any], item: Item, *, records: bool) -> dict[str, AttributeValue]:
+def plain_attributes(mapper: Mapper[Any], item: Item, *, records: bool) -> dict[str, AttributeValue]:
     """The attributes of an item that should be encrypted and are not."""
-    wanted = kind.sensitive_attributes | (kind.record_attributes if records else frozenset())
+    wanted = mapper.sensitive_attributes | (mapper.record_attributes if records else frozenset())
     return {
         name: value
         for name in sorted(wanted)
@@ -61,7 +61,7 @@ def is_plain_digest_key(item: Item) -> bool:
 
 @without_locals
 def encrypt_all(
-    access: Access,
+    session: Session,
     *,
     dry_run: bool = False,
     progress: Callable[[int], None] | None = None,
@@ -72,93 +72,93 @@ def encrypt_all(
     Safe beside writers, and to be repeated: what was done is not done again. An item's version counts it, and a rule's
     trail tells it. Raises ConfigurationError without a key, and EngineError.
     """
-    sealing = access.sealing
+    sealing = session.sealing
     if sealing is None:
         raise ConfigurationError(
             "there is no key to encrypt with: set BLUESTAR_ENCRYPTION_KEY or BLUESTAR_ENCRYPTION_KMS_KEY"
         )
-    access = access.acting_as(actor)
+    session = session.acting_as(actor)
     report = EncryptionReport()
-    for kind, item in _items(access, progress):
+    for mapper, item in _items(session, progress):
         key = key_of(item)
         try:
-            if kind is None:
+            if mapper is None:
                 report.keys += 1
                 if not dry_run:
                     version = version_of(item)
                     expect = AsRead(version, {"key": item["key"]})
                     sets = {"key": item["key"], VERSION: {"N": str(version + 1)}}  # encrypted on its way
-                    access.committed.write(Update(access.table(ACH_CONFIG), key, sets, expect=expect))
-            elif kind is PLAN_KEY:
+                    session.committed.write(Update(session.table(ACH_CONFIG), key, sets, expect=expect))
+            elif mapper is PLAN_KEY:
                 report.keys += sealing.keys.rewrapped(PLAN_KEY.decode(item), dry_run=dry_run)
-            elif plain_attributes(kind, item, records=sealing.records):
-                if kind is AUDIT_ENTRY:
+            elif plain_attributes(mapper, item, records=sealing.records):
+                if mapper is AUDIT_ENTRY:
                     report.kept += 1
-                elif dry_run or _encrypt(access, kind, kind.decode(item, access.table(kind)), key):
-                    report.encrypted[kind.name] = report.encrypted.get(kind.name, 0) + 1
+                elif dry_run or _encrypt(session, mapper, mapper.decode(item, session.table(mapper)), key):
+                    report.encrypted[mapper.name] = report.encrypted.get(mapper.name, 0) + 1
             elif any(isinstance(value, SealedValue) for value in item.values()):
-                report.before[kind.name] = report.before.get(kind.name, 0) + 1
+                report.before[mapper.name] = report.before.get(mapper.name, 0) + 1
         except (ItemDecodeError, ConflictError) as error:
             report.failed.append(str(error))
     return report
 
 
-def _items(access: Access, progress: Callable[[int], None] | None) -> Iterator[tuple[Kind[Any] | None, Item]]:
+def _items(session: Session, progress: Callable[[int], None] | None) -> Iterator[tuple[Mapper[Any] | None, Item]]:
     """Every item of a kind that has something to encrypt, and every plan's key."""
-    kinds = [kind for kind in access.tables.kinds if kind.is_sensitive or kind.records or kind is PLAN_KEY]
-    for table in dict.fromkeys(map(access.table, kinds)):
-        here = [kind for kind in kinds if access.table(kind) == table]
-        for items in scan_pages(access.engine, table):
+    kinds = [mapper for mapper in session.tables.kinds if mapper.is_sensitive or mapper.records or mapper is PLAN_KEY]
+    for table in dict.fromkeys(map(session.table, kinds)):
+        here = [mapper for mapper in kinds if session.table(mapper) == table]
+        for items in scan_pages(session.engine, table):
             for item in items:
                 key = key_of(item)
-                kind = next((kind for kind in here if kind.keys.parse(key) is not None), None)
-                if kind is not None:
-                    yield kind, item
+                mapper = next((mapper for mapper in here if mapper.keys.parse(key) is not None), None)
+                if mapper is not None:
+                    yield mapper, item
                 elif is_plain_digest_key(item):
                     yield None, item
             if progress is not None:
                 progress(len(items))
 
 
-def _encrypt(access: Access, kind: Kind[Any], entity: Entity, key: Key) -> bool:
+def _encrypt(session: Session, mapper: Mapper[Any], entity: Entity, key: Key) -> bool:
     """Encrypt one item as it is by now; whether there was anything left to do."""
     done = [False]
-    records = access.records and kind.rule_list is not None
-    wanted = [Wanted(kind, entity, key)]
+    records = session.records and mapper.rule_list is not None
+    wanted = [Wanted(mapper, entity, key)]
     if records:
-        wanted.append(trail_head(kind, key.pk))
+        wanted.append(trail_head(mapper, key.pk))
 
     def step(unit: Bookkeeping) -> None:
-        item, *heads = stored_items(access, wanted)
-        change = _change(access, kind, item) if item is not None else None
+        item, *heads = stored_items(session, wanted)
+        change = _change(session, mapper, item) if item is not None else None
         done[0] = change is not None
         if change is None:
             return
         unit.keep(change.write)
         if records:
-            record_change(access, kind, change, unit, heads[0], action="encrypt")
+            record_change(session, mapper, change, unit, heads[0], action="encrypt")
 
-    with access.unit() as unit:
+    with session.unit() as unit:
         unit.bookkeep(step)
     return done[0]
 
 
-def _change(access: Access, kind: Kind[Any], item: Item) -> Change | None:
-    sealing = access.sealing
-    plain = plain_attributes(kind, item, records=sealing is not None and sealing.records)
+def _change(session: Session, mapper: Mapper[Any], item: Item) -> Change | None:
+    sealing = session.sealing
+    plain = plain_attributes(mapper, item, records=sealing is not None and sealing.records)
     if not plain:
         return None
-    key, expect = key_of(item), as_read(access, kind, item)
-    sets: dict[str, AttributeValue] = {**access.sealed(kind, key, plain), **_keyed(access, kind, key, item)}
-    sets[VERSION] = {"N": str(item_version(access, kind, item) + 1)}
-    sets |= {ACTOR: {"S": access.actor}} if access.actor else {}
-    removes = frozenset() if access.actor else frozenset({ACTOR}) & item.keys()
+    key, expect = key_of(item), as_read(session, mapper, item)
+    sets: dict[str, AttributeValue] = {**session.sealed(mapper, key, plain), **_keyed(session, mapper, key, item)}
+    sets[VERSION] = {"N": str(item_version(session, mapper, item) + 1)}
+    sets |= {ACTOR: {"S": session.actor}} if session.actor else {}
+    removes = frozenset() if session.actor else frozenset({ACTOR}) & item.keys()
     after = {name: value for name, value in item.items() if name not in removes} | sets
-    return Change(Update(access.table(kind), key, sets, removes, expect), item, after, settled=False)
+    return Change(Update(session.table(mapper), key, sets, removes, expect), item, after, settled=False)
 
 
-def _keyed(access: Access, kind: Kind[Any], key: Key, item: Item) -> Mapping[str, AttributeValue]:
+def _keyed(session: Session, mapper: Mapper[Any], key: Key, item: Item) -> Mapping[str, AttributeValue]:
     """The digest of a result that is to be encrypted: one that anybody can compute would tell it."""
-    plain = item.get("digest", {}).get("S") if kind is STEP_RESULT else None
-    keyed = access.keyed_digest(kind, key, "result", plain) if plain else None
+    plain = item.get("digest", {}).get("S") if mapper is STEP_RESULT else None
+    keyed = session.keyed_digest(mapper, key, "result", plain) if plain else None
     return {"digest": {"S": keyed}} if keyed else {}

@@ -12,13 +12,12 @@ from collections.abc import Callable, Sequence
 
 from bluestar_store.errors import ItemDecodeError
 from bluestar_store.keys import check_identifier
+from bluestar_store.mapping.indexes import OPEN_HOLDS
+from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.mapping.salvage import salvaged
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.holds import HOLD_GUARD, OPEN, PLAN_HOLD, HoldGuard, PlanHold
-from bluestar_store.models.indexes import OPEN_HOLDS
-from bluestar_store.models.kind import Kind
-from bluestar_store.models.salvage import salvaged
 from bluestar_store.protocols import Item, key_of
-from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Repository, Rules, in_order
 from bluestar_store.repositories.changes import (
     Change,
@@ -28,10 +27,11 @@ from bluestar_store.repositories.changes import (
     delete_change,
     put_change,
 )
-from bluestar_store.repositories.finder import Finder
 from bluestar_store.repositories.identifiers import check_known, new_id
+from bluestar_store.repositories.index_reader import IndexReader
 from bluestar_store.repositories.moments import Part, read_parts
 from bluestar_store.repositories.order import by_created
+from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.stored import Wanted, current_item, stored_items
 from bluestar_store.repositories.transaction import Bookkeeping
 
@@ -39,13 +39,13 @@ from bluestar_store.repositories.transaction import Bookkeeping
 class Holds(Repository[PlanHold]):
     """Items of the table batch-state."""
 
-    def __init__(self, access: Access, finder: Finder) -> None:
-        super().__init__(access, PLAN_HOLD)
-        self._finder = finder
+    def __init__(self, session: Session, index_reader: IndexReader) -> None:
+        super().__init__(session, PLAN_HOLD)
+        self._index_reader = index_reader
 
     def get(self, plan_id: str, hold_id: str) -> PlanHold:
         """One hold, open or released. Raises HoldNotFoundError."""
-        key = self._kind.keys.build({"plan_id": plan_id, "hold_id": hold_id})
+        key = self._mapper.keys.build({"plan_id": plan_id, "hold_id": hold_id})
         found = self._stored([key])
         if key not in found:
             raise self._missing(f"no hold {hold_id!r} of plan {plan_id!r}")
@@ -53,7 +53,7 @@ class Holds(Repository[PlanHold]):
 
     def for_plan(self, plan_id: str) -> tuple[PlanHold, ...]:
         """All holds of a plan, released ones too, oldest first; one without `created` counts as oldest."""
-        return plan_holds(self._access, plan_id)
+        return plan_holds(self._session, plan_id)
 
     def open(self, plan_id: str) -> tuple[PlanHold, ...]:
         """The plan's holds that are not released, oldest first."""
@@ -64,9 +64,9 @@ class Holds(Repository[PlanHold]):
 
         Each as it is stored, as far as the index knows by now; not all as of one moment, as those of one plan are.
         """
-        entries = self._finder.find(self._kind, OPEN_HOLDS, OPEN)
+        entries = self._index_reader.find(self._mapper, OPEN_HOLDS, OPEN)
         # Released holds lack the index's attributes too; they come whole, so there is no need to read them again.
-        found = self._finder.stored(self._kind, (key_of(entry) for entry in entries if not _is_released(entry)))
+        found = self._index_reader.stored(self._mapper, (key_of(entry) for entry in entries if not _is_released(entry)))
         return by_created(hold for hold in map(self._decode, found.values()) if hold.is_open)
 
     # ------------------------------------------------------------------------------------------------------- writing
@@ -87,28 +87,28 @@ class Holds(Repository[PlanHold]):
         was lost places nothing twice and opens nothing again. `actor` is who writes, the setting's where none is given;
         `created_by` is the actor unless it says otherwise. Raises InvalidKeyError, InvalidEntityError.
         """
-        access = self._access.acting_as(actor)
+        session = self._session.acting_as(actor)
         if batch_id is not None:
-            check_known(access, BATCH_STATE, batch_id=check_identifier("batch_id", batch_id))
-        wanted = self._kind.made(
+            check_known(session, BATCH_STATE, batch_id=check_identifier("batch_id", batch_id))
+        wanted = self._mapper.made(
             plan_id=plan_id,
             hold_id=new_id() if hold_id is None else hold_id,
             reason=reason,
             batch_id=batch_id,
-            created=self._access.now(),
-            created_by=created_by or access.actor,
+            created=self._session.now(),
+            created_by=created_by or session.actor,
         )
-        check_new(self._kind, wanted.model_copy(update={"batch_id": None}))
+        check_new(self._mapper, wanted.model_copy(update={"batch_id": None}))
         placed = [wanted]
 
         def step(unit: Bookkeeping) -> None:
-            found = current_item(self._access, self._kind, wanted)
+            found = current_item(self._session, self._mapper, wanted)
             if found is not None:
                 placed[:] = [self._decode(found)]
                 return
-            self._keep(access, unit, wanted, None, placed)
+            self._keep(session, unit, wanted, None, placed)
 
-        with access.unit() as unit:
+        with session.unit() as unit:
             unit.bookkeep(step)
         return placed[0]
 
@@ -120,18 +120,18 @@ class Holds(Repository[PlanHold]):
         What cannot be read of it, another program's words for a time, is taken away: it would keep the plan's batches
         waiting for ever. `actor` and `released_by` as for `place`. Raises HoldNotFoundError, InvalidEntityError.
         """
-        access = self._access.acting_as(actor)
+        session = self._session.acting_as(actor)
         released: list[PlanHold] = []
 
         def step(unit: Bookkeeping) -> None:
             found = self._to_release(plan_id, hold_id)
             released[:] = [found]
             if found.is_open:
-                by = released_by or access.actor
-                after = found.model_copy(update={"released": self._access.now(), "released_by": by})
-                self._keep(access, unit, after, found.origin.wire if found.origin else None, released)
+                by = released_by or session.actor
+                after = found.model_copy(update={"released": self._session.now(), "released_by": by})
+                self._keep(session, unit, after, found.origin.wire if found.origin else None, released)
 
-        with access.unit() as unit:
+        with session.unit() as unit:
             unit.bookkeep(step)
         return released[0]
 
@@ -139,14 +139,14 @@ class Holds(Repository[PlanHold]):
         try:
             return self.get(plan_id, hold_id)
         except ItemDecodeError:
-            item = current_item(self._access, self._kind, PlanHold(plan_id=plan_id, hold_id=hold_id))
+            item = current_item(self._session, self._mapper, PlanHold(plan_id=plan_id, hold_id=hold_id))
             if item is None:  # by now
                 raise
-            return salvaged(self._kind, item, self._access.table(self._kind))
+            return salvaged(self._mapper, item, self._session.table(self._mapper))
 
     def put(self, entity: PlanHold, expected: PutExpectation = None, *, actor: str | None = None) -> PlanHold:
         """See Repository; the plan's guard goes with it."""
-        entity = self._kind.validated(entity)
+        entity = self._mapper.validated(entity)
         change = self._written(put_change, entity, expected, actor, *self._counting(entity))
         return self._decode(change.after)
 
@@ -157,45 +157,45 @@ class Holds(Repository[PlanHold]):
     def _counting(self, entity: PlanHold) -> tuple[Rules, Sequence[Wanted]]:
         """What counts the plan's holds when one of them is changed."""
 
-        def count(access: Access, _: Change, unit: Bookkeeping, found: Sequence[Item | None]) -> None:
-            self._count(access, entity.plan_id, unit, found[0])
+        def count(session: Session, _: Change, unit: Bookkeeping, found: Sequence[Item | None]) -> None:
+            self._count(session, entity.plan_id, unit, found[0])
 
         return count, [guard_of(entity.plan_id)]
 
     def _keep(
-        self, access: Access, unit: Bookkeeping, hold: PlanHold, before: Item | None, stored: list[PlanHold]
+        self, session: Session, unit: Bookkeeping, hold: PlanHold, before: Item | None, stored: list[PlanHold]
     ) -> None:
-        change = change_over(access, self._kind, self._kind.validated(hold), before, {})
+        change = change_over(session, self._mapper, self._mapper.validated(hold), before, {})
         unit.keep(change.write)
         stored[:] = [self._decode(change.after)]
-        self._count(access, hold.plan_id, unit, stored_guard(access, hold.plan_id))
+        self._count(session, hold.plan_id, unit, stored_guard(session, hold.plan_id))
 
-    def _count(self, access: Access, plan_id: str, unit: Bookkeeping, before: Item | None) -> None:
+    def _count(self, session: Session, plan_id: str, unit: Bookkeeping, before: Item | None) -> None:
         """The guard's part; counted anew each time, since other programs place and release holds without it.
 
         The guard was read before: who changes a hold meanwhile changes it.
         """
-        is_open = [hold.is_open for hold in plan_holds(access, plan_id, salvaged)]
+        is_open = [hold.is_open for hold in plan_holds(session, plan_id, salvaged)]
         guard = HoldGuard(plan_id=plan_id, open_holds=sum(is_open))
-        unit.keep(change_over(access, HOLD_GUARD, guard, before, {}).write)
+        unit.keep(change_over(session, HOLD_GUARD, guard, before, {}).write)
 
 
 def plan_holds(
-    access: Access, plan_id: str, decode: Callable[[Kind[PlanHold], Item, str], PlanHold] = Kind.decode
+    session: Session, plan_id: str, decode: Callable[[Mapper[PlanHold], Item, str], PlanHold] = Mapper.decode
 ) -> tuple[PlanHold, ...]:
     """See `Holds.for_plan`. For whoever counts them `decode` is `salvaged`: what cannot be read holds, too."""
-    guard = access.revisions.of_holds(plan_id)
-    part = Part(access.table(PLAN_HOLD), PLAN_HOLD.keys.partition({"plan_id": plan_id}), PLAN_HOLD.keys.sort.prefix)
-    return by_created(in_order(access, PLAN_HOLD, read_parts(access, [guard], [part])[part], decode))
+    guard = session.revisions.of_holds(plan_id)
+    part = Part(session.table(PLAN_HOLD), PLAN_HOLD.keys.partition({"plan_id": plan_id}), PLAN_HOLD.keys.sort.prefix)
+    return by_created(in_order(session, PLAN_HOLD, read_parts(session, [guard], [part])[part], decode))
 
 
-def seen_holds(access: Access, plan_id: str) -> tuple[PlanHold, ...]:
+def seen_holds(session: Session, plan_id: str) -> tuple[PlanHold, ...]:
     """The same in one query, which may see a transaction in part: for whoever also makes the guard a condition.
 
     Of one that cannot be read what can be: what is open, so far, is looked at again.
     """
-    items = access.partition(PLAN_HOLD, PLAN_HOLD.keys.partition({"plan_id": plan_id}))
-    return by_created(in_order(access, PLAN_HOLD, items, salvaged))
+    items = session.partition(PLAN_HOLD, PLAN_HOLD.keys.partition({"plan_id": plan_id}))
+    return by_created(in_order(session, PLAN_HOLD, items, salvaged))
 
 
 def guard_of(plan_id: str) -> Wanted:
@@ -203,9 +203,9 @@ def guard_of(plan_id: str) -> Wanted:
     return Wanted(HOLD_GUARD, HoldGuard(plan_id=plan_id))
 
 
-def stored_guard(access: Access, plan_id: str) -> Item | None:
+def stored_guard(session: Session, plan_id: str) -> Item | None:
     """The same, as it is stored."""
-    return stored_items(access, [guard_of(plan_id)])[0]
+    return stored_items(session, [guard_of(plan_id)])[0]
 
 
 def _is_released(item: Item) -> bool:

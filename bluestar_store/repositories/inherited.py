@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from bluestar_store.errors import InheritedRuleError
-from bluestar_store.models.entity import Entity, PlanEntity
+from bluestar_store.mapping.entity import Entity, PlanEntity
 
 P = TypeVar("P", bound=PlanEntity)
 S = TypeVar("S")

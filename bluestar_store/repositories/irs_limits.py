@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from bluestar_store.models.indexes import BY_LEVEL
+from bluestar_store.mapping.indexes import BY_LEVEL
 from bluestar_store.models.limits import IRS_LIMITS, IrsLimits
 from bluestar_store.protocols import key_of
-from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Repository
-from bluestar_store.repositories.finder import Finder
+from bluestar_store.repositories.index_reader import IndexReader
+from bluestar_store.repositories.session import Session
 
 
 class IrsLimitsByYear(Repository[IrsLimits]):
     """Items of the table irs-limits."""
 
-    def __init__(self, access: Access, finder: Finder) -> None:
-        super().__init__(access, IRS_LIMITS)
-        self._finder = finder
+    def __init__(self, session: Session, index_reader: IndexReader) -> None:
+        super().__init__(session, IRS_LIMITS)
+        self._index_reader = index_reader
 
     def get(self, year: int, *, fresh: bool = False) -> IrsLimits:
         """The limits of a year, in dollars. Raises LimitsNotFoundError; no other year is ever given instead."""
         if type(year) is not int:  # 2026.0 would find what is cached of 2026
-            self._kind.keys.build({"year": year})
+            self._mapper.keys.build({"year": year})
         limits = self._first((year,), fresh=fresh)
         if limits is None:
             raise self._missing(f"no limits for {year}")
@@ -28,6 +28,6 @@ class IrsLimitsByYear(Repository[IrsLimits]):
 
     def all(self) -> tuple[IrsLimits, ...]:
         """The limits of every year there is, ascending; read consistently."""
-        keys = map(key_of, self._finder.find(self._kind, BY_LEVEL, self._kind.name))
-        found = map(self._decode, self._finder.stored(self._kind, keys).values())
+        keys = map(key_of, self._index_reader.find(self._mapper, BY_LEVEL, self._mapper.name))
+        found = map(self._decode, self._index_reader.stored(self._mapper, keys).values())
         return tuple(sorted(found, key=lambda limits: limits.year))

@@ -16,13 +16,13 @@ from typing import NamedTuple, TypeVar
 from bluestar_store.errors import ChangingError, TableMissingError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, Place, key_of, settles_at_once
-from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.revisions import (
     READING_SECONDS,
     YOUNG_SECONDS,
     Revision,
     is_level_revision,
 )
+from bluestar_store.repositories.session import Session
 
 R = TypeVar("R", bound="Read")
 
@@ -112,27 +112,27 @@ class Found(Read):
                 self._changed[part][place[1]] = item
 
 
-def read_levels(access: Access, levels: Iterable[str], parts: Sequence[Part]) -> Found:
+def read_levels(session: Session, levels: Iterable[str], parts: Sequence[Part]) -> Found:
     """Parts of these levels; see `read_parts`."""
-    return read_parts(access, [access.revisions.of_level(level) for level in dict.fromkeys(levels)], parts)
+    return read_parts(session, [session.revisions.of_level(level) for level in dict.fromkeys(levels)], parts)
 
 
 def read_parts(
-    access: Access, revisions: Sequence[Place], parts: Sequence[Part], *, beside: Sequence[Place] = ()
+    session: Session, revisions: Sequence[Place], parts: Sequence[Part], *, beside: Sequence[Place] = ()
 ) -> Found:
     """Parts that have these revisions, each by one query, all at once; see `read_as_one`."""
 
     def query(part: Part) -> list[Item]:
-        return list(access.partition_items(*part))
+        return list(session.partition_items(*part))
 
     def ask() -> Found:
-        return Found(dict(zip(parts, access.together([partial(query, part) for part in parts]), strict=True)))
+        return Found(dict(zip(parts, session.together([partial(query, part) for part in parts]), strict=True)))
 
-    return read_as_one(access, revisions, ask, beside=beside, proved=lambda found: not revisions)
+    return read_as_one(session, revisions, ask, beside=beside, proved=lambda found: not revisions)
 
 
 def read_as_one(
-    access: Access,
+    session: Session,
     revisions: Sequence[Place],
     ask: Callable[[], R],
     *,
@@ -146,10 +146,10 @@ def read_as_one(
     it says that `ask` now would, all is read again. `beside` are places to read as of the same moment, isolated.
     `proved` may say that what was found needs no such look. Raises ChangingError after a minute.
     """
-    clock, pause = access.monotonic, FIRST_PAUSE_SECONDS
+    clock, pause = session.monotonic, FIRST_PAUSE_SECONDS
     patience = clock() + PATIENCE_SECONDS
     while True:
-        look = Look(access, revisions)
+        look = Look(session, revisions)
         found = ask()
         if proved(found) or look.settle(found, beside, more):
             return found
@@ -157,9 +157,9 @@ def read_as_one(
             tables = ", ".join(str(key) for _, key in revisions)
             raise ChangingError(f"what belongs to {tables} keeps changing while it is read; ask again in a minute")
         if look.failure is Failure.TOO_MANY and look.wait > 0:  # asking before that would be for nothing
-            access.sleep(look.wait)
+            session.sleep(look.wait)
         elif look.failure in (Failure.TOO_MANY, Failure.BUSY):
-            access.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  # no secret
+            session.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  # no secret
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 
@@ -172,10 +172,10 @@ class Failure(Enum):
 class Look:
     """One try. It begins when it is made."""
 
-    def __init__(self, access: Access, places: Sequence[Place]) -> None:
-        self._access, self._engine = access, access.engine
-        self._places = places if access.revisions.are_kept else ()
-        self._began, self._since = access.monotonic(), access.now().timestamp() - YOUNG_SECONDS
+    def __init__(self, session: Session, places: Sequence[Place]) -> None:
+        self._session, self._engine = session, session.engine
+        self._places = places if session.revisions.are_kept else ()
+        self._began, self._since = session.monotonic(), session.now().timestamp() - YOUNG_SECONDS
         self.failure: Failure | None = None
         self.wait = 0.0
         """Seconds until what was too much to be listed is visible to all."""
@@ -194,7 +194,7 @@ class Look:
             if isolated is None:
                 continue
             revisions = self._revisions(isolated)
-            if self._access.monotonic() - self._began > READING_SECONDS:
+            if self._session.monotonic() - self._began > READING_SECONDS:
                 self.failure = Failure.SLOW
                 return False
             if any(self._overflowed(place, revision) for place, revision in revisions.items()):
@@ -219,13 +219,13 @@ class Look:
 
     def _tidy(self, read: Mapping[Place, Revision]) -> None:
         """Beside the answer."""
-        revisions = self._access.revisions
+        revisions = self._session.revisions
         for place, revision in read.items():
             if is_level_revision(place[1]) and revisions.has_left(revision):
-                self._access.aside(partial(revisions.tidy, self._access.committed, place))
+                self._session.aside(partial(revisions.tidy, self._session.committed, place))
 
     def _until_old(self, revision: Revision) -> float:
-        young = (revision.many or 0.0) + YOUNG_SECONDS - self._access.now().timestamp()
+        young = (revision.many or 0.0) + YOUNG_SECONDS - self._session.now().timestamp()
         return min(young, YOUNG_SECONDS) + FIRST_PAUSE_SECONDS if young > 0 else 0.0
 
     def _overflowed(self, place: Place, revision: Revision) -> bool:
@@ -237,10 +237,10 @@ class Look:
         for place, revision in revisions.items():
             for name, move in revision.moves.items():
                 if move.at > self._since if self._before is None else name not in self._before[place].moves:
-                    yield from self._access.revisions.places(move)
+                    yield from self._session.revisions.places(move)
 
     def _revisions(self, isolated: Mapping[Place, Item]) -> dict[Place, Revision]:
-        return {place: self._access.revisions.learn(place, isolated.get(place)) for place in self._places}
+        return {place: self._session.revisions.learn(place, isolated.get(place)) for place in self._places}
 
     def _isolated(self, asked: Collection[Place]) -> dict[Place, Item] | None:
         """The revisions and what is asked for, as of one moment.

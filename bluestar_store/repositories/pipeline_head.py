@@ -11,32 +11,32 @@ from bluestar_store.keys import Key
 from bluestar_store.models.audit import CHAIN_HEAD, ChainHead
 from bluestar_store.models.pipeline import PIPELINE_STEP, step_count
 from bluestar_store.protocols import Item, Write
-from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.changes import change_over
+from bluestar_store.repositories.session import Session
 
 COUNT = "bs_steps"
 """The head's attribute with the number of steps that the last replacement left."""
 
 
-def read_head(access: Access, pk: str, *, consistent: bool = True) -> Item | None:
+def read_head(session: Session, pk: str, *, consistent: bool = True) -> Item | None:
     """The stored head of a pipeline, None when the library never replaced it."""
     key = head_key(pk)
-    return access.engine.get(access.table(CHAIN_HEAD), [key], consistent=consistent).get(key)
+    return session.engine.get(session.table(CHAIN_HEAD), [key], consistent=consistent).get(key)
 
 
-def steps_written(access: Access, pk: str, *, consistent: bool = True) -> int:
+def steps_written(session: Session, pk: str, *, consistent: bool = True) -> int:
     """How many steps the library left in the pipeline; 0 when it never wrote one, or removed it."""
     try:
-        head = read_head(access, pk, consistent=consistent)
+        head = read_head(session, pk, consistent=consistent)
     except (TableMissingError, InvalidKeyError):  # then the library never wrote, or could not: the key is too long
         return 0
     return (step_count(head) if head is not None else None) or 0
 
 
-def head_write(access: Access, pk: str, stored: Item | None, count: int) -> Write:
+def head_write(session: Session, pk: str, stored: Item | None, count: int) -> Write:
     """The change of the head that goes with a replacement; it fails when another replacement was faster."""
     head = CHAIN_HEAD.decode(stored) if stored else ChainHead(table=PIPELINE_STEP.table, partition=pk)
-    return change_over(access, CHAIN_HEAD, head, stored, {COUNT: {"N": str(count)}}).write
+    return change_over(session, CHAIN_HEAD, head, stored, {COUNT: {"N": str(count)}}).write
 
 
 def head_key(pk: str) -> Key:

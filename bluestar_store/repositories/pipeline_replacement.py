@@ -9,7 +9,6 @@ from bluestar_store.errors import AlreadyExistsError, ConflictError, InvalidEnti
 from bluestar_store.models.audit import CHAIN_HEAD
 from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION, PipelineStep
 from bluestar_store.protocols import ABSENT, AttributeValue, Delete, Item, Update, Write, key_of
-from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.changes import (
     PutExpectation,
     as_read,
@@ -21,6 +20,7 @@ from bluestar_store.repositories.changes import (
 )
 from bluestar_store.repositories.moments import Part, read_parts
 from bluestar_store.repositories.pipeline_head import head_key, head_write
+from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.stored import ambiguous
 from bluestar_store.repositories.trails import record_replacement
 from bluestar_store.repositories.transaction import Bookkeeping
@@ -32,7 +32,7 @@ KIND = PIPELINE_STEP
 
 
 def validated_steps(
-    access: Access, plan_id: str, pay_freq: str, steps: Iterable[PipelineStep]
+    session: Session, plan_id: str, pay_freq: str, steps: Iterable[PipelineStep]
 ) -> dict[int, PipelineStep]:
     """The steps by number, each of this pipeline and given once. Raises InheritedRuleError, InvalidEntityError.
 
@@ -41,7 +41,7 @@ def validated_steps(
     wanted: dict[int, PipelineStep] = {}
     for given in steps:
         if given.plan_id != plan_id:
-            refuse_inherited(access, KIND, given)
+            refuse_inherited(session, KIND, given)
         step = KIND.validated(given)
         if (step.plan_id, step.pay_freq) != (plan_id, pay_freq):
             raise InvalidEntityError(
@@ -54,7 +54,7 @@ def validated_steps(
 
 
 def replace_steps(
-    access: Access,
+    session: Session,
     pk: str,
     wanted: Mapping[int, PipelineStep],
     expected: PutExpectation = None,
@@ -65,18 +65,18 @@ def replace_steps(
     Done again with what is there by then when others replace the same pipeline at the same time.
     """
     made: list[list[Item]] = []
-    records, alone = access.records, access.unit_here() is None
+    records, alone = session.records, session.unit_here() is None
 
     def replace(unit: Bookkeeping) -> None:
-        head, items = _current(access, pk)
+        head, items = _current(session, pk)
         if expected is ABSENT and items:
-            raise AlreadyExistsError(f"{access.table(KIND)}: a pipeline {pk} exists already")
-        _check_unchanged(access, known or wanted.values(), items)
+            raise AlreadyExistsError(f"{session.table(KIND)}: a pipeline {pk} exists already")
+        _check_unchanged(session, known or wanted.values(), items)
         if not known:
             for item in items.values():
-                item_version(access, KIND, item)
+                item_version(session, KIND, item)
         if known and len(known) != len(items):
-            raise ConflictError(f"{access.table(KIND)}: {pk} has {len(items)} steps, {len(known)} when it was read")
+            raise ConflictError(f"{session.table(KIND)}: {pk} has {len(items)} steps, {len(known)} when it was read")
         if len(wanted.keys() | items.keys()) > MAX_STEPS:
             raise InvalidEntityError(
                 f"more than {MAX_STEPS} steps before and after: too many for one transaction "
@@ -86,31 +86,31 @@ def replace_steps(
         if alone and items and not _is_stamped(items.values()):
             # Steps of other programs do not show a reader that they are being taken away: first give them a revision,
             # in a transaction before this one.
-            unit.keep(head_write(access, pk, head, len(items)), *_stamps(access, items.values()))
+            unit.keep(head_write(session, pk, head, len(items)), *_stamps(session, items.values()))
             return
         own = _bookkeeping(len(wanted))
         if wanted and not items:
             check_new(KIND, next(iter(wanted.values())))
-        changes = [change_over(access, KIND, wanted[n], items.get(n), own) for n in sorted(wanted)]
+        changes = [change_over(session, KIND, wanted[n], items.get(n), own) for n in sorted(wanted)]
         gone = [item for number, item in items.items() if number not in wanted]
-        deletes = [Delete(access.table(KIND), key_of(item), as_read(access, KIND, item)) for item in gone]
+        deletes = [Delete(session.table(KIND), key_of(item), as_read(session, KIND, item)) for item in gone]
         made.append([change.after for change in changes])
         if changes or deletes or head is not None:  # the head of an emptied pipeline has to say so
-            unit.keep(head_write(access, pk, head, len(wanted)), *(change.write for change in changes), *deletes)
+            unit.keep(head_write(session, pk, head, len(wanted)), *(change.write for change in changes), *deletes)
             if records:
-                record_replacement(access, KIND, pk, list(items.values()), made[0], unit)
+                record_replacement(session, KIND, pk, list(items.values()), made[0], unit)
 
     while not made:
-        with access.unit() as unit:
+        with session.unit() as unit:
             unit.bookkeep(replace)
     return made[0]
 
 
-def _current(access: Access, pk: str) -> tuple[Item | None, dict[int, Item]]:
+def _current(session: Session, pk: str) -> tuple[Item | None, dict[int, Item]]:
     """The trail's head, and the stored steps by number, as of one moment."""
-    table, level = access.table(KIND), str((KIND.keys.partition_identity(pk) or {})["plan_id"])
-    part, head = Part(table, pk, KIND.keys.sort.prefix), (access.table(CHAIN_HEAD), head_key(pk))
-    found = read_parts(access, [access.revisions.of_level(level)], [part], beside=[head])
+    table, level = session.table(KIND), str((KIND.keys.partition_identity(pk) or {})["plan_id"])
+    part, head = Part(table, pk, KIND.keys.sort.prefix), (session.table(CHAIN_HEAD), head_key(pk))
+    found = read_parts(session, [session.revisions.of_level(level)], [part], beside=[head])
     items: dict[int, Item] = {}
     for item in found[part]:
         identity = KIND.keys.parse(key_of(item))
@@ -121,11 +121,11 @@ def _current(access: Access, pk: str) -> tuple[Item | None, dict[int, Item]]:
     return found.beside.get(head), items
 
 
-def _check_unchanged(access: Access, steps: Iterable[PipelineStep], items: Mapping[int, Item]) -> None:
+def _check_unchanged(session: Session, steps: Iterable[PipelineStep], items: Mapping[int, Item]) -> None:
     """VersionConflictError when a step that was read from this pipeline is not the one that was read."""
     for step in steps:
         if step.origin is not None and KIND.key(step) == step.origin.key:
-            check_as_read(access, KIND, step.origin.wire, items.get(step.step_order))
+            check_as_read(session, KIND, step.origin.wire, items.get(step.step_order))
 
 
 def _bookkeeping(count: int) -> dict[str, AttributeValue]:
@@ -137,8 +137,8 @@ def _is_stamped(items: Iterable[Item]) -> bool:
     return all(one == found[0] for one in found) and found[0] != (None, None)
 
 
-def _stamps(access: Access, items: Iterable[Item]) -> list[Write]:
+def _stamps(session: Session, items: Iterable[Item]) -> list[Write]:
     """Updates that give the items one revision. Their version stays: what they say is unchanged."""
     stored = list(items)
     own = _bookkeeping(len(stored))
-    return [Update(access.table(KIND), key_of(item), own, expect=as_read(access, KIND, item)) for item in stored]
+    return [Update(session.table(KIND), key_of(item), own, expect=as_read(session, KIND, item)) for item in stored]

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bluestar_store.errors import BlueStarError, InvalidEntityError, ItemDecodeError, PipelineChangingError
 from bluestar_store.keys import DEFAULT
-from bluestar_store.models.kind import Kind
+from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.mapping.salvage import salvaged
 from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION, PipelineStep, step_count
-from bluestar_store.models.salvage import salvaged
-from bluestar_store.protocols import Item, Put, Unit
-from bluestar_store.repositories.access import Access
+from bluestar_store.protocols import CacheKey, Item, Put
 from bluestar_store.repositories.answers import readable
 from bluestar_store.repositories.base import Reader, in_order
 from bluestar_store.repositories.changes import Change, PutExpectation, put_change
@@ -22,6 +21,7 @@ from bluestar_store.repositories.inherited import inherited
 from bluestar_store.repositories.moments import Found, Part, read_as_one, read_levels
 from bluestar_store.repositories.pipeline_head import COUNT, steps_written
 from bluestar_store.repositories.pipeline_replacement import replace_steps, validated_steps
+from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.sources import PartitionSource
 
 MAX_ISOLATED = 100
@@ -33,9 +33,9 @@ READ_ATTEMPTS = 12
 class Pipelines(Reader[PipelineStep]):
     """Items of the table processing-pipeline."""
 
-    def __init__(self, access: Access) -> None:
-        super().__init__(access, PIPELINE_STEP)
-        self._whole = PipelineSource(access, self)
+    def __init__(self, session: Session) -> None:
+        super().__init__(session, PIPELINE_STEP)
+        self._whole = PipelineSource(session, self)
 
     def steps(
         self, plan_id: str, pay_freq: str, *, fallback: bool = True, fresh: bool = False
@@ -63,11 +63,11 @@ class Pipelines(Reader[PipelineStep]):
         Of a step that cannot be read, what can be. For mending what `steps` refuses with PipelineChangingError or
         ItemDecodeError; never run a batch by it.
         """
-        return in_order(self._access, self._kind, self._as_one(self._pk(plan_id, pay_freq)), salvaged)
+        return in_order(self._session, self._mapper, self._as_one(self._pk(plan_id, pay_freq)), salvaged)
 
     def is_lost(self, plan_id: str, pay_freq: str) -> bool:
         """Whether another program deleted all steps of a pipeline that the library wrote; `remove` mends that too."""
-        written = steps_written(self._access, self._pk(plan_id, pay_freq))  # first: one being made now is not lost
+        written = steps_written(self._session, self._pk(plan_id, pay_freq))  # first: one being made now is not lost
         return written > 0 and not self.remains(plan_id, pay_freq)
 
     def replace(
@@ -90,11 +90,11 @@ class Pipelines(Reader[PipelineStep]):
         number twice, or more than 98 steps before and after, InheritedRuleError for DEFAULT's steps as a plan's
         pipeline: `[step.for_plan(plan_id) for step in steps]` are one.
         """
-        wanted = validated_steps(self._access, plan_id, pay_freq, steps)
+        wanted = validated_steps(self._session, plan_id, pay_freq, steps)
         if not wanted:
             raise InvalidEntityError("a pipeline without steps; use remove to fall back to DEFAULT's")
-        access = self._access.acting_as(actor)
-        return self._in_order(replace_steps(access, self._pk(plan_id, pay_freq), wanted, expected, known))
+        session = self._session.acting_as(actor)
+        return self._in_order(replace_steps(session, self._pk(plan_id, pay_freq), wanted, expected, known))
 
     def remove(
         self,
@@ -111,7 +111,7 @@ class Pipelines(Reader[PipelineStep]):
         that `is_lost`. `known` steps, as they were read, are checked: when one was changed since, or there are others,
         that is a ConflictError. `actor` as for `replace`.
         """
-        replace_steps(self._access.acting_as(actor), self._pk(plan_id, pay_freq), {}, expected, known)
+        replace_steps(self._session.acting_as(actor), self._pk(plan_id, pay_freq), {}, expected, known)
 
     def put(self, step: PipelineStep, expected: PutExpectation = None, *, actor: str | None = None) -> PipelineStep:
         """Change one step that exists; see `Repository.put`. A step is added or taken away with `replace` only.
@@ -120,9 +120,13 @@ class Pipelines(Reader[PipelineStep]):
         """
 
         def plan(
-            access: Access, kind: Kind[PipelineStep], step: PipelineStep, expected: PutExpectation, current: Item | None
+            session: Session,
+            mapper: Mapper[PipelineStep],
+            step: PipelineStep,
+            expected: PutExpectation,
+            current: Item | None,
         ) -> Change:
-            change = put_change(access, kind, step, expected, current)
+            change = put_change(session, mapper, step, expected, current)
             if isinstance(change.write, Put):
                 raise self._missing(
                     f"no step {step.step_order} of {step.plan_id!r}, {step.pay_freq!r} (pipelines.replace adds steps)"
@@ -132,7 +136,7 @@ class Pipelines(Reader[PipelineStep]):
         return self._decode(self._written(plan, self._to_put(step), expected, actor).after)
 
     def _pk(self, plan_id: str, pay_freq: str) -> str:
-        return self._kind.keys.partition({"plan_id": plan_id, "pay_freq": pay_freq})
+        return self._mapper.keys.partition({"plan_id": plan_id, "pay_freq": pay_freq})
 
     def _first_of(self, pks: Sequence[str], *, every: bool = False) -> list[tuple[PipelineStep, ...] | BlueStarError]:
         """The first pipeline of these partitions that there is, whole, with the empty ones before it; or its error.
@@ -142,25 +146,25 @@ class Pipelines(Reader[PipelineStep]):
         where one was heard of lately, all is as of one moment, too. `every`: read all, whether it seems to be needed or
         not.
         """
-        parts = [Part(self._access.table(self._kind), pk, self._kind.keys.sort.prefix) for pk in pks]
+        parts = [Part(self._session.table(self._mapper), pk, self._mapper.keys.sort.prefix) for pk in pks]
         read: list[Part] = []
 
         def ask() -> Found:
             found: dict[Part, list[Item]] = {}
             for part in parts:
-                found[part] = self._access.partition(self._kind, part.pk)
+                found[part] = self._session.partition(self._mapper, part.pk)
                 if found[part] and not every:
                     break
             read[:] = found
             return Found(found)
 
-        revisions = [self._access.revisions.of_level(self._level(pk)) for pk in pks]
-        changed = any(map(self._access.changed_lately, self._kind.partition_units(pks[0])))
+        revisions = [self._session.revisions.of_level(self._level(pk)) for pk in pks]
+        changed = any(map(self._session.changed_lately, self._mapper.partition_cache_keys(pks[0])))
 
         def proved(found: Found) -> bool:
             return not changed and self._agrees(found[parts[0]])
 
-        found = read_as_one(self._access, revisions, ask, proved=proved)
+        found = read_as_one(self._session, revisions, ask, proved=proved)
         answers: list[tuple[PipelineStep, ...] | BlueStarError] = []
         for part in parts:
             if part not in read:  # the one before seemed to be there, and is gone
@@ -197,7 +201,7 @@ class Pipelines(Reader[PipelineStep]):
 
     def _load_again(self, pk: str) -> tuple[PipelineStep, ...]:
         """The pipeline once its steps agree."""
-        from bluestar_store.engines.attempts import attempts
+        from bluestar_store.engines.dynamo.attempts import attempts
 
         retrying = attempts(PipelineChangingError, most=READ_ATTEMPTS, first_seconds=0.005, longest_seconds=0.5)
         steps: tuple[PipelineStep, ...] = retrying(lambda: self._proved_of(pk, self._as_one(pk)))
@@ -205,11 +209,11 @@ class Pipelines(Reader[PipelineStep]):
 
     def _as_one(self, pk: str) -> list[Item]:
         """What lies there, as of one moment where the library wrote it."""
-        part = Part(self._access.table(self._kind), pk, self._kind.keys.sort.prefix)
-        return read_levels(self._access, [self._level(pk)], [part])[part]
+        part = Part(self._session.table(self._mapper), pk, self._mapper.keys.sort.prefix)
+        return read_levels(self._session, [self._level(pk)], [part])[part]
 
     def _level(self, pk: str) -> str:
-        return str((self._kind.keys.partition_identity(pk) or {})["plan_id"])
+        return str((self._mapper.keys.partition_identity(pk) or {})["plan_id"])
 
     def _proved(self, pk: str, steps: tuple[PipelineStep, ...], *, settled: bool = False) -> tuple[PipelineStep, ...]:
         """The steps when they are a whole pipeline; PipelineChangingError when they may be a part or a mixture."""
@@ -217,16 +221,16 @@ class Pipelines(Reader[PipelineStep]):
         if ours and len(ours) == len(steps) and _agree(ours):
             return steps
         # No step, or steps of other programs: unless the library writes here, nobody could be in the middle of it.
-        written = steps_written(self._access, pk, consistent=not settled)
+        written = steps_written(self._session, pk, consistent=not settled)
         if not ours and written == 0:
             return steps
         return self._as_of_one_moment(pk, steps, written)
 
     def _as_of_one_moment(self, pk: str, steps: tuple[PipelineStep, ...], written: int) -> tuple[PipelineStep, ...]:
         """Other programs may have added or overwritten steps of ours: that looks the same in an isolated read."""
-        table = self._access.table(self._kind)
+        table = self._session.table(self._mapper)
         keys = [step.origin.key for step in steps if step.origin is not None][:MAX_ISOLATED]
-        seen = self._in_order(self._access.engine.get_isolated(table, keys).values())
+        seen = self._in_order(self._session.engine.get_isolated(table, keys).values())
         ours = [step for step in seen if step.revision is not None]
         needed = ours[0].pipeline_length or 0 if ours else written
         if len({step.revision for step in ours}) <= 1 and len(steps) == len(seen) >= needed:
@@ -241,15 +245,15 @@ class Pipelines(Reader[PipelineStep]):
 class PipelineSource(PartitionSource[PipelineStep]):
     """Pipelines of which the first that there is is the answer: those of the levels after it are not even read."""
 
-    def __init__(self, access: Access, pipelines: Pipelines) -> None:
-        super().__init__(access, PIPELINE_STEP, pipelines._in_order)
+    def __init__(self, session: Session, pipelines: Pipelines) -> None:
+        super().__init__(session, PIPELINE_STEP, pipelines._in_order)
         self._first_of = pipelines._first_of
 
     def settles(self, value: tuple[PipelineStep, ...]) -> bool:
         """See Source."""
         return bool(value)
 
-    def load(self, units: Sequence[Unit]) -> Mapping[Unit, tuple[PipelineStep, ...] | BlueStarError]:
+    def load(self, units: Sequence[CacheKey]) -> Mapping[CacheKey, tuple[PipelineStep, ...] | BlueStarError]:
         """As many as it takes."""
         return dict(zip(units, self._first_of([self.pk(unit) for unit in units]), strict=False))
 

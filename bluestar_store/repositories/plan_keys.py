@@ -7,10 +7,10 @@ from collections.abc import Callable
 from bluestar_store.errors import PlanKeyNotFoundError
 from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry
 from bluestar_store.models.plan_keys import PLAN_KEY, PlanKey
-from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Reader, owned
 from bluestar_store.repositories.chain import append_step
 from bluestar_store.repositories.changes import change_over
+from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.stored import current_item
 from bluestar_store.repositories.transaction import Bookkeeping
 
@@ -18,15 +18,15 @@ from bluestar_store.repositories.transaction import Bookkeeping
 class PlanKeys(Reader[PlanKey]):
     """Needs no key of the settings: who may write agent-config may drop a plan's."""
 
-    def __init__(self, access: Access, forget: Callable[[str], object]) -> None:
+    def __init__(self, session: Session, forget: Callable[[str], object]) -> None:
         """`forget` lets caches forget a plan."""
-        super().__init__(access, PLAN_KEY)
+        super().__init__(session, PLAN_KEY)
         self._forget = forget
 
     def of_plan(self, plan_id: str) -> tuple[PlanKey, ...]:
         """A plan's keys (GLOBAL's: of what belongs to no plan, or to all), oldest first, dropped ones too."""
         pk = PLAN_KEY.keys.partition({"plan_id": plan_id})
-        found = owned(self._access, self._kind, self._access.partition(self._kind, pk))
+        found = owned(self._session, self._mapper, self._session.partition(self._mapper, pk))
         return tuple(sorted(found, key=lambda key: key.key_id))
 
     def drop(self, plan_id: str, *, actor: str | None = None) -> tuple[PlanKey, ...]:
@@ -38,7 +38,7 @@ class PlanKeys(Reader[PlanKey]):
         Raises PlanKeyNotFoundError where there is nothing to drop, and CacheError, when all is done, where other
         processes could not be told.
         """
-        access = self._access.acting_as(actor)
+        session = self._session.acting_as(actor)
         dropped: list[PlanKey] = []
 
         def step(unit: Bookkeeping) -> None:
@@ -46,26 +46,26 @@ class PlanKeys(Reader[PlanKey]):
             for key in self.of_plan(plan_id):
                 if key.dropped is not None:
                     continue
-                gone = self._kind.validated(key.model_copy(update={"wrapped": None, "dropped": access.now()}))
-                change = change_over(access, self._kind, gone, current_item(access, self._kind, key), {})
+                gone = self._mapper.validated(key.model_copy(update={"wrapped": None, "dropped": session.now()}))
+                change = change_over(session, self._mapper, gone, current_item(session, self._mapper, key), {})
                 unit.keep(change.write)
                 dropped.append(self._decode(change.after))
             if not dropped:
-                raise PlanKeyNotFoundError(f"plan {plan_id!r} has no key in {access.table(self._kind)} to drop")
+                raise PlanKeyNotFoundError(f"plan {plan_id!r} has no key in {session.table(self._mapper)} to drop")
             entry = AuditEntry(
                 table=PLAN_KEY.table,
                 partition=PLAN_KEY.keys.partition({"plan_id": plan_id}),
                 seq=0,
-                actor=access.actor,
+                actor=session.actor,
                 action="drop-key",
-                at=access.now(),
+                at=session.now(),
                 details={"keys": [key.key_id for key in dropped]},
             )
-            append_step(access, AUDIT_ENTRY.validated(entry), unit)
+            append_step(session, AUDIT_ENTRY.validated(entry), unit)
 
-        with access.unit() as unit:
+        with session.unit() as unit:
             unit.bookkeep(step)
-        if access.sealing is not None:
-            access.sealing.keys.forget(plan_id)
+        if session.sealing is not None:
+            session.sealing.keys.forget(plan_id)
         self._forget(plan_id)
         return tuple(dropped)

@@ -30,12 +30,12 @@ from bluestar_store.errors import AccessDeniedError, BlueStarError, EngineError,
 from bluestar_store.forking import remember
 from bluestar_store.keys import GLOBAL, Key
 from bluestar_store.lazy import cached_property
+from bluestar_store.mapping.indexes import BY_LEVEL
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD
 from bluestar_store.models.batches import BATCH_STATE, STEP_CLAIM, STEP_RESULT
 from bluestar_store.models.free_form import FREE_RESULT, FREE_STATE
 from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
-from bluestar_store.models.indexes import BY_LEVEL
-from bluestar_store.models.kind import Kind
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import (
     ANY,
@@ -83,7 +83,7 @@ TURNS = 64
 TURN_SECONDS = 1.0
 """How long a thread waits for others of its process that write the same level: AWS refuses one of two at once."""
 
-REVISED = tuple(kind.keys.sort.prefix for kind in (CHAIN_HEAD, HOLD_GUARD))
+REVISED = tuple(mapper.keys.sort.prefix for mapper in (CHAIN_HEAD, HOLD_GUARD))
 """Sort keys of the items that are revisions besides."""
 BATCH_KINDS = (BATCH_STATE, STEP_RESULT, STEP_CLAIM, FREE_STATE, FREE_RESULT)
 """What is listed in a batch's revision. Its entries are not: the head of the trail says how many there are."""
@@ -129,7 +129,7 @@ class Revisions:
         self._late.forked()
 
     @cached_property
-    def _kinds(self) -> Mapping[str, tuple[Kind[Any], ...]]:
+    def _kinds(self) -> Mapping[str, tuple[Mapper[Any], ...]]:
         """The kinds in each table."""
         names = [(self._tables.name(kind), kind) for kind in self._tables.kinds]
         return {name: tuple(kind for other, kind in names if other == name) for name, _ in names}
@@ -158,7 +158,7 @@ class Revisions:
 
     def places(self, move: Move) -> Iterator[Place]:
         """Where the items of a move lie here."""
-        names = {kind.table: self._tables.name(kind) for kind in self._tables.kinds}
+        names = {mapper.table: self._tables.name(mapper) for mapper in self._tables.kinds}
         return ((names[table], key) for table, key in move.keys if table in names)
 
     def learn(self, place: Place, item: Item | None) -> Revision:
@@ -257,16 +257,16 @@ class Revisions:
         batches: dict[str, list[tuple[str, Key]]] = {}
         appended: set[str] = set()
         for (table, key), write in writes.items():
-            kind, identity = (None, {}) if isinstance(write, Check) else self._kind(table, key)
-            if kind is None:
+            mapper, identity = (None, {}) if isinstance(write, Check) else self._mapper(table, key)
+            if mapper is None:
                 continue
-            if is_of_level(kind):
-                moved.setdefault(self.of_level(identity.get("plan_id") or GLOBAL), []).append((kind.table, key))
-            elif kind is PLAN_HOLD and (guard := self.of_holds(identity["plan_id"])) in writes:
-                moved.setdefault(guard, []).append((kind.table, key))
-            elif kind in BATCH_KINDS:
-                batches.setdefault(key.pk, []).append((kind.table, key))
-            elif kind is AUDIT_ENTRY:
+            if is_of_level(mapper):
+                moved.setdefault(self.of_level(identity.get("plan_id") or GLOBAL), []).append((mapper.table, key))
+            elif mapper is PLAN_HOLD and (guard := self.of_holds(identity["plan_id"])) in writes:
+                moved.setdefault(guard, []).append((mapper.table, key))
+            elif mapper in BATCH_KINDS:
+                batches.setdefault(key.pk, []).append((mapper.table, key))
+            elif mapper is AUDIT_ENTRY:
                 appended.add(key.pk)
         for pk, keys in batches.items():
             head = self.of_trail(pk)
@@ -275,11 +275,11 @@ class Revisions:
                 moved[head] = keys
         return moved
 
-    def _kind(self, table: str, key: Key) -> tuple[Kind[Any] | None, Mapping[str, Any]]:
+    def _mapper(self, table: str, key: Key) -> tuple[Mapper[Any] | None, Mapping[str, Any]]:
         """What lies at a place, and its identity."""
-        for kind in self._kinds.get(table, ()):
-            if (identity := kind.keys.parse(key)) is not None:
-                return kind, identity
+        for mapper in self._kinds.get(table, ()):
+            if (identity := mapper.keys.parse(key)) is not None:
+                return mapper, identity
         return None, {}
 
     def _moves(self, moved: Moved) -> dict[Place, Update]:
@@ -324,9 +324,9 @@ def _together(moves: Collection[Move]) -> Move:
     return Move.of(max(move.at for move in moves), keys)
 
 
-def is_of_level(kind: Kind[Any]) -> bool:
+def is_of_level(mapper: Mapper[Any]) -> bool:
     """Whether items of the kind belong to a level."""
-    return kind.rule_list is not None or BY_LEVEL in kind.index_names
+    return mapper.rule_list is not None or BY_LEVEL in mapper.index_names
 
 
 @lru_cache(KNOWN)

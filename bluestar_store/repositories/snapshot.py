@@ -17,24 +17,24 @@ from bluestar_store.errors import (
 )
 from bluestar_store.keys import DEFAULT, GLOBAL, Key, check_plan
 from bluestar_store.lazy import cached_property
+from bluestar_store.mapping.canonical import digest
+from bluestar_store.mapping.entity import Entity, PlanEntity
+from bluestar_store.mapping.indexes import BY_LEVEL, level_prefix
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
-from bluestar_store.models.canonical import digest
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
-from bluestar_store.models.entity import Entity, PlanEntity
-from bluestar_store.models.indexes import BY_LEVEL, level_prefix
-from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS, IrsLimits
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
 from bluestar_store.protocols import Item, Place, key_of
-from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import in_order
 from bluestar_store.repositories.calculation_rules import merged
 from bluestar_store.repositories.digests import Digests
-from bluestar_store.repositories.finder import Finder
+from bluestar_store.repositories.index_reader import IndexReader
 from bluestar_store.repositories.inherited import inherited
 from bluestar_store.repositories.moments import Found, Part, read_as_one
 from bluestar_store.repositories.pipelines import Pipelines
+from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.validation_rules import applying
 
 E = TypeVar("E", bound=Entity)
@@ -86,9 +86,9 @@ class PlanContents:
     digests: Digests = field(repr=False, compare=False)
 
     @cached_property
-    def items(self) -> Mapping[str, tuple[Kind[Any], Entity]]:
+    def items(self) -> Mapping[str, tuple[Mapper[Any], Entity]]:
         """Each item that there is, by `{table}/{PK}/{SK}`, sorted."""
-        parts: list[tuple[Kind[Any], Iterable[Entity | None]]] = [
+        parts: list[tuple[Mapper[Any], Iterable[Entity | None]]] = [
             (PIPELINE_STEP, self.steps),
             (CLIENT_CONFIG, [self.client_config]),
             (ACH_CONFIG, [self.ach_config]),
@@ -96,11 +96,11 @@ class PlanContents:
             (VALIDATION_RULE, [rule for rules in self.validation_rules.values() for rule in rules]),
             (IRS_LIMITS, [self.limits]),
         ]
-        items: dict[str, tuple[Kind[Any], Entity]] = {}
-        for kind, entities in parts:
+        items: dict[str, tuple[Mapper[Any], Entity]] = {}
+        for mapper, entities in parts:
             for entity in entities:
                 if entity is not None:
-                    items[_name(kind, kind.identity(entity))] = kind, entity
+                    items[_name(mapper, mapper.identity(entity))] = mapper, entity
         return immutabledict(dict(sorted(items.items())))
 
     @cached_property
@@ -131,8 +131,8 @@ class PlanContents:
 class Snapshots:
     """Takes snapshots."""
 
-    def __init__(self, access: Access, finder: Finder, pipelines: Pipelines) -> None:
-        self._access, self._finder, self._pipelines = access, finder, pipelines
+    def __init__(self, session: Session, index_reader: IndexReader, pipelines: Pipelines) -> None:
+        self._session, self._index_reader, self._pipelines = session, index_reader, pipelines
 
     def take(self, plan_id: str, pay_freq: str, year: int) -> PlanSnapshot:
         """See `Store.plan_snapshot`."""
@@ -140,14 +140,14 @@ class Snapshots:
         for error in found.unreadable.values():
             raise error
         if found.limits is None:
-            raise LimitsNotFoundError(f"no limits for {year} in {self._access.table(IRS_LIMITS)}")
+            raise LimitsNotFoundError(f"no limits for {year} in {self._session.table(IRS_LIMITS)}")
         if found.damage is not None:
             raise found.damage
         if not found.steps:
             own, default = (
                 PIPELINE_STEP.keys.partition({"plan_id": level, "pay_freq": pay_freq}) for level in (plan_id, DEFAULT)
             )
-            raise PipelineNotFoundError(f"no pipeline in {own} nor {default} of {self._access.table(PIPELINE_STEP)}")
+            raise PipelineNotFoundError(f"no pipeline in {own} nor {default} of {self._session.table(PIPELINE_STEP)}")
         return PlanSnapshot(
             plan_id,
             pay_freq,
@@ -165,17 +165,17 @@ class Snapshots:
     def contents(self, plan_id: str, pay_freq: str, year: int) -> PlanContents:
         """What there is, read as for a snapshot."""
         check_plan(plan_id)
-        revisions = [self._access.revisions.of_level(level) for level in (plan_id, GLOBAL, DEFAULT)]
+        revisions = [self._session.revisions.of_level(level) for level in (plan_id, GLOBAL, DEFAULT)]
         while True:
-            asked = Asked(self._access, self._finder, plan_id, pay_freq, year)
-            found = read_as_one(self._access, revisions, asked.read, more=asked.misses)
+            asked = Asked(self._session, self._index_reader, plan_id, pay_freq, year)
+            found = read_as_one(self._session, revisions, asked.read, more=asked.misses)
             steps, damage = self._steps([(part.pk, found[part]) for part in asked.pipelines])
             if steps is not None:
                 break
         configs = [item for part in asked.configs for item in found[part]]
         own_rules, global_rules = (tuple(self._decoded(CALCULATION_RULE, found[part])) for part in asked.rules)
         validation = {
-            category: applying(plan_id, *(in_order(self._access, VALIDATION_RULE, found[part]) for part in parts))
+            category: applying(plan_id, *(in_order(self._session, VALIDATION_RULE, found[part]) for part in parts))
             for category, parts in asked.categories.items()
         }
         unreadable: dict[str, EncryptedValueError] = {}
@@ -185,13 +185,13 @@ class Snapshots:
             year,
             steps=inherited(plan_id, steps),
             damage=damage,
-            client_config=self._first(plan_id, self._access.tables.registered(CLIENT_CONFIG), configs, unreadable),
-            ach_config=self._first(plan_id, self._access.tables.registered(ACH_CONFIG), configs, unreadable),
+            client_config=self._first(plan_id, self._session.tables.registered(CLIENT_CONFIG), configs, unreadable),
+            ach_config=self._first(plan_id, self._session.tables.registered(ACH_CONFIG), configs, unreadable),
             calculation_rules=merged(plan_id, global_rules, own_rules),
             validation_rules=immutabledict({category: rules for category, rules in validation.items() if rules}),
             limits=next(iter(self._decoded(IRS_LIMITS, filter(IRS_LIMITS.owns, found[asked.limits]))), None),
             unreadable=unreadable,
-            digests=self._access.digests,
+            digests=self._session.digests,
         )
 
     def _steps(
@@ -209,25 +209,25 @@ class Snapshots:
                 try:
                     self._pipelines._load_again(pk)
                 except PipelineChangingError as error:
-                    return in_order(self._access, PIPELINE_STEP, found), error
+                    return in_order(self._session, PIPELINE_STEP, found), error
                 return None, None
             if steps:
                 return steps, None
         return (), None
 
-    def _decoded(self, kind: Kind[E], items: Iterable[Item]) -> list[E]:
-        return [kind.decode(item, self._access.table(kind)) for item in items]
+    def _decoded(self, mapper: Mapper[E], items: Iterable[Item]) -> list[E]:
+        return [mapper.decode(item, self._session.table(mapper)) for item in items]
 
     def _first(
-        self, plan_id: str, kind: Kind[C], items: Iterable[Item], unreadable: dict[str, EncryptedValueError]
+        self, plan_id: str, mapper: Mapper[C], items: Iterable[Item], unreadable: dict[str, EncryptedValueError]
     ) -> C | None:
         """The plan's own configuration, else DEFAULT's, which it inherits; None for one that is `unreadable` now."""
-        found = [(kind.keys.parse(key_of(item)) or {}, item) for item in items if kind.owns(item)]
+        found = [(mapper.keys.parse(key_of(item)) or {}, item) for item in items if mapper.owns(item)]
         for identity, item in sorted(found, key=lambda one: one[0]["plan_id"] == DEFAULT):
             try:
-                return inherited(plan_id, [kind.decode(item, self._access.table(kind))])[0]
+                return inherited(plan_id, [mapper.decode(item, self._session.table(mapper))])[0]
             except EncryptedValueError as error:
-                unreadable[_name(kind, identity)] = error.with_traceback(None)
+                unreadable[_name(mapper, identity)] = error.with_traceback(None)
                 break
         return None
 
@@ -235,8 +235,8 @@ class Snapshots:
 class Asked:
     """What has to be read for a snapshot: its parts, the plan's own before those that it falls back to."""
 
-    def __init__(self, access: Access, finder: Finder, plan_id: str, pay_freq: str, year: int) -> None:
-        self._access, self._finder, self._plan_id = access, finder, plan_id
+    def __init__(self, session: Session, index_reader: IndexReader, plan_id: str, pay_freq: str, year: int) -> None:
+        self._session, self._index_reader, self._plan_id = session, index_reader, plan_id
         self._listed: set[str] = set()
         levels = [{"plan_id": level, "pay_freq": pay_freq} for level in (plan_id, DEFAULT)]
         self.pipelines = [self._part(PIPELINE_STEP, level) for level in levels]
@@ -249,26 +249,26 @@ class Asked:
 
     def read(self) -> Found:
         """Everything, in two rounds: which categories there are is known after the first."""
-        categories = self._finder.calls(
+        categories = self._index_reader.calls(
             VALIDATION_RULE, BY_LEVEL, VALIDATION_RULE.name, level_prefix(GLOBAL), level_prefix(self._plan_id)
         )
         parts = [*self.pipelines, *self.rules]
         single = [partial(self._get, self.configs), partial(self._get, [self.limits])]
         first, others = len(parts), len(parts) + len(single)
         reads: list[Callable[[], Any]] = [*(partial(self._query, part) for part in parts), *single, *categories]
-        answers = self._access.together(reads)
+        answers = self._session.together(reads)
         found: dict[Part, list[Item]] = dict(zip(parts, answers, strict=False))
         for one in answers[first:others]:
             found |= one
-        self._find_categories(self._finder.merged(VALIDATION_RULE, BY_LEVEL, answers[others:]))
+        self._find_categories(self._index_reader.merged(VALIDATION_RULE, BY_LEVEL, answers[others:]))
         rules = [part for parts in self.categories.values() for part in parts]
-        found |= dict(zip(rules, self._access.together([partial(self._query, part) for part in rules]), strict=True))
+        found |= dict(zip(rules, self._session.together([partial(self._query, part) for part in rules]), strict=True))
         return Found(found)
 
     def misses(self, place: Place) -> bool:
         """Whether a rule that was changed lately is of a category that no index knew of; the next `read` does."""
         table, key = place
-        identity = VALIDATION_RULE.keys.parse(key) if table == self._access.table(VALIDATION_RULE) else None
+        identity = VALIDATION_RULE.keys.parse(key) if table == self._session.table(VALIDATION_RULE) else None
         if identity is None or identity["plan_id"] not in (GLOBAL, self._plan_id):
             return False
         self._listed.add(identity["category"])
@@ -284,21 +284,21 @@ class Asked:
             for name in sorted(names)
         }
 
-    def _part(self, kind: Kind[Any], identity: Mapping[str, Any]) -> Part:
+    def _part(self, mapper: Mapper[Any], identity: Mapping[str, Any]) -> Part:
         """The kind's items in a partition."""
-        return Part(self._access.table(kind), kind.keys.partition(dict(identity)), kind.keys.sort.prefix)
+        return Part(self._session.table(mapper), mapper.keys.partition(dict(identity)), mapper.keys.sort.prefix)
 
     def _get(self, parts: Sequence[Part]) -> dict[Part, list[Item]]:
         """Those of one table that are one item each, whose sort key is the whole prefix."""
         keys = {part: Key(part.pk, part.prefix) for part in parts}
-        items = self._access.engine.get(parts[0].table, list(keys.values()), consistent=True)
+        items = self._session.engine.get(parts[0].table, list(keys.values()), consistent=True)
         return {part: [items[key]] if key in items else [] for part, key in keys.items()}
 
     def _query(self, part: Part) -> list[Item]:
-        return list(self._access.partition_items(*part))
+        return list(self._session.partition_items(*part))
 
 
-def _name(kind: Kind[Any], identity: Mapping[str, Any]) -> str:
+def _name(mapper: Mapper[Any], identity: Mapping[str, Any]) -> str:
     """What digests call an item: `{table}/{PK}/{SK}`, with its key as the library builds it."""
-    key = kind.keys.build(dict(identity))
-    return f"{kind.table}/{key.pk}/{key.sk}"
+    key = mapper.keys.build(dict(identity))
+    return f"{mapper.table}/{key.pk}/{key.sk}"

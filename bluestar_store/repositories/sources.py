@@ -13,14 +13,14 @@ from bluestar_store.engines.checks import item_bytes
 from bluestar_store.engines.item_json import item_from_json, to_json
 from bluestar_store.errors import BlueStarError, ItemDecodeError
 from bluestar_store.keys import GLOBAL, Key
-from bluestar_store.models.entity import Entity, Origin, UnreadOrigin
-from bluestar_store.models.kind import Kind
-from bluestar_store.models.reading import KEY
-from bluestar_store.protocols import Item, Unit, key_of
-from bluestar_store.repositories.access import Access
+from bluestar_store.mapping.decoding import KEY
+from bluestar_store.mapping.entity import Entity, Origin, UnreadOrigin
+from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.protocols import CacheKey, Item, key_of
 from bluestar_store.repositories.digests import is_sensitive
 from bluestar_store.repositories.moments import Part, read_levels
 from bluestar_store.repositories.revisions import is_of_level
+from bluestar_store.repositories.session import Session
 
 E = TypeVar("E", bound=Entity)
 
@@ -38,45 +38,45 @@ _UNUSUAL = re.compile(rb'"N(?:S"|"\s*:\s*"(?![0-9.]{1,170}"))').search
 more digits than DynamoDB takes. Whoever hides one from this has made an item whose version cannot be asked for."""
 
 
-class KindSource(Generic[E]):
+class MapperSource(Generic[E]):
     """What items and partitions have in common. Encoded values name their unit, so that none is taken for another."""
 
-    def __init__(self, access: Access, kind: Kind[E]) -> None:
-        self._access, self._kind, self._table = access, kind, access.table(kind)
+    def __init__(self, session: Session, mapper: Mapper[E]) -> None:
+        self._session, self._mapper, self._table = session, mapper, session.table(mapper)
 
     @property
     def sensitive(self) -> bool:
         """Whether the values neither leave the process nor are believed from outside it: bank accounts."""
-        return self._kind.is_sensitive
+        return self._mapper.is_sensitive
 
     def _may_leave(self, entities: Iterable[Entity]) -> bool:
         """Whether none of them has what is shown masked, such as an account number that another program put there."""
-        return not any(is_sensitive(self._kind, entity) for entity in entities)
+        return not any(is_sensitive(self._mapper, entity) for entity in entities)
 
     def _decoded(self, item: Item) -> E | ItemDecodeError:
         try:
-            return self._kind.decode(item, self._table)
+            return self._mapper.decode(item, self._table)
         except ItemDecodeError as error:
             return error
 
 
-class ItemSource(KindSource[E]):
+class ItemSource(MapperSource[E]):
     """One item each: an entity, None where there is none, or why it does not decode. The first entity settles."""
 
-    def __init__(self, access: Access, kind: Kind[E]) -> None:
-        super().__init__(access, kind)
+    def __init__(self, session: Session, mapper: Mapper[E]) -> None:
+        super().__init__(session, mapper)
         self._kept_key = lru_cache(KEYS_KEPT)(self._key)
         self._kept_head = lru_cache(KEYS_KEPT)(self._head)
         self._kept_absence = lru_cache(KEYS_KEPT)(partial(_encoded, entities=()))
 
-    def key(self, unit: Unit) -> Key:
+    def key(self, unit: CacheKey) -> Key:
         """Where the item of a unit lies. Raises InvalidKeyError."""
         try:
             return self._kept_key(unit)
         except TypeError:  # it cannot be hashed
             return self._key(unit)
 
-    def check(self, units: Sequence[Unit]) -> None:
+    def check(self, units: Sequence[CacheKey]) -> None:
         """InvalidKeyError for a unit that cannot be in a table."""
         try:
             for unit in units:
@@ -89,43 +89,43 @@ class ItemSource(KindSource[E]):
         """See Source."""
         return value is not None
 
-    def load(self, units: Sequence[Unit]) -> Mapping[Unit, E | ItemDecodeError | None]:
+    def load(self, units: Sequence[CacheKey]) -> Mapping[CacheKey, E | ItemDecodeError | None]:
         """All in one call to the engine.
 
         Several are read as of one moment: a rule that moves between a plan and GLOBAL is never missing.
         """
         keys = {unit: self.key(unit) for unit in units}
-        engine = self._access.engine
+        engine = self._session.engine
         if len(keys) > 1:
             items = engine.get_isolated(self._table, keys.values())
         else:
             items = engine.get(self._table, keys.values(), consistent=True)
         return {unit: self._decoded(items[key]) if key in items else None for unit, key in keys.items()}
 
-    def _key(self, unit: Unit) -> Key:
-        return self._kind.keys.build(dict(zip(self._kind.keys.fields, unit[1:], strict=True)))
+    def _key(self, unit: CacheKey) -> Key:
+        return self._mapper.keys.build(dict(zip(self._mapper.keys.fields, unit[1:], strict=True)))
 
-    def encode(self, unit: Unit, value: E | None) -> bytes | None:
+    def encode(self, unit: CacheKey, value: E | None) -> bytes | None:
         """See Source."""
         if value is not None and not self._may_leave([value]):
             return None
         if value is not None and value.origin is not None:
-            item, identity = value.origin.wire, self._kind.identity(value)
-            if self._kind.reading.entity(item, identity) is not None:
+            item, identity = value.origin.wire, self._mapper.identity(value)
+            if self._mapper.reading.entity(item, identity) is not None:
                 return self._head(unit) + to_json(item).encode()[1:]
         return _encoded(unit, [] if value is None else [value])
 
-    def _head(self, unit: Unit) -> bytes:
+    def _head(self, unit: CacheKey) -> bytes:
         """What the value of a unit begins with when it is an item as usual: its identity, before its attributes."""
-        kind = self._kind
-        identity = {"": [kind.reading.form, *unit], **dict(zip(kind.keys.fields, unit[1:], strict=True))}
+        mapper = self._mapper
+        identity = {"": [mapper.reading.form, *unit], **dict(zip(mapper.keys.fields, unit[1:], strict=True))}
         return f'{{"{KEY}":{to_json(identity)},'.encode()
 
-    def decode(self, unit: Unit, data: bytes) -> E | None:
+    def decode(self, unit: CacheKey, data: bytes) -> E | None:
         """See Source."""
-        kind = self._kind
+        mapper = self._mapper
         if data.startswith(self._kept_head(unit)) and _UNUSUAL(data) is None:
-            entity = kind.reading.from_json(data, UnreadOrigin(partial(self._origin, unit), data))
+            entity = mapper.reading.from_json(data, UnreadOrigin(partial(self._origin, unit), data))
             if entity is not None:
                 return entity
         if data == self._kept_absence(unit):
@@ -134,21 +134,21 @@ class ItemSource(KindSource[E]):
         if not items:
             return None
         self._check_key(unit, items[0])
-        return kind.decode(items[0], self._table, identity=dict(zip(kind.keys.fields, unit[1:], strict=True)))
+        return mapper.decode(items[0], self._table, identity=dict(zip(mapper.keys.fields, unit[1:], strict=True)))
 
-    def _origin(self, unit: Unit, data: bytes) -> Origin:
+    def _origin(self, unit: CacheKey, data: bytes) -> Origin:
         """What was not looked at when the value was taken: it comes from Redis, where it may have been forged."""
         key = self._kept_key(unit)
         try:
             item = item_from_json(self._table, _items(unit, data, self._table)[0])
             self._check_key(unit, item)
-            return self._kind.origin(item)
+            return self._mapper.origin(item)
         except (BlueStarError, ValueError, TypeError, LookupError) as error:
             raise ItemDecodeError(
                 self._table, f"what Redis has of it cannot be read: {error}", pk=key.pk, sk=key.sk
             ) from None
 
-    def _check_key(self, unit: Unit, item: Item) -> None:
+    def _check_key(self, unit: CacheKey, item: Item) -> None:
         if key_of(item) != self._kept_key(unit):
             raise ValueError("has the key of another item")
 
@@ -157,21 +157,21 @@ class ItemSource(KindSource[E]):
         return 0 if value is None else _weight(value)
 
 
-class PartitionSource(KindSource[E]):
+class PartitionSource(MapperSource[E]):
     """All items of the kind in a partition: a tuple of entities in order, or why it cannot be read."""
 
     def __init__(
         self,
-        access: Access,
-        kind: Kind[E],
+        session: Session,
+        mapper: Mapper[E],
         in_order: Callable[[Iterable[Item]], tuple[E, ...]],
     ) -> None:
         """`in_order` makes entities of a partition's items."""
-        super().__init__(access, kind)
+        super().__init__(session, mapper)
         self._in_order = in_order
         self._kept_pk = lru_cache(KEYS_KEPT)(self._pk)
 
-    def pk(self, unit: Unit) -> str:
+    def pk(self, unit: CacheKey) -> str:
         """The partition key of a unit. Raises InvalidKeyError."""
         try:
             return self._kept_pk(unit)
@@ -182,19 +182,19 @@ class PartitionSource(KindSource[E]):
         """See Source: all partitions are needed."""
         return False
 
-    def load(self, units: Sequence[Unit]) -> Mapping[Unit, tuple[E, ...] | BlueStarError]:
+    def load(self, units: Sequence[CacheKey]) -> Mapping[CacheKey, tuple[E, ...] | BlueStarError]:
         """A query each, all at once, and as of one moment: see `moments`."""
-        parts = {unit: Part(self._table, self.pk(unit), self._kind.keys.sort.prefix) for unit in units}
-        levels = [self._level(unit) for unit in units] if is_of_level(self._kind) else []
-        found = read_levels(self._access, levels, list(parts.values()))
+        parts = {unit: Part(self._table, self.pk(unit), self._mapper.keys.sort.prefix) for unit in units}
+        levels = [self._level(unit) for unit in units] if is_of_level(self._mapper) else []
+        found = read_levels(self._session, levels, list(parts.values()))
         return {unit: self._answer(found[part]) for unit, part in parts.items()}
 
-    def _level(self, unit: Unit) -> str:
-        identity = dict(zip(self._kind.partition_fields, unit[1:], strict=True))
+    def _level(self, unit: CacheKey) -> str:
+        identity = dict(zip(self._mapper.partition_fields, unit[1:], strict=True))
         return identity.get("plan_id") or GLOBAL
 
-    def _pk(self, unit: Unit) -> str:
-        return self._kind.keys.partition(dict(zip(self._kind.partition_fields, unit[1:], strict=True)))
+    def _pk(self, unit: CacheKey) -> str:
+        return self._mapper.keys.partition(dict(zip(self._mapper.partition_fields, unit[1:], strict=True)))
 
     def _answer(self, items: Iterable[Item]) -> tuple[E, ...] | BlueStarError:
         try:
@@ -202,14 +202,14 @@ class PartitionSource(KindSource[E]):
         except ItemDecodeError as error:
             return error
 
-    def encode(self, unit: Unit, value: tuple[E, ...]) -> bytes | None:
+    def encode(self, unit: CacheKey, value: tuple[E, ...]) -> bytes | None:
         """See Source."""
         return _encoded(unit, value) if self._may_leave(value) else None
 
-    def decode(self, unit: Unit, data: bytes) -> tuple[E, ...]:
+    def decode(self, unit: CacheKey, data: bytes) -> tuple[E, ...]:
         """See Source."""
-        known = dict(zip(self._kind.partition_fields, unit[1:], strict=True))
-        decode, sort, pk = self._kind.decode, self._kind.keys.sort, {"S": self._kept_pk(unit)}
+        known = dict(zip(self._mapper.partition_fields, unit[1:], strict=True))
+        decode, sort, pk = self._mapper.decode, self._mapper.keys.sort, {"S": self._kept_pk(unit)}
         items = _items(unit, data, self._table)
         if any(item["PK"] != pk for item in items):
             raise ValueError("has an item of another partition")
@@ -220,13 +220,13 @@ class PartitionSource(KindSource[E]):
         return sum(map(_weight, value))
 
 
-def _encoded(unit: Unit, entities: Iterable[Entity]) -> bytes:
+def _encoded(unit: CacheKey, entities: Iterable[Entity]) -> bytes:
     """The items as they were read, in DynamoDB's JSON: numbers are strings in it, and so stay exact."""
     items = [entity.origin.wire for entity in entities if entity.origin is not None]
     return to_json([unit, items]).encode()
 
 
-def _items(unit: Unit, data: bytes, table: str) -> list[Item]:
+def _items(unit: CacheKey, data: bytes, table: str) -> list[Item]:
     content = from_json(data)
     if isinstance(content, dict):
         named, items = content.pop(KEY)[""][1:], [content]

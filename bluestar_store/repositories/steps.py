@@ -15,18 +15,18 @@ from bluestar_store.errors import (
     ItemTooLargeError,
     ResultConflictError,
 )
+from bluestar_store.mapping.canonical import digest, plain_value
+from bluestar_store.mapping.entity import Entity
 from bluestar_store.models.batches import BATCH_STATE, STEP_CLAIM, STEP_RESULT, BatchState, StepClaim, StepResult
-from bluestar_store.models.canonical import digest, plain_value
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.masking import has_secret
 from bluestar_store.models.merge_marks import merge_mark
 from bluestar_store.protocols import Check, Item, key_of
-from bluestar_store.repositories.access import Access
+from bluestar_store.redaction.masking import has_secret
 from bluestar_store.repositories.base import Reader, owned
 from bluestar_store.repositories.batch_traces import Traces, leave_trace, traces_of
 from bluestar_store.repositories.changes import as_read, change_over
 from bluestar_store.repositories.identifiers import check_known
 from bluestar_store.repositories.moments import Part, read_parts
+from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.stored import Wanted, current_item, stored_items
 from bluestar_store.repositories.transaction import Bookkeeping
 from bluestar_store.repositories.working import need_no_open_hold, need_open_batch
@@ -47,26 +47,26 @@ class StepRecords(Reader[E]):
 
     def get(self, batch_id: str, step: int) -> E:
         """The record of one step, whatever the width of the number in its key. Raises BatchNotFoundError."""
-        key = self._kind.keys.build({"batch_id": batch_id, "step": step})
-        mark, table = merge_mark(self._kind, key.pk), self._access.table(self._kind)
-        found = self._access.engine.get(table, [key, mark], consistent=True)
+        key = self._mapper.keys.build({"batch_id": batch_id, "step": step})
+        mark, table = merge_mark(self._mapper, key.pk), self._session.table(self._mapper)
+        found = self._session.engine.get(table, [key, mark], consistent=True)
         if key in found and mark not in found:
             return self._decode(found[key])
         for record in self.for_batch(batch_id):
             if getattr(record, "step", None) == step:
                 return record
-        raise self._missing(f"no {self._kind.entity.__name__} for step {step} of batch {batch_id!r}")
+        raise self._missing(f"no {self._mapper.entity.__name__} for step {step} of batch {batch_id!r}")
 
     def for_batch(self, batch_id: str) -> tuple[E, ...]:
         """The records of a batch by step, as of one moment; empty when there is none."""
-        pk, table = self._kind.keys.partition({"batch_id": batch_id}), self._access.table(self._kind)
-        part = Part(table, pk, self._kind.keys.sort.prefix)
-        items = read_parts(self._access, [self._access.revisions.of_trail(pk)], [part])[part]
-        if merge_mark(self._kind, pk) in map(key_of, items):
+        pk, table = self._mapper.keys.partition({"batch_id": batch_id}), self._session.table(self._mapper)
+        part = Part(table, pk, self._mapper.keys.sort.prefix)
+        items = read_parts(self._session, [self._session.revisions.of_trail(pk)], [part])[part]
+        if merge_mark(self._mapper, pk) in map(key_of, items):
             state = BATCH_STATE.keys.build({"batch_id": batch_id})
-            if not self._access.engine.get(table, [state], consistent=True):
+            if not self._session.engine.get(table, [state], consistent=True):
                 return ()
-        return owned(self._access, self._kind, items)
+        return owned(self._session, self._mapper, items)
 
 
 class Claims(StepRecords[StepClaim]):
@@ -76,8 +76,8 @@ class Claims(StepRecords[StepClaim]):
     that lost its claim cannot write, whatever its clock says.
     """
 
-    def __init__(self, access: Access) -> None:
-        super().__init__(access, STEP_CLAIM)
+    def __init__(self, session: Session) -> None:
+        super().__init__(session, STEP_CLAIM)
 
     def claim(
         self, batch: BatchState | str, step: int, worker: str, lease_seconds: float, *, actor: str | None = None
@@ -89,28 +89,28 @@ class Claims(StepRecords[StepClaim]):
         that is over, and InvalidEntityError for a step that it does not have, a lease of no time or a worker without a
         name.
         """
-        access = self._access.acting_as(actor)
+        session = self._session.acting_as(actor)
         if not worker:
             raise InvalidEntityError("a claim needs the name of a worker")
-        wanted = self._kind.made(batch_id=_id_of(batch), step=step, worker=worker)
-        check_known(access, self._kind, batch_id=wanted.batch_id)
+        wanted = self._mapper.made(batch_id=_id_of(batch), step=step, worker=worker)
+        check_known(session, self._mapper, batch_id=wanted.batch_id)
         made: list[StepClaim] = []
 
         def take(unit: Bookkeeping) -> None:
-            found, (traces,) = access.beside(partial(self._found, wanted), [partial(traces_of, access, batch, unit)])
-            now = self._access.now()
+            found, (traces,) = session.beside(partial(self._found, wanted), [partial(traces_of, session, batch, unit)])
+            now = self._session.now()
             if found is not None and _holds_off(found, worker, now):
                 raise ClaimTakenError(_place(wanted), str(found.worker), found.expires or now)
             fence = (found.fence or 0) + 1 if found is not None else 1
             claim = wanted.model_copy(update={"fence": fence, "claimed": now, "expires": _end(now, lease_seconds)})
-            need_open_batch(access, wanted.batch_id, wanted.step, unit, traces.state, traces.begun)
+            need_open_batch(session, wanted.batch_id, wanted.step, unit, traces.state, traces.begun)
             if (plan_id := _plan_of(batch, traces.state)) is not None:
-                need_no_open_hold(access, plan_id, unit)
+                need_no_open_hold(session, plan_id, unit)
             if found is None:
-                leave_trace(access, wanted.batch_id, traces, unit)
-            made[:] = [self._keep(access, unit, claim, found)]
+                leave_trace(session, wanted.batch_id, traces, unit)
+            made[:] = [self._keep(session, unit, claim, found)]
 
-        with access.unit() as unit:
+        with session.unit() as unit:
             unit.bookkeep(take)
         return made[0]
 
@@ -126,19 +126,19 @@ class Claims(StepRecords[StepClaim]):
         self._renewed(claim, lambda now: {"worker": None, "expires": None}, actor)
 
     def _renewed(self, claim: StepClaim, update: Callable[[datetime], dict[str, Any]], actor: str | None) -> StepClaim:
-        access = self._access.acting_as(actor)
+        session = self._session.acting_as(actor)
         made: list[StepClaim] = []
 
         def renew(unit: Bookkeeping) -> None:
             found = self._owned(claim)
-            made[:] = [self._keep(access, unit, found.model_copy(update=update(access.now())), found)]
+            made[:] = [self._keep(session, unit, found.model_copy(update=update(session.now())), found)]
 
-        with access.unit() as unit:
+        with session.unit() as unit:
             unit.bookkeep(renew)
         return made[0]
 
     def _found(self, claim: StepClaim) -> StepClaim | None:
-        item = current_item(self._access, self._kind, claim)
+        item = current_item(self._session, self._mapper, claim)
         return None if item is None else self._decode(item)
 
     def _owned(self, claim: StepClaim) -> StepClaim:
@@ -148,24 +148,24 @@ class Claims(StepRecords[StepClaim]):
             raise _lost(claim)
         return found
 
-    def _keep(self, access: Access, unit: Bookkeeping, claim: StepClaim, found: StepClaim | None) -> StepClaim:
+    def _keep(self, session: Session, unit: Bookkeeping, claim: StepClaim, found: StepClaim | None) -> StepClaim:
         # Over what was looked at, and not what is there by now: that may be another worker's.
         before = found.origin.wire if found is not None and found.origin is not None else None
-        change = change_over(access, self._kind, self._kind.validated(claim), before, {})
+        change = change_over(session, self._mapper, self._mapper.validated(claim), before, {})
         unit.keep(change.write)
         return self._decode(change.after)
 
 
-def check_claim(access: Access, claim: StepClaim, unit: Bookkeeping, stored: Item | None) -> None:
+def check_claim(session: Session, claim: StepClaim, unit: Bookkeeping, stored: Item | None) -> None:
     """A step that lets its unit fail unless the claim stands, then and when it commits. Raises ClaimLostError.
 
     `stored` was read in the same step. Its time does not matter: as long as nobody else took the step, nobody else
     works on it.
     """
-    found = None if stored is None else STEP_CLAIM.decode(stored, access.table(STEP_CLAIM))
+    found = None if stored is None else STEP_CLAIM.decode(stored, session.table(STEP_CLAIM))
     if stored is None or not _is_standing(claim, found):
         raise _lost(claim)
-    unit.keep(Check(access.table(STEP_CLAIM), key_of(stored), as_read(access, STEP_CLAIM, stored)))
+    unit.keep(Check(session.table(STEP_CLAIM), key_of(stored), as_read(session, STEP_CLAIM, stored)))
 
 
 def _is_standing(claim: StepClaim, found: StepClaim | None) -> bool:
@@ -181,8 +181,8 @@ def _lost(claim: StepClaim) -> ClaimLostError:
 class Results(StepRecords[StepResult]):
     """What the steps of a batch found, once a step."""
 
-    def __init__(self, access: Access) -> None:
-        super().__init__(access, STEP_RESULT)
+    def __init__(self, session: Session) -> None:
+        super().__init__(session, STEP_RESULT)
 
     def save(
         self,
@@ -201,14 +201,14 @@ class Results(StepRecords[StepResult]):
         ItemTooLargeError over 350 KB, InvalidEntityError for a step that the batch does not have, what DynamoDB cannot
         hold and another step's claim. A hold of the plan does not keep it from being saved.
         """
-        access = self._access.acting_as(actor)
+        session = self._session.acting_as(actor)
         by = worker or (claim.worker if claim else None)
-        now = self._access.now()
-        wanted = self._kind.made(batch_id=_id_of(batch), step=step, result=result, worker=by, saved=now)
-        check_known(access, self._kind, batch_id=wanted.batch_id)
+        now = self._session.now()
+        wanted = self._mapper.made(batch_id=_id_of(batch), step=step, result=result, worker=by, saved=now)
+        check_known(session, self._mapper, batch_id=wanted.batch_id)
         if claim is not None and (claim.batch_id, claim.step) != (wanted.batch_id, wanted.step):
             raise InvalidEntityError(f"a claim of {_place(claim)} says nothing of {_place(wanted)}")
-        size = item_bytes(self._kind.encode(wanted))
+        size = item_bytes(self._mapper.encode(wanted))
         if size > MAX_RESULT_BYTES:
             raise ItemTooLargeError(
                 f"the result of {_place(wanted)} is {size} bytes, more than 350 KB: put it into the file store "
@@ -220,19 +220,19 @@ class Results(StepRecords[StepResult]):
         def keep(unit: Bookkeeping) -> None:
             traces = Traces()
             if claim is None:
-                stored = partial(current_item, access, self._kind, wanted)
-                item, (traces,) = access.beside(stored, [partial(traces_of, access, batch, unit)])
+                stored = partial(current_item, session, self._mapper, wanted)
+                item, (traces,) = session.beside(stored, [partial(traces_of, session, batch, unit)])
                 if item is None:
-                    leave_trace(access, wanted.batch_id, traces, unit)
+                    leave_trace(session, wanted.batch_id, traces, unit)
             else:  # which has left a trace
-                item, claimed = stored_items(access, [Wanted(self._kind, wanted), Wanted(STEP_CLAIM, claim)])
-                check_claim(access, claim, unit, claimed)
+                item, claimed = stored_items(session, [Wanted(self._mapper, wanted), Wanted(STEP_CLAIM, claim)])
+                check_claim(session, claim, unit, claimed)
             if item is None:
                 is_claimed = claim is not None
                 need_open_batch(
-                    access, wanted.batch_id, wanted.step, unit, traces.state, traces.begun, claimed=is_claimed
+                    session, wanted.batch_id, wanted.step, unit, traces.state, traces.begun, claimed=is_claimed
                 )
-                change = change_over(access, self._kind, self._with_digest(wanted, found_digest), None, {})
+                change = change_over(session, self._mapper, self._with_digest(wanted, found_digest), None, {})
                 unit.keep(change.write)
                 saved[:] = [self._decode(change.after)]
                 return
@@ -240,7 +240,7 @@ class Results(StepRecords[StepResult]):
             if _digest(saved[0]) != found_digest:
                 raise ResultConflictError(f"{_place(wanted)} has another result already; it stays as it is")
 
-        with self._access.unit() as unit:
+        with self._session.unit() as unit:
             unit.bookkeep(keep)
         return saved[0]
 
@@ -249,10 +249,10 @@ class Results(StepRecords[StepResult]):
 
         Where that is encrypted, or shown masked in part, it is keyed: who cannot read it cannot try values.
         """
-        key = self._kind.key(result)
-        made = self._access.keyed_digest(self._kind, key, "result", digest)
+        key = self._mapper.key(result)
+        made = self._session.keyed_digest(self._mapper, key, "result", digest)
         if made is None and has_secret("result", result.result):
-            made = self._access.digests.of_value(self._kind, key.pk, plain_value(result.result))
+            made = self._session.digests.of_value(self._mapper, key.pk, plain_value(result.result))
         return result.model_copy(update={"digest": made or digest})
 
 

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from bluestar_store.errors import ItemDecodeError
 from bluestar_store.keys import Key
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.kind import Kind
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.protocols import Item, Place, key_of
-from bluestar_store.repositories.access import Access
+from bluestar_store.repositories.session import Session
 
 E = TypeVar("E", bound=Entity)
 
@@ -19,12 +19,12 @@ E = TypeVar("E", bound=Entity)
 class Wanted(NamedTuple):
     """The item of an entity's identity; of `key`, where it is known how its number is spelled there."""
 
-    kind: Kind[Any]
+    kind: Mapper[Any]
     entity: Entity
     key: Key | None = None
 
 
-def stored_items(access: Access, wanted: Sequence[Wanted]) -> list[Item | None]:
+def stored_items(session: Session, wanted: Sequence[Wanted]) -> list[Item | None]:
     """What is stored of each, None where nothing is; one round trip where the engine has one for all of them.
 
     Each is read consistently, but not all as of one moment.
@@ -32,34 +32,34 @@ def stored_items(access: Access, wanted: Sequence[Wanted]) -> list[Item | None]:
     places: list[Place] = []
     known: list[Place] = []
     reads: list[Callable[[], dict[Place, Item]]] = []
-    for kind, entity, key in wanted:
-        identity = kind.identity(entity)
-        place = access.table(kind), key or kind.keys.build(identity)
+    for mapper, entity, key in wanted:
+        identity = mapper.identity(entity)
+        place = session.table(mapper), key or mapper.keys.build(identity)
         places.append(place)
-        if key is None and kind.keys.sort.numbers:
-            reads.append(partial(_by_number, access, kind, identity, place))
+        if key is None and mapper.keys.sort.numbers:
+            reads.append(partial(_by_number, session, mapper, identity, place))
         else:
             known.append(place)
     found: dict[Place, Item] = {}
-    for items in access.together([*access.reads(known), *reads]):
+    for items in session.together([*session.reads(known), *reads]):
         found |= items
     return [found.get(place) for place in places]
 
 
-def current_item(access: Access, kind: Kind[E], entity: E) -> Item | None:
+def current_item(session: Session, mapper: Mapper[E], entity: E) -> Item | None:
     """The stored item of the same identity, read consistently, whatever the width of the number in its key."""
-    return stored_items(access, [Wanted(kind, entity)])[0]
+    return stored_items(session, [Wanted(mapper, entity)])[0]
 
 
-def _by_number(access: Access, kind: Kind[Any], identity: dict[str, Any], place: Place) -> dict[Place, Item]:
+def _by_number(session: Session, mapper: Mapper[Any], identity: dict[str, Any], place: Place) -> dict[Place, Item]:
     """The item whose key has the same number, however that is spelled, as if it lay at the place.
 
     It is looked for by a query, which may be behind a transaction; a step that is done again makes sure.
     """
     table, key = place
-    found = [item for item in access.partition(kind, key.pk) if kind.keys.parse(key_of(item)) == identity]
-    if access.is_sure():
-        found = list(access.engine.get_isolated(table, dict.fromkeys((key, *map(key_of, found)))).values())
+    found = [item for item in session.partition(mapper, key.pk) if mapper.keys.parse(key_of(item)) == identity]
+    if session.is_sure():
+        found = list(session.engine.get_isolated(table, dict.fromkeys((key, *map(key_of, found)))).values())
     if len(found) > 1:
         raise ambiguous(table, key_of(found[0]), key_of(found[1]))
     return {place: found[0]} if found else {}

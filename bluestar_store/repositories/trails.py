@@ -7,17 +7,17 @@ from typing import Any
 
 from bluestar_store.engines.checks import MAX_DEPTH
 from bluestar_store.errors import EncryptedValueError, ItemDecodeError
+from bluestar_store.mapping.canonical import canonical_bytes, digest, plain_value
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.mapping.sealed import is_ciphertext
+from bluestar_store.mapping.values import from_wire
 from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry, Trail
-from bluestar_store.models.canonical import canonical_bytes, digest, plain_value
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.kind import Kind
-from bluestar_store.models.masking import has_secret, masked, veiled
-from bluestar_store.models.sealed import is_ciphertext
-from bluestar_store.models.values import from_wire
 from bluestar_store.protocols import OWN_PREFIX, VERSION, Check, Item, key_of
-from bluestar_store.repositories.access import Access
+from bluestar_store.redaction.masking import has_secret, masked, redacted
 from bluestar_store.repositories.chain import append_after, append_step, head_of
 from bluestar_store.repositories.changes import Change
+from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.stored import Wanted
 from bluestar_store.repositories.transaction import Bookkeeping
 
@@ -34,13 +34,18 @@ DEEPEST_VALUE = MAX_DEPTH - 5
 """Lists and maps in each other that an entry tells of a value, which lies four levels deep in the entry itself."""
 
 
-def trail_head(kind: Kind[Any], pk: str) -> Wanted:
+def trail_head(mapper: Mapper[Any], pk: str) -> Wanted:
     """The head of the trail that changes in this partition leave, to be read."""
-    return head_of(Trail(table=kind.table, partition=pk))
+    return head_of(Trail(table=mapper.table, partition=pk))
 
 
 def record_change(
-    access: Access, kind: Kind[Any], change: Change, unit: Bookkeeping, head: Item | None, action: str | None = None
+    session: Session,
+    mapper: Mapper[Any],
+    change: Change,
+    unit: Bookkeeping,
+    head: Item | None,
+    action: str | None = None,
 ) -> None:
     """In a step: let an entry in the item's trail, after its stored head, go with a change of a rule.
 
@@ -49,42 +54,42 @@ def record_change(
     if isinstance(change.write, Check):
         return
     action = action or ("delete" if not change.after else "put" if change.before else "create")
-    details = change_details(access, kind, change.before, change.after)
-    append_after(access, _entry(access, kind, change.write.key.pk, action, details), head, unit)
+    details = change_details(session, mapper, change.before, change.after)
+    append_after(session, _entry(session, mapper, change.write.key.pk, action, details), head, unit)
 
 
 def record_replacement(
-    access: Access, kind: Kind[Any], pk: str, before: Sequence[Item], after: Sequence[Item], unit: Bookkeeping
+    session: Session, mapper: Mapper[Any], pk: str, before: Sequence[Item], after: Sequence[Item], unit: Bookkeeping
 ) -> None:
     """The same for a whole pipeline: how many steps it had and has, and their digests."""
     details = {
         f"{what}_{when}": value
         for when, items in (("before", before), ("after", after))
-        for what, value in (("steps", len(items)), ("digest", _digest_of_all(access, kind, items)))
+        for what, value in (("steps", len(items)), ("digest", _digest_of_all(session, mapper, items)))
     }
-    append_step(access, _entry(access, kind, pk, "replace" if after else "remove", details), unit)
+    append_step(session, _entry(session, mapper, pk, "replace" if after else "remove", details), unit)
 
 
-def _entry(access: Access, kind: Kind[Any], pk: str, action: str, details: dict[str, Any]) -> AuditEntry:
+def _entry(session: Session, mapper: Mapper[Any], pk: str, action: str, details: dict[str, Any]) -> AuditEntry:
     entry = AuditEntry(
-        table=kind.table, partition=pk, seq=0, actor=access.actor, action=action, at=access.now(), details=details
+        table=mapper.table, partition=pk, seq=0, actor=session.actor, action=action, at=session.now(), details=details
     )
     return AUDIT_ENTRY.validated(entry)
 
 
-def change_details(access: Access, kind: Kind[Any], before: Item, after: Item) -> dict[str, Any]:
+def change_details(session: Session, mapper: Mapper[Any], before: Item, after: Item) -> dict[str, Any]:
     """What an entry says of a change: the item's sort key, its digests, and each attribute as it was and is.
 
     Empty stands for no item. Secrets are masked by type and name; on an item of a kind that has some, so is whatever
     another program put there, under whatever name. A value that is long or deep is told by its digest; of more changed
     attributes than there is room for, just their number, `changed_attributes`.
     """
-    named = {attribute.attr_name: name for name, attribute in kind.attributes.items()}
-    hidden = {None, *kind.sensitive_fields}
+    named = {attribute.attr_name: name for name, attribute in mapper.attributes.items()}
+    hidden = {None, *mapper.sensitive_fields}
     names = sorted(name for name in {*before, *after} if name not in HIDDEN and not name.startswith(OWN_PREFIX))
     changed = {
         name: {
-            when: _shown(access, kind, name, item, secret=kind.is_sensitive and named.get(name) in hidden)
+            when: _shown(session, mapper, name, item, secret=mapper.is_sensitive and named.get(name) in hidden)
             for when, item in (("before", before), ("after", after))
             if name in item
         }
@@ -94,13 +99,13 @@ def change_details(access: Access, kind: Kind[Any], before: Item, after: Item) -
     fits = canonical_bytes(plain_value(changed)) <= LONGEST_CHANGE
     return {
         "item": key_of(after or before).sk,
-        "digest_before": _digest(access, kind, before),
-        "digest_after": _digest(access, kind, after),
+        "digest_before": _digest(session, mapper, before),
+        "digest_after": _digest(session, mapper, after),
         **({"changed": changed} if fits else {"changed_attributes": len(changed)}),
     }
 
 
-def _shown(access: Access, kind: Kind[Any], name: str, item: Item, *, secret: bool) -> Any:
+def _shown(session: Session, mapper: Mapper[Any], name: str, item: Item, *, secret: bool) -> Any:
     if is_ciphertext(item[name]):
         return ENCRYPTED
     value = from_wire(item[name])
@@ -109,9 +114,9 @@ def _shown(access: Access, kind: Kind[Any], name: str, item: Item, *, secret: bo
     length = canonical_bytes(plain := plain_value(value))
     told = length <= LONGEST_VALUE and _levels(value) <= DEEPEST_VALUE
     if told:
-        return veiled(name, value, digits=False)
-    if kind.is_sensitive or has_secret(name, value):
-        return {"digest": access.digests.of_value(kind, key_of(item).pk, plain), "bytes": length}
+        return redacted(name, value, digits=False)
+    if mapper.is_sensitive or has_secret(name, value):
+        return {"digest": session.digests.of_value(mapper, key_of(item).pk, plain), "bytes": length}
     return {"digest": digest(plain), "bytes": length}
 
 
@@ -122,19 +127,19 @@ def _levels(value: Any) -> int:
     return 0
 
 
-def _digest_of_all(access: Access, kind: Kind[Any], items: Sequence[Item]) -> str | None:
-    return digest([_digest(access, kind, item) for item in items]) if items else None
+def _digest_of_all(session: Session, mapper: Mapper[Any], items: Sequence[Item]) -> str | None:
+    return digest([_digest(session, mapper, item) for item in items]) if items else None
 
 
-def _digest(access: Access, kind: Kind[Any], item: Item) -> str | None:
+def _digest(session: Session, mapper: Mapper[Any], item: Item) -> str | None:
     if not item:
         return None
     try:
-        entity: Entity = kind.decode(item)
+        entity: Entity = mapper.decode(item)
     except EncryptedValueError as error:
         if not error.is_lost:  # who cannot read it shall not write over it without knowing
             raise
         return None
     except ItemDecodeError:  # another program's: it can be written over and deleted all the same
-        return access.digests.of_item(kind, item)
-    return access.digests.of(kind, entity)
+        return session.digests.of_item(mapper, item)
+    return session.digests.of(mapper, entity)

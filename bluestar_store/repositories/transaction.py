@@ -11,7 +11,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import TypeAlias, TypeVar
 
-from bluestar_store.engines.staged import StagedEngine
+from bluestar_store.engines.memory.staged import StagedEngine
 from bluestar_store.errors import BlueStarError, ConflictError, EngineError, InvalidWriteError
 from bluestar_store.protocols import AsRead, Check, Engine, Fits, Place, TableSpec, Write
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bluestar_store.errors import InvalidEntityError, InvalidTransitionError, PlanOnHoldError
+from bluestar_store.mapping.salvage import broken_attributes, salvaged
 from bluestar_store.models.batches import BATCH_STATE, STEP_NUMBERS, BatchState, BatchStatus
 from bluestar_store.models.holds import HOLD_GUARD, HoldGuard, PlanHold
-from bluestar_store.models.salvage import broken_attributes, salvaged
 from bluestar_store.protocols import ABSENT, AsRead, Check, Fit, Fits, Item, Write
-from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.changes import as_read, change_over
 from bluestar_store.repositories.holds import plan_holds, stored_guard
+from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.transaction import Bookkeeping
 
 OVER = (BatchStatus.COMPLETED, BatchStatus.FAILED, BatchStatus.CANCELLED)
@@ -28,36 +28,36 @@ _BEGUN = Fit("status", "one of", tuple({"S": one.value} for one in (BatchStatus.
 _STEPS_SHOWN = 12
 
 
-def need_no_open_hold(access: Access, plan_id: str, unit: Bookkeeping, seen: Sequence[PlanHold] = ()) -> None:
+def need_no_open_hold(session: Session, plan_id: str, unit: Bookkeeping, seen: Sequence[PlanHold] = ()) -> None:
     """A step that lets its unit fail when the plan has an open hold as it commits. Raises PlanOnHoldError.
 
     `seen` are holds that were read already: an open one among them, which may be another program's, is looked at again.
     """
     if any(hold.is_open for hold in seen):
-        _refuse_open(access, plan_id)
-    table, key = access.table(HOLD_GUARD), HOLD_GUARD.keys.build({"plan_id": plan_id})
+        _refuse_open(session, plan_id)
+    table, key = session.table(HOLD_GUARD), HOLD_GUARD.keys.build({"plan_id": plan_id})
     if (table, key) not in unit.refused and isinstance(unit.writes.get((table, key)), Check | None):
         unit.keep(Check(table, key, _NONE_OPEN))
         return
-    guard = stored_guard(access, plan_id)  # before the holds: who changes one of them afterwards changes it
-    _refuse_open(access, plan_id)
+    guard = stored_guard(session, plan_id)  # before the holds: who changes one of them afterwards changes it
+    _refuse_open(session, plan_id)
     if guard is None:
         unit.keep(Check(table, key, ABSENT))
         return
     counted = salvaged(HOLD_GUARD, guard, table)
     if counted.open_holds or broken_attributes(counted):
-        unit.keep(change_over(access, HOLD_GUARD, HoldGuard(plan_id=plan_id), guard, {}).write)
+        unit.keep(change_over(session, HOLD_GUARD, HoldGuard(plan_id=plan_id), guard, {}).write)
     else:
-        unit.keep(Check(table, key, as_read(access, HOLD_GUARD, guard)))
+        unit.keep(Check(table, key, as_read(session, HOLD_GUARD, guard)))
 
 
-def _refuse_open(access: Access, plan_id: str) -> None:
-    if found := [hold.hold_id for hold in plan_holds(access, plan_id, salvaged) if hold.is_open]:
+def _refuse_open(session: Session, plan_id: str) -> None:
+    if found := [hold.hold_id for hold in plan_holds(session, plan_id, salvaged) if hold.is_open]:
         raise PlanOnHoldError(plan_id, found)
 
 
 def need_open_batch(
-    access: Access,
+    session: Session,
     batch_id: str,
     step: int | None,
     unit: Bookkeeping,
@@ -73,11 +73,11 @@ def need_open_batch(
     result and entry may go with the end of the batch that the unit itself writes, unless that cancels it. Raises
     InvalidTransitionError, InvalidEntityError.
     """
-    table, key = access.table(BATCH_STATE), BATCH_STATE.keys.build({"batch_id": batch_id})
+    table, key = session.table(BATCH_STATE), BATCH_STATE.keys.build({"batch_id": batch_id})
     write = unit.writes.get((table, key))
     moved = not isinstance(write, Check | None)
     if moved or (table, key) in unit.refused:
-        state = access.engine.get(table, [key], consistent=True).get(key)
+        state = session.engine.get(table, [key], consistent=True).get(key)
     if state is not None:
         status = state.get("status", {}).get("S")
         may_end = claimed and moved and status != BatchStatus.CANCELLED and not _was_over(write)

@@ -1,7 +1,5 @@
-"""Rule sets: read from folders of JSON, compared with a store, loaded into it."""
+"""Seeding: the public names of `rulesets`, which reads rule sets, compares them with a store, and loads them."""
 
-from bluestar_store.seeding.compare import Change, Difference, Entry, compare
-from bluestar_store.seeding.load import LoadReport, load
-from bluestar_store.seeding.rule_set import RuleSet, baseline, read
+from bluestar_store.rulesets import Change, Difference, Entry, LoadReport, RuleSet, baseline, compare, load, read
 
 __all__ = ["Change", "Difference", "Entry", "LoadReport", "RuleSet", "baseline", "compare", "load", "read"]

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from bluestar_store.cache import NullCache
-from bluestar_store.engines.memory import MemoryEngine
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.kind import Kind
+from bluestar_store.engines.memory.engine import MemoryEngine
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import ANY, scan_pages
-from bluestar_store.repositories.access import Access
 from bluestar_store.repositories.base import Repository, in_order
+from bluestar_store.repositories.session import Session
 from bluestar_store.settings import TableLayout
 from bluestar_store.testing.fault_engine import FaultEngine
 
@@ -28,12 +28,12 @@ class FakeRepository(Repository[E]):
     both bases, yours first: `class FakeCalendars(PayCalendars, FakeRepository[PayCalendar])`.
     """
 
-    def __init__(self, kind: Kind[E], entities: Iterable[E] = ()) -> None:
+    def __init__(self, mapper: Mapper[E], entities: Iterable[E] = ()) -> None:
         """`entities` are there from the beginning, at version 1. Raises what `put` raises."""
-        tables = Tables("bluestar-", "", TableLayout.EIGHT, (kind,))
+        tables = Tables("bluestar-", "", TableLayout.EIGHT, (mapper,))
         engine = FaultEngine(MemoryEngine())
         engine.create_tables(tables.specs())
-        super().__init__(Access(engine, tables, NullCache(), records=False), kind)
+        super().__init__(Session(engine, tables, NullCache(), records=False), mapper)
         self.faults = engine.faults
         for entity in entities:
             self.put(entity.inherited_as(None), expected=ANY)  # also one that was read elsewhere, by whomever
@@ -48,28 +48,32 @@ class FakeRepository(Repository[E]):
         """
         found = self._first(*self._levels(identity), fresh=True)
         if found is None:
-            named = ", ".join(f"{name}={value!r}" for name, value in zip(self._kind.keys.fields, identity, strict=True))
-            raise self._missing(f"no {self._kind.name} {named}")
+            named = ", ".join(
+                f"{name}={value!r}" for name, value in zip(self._mapper.keys.fields, identity, strict=True)
+            )
+            raise self._missing(f"no {self._mapper.name} {named}")
         return found
 
     def _levels(self, identity: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        keys = self._kind.keys
+        keys = self._mapper.keys
         if len(identity) != len(keys.fields):
-            raise TypeError(f"a {self._kind.name} is found by {', '.join(keys.fields)}, not by {len(identity)} values")
-        if keys.level is None or self._kind is PIPELINE_STEP:
+            raise TypeError(
+                f"a {self._mapper.name} is found by {', '.join(keys.fields)}, not by {len(identity)} values"
+            )
+        if keys.level is None or self._mapper is PIPELINE_STEP:
             return [identity]
         place = keys.fields.index("plan_id")
         return [identity, (*identity[:place], keys.level, *identity[place + 1 :])]
 
     def all(self) -> tuple[E, ...]:
         """Every entity, by partition key, then in the order of its partition. Raises ItemDecodeError."""
-        table = self._access.table(self._kind)
-        items = [item for page in scan_pages(self._access.engine, table) for item in page]
+        table = self._session.table(self._mapper)
+        items = [item for page in scan_pages(self._session.engine, table) for item in page]
         partitions = dict.fromkeys(item["PK"]["S"] for item in items)
         return tuple(
             entity
             for pk in partitions
-            for entity in in_order(self._access, self._kind, (item for item in items if item["PK"]["S"] == pk))
+            for entity in in_order(self._session, self._mapper, (item for item in items if item["PK"]["S"] == pk))
         )
 
     def __len__(self) -> int:

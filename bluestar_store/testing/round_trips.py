@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from bluestar_store.engines.dynamo import BATCH_GET_KEYS
+from bluestar_store.engines.dynamo.engine import BATCH_GET_KEYS
 from bluestar_store.store import Store
 from bluestar_store.testing.fault_engine import READS
 from bluestar_store.testing.faults import Call, Faults

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias
 import pytest
 
 from bluestar_store.keys import Key
-from bluestar_store.models.kind import Kind
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.protocols import Item
 from bluestar_store.store import Store
 
@@ -62,9 +62,9 @@ def wire(pk: str, sk: str, **attributes: Any) -> Item:
     return {"PK": {"S": pk}, "SK": {"S": sk}, **values}
 
 
-def table(store: Store, kind: Kind[Any]) -> str:
+def table(store: Store, mapper: Mapper[Any]) -> str:
     """The name on disk of a kind's table."""
-    return store.tables.name(kind)
+    return store.tables.name(mapper)
 
 
 def in_thread(call: Callable[[], object]) -> None:

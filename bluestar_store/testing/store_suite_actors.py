@@ -10,19 +10,19 @@ import pytest
 
 from bluestar_store import seeding
 from bluestar_store.errors import BlueStarError, InvalidEntityError
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.audit import CHAIN_HEAD, Trail
 from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE, STEP_CLAIM, STEP_RESULT, BatchState, BatchStatus
 from bluestar_store.models.calculation import CalculationRule
 from bluestar_store.models.config import AchConfig, ClientConfig
-from bluestar_store.models.entity import Entity
 from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD, PlanHold
-from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IrsLimits
 from bluestar_store.models.pipeline import PipelineStep
 from bluestar_store.models.validation import ValidationRule
 from bluestar_store.models.vendor import VendorSchema
 from bluestar_store.protocols import ACTOR, scan_pages
-from bluestar_store.seeding.load import LOADS
+from bluestar_store.rulesets.load import LOADS
 from bluestar_store.store import Store
 from bluestar_store.testing.side_door import RawGet, in_thread, table
 
@@ -83,7 +83,7 @@ class ActorTests:
     def test_the_actor_of_a_call_is_in_its_entry_and_on_its_item(self, name: str, store: Store) -> None:
         repository, entity = getattr(store, name), ONE_OF_EACH[name]
         made = repository.put(entity, actor="ann")
-        trail = Trail(table=repository.kind.table, partition=made.origin.key.pk)
+        trail = Trail(table=repository.mapper.table, partition=made.origin.key.pk)
         (stored,) = repository.current([entity]).values()
         assert (made.written_by, stored.written_by) == ("ann", "ann")
         changed = repository.put(made, actor="bob")
@@ -111,7 +111,7 @@ class ActorTests:
         ]
 
     def test_the_actor_of_a_call_comes_before_the_settings(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(store._access, "actor", "ops")
+        monkeypatch.setattr(store._session, "actor", "ops")
         made = store.calculation_rules.put(RULE, actor="ann")
         changed = store.calculation_rules.put(made)
         store.pipelines.replace("ACME", "Weekly", STEPS, actor="ann")
@@ -128,7 +128,7 @@ class ActorTests:
     def test_within_a_unit_of_work_each_call_has_its_own_actor(
         self, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(store._access, "actor", "ops")
+        monkeypatch.setattr(store._session, "actor", "ops")
         with store.unit_of_work() as uow:
             made = uow.calculation_rules.put(RULE, actor="ann")
             uow.calculation_rules.put(made.model_copy(update={"max_pct": Decimal(5)}), actor="bob")
@@ -244,9 +244,9 @@ class ActorTests:
         assert store.irs_limits.all() == ()
 
 
-def _actor_of(store: Store, raw_get: RawGet, kind: Kind[Any], **identity: Any) -> str | None:
+def _actor_of(store: Store, raw_get: RawGet, mapper: Mapper[Any], **identity: Any) -> str | None:
     """Who wrote an item last, as it says itself."""
-    item = raw_get(table(store, kind), kind.keys.build(identity))
+    item = raw_get(table(store, mapper), mapper.keys.build(identity))
     assert item is not None
     return item[ACTOR]["S"] if ACTOR in item else None
 

@@ -17,10 +17,10 @@ from bluestar_store.errors import (
     VersionConflictError,
 )
 from bluestar_store.keys import DEFAULT, GLOBAL, Key
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE, STEP_CLAIM, STEP_RESULT, BatchState, BatchStatus
 from bluestar_store.models.calculation import CalculationRule
 from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD, PlanHold
-from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IrsLimits
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.protocols import Delete
@@ -202,7 +202,7 @@ class BatchTests:
             store.batches.history("none")
 
     @pytest.mark.parametrize(
-        ("kind", "keeper"),
+        ("mapper", "keeper"),
         [
             (STEP_RESULT, "results"),
             (STEP_CLAIM, "claims"),
@@ -212,11 +212,11 @@ class BatchTests:
         ],
         ids=lambda value: getattr(value, "name", None),
     )
-    def test_no_plain_repository_writes_past_the_rules(self, store: Store, kind: Kind[Any], keeper: str) -> None:
+    def test_no_plain_repository_writes_past_the_rules(self, store: Store, mapper: Mapper[Any], keeper: str) -> None:
         with pytest.raises(ConfigurationError, match=rf"only store\.{keeper} "):
-            store.repository(kind)
+            store.repository(mapper)
         with pytest.raises(ConfigurationError, match=rf"only store\.{keeper} "):
-            store.repository(kind, Repository)
+            store.repository(mapper, Repository)
 
     def test_the_repositories_of_batches_and_holds_are_the_stores_own(self, store: Store, raw_get: RawGet) -> None:
         over = store.batches.put(BatchState(batch_id="b", status=BatchStatus.COMPLETED))
@@ -224,7 +224,7 @@ class BatchTests:
             store.repository(BATCH_STATE).put(over.model_copy(update={"status": RUNNING}))
         store.repository(PLAN_HOLD).put(PlanHold(plan_id="ACME", hold_id="h1"))
         assert raw_get(table(store, HOLD_GUARD), HOLD_GUARD.keys.build({"plan_id": "ACME"})) is not None
-        kinds: tuple[Kind[Any], ...] = (BATCH_STATE, PLAN_HOLD)
+        kinds: tuple[Mapper[Any], ...] = (BATCH_STATE, PLAN_HOLD)
         for kind in kinds:
             with pytest.raises(ConfigurationError, match="past its rules"):
                 store.repository(kind, Repository)

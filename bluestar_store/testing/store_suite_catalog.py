@@ -9,11 +9,11 @@ import pytest
 
 from bluestar_store.errors import SchemaNotFoundError
 from bluestar_store.keys import DEFAULT, GLOBAL, Key
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
 from bluestar_store.models.holds import PLAN_HOLD
-from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
@@ -23,7 +23,7 @@ from bluestar_store.repositories.recheck import Recheck
 from bluestar_store.store import Store
 from bluestar_store.testing.side_door import Calls, RawGet, RawPut, table, wire, without_indexes
 
-FOREIGN: list[tuple[Kind[Any], Item]] = [
+FOREIGN: list[tuple[Mapper[Any], Item]] = [
     (CALCULATION_RULE, wire("CLIENT#ACME", "CALC#match")),
     (CALCULATION_RULE, wire("CLIENT#GLOBAL", "CALC#match")),
     (VALIDATION_RULE, wire("CATEGORY#NAME", "RULE#001")),
@@ -141,10 +141,10 @@ class CatalogTests:
         assert store.create_tables(upgrade=True) == []
         wanted = {spec.name: {index.name for index in spec.indexes} for spec in store.tables.specs()}
         assert {status.name: set(status.indexes) for status in store.describe_tables()} == wanted
-        for kind, item in FOREIGN:
-            stored = raw_get(table(store, kind), Key(item["PK"]["S"], item["SK"]["S"])) or {}
+        for mapper, item in FOREIGN:
+            stored = raw_get(table(store, mapper), Key(item["PK"]["S"], item["SK"]["S"])) or {}
             assert {name: value for name, value in stored.items() if not name.startswith("bs_")} == item
-            assert (stored.keys() >= kind.index_attributes) is (item["SK"]["S"] != "HOLD#done")
+            assert (stored.keys() >= mapper.index_attributes) is (item["SK"]["S"] != "HOLD#done")
         assert store.create_tables(upgrade=True) == []
         store.calculation_rules.delete(CalculationRule(plan_id="ACME", calc_type="other"), expected=ANY)
 
@@ -165,7 +165,7 @@ class CatalogTests:
         marks = store.index_marks
         for mark in marks.current().values():
             marks.write(replace(mark, due=store.clock.now()), mark.version)
-        recheck = Recheck(store._access, marks)
+        recheck = Recheck(store._session, marks)
         for _ in range(len(marks.current())):
             recheck.catch_up()
         calls = Calls.of(store, monkeypatch)

@@ -10,10 +10,10 @@ import pytest
 
 from bluestar_store.errors import AlreadyExistsError, ConflictError, VersionConflictError
 from bluestar_store.keys import DEFAULT, GLOBAL, Key
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.kind import Kind
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
 from bluestar_store.protocols import Delete
@@ -22,7 +22,7 @@ from bluestar_store.testing.side_door import BeforeWrite, RawChange, RawPut, in_
 
 OTHER = CalculationRule(plan_id="OTHER", calc_type="match", max_pct=Decimal(4))
 """What is written in the unit."""
-NUMBERED: dict[str, tuple[Kind[Any], Entity, Key]] = {
+NUMBERED: dict[str, tuple[Mapper[Any], Entity, Key]] = {
     "rule": (
         VALIDATION_RULE,
         ValidationRule(category="SSN", plan_id="ACME", number=7),
@@ -61,7 +61,7 @@ def _ach(store: Store, plan_id: str) -> None:
     store.ach_configs.put(AchConfig(plan_id=plan_id, pay_freq="Weekly", bank_id="B"))
 
 
-Inherited = tuple[Kind[Any], str, Callable[[Store, str], None], Callable[[Store], Sequence[Entity]], Key, Key]
+Inherited = tuple[Mapper[Any], str, Callable[[Store, str], None], Callable[[Store], Sequence[Entity]], Key, Key]
 INHERITED: dict[str, Inherited] = {
     "rule": (
         CALCULATION_RULE,
@@ -232,17 +232,17 @@ class CheckTests:
     def test_what_a_plan_inherits_holds_no_more_when_it_changed(
         self, store: Store, change: RawChange, what: str, how: str
     ) -> None:
-        kind, level, make, read, key, _ = INHERITED[what]
+        mapper, level, make, read, key, _ = INHERITED[what]
         make(store, level)
         inherited = read(store)
         with pytest.raises(VersionConflictError, match=key.pk), store.unit_of_work() as uow:
             uow.check(*inherited)
             uow.calculation_rules.put(OTHER)
             if how == "changed":
-                attribute = next(name for name in kind.compared if name not in ("plan_id", "PK", "SK"))
-                change(table(store, kind), key, **{attribute: {"S": "theirs"}})
+                attribute = next(name for name in mapper.compared if name not in ("plan_id", "PK", "SK"))
+                change(table(store, mapper), key, **{attribute: {"S": "theirs"}})
             else:
-                in_thread(lambda: store.engine.write(Delete(table(store, kind), key)))
+                in_thread(lambda: store.engine.write(Delete(table(store, mapper), key)))
         assert "OTHER" not in store.plans()
 
     def test_a_pipeline_that_the_plan_had_and_has_no_more_is_none(self, store: Store) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from bluestar_store.keys import DEFAULT, Key
+from bluestar_store.mapping.canonical import canonical, digest
 from bluestar_store.models.audit import AuditEntry, Trail
 from bluestar_store.models.batches import BATCH_RULES, BatchState
 from bluestar_store.models.calculation import CalculationRule
-from bluestar_store.models.canonical import canonical, digest
 from bluestar_store.models.config import ACH_CONFIG, AchConfig, ClientConfig
 from bluestar_store.models.digest_keys import CURRENT, PARTITION
 from bluestar_store.models.limits import IrsLimits
@@ -47,7 +47,7 @@ def forget_keys(store: Store) -> None:
     name = table(store, ACH_CONFIG)
     for item in store.engine.query(name, PARTITION, consistent=True).items:
         store.engine.write(Delete(name, key_of(item)))
-    store._access.digests.__init__(lambda: store.engine, store.tables)  # type: ignore[misc]  # as a new process has it
+    store._session.digests.__init__(lambda: store.engine, store.tables)  # type: ignore[misc]  # as a new process has it
 
 
 class DigestTests:

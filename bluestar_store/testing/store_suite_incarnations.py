@@ -11,12 +11,12 @@ import pytest
 
 from bluestar_store.errors import VersionConflictError
 from bluestar_store.keys import Key
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.audit import Trail
 from bluestar_store.models.batches import STEP_CLAIM
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.models.config import ACH_CONFIG, AchConfig
 from bluestar_store.models.holds import PLAN_HOLD
-from bluestar_store.models.kind import Kind
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.protocols import ANY
 from bluestar_store.store import Store
@@ -44,7 +44,7 @@ OTHERS: dict[str, dict[str, Any]] = {
 """What other programs did to attributes of their own on it."""
 
 
-Written: TypeAlias = tuple[Kind[Any], Key, Callable[[], Any]]
+Written: TypeAlias = tuple[Mapper[Any], Key, Callable[[], Any]]
 """What is to be written over: its kind, its key, and the call."""
 
 

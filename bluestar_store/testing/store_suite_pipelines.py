@@ -6,7 +6,7 @@ import pytest
 
 from bluestar_store.errors import ItemDecodeError, PipelineChangingError, PipelineNotFoundError, VersionConflictError
 from bluestar_store.keys import DEFAULT, Key
-from bluestar_store.models.entity import Scope
+from bluestar_store.mapping.entity import Scope
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.protocols import ABSENT, Delete
 from bluestar_store.store import Store

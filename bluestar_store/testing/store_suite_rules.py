@@ -15,9 +15,9 @@ from bluestar_store.errors import (
     RuleNotFoundError,
 )
 from bluestar_store.keys import DEFAULT, GLOBAL
+from bluestar_store.mapping.entity import PlanEntity, Scope
 from bluestar_store.models.calculation import CalculationRule
 from bluestar_store.models.config import AchConfig, ClientConfig
-from bluestar_store.models.entity import PlanEntity, Scope
 from bluestar_store.models.limits import IrsLimits
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
 from bluestar_store.store import Store

@@ -10,11 +10,11 @@ import pytest
 
 from bluestar_store.errors import ItemDecodeError, LimitsNotFoundError, PipelineNotFoundError
 from bluestar_store.keys import DEFAULT, GLOBAL, Key
+from bluestar_store.mapping.canonical import canonical
+from bluestar_store.mapping.canonical import digest as plain_digest
+from bluestar_store.mapping.entity import Scope
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
-from bluestar_store.models.canonical import canonical
-from bluestar_store.models.canonical import digest as plain_digest
 from bluestar_store.models.config import AchConfig, ClientConfig
-from bluestar_store.models.entity import Scope
 from bluestar_store.models.limits import IrsLimits
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule

@@ -9,14 +9,14 @@ import pytest
 
 from bluestar_store import seeding
 from bluestar_store.errors import InvalidEntityError
+from bluestar_store.mapping.canonical import canonical, digest
 from bluestar_store.models.audit import AuditEntry, Trail
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
-from bluestar_store.models.canonical import canonical, digest
 from bluestar_store.models.config import ACH_CONFIG, AchConfig
 from bluestar_store.models.limits import IrsLimits
 from bluestar_store.models.pipeline import PipelineStep
 from bluestar_store.protocols import AttributeValue
-from bluestar_store.seeding.load import LOADS
+from bluestar_store.rulesets.load import LOADS
 from bluestar_store.store import Store
 from bluestar_store.testing.side_door import RawPut, table, wire
 
@@ -52,7 +52,7 @@ class TrailTests:
         assert store.audit.verify(RULES) == ()
 
     def test_an_entry_names_who_wrote(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(store._access, "actor", "ops")
+        monkeypatch.setattr(store._session, "actor", "ops")
         store.irs_limits.put(IrsLimits(year=2026))
         (entry,) = store.audit.entries(Trail(table="irs-limits", partition="YEAR#2026"))
         assert (entry.actor, entry.action) == ("ops", "create")

@@ -10,13 +10,13 @@ import pytest
 
 from bluestar_store.errors import ItemDecodeError, PlanOnHoldError, VersionConflictError
 from bluestar_store.keys import Key
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.audit import Trail
 from bluestar_store.models.batches import BatchState, BatchStatus
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
-from bluestar_store.models.entity import Entity
 from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD, PlanHold
-from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS, IrsLimits
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
@@ -29,7 +29,7 @@ from bluestar_store.testing.side_door import BeforeWrite, RawChange, RawGet, Raw
 class Broken(NamedTuple):
     """An entity as it should be, its key, what is wrong on disk (and what is not), and how it is read."""
 
-    kind: Kind[Any]
+    mapper: Mapper[Any]
     entity: Entity
     key: Key
     bad: dict[str, Any]
@@ -97,7 +97,7 @@ class UnreadableTests:
     @staticmethod
     def _put(store: Store, raw_put: RawPut, what: str) -> Broken:
         broken = BROKEN[what]
-        raw_put(table(store, broken.kind), wire(*broken.key) | broken.bad | FOREIGN)
+        raw_put(table(store, broken.mapper), wire(*broken.key) | broken.bad | FOREIGN)
         with pytest.raises(ItemDecodeError) as caught:
             broken.read(store)
         assert caught.value.attribute in broken.bad
@@ -127,7 +127,7 @@ class UnreadableTests:
         repository.delete(entity)
         assert raw_get(table(store, kind), key) is None
 
-    @pytest.mark.parametrize("what", [what for what, broken in BROKEN.items() if broken.kind.rule_list])
+    @pytest.mark.parametrize("what", [what for what, broken in BROKEN.items() if broken.mapper.rule_list])
     def test_what_can_be_read_of_it_is_written_over_that_very_item_only(
         self, store: Store, raw_put: RawPut, raw_get: RawGet, change: RawChange, what: str
     ) -> None:
@@ -196,10 +196,10 @@ class UnreadableTests:
     def test_its_trail_tells_what_it_was_and_shows_no_bank_number(
         self, store: Store, raw_put: RawPut, what: str
     ) -> None:
-        kind, entity, key, _, _ = self._put(store, raw_put, what)
-        store.repository(kind).put(entity)
-        store.repository(kind).delete(entity)
-        trail = Trail(table=kind.table, partition=key.pk)
+        mapper, entity, key, _, _ = self._put(store, raw_put, what)
+        store.repository(mapper).put(entity)
+        store.repository(mapper).delete(entity)
+        trail = Trail(table=mapper.table, partition=key.pk)
         put, delete = store.audit.entries(trail)
         assert (put.action, delete.action) == ("put", "delete")
         assert put.details is not None
@@ -215,11 +215,11 @@ class UnreadableTests:
     def test_one_that_changes_between_the_look_and_the_write_is_looked_at_again(
         self, store: Store, raw_put: RawPut, raw_get: RawGet, change: RawChange, before_write: BeforeWrite
     ) -> None:
-        kind, entity, key, _, _ = self._put(store, raw_put, "a rule")
-        before_write(lambda: change(table(store, kind), key, max_pct={"S": "others"}, description=LIST))
-        store.repository(kind).put(entity)
+        mapper, entity, key, _, _ = self._put(store, raw_put, "a rule")
+        before_write(lambda: change(table(store, mapper), key, max_pct={"S": "others"}, description=LIST))
+        store.repository(mapper).put(entity)
         assert dict(store.calculation_rules.get("ACME", "match", fresh=True)) == dict(entity)
-        entry = store.audit.entries(Trail(table=kind.table, partition=key.pk))[-1]
+        entry = store.audit.entries(Trail(table=mapper.table, partition=key.pk))[-1]
         assert (entry.details or {})["changed"]["max_pct"]["before"] == "others"
 
     @pytest.mark.parametrize("how", ["replace", "remove", "replace what is left", "put"])

@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 import pytest
 
 from bluestar_store.clock import Clock
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.keys import DEFAULT, GLOBAL
-from bluestar_store.models.entity import Entity
-from bluestar_store.models.kind import Kind
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import ANY, Delete, Engine, scan_pages
 from bluestar_store.seeding import RuleSet, baseline, load, read
@@ -33,7 +33,7 @@ class Wanted:
     """What a test wants its Stores to be: fields of Settings, kinds of its own, and the faults that they share."""
 
     settings: Mapping[str, Any]
-    kinds: Sequence[Kind[Any]]
+    kinds: Sequence[Mapper[Any]]
     faults: Faults
     clock: Clock | None = None
 
@@ -66,7 +66,7 @@ class Seeded:
             with Store(self.settings(PersistenceMode.MEMORY, settings), engine, kinds=tables.kinds) as store:
                 store.create_tables()
                 load(store, baseline(store.tables.kinds))
-                levels = map(store._access.revisions.of_level, (GLOBAL, DEFAULT))
+                levels = map(store._session.revisions.of_level, (GLOBAL, DEFAULT))
                 engine.write(*(Delete(*place) for place in levels))  # long ago, as far as tests are concerned
             self._made[name] = (tables, engine)
         return self._made[name][1].copy()
@@ -139,7 +139,7 @@ def seed(store: Store, rules: Iterable[Rules], root: Path) -> None:
                 entities += one.entities
             case _:
                 entities += read(root / one, store.tables.kinds).entities
-    listed = {kind.entity for kind in store.tables.kinds if kind.rule_list}
+    listed = {mapper.entity for mapper in store.tables.kinds if mapper.rule_list}
     load(store, RuleSet(tuple(one for one in entities if type(one) in listed)), overwrite=True)
     for entity in entities:
         if type(entity) not in listed:

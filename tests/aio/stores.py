@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bluestar_store import DEFAULT, AsyncStore, IrsLimits, PipelineStep
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.protocols import Engine
 from bluestar_store.testing import FaultEngine, Hold
 from tests.cache import stores as cached_stores

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from bluestar_store import DEFAULT, AsyncStore, BatchStatus, IrsLimits, VersionConflictError
-from bluestar_store.engines.aws import AwsConnection
+from bluestar_store.engines.dynamo.connection import AwsConnection
 from tests.aio.stores import STEPS
 from tests.aio.test_cancelling import WORKS, cancelled_after
 from tests.stores.conftest import MakeStore, SharedEngine

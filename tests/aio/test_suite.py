@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from bluestar_store import AsyncStore, Store, TableLayout
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.testing import SideDoor, StoreSuite
 from tests.aio.blocking import Loop, blocking
 from tests.engines.doors import MemoryDoor

@@ -11,7 +11,7 @@ from typing import Any
 
 from bluestar_store import CalculationRule, Settings, Store
 from bluestar_store.clock import Clock
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.protocols import Engine
 from bluestar_store.testing import FaultEngine
 from tests import servers

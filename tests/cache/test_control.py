@@ -11,7 +11,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from bluestar_store import AchConfig, CacheError, CalculationRule, IrsLimits, UnavailableError
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.protocols import Put
 from bluestar_store.telemetry import instrument
 from bluestar_store.testing import FaultEngine, FrozenClock
@@ -125,7 +125,7 @@ def test_an_absence_and_a_partition_are_forgotten_with_the_plan(redis_url: str) 
         store.calculation_rules.put(rule("GLOBAL", 6))
         assert store.calculation_rules.get("ACME", "match").max_pct == 6
         assert store.calculation_rules.all("ACME")["match"].max_pct == 6
-        table = store.tables.name(store.calculation_rules.kind)
+        table = store.tables.name(store.calculation_rules.mapper)
         engine.inner.write(Put(table, {"PK": {"S": "CLIENT#ACME"}, "SK": {"S": "CALC#match"}, "max_pct": {"N": "1"}}))
         store.cache.invalidate("calculation-rule", {"plan_id": "ACME", "calc_type": "match"})
         assert store.calculation_rules.get("ACME", "match").max_pct == 1
@@ -300,7 +300,7 @@ def test_a_value_in_use_is_refreshed_before_it_expires(redis_url: str) -> None:
             store.irs_limits.get(2026)
             assert stored.origin is not None
             engine.inner.write(
-                Put(store.tables.name(store.irs_limits.kind), {**stored.origin.item, "max_401k": {"N": "2"}})
+                Put(store.tables.name(store.irs_limits.mapper), {**stored.origin.item, "max_401k": {"N": "2"}})
             )
             clock.advance(250)
             engine.faults.forget()

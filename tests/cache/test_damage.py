@@ -22,7 +22,7 @@ from bluestar_store import (
     ThrottledError,
 )
 from bluestar_store.cache import pending
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.protocols import Put
 from bluestar_store.testing import FaultEngine
 from tests.cache.stores import one_store, rule, stores, until
@@ -116,7 +116,7 @@ def test_a_value_that_another_form_of_the_entity_wrote_is_read_as_ever(redis_pro
         _, client, key = kept(store, redis_process)
         content: Any = client.get(key)
         head, _, payload = content.partition(b"\n")
-        payload = payload.replace(store.calculation_rules.kind.reading.form.encode(), b"0" * 16)
+        payload = payload.replace(store.calculation_rules.mapper.reading.form.encode(), b"0" * 16)
         client.set(key, b"%b %d\n%b" % (head.partition(b" ")[0], crc32(payload), payload), px=100_000)
         store.cache._cache.local.flush()
         engine.faults.forget()
@@ -193,7 +193,7 @@ def test_what_a_fresh_read_saw_is_not_undone_by_what_was_kept_before(redis_proce
         stored = store.calculation_rules.put(rule("ACME", 5))
         assert store.calculation_rules.get("ACME", "match").max_pct == 5
         assert stored.origin is not None
-        table = store.tables.name(store.calculation_rules.kind)
+        table = store.tables.name(store.calculation_rules.mapper)
         engine.inner.write(Put(table, {**stored.origin.item, "max_pct": {"N": "9"}}))
         client = redis_process.client()
         (key,) = client.keys('*"calculation-rule","ACME"*')
@@ -250,11 +250,11 @@ def test_an_invalidation_that_could_match_nothing_is_refused_and_a_partition_goe
             with pytest.raises(ValueError, match="there is no"):
                 store.cache.invalidate(kind, fields)
         assert stored.origin is not None
-        table = store.tables.name(store.calculation_rules.kind)
+        table = store.tables.name(store.calculation_rules.mapper)
         engine.inner.write(Put(table, {**stored.origin.item, "max_pct": {"N": "1"}}))
         store.cache.invalidate("calculation-rule", {"calc_type": "match"})
         assert store.calculation_rules.all("ACME")["match"].max_pct == 1
-        store.irs_limits.kind.keys.build({"year": 2026})
+        store.irs_limits.mapper.keys.build({"year": 2026})
         assert store.cache.invalidate("irs-limits", {"year": "2026"}) == 0
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from bluestar_store import RuleNotFoundError, Store
-from bluestar_store.engines.file import FileEngine
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.file.engine import FileEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.testing import FaultEngine
 from tests.cache.stores import rule, stores, until
 from tests.redis_servers import RedisProcess
@@ -200,7 +200,7 @@ def test_a_write_of_the_child_is_seen_by_the_parent(redis_url: str, tmp_path: Pa
         assert get(store) == 5
 
         def child() -> None:
-            store._access._engine = FileEngine(tmp_path)  # its lock may not be inherited
+            store._session._engine = FileEngine(tmp_path)  # its lock may not be inherited
             store.calculation_rules.put(rule("ACME", 4))
 
         in_child(child)
@@ -212,7 +212,7 @@ def test_a_write_of_the_child_is_seen_by_the_parent(redis_url: str, tmp_path: Pa
 def _of_cache(store: Store) -> Iterator[tuple[str, Any]]:
     """Every lock below a cache, by its name, with the object that has it."""
     seen: set[int] = set()
-    waiting: list[tuple[str, Any]] = [("access", store._access), ("cache", store.cache._cache)]
+    waiting: list[tuple[str, Any]] = [("access", store._session), ("cache", store.cache._cache)]
     while waiting:
         name, one = waiting.pop()
         if id(one) in seen or not type(one).__module__.startswith("bluestar_store"):

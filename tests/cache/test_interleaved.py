@@ -25,7 +25,7 @@ from bluestar_store import (
     ValidationRule,
 )
 from bluestar_store.clock import SystemClock
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 
 PLAN, OTHER, FREQ = "ACME", "OTHER", "Weekly"
 Read: TypeAlias = Callable[[Any, str], Any]

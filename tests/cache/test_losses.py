@@ -23,8 +23,8 @@ from bluestar_store.cache.remote import Remote
 from bluestar_store.cache.servers import WITNESS_UNIT
 from bluestar_store.cache.stored import Held
 from bluestar_store.clock import SystemClock
-from bluestar_store.engines import once
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.dynamo import once
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.testing import FaultEngine, FrozenClock
 from tests.cache.stores import one_store, rule, stores, until
 from tests.cache.test_processes import working

@@ -19,7 +19,7 @@ from bluestar_store import (
     Store,
     ValidationRule,
 )
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.models.config import CLIENT_CONFIG
 from bluestar_store.protocols import ANY, Update, Write
 from bluestar_store.testing.fault_engine import FaultEngine

@@ -15,7 +15,7 @@ import redis
 
 from bluestar_store import AccessDeniedError, CalculationRule, Settings, Store, UnavailableError
 from bluestar_store.cache.keys import Namespace, read_message
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.protocols import Engine
 from bluestar_store.store import make_engine, tables_of
 from bluestar_store.testing import FaultEngine, Signal
@@ -201,7 +201,7 @@ def test_the_release_before_hears_of_writes_and_is_heard(redis_url: str, redis_c
         stored = store.calculation_rules.get("ACME", "match")
         assert stored.origin is not None
         item = {**stored.origin.item, "max_pct": {"N": "9"}}
-        engine.inner.put_many(store.tables.name(store.calculation_rules.kind), [item])  # as 0.1.0 writes
+        engine.inner.put_many(store.tables.name(store.calculation_rules.mapper), [item])  # as 0.1.0 writes
         redis_client.publish(older.channel, older.changed("0.1.0", [UNIT, (f"{UNIT[0]}*", "ACME")]))
         until(lambda: percent(store) == 9, "the older release is heard")
         store.cache._cache.local.flush()

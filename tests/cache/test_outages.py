@@ -10,7 +10,7 @@ import pytest
 
 from bluestar_store import Store, UnavailableError
 from bluestar_store.cache.stored import FORMAT
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.testing import FaultEngine
 from tests.cache.stores import one_store, rule, stores, until
 from tests.redis_proxy import RedisProxy

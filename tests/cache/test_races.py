@@ -19,9 +19,9 @@ import pytest
 
 from bluestar_store import PipelineStep, Store, UnavailableError
 from bluestar_store.cache.remote import Looked
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.keys import Key
-from bluestar_store.protocols import Engine, Item, Page, Unit, Write
+from bluestar_store.protocols import CacheKey, Engine, Item, Page, Write
 from bluestar_store.testing import FaultEngine, Signal
 from tests.cache.stores import rule, stores, until
 
@@ -452,7 +452,7 @@ def test_a_hit_in_redis_from_before_a_write_does_not_come_into_the_process_after
         assert remote is not None
         look, looked, go_on = remote.look, Signal(), Signal()
 
-        def slow_look(units: Sequence[Unit]) -> Looked | None:
+        def slow_look(units: Sequence[CacheKey]) -> Looked | None:
             found = look(units)
             looked.set()
             go_on.wait()

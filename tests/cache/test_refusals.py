@@ -16,7 +16,7 @@ import redis
 
 from bluestar_store import Store
 from bluestar_store.cache.remote import Remote
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.testing import FaultEngine
 from tests.cache.stores import one_store, rule, stores, until
 from tests.redis_proxy import RedisProxy

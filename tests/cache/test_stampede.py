@@ -30,15 +30,15 @@ from bluestar_store.cache.flights import own
 from bluestar_store.cache.limits import CacheLimits
 from bluestar_store.cache.stats import Counters
 from bluestar_store.cache.tiered import TieredCache
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.errors import EngineError
 from bluestar_store.keys import Key
-from bluestar_store.protocols import Item, Put, Unit
+from bluestar_store.protocols import CacheKey, Item, Put
 from bluestar_store.testing import FaultEngine, FrozenClock, Signal
 from tests.cache.stores import one_store, rule, stores, until
 
 THREADS = 64
-UNIT: Unit = ("calculation-rule", "ACME", "match")
+UNIT: CacheKey = ("calculation-rule", "ACME", "match")
 
 
 class Interrupted(BaseException):
@@ -54,16 +54,16 @@ class Numbers:
         self.loads = 0
         self.before: Callable[[], None] = lambda: None
 
-    def load(self, units: Sequence[Unit]) -> Mapping[Unit, Any]:
+    def load(self, units: Sequence[CacheKey]) -> Mapping[CacheKey, Any]:
         self.loads += 1
         value = self.loads
         self.before()
         return dict.fromkeys(units, value)
 
-    def encode(self, unit: Unit, value: Any) -> bytes:
+    def encode(self, unit: CacheKey, value: Any) -> bytes:
         return json.dumps(value).encode()
 
-    def decode(self, unit: Unit, data: bytes) -> Any:
+    def decode(self, unit: CacheKey, data: bytes) -> Any:
         return json.loads(data)
 
     def weigh(self, value: Any) -> int:
@@ -185,7 +185,7 @@ def test_all_who_wait_get_the_leaders_error_and_the_next_read_loads(error: type[
 def test_each_who_waits_raises_an_error_of_its_own(error: type[BlueStarError]) -> None:
     with one_store() as (store, engine):
         broken = {"PK": {"S": "CLIENT#ACME"}, "SK": {"S": "CALC#match"}, "max_pct": {"S": "much"}}
-        engine.write(Put(store.tables.name(store.calculation_rules.kind), broken))
+        engine.write(Put(store.tables.name(store.calculation_rules.mapper), broken))
         with engine.faults.hold("get", after=error is ItemDecodeError) as hold:
             if issubclass(error, EngineError):
                 engine.faults.fail("get", error, times=1)
@@ -215,7 +215,7 @@ def test_who_missed_while_the_leader_landed_takes_its_value() -> None:
         local = store.cache._cache.local
         board, missed, landed = local.board, Signal(), Signal()
 
-        def late_board(units: Iterable[Unit], settles: Callable[[Any], bool]) -> Any:
+        def late_board(units: Iterable[CacheKey], settles: Callable[[Any], bool]) -> Any:
             if threading.current_thread() is not threading.main_thread():
                 missed.set()
                 landed.wait()

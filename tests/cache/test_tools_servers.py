@@ -134,11 +134,11 @@ def test_a_replica_takes_over_from_a_killed_master_of_a_cluster(redis_failover_c
 
 @pytest.mark.slow
 def test_sentinel_promotes_the_replica_of_a_killed_master(redis_sentinel: RedisSentinel) -> None:
-    finder: Any = redis.Sentinel(redis_sentinel.addresses)  # type: ignore[no-untyped-call]
-    assert finder.discover_master(redis_sentinel.service_name)[1] == redis_sentinel.master.port
+    index_reader: Any = redis.Sentinel(redis_sentinel.addresses)  # type: ignore[no-untyped-call]
+    assert index_reader.discover_master(redis_sentinel.service_name)[1] == redis_sentinel.master.port
     redis_sentinel.master.kill()
     redis_sentinel.wait_until_promoted(redis_sentinel.replica)
-    with finder.master_for(redis_sentinel.service_name) as client:
+    with index_reader.master_for(redis_sentinel.service_name) as client:
         assert client.set("a", "1")
     redis_sentinel.master.start()
     redis_topologies.wait_until_synced(redis_sentinel.master)

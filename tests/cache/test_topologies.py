@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bluestar_store import Settings, Store
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.testing import FaultEngine
 from tests.cache.stores import rule, stores, until
 from tests.redis_servers import RedisProcess

@@ -28,7 +28,7 @@ from bluestar_store import (
 )
 from bluestar_store.cache import bars, stored
 from bluestar_store.cache.stored import CLOCKS_APART_MS
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.protocols import Engine, scan_pages
 from tests.cache.stores import one_store, rule, stores, until
 from tests.redis_servers import RedisProcess
@@ -95,11 +95,11 @@ def test_nothing_that_is_shown_masked_lies_in_redis_whoever_put_it_on_the_item(r
         seeding.load(store, seeding.baseline())
         store.client_configs.put(ClientConfig(plan_id="ACME", pay_freq="Weekly", custodian="Fid"))
         store.calculation_rules.put(rule("ACME", 5))
-        for kind in store.tables.kinds:
-            table = store.tables.name(kind)
+        for mapper in store.tables.kinds:
+            table = store.tables.name(mapper)
             for page in scan_pages(engine, table):
                 for item in page:
-                    if kind.cached and kind.owns(item):
+                    if mapper.cached and mapper.owns(item):
                         engine.put_many(
                             table, [{**item, "acct": {"S": PLANTED}, "pay": {"M": {"ssn": {"S": PLANTED}}}}]
                         )

@@ -21,7 +21,7 @@ from bluestar_store import (
     ValidationRule,
     seeding,
 )
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.protocols import Put
 from bluestar_store.testing import FaultEngine
 from bluestar_store.testing.redis_wire import command_name
@@ -175,7 +175,7 @@ def test_what_was_changed_behind_the_librarys_back_is_seen_by_a_fresh_read_and_a
     assert store.calculation_rules.get("ACME", "match").max_pct == 5
     assert own.origin is not None
     theirs = {**own.origin.item, "max_pct": {"N": "9"}}
-    engine.write(Put(store.tables.name(store.calculation_rules.kind), theirs))
+    engine.write(Put(store.tables.name(store.calculation_rules.mapper), theirs))
     assert store.calculation_rules.get("ACME", "match").max_pct == 5
     engine.faults.forget()
     assert store.calculation_rules.get("ACME", "match", fresh=True).max_pct == 9
@@ -186,7 +186,7 @@ def test_what_was_changed_behind_the_librarys_back_is_seen_by_a_fresh_read_and_a
 
 def test_an_item_that_does_not_decode_is_not_kept(both: Both) -> None:
     store, engine = both
-    table = store.tables.name(store.irs_limits.kind)
+    table = store.tables.name(store.irs_limits.mapper)
     broken = {"PK": {"S": "YEAR#2026"}, "SK": {"S": "LIMITS"}, "max_401k": {"S": "much"}}
     engine.write(Put(table, broken))
     engine.faults.forget()

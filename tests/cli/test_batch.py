@@ -63,7 +63,7 @@ def test_a_batch_whose_state_is_in_another_programs_words_is_listed_behind_the_o
     with running() as store:
         key = {"PK": {"S": "BATCH#theirs"}, "SK": {"S": "STATE"}}
         theirs = {"plan_id": {"S": "ACME"}, "status": {"S": "DONE"}, "iban": {"S": "DE12345678"}}
-        store.engine.write(Put(store.tables.name(store.batches.kind), key | theirs))
+        store.engine.write(Put(store.tables.name(store.batches.mapper), key | theirs))
     done = seeded_run("batch", "list", "ACME", "--json")
     assert (done.exit_code, done.stderr) == (0, "")
     found = json.loads(done.stdout)

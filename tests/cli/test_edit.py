@@ -14,7 +14,7 @@ from bluestar_store import CalculationRule, Store
 from bluestar_store.cli import app, asking
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Delete
-from bluestar_store.seeding.rule_set import rule_files
+from bluestar_store.rulesets.rule_set import rule_files
 from tests.cli.conftest import Run
 
 
@@ -242,7 +242,7 @@ def test_removing_a_pipeline_mends_one_whose_steps_another_program_deleted(
 ) -> None:
     with opened() as store:
         steps = store.pipelines.steps("ACME", "BiWeeklyFri")
-        table = store.tables.name(store.pipelines.kind)
+        table = store.tables.name(store.pipelines.mapper)
         store.engine.write(*(Delete(table, step.origin.key) for step in steps if step.origin is not None))
     asked = seeded_run("pipeline", "remove", "ACME", "BiWeeklyFri")
     assert (asked.exit_code, asked.stderr.startswith("error: nothing was written")) == (1, True)

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from bluestar_store import AchConfig
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import CLIENT_CONFIG
-from bluestar_store.models.kind import Kind
 from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.vendor import VENDOR_SCHEMA
@@ -113,7 +113,7 @@ def test_version(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("group", "kind"),
+    ("group", "mapper"),
     [
         ("rule", CALCULATION_RULE),
         ("validation", VALIDATION_RULE),
@@ -122,8 +122,8 @@ def test_version(run: Run) -> None:
         ("schema", VENDOR_SCHEMA),
     ],
 )
-def test_the_help_of_set_shows_a_field_of_what_it_sets(group: str, kind: Kind[Any], run: Run) -> None:
+def test_the_help_of_set_shows_a_field_of_what_it_sets(group: str, mapper: Mapper[Any], run: Run) -> None:
     named = re.findall(r"\b([a-z_0-9]+)=", run(group, "set", "--help").stdout)
-    fields = {*kind.entity.model_fields, *(AchConfig.model_fields if group == "config" else ())}
+    fields = {*mapper.entity.model_fields, *(AchConfig.model_fields if group == "config" else ())}
     assert named
     assert {*named} <= fields

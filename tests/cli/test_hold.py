@@ -164,7 +164,7 @@ def test_a_hold_that_cannot_be_read_can_be_released(seeded_run: Run, opened: Cal
     key = Key("PLAN#ACME", "HOLD#h9")
     with opened() as store:
         item = {"PK": {"S": key.pk}, "SK": {"S": key.sk}, "reason": {"S": "x"}, "created": {"S": "some day"}}
-        store.engine.put_many(store.tables.name(store.holds.kind), [item])
+        store.engine.put_many(store.tables.name(store.holds.mapper), [item])
     done = seeded_run("hold", "list", "ACME")
     assert done.exit_code == 1
     assert "`bluestar-store hold release ACME h9` mends it" in done.stderr

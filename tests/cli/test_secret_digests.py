@@ -16,13 +16,13 @@ import pytest
 
 from bluestar_store import CalculationRule, Settings, Store
 from bluestar_store.errors import BlueStarError
-from bluestar_store.models.canonical import canonical, plain_value
-from bluestar_store.models.masking import has_secrets
-from bluestar_store.models.values import from_wire
+from bluestar_store.mapping.canonical import canonical, plain_value
+from bluestar_store.mapping.values import from_wire
 from bluestar_store.protocols import Item, Put, key_of, scan_pages
+from bluestar_store.redaction.masking import has_secrets
 from bluestar_store.repositories.digests import is_sensitive
-from bluestar_store.seeding.transfer_files import line_of
 from bluestar_store.testing.side_door import wire
+from bluestar_store.transfer.transfer_files import line_of
 from tests.cli.conftest import Run, on
 from tests.cli.test_secrets import COMMANDS, HOLDS_DATA, OTHER, SSN, planted
 
@@ -51,14 +51,14 @@ def items_of(settings: Settings) -> list[Item]:
 def texts_of(store: Store, item: Item) -> Iterator[bytes]:
     """What a hash of an item with something secret may be of."""
     said = {name: from_wire(value) for name, value in item.items() if name not in ("PK", "SK")}
-    kind = next((kind for kind in store.tables.kinds if kind.keys.parse(key_of(item)) is not None), None)
+    mapper = next((mapper for mapper in store.tables.kinds if mapper.keys.parse(key_of(item)) is not None), None)
     found: list[Any] = []
-    if kind is not None:
+    if mapper is not None:
         try:
-            entity = kind.decode(item)
+            entity = mapper.decode(item)
         except BlueStarError:
             return
-        if not is_sensitive(kind, entity):
+        if not is_sensitive(mapper, entity):
             return
         whole = canonical(entity)
         found += [whole, whole["fields"], whole["extra"], *whole["fields"].values(), *whole["extra"].values()]
@@ -107,7 +107,7 @@ def test_no_hash_of_a_secret_is_shown_or_written(
         rule = CalculationRule(plan_id="ACME", calc_type="match", description=f"as for {SSN}")
         store.calculation_rules.put(rule)
         store.calculation_rules.put(rule.model_copy(update={"calc_type": "other"}))
-        table = store.tables.name(store.calculation_rules.kind)
+        table = store.tables.name(store.calculation_rules.mapper)
         store.engine.write(Put(table, wire("CLIENT#ACME", "CALC#foreign", bank_account=OTHER, formula="1")))
         batch = store.batches.start("ACME", "Weekly", 2026, "b2")
         store.results.save(batch, 100, {"note": f"as for {SSN}"})

@@ -10,7 +10,7 @@ import pytest
 
 from bluestar_store import Settings, Store, TableLayout, seeding
 from bluestar_store.doctor import Finding, examine
-from bluestar_store.models.kind import Kind
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.protocols import Item
 
 DEMO = Path(__file__).parents[2] / "fixtures" / "demo"
@@ -57,8 +57,8 @@ def store(layout: TableLayout, _seeded: dict[TableLayout, dict[str, list[Item]]]
 def damage(store: Store) -> Damage:
     """Put items as another program does."""
 
-    def put(kind: Kind[Any], *items: Item) -> None:
-        store.engine.put_many(store.tables.name(kind), items)
+    def put(mapper: Mapper[Any], *items: Item) -> None:
+        store.engine.put_many(store.tables.name(mapper), items)
 
     return put
 

@@ -15,7 +15,7 @@ from moto import mock_aws
 from bluestar_store import Settings, Store
 from bluestar_store.doctor import Finding, examine
 from bluestar_store.doctor.redis_server import address, check
-from bluestar_store.engines.aws import AwsConnection, translated
+from bluestar_store.engines.dynamo.connection import AwsConnection, translated
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.tables import KINDS
 from bluestar_store.protocols import TableSpec
@@ -24,7 +24,7 @@ from tests.engines.conftest import connection_to
 from tests.servers import free_port
 from tests.stores.conftest import SharedEngine
 
-TABLES = sorted({kind.table for kind in KINDS})
+TABLES = sorted({mapper.table for mapper in KINDS})
 
 
 @pytest.fixture(scope="module")

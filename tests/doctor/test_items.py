@@ -198,7 +198,7 @@ def test_a_pipeline_whose_steps_lie_on_two_pages_is_told_about_once(
     store: Store, damage: Damage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     damage(PIPELINE_STEP, *(stamped(n, "a", 6) for n in range(5)))
-    monkeypatch.setattr("bluestar_store.engines.tables.PAGE_ITEMS", 2)
+    monkeypatch.setattr("bluestar_store.engines.memory.tables.PAGE_ITEMS", 2)
     assert told(store) == [("error", "pipeline", "CLIENT#P_Weekly", None)]
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from bluestar_store import PersistenceMode, PipelineStep, Settings, Store, TableLayout
 from bluestar_store.doctor import Finding, Severity, examine
-from bluestar_store.engines import tables
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory import tables
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.models.batches import BATCH_RULES
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.testing import FrozenClock

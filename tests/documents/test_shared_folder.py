@@ -10,7 +10,7 @@ import pytest
 
 from bluestar_store import Settings, Store, seeding
 from bluestar_store.documents import FileStore
-from bluestar_store.engines.file import FileEngine
+from bluestar_store.engines.file.engine import FileEngine
 from bluestar_store.errors import BlueStarError, ConfigurationError, TableMissingError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Put, TableSpec

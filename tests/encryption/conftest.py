@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from bluestar_store import Settings, Store, TableLayout
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, scan_pages
-from bluestar_store.seeding import baseline, load
+from bluestar_store.rulesets import load
+from bluestar_store.seeding import baseline
 
 FIRST, SECOND = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
 ACCOUNT, ROUTING, SSN = "900012345678", "021000021", "987-65-4321"

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from bluestar_store import AchConfig, ConfigurationError, Settings, Store, Trail, VersionConflictError
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.protocols import Write, key_of
 from bluestar_store.testing.side_door import wire
 from tests.encryption.conftest import ACCOUNT, FIRST, FREQ, ROUTING, SECOND, SSN, Process, all_items, item_at

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from bluestar_store import AchConfig, Settings, Store, TableLayout, Trail
-from bluestar_store.engines.memory import MemoryEngine
-from bluestar_store.models.canonical import canonical
+from bluestar_store.engines.memory.engine import MemoryEngine
+from bluestar_store.mapping.canonical import canonical
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.protocols import Delete
 from bluestar_store.repositories.digests import scope_of
-from bluestar_store.seeding.export import export
-from bluestar_store.seeding.importing import import_
-from bluestar_store.seeding.migrate import migrate
+from bluestar_store.transfer.export import export
+from bluestar_store.transfer.importing import import_
+from bluestar_store.transfer.migrate import migrate
 from tests.encryption.conftest import ACCOUNT, FIRST, FREQ, ROUTING, SECOND, Process
 
 TRAIL = Trail(table="agent-config", partition=f"CLIENT#ACME_{FREQ}")

@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 
 from bluestar_store import AchConfig, EncryptedValueError, Trail
-from bluestar_store.models.salvage import DROPPED
+from bluestar_store.mapping.salvage import DROPPED
 from bluestar_store.warming import warm
 from tests.cli.conftest import DEMO, Run, on
 from tests.encryption.conftest import ACCOUNT, FIRST, FREQ, SECOND, Process

@@ -18,12 +18,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from bluestar_store import AchConfig, AsyncStore, EncryptedValueError, Settings, Store
 from bluestar_store.doctor import examine
 from bluestar_store.encryption.values import KeyName, UnreadableError, decrypted, encrypted
-from bluestar_store.engines.file import FileEngine
-from bluestar_store.models.sealed import MAGIC
+from bluestar_store.engines.file.engine import FileEngine
+from bluestar_store.mapping.sealed import MAGIC
 from bluestar_store.persistence import create_persistence
+from bluestar_store.rulesets.saved_plan import apply_plan, save_plan
 from bluestar_store.seeding import RuleSet, compare
-from bluestar_store.seeding.export import export
-from bluestar_store.seeding.saved_plan import apply_plan, save_plan
+from bluestar_store.transfer.export import export
 from tests.encryption.conftest import ACCOUNT, FIRST, FREQ, ROUTING, SECOND, SSN, Process, all_items
 from tests.encryption.test_records import work
 

@@ -11,7 +11,7 @@ import pytest
 from moto import mock_aws
 
 from bluestar_store import ConfigurationError, EncryptedValueError, Settings, Store, TableLayout
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from tests.encryption.conftest import ACCOUNT, FIRST, FREQ, SSN, Seeded, all_items
 from tests.encryption.test_records import work
 

@@ -11,7 +11,7 @@ from typing import Any
 import botocore.session
 from botocore.loaders import JSONFileLoader
 
-from bluestar_store.engines.client_files import SERVICES, read_client_files_sparingly
+from bluestar_store.engines.dynamo.client_files import SERVICES, read_client_files_sparingly
 
 FILES = (
     ("service-2", "dynamodb"),

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from moto import mock_aws
 
-from bluestar_store.engines.aws import AwsConnection
-from bluestar_store.engines.dynamo import DynamoEngine
-from bluestar_store.engines.file import FileEngine
+from bluestar_store.engines.dynamo.connection import AwsConnection
+from bluestar_store.engines.dynamo.engine import DynamoEngine
+from bluestar_store.engines.file.engine import FileEngine
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import TableSpec
 from bluestar_store.settings import TableLayout

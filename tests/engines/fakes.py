@@ -13,9 +13,9 @@ from typing import Any, cast
 from botocore.exceptions import ClientError
 
 from bluestar_store.clock import continuous
-from bluestar_store.engines.aws import AwsConnection
-from bluestar_store.engines.dynamo import DynamoEngine
-from bluestar_store.engines.tries import Tries
+from bluestar_store.engines.dynamo.connection import AwsConnection
+from bluestar_store.engines.dynamo.engine import DynamoEngine
+from bluestar_store.engines.dynamo.tries import Tries
 
 Answer = dict[str, Any] | Exception | Callable[[dict[str, Any]], dict[str, Any]]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from bluestar_store.engines.file import FileEngine
-from bluestar_store.engines.journal_mark import NAME as MARK
+from bluestar_store.engines.file.engine import FileEngine
+from bluestar_store.engines.file.journal_mark import NAME as MARK
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, Put
 from bluestar_store.testing.engine_case import all_pages, item

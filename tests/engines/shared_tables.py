@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bluestar_store.engines.aws import AwsConnection
-from bluestar_store.engines.bulk import BATCH_WRITE_ITEMS, chunks
-from bluestar_store.engines.dynamo import DynamoEngine
+from bluestar_store.engines.dynamo.bulk import BATCH_WRITE_ITEMS, chunks
+from bluestar_store.engines.dynamo.connection import AwsConnection
+from bluestar_store.engines.dynamo.engine import DynamoEngine
 from bluestar_store.errors import TableMissingError
 from bluestar_store.models.tables import KINDS, Tables, index_specs
 from bluestar_store.protocols import Item, TableSpec

@@ -29,9 +29,9 @@ from botocore.credentials import Credentials
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bluestar_store.engines import direct
-from bluestar_store.engines.aws import AwsConnection
-from bluestar_store.engines.dynamo import DynamoEngine
+from bluestar_store.engines.dynamo import direct
+from bluestar_store.engines.dynamo.connection import AwsConnection
+from bluestar_store.engines.dynamo.engine import DynamoEngine
 from bluestar_store.errors import (
     AccessDeniedError,
     AlreadyExistsError,

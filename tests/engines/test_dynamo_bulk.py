@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bluestar_store.engines.bulk import Window
+from bluestar_store.engines.dynamo.bulk import Window
 from bluestar_store.errors import ThrottledError, UnavailableError, UnprocessedItemsError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, key_of

@@ -14,8 +14,8 @@ import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 
-from bluestar_store.engines.aws import CODES, AwsConnection, error_for, translated
-from bluestar_store.engines.dynamo import DynamoEngine
+from bluestar_store.engines.dynamo.connection import CODES, AwsConnection, error_for, translated
+from bluestar_store.engines.dynamo.engine import DynamoEngine
 from bluestar_store.errors import (
     ConfigurationError,
     EngineError,

@@ -7,7 +7,7 @@ import sys
 
 CONNECTION = """
 import os, signal, threading
-from bluestar_store.engines.aws import AwsConnection
+from bluestar_store.engines.dynamo.connection import AwsConnection
 
 connection = AwsConnection(
     region="us-east-1",

@@ -13,10 +13,10 @@ import pytest
 
 from bluestar_store import CalculationRule, ConflictError, Settings, Store
 from bluestar_store.clock import Continuous
-from bluestar_store.engines.aws import AwsConnection
-from bluestar_store.engines.dynamo import DynamoEngine
-from bluestar_store.engines.outcome import is_written, telling
-from bluestar_store.engines.tries import RESEND_SECONDS
+from bluestar_store.engines.dynamo.connection import AwsConnection
+from bluestar_store.engines.dynamo.engine import DynamoEngine
+from bluestar_store.engines.dynamo.outcome import is_written, telling
+from bluestar_store.engines.dynamo.tries import RESEND_SECONDS
 from bluestar_store.errors import AlreadyExistsError, UnavailableError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import ABSENT, ANY, EXISTS, Check, Delete, Item, Put, TableSpec, Update, Write

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bluestar_store.engines.dynamo import DynamoEngine
-from bluestar_store.engines.once import ASKS
+from bluestar_store.engines.dynamo.engine import DynamoEngine
+from bluestar_store.engines.dynamo.once import ASKS
 from bluestar_store.errors import (
     AccessDeniedError,
     AlreadyExistsError,

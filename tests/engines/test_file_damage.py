@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bluestar_store.engines import file
-from bluestar_store.engines.file import FileEngine
-from bluestar_store.engines.journal import NAME
+from bluestar_store.engines.file import engine as file
+from bluestar_store.engines.file.engine import FileEngine
+from bluestar_store.engines.file.journal import NAME
 from bluestar_store.errors import (
     ConfigurationError,
     ItemDecodeError,

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from bluestar_store.engines.file import FileEngine
-from bluestar_store.engines.journal import NAME
-from bluestar_store.engines.journal_mark import NAME as MARK
+from bluestar_store.engines.file.engine import FileEngine
+from bluestar_store.engines.file.journal import NAME
+from bluestar_store.engines.file.journal_mark import NAME as MARK
 from bluestar_store.errors import ConfigurationError, UnavailableError
 from bluestar_store.protocols import Put, TableSpec
 from bluestar_store.testing.engine_case import item
@@ -27,7 +27,9 @@ KILLED_AT = """
 import os, signal, sys
 from pathlib import Path
 from bluestar_store import disk
-from bluestar_store.engines import file, journal, whole_files
+from bluestar_store.engines.file import engine as file
+from bluestar_store.engines.file import journal
+from bluestar_store.engines.file import whole_files
 from bluestar_store.protocols import Put
 
 folder, step = Path(sys.argv[1]), sys.argv[2]
@@ -208,7 +210,7 @@ def test_a_new_journal_has_a_lasting_name_before_it_takes_a_write(
 ) -> None:
     engine.write(Put(TABLE, item("A")))
     with monkeypatch.context() as broken:
-        broken.setattr("bluestar_store.engines.journal.sync_names", failing)
+        broken.setattr("bluestar_store.engines.file.journal.sync_names", failing)
         engine.close()
     synced.clear()
     engine.write(Put(TABLE, item("B")))

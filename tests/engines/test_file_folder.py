@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from bluestar_store.engines import file
-from bluestar_store.engines.file import FileEngine
-from bluestar_store.engines.journal import NAME, Entry
+from bluestar_store.engines.file import engine as file
+from bluestar_store.engines.file.engine import FileEngine
+from bluestar_store.engines.file.journal import NAME, Entry
 from bluestar_store.errors import (
     AccessDeniedError,
     ConfigurationError,

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from bluestar_store.engines import file
-from bluestar_store.engines.file import FileEngine
+from bluestar_store.engines.file import engine as file
+from bluestar_store.engines.file.engine import FileEngine
 from bluestar_store.protocols import Put, TableSpec
 from tests.child_processes import output, python_module
 from tests.engines.writer_process import COUNTER, TABLES

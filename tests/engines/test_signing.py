@@ -8,8 +8,8 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bluestar_store.engines.exchange import host_of
-from bluestar_store.engines.signing import Signing
+from bluestar_store.engines.dynamo.exchange import host_of
+from bluestar_store.engines.dynamo.signing import Signing
 
 SECRETS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40)
 URLS = st.sampled_from(

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bluestar_store.engines.folding import folded
-from bluestar_store.engines.memory import MemoryEngine
-from bluestar_store.engines.staged import StagedEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
+from bluestar_store.engines.memory.folding import folded
+from bluestar_store.engines.memory.staged import StagedEngine
 from bluestar_store.errors import AlreadyExistsError, ConflictError, InvalidWriteError, VersionConflictError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import (

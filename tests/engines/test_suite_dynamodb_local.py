@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bluestar_store.engines.aws import AwsConnection
-from bluestar_store.engines.dynamo import DynamoEngine
+from bluestar_store.engines.dynamo.connection import AwsConnection
+from bluestar_store.engines.dynamo.engine import DynamoEngine
 from bluestar_store.protocols import TableSpec
 from bluestar_store.settings import TableLayout
 from bluestar_store.testing import EngineSuite

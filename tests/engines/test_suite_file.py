@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bluestar_store.engines.file import FileEngine
+from bluestar_store.engines.file.engine import FileEngine
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, Put, TableSpec
 from bluestar_store.testing import EngineSuite

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bluestar_store.engines.checks import checked_item
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.errors import InvalidWriteError
 from bluestar_store.protocols import TableSpec
 from bluestar_store.testing import EngineSuite

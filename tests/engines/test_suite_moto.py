@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bluestar_store import ConflictError
-from bluestar_store.engines.dynamo import DynamoEngine
+from bluestar_store.engines.dynamo.engine import DynamoEngine
 from bluestar_store.keys import Key
 from bluestar_store.protocols import ABSENT, Item, Put, TableSpec
 from bluestar_store.settings import TableLayout

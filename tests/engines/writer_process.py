@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from bluestar_store.engines import file
+from bluestar_store.engines.file import engine as file
 from bluestar_store.errors import ConflictError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import ABSENT, ANY, Put, Update, Write

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from bluestar_store import ABSENT, CalculationRule, Settings, Store
-from bluestar_store.engines.aws import AwsConnection
-from bluestar_store.engines.dynamo import DynamoEngine
+from bluestar_store.engines.dynamo.connection import AwsConnection
+from bluestar_store.engines.dynamo.engine import DynamoEngine
 from bluestar_store.errors import UnavailableError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import ANY, Delete, Engine, Item, Put, TableSpec

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bluestar_store import PipelineStep, Settings, Store
-from bluestar_store.engines.file import FileEngine
+from bluestar_store.engines.file.engine import FileEngine
 from bluestar_store.errors import (
     ConfigurationError,
     InvalidWriteError,
@@ -42,7 +42,7 @@ class TestMemory(RulesSuite, BatchSuite):
 
     @pytest.fixture
     def put(self, store: MemoryRulesStore) -> Put:
-        engine: Any = store._access.engine
+        engine: Any = store._session.engine
         return lambda table, wire: MemoryDoor(engine).put(f"bluestar-{table}", wire)
 
 

@@ -23,14 +23,14 @@ from bluestar_store import (
     VersionConflictError,
     seeding,
 )
-from bluestar_store.engines.dynamo import DynamoEngine
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.dynamo.engine import DynamoEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.keys import Key
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRuleModel
 from bluestar_store.models.vendor import VENDOR_SCHEMA, fingerprint
 from bluestar_store.persistence import EngineRulesStore
 from bluestar_store.protocols import ABSENT
-from bluestar_store.seeding.edit import changed
+from bluestar_store.rulesets.edit import changed
 from bluestar_store.testing import READS, WRITES, AssertReads, FaultEngine, Faults, FrozenClock, SeedRules
 from bluestar_store.testing.stores import Seeded, Stores, Wanted
 from tests.own_kinds import KINDS, PAY_CALENDAR, PayCalendar, PayCalendars

@@ -12,7 +12,7 @@ import redis
 
 from bluestar_store import CacheError, CalculationRule, ConfigurationError, Settings, Store
 from bluestar_store.cache.scripts import BLOCK, FILL, FORGET, RELEASE
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.persistence import RedisCacheBackend
 from bluestar_store.testing import AssertReads, FrozenClock, RedisForTests, redis_server
 from bluestar_store.testing.redis_server import redis_for_tests

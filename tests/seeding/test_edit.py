@@ -33,10 +33,10 @@ from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
 from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.vendor import VENDOR_SCHEMA
-from bluestar_store.seeding import edit
-from bluestar_store.seeding.compare import Action, Change
-from bluestar_store.seeding.load import write_part
-from bluestar_store.seeding.plan_difference import diff_plans
+from bluestar_store.rulesets import edit
+from bluestar_store.rulesets.compare import Action, Change
+from bluestar_store.rulesets.load import write_part
+from bluestar_store.rulesets.plan_difference import diff_plans
 
 MATCH = {"plan_id": "ACME", "calc_type": "match"}
 

@@ -11,9 +11,9 @@ from bluestar_store import FileMissingError, Settings, Store, Trail
 from bluestar_store.models.audit import AUDIT_ENTRY
 from bluestar_store.protocols import Item
 from bluestar_store.repositories.chain import entry_hash
-from bluestar_store.seeding.export import export
-from bluestar_store.seeding.exported_trails import exported_trail_report
-from bluestar_store.seeding.transfer_files import Manifest, TableDigest, items_path, line_of, read_items
+from bluestar_store.transfer.export import export
+from bluestar_store.transfer.exported_trails import exported_trail_report
+from bluestar_store.transfer.transfer_files import Manifest, TableDigest, items_path, line_of, read_items
 
 TABLE = "processing-metadata"
 B = Trail(batch_id="b")

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from bluestar_store.seeding.json_schemas import json_schemas, schema_name, write_schemas
-from bluestar_store.seeding.rule_set import rule_files
+from bluestar_store.rulesets.json_schemas import json_schemas, schema_name, write_schemas
+from bluestar_store.rulesets.rule_set import rule_files
 
 ROOT = Path(__file__).parents[2]
-SEEDING = ROOT / "bluestar_store" / "seeding"
-SCHEMAS = SEEDING / "schemas"
-RULE_FILES = sorted([*(SEEDING / "baseline").glob("*.json"), *(ROOT / "fixtures" / "demo").glob("*.json")])
+RULESETS = ROOT / "bluestar_store" / "rulesets"
+SCHEMAS = RULESETS / "schemas"
+RULE_FILES = sorted([*(RULESETS / "baseline").glob("*.json"), *(ROOT / "fixtures" / "demo").glob("*.json")])
 
 
 def contents(path: Path) -> Any:
@@ -23,7 +23,7 @@ def contents(path: Path) -> Any:
 
 
 def test_the_schemas_in_the_package_are_current(tmp_path: Path) -> None:
-    """If not: bluestar-store schema bluestar_store/seeding/schemas."""
+    """If not: bluestar-store schema bluestar_store/rulesets/schemas."""
     written = write_schemas(tmp_path / "new")
     assert [path.name for path in written] == sorted(map(schema_name, rule_files()))
     assert {path.name for path in SCHEMAS.iterdir()} == {path.name for path in written}

@@ -21,15 +21,15 @@ from bluestar_store import (
     UnavailableError,
     seeding,
 )
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.keys import Key
 from bluestar_store.models.audit import Trail
 from bluestar_store.models.batches import STEP_RESULT, StepResult
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.protocols import Delete, Update
-from bluestar_store.seeding.compare import Action, compare, part_of
-from bluestar_store.seeding.load import LOADS, MOST_TOGETHER, settle
-from bluestar_store.seeding.rule_set import RuleSet
+from bluestar_store.rulesets.compare import Action, compare, part_of
+from bluestar_store.rulesets.load import LOADS, MOST_TOGETHER, settle
+from bluestar_store.rulesets.rule_set import RuleSet
 from bluestar_store.testing import FaultEngine
 
 
@@ -74,7 +74,7 @@ def test_what_differs_is_left_alone_and_reported(store: Store) -> None:
 
 
 def test_overwriting_writes_what_differs_and_keeps_foreign_attributes(store: Store) -> None:
-    table = store.tables.name(store.calculation_rules.kind)
+    table = store.tables.name(store.calculation_rules.mapper)
     item = {"PK": {"S": "CLIENT#GLOBAL"}, "SK": {"S": "CALC#match"}, "note": {"S": "theirs"}, "max_pct": {"N": "7"}}
     store.engine.put_many(table, [item])
     report = seeding.load(store, RuleSet((rule("GLOBAL", 6),)), overwrite=True)
@@ -133,7 +133,7 @@ def test_overwriting_mends_a_pipeline_that_lost_a_step(store: Store, monkeypatch
     seeding.load(store, rules)
     steps = store.pipelines.steps("ACME", "BiWeeklyFri")
     assert steps[3].origin is not None
-    store.engine.write(Delete(store.tables.name(store.pipelines.kind), steps[3].origin.key))
+    store.engine.write(Delete(store.tables.name(store.pipelines.mapper), steps[3].origin.key))
     with pytest.raises(PipelineChangingError):
         store.pipelines.steps("ACME", "BiWeeklyFri", fresh=True)
     report = seeding.load(store, rules)
@@ -149,7 +149,7 @@ def test_overwriting_mends_a_pipeline_of_which_just_the_wanted_steps_are_left(
     first, second = (PipelineStep(plan_id="ACME", pay_freq="Weekly", step_order=number) for number in (100, 200))
     _, last = store.pipelines.replace("ACME", "Weekly", (first, second))
     assert last.origin is not None
-    store.engine.write(Delete(store.tables.name(store.pipelines.kind), last.origin.key))
+    store.engine.write(Delete(store.tables.name(store.pipelines.mapper), last.origin.key))
     rules = RuleSet((first,))
     assert [entry.action for entry in seeding.compare(store, rules).entries] == [Action.CHANGE]
     seeding.load(store, rules, overwrite=True)

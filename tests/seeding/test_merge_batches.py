@@ -26,7 +26,7 @@ from bluestar_store import (
     Store,
     TableLayout,
 )
-from bluestar_store.engines.bulk import chunks
+from bluestar_store.engines.dynamo.bulk import chunks
 from bluestar_store.keys import Key
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.merge_marks import is_merge_mark
@@ -34,9 +34,9 @@ from bluestar_store.persistence.free_form import FreeForm
 from bluestar_store.protocols import Delete, Item, key_of, pages
 from bluestar_store.repositories.batch_traces import DELETED
 from bluestar_store.repositories.revisions import says_nothing_else, without_moves
-from bluestar_store.seeding.export import export
-from bluestar_store.seeding.importing import import_
 from bluestar_store.testing import FrozenClock
+from bluestar_store.transfer.export import export
+from bluestar_store.transfer.importing import import_
 from tests.seeding.merging_beside import Beside, Between, Killed
 
 Act = Callable[[Store], object]
@@ -112,7 +112,7 @@ def trail_only(store: Store) -> None:
 
 def old_agents(store: Store) -> None:
     """What agents of the drop-in keep: a state and results in words of their own, and entries."""
-    free = FreeForm(store._access)
+    free = FreeForm(store._session)
     free.save_state("b1", {"status": "in progress"})
     free.save_result("b1", "match", {"rows": 1})
     trail_only(store)
@@ -265,7 +265,7 @@ def test_a_batch_that_the_target_has_goes_on_there_as_it_is(
 
 
 def store_in_words(_: Act, store: Store) -> None:
-    FreeForm(store._access).save_state("b1", {"status": "done"})
+    FreeForm(store._session).save_state("b1", {"status": "done"})
     store.audit.append("b1", action="done")
 
 

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from bluestar_store import AlreadyExistsError, BatchNotFoundError, IrsLimits, PipelineStep, Settings, Store, TableLayout
-from bluestar_store.engines.bulk import chunks
+from bluestar_store.engines.dynamo.bulk import chunks
 from bluestar_store.keys import Key
 from bluestar_store.models.batches import BATCH_STATE, STEP_NUMBERS
 from bluestar_store.protocols import EXISTS, Update
-from bluestar_store.seeding.export import export
-from bluestar_store.seeding.importing import import_
+from bluestar_store.transfer.export import export
+from bluestar_store.transfer.importing import import_
 from tests.seeding.merging_beside import Beside, Between, Killed, KilledBefore
 
 LONG = 120

@@ -15,11 +15,11 @@ from bluestar_store.keys import Key
 from bluestar_store.models.audit import AUDIT_ENTRY, Trail
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.protocols import Delete
-from bluestar_store.seeding.export import export
-from bluestar_store.seeding.importing import IMPORTS, import_
-from bluestar_store.seeding.wholes import WORK
 from bluestar_store.store import KEEPERS
 from bluestar_store.testing import FrozenClock
+from bluestar_store.transfer.export import export
+from bluestar_store.transfer.importing import IMPORTS, import_
+from bluestar_store.transfer.wholes import WORK
 
 RULES = Trail(table="calculation-rules", partition="CLIENT#ACME")
 
@@ -58,7 +58,7 @@ def steps(*numbers: int) -> list[PipelineStep]:
 
 
 def test_nothing_that_has_rules_of_its_own_is_overwritten() -> None:
-    assert {kind.name for kind in WORK} | {PIPELINE_STEP.name} == set(KEEPERS)
+    assert {mapper.name for mapper in WORK} | {PIPELINE_STEP.name} == set(KEEPERS)
 
 
 def test_a_trail_that_is_longer_in_the_export_is_left_as_it_is(

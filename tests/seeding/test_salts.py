@@ -12,11 +12,11 @@ import pytest
 
 from bluestar_store import CalculationRule, Settings, Store, TableLayout, Trail
 from bluestar_store.models.digest_keys import SALTS
-from bluestar_store.seeding.export import export
-from bluestar_store.seeding.importing import import_
-from bluestar_store.seeding.migrate import migrate
-from bluestar_store.seeding.transfer_files import line_of
 from bluestar_store.testing.side_door import wire
+from bluestar_store.transfer.export import export
+from bluestar_store.transfer.importing import import_
+from bluestar_store.transfer.migrate import migrate
+from bluestar_store.transfer.transfer_files import line_of
 from tests.encryption.conftest import FIRST
 
 SSN = "123-45-6789"
@@ -31,8 +31,8 @@ def opened(layout: TableLayout = TableLayout.EIGHT, **fields: Any) -> Store:
 
 def put(store: Store, table: str, pk: str, sk: str, **attributes: Any) -> None:
     """As another program does."""
-    kind = next(kind for kind in store.tables.kinds if kind.table == table)
-    store.engine.put_many(store.tables.name(kind), [wire(pk, sk, **attributes)])
+    mapper = next(mapper for mapper in store.tables.kinds if mapper.table == table)
+    store.engine.put_many(store.tables.name(mapper), [wire(pk, sk, **attributes)])
 
 
 def checksums(folder: Path) -> dict[str, str]:

@@ -30,11 +30,11 @@ from bluestar_store.keys import Key
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.protocols import EXISTS, Update
 from bluestar_store.repositories.base import Repository
-from bluestar_store.seeding import plan_file
-from bluestar_store.seeding.four_eyes import PROPOSALS
-from bluestar_store.seeding.load import LOADS, to_write
-from bluestar_store.seeding.rule_set import RuleSet
-from bluestar_store.seeding.saved_plan import apply_plan, open_plan, save_plan
+from bluestar_store.rulesets import plan_file
+from bluestar_store.rulesets.four_eyes import PROPOSALS
+from bluestar_store.rulesets.load import LOADS, to_write
+from bluestar_store.rulesets.rule_set import RuleSet
+from bluestar_store.rulesets.saved_plan import apply_plan, open_plan, save_plan
 
 
 @pytest.fixture
@@ -360,7 +360,7 @@ def test_there_is_no_file_of_a_plan_whose_proposal_was_not_noted(
     def fails(*args: object) -> None:
         raise AccessDeniedError("no")
 
-    monkeypatch.setattr("bluestar_store.seeding.saved_plan.record_proposal", fails)
+    monkeypatch.setattr("bluestar_store.rulesets.saved_plan.record_proposal", fails)
     with pytest.raises(AccessDeniedError):
         changed(strict, tmp_path / "plan.json", actor="pat")
     assert not list(tmp_path.glob("plan*"))

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from bluestar_store import GLOBAL, CalculationRule, IrsLimits, PipelineStep, Settings, Store, ValidationRule
+from bluestar_store.rulesets.saved_plan import apply_plan, save_plan
 from bluestar_store.seeding import RuleSet, compare, load
-from bluestar_store.seeding.export import export
-from bluestar_store.seeding.importing import import_
-from bluestar_store.seeding.saved_plan import apply_plan, save_plan
+from bluestar_store.transfer.export import export
+from bluestar_store.transfer.importing import import_
 from tests.adversarial_engine import AdversarialEngine
 
 PLAN, FREQ, YEAR = "ACME", "Weekly", 2026

@@ -19,14 +19,14 @@ from bluestar_store import (
     Store,
     ThrottledError,
 )
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.protocols import Item, Page
-from bluestar_store.seeding import export as exporting
-from bluestar_store.seeding import importing
-from bluestar_store.seeding.export import export
-from bluestar_store.seeding.importing import import_
 from bluestar_store.testing import FaultEngine
+from bluestar_store.transfer import export as exporting
+from bluestar_store.transfer import importing
+from bluestar_store.transfer.export import export
+from bluestar_store.transfer.importing import import_
 from tests.seeding.test_transfer_round_trip import content, in_memory
 
 

@@ -16,11 +16,11 @@ from bluestar_store.engines.item_json import item_from_json
 from bluestar_store.keys import Key
 from bluestar_store.models.tables import KINDS, Tables
 from bluestar_store.protocols import OWN_PREFIX, AttributeValue, Item
-from bluestar_store.seeding import export as exporting
-from bluestar_store.seeding.folders import held
-from bluestar_store.seeding.routes import Routes
-from bluestar_store.seeding.transfer_files import Manifest, TableDigest, line_of, read_items
 from bluestar_store.settings import TableLayout
+from bluestar_store.transfer import export as exporting
+from bluestar_store.transfer.folders import held
+from bluestar_store.transfer.routes import Routes
+from bluestar_store.transfer.transfer_files import Manifest, TableDigest, line_of, read_items
 from tests.strategies import decimals, placed
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
@@ -54,7 +54,7 @@ ATTRIBUTES = st.dictionaries(
 @st.composite
 def foreign_keys(draw: st.DrawFn) -> tuple[str, Key]:
     """A table, and a key in it that no entity has."""
-    table = draw(st.sampled_from(sorted({kind.table for kind in KINDS})))
+    table = draw(st.sampled_from(sorted({mapper.table for mapper in KINDS})))
     pk = draw(st.text(st.characters(codec="utf-8"), min_size=1, max_size=6) | st.just("CLIENT#A"))
     return table, Key(pk, draw(st.sampled_from(["FOREIGN", "STEP#", "RULE#x", "\n", "\0", "é😀"])))
 
@@ -62,10 +62,10 @@ def foreign_keys(draw: st.DrawFn) -> tuple[str, Key]:
 @st.composite
 def own_keys(draw: st.DrawFn) -> tuple[str, Key]:
     """A table, and a key of one of its entities; numbers not always in our width."""
-    kind, identity = draw(placed())
-    key = kind.keys.build(identity)
+    mapper, identity = draw(placed())
+    key = mapper.keys.build(identity)
     narrow = Key(key.pk, key.sk.replace("#00", "#", 1))
-    return kind.table, narrow if draw(st.booleans()) and kind.keys.parse(narrow) else key
+    return mapper.table, narrow if draw(st.booleans()) and mapper.keys.parse(narrow) else key
 
 
 @st.composite
@@ -122,7 +122,7 @@ def test_lines_sort_by_key_however_little_memory_there_is(keys: list[Key], run_b
 
 @given(own_keys())
 def test_no_key_is_that_of_two_kinds(place: tuple[str, Key]) -> None:
-    assert len([kind for kind in KINDS if kind.keys.parse(place[1])]) == 1
+    assert len([mapper for mapper in KINDS if mapper.keys.parse(place[1])]) == 1
 
 
 @given(own_keys() | foreign_keys(), ATTRIBUTES)

@@ -20,15 +20,15 @@ from bluestar_store import (
     Store,
     VersionConflictError,
 )
-from bluestar_store.engines.file import FileEngine
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.file.engine import FileEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, Put, Write
-from bluestar_store.seeding import importing
-from bluestar_store.seeding.export import export
-from bluestar_store.seeding.importing import import_
-from bluestar_store.seeding.merging import ImportReport
-from bluestar_store.seeding.transfer_files import Manifest, TableDigest
+from bluestar_store.transfer import importing
+from bluestar_store.transfer.export import export
+from bluestar_store.transfer.importing import import_
+from bluestar_store.transfer.merging import ImportReport
+from bluestar_store.transfer.transfer_files import Manifest, TableDigest
 from tests.seeding.test_transfer_round_trip import SINGLE, content, fill, in_folder, in_memory
 
 COUNT = 90
@@ -67,7 +67,7 @@ def has_items(store: Store) -> bool:
 
 
 def stored(store: Store, key: Key) -> Item | None:
-    return store.engine.get(store.tables.name(store.calculation_rules.kind), [key]).get(key)
+    return store.engine.get(store.tables.name(store.calculation_rules.mapper), [key]).get(key)
 
 
 # ------------------------------------------------------------------------------------------------------ interruptions
@@ -76,8 +76,8 @@ CHILD = """
 import os, signal, sys
 from pathlib import Path
 from bluestar_store import Settings, Store
-from bluestar_store.engines.file import FileEngine
-from bluestar_store.seeding import importing
+from bluestar_store.engines.file.engine import FileEngine
+from bluestar_store.transfer import importing
 
 folder, store, suffix, layout, point, number = sys.argv[1:]
 importing.ROUND_ITEMS = 10

@@ -13,10 +13,10 @@ from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.digest_keys import CURRENT, PARTITION, is_digest_key, key_in
 from bluestar_store.protocols import Delete, key_of
-from bluestar_store.seeding.export import export
-from bluestar_store.seeding.importing import import_
-from bluestar_store.seeding.migrate import exported_keys, migrate
 from bluestar_store.testing.side_door import wire
+from bluestar_store.transfer.export import export
+from bluestar_store.transfer.importing import import_
+from bluestar_store.transfer.migrate import exported_keys, migrate
 from tests.own_kinds import KINDS, PAY_CALENDAR, PayCalendar, PayCalendars
 
 ACH = AchConfig(plan_id="ACME", pay_freq="Weekly", account_number="9988776655")
@@ -43,7 +43,7 @@ def stores(request: pytest.FixtureRequest) -> Iterator[tuple[Store, Store]]:
 
 def keys_in(folder: Path) -> list[str | None]:
     """The scopes of the keys that an export carries."""
-    from bluestar_store.seeding.transfer_files import Manifest
+    from bluestar_store.transfer.transfer_files import Manifest
 
     items = exported_keys(folder, Manifest.read(folder)).values()
     return [key.scope for key in map(key_in, items) if key is not None]

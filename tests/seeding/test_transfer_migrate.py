@@ -22,9 +22,9 @@ from bluestar_store.keys import Key
 from bluestar_store.models.digest_keys import CURRENT
 from bluestar_store.protocols import Item, Put, TableSpec, key_of
 from bluestar_store.repositories.revisions import is_level_revision
-from bluestar_store.seeding import migrate as migrating
-from bluestar_store.seeding.export import digests
-from bluestar_store.seeding.migrate import migrate, take_over
+from bluestar_store.transfer import migrate as migrating
+from bluestar_store.transfer.export import digests
+from bluestar_store.transfer.migrate import migrate, take_over
 from tests.seeding.test_transfer_import import item
 from tests.seeding.test_transfer_round_trip import SINGLE, in_folder, in_memory, opened
 
@@ -37,7 +37,7 @@ def source() -> Iterator[Store]:
 
 
 def metadata(store: Store) -> str:
-    return store.tables.name(store.batches.kind)
+    return store.tables.name(store.batches.mapper)
 
 
 def test_a_migrated_store_answers_as_the_old_one(source: Store, tmp_path: Path) -> None:

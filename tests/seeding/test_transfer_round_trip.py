@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 
 from bluestar_store import PersistenceMode, Settings, Store, TableLayout
 from bluestar_store.protocols import Item
-from bluestar_store.seeding.export import export
-from bluestar_store.seeding.importing import import_
-from bluestar_store.seeding.migrate import exported_keys
-from bluestar_store.seeding.routes import Routes
+from bluestar_store.transfer.export import export
+from bluestar_store.transfer.importing import import_
+from bluestar_store.transfer.migrate import exported_keys
+from bluestar_store.transfer.routes import Routes
 from tests.seeding.test_transfer_files import stores
 
 SINGLE, EIGHT = TableLayout.SINGLE, TableLayout.EIGHT

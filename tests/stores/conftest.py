@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bluestar_store import Settings, Store, TableLayout
-from bluestar_store.engines.aws import AwsConnection
-from bluestar_store.engines.dynamo import DynamoEngine
+from bluestar_store.engines.dynamo.connection import AwsConnection
+from bluestar_store.engines.dynamo.engine import DynamoEngine
 from bluestar_store.protocols import Engine
 from tests.engines.conftest import local_connection, shared_moto_tables, shared_tables
 from tests.engines.shared_tables import INDEXES, SharedTables

@@ -18,8 +18,8 @@ from bluestar_store.extending import (
     IntegerAttribute,
     ItemKeys,
     ItemModel,
-    Kind,
     LevelModel,
+    Mapper,
     PlanEntity,
 )
 from bluestar_store.models.extension import with_kinds
@@ -35,7 +35,7 @@ def settings(request: pytest.FixtureRequest) -> Iterator[Settings]:
     yield Settings(dynamodb_endpoint_url=url, aws_region="us-east-1", table_suffix=suffix, table_layout="single")
 
 
-def wide(count: int) -> Kind[Any]:
+def wide(count: int) -> Mapper[Any]:
     """A kind of so many fields."""
     names = [f"field_{number}" for number in range(count - 2)]
     fields: dict[str, Any] = {"plan_id": (str, ...), "year": (int, ...)} | dict.fromkeys(names, (str | None, None))
@@ -44,7 +44,7 @@ def wide(count: int) -> Kind[Any]:
     attributes |= {"year": IntegerAttribute(null=True), "Meta": type("Meta", (), {"table_name": "wide"})}
     model = type("WideModel", (LevelModel,), attributes)
     keys = ItemKeys.of("WIDE#{plan_id:DEFAULT}", "WIDTH#{year:04d}")
-    return Kind("wide", entity, model, keys, NotFoundError)
+    return Mapper("wide", entity, model, keys, NotFoundError)
 
 
 class Note(Entity):
@@ -60,7 +60,7 @@ class NoteModel(ItemModel):
     content = DocumentAttribute(null=True)
 
 
-NOTE = Kind("note", Note, NoteModel, ItemKeys.of("NOTE#{name}", "NOTE"), NotFoundError)
+NOTE = Mapper("note", Note, NoteModel, ItemKeys.of("NOTE#{name}", "NOTE"), NotFoundError)
 
 
 def test_an_entity_of_more_fields_than_a_write_can_compare_is_refused() -> None:
@@ -69,11 +69,11 @@ def test_an_entity_of_more_fields_than_a_write_can_compare_is_refused() -> None:
 
 
 def test_a_hundred_fields_are_compared_whether_they_are_there_or_not(settings: Settings) -> None:
-    kind = wide(100)
-    with Store.open(settings, kinds=[kind]) as store:
+    mapper = wide(100)
+    with Store.open(settings, kinds=[mapper]) as store:
         store.create_tables()
-        repository = store.repository(kind)
-        none = repository.put(kind.made(plan_id="ACME", year=2026))
+        repository = store.repository(mapper)
+        none = repository.put(mapper.made(plan_id="ACME", year=2026))
         every = {f"field_{number}": "x" for number in range(98)}
         all_of_them = repository.put(none.model_copy(update=every))
         assert repository.put(all_of_them.model_copy(update={"field_0": None})).version == 3

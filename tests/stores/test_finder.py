@@ -17,10 +17,10 @@ from bluestar_store import (
     Store,
     VendorSchema,
 )
-from bluestar_store.engines import tables
+from bluestar_store.engines.memory import tables
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, TableSpec
-from bluestar_store.repositories import finder
+from bluestar_store.repositories import index_reader as index_reader
 
 
 @pytest.fixture
@@ -30,13 +30,13 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
         opened.create_tables()
         monkeypatch.setattr(opened.engine, "parallel_calls", 2, raising=False)
         monkeypatch.setattr(tables, "PAGE_ITEMS", 10)
-        monkeypatch.setattr(finder, "SWEEP_PAGES", 2)
+        monkeypatch.setattr(index_reader, "SWEEP_PAGES", 2)
         yield opened
 
 
 def foreign(store: Store, count: int) -> None:
     items: list[Item] = [{"PK": {"S": f"CLIENT#P{n:03d}"}, "SK": {"S": "CALC#match"}} for n in range(count)]
-    store.engine.put_many(store.tables.name(store.calculation_rules.kind), items)
+    store.engine.put_many(store.tables.name(store.calculation_rules.mapper), items)
 
 
 def test_what_lacks_index_attributes_is_found_while_that_is_cheap(store: Store) -> None:
@@ -59,7 +59,7 @@ def test_an_operator_who_says_that_the_indexes_are_complete_is_trusted(store: St
 
 
 def test_a_large_table_without_the_index_names_the_upgrade(store: Store) -> None:
-    name = store.tables.name(store.calculation_rules.kind)
+    name = store.tables.name(store.calculation_rules.mapper)
     store.engine.delete_tables([name])
     store.engine.create_tables([TableSpec(name)])
     foreign(store, 31)
@@ -81,7 +81,7 @@ def test_an_upgrade_mends_index_attributes_that_came_with_a_copy(store: Store) -
     rule = store.calculation_rules.put(CalculationRule(plan_id="SRC", calc_type="match"))
     assert rule.origin is not None
     copy = {**rule.origin.item, "PK": {"S": "CLIENT#COPY"}}
-    store.engine.put_many(store.tables.name(store.calculation_rules.kind), [copy])
+    store.engine.put_many(store.tables.name(store.calculation_rules.mapper), [copy])
     store.create_tables(upgrade=True)
     (found,) = store.overrides("COPY")
     assert (found.version, store.plans()) == (1, ("COPY", "SRC"))
@@ -95,7 +95,7 @@ def test_the_broken_batch_of_one_plan_does_not_hide_anothers(store: Store) -> No
         "plan_id": {"S": "OTHER"},
         "status": {"S": "DONE"},
     }
-    store.engine.put_many(store.tables.name(store.batches.kind), [broken])
+    store.engine.put_many(store.tables.name(store.batches.mapper), [broken])
     assert [batch.batch_id for batch in store.batches.for_plan("P")] == ["good"]
 
 
@@ -127,6 +127,6 @@ def test_a_page_of_batches_reads_what_it_shows_and_one_more(store: Store, monkey
 def test_the_broken_schema_of_one_vendor_does_not_hide_the_plans(store: Store) -> None:
     store.vendor_schemas.put(VendorSchema(vendor_id="V", fingerprint="f", plan_id="P"))
     broken: Item = {"PK": {"S": "VENDOR#W"}, "SK": {"S": "SCHEMA#f"}, "columns": {"SS": ["a"]}, "plan_id": {"S": "Q"}}
-    store.engine.put_many(store.tables.name(store.vendor_schemas.kind), [broken])
+    store.engine.put_many(store.tables.name(store.vendor_schemas.mapper), [broken])
     assert store.plans() == ("P", "Q")
     assert len(store.overrides("P")) == 1

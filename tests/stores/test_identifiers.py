@@ -32,7 +32,8 @@ from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.holds import PLAN_HOLD
 from bluestar_store.persistence import MemoryRulesStore
 from bluestar_store.protocols import Put
-from bluestar_store.seeding import baseline, load
+from bluestar_store.rulesets import load
+from bluestar_store.seeding import baseline
 from bluestar_store.testing.frozen_clock import FrozenClock
 
 UNSEEN = {

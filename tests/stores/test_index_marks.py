@@ -25,20 +25,21 @@ from bluestar_store import (
     ValidationRule,
     VendorSchema,
 )
-from bluestar_store.engines import tables
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory import tables
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.keys import ItemKeys, Key
 from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.index_marks import PARTITION, index_label, mark_key
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.protocols import Delete, Item, scan_pages
-from bluestar_store.repositories import finder, recheck
+from bluestar_store.repositories import index_reader as index_reader
+from bluestar_store.repositories import recheck
 from bluestar_store.repositories.upgrade import indexed_kinds
-from bluestar_store.seeding.export import export
-from bluestar_store.seeding.importing import import_
 from bluestar_store.testing import Call, FrozenClock, ReadUnitEngine
 from bluestar_store.testing.side_door import wire
+from bluestar_store.transfer.export import export
+from bluestar_store.transfer.importing import import_
 from tests.own_kinds import KINDS, PAY_CALENDAR
 
 PAGE = 20
@@ -81,9 +82,9 @@ class Marked:
 def marked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Marked]:
     """With what a batch of ACME needs, upgraded."""
     monkeypatch.setattr(tables, "PAGE_ITEMS", PAGE)
-    monkeypatch.setattr(finder, "SWEEP_PAGES", 2)
+    monkeypatch.setattr(index_reader, "SWEEP_PAGES", 2)
     monkeypatch.setattr(MemoryEngine, "parallel_calls", 2)
-    monkeypatch.setattr("bluestar_store.repositories.access.Access.aside", lambda self, call: call())
+    monkeypatch.setattr("bluestar_store.repositories.session.Session.aside", lambda self, call: call())
     made = Marked(MemoryEngine(), FrozenClock(), request.param)
     with made.store as store:
         store.create_tables()
@@ -206,7 +207,7 @@ def waiting(marked: Marked, monkeypatch: pytest.MonkeyPatch) -> Waiting:
     """The same, where what is to be done aside waits until the test has it done."""
     fill(marked)
     waiting = Waiting()
-    monkeypatch.setattr("bluestar_store.repositories.access.Access.aside", lambda self, call: waiting.append(call))
+    monkeypatch.setattr("bluestar_store.repositories.session.Session.aside", lambda self, call: waiting.append(call))
     return waiting
 
 
@@ -264,7 +265,7 @@ def test_a_page_that_a_process_read_which_knows_fewer_kinds_does_not_count_for_t
         fewer.pass_time(minutes=80)
         for store in (more, fewer.store) if turn % 2 else (fewer.store, more):
             store.index_marks.forget()
-            recheck.Recheck(store._access, store.index_marks).catch_up()
+            recheck.Recheck(store._session, store.index_marks).catch_up()
         more.index_marks.forget()
         checked = more.index_marks.checked(PAY_CALENDAR, index)
         found = "bs_kind" in fewer.engine.get(home, [theirs])[theirs]
@@ -298,7 +299,7 @@ def test_processes_that_know_different_kinds_keep_the_recheck_of_all_of_them_wit
         plain.pass_time(minutes=40)
         store = stores[turn % rarer == 0]
         store.index_marks.forget()
-        recheck.Recheck(store._access, store.index_marks).catch_up()
+        recheck.Recheck(store._session, store.index_marks).catch_up()
         if turn > 3 * 36:
             store.index_marks.forget()
             checked = store.index_marks.current()[home].checked
@@ -314,11 +315,11 @@ def test_a_pass_that_others_do_not_go_on_with_is_ended_by_who_is_there(monkeypat
     fewer.put(BATCH_STATE, *(wire(f"CLIENT#P{n:03d}", "CALC#match") for n in range(5 * PAGE)))
     more.create_tables(upgrade=True)
     fewer.pass_time(hours=7)
-    recheck.Recheck(more._access, more.index_marks).catch_up()  # and is never seen again
+    recheck.Recheck(more._session, more.index_marks).catch_up()  # and is never seen again
     for _ in range(18):
         fewer.pass_time(hours=1)
         fewer.store.index_marks.forget()
-        recheck.Recheck(fewer.store._access, fewer.store.index_marks).catch_up()
+        recheck.Recheck(fewer.store._session, fewer.store.index_marks).catch_up()
     checked = fewer.store.index_marks.checked(CALCULATION_RULE, "by_level")
     assert checked is not None
     assert fewer.clock.now() - checked < timedelta(hours=24)
@@ -471,7 +472,7 @@ def test_open_holds_that_others_placed_are_found_by_the_recheck_and_released_one
     store = marked.store
     store.holds.put(PlanHold(plan_id="ACME", hold_id="ours", reason="x"))
     marked.put(
-        store.holds.kind, wire("PLAN#BETA", "HOLD#theirs"), wire("PLAN#BETA", "HOLD#over", released="2026-01-01")
+        store.holds.mapper, wire("PLAN#BETA", "HOLD#theirs"), wire("PLAN#BETA", "HOLD#over", released="2026-01-01")
     )
     assert [hold.hold_id for hold in store.holds.open("BETA")] == ["theirs"]  # by key it is never missed
     for _ in range(24):

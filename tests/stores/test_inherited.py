@@ -30,7 +30,7 @@ from bluestar_store import (
     VendorSchema,
     seeding,
 )
-from bluestar_store.models.canonical import canonical
+from bluestar_store.mapping.canonical import canonical
 from bluestar_store.repositories import inherited
 from bluestar_store.testing import FakeRepository
 from tests.own_kinds import PAY_CALENDAR, PayCalendar, PayCalendars
@@ -84,8 +84,8 @@ def _config(store: Store, plan: str) -> Entity:
 
 
 def _repository(store: Store, entity: Entity) -> Any:
-    kind = next(kind for kind in store.tables.kinds if kind.entity is type(entity))
-    return store.pipelines if isinstance(entity, PipelineStep) else store.repository(kind)
+    mapper = next(mapper for mapper in store.tables.kinds if mapper.entity is type(entity))
+    return store.pipelines if isinstance(entity, PipelineStep) else store.repository(mapper)
 
 
 @pytest.fixture(params=list(READS))
@@ -306,7 +306,7 @@ def test_an_async_store_refuses_it_too(store: Store) -> None:
 
 
 def test_a_fake_takes_what_was_inherited_elsewhere_and_its_plans_inherit(store: Store) -> None:
-    kind = store.calculation_rules.kind
+    kind = store.calculation_rules.mapper
     fake = FakeRepository(kind, [store.calculation_rules.get(PLAN, "match")])
     assert fake.get(PLAN, "match").inherited_by == PLAN
     with pytest.raises(InheritedRuleError):

@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pytest
 
 from bluestar_store import CalculationRule, Settings, Store, UnavailableError
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.errors import BlueStarError
 from bluestar_store.keys import Key
 from bluestar_store.repositories import late_moves

@@ -29,14 +29,14 @@ from bluestar_store import (
     VendorSchema,
     seeding,
 )
+from bluestar_store.checks.fields import FREQUENCY, NAMES, is_near
+from bluestar_store.checks.formulas import MAX_CHARACTERS, fault
+from bluestar_store.checks.meaning import ALL, Level
+from bluestar_store.checks.patterns import may_hang
 from bluestar_store.doctor import examine
-from bluestar_store.models.field_checks import FREQUENCY, NAMES, is_near
-from bluestar_store.models.formulas import MAX_CHARACTERS, fault
-from bluestar_store.models.meaning import ALL, Level
-from bluestar_store.models.patterns import may_hang
 from bluestar_store.protocols import Put
 from bluestar_store.repositories.changes import new_item
-from bluestar_store.seeding.rule_set import RuleSet, rule_files
+from bluestar_store.rulesets.rule_set import RuleSet, rule_files
 
 
 def ach(routing_number: str) -> AchConfig:
@@ -127,7 +127,7 @@ def store() -> Iterator[Store]:
 
 
 def kind_of(store: Store, entity: Entity) -> Any:
-    return next(kind for kind in store.tables.kinds if kind.entity is type(entity))
+    return next(mapper for mapper in store.tables.kinds if mapper.entity is type(entity))
 
 
 def put_raw(store: Store, entity: Entity) -> None:
@@ -138,10 +138,10 @@ def put_raw(store: Store, entity: Entity) -> None:
 
 def write_rule_set(store: Store, folder: Path, *entities: Entity) -> Path:
     for entity in entities:
-        kind = kind_of(store, entity)
-        (file,) = (name for name, lists in rule_files().items() if kind.rule_list in lists)
+        mapper = kind_of(store, entity)
+        (file,) = (name for name, lists in rule_files().items() if mapper.rule_list in lists)
         values = entity.model_dump(mode="json", exclude_none=True)
-        (folder / file).write_text(json.dumps({kind.rule_list: [values]}))
+        (folder / file).write_text(json.dumps({mapper.rule_list: [values]}))
     return folder
 
 

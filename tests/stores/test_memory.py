@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bluestar_store import Store, TableLayout
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.testing import SideDoor, StoreSuite
 from tests.engines.doors import MemoryDoor
 from tests.stores.conftest import MakeStore

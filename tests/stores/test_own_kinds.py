@@ -20,14 +20,14 @@ from bluestar_store import (
     seeding,
 )
 from bluestar_store.doctor.items import check
-from bluestar_store.engines.aws import AwsConnection
+from bluestar_store.engines.dynamo.connection import AwsConnection
 from bluestar_store.extending import (
     CLIENT_CONFIG,
     Configs,
 )
-from bluestar_store.seeding.export import export
-from bluestar_store.seeding.importing import import_
-from bluestar_store.seeding.json_schemas import json_schemas
+from bluestar_store.rulesets.json_schemas import json_schemas
+from bluestar_store.transfer.export import export
+from bluestar_store.transfer.importing import import_
 from tests.own_kinds import (
     KINDS,
     PAY_CALENDAR,
@@ -159,7 +159,7 @@ def test_a_setting_names_kinds_for_programs_that_cannot_give_them(monkeypatch: p
     [
         ("nowhere.at.all:KIND", "cannot be imported"),
         ("tests.own_kinds:MISSING", "cannot be imported"),
-        ("tests.own_kinds:PayCalendar", "is no Kind"),
+        ("tests.own_kinds:PayCalendar", "is no Mapper"),
         ("tests.own_kinds", "is no module:NAME"),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bluestar_store import AchConfig, Settings, Store, Trail, seeding
-from bluestar_store.models.canonical import canonical, digest
+from bluestar_store.mapping.canonical import canonical, digest
 
 ACH = AchConfig(plan_id="ACME", pay_freq="Weekly", account_number="9988776655")
 PLACE = "agent-config/CLIENT#ACME_Weekly/ACH"

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bluestar_store.engines import tables
 from bluestar_store.engines.checks import item_bytes
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory import tables
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.keys import Key
 from bluestar_store.protocols import IndexSpec, Item, TableSpec, scan_pages
 from bluestar_store.testing import ReadUnitEngine

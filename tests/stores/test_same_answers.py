@@ -32,9 +32,9 @@ from bluestar_store import (
     VendorSchema,
     VersionConflictError,
 )
-from bluestar_store.engines.aws import AwsConnection
+from bluestar_store.checks.fields import NAMES as CHECKS
+from bluestar_store.engines.dynamo.connection import AwsConnection
 from bluestar_store.models.calculation import CALCULATION_RULE
-from bluestar_store.models.field_checks import NAMES as CHECKS
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.protocols import Delete, Item, Put, key_of

@@ -25,7 +25,7 @@ from bluestar_store import (
     VendorSchema,
 )
 from bluestar_store.engines.checks import MAX_ITEM_BYTES, item_bytes
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import CLIENT_CONFIG
@@ -105,8 +105,8 @@ def foreign_items(started: Started) -> None:
     names = ("A", "BACKUP", "CONFIG#OLD", "ACH#OLD", "LIMITS#OLD", "NOTE#1", "Z")
     for level in (PLAN, "DEFAULT"):
         identity = {"plan_id": level, "pay_freq": FREQUENCY}
-        for kind in (PIPELINE_STEP, CLIENT_CONFIG):
-            started.put(kind, kind.keys.partition(dict(identity)), *names)
+        for mapper in (PIPELINE_STEP, CLIENT_CONFIG):
+            started.put(mapper, mapper.keys.partition(dict(identity)), *names)
     for level in (PLAN, "GLOBAL"):
         started.put(CALCULATION_RULE, CALCULATION_RULE.keys.partition({"plan_id": level}), *names)
         for n in range(6):

@@ -14,9 +14,9 @@ from pynamodb.models import Model
 
 from bluestar_store import PersistenceMode, Settings, Store, VendorSchema
 from bluestar_store.keys import Key
+from bluestar_store.mapping.values import stored_time, utc_from_text, utc_text
 from bluestar_store.models.audit import AUDIT_ENTRY
 from bluestar_store.models.batches import BATCH_STATE
-from bluestar_store.models.values import stored_time, utc_from_text, utc_text
 from bluestar_store.models.vendor import VENDOR_SCHEMA
 from bluestar_store.protocols import Item, key_of, scan_pages
 from bluestar_store.testing import FrozenClock

@@ -11,9 +11,9 @@ from bluestar_store import CalculationRule
 from bluestar_store.cache import NullCache
 from bluestar_store.cache.tiered import TieredCache
 from bluestar_store.clock import Clock, SystemClock
-from bluestar_store.engines.dynamo import DynamoEngine
-from bluestar_store.engines.file import FileEngine
-from bluestar_store.engines.memory import MemoryEngine
+from bluestar_store.engines.dynamo.engine import DynamoEngine
+from bluestar_store.engines.file.engine import FileEngine
+from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.extending import Repository
 from bluestar_store.files import FileStore
 from bluestar_store.files.local import LocalFileStore

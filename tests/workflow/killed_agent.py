@@ -21,12 +21,16 @@ from typing import Any
 from botocore import awsrequest, endpoint, httpsession
 
 from bluestar_store import BatchState, BatchStatus, CalculationRule, Settings, StepClaim, Store
-from bluestar_store.engines import aws, dynamo, file, journal, whole_files
-from bluestar_store.repositories import access, transaction
+from bluestar_store.engines.dynamo import connection as aws
+from bluestar_store.engines.dynamo import engine as dynamo
+from bluestar_store.engines.file import engine as file
+from bluestar_store.engines.file import journal, whole_files
+from bluestar_store.repositories import session as session
+from bluestar_store.repositories import transaction
 
 WORKER = "worker"
 TRACED: tuple[ModuleType, ...] = (
-    *(access, transaction),
+    *(session, transaction),
     *(file, journal, whole_files),
     *(aws, dynamo, endpoint, httpsession, awsrequest, client),
 )

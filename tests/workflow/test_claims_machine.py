@@ -38,7 +38,7 @@ class Claims(RuleBasedStateMachine):
 
     def as_(self, name: str) -> Worker:
         worker = self.workers[name]
-        self.store._access.now = lambda: self.time + worker.ahead
+        self.store._session.now = lambda: self.time + worker.ahead
         return worker
 
     @rule(seconds=st.floats(0, 1.5 * LEASE_SECONDS))

@@ -116,7 +116,7 @@ class Holds(RuleBasedStateMachine):
         self.store.create_tables()
         with_rules(self.store)
         self.time = START
-        self.store._access.now = lambda: self.time
+        self.store._session.now = lambda: self.time
         self.first = {name: self.store.batches.start(plan, "Weekly", 2026, name) for name, plan in BATCHES.items()}
         self.model = Model({name: Batch() for name in BATCHES}, {})
 

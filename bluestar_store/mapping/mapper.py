@@ -1,0 +1,356 @@
+"""A Mapper ties an entity to its PynamoDB Model and its keys, and translates between entity and wire item."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from immutabledict import immutabledict
+from pydantic import ValidationError
+from pynamodb.attributes import Attribute, UnicodeAttribute
+from pynamodb.constants import BINARY
+from pynamodb.models import Model
+
+from bluestar_store.errors import EncryptedValueError, InvalidEntityError, ItemDecodeError, NotFoundError
+from bluestar_store.keys import ItemKeys, Key
+from bluestar_store.lazy import cached_property
+from bluestar_store.mapping.attributes import IntegerAttribute
+from bluestar_store.mapping.decoding import Reading
+from bluestar_store.mapping.entity import Entity, Origin
+from bluestar_store.mapping.indexes import BY_LEVEL, ByLevel, index_text
+from bluestar_store.mapping.sealed import SealedValue, is_ciphertext, why_unreadable
+from bluestar_store.mapping.values import check_unicode, content_of, from_wire, version_of
+from bluestar_store.protocols import OWN_PREFIX, VERSION, AttributeValue, CacheKey, Item, key_of
+from bluestar_store.redaction.masking import redacted, sensitive_fields
+from bluestar_store.redaction.names import is_secret_name
+
+NOTHING: Mapping[str, Any] = immutabledict()
+
+E = TypeVar("E", bound=Entity)
+F = TypeVar("F", bound=Entity)
+
+
+class ItemModel(Model):
+    """What every item has. Subclasses set `Meta.table_name` to the table's name without prefix and suffix."""
+
+    PK = UnicodeAttribute(hash_key=True)
+    SK = UnicodeAttribute(range_key=True)
+    version = IntegerAttribute(null=True)
+    bs_actor = UnicodeAttribute(null=True)
+
+    def __repr__(self) -> str:
+        """PynamoDB's own, with bank numbers masked."""
+        shown = ", ".join(
+            f"{name}={redacted(name, value, numbers=False)!r}" for name, value in self.attribute_values.items()
+        )
+        return f"{type(self).__name__}({shown})"
+
+
+class LevelModel(ItemModel):
+    """What every item has that a plan may have of its own, or share with every plan: see `Mapper.index_of`."""
+
+    bs_kind = UnicodeAttribute(null=True)
+    bs_level = UnicodeAttribute(null=True)
+    by_level = ByLevel()
+
+
+@dataclass(frozen=True)
+class Mapper(Generic[E]):
+    """How one entity lies on disk. `index` is for what is not indexed as `index_of` says.
+
+    `rule_list` is the name of its list in the rule file `{table}.json`; None: no rule set holds it. `sensitive`: all of
+    it is, also what other programs put on its items; see `is_sensitive`. Such values never go to
+    Redis, nor come from there. Of a kind that is not `cached` every read goes
+    to the engine, and a write has no cache to tell. `records` are fields that hold
+    whatever an agent found, of people too: a setting encrypts them. `commands` are those that write over one item, or
+    delete it, whatever lies there: `rule set {plan_id} {calc_type} KEY=VALUE`.
+    """
+
+    name: str
+    entity: type[E]
+    model: type[ItemModel]
+    keys: ItemKeys
+    missing: type[NotFoundError]
+    index: Callable[[E], Mapping[str, str]] | None = None
+    rule_list: str | None = None
+    sensitive: bool = False
+    cached: bool = True
+    records: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+
+    def extended(self, entity: type[F], model: type[ItemModel]) -> Mapper[F]:
+        """The same kind with fields of a user's own: a subclass of the entity, and of its Model with an attribute each.
+
+        Give the new fields a default: items that are there already lack them.
+        """
+        extended: Any = replace(self, entity=entity, model=model)  # type: ignore[arg-type]  # a subclass of E
+        return extended  # type: ignore[no-any-return]  # of the entity that was given
+
+    @cached_property
+    def sensitive_fields(self) -> frozenset[str]:
+        """The fields of type SensitiveText."""
+        return sensitive_fields(self.entity)
+
+    @cached_property
+    def is_sensitive(self) -> bool:
+        """Whether it is declared `sensitive`, or has a field of type SensitiveText.
+
+        Its values do not go to Redis, unless a setting lets them; its digests need the store's key.
+        """
+        return self.sensitive or bool(self.sensitive_fields)
+
+    @property
+    def table(self) -> str:
+        """The table's name without prefix and suffix."""
+        return self.model.Meta.table_name
+
+    @cached_property
+    def attributes(self) -> dict[str, Attribute[Any]]:
+        """The Model's attribute for each field of the entity, in the entity's order."""
+        known = self.model.get_attributes()
+        return {name: known[name] for name in self.entity.model_fields}
+
+    @cached_property
+    def compared(self) -> tuple[str, ...]:
+        """The attributes on disk that a write expects as they were read; what the key says too comes last.
+
+        A conflict names the first that differs.
+        """
+        fields = sorted(self.attributes, key=lambda field: field in self.keys.fields)
+        return tuple(self.attributes[field].attr_name for field in fields)
+
+    @cached_property
+    def _read(self) -> tuple[tuple[str, str, str, Callable[[Any], Any] | None], ...]:
+        """What is read of an item: the field, its name and type on disk, and how; of the key only what is a number.
+
+        None: what is on disk is the value.
+        """
+        texts = set(self.keys.fields) - self.keys.numbers
+        return tuple(
+            (name, attribute.attr_name, attribute.attr_type, None if _is_plain(attribute) else attribute.deserialize)
+            for name, attribute in self.attributes.items()
+            if name not in texts
+        )
+
+    @cached_property
+    def reading(self) -> Reading[E]:
+        """The short way from an item to its entity."""
+        return Reading(self.entity, {name: self.attributes[name] for name, *_ in self._read}, self.keys.fields)
+
+    @cached_property
+    def _own(self) -> frozenset[str]:
+        """Every attribute that an item of ours has."""
+        names = (attribute.attr_name for attribute in self.model.get_attributes().values())
+        return self._known.union(name for name in names if name.startswith(OWN_PREFIX))
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        names = (attribute.attr_name for attribute in self.attributes.values())
+        return frozenset((*names, "PK", "SK", VERSION))
+
+    @cached_property
+    def sensitive_attributes(self) -> frozenset[str]:
+        """The attributes that are encrypted where there is a key, by their names on disk: by type, and by name.
+
+        None of the key's, which has to be found, and no binary one: its ciphertext, which is binary too, could be taken
+        for what it says.
+        """
+        typed = sensitive_fields(self.entity)
+        fields = (
+            (name, attribute)
+            for name, attribute in self.attributes.items()
+            if name not in self.keys.fields and (name in typed or (self.sensitive and is_secret_name(name)))
+        )
+        return frozenset(attribute.attr_name for _, attribute in fields if attribute.attr_type != BINARY)
+
+    @cached_property
+    def record_attributes(self) -> frozenset[str]:
+        """The attributes of `records`, by their names on disk."""
+        return frozenset(self.attributes[name].attr_name for name in self.records)
+
+    @cached_property
+    def index_attributes(self) -> frozenset[str]:
+        """The attributes of the indexes that this kind's Model has."""
+        return frozenset(name for index in self.model._indexes.values() for name in index.Meta.attributes)
+
+    @cached_property
+    def index_names(self) -> frozenset[str]:
+        """The names of the indexes that this kind's Model has."""
+        return frozenset(self.model._indexes)
+
+    @cached_property
+    def partition_fields(self) -> tuple[str, ...]:
+        """The fields that make the partition key."""
+        return tuple(name for name in self.keys.fields if name not in self.keys.sort.fields)
+
+    def index_of(self, entity: E) -> Mapping[str, str]:
+        """The index attributes of an entity; one that is left out is removed by a write.
+
+        Those of a LevelModel follow from its key: the kind's name, the plan, and the next field besides. They are what
+        finds every plan, and all that a plan overrides.
+        """
+        if self.index is not None:
+            return self.index(entity)
+        if BY_LEVEL not in self.index_names:
+            return {}
+        identity = self.identity(entity)
+        plan_id = identity.pop("plan_id")
+        return {"bs_kind": self.name, "bs_level": index_text(plan_id, str(next(iter(identity.values()), "")))}
+
+    def item_cache_key(self, *values: Any) -> CacheKey:
+        """What a cache calls the item of an identity, its values in the order of `keys.fields`."""
+        return (self.name, *values)
+
+    def partition_cache_key(self, *values: Any) -> CacheKey:
+        """What a cache calls all items in a partition, by the values of `partition_fields`."""
+        return (f"{self.name}*", *values)
+
+    def partition_cache_keys(self, pk: str) -> tuple[CacheKey, ...]:
+        """What a cache calls all items in this partition; none for a partition that is no entity's."""
+        identity = self.keys.partition_identity(pk)
+        return (
+            () if identity is None else (self.partition_cache_key(*(identity[name] for name in self.partition_fields)),)
+        )
+
+    def units(self, key: Key) -> tuple[CacheKey, ...]:
+        """Every unit of a cache that a write of this item touches; none for a key that is no entity's."""
+        identity = self.keys.parse(key)
+        if identity is None:
+            return ()
+        return (
+            self.item_cache_key(*(identity[name] for name in self.keys.fields)),
+            self.partition_cache_key(*(identity[name] for name in self.partition_fields)),
+        )
+
+    def identity(self, entity: E) -> dict[str, Any]:
+        """The fields that make the key."""
+        return {name: getattr(entity, name) for name in self.keys.fields}
+
+    def key(self, entity: E) -> Key:
+        """Where the entity lies: the raw key it was read from while its identity is the same, else a built one."""
+        identity = self.identity(entity)
+        built = self.keys.build(identity)
+        if entity.origin is not None and self.keys.parse(entity.origin.key) == identity:
+            return entity.origin.key
+        return built
+
+    def validated(self, entity: E) -> E:
+        """The entity again, from its values: `model_copy(update=...)` does not look at what it is given."""
+        if type(entity) is not self.entity:  # fields that a subclass has would be lost
+            raise InvalidEntityError(
+                f"this Store keeps {self.name} as {self.entity.__name__}, not {type(entity).__name__}; a class of your "
+                "own is registered when the Store is opened"
+            )
+        return self.made(**entity.__dict__).read_from(entity.origin)
+
+    def made(self, **values: Any) -> E:
+        """A new entity of these values. Raises InvalidEntityError."""
+        try:
+            return self.entity.model_validate(values)
+        except ValidationError as error:
+            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {reason_of(e)}" for e in error.errors())
+        values.clear()  # a traceback may show them
+        raise InvalidEntityError(f"{self.entity.__name__}: {problems}")
+
+    def encode(self, entity: E) -> dict[str, AttributeValue]:
+        """The known attributes that have a value, by their names on disk; without key, version and indexes."""
+        encoded = {}
+        for name, attribute in self.attributes.items():
+            value = getattr(entity, name)
+            if value is not None:
+                try:
+                    if isinstance(value, str):
+                        check_unicode(value)
+                    encoded[attribute.attr_name] = {attribute.attr_type: attribute.serialize(value)}
+                except ValueError as error:
+                    raise InvalidEntityError(f"{self.entity.__name__}: {name} {error}") from None
+                except (TypeError, AttributeError):  # a value that is not the attribute's, its text unseen
+                    reason = f"is {type(value).__name__}, which {type(attribute).__name__} cannot write"
+                    raise InvalidEntityError(f"{self.entity.__name__}: {name} {reason}") from None
+        return encoded
+
+    def owns(self, item: Mapping[str, AttributeValue]) -> bool:
+        """Whether the item's key is one of this kind's."""
+        return self.keys.parse(key_of(item)) is not None
+
+    def decode(self, item: Item, table: str | None = None, *, identity: Mapping[str, Any] | None = None) -> E:
+        """The entity in an item; ItemDecodeError, naming the attribute, when it is not one.
+
+        `identity` is what the key is known to say, for an item that was decoded before.
+        """
+        pk, sk = item["PK"]["S"], item["SK"]["S"]
+
+        def broken(attribute: str, reason: str) -> ItemDecodeError:
+            error = ItemDecodeError(table or self.table, reason, pk=pk, sk=sk, attribute=attribute)
+            error.mending = self._mending(identity) if table and identity else ""
+            return error
+
+        if identity is None:
+            identity = self.keys.parse(Key(pk, sk))
+        if identity is None:
+            raise broken("PK, SK", f"are not a key of a {self.entity.__name__}")
+        entity = self.reading.entity(item, identity)
+        if entity is None:
+            entity = self._read_by_parts(item, identity, broken, table or self.table)
+        try:
+            return entity.read_from(self.origin(item))
+        except ValueError as error:
+            raise broken(VERSION, str(error)) from None
+
+    def _mending(self, identity: Mapping[str, Any]) -> str:
+        """What mends an item that cannot be read, for its error to say."""
+        if not self.commands:
+            return ""
+        named = {name: shlex.quote(str(value)) for name, value in identity.items()}
+        return f"{' or '.join(f'`bluestar-store {text.format(**named)}`' for text in self.commands)} mends it"
+
+    def origin(self, item: Item) -> Origin:
+        """What an entity remembers of its item. ValueError for a version that is none."""
+        return Origin(item, version_of(item), NOTHING if self._own.issuperset(item) else self._extra(item))
+
+    def _read_by_parts(
+        self, item: Item, identity: Mapping[str, Any], broken: Callable[[str, str], ItemDecodeError], table: str
+    ) -> E:
+        """The entity, value by value, or what is wrong with the first that is no value of its field."""
+        values: dict[str, Any] = {}
+        for name, on_disk, kind, deserialize in self._read:
+            wire = item.get(on_disk)
+            if wire is None or "NULL" in wire:
+                continue
+            if kind != BINARY and is_ciphertext(wire):
+                key = key_of(item)
+                error = EncryptedValueError(table, why_unreadable(wire), pk=key.pk, sk=key.sk, attribute=on_disk)
+                error.is_lost = isinstance(wire, SealedValue) and wire.is_lost
+                raise error
+            try:
+                content = content_of(wire, kind)
+                values[name] = content if deserialize is None else deserialize(content)
+            except (ValueError, TypeError, ArithmeticError) as error:
+                raise broken(on_disk, str(error)) from None
+            if name in identity and values[name] != identity[name]:
+                raise broken(on_disk, f"is {values[name]}, the key says {identity[name]}")
+        values |= identity
+        try:
+            return self.entity.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0]) if first["loc"] else ""
+            on_disk = self.attributes[name].attr_name if name in self.attributes else name
+            raise broken(on_disk, reason_of(first)) from None
+
+    def _extra(self, item: Item) -> Mapping[str, Any]:
+        known = self._known
+        unknown = [name for name in item if name not in known and not name.startswith(OWN_PREFIX)]
+        return immutabledict({name: from_wire(item[name]) for name in sorted(unknown)}) if unknown else NOTHING
+
+
+def _is_plain(attribute: Attribute[Any]) -> bool:
+    return type(attribute).deserialize is Attribute.deserialize
+
+
+def reason_of(error: Any) -> str:
+    """What pydantic found, without the value: it may be a bank number."""
+    message: str = error["msg"]
+    return message.removeprefix("Value error, ").removeprefix("Input ")

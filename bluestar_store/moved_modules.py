@@ -1,0 +1,104 @@
+"""Modules that lay elsewhere in release 0.1.0: importing one by its old name gives the module, and warns."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+PACKAGE = "bluestar_store."
+MOVED = {
+    "debug_logs": "redaction.logs",
+    "engines.attempts": "engines.dynamo.attempts",
+    "engines.aws": "engines.dynamo.connection",
+    "engines.binding": "engines.dynamo.binding",
+    "engines.bulk": "engines.dynamo.bulk",
+    "engines.client_files": "engines.dynamo.client_files",
+    "engines.direct": "engines.dynamo.direct",
+    "engines.dynamo_tables": "engines.dynamo.tables",
+    "engines.exchange": "engines.dynamo.exchange",
+    "engines.expressions": "engines.dynamo.expressions",
+    "engines.folding": "engines.memory.folding",
+    "engines.images": "engines.memory.images",
+    "engines.journal": "engines.file.journal",
+    "engines.journal_mark": "engines.file.journal_mark",
+    "engines.once": "engines.dynamo.once",
+    "engines.outcome": "engines.dynamo.outcome",
+    "engines.shared_folders": "engines.file.shared_folders",
+    "engines.signing": "engines.dynamo.signing",
+    "engines.staged": "engines.memory.staged",
+    "engines.table_files": "engines.file.table_files",
+    "engines.tables": "engines.memory.tables",
+    "engines.tries": "engines.dynamo.tries",
+    "engines.whole_files": "engines.file.whole_files",
+    "models.attributes": "mapping.attributes",
+    "models.bare": "mapping.bare",
+    "models.canonical": "mapping.canonical",
+    "models.entity": "mapping.entity",
+    "models.field_checks": "checks.fields",
+    "models.formulas": "checks.formulas",
+    "models.immutability": "mapping.immutability",
+    "models.indexes": "mapping.indexes",
+    "models.kind": "mapping.mapper",
+    "models.masking": "redaction.masking",
+    "models.meaning": "checks.meaning",
+    "models.pattern_automaton": "checks.pattern_automaton",
+    "models.patterns": "checks.patterns",
+    "models.reading": "mapping.decoding",
+    "models.salvage": "mapping.salvage",
+    "models.sealed": "mapping.sealed",
+    "models.secret_names": "redaction.names",
+    "models.values": "mapping.values",
+    "models.wholeness": "mapping.wholeness",
+    "quiet_errors": "redaction.tracebacks",
+    "repositories.access": "repositories.session",
+    "repositories.finder": "repositories.index_reader",
+    "seeding.batch_wholes": "transfer.batch_wholes",
+    "seeding.digest_scopes": "transfer.digest_scopes",
+    "seeding.edit": "rulesets.edit",
+    "seeding.export": "transfer.export",
+    "seeding.exported_trails": "transfer.exported_trails",
+    "seeding.folders": "transfer.folders",
+    "seeding.four_eyes": "rulesets.four_eyes",
+    "seeding.import_state": "transfer.import_state",
+    "seeding.importing": "transfer.importing",
+    "seeding.json_schemas": "rulesets.json_schemas",
+    "seeding.marked_tables": "transfer.marked_tables",
+    "seeding.meaning": "rulesets.meaning",
+    "seeding.merging": "transfer.merging",
+    "seeding.migrate": "transfer.migrate",
+    "seeding.plan": "transfer.plan",
+    "seeding.plan_difference": "rulesets.plan_difference",
+    "seeding.plan_file": "rulesets.plan_file",
+    "seeding.routes": "transfer.routes",
+    "seeding.rule_set": "rulesets.rule_set",
+    "seeding.salts": "transfer.salts",
+    "seeding.saved_plan": "rulesets.saved_plan",
+    "seeding.spans": "transfer.spans",
+    "seeding.transfer_files": "transfer.transfer_files",
+    "seeding.whole_merge": "transfer.whole_merge",
+    "seeding.whole_plans": "transfer.whole_plans",
+    "seeding.wholes": "transfer.wholes",
+}
+
+
+class MovedModules(MetaPathFinder, Loader):
+    """Asked by Python when no other finder knows a module."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """For old names only."""
+        if fullname.startswith(PACKAGE) and fullname.removeprefix(PACKAGE) in MOVED:
+            return ModuleSpec(fullname, self)
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Put the module of today in the place of the empty one, so that both names are one module."""
+        home = PACKAGE + MOVED[module.__name__.removeprefix(PACKAGE)]
+        warnings.warn(f"{module.__name__} is {home} now", DeprecationWarning, stacklevel=2)
+        sys.modules[module.__name__] = import_module(home)

@@ -1,0 +1,1 @@
+"""Redaction: what is never shown whole, in values, logs and tracebacks."""

@@ -1,0 +1,402 @@
+"""What is never shown whole: by its type, by its name (see `secret_names`), or by what its digits are."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping, Set
+from decimal import Decimal
+from functools import lru_cache
+from itertools import count
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_args, overload
+from urllib.parse import unquote
+
+from immutabledict import immutabledict
+from pydantic import BaseModel, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from bluestar_store.redaction.names import (
+    NAMES,
+    is_identifier,
+    is_key_field,
+    is_persons,
+    is_secret_name,
+    names_a_secret,
+    tells_a_secret,
+)
+
+_DASHES = r"[\s_+\u2010-\u2015\u2212\ufe58\ufe63\uff0d-]"
+_APART = rf"(?:\s?[_+\u2010-\u2015\u2212\ufe58\ufe63\uff0d-]{{1,2}}\s?|{_DASHES})"
+_FORM = (
+    r"(?<!\d)(?:"
+    rf"\d{{3}}({_APART}|/)\d\d\1\d{{4}}|(?<!\d\.)\d{{3}}\.\d\d\.\d{{4}}"
+    rf"|\d{{4}}({_APART})\d{{4}}\2\d{{4}}\2\d{{4}}(?:\2\d{{1,3}})?|\d{{4}}({_APART})\d{{6}}\3\d{{5}})(?!\d)"
+)
+"""What has the form of an SSN or of a card."""
+_RUN = rf"(?<!\d)(?<!\d\.)(?:\d{{1,8}}({_DASHES})\d{{1,8}}(?:\1\d{{1,8}})+|\d{{9}}|\d{{13,19}})(?!\d)"
+"""What may be a routing number or a card, whatever stands between its digits."""
+_PAIR = r"(?<!\d)(?<!\d[.-])(\d{5,17})(?:\s?[/|:,-]\s?)(\d{5,17})(?!\d|-\d)"
+"""What may be a routing number with its account."""
+_NAMED = rf"\d[\dA-Za-z]*(?:(?:{_DASHES}|[./])[A-Za-z]{{0,4}}\d[\dA-Za-z]*)*"
+"""What may be a number that the words before it name."""
+_MORE = r"[\s,;:/|&'\"()\[\]<>=!+-]*(?:(?:and|or|to|vs|but|got|expected|is|now|not|was)\b[\s,;:'\"]*){0,3}"
+"""What stands between two numbers that one name is of."""
+_ORDINARY = (
+    r"(?:19|20)\d\d([-/.]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?:[T ]?\d{4}|[T ]?\d{6})?(?:[T ]\d\d)?"
+    r"|\d\d?([-/.])\d\d?\2(?:19|20)\d\d|\d+\.\d{1,2}|.*[A-Za-z].*"
+)
+"""Dates, amounts, and tokens with letters in them."""
+_UNSEEN = r"[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]+"
+"""What cannot be seen between digits."""
+_NINE = rf"(?<!\d)(?:\d{_DASHES}?){{8}}\d(?!\d)"
+_ULID = "01[A-HJKMNP-TV-Z][0-9A-HJKMNP-TV-Z]{23}"
+_KEYED = rf"hmac-sha256:(?:[0-9a-f]{{16}}(?:\.{_ULID})?|{_ULID}):[0-9a-f]{{64}}"
+"""A digest that takes a key: see `digest_keys`."""
+_UUID = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+_OWN = rf"(?<![0-9A-Za-z])(?:{_KEYED}|[0-9a-f]{{64}}|[0-9a-f]{{32}}|{_UUID}|{_ULID})(?![0-9A-Za-z])"
+"""What the library makes itself: digests, salts, tokens, ids of batches, holds, keys and documents."""
+LONGEST_OWN = 128
+"""Characters of one of these, at most."""
+SHORTEST = 9
+"""Characters of text, and of a number, that may be masked by its digits."""
+PUBLIC = frozenset(["The Social Security number must have nine digits, as 123456789 or 123-45-6789."])
+"""Texts of the baseline with numbers for examples: they are no secrets, and their digests stay what they are."""
+LONGEST_KEPT = 200
+"""Characters of text of which it is remembered whether it is masked."""
+LEAST_DIGITS = 5
+"""Digits of a number in text, or of a key, that its name makes a secret: years and counts have fewer."""
+_DIGIT = re.compile(r"\d")
+_WORD_END, _WORD_START = re.compile("[0-9A-Za-z]*$"), re.compile("[0-9A-Za-z]*")
+TOKEN_LENGTH = 24
+"""From which digests and ids of random letters and digits are long: what passes a check in them does so by chance."""
+LEAST_TOLD = 8
+"""Digits of a number that a sentence, or a list, makes a secret: what is nearer to its name may have fewer."""
+MOST_DECODED = 3
+"""How often a text is URLs' encoding of another one, at most."""
+
+
+class MaskedText(str):
+    """Text that every repr shows masked: a bank account number, an SSN. Else it is text like any other."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(masked(str(self)))
+
+    def __deepcopy__(self, memo: object) -> MaskedText:
+        return self
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
+
+
+if TYPE_CHECKING:
+    SensitiveText: TypeAlias = str
+    """Declares a field of an entity that holds MaskedText: `tax_id: SensitiveText | None = None`. Give it any text."""
+else:
+    SensitiveText = MaskedText
+
+
+@lru_cache(1024)
+def sensitive_fields(entity: type[BaseModel]) -> frozenset[str]:
+    """The fields that are declared with MaskedText, alone or as a part of their type."""
+    return frozenset(name for name, field in entity.model_fields.items() if _mentions(field.annotation))
+
+
+def _mentions(annotation: Any) -> bool:
+    return annotation is MaskedText or any(map(_mentions, get_args(annotation)))
+
+
+@overload
+def masked(secret: str) -> str: ...
+@overload
+def masked(secret: None) -> None: ...
+def masked(secret: str | None) -> str | None:
+    """A secret as it may be shown: its last four characters at most, never more than half of it."""
+    if secret is None:
+        return None
+    visible = min(4, len(secret) // 2)
+    return "*" * (len(secret) - visible) + secret[len(secret) - visible :]
+
+
+def as_masked(value: Any) -> Any:
+    """What a field of SensitiveText holds: each text in it as MaskedText."""
+    match value:
+        case str():
+            return MaskedText(value)
+        case tuple() | list():
+            return type(value)(map(as_masked, value))
+        case Mapping():
+            return immutabledict({name: as_masked(one) for name, one in value.items()})
+    return value
+
+
+def has_digit(value: Any) -> bool:
+    """Whether there is a digit in it: every account number has one."""
+    return any(map(str.isdigit, str(value)))
+
+
+def _tells_by_name(value: Any) -> bool:
+    """Whether a value under a name that is masked is one: it has a digit, and is no digest that takes a key."""
+    return has_digit(value) and not (isinstance(value, str) and re.fullmatch(_KEYED, value))
+
+
+def masked_digits(text: str, decoded: int = 0) -> str:
+    """Free text as it may be shown: bank routing numbers, card numbers and SSNs in it masked.
+
+    They are known by their check digits (ABA, Luhn) or, an SSN, by its form; one in ten random numbers passes, so what
+    is stored is never changed like this. So is what the text itself calls an account number or the like: in words, as
+    JSON, in the query of a URL. `decoded`: how often it was an encoded one before.
+    """
+    if len(text) < LEAST_DIGITS or _DIGIT.search(text) is None or text in PUBLIC:
+        return text
+    if text.lstrip()[:1] in ("{", "[") and (shown := _as_json(text)) is not None:
+        return shown
+    if len(_DIGIT.findall(text)) < LEAST_DIGITS:
+        return text
+    if decoded < MOST_DECODED and "%" in text and (plain := unquote(text)) != text:
+        shown = masked_digits(plain, decoded + 1)
+        if shown != plain:
+            return shown
+
+    if not text.isascii() and (plain := re.sub(_UNSEEN, "", text)) != text:
+        shown = masked_digits(plain, decoded)
+        if shown != plain:
+            return shown
+
+    def shown_run(found: re.Match[str]) -> str:
+        return found[0] if _is_random(found) or not _passes(found[0]) else masked(found[0])
+
+    def shown_pair(found: re.Match[str]) -> str:
+        pair = [number for number in found.groups() if not re.fullmatch(_ORDINARY, number)]
+        is_one = len(pair) == 2 and any(len(number) == 9 and _passes(number) for number in pair)
+        return masked(found[0]) if is_one and not _is_random(found) else found[0]
+
+    text = re.sub(_RUN, shown_run, re.sub(_FORM, shown_run, re.sub(_PAIR, shown_pair, text)))
+    return re.sub(_NAMED, _Named().shown, text)
+
+
+class _Named:
+    """What of a text, from its begin to its end, the words before it name, and what goes on as a list of that."""
+
+    def __init__(self) -> None:
+        self._end = -1
+        self._is_birth = False
+
+    def shown(self, found: re.Match[str]) -> str:
+        """A number as it may be shown."""
+        text, start = found.string, found.start()
+        digits = sum(map(str.isdigit, found[0]))
+        is_masked = text[max(0, start - 1) : start] == "*"
+        if digits < LEAST_DIGITS and not is_masked:
+            return found[0]
+        before = text[max(0, start - 60) : start].rstrip(" \t:=#.,>()[]'\"\\-*")
+        if is_masked and re.match(r"\d{1,4}[A-Za-z]", found[0]):  # text follows, no other number
+            return found[0]
+        if not self._is_secret(found, before, digits + 4 * is_masked):
+            return found[0]
+        self._end = found.end()
+        return found[0] if digits < LEAST_DIGITS else masked(found[0])
+
+    def _is_secret(self, found: re.Match[str], before: str, digits: int) -> bool:
+        gap = found.string[self._end : found.start()] if 0 <= found.start() - self._end <= 24 else None
+        if self._end >= 0 and gap is not None and re.fullmatch(_MORE, gap):
+            return digits >= LEAST_TOLD and (self._is_birth or not re.fullmatch(_ORDINARY, found[0]))
+        self._is_birth = re.search("birth|dob", before, re.IGNORECASE) is not None
+        if names_a_secret(before[-40:]):
+            return True
+        is_told = digits >= LEAST_TOLD and (self._is_birth or not re.fullmatch(_ORDINARY, found[0]))
+        return is_told and tells_a_secret(before)
+
+
+def _as_json(text: str) -> str | None:
+    """The same of JSON; None for what is none."""
+    import json
+
+    try:
+        content = json.loads(text, parse_float=Decimal)
+        shown = redacted("", content)
+        return text if shown == _as_tuples(content) else json.dumps(shown, default=float, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _as_tuples(value: Any) -> Any:
+    """As `redacted` gives what it does not change."""
+    match value:
+        case dict():
+            return {name: _as_tuples(one) for name, one in value.items()}
+        case list():
+            return tuple(map(_as_tuples, value))
+    return value
+
+
+def _is_random(run: re.Match[str]) -> bool:
+    """Whether a run of digits is a part of what the library makes, or of a token with other digits here and there."""
+    own = re.compile(_OWN).finditer(run.string, max(0, run.start() - LONGEST_OWN), run.end() + LONGEST_OWN)
+    if any(one.start() <= run.start() and run.end() <= one.end() for one in own):
+        return True
+    before, behind = run.string[max(0, run.start() - 64) : run.start()], run.string[run.end() : run.end() + 64]
+    rest = f"{_WORD_END.search(before)[0]} {_WORD_START.match(behind)[0]}"  # type: ignore[index]  # may be empty
+    return len(rest) - 1 + len(run[0]) >= TOKEN_LENGTH and len(re.findall(r"\d+", rest)) > 1
+
+
+def _passes(run: str) -> bool:
+    groups = re.findall(r"\d+", run)
+    digits = [int(char) for char in "".join(groups)]
+    if len(digits) == 9:
+        if list(map(len, groups)) == [3, 2, 4]:
+            return digits[:3] != [0, 0, 0]
+        weights = (3, 7, 1) * 3
+        return any(digits) and sum(weight * digit for weight, digit in zip(weights, digits, strict=True)) % 10 == 0
+    if not 13 <= len(digits) <= 19:
+        return False
+    luhn = sum(digits[-1::-2]) + sum(2 * digit - 9 * (digit > 4) for digit in digits[-2::-2])
+    return digits[0] in (2, 3, 4, 5, 6) and luhn % 10 == 0
+
+
+def redacted(
+    name: str, value: Any, *, digits: bool = True, numbers: bool = True, names: bool = True, secret: bool = False
+) -> Any:
+    """The value of an attribute as it may be shown: secrets by type and name, however deep, are masked.
+
+    With `digits` so are those in free text, too: see `masked_digits`; and with `numbers` numbers, unless the value is
+    itself one, of a field that is declared as a number. What is stored goes by types and names only. Without `names`
+    those do not count, and all of what is `secret` is masked.
+    """
+    return _Redacted(digits, names).of(name, value, secret=secret, numbers=numbers)
+
+
+class _Redacted(NamedTuple):
+    digits: bool
+    names: bool
+
+    def of(self, name: str, value: Any, *, secret: bool = False, named: bool = False, numbers: bool = True) -> Any:
+        """See `redacted`. `named`: it lies beneath such a name."""
+        named = named or (self.names and is_secret_name(name))
+        match value:
+            case None | bool():
+                return value
+            case MaskedText():
+                return masked(value)
+            case BaseModel():
+                hidden, kind = sensitive_fields(type(value)), type(value)
+                return {
+                    one: part
+                    if is_key_field(kind, one) and not (secret or named)
+                    else self.of(one, part, secret=secret or one in hidden, named=named)
+                    for one, part in dict(value).items()
+                }
+            case Mapping():
+                return self._map(value, secret=secret, named=named)
+            case tuple() | list():
+                return tuple(self.of(name, one, secret=secret, named=named) for one in value)
+            case Set():
+                return frozenset(self.of(name, one, secret=secret, named=named) for one in value)
+        if secret or (named and _tells_by_name(value)):
+            return masked(_text(value))
+        if not self.digits or (not numbers and not isinstance(value, str | bytes)):
+            return value
+        return _shown(name, value)
+
+    def _map(self, values: Mapping[Any, Any], *, secret: bool, named: bool) -> dict[str, Any]:
+        """Keys are as secret as what they lead to; two that look the same stay two."""
+        shown: dict[str, Any] = {}
+        for key, value in values.items():
+            text = str(key)
+            name = text
+            if (secret or named) and sum(map(str.isdigit, text)) >= LEAST_DIGITS:
+                name = masked(text)
+            elif self.digits:
+                name = masked_digits(text)
+            same = (f"{name} ({number})" for number in count(2))
+            name = name if name not in shown else next(one for one in same if one not in shown)
+            shown[name] = self.of(text, value, secret=secret, named=named)
+        return shown
+
+
+def _shown(name: str, value: Any) -> Any:
+    """By its digits."""
+    match value:
+        case str():
+            if is_identifier(name):
+                return value
+            text = masked_digits(value)
+            return re.sub(_NINE, lambda found: masked(found[0]), text) if is_persons(name) else text
+        case bytes():
+            text = value.decode("latin-1")
+            return value if (shown := masked_digits(text)) == text else shown.encode("latin-1", "replace")
+        case int() | Decimal():
+            text = _text(value)
+            is_one = re.fullmatch(_NINE, text) and is_persons(name)
+            return masked(text) if is_one or (re.fullmatch(_RUN, text) and _passes(text)) else value
+    return value
+
+
+def _text(value: Any) -> str:
+    match value:
+        case bytes():
+            return base64.b64encode(value).decode()
+        case Decimal() if value.is_finite() and -40 < value.adjusted() < 40:
+            return format(value, "f")
+    return str(value)
+
+
+def has_secrets(values: Mapping[str, Any], *, numbers: bool = True) -> bool:
+    """Whether one of these values is masked where it is shown; `numbers` as for `redacted`."""
+    for name, value in values.items():
+        match value:  # what most are, without a detour
+            case None | bool():
+                continue
+            case str() if type(value) is str:
+                if _DIGIT.search(value) is None or (len(value) < SHORTEST and not is_secret_name(name)):
+                    continue
+            case int() | Decimal():
+                if not numbers and not is_secret_name(name):
+                    continue
+        if has_secret(name, value, numbers=numbers):
+            return True
+    return False
+
+
+def has_secret(name: str, value: Any, *, numbers: bool = True, named: bool = False) -> bool:
+    """Whether a value is masked where it is shown by its type, name or digits, in part or whole: see `redacted`.
+
+    `named`: it lies beneath a name that is masked.
+    """
+    named = named or is_secret_name(name)
+    match value:
+        case None | bool():
+            return False
+        case MaskedText():
+            return True
+        case BaseModel():
+            hidden = sensitive_fields(type(value))
+            return any(
+                (one in hidden and part is not None) or has_secret(one, part, named=named)
+                for one, part in dict(value).items()
+            )
+        case Mapping():
+            return any(
+                masked_digits(str(key)) != str(key) or has_secret(str(key), part, named=named)
+                for key, part in value.items()
+            )
+        case tuple() | list() | Set():
+            return any(has_secret(name, one, named=named) for one in value)
+    if named and _tells_by_name(value):
+        return True
+    if not numbers and isinstance(value, int | Decimal):
+        return False
+    if type(value) is str and len(value) <= LONGEST_KEPT:
+        return _has_digits_masked(value, persons=is_persons(name)) and not is_identifier(name)
+    return bool(_shown(name, value) != value)
+
+
+@lru_cache(2048)
+def _has_digits_masked(text: str, *, persons: bool) -> bool:
+    """Whether text is masked by its digits: rules say the same again and again."""
+    return masked_digits(text) != text or (persons and re.search(_NINE, text) is not None)
+
+
+NAMES.when_used(_has_digits_masked.cache_clear)

@@ -1,0 +1,194 @@
+"""What two plans effectively have different, whatever level each of their rules comes from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from bluestar_store.errors import ConfigNotFoundError, EncryptedValueError, PipelineNotFoundError
+from bluestar_store.keys import check_plan
+from bluestar_store.mapping.canonical import plain_value
+from bluestar_store.mapping.entity import Entity, PlanEntity
+from bluestar_store.mapping.indexes import BY_LEVEL
+from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.mapping.salvage import DROPPED
+from bluestar_store.models.calculation import CALCULATION_RULE
+from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
+from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
+from bluestar_store.models.tables import KINDS as EVERY_KIND
+from bluestar_store.models.tables import Tables
+from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
+from bluestar_store.redaction.tracebacks import without_locals
+from bluestar_store.repositories.base import Repository, left_of
+from bluestar_store.repositories.calculation_rules import CalculationRules
+from bluestar_store.repositories.configs import Configs
+from bluestar_store.repositories.pipelines import Pipelines
+from bluestar_store.repositories.validation_rules import ValidationRules
+from bluestar_store.rulesets.compare import Change
+
+C = TypeVar("C", bound=PlanEntity)
+E = TypeVar("E", bound=Entity)
+Place: TypeAlias = tuple[Any, ...]
+KINDS: tuple[Mapper[Any], ...] = (CALCULATION_RULE, VALIDATION_RULE, PIPELINE_STEP, CLIENT_CONFIG, ACH_CONFIG)
+"""What is compared, in this order; users' own kinds behind them."""
+
+
+class Plans(Protocol):
+    """What comparing plans needs of a Store."""
+
+    @property
+    def pipelines(self) -> Pipelines: ...
+    @property
+    def calculation_rules(self) -> CalculationRules: ...
+    @property
+    def validation_rules(self) -> ValidationRules: ...
+    @property
+    def client_configs(self) -> Configs[ClientConfig]: ...
+    @property
+    def ach_configs(self) -> Configs[AchConfig]: ...
+    @property
+    def tables(self) -> Tables: ...
+    def repository(self, mapper: Mapper[E]) -> Repository[E]: ...
+    def at_level(self, level: str, *, but_lost: bool = False) -> tuple[Entity, ...]: ...
+
+
+@dataclass(frozen=True)
+class PlanDifference:
+    """One rule, step or configuration as it applies to one plan and to another: None where it does not apply.
+
+    `item` is its identity but for the plan; a step is known by its subroutine, so that one more step in between does
+    not make all that follow differ. In `changes`, `old` is the one plan's value and `new` the other's.
+    """
+
+    kind: str
+    item: Mapping[str, Any]
+    one: PlanEntity | None
+    other: PlanEntity | None
+    changes: tuple[Change, ...]
+
+
+@without_locals
+def diff_plans(store: Plans, one: str, other: str) -> tuple[PlanDifference, ...]:
+    """What applies to two plans differently: rules, pipelines, configurations and users' own, read consistently.
+
+    Users' own entities count as the library's do: the plan's own, else that of the level that its key names. Only what
+    at least one of them overrides can differ, so other categories and pay frequencies are not read. Raises
+    InvalidKeyError.
+    """
+    kinds = (*KINDS, *_users_kinds(store.tables))
+    own = [entity for plan in (one, other) for entity in store.at_level(check_plan(plan), but_lost=True)]
+    categories = sorted({entity.category for entity in own if isinstance(entity, ValidationRule)})
+    kept_by_frequency = (PipelineStep, ClientConfig, AchConfig)
+    frequencies = sorted({entity.pay_freq for entity in own if isinstance(entity, kept_by_frequency)})
+    left, right = (
+        _by_item(kinds, (*_effective(store, plan, categories, frequencies), *_users_effective(store, plan, own)))
+        for plan in (one, other)
+    )
+    found = []
+    for place in left.keys() | right.keys():
+        pair = left.get(place), right.get(place)
+        kind, item = place[0], dict(place[1:])
+        changes = attribute_changes(*pair, left_out=("plan_id", *item))
+        if changes:
+            found.append(PlanDifference(kind, item, *pair, changes))
+    return tuple(sorted(found, key=partial(_order, kinds)))
+
+
+def attribute_changes(
+    one: PlanEntity | None, other: PlanEntity | None, *, left_out: Collection[str]
+) -> tuple[Change, ...]:
+    """The attributes that differ, unknown ones too."""
+    entities = [entity for entity in (one, other) if entity is not None]
+    names = dict.fromkeys(name for entity in entities for name in (*type(entity).model_fields, *entity.extra))
+    values = [(name, *(_attribute(entity, name) for entity in (one, other))) for name in names if name not in left_out]
+    return tuple(
+        Change(name, old, new)
+        for name, old, new in values
+        if plain_value(old) != plain_value(new) or (old == new == DROPPED and one is not other)  # nobody can tell
+    )
+
+
+def _attribute(entity: PlanEntity | None, name: str) -> Any:
+    if entity is None:
+        return None
+    if name in entity.unreadable:
+        return DROPPED
+    return getattr(entity, name) if name in type(entity).model_fields else entity.extra.get(name)
+
+
+def _effective(
+    store: Plans, plan_id: str, categories: Iterable[str], frequencies: Iterable[str]
+) -> Iterator[PlanEntity]:
+    yield from store.calculation_rules.all(plan_id, fresh=True).values()
+    for category in categories:
+        yield from store.validation_rules.for_category(category, plan_id, fresh=True)
+    for pay_freq in frequencies:
+        with suppress(PipelineNotFoundError):
+            yield from store.pipelines.steps(plan_id, pay_freq, fresh=True)
+        yield from _config(store.client_configs, plan_id, pay_freq)
+        yield from _config(store.ach_configs, plan_id, pay_freq)
+
+
+def _config(configs: Configs[C], plan_id: str, pay_freq: str) -> Iterator[C]:
+    try:
+        yield configs.get(plan_id, pay_freq, fresh=True)
+    except ConfigNotFoundError:
+        return
+    except EncryptedValueError as error:
+        left = left_of(configs, error)
+        if left is not None:
+            yield left
+
+
+def _users_kinds(tables: Tables) -> tuple[Mapper[Any], ...]:
+    """Users' own kinds of what a plan may have of its own."""
+    known = {mapper.name for mapper in EVERY_KIND}
+    return tuple(mapper for mapper in tables.kinds if mapper.name not in known and BY_LEVEL in mapper.index_names)
+
+
+def _users_effective(store: Plans, plan_id: str, overriding: Iterable[Entity]) -> Iterator[PlanEntity]:
+    """What applies to a plan of the identities that are overridden, the plan's own over the shared level's."""
+    entities = list(overriding)
+    for mapper in _users_kinds(store.tables):
+        found: dict[Place, PlanEntity] = {}
+        named = [entity for entity in entities if type(entity) is mapper.entity]
+        for level in filter(None, (mapper.keys.level, plan_id)):
+            at_level = [entity.model_copy(update={"plan_id": level}) for entity in named]
+            found |= {_place((mapper,), one, {}): one for one in store.repository(mapper).current(at_level).values()}
+        yield from found.values()
+
+
+def _by_item(kinds: Sequence[Mapper[Any]], entities: Iterable[PlanEntity]) -> dict[Place, PlanEntity]:
+    found = list(entities)
+    names = Counter((one.pay_freq, one.subroutine_name) for one in found if isinstance(one, PipelineStep))
+    return {_place(kinds, one, names): one for one in found}
+
+
+def _place(kinds: Sequence[Mapper[Any]], entity: PlanEntity, names: Mapping[tuple[str, str | None], int]) -> Place:
+    """The kind and the identity but for the plan; of a step whose subroutine says which it is, by that."""
+    mapper = _kind(kinds, entity)
+    fields = [name for name in mapper.keys.fields if name != "plan_id"]
+    if (
+        isinstance(entity, PipelineStep)
+        and entity.subroutine_name
+        and names[entity.pay_freq, entity.subroutine_name] == 1
+    ):
+        fields = ["pay_freq", "subroutine_name"]
+    return (mapper.name, *((name, getattr(entity, name)) for name in fields))
+
+
+def _kind(kinds: Sequence[Mapper[Any]], entity: PlanEntity) -> Mapper[Any]:
+    return next(mapper for mapper in kinds if isinstance(entity, mapper.entity))
+
+
+def _order(kinds: Sequence[Mapper[Any]], difference: PlanDifference) -> tuple[Any, ...]:
+    """By kind, then by identity: steps by number, the one plan's first."""
+    entity = difference.one or difference.other
+    assert entity is not None  # noqa: S101  # what neither has is no difference
+    mapper = _kind(kinds, entity)
+    identity = [value for name, value in mapper.identity(entity).items() if name != "plan_id"]
+    return (kinds.index(mapper), *identity, difference.one is None)

@@ -1,0 +1,41 @@
+"""What lay elsewhere in release 0.1.0 is still found there, for one release."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import pytest
+
+from bluestar_store import CalculationRule, Settings, Store, extending
+from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.moved_modules import MOVED
+
+
+@pytest.mark.parametrize("old", MOVED)
+def test_a_module_is_found_by_its_old_name_and_warns(old: str) -> None:
+    module = import_module(f"bluestar_store.{MOVED[old]}")
+    import_module("bluestar_store")
+    with pytest.warns(DeprecationWarning, match=f"is bluestar_store.{MOVED[old]} now"):
+        assert _imported_anew(f"bluestar_store.{old}") is module
+
+
+def _imported_anew(name: str) -> object:
+
+    sys.modules.pop(name, None)
+    return import_module(name)
+
+
+def test_an_unknown_module_is_still_an_import_error() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"bluestar_store\.models\.nothing"):
+        import_module("bluestar_store.models.nothing")
+
+
+def test_a_renamed_name_warns_and_is_what_it_is_now() -> None:
+    with pytest.warns(DeprecationWarning, match="mapper:Mapper|Mapper now"):
+        assert extending.Kind is Mapper
+    with Store.open(Settings(persistence_mode="memory")) as store:
+        with pytest.warns(DeprecationWarning, match="`kind` is `mapper` now"):
+            found = store.calculation_rules.kind
+        assert found is store.calculation_rules.mapper
+        assert found.entity is CalculationRule
