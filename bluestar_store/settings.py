@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bluestar_store.checks import fields as field_checks
@@ -31,6 +31,14 @@ REMOVED = {"cache_sensitive": "bank accounts neither go to Redis nor come from t
 """Settings of earlier releases that mean nothing now, and why; they are warned of."""
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+def _with_commas(value: Any) -> Any:
+    return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_with_commas)]
+"""In an environment variable with commas between them."""
 
 
 class PersistenceMode(StrEnum):
@@ -57,116 +65,126 @@ class RedisMode(StrEnum):
 
 
 class Settings(BaseSettings):
-    """How a Store is opened. A bad value is a ConfigurationError that names it; secrets are masked in every repr.
+    """How a Store is opened. Each field is also an environment variable: docs/settings.md lists them.
 
-    `persistence_mode` and `file_persistence_dir` are also read without the prefix. Without `aws_region`, the AWS SDK's
-    own order decides.
-
-    `actor` is who writes, where a call does not say it: kept on every item that is written, and in the entry that a
-    change leaves in its item's trail.
-
-    `four_eyes` demands that a saved plan is applied by another actor than the one who proposed it, which the store
-    notes; the commands change rules in no other way. It trusts `actor`.
-
-    `checks_off` names the checks of meaning that are not made, with commas between them; `known_words` the words that
-    they take for known besides: agents, frequencies, categories, names in formulas. See docs/rule-sets.md.
-
-    `indexes_complete` says that every item carries the library's index attributes, because nobody else writes, or
-    because `create --upgrade` runs after they do: then no table is scanned for items without them.
-
-    `index_recheck_hours`: within how long all items of a table that `create --upgrade` marked are looked at again, by
-    calls beside their answers; what other programs write may be missing from lists for so long, and for longer where
-    nobody starts batches or lists then who may write to the table.
-
-    `kinds` names users' own kinds of items, `module:NAME` each, with commas between them: see `Store.repository`.
-
-    `files_url` names the file store: s3://bucket/prefix, az://container/prefix, file:///folder or memory://;
-    `files_endpoint_url` another S3 than AWS's own, or the Azure storage account.
-
-    `test_data_file` fills the documents of mode file at first use: a JSON file {table: [items]}, or a folder of such
-    files, of which `test_data_set` names one; `test_data_schema` is a JSON Schema for it. All three are also read
-    without the prefix.
-
-    `redis_url` names the second tier of the cache; unset, the first one works alone. Of `redis_mode` sentinel, the URL
-    names the Sentinels, `redis://sentinel1:26379,sentinel2:26379`, and `redis_sentinel_service` the master. No read
-    waits for Redis longer than `redis_timeout_ms`.
-
-    `cache_ttl_seconds` is how long a value may be old that another program changed behind the library's back,
-    `cache_absence_ttl_seconds` the same for what is not there; `cache_degraded_ttl_seconds` while changes of other
-    processes cannot be heard. `cache_stale_if_error_seconds`: how long past its time a value may still be given when
-    the engine fails (0: never). The first tier holds `cache_max_entries` at most, and about `cache_max_bytes`; either
-    as 0 turns it off. `cache_key` signs what the library puts into Redis, and lets it believe nothing else: 32 bytes
-    in base64; of several, with commas between them, the first signs and all are believed.
-
-    `plain_pins`: batches pin digests of bank accounts as release 0.1.0 does and compares them, while one of its
-    processes still verifies rules; who may read a batch can then find out account numbers by trying.
-
-    `masked_names` are words of names, with commas between them, whose values no repr, trail, table or error shows
-    whole, in attributes of other programs and in free details, too; fields of type SensitiveText are masked whatever
-    they are called. Several Stores of a process mask the names of all of them.
-
-    `max_attempts` counts the tries of one call to AWS, the first included; `conflict_attempts` the tries of a
-    transaction that others keep interfering with, and of a batch that comes back unfinished.
-
-    `encryption_key` encrypts what is sensitive, such as bank accounts: 32 bytes in base64; of several, with commas
-    between them, the first encrypts and all decrypt. `encryption_kms_key` does it by keys of AWS KMS: ids, ARNs or
-    aliases, in the same way; with both, KMS encrypts. `encrypt_records` encrypts whole results and the details of audit
-    entries besides.
+    A bad value is a ConfigurationError that names it. Secrets are masked in every repr. An unknown `BLUESTAR_` variable
+    is a warning with the nearest known name.
     """
 
+    # The text under a field, the heading above a group, default and bounds are docs/settings.md: `make docs` writes it.
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True
     )
 
+    # ---- Where items live
     persistence_mode: PersistenceMode = Field(
         PersistenceMode.DYNAMO, validation_alias=AliasChoices("BLUESTAR_PERSISTENCE_MODE", "PERSISTENCE_MODE")
     )
+    """The engine: DynamoDB, a folder, or this process's memory."""
     file_persistence_dir: Path | None = Field(
         None, validation_alias=AliasChoices("BLUESTAR_FILE_PERSISTENCE_DIR", "FILE_PERSISTENCE_DIR")
     )
+    """The folder of mode `file`, which needs it."""
     table_prefix: str = "bluestar-"
+    """How table names begin: a table is named `{prefix}{name}{suffix}`."""
     table_suffix: str = ""
+    """How table names end, such as `-dev`."""
     table_layout: TableLayout = TableLayout.EIGHT
+    """A table for each subject, or all items in one table."""
+    kinds: Names = ()
+    """Your own kinds of items, each as `module:NAME`: see docs/adding-an-entity.md."""
+
+    # ---- DynamoDB
     aws_region: str | None = None
+    """The AWS region. Unset, the AWS SDK's own order decides."""
     dynamodb_endpoint_url: str | None = None
+    """Another DynamoDB than AWS's: for DynamoDB Local `http://localhost:8000`, with any credentials."""
+    connect_timeout_seconds: Seconds = 2
+    """How long one call to AWS waits for a connection."""
+    read_timeout_seconds: Seconds = 5
+    """How long one call to AWS waits for the next bytes of its answer."""
+    max_attempts: Annotated[int, Field(ge=1, le=20)] = 4
+    """Attempts of one call to AWS, the first included."""
+    conflict_attempts: Annotated[int, Field(ge=1, le=100)] = 12
+    """Attempts of a transaction that others interfere with, and of a batch that comes back unfinished."""
+    indexes_complete: bool = False
+    """Every item carries the library's index attributes, because nobody else writes: no table is scanned for others."""
+    index_recheck_hours: Annotated[float, Field(gt=0, le=8760)] = 24
+    """Within how long all items of a table that `create --upgrade` marked are looked at again, by calls beside their
+    answers. What other programs write may be missing from lists for so long, and for longer where nobody who may write
+    starts batches or reads lists meanwhile."""
+    parallel_calls: Annotated[int, Field(ge=1, le=64)] = 8
+    """Independent reads that are made at once, and threads of an `AsyncStore`."""
+
+    # ---- Who writes, and what is checked
+    actor: Actor | None = None
+    """Who writes, where a call gives no `actor=`: kept on every item written (`entity.written_by`) and in trails."""
+    four_eyes: bool = False
+    """A saved plan is applied by another actor than the one who proposed it in this store, and rules change by no other
+    command. It trusts `actor`. See docs/rule-sets.md."""
+    checks_off: Names = ()
+    """Checks of what rules mean that are not made. See docs/rule-sets.md."""
+    known_words: Names = ()
+    """Words that these checks know besides: agents, frequencies, categories, names in formulas."""
+
+    # ---- Cache
+    redis_url: SecretStr | None = None
+    """The second tier of the cache: `redis://`, `rediss://` or `unix://`. Unset, the first tier works alone. In mode
+    `sentinel` it names the Sentinels: `redis://sentinel1:26379,sentinel2:26379`."""
+    redis_mode: RedisMode = RedisMode.STANDALONE
+    """What the URL leads to: one server, a cluster, or Sentinels."""
+    redis_sentinel_service: str | None = None
+    """The name of the master, in mode `sentinel`."""
+    redis_timeout_ms: Annotated[int, Field(ge=1, le=60_000)] = 50
+    """How long a read waits for Redis before it does without."""
+    cache_ttl_seconds: Seconds = 300
+    """How old a change of another program may be when it is seen."""
+    cache_absence_ttl_seconds: Seconds = 60
+    """The same for what was not there."""
+    cache_degraded_ttl_seconds: Seconds = 5
+    """The same while other processes cannot be heard."""
+    cache_stale_if_error_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0
+    """How long past its time a value is given when DynamoDB fails (`entity.stale`); 0: never."""
+    cache_max_entries: Annotated[int, Field(ge=0)] = 100_000
+    """Entries of the first tier; 0 turns it off."""
+    cache_max_bytes: Annotated[int, Field(ge=0)] = 256 * 1024 * 1024
+    """About how many bytes the first tier holds (256 MiB); 0 turns it off."""
+    cache_key: SecretStr | None = None
+    """Signs what the library puts into Redis, and lets it believe nothing else: 32 bytes in base64. Of several, the
+    first signs and all are believed."""
+    cache_heartbeat_seconds: Annotated[float, Field(ge=0.05, le=60)] = 0.5
+    """How soon a silent Redis is noticed."""
+
+    # ---- Secrets
+    masked_names: Names = DEFAULT_NAMES
+    """Words of names whose values no repr, trail, table or error shows whole: `employee_ssn`, `acctNumber`, and not
+    `discard`. Several Stores of a process mask the names of all of them."""
+    encryption_key: SecretStr | None = None
+    """Encrypts what is sensitive, such as bank accounts: 32 bytes in base64. Of several, the first encrypts and all
+    decrypt. See docs/encryption.md."""
+    encryption_kms_key: Names = ()
+    """The same by keys of AWS KMS: ids, ARNs or aliases. With `encryption_key` besides, KMS encrypts."""
+    encrypt_records: bool = False
+    """Whole results and the details of audit entries are encrypted, too."""
+    plain_pins: bool = False
+    """Digests of bank accounts are pinned as release 0.1.0 does, while its processes verify rules; who may read a batch
+    can then find out account numbers by trying. See docs/upgrading.md."""
+
+    # ---- Files and documents
+    files_url: str | None = None
+    """Where files live: `s3://bucket/prefix`, `az://container/prefix`, `file:///folder` or `memory://`."""
+    files_endpoint_url: str | None = None
+    """Another S3 than AWS's, or the Azure storage account."""
     test_data_file: Path | None = Field(
         None, validation_alias=AliasChoices("BLUESTAR_TEST_DATA_FILE", "TEST_DATA_FILE")
     )
+    """What documents of mode `file` begin with: a JSON file {table: [items]}, or a folder of such files."""
     test_data_set: str | None = Field(None, validation_alias=AliasChoices("BLUESTAR_TEST_DATA_SET", "TEST_DATA_SET"))
+    """Which file of that folder; unset, `default`."""
     test_data_schema: Path | None = Field(
         None, validation_alias=AliasChoices("BLUESTAR_TEST_DATA_SCHEMA", "TEST_DATA_SCHEMA")
     )
-    files_url: str | None = None
-    files_endpoint_url: str | None = None
-    redis_url: SecretStr | None = None
-    redis_mode: RedisMode = RedisMode.STANDALONE
-    redis_sentinel_service: str | None = None
-    redis_timeout_ms: Annotated[int, Field(ge=1, le=60_000)] = 50
-    cache_ttl_seconds: Seconds = 300
-    cache_absence_ttl_seconds: Seconds = 60
-    cache_degraded_ttl_seconds: Seconds = 5
-    cache_stale_if_error_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0
-    cache_max_entries: Annotated[int, Field(ge=0)] = 100_000
-    cache_max_bytes: Annotated[int, Field(ge=0)] = 256 * 1024 * 1024
-    cache_key: SecretStr | None = None
-    cache_heartbeat_seconds: Annotated[float, Field(ge=0.05, le=60)] = 0.5
-    connect_timeout_seconds: Seconds = 2
-    read_timeout_seconds: Seconds = 5
-    max_attempts: Annotated[int, Field(ge=1, le=20)] = 4
-    conflict_attempts: Annotated[int, Field(ge=1, le=100)] = 12
-    indexes_complete: bool = False
-    index_recheck_hours: Annotated[float, Field(gt=0, le=8760)] = 24
-    kinds: Annotated[tuple[str, ...], NoDecode] = ()
-    actor: Actor | None = None
-    plain_pins: bool = False
-    masked_names: Annotated[tuple[str, ...], NoDecode] = DEFAULT_NAMES
-    four_eyes: bool = False
-    checks_off: Annotated[tuple[str, ...], NoDecode] = ()
-    known_words: Annotated[tuple[str, ...], NoDecode] = ()
-    parallel_calls: Annotated[int, Field(ge=1, le=64)] = 8
-    encryption_key: SecretStr | None = None
-    encryption_kms_key: Annotated[tuple[str, ...], NoDecode] = ()
-    encrypt_records: bool = False
+    """A JSON Schema for it; unset, the one that the file's `$schema` names."""
 
     def __init__(self, **values: Any) -> None:
         if values.keys() & REMOVED.keys():
@@ -201,28 +219,21 @@ class Settings(BaseSettings):
             raise ValueError("a table name has only the characters a-z, A-Z, 0-9, '_', '-' and '.' (an AWS limit)")
         return value
 
-    @field_validator("kinds", mode="before")
+    @field_validator("kinds")
     @classmethod
-    def _kinds_are_named(cls, value: Any) -> Any:
-        names = tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+    def _kinds_are_named(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            if not re.fullmatch(r"[\w.]+:\w+", str(name)):
+            if not re.fullmatch(r"[\w.]+:\w+", name):
                 raise ValueError(f"{name!r} is no module:NAME, such as payroll.calendar:CALENDAR")
         return names
 
-    @field_validator("masked_names", mode="before")
+    @field_validator("masked_names")
     @classmethod
-    def _masked_names_are_words(cls, value: Any) -> Any:
-        names = tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+    def _masked_names_are_words(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            if not words_of(str(name)):
+            if not words_of(name):
                 raise ValueError(f"{name!r} has no word, such as account")
         return names
-
-    @field_validator("checks_off", "known_words", mode="before")
-    @classmethod
-    def _names_with_commas(cls, value: Any) -> Any:
-        return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
 
     @field_validator("checks_off")
     @classmethod
@@ -260,11 +271,6 @@ class Settings(BaseSettings):
         if value is not None and "@" in value.partition("://")[2].partition("/")[0]:
             raise ValueError("a file store's URL has no user or password; credentials come from the environment")
         return value
-
-    @field_validator("encryption_kms_key", mode="before")
-    @classmethod
-    def _kms_keys_are_listed(cls, value: Any) -> Any:
-        return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
 
     @field_validator("encryption_key", "cache_key")
     @classmethod

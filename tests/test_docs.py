@@ -124,8 +124,8 @@ def test_every_iam_action_is_explained() -> None:
     assert [action for action in actions if action not in text] == []
 
 
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate_cli", DOCS / "generate_cli.py")
+def generator(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -137,7 +137,20 @@ def test_the_command_line_reference_is_current() -> None:
     """`make docs` brings it up to date."""
     if os.environ.get("BLUESTAR_TEST_LOWEST") == "1":
         pytest.skip("older releases of typer say the same in another form")
-    assert (DOCS / "cli.md").read_text(encoding="utf-8") == generator().page()
+    assert (DOCS / "cli.md").read_text(encoding="utf-8") == generator("generate_cli").page()
+
+
+def test_the_page_of_settings_is_current() -> None:
+    """`make docs` brings it up to date."""
+    assert (DOCS / "settings.md").read_text(encoding="utf-8") == generator("generate_settings").page()
+
+
+def test_every_setting_is_told_with_its_group_and_meaning() -> None:
+    from bluestar_store import Settings
+
+    told = generator("generate_settings").told()
+    assert sorted(told) == sorted(Settings.model_fields)
+    assert [name for name, (group, text) in told.items() if not group or len(text) < 10] == []
 
 
 def test_the_start_script_is_a_script() -> None:
