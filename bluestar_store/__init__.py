@@ -131,6 +131,9 @@ if TYPE_CHECKING:
     from bluestar_store.store import (
         Store,
     )
+    from bluestar_store.version import (
+        __version__,
+    )
 
 __all__ = [
     "ABSENT",
@@ -212,6 +215,7 @@ __all__ = [
     "ValidationRule",
     "VendorSchema",
     "VersionConflictError",
+    "__version__",
 ]
 
 _MODULES = {
@@ -314,6 +318,7 @@ _MODULES = {
         "TableLayout",
     ),
     "bluestar_store.store": ("Store",),
+    "bluestar_store.version": ("__version__",),
 }
 sys.meta_path.append(MovedModules())  # for one release
 

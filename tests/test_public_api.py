@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from enum import Enum
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from bluestar_store.models.tables import KINDS
 ROOT = Path(__file__).parent.parent
 DESIGN = {
     "ABSENT", "ANY", "AsyncStore", "DEFAULT", "GLOBAL", "PersistenceMode", "PlanSnapshot", "RuleSetProblem", "Scope",
-    "Settings", "Store", "TableLayout",
+    "Settings", "Store", "TableLayout", "__version__",
     # entities and their enums
     "AchConfig", "AuditEntry", "BatchRules", "BatchState", "BatchStatus", "CalculationRule", "ChainHead",
     "ClientConfig", "Entity", "FreeResult", "FreeState", "HoldGuard", "IrsLimits", "PipelineStep", "PlanHold",
@@ -56,8 +57,8 @@ def test_every_name_can_be_imported_and_is_listed() -> None:
         assert getattr(bluestar_store, name) is not None
     assert dir(bluestar_store) == sorted(bluestar_store.__all__)
     assert sorted(bluestar_store._HOME) == sorted(bluestar_store.__all__)
-    public = {name for name in run("from bluestar_store import *; print(*dir())").split() if not name.startswith("__")}
-    assert public == set(bluestar_store.__all__)
+    given = set(run("before = {*dir()}; from bluestar_store import *; print(*{*dir()} - before)").split()) - {"before"}
+    assert given == set(bluestar_store.__all__)
 
 
 def test_the_names_that_type_checkers_see_are_those_that_exist() -> None:
@@ -119,6 +120,20 @@ def test_settings_errors_and_expectations_are_had_without_the_aws_sdk_and_redis(
     code = "from bluestar_store import Settings, RuleNotFoundError, ABSENT, SeedError; Settings()"
     heavy = ("boto3", "botocore", "pynamodb", "redis")
     assert run(f"{code}; import sys; print(*[name for name in {heavy!r} if name in sys.modules])").split() == []
+
+
+def test_the_version_is_that_of_the_distribution_and_is_looked_up_when_asked_for() -> None:
+    assert bluestar_store.__version__ == version("bluestar-store")
+    loaded = "print('importlib.metadata' in sys.modules, end=' ')"
+    code = f"import sys, bluestar_store; {loaded}; bluestar_store.__version__; {loaded}"
+    assert run(code).split() == ["False", "True"]
+
+
+def test_a_copy_without_its_metadata_has_a_version_too(tmp_path: Path) -> None:
+    (tmp_path / "bluestar_store").symlink_to(ROOT / "bluestar_store")
+    command = [sys.executable, "-S", "-c", "from bluestar_store import __version__; print(__version__)"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "0+unknown\n"
 
 
 def test_importing_the_package_imports_no_sdk_at_all() -> None:

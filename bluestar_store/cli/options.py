@@ -91,9 +91,9 @@ class Invocation:
 def show_version(wanted: bool) -> None:
     """Print the version and end."""
     if wanted:
-        from importlib.metadata import version
+        from bluestar_store import __version__
 
-        typer.echo(f"bluestar-store {version('bluestar-store')}")
+        typer.echo(f"bluestar-store {__version__}")
         raise typer.Exit
 
 

@@ -33,6 +33,7 @@ from bluestar_store import (
     ValidationRule,
     VendorSchema,
     VersionConflictError,
+    __version__,
 )
 from bluestar_store.documents import DynamoStore, FileStore, PynamoStore, export_documents, get_store
 from bluestar_store.extending import Configs, Repository
@@ -45,6 +46,7 @@ def the_designs_example() -> None:
     store = Store.open()
 
     rule = store.calculation_rules.get("ACME", "match")
+    assert_type(__version__, str)
     assert_type(rule, CalculationRule)
     assert_type(rule.formula, str | None)
     assert_type(rule.max_pct, Decimal | None)
