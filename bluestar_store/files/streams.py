@@ -52,6 +52,7 @@ class FileWriter(io.RawIOBase):
         """Forget what was written."""
 
     def writable(self) -> bool:
+        """Yes."""
         return True
 
     def write(self, data: ReadableBuffer, /) -> int:

@@ -48,6 +48,7 @@ CLIENT_CONFIG = Mapper(
     rule_list="client_configs",
     commands=("config set {plan_id} {pay_freq} KEY=VALUE", "config delete {plan_id} {pay_freq}"),
 )
+"""The mapper of client configurations: `CLIENT_CONFIG.extended` gives one with fields of your own."""
 ACH_CONFIG = Mapper(
     "ach-config",
     AchConfig,
@@ -58,3 +59,4 @@ ACH_CONFIG = Mapper(
     sensitive=True,
     commands=("config set {plan_id} {pay_freq} KEY=VALUE --ach", "config delete {plan_id} {pay_freq} --ach"),
 )
+"""The mapper of bank accounts."""

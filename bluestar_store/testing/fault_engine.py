@@ -43,6 +43,7 @@ class FaultEngine:
 
     @property
     def settles_at_once(self) -> bool:
+        """Whether the engine behind does; not where a subclass may come between."""
         return type(self) is FaultEngine and settles_at_once(self.inner)
 
     @property

@@ -51,6 +51,7 @@ class ReadUnitEngine(FaultEngine):
 
     @property
     def settles_at_once(self) -> bool:
+        """Whether the engine behind does."""
         return settles_at_once(self.inner)
 
     @contextmanager
