@@ -12,7 +12,8 @@ import botocore.loaders
 import hypothesis
 import pytest
 
-pytest.register_assert_rewrite("bluestar_store.testing")  # before anything imports it: it is shipped, not collected
+# Before anything imports them: they are subclassed, not collected.
+pytest.register_assert_rewrite("bluestar_store.testing", "tests.store_suite")
 
 from bluestar_store.testing.environment import with_fake_aws, without_settings  # noqa: E402  # see above
 from tests import postgres_servers, redis_servers, servers  # noqa: E402  # see above

@@ -4,8 +4,7 @@ What agents use needs no pytest: FakeRepository, FaultEngine, FaultCache, Frozen
 ReadUnitEngine. The fixtures of `bluestar_store.pytest_plugin` are made of them; see docs/testing.md.
 
 A suite is a class of pytest tests for a seam. The engine's: subclass `EngineSuite`, give its fixtures `specs`,
-`engine` and `door`, and declare what the target lacks. The Store's: subclass `StoreSuite`, and give its fixtures
-`store` and `door`.
+`engine` and `door`, and declare what the target lacks.
 
 A name is imported when it is first used, so that who needs no pytest does not have to have it.
 """
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from bluestar_store.testing.read_units import ReadUnitEngine, ReadUnits
     from bluestar_store.testing.redis_server import RedisForTests
     from bluestar_store.testing.round_trips import AssertReads
-    from bluestar_store.testing.store_suite import StoreSuite
     from bluestar_store.testing.stores import SeedRules
 
 __all__ = [
@@ -52,7 +50,6 @@ __all__ = [
     "SeedRules",
     "SideDoor",
     "Signal",
-    "StoreSuite",
 ]
 
 _MODULES = {
@@ -67,7 +64,6 @@ _MODULES = {
     "read_units": ("ReadUnitEngine", "ReadUnits"),
     "redis_server": ("RedisForTests",),
     "round_trips": ("AssertReads",),
-    "store_suite": ("StoreSuite",),
     "stores": ("SeedRules",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

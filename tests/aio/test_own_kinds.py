@@ -11,7 +11,6 @@ from bluestar_store import AsyncStore, Settings, Store, seeding
 from bluestar_store.extending import AsyncCalls, AsyncConfigs, AsyncRepository, Configs
 from bluestar_store.models.holds import PLAN_HOLD
 from bluestar_store.protocols import Put
-from bluestar_store.testing.side_door import wire
 from tests.aio.stores import count_threads_used
 from tests.cache.stores import rule
 from tests.own_kinds import (
@@ -23,6 +22,7 @@ from tests.own_kinds import (
     PayCalendars,
     PayrollConfig,
 )
+from tests.store_suite.side_door import wire
 
 
 class AsyncPayCalendars(AsyncRepository[PayCalendar]):

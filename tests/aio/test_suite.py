@@ -8,9 +8,10 @@ import pytest
 
 from bluestar_store import AsyncStore, Store, TableLayout
 from bluestar_store.engines.memory.engine import MemoryEngine
-from bluestar_store.testing import SideDoor, StoreSuite
+from bluestar_store.testing import SideDoor
 from tests.aio.blocking import Loop, blocking
 from tests.engines.doors import MemoryDoor
+from tests.store_suite.suite import StoreSuite
 from tests.stores.conftest import MakeStore
 
 

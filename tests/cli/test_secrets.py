@@ -16,8 +16,8 @@ from bluestar_store import AchConfig, Settings, Store
 from bluestar_store.cli import app
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
 from bluestar_store.protocols import Put
-from bluestar_store.testing.side_door import wire
 from tests.cli.conftest import Run, on
+from tests.store_suite.side_door import wire
 
 ACCOUNT, OTHER, ROUTING, SSN, CARD = "998877665541", "998877665542", "021000021", "987-65-4329", "4111111111111111"
 PLANTED = (ACCOUNT, OTHER, ROUTING, SSN, CARD)

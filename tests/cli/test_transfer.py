@@ -8,8 +8,8 @@ from pathlib import Path
 from bluestar_store import Settings, Store
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Delete, Update
-from bluestar_store.testing.side_door import wire
 from tests.cli.conftest import Run
+from tests.store_suite.side_door import wire
 
 
 def test_an_export_comes_back_identical_through_the_other_layout(seeded_run: Run, tmp_path: Path) -> None:

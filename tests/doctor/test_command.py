@@ -9,8 +9,8 @@ from bluestar_store import Store
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.pipeline import PIPELINE_STEP
-from bluestar_store.testing.side_door import wire
 from tests.cli.conftest import Run, _seeded, opened, run, seeded, seeded_run
+from tests.store_suite.side_door import wire
 
 __all__ = ["_seeded", "opened", "run", "seeded", "seeded_run"]
 

@@ -12,8 +12,8 @@ from bluestar_store.doctor import examine
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.protocols import Item
-from bluestar_store.testing.side_door import wire
 from tests.doctor.conftest import place
+from tests.store_suite.side_door import wire
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from bluestar_store.engines.dynamo.connection import AwsConnection, translated
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.tables import KINDS
 from bluestar_store.protocols import TableSpec
-from bluestar_store.testing.side_door import wire, without_indexes
 from tests.engines.conftest import connection_to
 from tests.servers import free_port
+from tests.store_suite.side_door import wire, without_indexes
 from tests.stores.conftest import SharedEngine
 
 TABLES = sorted({mapper.table for mapper in KINDS})

@@ -35,8 +35,8 @@ from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.vendor import VENDOR_SCHEMA
 from bluestar_store.protocols import Delete, Item, Page
-from bluestar_store.testing.side_door import wire
 from tests.doctor.conftest import Damage, told
+from tests.store_suite.side_door import wire
 
 ACME = "CLIENT#ACME_BiWeeklyFri"
 

@@ -13,8 +13,8 @@ from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.models.batches import BATCH_RULES
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.testing import FrozenClock
-from bluestar_store.testing.side_door import wire
 from tests.own_kinds import KINDS, PAY_CALENDAR
+from tests.store_suite.side_door import wire
 
 
 def opened(**settings: object) -> tuple[Store, FrozenClock]:

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 from bluestar_store import AchConfig, ConfigurationError, Settings, Store, Trail, VersionConflictError
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.protocols import Write, key_of
-from bluestar_store.testing.side_door import wire
 from tests.encryption.conftest import ACCOUNT, FIRST, FREQ, ROUTING, SECOND, SSN, Process, all_items, item_at
 from tests.encryption.test_records import RESULT, work
+from tests.store_suite.side_door import wire
 
 KEYED = {"encryption_key": SecretStr(FIRST), "encrypt_records": True}
 TRAIL = Trail(table="agent-config", partition=f"CLIENT#ACME_{FREQ}")

@@ -12,12 +12,12 @@ import pytest
 
 from bluestar_store import CalculationRule, Settings, Store, TableLayout, Trail
 from bluestar_store.models.digest_keys import SALTS
-from bluestar_store.testing.side_door import wire
 from bluestar_store.transfer.export import export
 from bluestar_store.transfer.importing import import_
 from bluestar_store.transfer.migrate import migrate
 from bluestar_store.transfer.transfer_files import line_of
 from tests.encryption.conftest import FIRST
+from tests.store_suite.side_door import wire
 
 SSN = "123-45-6789"
 METADATA, RULES, CONFIGS = "processing-metadata", "calculation-rules", "agent-config"

@@ -13,11 +13,11 @@ from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.digest_keys import CURRENT, PARTITION, is_digest_key, key_in
 from bluestar_store.protocols import Delete, key_of
-from bluestar_store.testing.side_door import wire
 from bluestar_store.transfer.export import export
 from bluestar_store.transfer.importing import import_
 from bluestar_store.transfer.migrate import exported_keys, migrate
 from tests.own_kinds import KINDS, PAY_CALENDAR, PayCalendar, PayCalendars
+from tests.store_suite.side_door import wire
 
 ACH = AchConfig(plan_id="ACME", pay_freq="Weekly", account_number="9988776655")
 

@@ -13,15 +13,17 @@ from typing import Any
 import pytest
 
 from bluestar_store import Store, TableLayout
-from bluestar_store.testing import SideDoor, StoreSuite, store_suite_actors, store_suite_deletion, store_suite_digests
+from bluestar_store.testing import SideDoor
 from tests.adversarial_engine import SPREAD, AdversarialEngine
 from tests.engines.doors import AdversarialDoor
+from tests.store_suite import actors, deletion, digests
+from tests.store_suite.suite import StoreSuite
 from tests.stores.conftest import MakeStore
 
 LOOKS = (
-    (store_suite_actors, "_everything"),
-    (store_suite_deletion, "sort_keys"),
-    (store_suite_digests, "forget_keys"),
+    (actors, "_everything"),
+    (deletion, "sort_keys"),
+    (digests, "forget_keys"),
 )
 """Where the suite itself looks at raw items."""
 SOON = (

@@ -12,7 +12,7 @@ import pytest
 from bluestar_store import ABSENT, AchConfig, ClientConfig, Settings, Store, seeding
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.protocols import Put
-from bluestar_store.testing.side_door import wire
+from tests.store_suite.side_door import wire
 
 ACCOUNT, SSN = "998877665541", "987-65-4329"
 ACH = AchConfig(plan_id="ACME", pay_freq="Weekly", account_number=ACCOUNT)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from bluestar_store import Store, TableLayout
-from bluestar_store.testing import SideDoor, StoreSuite
+from bluestar_store.testing import SideDoor
 from tests.engines.test_suite_file import FileDoor
+from tests.store_suite.suite import StoreSuite
 from tests.stores.conftest import MakeStore
 
 

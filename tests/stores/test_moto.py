@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from bluestar_store import Store, TableLayout
-from bluestar_store.testing import SideDoor, StoreSuite
+from bluestar_store.testing import SideDoor
 from tests.engines.doors import ClientDoor
 from tests.engines.shared_tables import SharedTables
+from tests.store_suite.suite import StoreSuite
 from tests.stores.conftest import store_on
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from bluestar_store import DEFAULT, PipelineStep, Settings, Store, TableLayout
 from bluestar_store.models.pipeline import PIPELINE_STEP
-from bluestar_store.testing.side_door import wire
+from tests.store_suite.side_door import wire
 from tests.stores.conftest import MakeStore
 
 LONG = range(100, 2700, 100)

@@ -38,8 +38,8 @@ from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.protocols import Delete, Item, Put, key_of
-from bluestar_store.testing.side_door import wire
-from bluestar_store.testing.store_suite_records import all_pages
+from tests.store_suite.records import all_pages
+from tests.store_suite.side_door import wire
 from tests.stores.conftest import MakeStore, SharedEngine
 
 PLANS = st.sampled_from(["ACME", "ACME X", "GLOBAL", "DEFAULT", "A#B"])

@@ -36,8 +36,8 @@ from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.protocols import Engine
 from bluestar_store.repositories.revisions import MOVE
 from bluestar_store.testing import FrozenClock, ReadUnitEngine
-from bluestar_store.testing.side_door import wire
 from tests.adversarial_engine import AdversarialEngine
+from tests.store_suite.side_door import wire
 
 MOST_UNITS = 30
 PLAN, FREQUENCY = "ACME", "BiWeekly"

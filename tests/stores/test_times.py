@@ -20,7 +20,7 @@ from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.vendor import VENDOR_SCHEMA
 from bluestar_store.protocols import Item, key_of, scan_pages
 from bluestar_store.testing import FrozenClock
-from bluestar_store.testing.store_suite_batches import with_rules
+from tests.store_suite.batches import with_rules
 
 
 class ItsTimes(Model):

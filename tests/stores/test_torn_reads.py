@@ -19,7 +19,7 @@ from bluestar_store.keys import Key
 from bluestar_store.models.limits import IrsLimits
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.protocols import Delete, Item, Page, key_of
-from bluestar_store.testing.side_door import wire
+from tests.store_suite.side_door import wire
 
 PK = "CLIENT#ACME_Weekly"
 State = dict[Key, Item]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bluestar_store import BatchStatus, CalculationRule, Store, TableLayout
-from bluestar_store.testing.store_suite_batches import with_rules
 from tests.engines.shared_tables import SharedTables
+from tests.store_suite.batches import with_rules
 from tests.stores.conftest import store_on
 
 READS = ["batch_get_item", "transact_write_items"]

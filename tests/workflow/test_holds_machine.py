@@ -26,7 +26,7 @@ from bluestar_store import (
     Store,
 )
 from bluestar_store.repositories.batches import TRANSITIONS
-from bluestar_store.testing.store_suite_batches import with_rules
+from tests.store_suite.batches import with_rules
 
 START, LEASE = datetime(2026, 1, 5, tzinfo=UTC), timedelta(seconds=60)
 STEPS = (1, 2)

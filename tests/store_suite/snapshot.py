@@ -20,7 +20,7 @@ from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
 from bluestar_store.protocols import Delete
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import RawPut, table, wire
+from tests.store_suite.side_door import RawPut, table, wire
 
 DIGEST = "6c1a3ffb0deb2598c2ebdc2374df0a782c890b7b017a1f51bbac46c1673e2ce6"
 """Of what `fill` writes, all digests plain. It may never change: batches of years ago are pinned to such ones."""

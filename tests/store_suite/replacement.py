@@ -17,9 +17,9 @@ from bluestar_store.keys import DEFAULT, Key
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.protocols import ABSENT, Delete
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import RawGet, RawPut, table, wire
-from bluestar_store.testing.store_suite_pipelines import PK, numbers_of, steps
-from bluestar_store.testing.store_suite_writes import at_once
+from tests.store_suite.pipelines import PK, numbers_of, steps
+from tests.store_suite.side_door import RawGet, RawPut, table, wire
+from tests.store_suite.writes import at_once
 
 
 class ReplacementTests:

@@ -21,8 +21,8 @@ from bluestar_store.models.batches import BatchStatus
 from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD, PlanHold
 from bluestar_store.store import Store
 from bluestar_store.testing.frozen_clock import FrozenClock
-from bluestar_store.testing.side_door import BeforeWrite, RawGet, RawPut, in_thread, table, wire
-from bluestar_store.testing.store_suite_batches import started
+from tests.store_suite.batches import started
+from tests.store_suite.side_door import BeforeWrite, RawGet, RawPut, in_thread, table, wire
 
 RUNNING = BatchStatus.RUNNING
 

@@ -21,7 +21,7 @@ from bluestar_store.protocols import Delete, key_of
 from bluestar_store.repositories.chain import entry_hash
 from bluestar_store.repositories.digests import Digests
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import RawGet, RawPut, table, wire
+from tests.store_suite.side_door import RawGet, RawPut, table, wire
 
 ACH = AchConfig(plan_id="ACME", pay_freq="Weekly", account_number="9988776655", routing_number="021000021")
 TRAIL = Trail(table="agent-config", partition="CLIENT#ACME_Weekly")

@@ -22,7 +22,7 @@ from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.models.limits import IrsLimits
 from bluestar_store.protocols import ABSENT, ANY
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import RawGet, RawPut, table, wire
+from tests.store_suite.side_door import RawGet, RawPut, table, wire
 
 KEY = Key("CLIENT#ACME", "CALC#match")
 RULE = CalculationRule(plan_id="ACME", calc_type="match", formula="x", max_pct=Decimal(6))

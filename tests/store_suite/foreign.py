@@ -16,7 +16,7 @@ from bluestar_store.models.holds import PLAN_HOLD
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import RawGet, RawPut, table, wire
+from tests.store_suite.side_door import RawGet, RawPut, table, wire
 
 RULES = "CATEGORY#SSN"
 FOREIGN: dict[str, Any] = {

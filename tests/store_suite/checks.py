@@ -18,7 +18,7 @@ from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
 from bluestar_store.protocols import Delete
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import BeforeWrite, RawChange, RawPut, in_thread, table, wire
+from tests.store_suite.side_door import BeforeWrite, RawChange, RawPut, in_thread, table, wire
 
 OTHER = CalculationRule(plan_id="OTHER", calc_type="match", max_pct=Decimal(4))
 """What is written in the unit."""

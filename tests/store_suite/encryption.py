@@ -15,7 +15,7 @@ from bluestar_store.models.plan_keys import PLAN_KEY
 from bluestar_store.protocols import ABSENT, Item
 from bluestar_store.settings import Settings
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import RawChange, RawGet, RawPut, table, wire
+from tests.store_suite.side_door import RawChange, RawGet, RawPut, table, wire
 
 FIRST, SECOND = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
 ACCOUNT, ROUTING = "900012345678", "021000021"

@@ -14,7 +14,7 @@ from bluestar_store.models.batches import BATCH_STATE, STEP_CLAIM, STEP_RESULT, 
 from bluestar_store.models.free_form import FREE_RESULT
 from bluestar_store.models.holds import PLAN_HOLD, PlanHold
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import RawGet, RawPut, table, wire, without_indexes
+from tests.store_suite.side_door import RawGet, RawPut, table, wire, without_indexes
 
 DAY = timedelta(days=1)
 START = datetime(2026, 1, 5, 8, 30, tzinfo=UTC)

@@ -21,7 +21,7 @@ from bluestar_store.models.vendor import VENDOR_SCHEMA, VendorSchema
 from bluestar_store.protocols import ANY, Item
 from bluestar_store.repositories.recheck import Recheck
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import Calls, RawGet, RawPut, table, wire, without_indexes
+from tests.store_suite.side_door import Calls, RawGet, RawPut, table, wire, without_indexes
 
 FOREIGN: list[tuple[Mapper[Any], Item]] = [
     (CALCULATION_RULE, wire("CLIENT#ACME", "CALC#match")),

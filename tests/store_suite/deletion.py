@@ -20,8 +20,8 @@ from bluestar_store.keys import Key
 from bluestar_store.models.batches import BATCH_STATE, BatchState, BatchStatus
 from bluestar_store.protocols import ANY, pages
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import BeforeWrite, RawChange, RawPut, table, wire
-from bluestar_store.testing.store_suite_batches import started
+from tests.store_suite.batches import started
+from tests.store_suite.side_door import BeforeWrite, RawChange, RawPut, table, wire
 
 Work = Callable[[Store], object]
 WORK: dict[str, Work] = {

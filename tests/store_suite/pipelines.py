@@ -10,7 +10,7 @@ from bluestar_store.mapping.entity import Scope
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.protocols import ABSENT, Delete
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import RawGet, RawPut, table, wire
+from tests.store_suite.side_door import RawGet, RawPut, table, wire
 
 PK = "CLIENT#ACME_Weekly"
 

@@ -23,9 +23,9 @@ from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.vendor import VENDOR_SCHEMA
 from bluestar_store.protocols import Delete
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import BeforeWrite, RawChange, RawGet, RawPut, table, wire
-from bluestar_store.testing.store_suite_batches import started
-from bluestar_store.testing.store_suite_working import refused
+from tests.store_suite.batches import started
+from tests.store_suite.side_door import BeforeWrite, RawChange, RawGet, RawPut, table, wire
+from tests.store_suite.working import refused
 
 NULL = {"NULL": True}
 

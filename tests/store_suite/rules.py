@@ -21,7 +21,7 @@ from bluestar_store.models.config import AchConfig, ClientConfig
 from bluestar_store.models.limits import IrsLimits
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import Calls, table, wire
+from tests.store_suite.side_door import Calls, table, wire
 
 REFUSED = ["", "A#B", "a\nb", "\x00", "x" * 3000]
 """Identifiers that are refused wherever one is asked for."""

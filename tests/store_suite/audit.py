@@ -15,7 +15,7 @@ from bluestar_store.protocols import Delete, Item
 from bluestar_store.repositories.base import Repository
 from bluestar_store.repositories.chain import entry_hash
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import BeforeWrite, RawGet, RawPut, in_thread, table
+from tests.store_suite.side_door import BeforeWrite, RawGet, RawPut, in_thread, table
 
 ENTRIES = 4
 

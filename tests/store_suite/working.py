@@ -19,8 +19,8 @@ from bluestar_store.models.batches import BATCH_STATE, STEP_NUMBERS, BatchState,
 from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
 from bluestar_store.protocols import Delete
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import BeforeWrite, RawGet, RawPut, table, wire
-from bluestar_store.testing.store_suite_batches import started
+from tests.store_suite.batches import started
+from tests.store_suite.side_door import BeforeWrite, RawGet, RawPut, table, wire
 
 RUNNING, COMPLETED = BatchStatus.RUNNING, BatchStatus.COMPLETED
 

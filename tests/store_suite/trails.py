@@ -18,7 +18,7 @@ from bluestar_store.models.pipeline import PipelineStep
 from bluestar_store.protocols import AttributeValue
 from bluestar_store.rulesets.load import LOADS
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import RawPut, table, wire
+from tests.store_suite.side_door import RawPut, table, wire
 
 RULES = Trail(table="calculation-rules", partition="CLIENT#ACME")
 

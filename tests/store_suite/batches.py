@@ -27,7 +27,7 @@ from bluestar_store.protocols import Delete
 from bluestar_store.repositories.base import Repository
 from bluestar_store.repositories.batches import TRANSITIONS
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import RawGet, table
+from tests.store_suite.side_door import RawGet, table
 
 RUNNING = BatchStatus.RUNNING
 

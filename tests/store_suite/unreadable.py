@@ -23,7 +23,7 @@ from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
 from bluestar_store.models.vendor import VENDOR_SCHEMA, VendorSchema
 from bluestar_store.protocols import ANY
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import BeforeWrite, RawChange, RawGet, RawPut, table, wire
+from tests.store_suite.side_door import BeforeWrite, RawChange, RawGet, RawPut, table, wire
 
 
 class Broken(NamedTuple):

@@ -8,29 +8,29 @@ import pytest
 
 from bluestar_store.store import Store
 from bluestar_store.testing.engine_case import SideDoor
-from bluestar_store.testing.side_door import BeforeWrite, RawChange, RawGet, RawPut, before_writes, raw_change
-from bluestar_store.testing.store_suite_actors import ActorTests
-from bluestar_store.testing.store_suite_as_stored import AsStoredTests
-from bluestar_store.testing.store_suite_audit import AuditTests
-from bluestar_store.testing.store_suite_batches import BatchTests
-from bluestar_store.testing.store_suite_catalog import CatalogTests
-from bluestar_store.testing.store_suite_checks import CheckTests
-from bluestar_store.testing.store_suite_deletion import DeletionTests
-from bluestar_store.testing.store_suite_digests import DigestTests
-from bluestar_store.testing.store_suite_encryption import EncryptionTests
-from bluestar_store.testing.store_suite_foreign import ForeignItemTests
-from bluestar_store.testing.store_suite_incarnations import IncarnationTests
-from bluestar_store.testing.store_suite_pipelines import PipelineTests
-from bluestar_store.testing.store_suite_records import RecordTests
-from bluestar_store.testing.store_suite_replacement import ReplacementTests
-from bluestar_store.testing.store_suite_rules import RuleTests
-from bluestar_store.testing.store_suite_snapshot import SnapshotTests
-from bluestar_store.testing.store_suite_trails import TrailTests
-from bluestar_store.testing.store_suite_units import UnitTests
-from bluestar_store.testing.store_suite_unreadable import UnreadableTests
-from bluestar_store.testing.store_suite_workflow import WorkflowTests
-from bluestar_store.testing.store_suite_working import WorkingTests
-from bluestar_store.testing.store_suite_writes import WriteTests
+from tests.store_suite.actors import ActorTests
+from tests.store_suite.as_stored import AsStoredTests
+from tests.store_suite.audit import AuditTests
+from tests.store_suite.batches import BatchTests
+from tests.store_suite.catalog import CatalogTests
+from tests.store_suite.checks import CheckTests
+from tests.store_suite.deletion import DeletionTests
+from tests.store_suite.digests import DigestTests
+from tests.store_suite.encryption import EncryptionTests
+from tests.store_suite.foreign import ForeignItemTests
+from tests.store_suite.incarnations import IncarnationTests
+from tests.store_suite.pipelines import PipelineTests
+from tests.store_suite.records import RecordTests
+from tests.store_suite.replacement import ReplacementTests
+from tests.store_suite.rules import RuleTests
+from tests.store_suite.side_door import BeforeWrite, RawChange, RawGet, RawPut, before_writes, raw_change
+from tests.store_suite.snapshot import SnapshotTests
+from tests.store_suite.trails import TrailTests
+from tests.store_suite.units import UnitTests
+from tests.store_suite.unreadable import UnreadableTests
+from tests.store_suite.workflow import WorkflowTests
+from tests.store_suite.working import WorkingTests
+from tests.store_suite.writes import WriteTests
 
 
 class StoreSuite(

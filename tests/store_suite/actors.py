@@ -24,7 +24,7 @@ from bluestar_store.models.vendor import VendorSchema
 from bluestar_store.protocols import ACTOR, scan_pages
 from bluestar_store.rulesets.load import LOADS
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import RawGet, in_thread, table
+from tests.store_suite.side_door import RawGet, in_thread, table
 
 RULE = CalculationRule(plan_id="ACME", calc_type="match", max_pct=Decimal(4))
 RULES = Trail(table="calculation-rules", partition="CLIENT#ACME")

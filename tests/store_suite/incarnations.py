@@ -20,7 +20,7 @@ from bluestar_store.models.holds import PLAN_HOLD
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.protocols import ANY
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import BeforeWrite, RawChange, RawGet, table
+from tests.store_suite.side_door import BeforeWrite, RawChange, RawGet, table
 
 KEY = Key("CLIENT#ACME", "CALC#match")
 RULE = CalculationRule(plan_id="ACME", calc_type="match", formula="x", max_pct=Decimal(6))

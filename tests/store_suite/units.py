@@ -25,8 +25,8 @@ from bluestar_store.models.limits import IrsLimits
 from bluestar_store.models.pipeline import PipelineStep
 from bluestar_store.protocols import ABSENT
 from bluestar_store.store import Store
-from bluestar_store.testing.side_door import Calls, RawGet, RawPut, in_thread, table, wire
 from bluestar_store.unit_of_work import unit_of_work
+from tests.store_suite.side_door import Calls, RawGet, RawPut, in_thread, table, wire
 
 
 def rule(plan_id: str, max_pct: int = 4, calc_type: str = "match") -> CalculationRule:
