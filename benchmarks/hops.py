@@ -130,7 +130,8 @@ def versioned_put() -> Trace:
     with small_store() as store:
         rule = store.calculation_rules.get("ACME", "match")
         rule = store.calculation_rules.put(rule.model_copy(update={"max_pct": Decimal(5)}))
-        return traced(lambda: store.calculation_rules.put(rule.model_copy(update={"max_pct": Decimal(6)})))
+        changed = rule.model_copy(update={"max_pct": Decimal(6)})
+        return traced(lambda: store.calculation_rules.put(changed))
 
 
 def seed_from() -> Trace:

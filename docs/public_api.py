@@ -35,7 +35,8 @@ def loaded(root: Path = DOCS.parent) -> griffe.Module:
         loader.load(name)
     loader.load(PACKAGE)
     loader.resolve_aliases()
-    return loader.modules_collection[PACKAGE]
+    package: griffe.Module = loader.modules_collection[PACKAGE]
+    return package
 
 
 def public(package: griffe.Module, module: str) -> dict[str, griffe.Object | None]:
