@@ -44,7 +44,7 @@ def _grown(before: int, answers: list[Any]) -> dict[str, Any]:
 
 def export_with_store(settings: Settings, folder: Path) -> dict[str, Any]:
     """All items, sorted and with their digest: what `bluestar-store export` does."""
-    from bluestar_store.transfer.export import export
+    from bluestar_store.transfer import export
 
     def work() -> int:
         with Store.open(settings) as store:

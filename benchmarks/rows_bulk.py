@@ -20,7 +20,7 @@ from benchmarks.report import Goal, Line
 from bluestar_store import Settings, Store
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.protocols import Item
-from bluestar_store.transfer.transfer_files import items_path
+from bluestar_store.transfer.files import items_path
 
 NEW, EXPORTED = 10_000, 100_000
 PEAK_MB, MB = 200, 1024 * 1024

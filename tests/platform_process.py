@@ -130,7 +130,7 @@ def on_macos(folder: Path) -> None:
         from bluestar_store import BatchState, Settings, Store, seeding
         from bluestar_store.documents import export_documents, get_store
         from bluestar_store.files import open_files
-        from bluestar_store.transfer.export import export
+        from bluestar_store.transfer import export
 
         settings = Settings(persistence_mode="file", file_persistence_dir=folder / "store")
         for _ in range(2):

@@ -19,7 +19,7 @@ from bluestar_store.iam import ACTIONS, OLDER_TABLES, Role, policy
 from bluestar_store.models.calculation import CalculationRuleModel
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import TableSpec
-from bluestar_store.transfer.migrate import migrate, take_over
+from bluestar_store.transfer import migrate, take_over
 from tests.cli.conftest import Run, run
 
 __all__ = ["run"]

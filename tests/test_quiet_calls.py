@@ -50,8 +50,7 @@ from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.rulesets.plan_difference import diff_plans
 from bluestar_store.testing import FakeRepository, FaultEngine
 from bluestar_store.testing.faults import any_call
-from bluestar_store.transfer.export import export
-from bluestar_store.transfer.importing import import_
+from bluestar_store.transfer import export, import_
 from bluestar_store.unit_of_work import unit_of_work
 from bluestar_store.warming import warm
 

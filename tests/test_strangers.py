@@ -30,13 +30,12 @@ from bluestar_store.models.vendor import VENDOR_SCHEMA
 from bluestar_store.protocols import Put
 from bluestar_store.repositories.revisions import Revision
 from bluestar_store.rulesets import load
-from bluestar_store.rulesets.edit import read_columns, read_steps, values_of
+from bluestar_store.rulesets.editing import read_columns, read_steps, values_of
 from bluestar_store.rulesets.plan_file import read_plan
 from bluestar_store.seeding import baseline, read
-from bluestar_store.transfer.export import export as export_
-from bluestar_store.transfer.import_state import State
-from bluestar_store.transfer.importing import import_
-from bluestar_store.transfer.transfer_files import Manifest, TableDigest
+from bluestar_store.transfer.exporting import export as export_
+from bluestar_store.transfer.files import Manifest, TableDigest
+from bluestar_store.transfer.importing import State, import_
 
 SECONDS, MEGABYTES = 10.0, 40
 """Generous: it takes a second at most, and a few megabytes, on a machine with nothing else to do."""

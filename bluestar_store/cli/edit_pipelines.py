@@ -38,12 +38,12 @@ def replace(
     Shows the difference and asks. All in one transaction. PLAN may be DEFAULT.
     """
     with opened_store(ctx, as_json) as (store, out):
-        from bluestar_store.rulesets import edit
+        from bluestar_store.rulesets import editing
 
         write(
             store,
             out,
-            edit.replaced_pipeline(store, plan, freq, edit.read_steps(file, plan, freq, store.settings.checks)),
+            editing.replaced_pipeline(store, plan, freq, editing.read_steps(file, plan, freq, store.settings.checks)),
             yes=yes,
         )
 
@@ -57,13 +57,13 @@ def remove(ctx: typer.Context, plan: Plan, freq: Frequency, yes: Yes = False, as
     """
     with opened_store(ctx, as_json) as (store, out):
         from bluestar_store.protocols import ABSENT
-        from bluestar_store.rulesets import edit
+        from bluestar_store.rulesets import editing
 
         one_person_may(store)
-        if lost := edit.lost_pipeline(store, plan, freq):
+        if lost := editing.lost_pipeline(store, plan, freq):
             lines = [*difference_lines([lost]), "Its steps are gone already: another program deleted them."]
             ask(out, "Delete this?", lines, yes=yes)
             store.pipelines.remove(plan, freq, expected=ABSENT)
             out.show(difference_records([lost]), "Deleted.")
         else:
-            write(store, out, edit.removed_pipeline(store, plan, freq), yes=yes)
+            write(store, out, editing.removed_pipeline(store, plan, freq), yes=yes)

@@ -93,14 +93,14 @@ def set_schema(
     """
     with opened_store(ctx, as_json) as (store, out):
         from bluestar_store.models.vendor import fingerprint
-        from bluestar_store.rulesets import edit
+        from bluestar_store.rulesets import editing
 
         first, *rest = values or [""]
         given, texts = ("", values or []) if "=" in first else (first, rest)
         kind = kind_named(store, "vendor-schema")
-        wanted = edit.read_columns(file) if file is not None else {}
+        wanted = editing.read_columns(file) if file is not None else {}
         with bad_values():
-            named = edit.values_of(kind, texts)
+            named = editing.values_of(kind, texts)
             if twice := wanted.keys() & named.keys():
                 raise BadUsage(f"{', '.join(sorted(twice))} is given twice: by --file and by itself")
             wanted |= named
@@ -109,7 +109,7 @@ def set_schema(
             if not given and "columns" not in wanted:
                 raise BadUsage("give a FINGERPRINT (see inspect schema VENDOR), or the columns, by --file")
             identity = {"vendor_id": vendor, "fingerprint": given or fingerprint(wanted["columns"])}
-            part = edit.changed(store, kind, identity, wanted)
+            part = editing.changed(store, kind, identity, wanted)
         write(store, out, part, yes=yes)
 
 

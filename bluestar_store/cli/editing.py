@@ -18,7 +18,7 @@ from bluestar_store.cli.secrets import with_secrets
 if TYPE_CHECKING:
     from bluestar_store.checks.meaning import Level
     from bluestar_store.mapping.mapper import Mapper
-    from bluestar_store.rulesets.compare import Part
+    from bluestar_store.rulesets.comparing import Part
     from bluestar_store.store import Store
 
 
@@ -32,25 +32,25 @@ def set_values(
 ) -> None:
     """The whole of a `set` command."""
     with opened_store(ctx, as_json) as (store, out):
-        from bluestar_store.rulesets import edit
+        from bluestar_store.rulesets import editing
 
         kind = kind_named(store, kind_name)
         with bad_values():
-            part = edit.changed(store, kind, identity, edit.values_of(kind, with_secrets(kind, texts)))
+            part = editing.changed(store, kind, identity, editing.values_of(kind, with_secrets(kind, texts)))
         write(store, out, part, yes=yes)
 
 
 def delete(ctx: typer.Context, as_json: bool, kind_name: str, identity: dict[str, Any], *, yes: bool) -> None:
     """The whole of a `delete` command."""
     with opened_store(ctx, as_json) as (store, out):
-        from bluestar_store.rulesets import edit
+        from bluestar_store.rulesets import editing
 
-        write(store, out, edit.deleted(store, kind_named(store, kind_name), identity), yes=yes)
+        write(store, out, editing.deleted(store, kind_named(store, kind_name), identity), yes=yes)
 
 
 def write(store: Store, out: Output, part: Part, *, yes: bool) -> None:
     """Show the part, ask, and write it unless somebody was faster."""
-    from bluestar_store.rulesets.load import write_part
+    from bluestar_store.rulesets.loading import write_part
 
     one_person_may(store)
     found = difference_records(part.entries)

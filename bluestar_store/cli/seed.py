@@ -114,7 +114,7 @@ def seed(
 
 def _show(store: Store, out: Output, source: str, difference: Difference, overwrite: bool) -> None:
     """The whole difference, and what of it would be left alone."""
-    from bluestar_store.rulesets.load import to_write
+    from bluestar_store.rulesets.loading import to_write
 
     entries = difference.entries
     lines = [f"What {source} would change in the store:" if difference else f"The store has all of {source}."]
@@ -133,7 +133,7 @@ def _show(store: Store, out: Output, source: str, difference: Difference, overwr
 
 def _save(store: Store, out: Output, source: str, difference: Difference, overwrite: bool, path: Path) -> None:
     """What would be written, into a file and on stdout."""
-    from bluestar_store.rulesets.load import to_write
+    from bluestar_store.rulesets.loading import to_write
     from bluestar_store.rulesets.saved_plan import save_plan
 
     wanted = to_write(difference, overwrite=overwrite)
@@ -173,7 +173,7 @@ def _apply(store: Store, out: Output, path: Path, digest: str | None, yes: bool)
 
 def _load(store: Store, out: Output, source: str, difference: Difference, overwrite: bool, yes: bool) -> None:
     from bluestar_store.checks.meaning import Level
-    from bluestar_store.rulesets.load import ATTEMPTS, settle, to_write
+    from bluestar_store.rulesets.loading import ATTEMPTS, apply_difference, to_write
 
     writes = to_write(difference, overwrite=overwrite)
     if writes:
@@ -190,7 +190,7 @@ def _load(store: Store, out: Output, source: str, difference: Difference, overwr
     with progress("Seeding", total=len(difference.entries)) as done:
         # What was agreed to is what was shown: nothing is looked at again and written over all the same.
         attempts = ATTEMPTS if yes or not changes else 1
-        report = settle(store, difference, overwrite=overwrite, progress=done, attempts=attempts)
+        report = apply_difference(store, difference, overwrite=overwrite, progress=done, attempts=attempts)
     out.show(_report_record(source, report), _summary("Seeded", source, report), *_left_alone(report))
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from bluestar_store.store import Store
-    from bluestar_store.transfer.merging import ImportReport
-    from bluestar_store.transfer.transfer_files import Manifest, Progress
+    from bluestar_store.transfer.files import Manifest, Progress
+    from bluestar_store.transfer.merge.comparing import ImportReport
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", file_okay=False, show_default=False, help="The export.")]
 
@@ -43,7 +43,7 @@ def export(
     has to be of one moment. Memory is constant, but mode file holds its tables in memory.
     """
     with opened_store(ctx, as_json) as (store, out):
-        from bluestar_store.transfer.export import export as export_items
+        from bluestar_store.transfer.exporting import export as export_items
 
         with phases() as progress:
             manifest = export_items(store, folder, plans=plan or None, replace=replace, progress=progress)
@@ -105,7 +105,7 @@ def migrate_layout(
     with opened_store(ctx, as_json) as (store, out):
         from bluestar_store.settings import TableLayout
         from bluestar_store.store import Store
-        from bluestar_store.transfer.migrate import migrate
+        from bluestar_store.transfer.migrating import migrate
 
         if layout not in [found.value for found in TableLayout]:
             raise BadUsage(f"a layout is eight or single, not {layout}")
@@ -134,7 +134,7 @@ def take_over(
     left alone and listed (exit code 3).
     """
     with opened_store(ctx, as_json) as (store, out):
-        from bluestar_store.transfer.migrate import take_over as take_over_items
+        from bluestar_store.transfer.migrating import take_over as take_over_items
 
         with phases() as progress:
             report = take_over_items(store, table, progress=progress)

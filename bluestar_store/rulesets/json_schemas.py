@@ -11,7 +11,7 @@ from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.tables import KINDS
 from bluestar_store.models.vendor import VENDOR_SCHEMA
 from bluestar_store.redaction.tracebacks import without_locals
-from bluestar_store.rulesets.rule_set import rule_files
+from bluestar_store.rulesets.reading import rule_files
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SUFFIX = ".schema.json"

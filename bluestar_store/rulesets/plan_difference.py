@@ -28,7 +28,7 @@ from bluestar_store.repositories.calculation_rules import CalculationRules
 from bluestar_store.repositories.configs import Configs
 from bluestar_store.repositories.pipelines import Pipelines
 from bluestar_store.repositories.validation_rules import ValidationRules
-from bluestar_store.rulesets.compare import Change
+from bluestar_store.rulesets.comparing import Change
 
 C = TypeVar("C", bound=PlanEntity)
 E = TypeVar("E", bound=Entity)

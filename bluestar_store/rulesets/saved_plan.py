@@ -1,7 +1,14 @@
-"""Saved plans: a reviewed difference as a file, applied exactly, or refused when the store has moved since."""
+"""Saved plans: a reviewed difference as a file, applied exactly, or refused when the store has changed since.
+
+Four eyes (BLUESTAR_FOUR_EYES): a plan is applied by another actor than the one who proposed it in this store. The file
+of a plan is its proposer's, who may write any name into it and give it a new digest. So where the setting demands two,
+who proposed which digest is an entry in a trail of the store, made when the plan is saved, and a plan without one is
+refused. An actor is who the settings say: that has to be set where people cannot.
+"""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,11 +24,20 @@ from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.mapping.salvage import salvaged
 from bluestar_store.mapping.values import utc_text
+from bluestar_store.models.audit import Trail
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.redaction.tracebacks import without_locals
-from bluestar_store.rulesets.compare import Difference, Part, Target, compare_part
-from bluestar_store.rulesets.four_eyes import acting, check_proposal, is_person, record_proposal
-from bluestar_store.rulesets.load import LoadReport, one_entry, outcome_of, report, to_write, watched, write_part
+from bluestar_store.rulesets.comparing import Difference, Part, RuleStore, compare_part
+from bluestar_store.rulesets.loading import (
+    LOADS,
+    LoadReport,
+    one_entry,
+    outcome_of,
+    report,
+    to_write,
+    watched,
+    write_part,
+)
 from bluestar_store.rulesets.meaning import check_meaning
 from bluestar_store.rulesets.plan_file import (
     PlanFile,
@@ -53,7 +69,7 @@ class _WrongPartError(Exception):
 
 
 @without_locals
-def save_plan(store: Target, difference: Difference, path: Path, *, actor: str | None = None) -> str:
+def save_plan(store: RuleStore, difference: Difference, path: Path, *, actor: str | None = None) -> str:
     """Write a difference as a plan, and who proposes it (the setting's actor where none is given); returns its digest.
 
     The file is replaced whole. Where four eyes are demanded, an entry in the store's trail PROPOSALS goes before it,
@@ -74,7 +90,7 @@ def save_plan(store: Target, difference: Difference, path: Path, *, actor: str |
 
 
 @without_locals
-def open_plan(store: Target, path: Path, *, digest: str | None = None, actor: str | None = None) -> SavedPlan:
+def open_plan(store: RuleStore, path: Path, *, digest: str | None = None, actor: str | None = None) -> SavedPlan:
     """A saved plan, checked: it is whole, for this store, of rules, and its items are as they were.
 
     `digest`: the one that `save_plan` gave, of what was reviewed. `actor` is who will apply it, the setting's where
@@ -100,7 +116,7 @@ def open_plan(store: Target, path: Path, *, digest: str | None = None, actor: st
 
 @without_locals
 def write_opened(
-    store: Target, plan: SavedPlan, *, progress: Callable[[int], None] | None = None, actor: str | None = None
+    store: RuleStore, plan: SavedPlan, *, progress: Callable[[int], None] | None = None, actor: str | None = None
 ) -> LoadReport:
     """Write exactly what an opened plan says; see `apply_plan`."""
     outcomes = []
@@ -116,7 +132,7 @@ def write_opened(
 
 @without_locals
 def apply_plan(
-    store: Target,
+    store: RuleStore,
     path: Path,
     *,
     digest: str | None = None,
@@ -133,7 +149,7 @@ def apply_plan(
     return write_opened(store, open_plan(store, path, digest=digest, actor=actor), progress=progress, actor=actor)
 
 
-def _store_of(store: Target, parts: Iterable[Part]) -> PlannedStore:
+def _store_of(store: RuleStore, parts: Iterable[Part]) -> PlannedStore:
     """This store, and the identities of the tables that these parts lie in: see `protocols.TellsTables`."""
     data_id = store.engine.data_id
     table_id: Callable[[str], str] | None = getattr(store.engine, "table_id", None)
@@ -142,7 +158,7 @@ def _store_of(store: Target, parts: Iterable[Part]) -> PlannedStore:
     return PlannedStore(location=store.engine.location, tables=tables)
 
 
-def _part_data(store: Target, part: Part) -> dict[str, Any]:
+def _part_data(store: RuleStore, part: Part) -> dict[str, Any]:
     mapper = part.mapper
     wanted = []
     for entity in part.wanted:
@@ -179,7 +195,7 @@ def _is_changed(mapper: Mapper[Any], old: Entity, new: Entity) -> bool:
     return not all(equal_values(before.get(name), after.get(name)) for name in mapper.compared)
 
 
-def _parts(path: Path, plan: PlanFile, store: Target) -> list[Part]:
+def _parts(path: Path, plan: PlanFile, store: RuleStore) -> list[Part]:
     """The parts as they were when the plan was made. Raises PlanRefusedError."""
     seen: set[tuple[str, Key]] = set()
     parts = []
@@ -203,7 +219,7 @@ def _parts(path: Path, plan: PlanFile, store: Target) -> list[Part]:
     return parts
 
 
-def _part(data: PlannedPart, store: Target) -> Part:
+def _part(data: PlannedPart, store: RuleStore) -> Part:
     """The part of a plan: what is wanted, and what was stored when it was made."""
     mapper = next((mapper for mapper in store.tables.kinds if mapper.name == data.kind), None)
     if mapper is None:
@@ -227,10 +243,53 @@ def _part(data: PlannedPart, store: Target) -> Part:
 _KINDS_OF_YOUR_OWN = "; kinds of your own are named by BLUESTAR_KINDS, as when the plan was made"
 
 
-def _fresh(store: Target, mapper: Mapper[Any], item: Any) -> Any:
+def _fresh(store: RuleStore, mapper: Mapper[Any], item: Any) -> Any:
     """An entity that was never read: it carries no version."""
     entity = mapper.decode(store.decrypted(mapper, item_from_json(mapper.table, item)))
     if entity.extra:
         names = shown(", ".join(entity.extra))[1:-1]
         raise _WrongPartError(f"has attributes of {mapper.name} that are not known here: {names}{_KINDS_OF_YOUR_OWN}")
     return mapper.entity(**dict(entity))
+
+
+PROPOSALS = Trail(table=LOADS.table, partition="PROPOSALS")
+"""The trail that has one entry for each plan that was proposed where four eyes are demanded."""
+PROPOSE = "propose"
+
+
+def acting(store: RuleStore, actor: str | None) -> str | None:
+    """Who acts: the setting's actor where none is given."""
+    return store.settings.actor if actor is None else actor
+
+
+def is_person(actor: str | None) -> bool:
+    """Whether an actor has a name to tell it from others by."""
+    return actor is not None and bool(_person(actor))
+
+
+def record_proposal(store: RuleStore, digest: str, actor: str | None) -> None:
+    """Append an entry that says who proposes the plan of this digest."""
+    store.audit.append(PROPOSALS, action=PROPOSE, actor=actor, details={"plan": digest})
+
+
+def check_proposal(store: RuleStore, path: Path, plan: PlanFile, actor: str | None) -> None:
+    """PlanRefusedError unless somebody else than the actor proposed the plan, by the file and by the store's trail."""
+    if actor is None or not is_person(actor):
+        raise refusal(path, "needs somebody to apply it (BLUESTAR_FOUR_EYES): give BLUESTAR_ACTOR or --actor")
+    if plan.proposed.actor is None or not is_person(plan.proposed.actor):
+        raise refusal(path, "does not say who proposed it, which BLUESTAR_FOUR_EYES demands: make it again")
+    entries = [entry for entry in store.audit.entries(PROPOSALS) if entry.action == PROPOSE]
+    proposers = [entry.actor or "" for entry in entries if (entry.details or {}).get("plan") == plan.digest]
+    if not proposers or _person(plan.proposed.actor) not in map(_person, proposers):
+        raise refusal(
+            path,
+            f"was not proposed in this store by {shown(plan.proposed.actor)}, which BLUESTAR_FOUR_EYES demands: it was "
+            "altered, or made without that setting; make it again",
+        )
+    if _person(actor) in map(_person, proposers):
+        raise refusal(path, f"was proposed by {shown(actor)}: BLUESTAR_FOUR_EYES demands that somebody else applies it")
+
+
+def _person(actor: str) -> str:
+    """Letters and digits of a name: the same person may be spelled in several ways."""
+    return "".join(char for char in unicodedata.normalize("NFKC", actor).casefold() if char.isalnum())

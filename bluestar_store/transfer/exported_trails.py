@@ -10,7 +10,7 @@ from bluestar_store.models.audit import AUDIT_ENTRY, Trail
 from bluestar_store.protocols import Item
 from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.repositories.audit import ChainFault, TrailReport, trail_report
-from bluestar_store.transfer.transfer_files import Manifest, items_path, read_items
+from bluestar_store.transfer.files import Manifest, items_path, read_items
 
 
 @without_locals

@@ -6,7 +6,9 @@ that the next run after kill -9 goes on from there; what lies behind that point 
 
 from __future__ import annotations
 
+import hashlib
 import heapq
+import json
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -14,25 +16,34 @@ from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
 
+from bluestar_store.disk import read_plain
+from bluestar_store.engines.checks import check_key
 from bluestar_store.engines.dynamo.bulk import chunks
-from bluestar_store.errors import ConflictError, FileStoreError, ImportRefusedError
+from bluestar_store.engines.exact_json import exact_json
+from bluestar_store.engines.file.whole_files import write_whole
+from bluestar_store.errors import ConflictError, FileStoreError, ImportRefusedError, InvalidKeyError
 from bluestar_store.keys import Key
 from bluestar_store.models.audit import Trail
 from bluestar_store.models.digest_keys import CURRENT, SALTS, is_digest_key
 from bluestar_store.models.index_marks import is_mark
 from bluestar_store.protocols import Engine, Item, key_of, pages
 from bluestar_store.redaction.tracebacks import without_locals
-from bluestar_store.rulesets.load import LOADS
+from bluestar_store.rulesets.loading import LOADS
 from bluestar_store.threads import Pool
-from bluestar_store.transfer.folders import held
-from bluestar_store.transfer.import_state import State
-from bluestar_store.transfer.marked_tables import Unmarked
-from bluestar_store.transfer.merging import COMPARED_ITEMS, ImportReport, settle
-from bluestar_store.transfer.routes import MARK, REST, AuditedPlace, Place, Routes
-from bluestar_store.transfer.spans import Span, spans
-from bluestar_store.transfer.transfer_files import Manifest, Progress, Record, TableDigest, read_items
-from bluestar_store.transfer.whole_merge import Spans, WholeMerge
-from bluestar_store.transfer.wholes import METADATA, PIPELINES, pipeline_of
+from bluestar_store.transfer.files import (
+    ExportedPartition,
+    Manifest,
+    Progress,
+    Record,
+    TableDigest,
+    exported_partitions,
+    held,
+    read_items,
+)
+from bluestar_store.transfer.layout import MARK, REST, AuditedStore, TableMap, TransferStore, Unmarked
+from bluestar_store.transfer.merge.aggregate_merge import AggregateMerge, ExportedAggregate
+from bluestar_store.transfer.merge.aggregates import METADATA, PIPELINES, pipeline_of
+from bluestar_store.transfer.merge.comparing import COMPARED_ITEMS, ImportReport, write_compared
 
 ROUND_ITEMS, ROUND_BYTES = 1000, 8 * 1024 * 1024
 """Items between two notes of how far an import came: all of them are in memory."""
@@ -55,7 +66,7 @@ def _nothing() -> None:
 
 @without_locals
 def import_(
-    target: AuditedPlace,
+    target: AuditedStore,
     folder: Path,
     *,
     merge: bool = False,
@@ -94,11 +105,11 @@ def import_(
 class Import:
     """One export on its way into one target. The folder is held by the caller."""
 
-    def __init__(self, target: Place, folder: Path, progress: Progress | None) -> None:
+    def __init__(self, target: TransferStore, folder: Path, progress: Progress | None) -> None:
         self._target, self._folder, self._progress = target, folder, progress
-        self._routes = Routes(target.tables)
+        self._table_map = TableMap(target.tables)
         self.manifest = Manifest.read(folder)
-        if unknown := self.manifest.tables.keys() - {*self._routes.names, REST}:
+        if unknown := self.manifest.tables.keys() - {*self._table_map.names, REST}:
             raise FileStoreError(
                 f"{folder} has tables that are not known here: {', '.join(sorted(unknown))}; kinds of your own are "
                 "named by BLUESTAR_KINDS"
@@ -107,7 +118,9 @@ class Import:
 
     def is_begun(self) -> bool:
         """Whether an earlier run began to write, and the target still has what that one noted."""
-        return self.state.load() and self.state.is_true_of(self._target, self._routes) and bool(_filled(self._target))
+        return (
+            self.state.load() and self.state.is_true_of(self._target, self._table_map) and bool(_filled(self._target))
+        )
 
     def run(
         self, *, merge: bool = False, overwrite: bool = False, before_write: Callable[[], None] = _nothing
@@ -130,14 +143,14 @@ class Import:
             self.state.save()  # before the first write: what is in the target from now on is ours
         with Pool(self._target.engine.parallel_calls, "bluestar-import") as pool:
             if merge:
-                wholes = WholeMerge(self._target, self._routes, overwrite=overwrite, before_write=before_write)
-                for portions in chunks(_portions(self._wholes()), ROUND_ITEMS // COMPARED_ITEMS):
-                    report = sum(pool.map(wholes.bring, portions), report)
-                    done += sum(whole.count for portion in portions for whole in portion)
+                merging = AggregateMerge(self._target, self._table_map, overwrite=overwrite, before_write=before_write)
+                for portions in chunks(_portions(self._aggregates()), ROUND_ITEMS // COMPARED_ITEMS):
+                    report = sum(pool.map(merging.merge, portions), report)
+                    done += sum(aggregate.count for portion in portions for aggregate in portion)
                     self._tell("import", done)
             for table, records in self._rounds((METADATA, PIPELINES) if merge else ()):
                 items = [
-                    self._routes.incoming(table, key, item)
+                    self._table_map.incoming(table, key, item)
                     for key, item, _ in records
                     if not is_mark(key) and key != CURRENT and key.pk != SALTS
                 ]
@@ -146,7 +159,7 @@ class Import:
                     report = sum(pool.map(write, chunks(items, COMPARED_ITEMS)), report)
                 else:
                     salts = sum(record.key.pk == SALTS for record in records)  # whose place is the export
-                    written = self._target.engine.put_many(self._routes.on_disk(table), items)
+                    written = self._target.engine.put_many(self._table_map.on_disk(table), items)
                     report += ImportReport(written=written + salts)
                 done += len(items)
                 if not merge:
@@ -159,12 +172,12 @@ class Import:
         """Read everything once; ImportRefusedError with the items that cannot lie in the target."""
         refused: list[str] = []
         count = done = 0
-        unmarked = Unmarked(self._target, self._routes)
+        unmarked = Unmarked(self._target, self._table_map)
         streams = (self._checked(table, digest, unmarked) for table, digest in self.manifest.tables.items())
         for key, found in groupby(heapq.merge(*streams), key=itemgetter(0)):
             places = [(table, reason) for _, table, reason in found]
             reasons = [f"{table}: {key}: {reason}" for table, reason in places if reason]
-            if self._routes.single and len(places) > 1:
+            if self._table_map.single and len(places) > 1:
                 tables = " and ".join(table for table, _ in places)
                 reasons.append(f"{tables}: {key}: has a place in one of them only in layout single")
             refused += reasons[: SHOWN - len(refused)]
@@ -179,7 +192,7 @@ class Import:
             lines += [f"  {reason}" for reason in refused]
             if count > len(refused):
                 lines.append("  ...")
-            if not self._routes.single and REST in self.manifest.tables:
+            if not self._table_map.single and REST in self.manifest.tables:
                 lines.append(LOST)
             raise ImportRefusedError(lines)
         unmarked.distrust()
@@ -188,29 +201,29 @@ class Import:
         """Each key of one table, in order, with the reason why it cannot lie in the target, if there is one."""
         for key, item, _ in read_items(self._folder, table, digest):
             try:
-                self._routes.incoming(table, key, item)
+                self._table_map.incoming(table, key, item)
             except ValueError as error:
                 yield key, table, str(error)
             else:
                 unmarked.look(table, item)
                 yield key, table, ""
 
-    def _wholes(self) -> Iterator[Spans]:
-        """The partitions of the tables that have wholes; a pipeline's with that of its trail."""
-        tables, trails = self.manifest.tables, dict[str, Span]()
+    def _aggregates(self) -> Iterator[ExportedAggregate]:
+        """The partitions of the tables that have aggregates; a pipeline's with that of its trail."""
+        tables, trails = self.manifest.tables, dict[str, ExportedPartition]()
         if METADATA in tables:
-            for span in spans(self._folder, METADATA, tables[METADATA]):
-                if pipeline := pipeline_of(span.pk):
-                    trails[pipeline] = replace(span, kept=None)  # read again, rather than all of them in memory
-                elif span.pk != SALTS and not is_mark(Key(span.pk, "")):
-                    yield Spans((span,), self._routes)
+            for partition in exported_partitions(self._folder, METADATA, tables[METADATA]):
+                if pipeline := pipeline_of(partition.pk):
+                    trails[pipeline] = replace(partition, kept=None)  # read again, rather than all of them in memory
+                elif partition.pk != SALTS and not is_mark(Key(partition.pk, "")):
+                    yield ExportedAggregate((partition,), self._table_map)
         if PIPELINES in tables:
-            for span in spans(self._folder, PIPELINES, tables[PIPELINES]):
-                if span.pk == SALTS:
+            for partition in exported_partitions(self._folder, PIPELINES, tables[PIPELINES]):
+                if partition.pk == SALTS:
                     continue
-                trail = trails.pop(span.pk, None)
-                yield Spans((span, trail) if trail else (span,), self._routes)
-        yield from (Spans((trail,), self._routes) for trail in trails.values())
+                trail = trails.pop(partition.pk, None)
+                yield ExportedAggregate((partition, trail) if trail else (partition,), self._table_map)
+        yield from (ExportedAggregate((trail,), self._table_map) for trail in trails.values())
 
     def _rounds(self, left_out: Collection[str] = ()) -> Iterator[tuple[str, list[Record]]]:
         """What is not done yet, in portions that fit into memory."""
@@ -232,8 +245,8 @@ class Import:
     def _comparing(
         self, table: str, overwrite: bool, before_write: Callable[[], None]
     ) -> Callable[[Sequence[Item]], ImportReport]:
-        return lambda items: settle(
-            self._target, self._routes, table, items, overwrite=overwrite, before_write=before_write
+        return lambda items: write_compared(
+            self._target, self._table_map, table, items, overwrite=overwrite, before_write=before_write
         )
 
     def _tell(self, what: str, done: int) -> None:
@@ -241,15 +254,15 @@ class Import:
             self._progress(what, done, self.manifest.items)
 
 
-def _portions(wholes: Iterable[Spans]) -> Iterator[list[Spans]]:
-    """Small wholes together, as many as have the items of one transaction; each large one alone."""
-    portion, count = list[Spans](), 0
-    for whole in wholes:
-        if portion and count + whole.count > COMPARED_ITEMS:
+def _portions(aggregates: Iterable[ExportedAggregate]) -> Iterator[list[ExportedAggregate]]:
+    """Small aggregates together, as many as have the items of one transaction; each large one alone."""
+    portion, count = list[ExportedAggregate](), 0
+    for aggregate in aggregates:
+        if portion and count + aggregate.count > COMPARED_ITEMS:
             yield portion
             portion, count = [], 0
-        portion.append(whole)
-        count += whole.count
+        portion.append(aggregate)
+        count += aggregate.count
     if portion:
         yield portion
 
@@ -267,18 +280,18 @@ class _Once:
                 self._done = True
 
 
-def check_empty(target: Place, instead: str = MERGE) -> None:
+def check_empty(target: TransferStore, instead: str = MERGE) -> None:
     """ConflictError, naming the tables, when there are items in the target. `instead`: what to do then."""
     if filled := _filled(target):
         raise ConflictError(f"{target.engine.location} is not empty: there are items in {', '.join(filled)}; {instead}")
 
 
-def is_empty(target: Place) -> bool:
+def is_empty(target: TransferStore) -> bool:
     """Whether there are no items in the target, as `check_empty` demands."""
     return not _filled(target)
 
 
-def _filled(target: Place) -> list[str]:
+def _filled(target: TransferStore) -> list[str]:
     """The tables, by their names on disk, that have items."""
     names = [spec.name for spec in target.tables.specs()]
     return [name for name in names if _is_filled(target.engine, name)]
@@ -288,3 +301,58 @@ def _is_filled(engine: Engine, table: str) -> bool:
     """Whether a table has an item that counts: the marks of indexes and the keys of digests are the target's own."""
     found = pages(lambda cursor: engine.scan(table, limit=LOOKED_AT, cursor=cursor, consistent=True))
     return any(not (is_mark(key_of(item)) or is_digest_key(key_of(item))) for page in found for item in page)
+
+
+MAX_STATE_BYTES = 1024 * 1024
+
+
+class State:
+    """How far an import came: how many items of each table are in the target, and the key of the last one."""
+
+    def __init__(self, folder: Path, target: TransferStore, manifest: Manifest) -> None:
+        place = [target.engine.location, *(spec.name for spec in target.tables.specs())]
+        name = hashlib.sha256(json.dumps(place).encode()).hexdigest()[:16]
+        self._path = folder / f".import-{name}.json"
+        self._manifest = manifest
+        self.done: dict[str, tuple[int, Key]] = {}
+
+    def count(self, table: str) -> int:
+        """How many items of the table are done."""
+        return self.done[table][0] if table in self.done else 0
+
+    def load(self) -> bool:
+        """Whether an interrupted run of this very export left its notes; `done` is what they say.
+
+        What lies there and is none of ours counts as nothing, and is replaced.
+        """
+        try:
+            content = exact_json(read_plain(self._path, MAX_STATE_BYTES))
+            done = {table: (count, Key(pk, sk)) for table, (count, pk, sk) in content["done"].items()}
+            is_ours = content["export"] == self._manifest.digest and done.keys() <= self._manifest.tables.keys()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return False
+        if not is_ours or not all(type(count) is int and count >= 0 and _is_key(key) for count, key in done.values()):
+            return False
+        self.done = done
+        return True
+
+    def is_true_of(self, target: TransferStore, table_map: TableMap) -> bool:
+        """Whether the target has what the notes say: it may have been made anew since."""
+        return all(target.engine.get(table_map.on_disk(t), [key], consistent=True) for t, (_, key) in self.done.items())
+
+    def save(self) -> None:
+        """Note it, durably."""
+        done = {table: [count, *key] for table, (count, key) in self.done.items()}
+        write_whole(self._path, json.dumps({"export": self._manifest.digest, "done": done}).encode())
+
+    def remove(self) -> None:
+        """The import is complete."""
+        self._path.unlink(missing_ok=True)
+
+
+def _is_key(key: Key) -> bool:
+    try:
+        check_key("", key)
+    except InvalidKeyError:
+        return False
+    return True

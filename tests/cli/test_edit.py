@@ -14,7 +14,7 @@ from bluestar_store import CalculationRule, Store
 from bluestar_store.cli import app, asking
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Delete
-from bluestar_store.rulesets.rule_set import rule_files
+from bluestar_store.rulesets.reading import rule_files
 from tests.cli.conftest import Run
 
 

@@ -21,7 +21,7 @@ from bluestar_store.mapping.values import from_wire
 from bluestar_store.protocols import Item, Put, key_of, scan_pages
 from bluestar_store.redaction.masking import has_secrets
 from bluestar_store.repositories.digests import is_sensitive
-from bluestar_store.transfer.transfer_files import line_of
+from bluestar_store.transfer.files import line_of
 from tests.cli.conftest import Run, on
 from tests.cli.test_secrets import COMMANDS, HOLDS_DATA, OTHER, SSN, planted
 from tests.store_suite.side_door import wire

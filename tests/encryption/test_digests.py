@@ -12,9 +12,7 @@ from bluestar_store.mapping.canonical import canonical
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.protocols import Delete
 from bluestar_store.repositories.digests import scope_of
-from bluestar_store.transfer.export import export
-from bluestar_store.transfer.importing import import_
-from bluestar_store.transfer.migrate import migrate
+from bluestar_store.transfer import export, import_, migrate
 from tests.encryption.conftest import ACCOUNT, FIRST, FREQ, ROUTING, SECOND, Process
 
 TRAIL = Trail(table="agent-config", partition=f"CLIENT#ACME_{FREQ}")

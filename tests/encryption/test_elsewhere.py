@@ -23,7 +23,7 @@ from bluestar_store.mapping.sealed import MAGIC
 from bluestar_store.persistence import create_persistence
 from bluestar_store.rulesets.saved_plan import apply_plan, save_plan
 from bluestar_store.seeding import RuleSet, compare
-from bluestar_store.transfer.export import export
+from bluestar_store.transfer import export
 from tests.encryption.conftest import ACCOUNT, FIRST, FREQ, ROUTING, SECOND, SSN, Process, all_items
 from tests.encryption.test_records import work
 

@@ -8,8 +8,7 @@ import pytest
 
 from bluestar_store import EncryptedValueError, Settings, Store, TableLayout
 from bluestar_store.engines.memory.engine import MemoryEngine
-from bluestar_store.transfer.export import export
-from bluestar_store.transfer.importing import import_
+from bluestar_store.transfer import export, import_
 from tests.encryption.conftest import ACCOUNT, FIRST, FREQ, ROUTING, SECOND, SSN, Process, Seeded, all_items
 from tests.encryption.test_records import work
 

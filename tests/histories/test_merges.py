@@ -18,8 +18,7 @@ import pytest
 from bluestar_store import BlueStarError, PipelineStep, Settings, Store
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.protocols import Write
-from bluestar_store.transfer.export import export
-from bluestar_store.transfer.importing import import_
+from bluestar_store.transfer import export, import_
 from tests.histories.agents import FREQ, one_value, whole_pipelines, work_in_threads
 from tests.histories.linear import misfits, register, told
 from tests.histories.record import Noted, Operation, Outcome, Recorder, by_subject

@@ -9,8 +9,8 @@ import pytest
 from bluestar_store import Settings, Store, TableMissingError, Trail, seeding
 from bluestar_store.errors import UnavailableError
 from bluestar_store.persistence import TABLE_DEFINITIONS, DynamoDBRulesStore, create_tables, seed_pipeline_data
-from bluestar_store.rulesets.compare import Action
-from bluestar_store.rulesets.load import LOADS
+from bluestar_store.rulesets.comparing import Action
+from bluestar_store.rulesets.loading import LOADS
 
 
 def items(ddb: Any, name: str, suffix: str) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRuleM
 from bluestar_store.models.vendor import VENDOR_SCHEMA, fingerprint
 from bluestar_store.persistence import EngineRulesStore
 from bluestar_store.protocols import ABSENT
-from bluestar_store.rulesets.edit import changed
+from bluestar_store.rulesets.editing import changed
 from bluestar_store.testing import READS, WRITES, AssertReads, FaultEngine, Faults, FrozenClock, SeedRules
 from bluestar_store.testing.stores import Seeded, Stores, Wanted
 from tests.own_kinds import KINDS, PAY_CALENDAR, PayCalendar, PayCalendars

@@ -22,7 +22,7 @@ from bluestar_store.models.pipeline import PipelineStep
 from bluestar_store.models.validation import ValidationRule
 from bluestar_store.models.vendor import VendorSchema
 from bluestar_store.protocols import ACTOR, scan_pages
-from bluestar_store.rulesets.load import LOADS
+from bluestar_store.rulesets.loading import LOADS
 from bluestar_store.store import Store
 from tests.store_suite.side_door import RawGet, in_thread, table
 

@@ -16,7 +16,7 @@ from bluestar_store.models.config import ACH_CONFIG, AchConfig
 from bluestar_store.models.limits import IrsLimits
 from bluestar_store.models.pipeline import PipelineStep
 from bluestar_store.protocols import AttributeValue
-from bluestar_store.rulesets.load import LOADS
+from bluestar_store.rulesets.loading import LOADS
 from bluestar_store.store import Store
 from tests.store_suite.side_door import RawPut, table, wire
 

@@ -37,8 +37,7 @@ from bluestar_store.repositories import index_reader as index_reader
 from bluestar_store.repositories import recheck
 from bluestar_store.repositories.upgrade import indexed_kinds
 from bluestar_store.testing import Call, FrozenClock, ReadUnitEngine
-from bluestar_store.transfer.export import export
-from bluestar_store.transfer.importing import import_
+from bluestar_store.transfer import export, import_
 from tests.own_kinds import KINDS, PAY_CALENDAR
 from tests.store_suite.side_door import wire
 

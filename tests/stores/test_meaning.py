@@ -36,7 +36,7 @@ from bluestar_store.checks.patterns import may_hang
 from bluestar_store.doctor import examine
 from bluestar_store.protocols import Put
 from bluestar_store.repositories.changes import new_item
-from bluestar_store.rulesets.rule_set import RuleSet, rule_files
+from bluestar_store.rulesets.reading import RuleSet, rule_files
 
 
 def ach(routing_number: str) -> AchConfig:

@@ -26,8 +26,7 @@ from bluestar_store.extending import (
     Configs,
 )
 from bluestar_store.rulesets.json_schemas import json_schemas
-from bluestar_store.transfer.export import export
-from bluestar_store.transfer.importing import import_
+from bluestar_store.transfer import export, import_
 from tests.own_kinds import (
     KINDS,
     PAY_CALENDAR,
