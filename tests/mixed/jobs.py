@@ -29,8 +29,8 @@ from bluestar_store import (
 from bluestar_store.doctor import examine
 from bluestar_store.documents import get_store
 from bluestar_store.seeding import baseline, compare, load
-from bluestar_store.seeding.export import export
-from bluestar_store.seeding.importing import import_
+from bluestar_store.seeding.export import export  # type: ignore[import-not-found]  # found by its name of 0.1.0
+from bluestar_store.seeding.importing import import_  # type: ignore[import-not-found]
 
 FREQ, YEAR, STEPS = "Weekly", 2026, 3
 
@@ -278,7 +278,7 @@ def text(store: Store, plan_id: str) -> str | None:
 
 def export_to(store: Store, folder: str) -> int:
     """How many items."""
-    return export(store, Path(folder)).items
+    return int(export(store, Path(folder)).items)
 
 
 def import_from(store: Store, folder: str, merge: bool = False) -> None:
