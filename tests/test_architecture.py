@@ -43,7 +43,7 @@ def names(text: str) -> list[str]:
 def resolved(name: str) -> Any:
     """The module, class or method of a name. Raises AttributeError, ModuleNotFoundError."""
     module, parts = f"bluestar_store.{name.partition('.')[0]}", name.split(".")[1:]
-    while parts and (import_module(module).__spec__.submodule_search_locations or [None])[0] is not None:
+    while parts and hasattr(import_module(module), "__path__"):
         folder = PACKAGE.joinpath(*module.split(".")[1:], parts[0])
         if not (folder.is_dir() or folder.with_suffix(".py").is_file()):
             break
