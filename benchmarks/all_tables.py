@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks import pynamodb_models as models
 from benchmarks.data import MATCH, PLAN, rule, step
 from bluestar_store import ClientConfig, IrsLimits, Settings, Store, ValidationRule, VendorSchema
-from bluestar_store.models.tables import KINDS
+from bluestar_store.models.registry import KINDS
 from bluestar_store.store import tables_of
 
 FREQ, YEAR, CATEGORY, VENDOR, BATCH, HOLD = "Weekly", 2026, "SSN", "V-1", "B-1", "H-1"

@@ -340,7 +340,7 @@ class Store:
 
 def tables_of(settings: Settings, kinds: Sequence[Mapper[Any]] = ()) -> Tables:
     """The tables that the settings ask for, with users' own kinds in them. Raises ConfigurationError."""
-    from bluestar_store.models.extension import kinds_named, with_kinds
+    from bluestar_store.models.registry import kinds_named, with_kinds
     from bluestar_store.models.tables import Tables
 
     every = with_kinds((*kinds_named(settings.kinds), *kinds))

@@ -12,7 +12,7 @@ from bluestar_store.keys import DEFAULT, GLOBAL
 from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.batches import BatchStatus
-from bluestar_store.models.tables import KINDS
+from bluestar_store.models.registry import KINDS
 
 LEVELS = {
     "pipeline-step": DEFAULT,

@@ -26,7 +26,7 @@ from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
 from bluestar_store.models.holds import PLAN_HOLD
 from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.pipeline import PIPELINE_STEP
-from bluestar_store.models.tables import KINDS
+from bluestar_store.models.registry import KINDS
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.vendor import VENDOR_SCHEMA
 from bluestar_store.protocols import Item

@@ -92,7 +92,7 @@ def test_the_index_lists_every_page() -> None:
 
 
 def test_the_table_of_keys_is_that_of_the_models() -> None:
-    from bluestar_store.models.tables import KINDS
+    from bluestar_store.models.registry import KINDS
 
     text = (DOCS / "tables-and-keys.md").read_text(encoding="utf-8")
     for mapper in KINDS:

@@ -36,7 +36,7 @@ from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.mapping.values import frozen, number_text
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG
-from bluestar_store.models.tables import KINDS
+from bluestar_store.models.registry import KINDS
 from bluestar_store.protocols import Put, Update
 from bluestar_store.redaction.masking import masked
 from tests.strategies import decimals, entities

@@ -20,7 +20,8 @@ from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
 from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.models.plan_keys import PLAN_KEY
-from bluestar_store.models.tables import KINDS, Tables
+from bluestar_store.models.registry import KINDS
+from bluestar_store.models.tables import Tables
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.vendor import VENDOR_SCHEMA
 from bluestar_store.settings import TableLayout

@@ -8,7 +8,8 @@ import pytest
 
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.config import AchConfigModel
-from bluestar_store.models.tables import KINDS, Tables
+from bluestar_store.models.registry import KINDS
+from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import OWN_PREFIX
 from bluestar_store.settings import TableLayout
 

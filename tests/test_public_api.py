@@ -17,7 +17,7 @@ import bluestar_store
 from bluestar_store import errors
 from bluestar_store.errors import BlueStarError
 from bluestar_store.mapping.entity import Entity
-from bluestar_store.models.tables import KINDS
+from bluestar_store.models.registry import KINDS
 
 ROOT = Path(__file__).parent.parent
 DESIGN = {

@@ -16,6 +16,8 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field, create_model
 from pynamodb.attributes import JSONAttribute, MapAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.models import Model
 
 from bluestar_store import (
     AchConfig,
@@ -53,8 +55,9 @@ from bluestar_store.extending import (
 )
 from bluestar_store.mapping.canonical import canonical
 from bluestar_store.mapping.immutability import is_immutable
-from bluestar_store.models.extension import with_kinds
-from bluestar_store.models.tables import KINDS as LIBRARY_KINDS
+from bluestar_store.mapping.wholeness import check_whole
+from bluestar_store.models.registry import BUILT_IN, kinds_named, registered, with_kinds
+from bluestar_store.models.registry import KINDS as LIBRARY_KINDS
 from tests.own_kinds import (
     KINDS,
     PAY_CALENDAR,
@@ -210,6 +213,19 @@ class PlainModel(ItemModel):
     pay_days = TextListAttribute(null=True)
 
 
+class ByDay(GlobalSecondaryIndex[Any]):
+    class Meta:
+        index_name = "by_day"
+        projection = KeysOnlyProjection()
+
+    kind = UnicodeAttribute(hash_key=True)
+    day = UnicodeAttribute(range_key=True)
+
+
+class ForeignModel(PlainModel):
+    by_day = ByDay()
+
+
 def table(name: str) -> dict[str, Any]:
     return {"model": type("Model", (PayCalendarModel,), {"Meta": type("Meta", (), {"table_name": name})})}
 
@@ -245,9 +261,36 @@ def test_a_kind_that_would_fail_later_is_refused(changes: dict[str, Any], said: 
 @pytest.mark.parametrize("name", ["version", "origin", "written_by", "scope", "extra", "stale", "copy"])
 @pytest.mark.filterwarnings("ignore:Field name")
 def test_a_field_that_shadows_what_an_entity_says_of_itself_is_refused(name: str) -> None:
-    entity = made(PayCalendar, **{name: (str | None, None)})
+    changes = calendar(**{name: UnicodeAttribute(null=True)})
     with pytest.raises(ConfigurationError, match=f"every entity has {name} of its own"):
-        with_kinds([replace(PAY_CALENDAR, entity=entity)])
+        with_kinds([replace(PAY_CALENDAR, **changes)])
+
+
+def test_a_field_without_an_attribute_and_an_attribute_without_a_field_are_errors_where_the_mapper_is_made() -> None:
+    more = made(PayCalendar, note=(str | None, None))
+    with pytest.raises(ConfigurationError, match="PayCalendarModel has no attribute for note, which Made has"):
+        replace(PAY_CALENDAR, entity=more)
+    with pytest.raises(ConfigurationError, match="PayCalendar has no field for note, which Model has"):
+        replace(PAY_CALENDAR, model=calendar_model(note=UnicodeAttribute(null=True)))
+    with pytest.raises(ConfigurationError, match="ClientConfigModel has no attribute for grade, which Made has"):
+        CLIENT_CONFIG.extended(made(ClientConfig, grade=(str | None, None)), ClientConfigModel)
+
+
+@pytest.mark.parametrize("changes", [{"entity": BaseModel}, {"model": Model}])
+def test_what_is_no_entity_or_no_model_of_an_item_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="its entity must be a subclass of Entity, its Model one of ItemModel"):
+        replace(PAY_CALENDAR, **changes)
+
+
+def test_the_librarys_own_kinds_pass_the_checks_of_users_kinds() -> None:
+    assert registered((), LIBRARY_KINDS) == LIBRARY_KINDS == kinds_named(BUILT_IN)
+    for mapper in LIBRARY_KINDS:
+        check_whole(mapper)
+
+
+def test_an_index_of_a_users_own_is_of_attributes_that_no_other_program_writes() -> None:
+    with pytest.raises(ConfigurationError, match="ForeignModel indexes day, kind; what an index is of begins with bs_"):
+        with_kinds([Mapper("foreign", Plain, ForeignModel, PAY_CALENDAR.keys, NotFoundError)])
 
 
 def extended(fields: dict[str, Any], attributes: dict[str, Any]) -> Mapper[Any]:

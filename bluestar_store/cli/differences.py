@@ -94,7 +94,7 @@ def totals(entries: Iterable[Entry]) -> str:
 
 
 def _attribute_lines(entry: Entry) -> Iterator[str]:
-    from bluestar_store.models.tables import KINDS
+    from bluestar_store.models.registry import KINDS
 
     key = next((mapper.keys.fields for mapper in KINDS if mapper.name == entry.kind), ())  # () for a user's own
     for change in entry.changes:

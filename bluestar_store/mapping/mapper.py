@@ -13,7 +13,13 @@ from pynamodb.attributes import Attribute, UnicodeAttribute
 from pynamodb.constants import BINARY
 from pynamodb.models import Model
 
-from bluestar_store.errors import EncryptedValueError, InvalidEntityError, ItemDecodeError, NotFoundError
+from bluestar_store.errors import (
+    ConfigurationError,
+    EncryptedValueError,
+    InvalidEntityError,
+    ItemDecodeError,
+    NotFoundError,
+)
 from bluestar_store.keys import ItemKeys, Key
 from bluestar_store.lazy import cached_property
 from bluestar_store.mapping.attributes import IntegerAttribute
@@ -48,6 +54,9 @@ class ItemModel(Model):
         return f"{type(self).__name__}({shown})"
 
 
+_OF_EVERY_ITEM = frozenset(ItemModel.get_attributes())
+
+
 class LevelModel(ItemModel):
     """What every item has that a plan may have of its own, or share with every plan: see `Mapper.index_of`."""
 
@@ -65,7 +74,8 @@ class Mapper(Generic[E]):
     Redis, nor come from there. Of a kind that is not `cached` every read goes
     to the engine, and a write has no cache to tell. `records` are fields that hold
     whatever an agent found, of people too: a setting encrypts them. `commands` are those that write over one item, or
-    delete it, whatever lies there: `rule set {plan_id} {calc_type} KEY=VALUE`.
+    delete it, whatever lies there: `rule set {plan_id} {calc_type} KEY=VALUE`. An `extensible` kind is one whose entity
+    users may give fields of their own, by `extended`.
     """
 
     name: str
@@ -79,13 +89,32 @@ class Mapper(Generic[E]):
     cached: bool = True
     records: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
+    extensible: bool = False
+
+    def __post_init__(self) -> None:
+        """ConfigurationError, naming both, where the entity and its Model differ in what they have."""
+        entity, model = self.entity, self.model
+        given: tuple[type[Any], type[Any]] = entity, model  # which nobody's type checker may have seen
+        if not all(map(issubclass, given, (Entity, ItemModel))):
+            raise ConfigurationError(
+                f"kind {self.name}: its entity must be a subclass of Entity, its Model one of ItemModel or LevelModel"
+            )
+        fields, attributes = entity.model_fields.keys(), model.get_attributes().keys()
+        if missing := sorted(fields - attributes):
+            what = f"{model.__name__} has no attribute for {', '.join(missing)}, which {entity.__name__} has"
+            raise ConfigurationError(f"kind {self.name}: {what}")
+        own = (name for name in attributes - fields if name not in _OF_EVERY_ITEM and not name.startswith(OWN_PREFIX))
+        if missing := sorted(own):
+            what = f"{entity.__name__} has no field for {', '.join(missing)}, which {model.__name__} has"
+            raise ConfigurationError(f"kind {self.name}: {what}")
 
     def extended(self, entity: type[F], model: type[ItemModel]) -> Mapper[F]:
         """The same kind with fields of a user's own: a subclass of the entity, and of its Model with an attribute each.
 
-        Give the new fields a default: items that are there already lack them.
+        Give the new fields a default: items that are there already lack them. Raises ConfigurationError where the two
+        differ in what they have.
         """
-        extended: Any = replace(self, entity=entity, model=model)  # type: ignore[arg-type]  # a subclass of E
+        extended: Any = replace(self, entity=entity, model=model, extensible=False)  # type: ignore[arg-type]  # a subclass of E
         return extended  # type: ignore[no-any-return]  # of the entity that was given
 
     @cached_property

@@ -20,7 +20,7 @@ from pynamodb.attributes import (
 )
 
 from bluestar_store.errors import ConfigurationError
-from bluestar_store.mapping.entity import Entity, PlanEntity
+from bluestar_store.mapping.entity import PlanEntity
 from bluestar_store.mapping.immutability import IMMUTABLE, is_immutable
 from bluestar_store.mapping.indexes import BY_LEVEL
 from bluestar_store.mapping.mapper import ItemModel, LevelModel, Mapper
@@ -67,9 +67,7 @@ def check_extension(mapper: Mapper[Any], plain: Mapper[Any]) -> None:
 
 
 def _classes(mapper: Mapper[Any]) -> Iterator[str]:
-    if not issubclass(mapper.entity, Entity) or not issubclass(mapper.model, ItemModel):
-        yield "its entity must be a subclass of Entity, its Model one of ItemModel or LevelModel"
-    elif not mapper.entity.model_rebuild(raise_errors=False) and not mapper.entity.__pydantic_complete__:
+    if not mapper.entity.model_rebuild(raise_errors=False) and not mapper.entity.__pydantic_complete__:
         yield f"a field of {mapper.entity.__name__} names a type that is not defined in its module"
 
 
@@ -97,8 +95,6 @@ def _fields(mapper: Mapper[Any]) -> Iterator[str]:
 def _attributes(mapper: Mapper[Any]) -> Iterator[str]:
     """An attribute for each field, with a name on disk of its own, that gives back what it is given."""
     known = mapper.model.get_attributes()
-    if missing := sorted(mapper.entity.model_fields.keys() - known.keys()):
-        yield f"{mapper.model.__name__} has no attribute for {', '.join(missing)}"
     names = {name: attribute.attr_name for name, attribute in mapper.attributes.items()}
     if len(names) > MAX_ATTRIBUTES:
         what = f"{mapper.entity.__name__} has {len(names)} fields"
@@ -126,14 +122,17 @@ def _keys(mapper: Mapper[Any]) -> Iterator[str]:
 
 def _lists(mapper: Mapper[Any]) -> Iterator[str]:
     """What finds every plan, and all that a plan has of its own, has to find this kind's items, too."""
-    if BY_LEVEL in mapper.index_names and "plan_id" not in mapper.keys.fields:
+    by_level, by_itself = BY_LEVEL in mapper.index_names, mapper.index is None
+    if by_level and by_itself and "plan_id" not in mapper.keys.fields:
         yield "a LevelModel is for kinds whose key has a plan_id; take ItemModel"
-    if BY_LEVEL in mapper.index_names and not issubclass(mapper.entity, PlanEntity):
+    if by_level and by_itself and not issubclass(mapper.entity, PlanEntity):
         yield "the entity of a LevelModel is a PlanEntity"
-    if mapper.rule_list is not None and BY_LEVEL not in mapper.index_names:
+    if mapper.rule_list is not None and not by_level:
         yield "a kind with a rule_list needs a LevelModel: without it, seed --prune would not find its items"
-    if mapper.index is not None:
-        yield "index is for the library's own kinds; a LevelModel is indexed by itself"
+    if by_level and not by_itself and "plan_id" in mapper.keys.fields:
+        yield "index is for kinds whose key does not say what they are found by; a LevelModel is indexed by itself"
+    if foreign := sorted(name for name in mapper.index_attributes if not name.startswith(OWN_PREFIX)):
+        yield f"{mapper.model.__name__} indexes {', '.join(foreign)}; what an index is of begins with {OWN_PREFIX}"
 
 
 def _meaning(field: FieldInfo) -> tuple[Any, ...]:

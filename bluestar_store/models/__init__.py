@@ -1,7 +1,6 @@
-"""Entities and their PynamoDB Models, side by side, two files a subject.
+"""One file a subject: its entities, their PynamoDB Models, and the Mappers that say all else of these kinds of items.
 
-`calculation.py` has the entity; `calculation_model.py` beside it has the Model and the Mapper, which load PynamoDB and
-the AWS SDK, and so are loaded when they are first used. The module of the entity gives their names too.
+`registry.py` has the list of them. This package gives the Models by name, each imported when it is first used.
 """
 
 from typing import TYPE_CHECKING
@@ -9,17 +8,17 @@ from typing import TYPE_CHECKING
 from bluestar_store.lazy import lazily
 
 if TYPE_CHECKING:
-    from bluestar_store.models.audit_model import AuditEntryModel, ChainHeadModel
-    from bluestar_store.models.batches_model import BatchStateModel, StepClaimModel, StepResultModel
-    from bluestar_store.models.calculation_model import CalculationRuleModel
-    from bluestar_store.models.config_model import AchConfigModel, ClientConfigModel
-    from bluestar_store.models.free_form_model import FreeResultModel, FreeStateModel
-    from bluestar_store.models.holds_model import HoldGuardModel, PlanHoldModel
-    from bluestar_store.models.limits_model import IrsLimitsModel
-    from bluestar_store.models.pipeline_model import PipelineStepModel
-    from bluestar_store.models.plan_keys_model import PlanKeyModel
-    from bluestar_store.models.validation_model import ValidationRuleModel
-    from bluestar_store.models.vendor_model import VendorSchemaModel
+    from bluestar_store.models.audit import AuditEntryModel, ChainHeadModel
+    from bluestar_store.models.batches import BatchStateModel, StepClaimModel, StepResultModel
+    from bluestar_store.models.calculation import CalculationRuleModel
+    from bluestar_store.models.config import AchConfigModel, ClientConfigModel
+    from bluestar_store.models.free_form import FreeResultModel, FreeStateModel
+    from bluestar_store.models.holds import HoldGuardModel, PlanHoldModel
+    from bluestar_store.models.limits import IrsLimitsModel
+    from bluestar_store.models.pipeline import PipelineStepModel
+    from bluestar_store.models.plan_keys import PlanKeyModel
+    from bluestar_store.models.validation import ValidationRuleModel
+    from bluestar_store.models.vendor import VendorSchemaModel
 
 __all__ = [
     "AchConfigModel",
@@ -44,16 +43,16 @@ __all__ = [
 __getattr__, __dir__ = lazily(
     __name__,
     {
-        "bluestar_store.models.audit_model": ("AuditEntryModel", "ChainHeadModel"),
-        "bluestar_store.models.batches_model": ("BatchStateModel", "StepClaimModel", "StepResultModel"),
-        "bluestar_store.models.calculation_model": ("CalculationRuleModel",),
-        "bluestar_store.models.config_model": ("AchConfigModel", "ClientConfigModel"),
-        "bluestar_store.models.free_form_model": ("FreeResultModel", "FreeStateModel"),
-        "bluestar_store.models.holds_model": ("HoldGuardModel", "PlanHoldModel"),
-        "bluestar_store.models.limits_model": ("IrsLimitsModel",),
-        "bluestar_store.models.pipeline_model": ("PipelineStepModel",),
-        "bluestar_store.models.plan_keys_model": ("PlanKeyModel",),
-        "bluestar_store.models.validation_model": ("ValidationRuleModel",),
-        "bluestar_store.models.vendor_model": ("VendorSchemaModel",),
+        "bluestar_store.models.audit": ("AuditEntryModel", "ChainHeadModel"),
+        "bluestar_store.models.batches": ("BatchStateModel", "StepClaimModel", "StepResultModel"),
+        "bluestar_store.models.calculation": ("CalculationRuleModel",),
+        "bluestar_store.models.config": ("AchConfigModel", "ClientConfigModel"),
+        "bluestar_store.models.free_form": ("FreeResultModel", "FreeStateModel"),
+        "bluestar_store.models.holds": ("HoldGuardModel", "PlanHoldModel"),
+        "bluestar_store.models.limits": ("IrsLimitsModel",),
+        "bluestar_store.models.pipeline": ("PipelineStepModel",),
+        "bluestar_store.models.plan_keys": ("PlanKeyModel",),
+        "bluestar_store.models.validation": ("ValidationRuleModel",),
+        "bluestar_store.models.vendor": ("VendorSchemaModel",),
     },
 )

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pynamodb.attributes import UnicodeAttribute
 
-from bluestar_store.lazy import lazily
+from bluestar_store.errors import NotFoundError
+from bluestar_store.keys import ItemKeys, KeyTemplate
+from bluestar_store.mapping.attributes import DocumentAttribute, EntryTimeAttribute, IntegerAttribute
 from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.mapper import ItemModel, Mapper
 from bluestar_store.mapping.values import Count, Document, UtcTime
-
-if TYPE_CHECKING:
-    from bluestar_store.models.audit_model import AUDIT_ENTRY as AUDIT_ENTRY
-    from bluestar_store.models.audit_model import CHAIN_HEAD as CHAIN_HEAD
-    from bluestar_store.models.audit_model import TRAILS as TRAILS
-    from bluestar_store.models.audit_model import AuditEntryModel as AuditEntryModel
-    from bluestar_store.models.audit_model import ChainHeadModel as ChainHeadModel
-
-__getattr__, __dir__ = lazily(
-    __name__,
-    {"bluestar_store.models.audit_model": ("AUDIT_ENTRY", "CHAIN_HEAD", "TRAILS", "AuditEntryModel", "ChainHeadModel")},
-)
 
 
 class Trail(Entity):
@@ -34,6 +25,19 @@ class ChainHead(Trail):
 
     seq: Count = 0
     hash: str | None = None
+
+
+class ChainHeadModel(ItemModel):
+    """PynamoDB's view of ChainHead."""
+
+    class Meta:
+        table_name = "processing-metadata"
+
+    batch_id = UnicodeAttribute(null=True)
+    table = UnicodeAttribute(null=True)
+    partition = UnicodeAttribute(null=True)
+    seq = IntegerAttribute(null=True)
+    hash = UnicodeAttribute(null=True)
 
 
 SALT = "salt"
@@ -53,3 +57,39 @@ class AuditEntry(Trail):
     details: Document | None = None
     previous: str | None = None
     hash: str | None = None
+
+
+class AuditEntryModel(ItemModel):
+    """PynamoDB's view of AuditEntry."""
+
+    class Meta:
+        table_name = "processing-metadata"
+
+    batch_id = UnicodeAttribute(null=True)
+    table = UnicodeAttribute(null=True)
+    partition = UnicodeAttribute(null=True)
+    seq = IntegerAttribute(null=True)
+    actor = UnicodeAttribute(null=True)
+    action = UnicodeAttribute(null=True)
+    at = EntryTimeAttribute(null=True)
+    details = DocumentAttribute(null=True)
+    previous = UnicodeAttribute(null=True)
+    hash = UnicodeAttribute(null=True)
+
+
+TRAILS = (
+    (KeyTemplate("BATCH#{batch_id}"), {"table": None, "partition": None}),
+    (KeyTemplate("TRAIL#{table}#{partition:raw}"), {"batch_id": None}),
+)
+CHAIN_HEAD = Mapper(
+    "chain-head", ChainHead, ChainHeadModel, ItemKeys(TRAILS, KeyTemplate("CHAIN")), NotFoundError, cached=False
+)
+AUDIT_ENTRY = Mapper(
+    "audit-entry",
+    AuditEntry,
+    AuditEntryModel,
+    ItemKeys(TRAILS, KeyTemplate("AUDIT#{seq:08d}")),
+    NotFoundError,
+    cached=False,
+    records=("details",),
+)

@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
+from pynamodb.attributes import UnicodeAttribute
 
 from bluestar_store.checks.fields import VISIBLE
-from bluestar_store.lazy import lazily
-from bluestar_store.mapping.entity import Entity
-from bluestar_store.mapping.values import Count, Document, TextMap, UtcTime, utc_from_text
-
-if TYPE_CHECKING:
-    from bluestar_store.models.batches_model import BATCH_RULES as BATCH_RULES
-    from bluestar_store.models.batches_model import BATCH_STATE as BATCH_STATE
-    from bluestar_store.models.batches_model import STEP_CLAIM as STEP_CLAIM
-    from bluestar_store.models.batches_model import STEP_RESULT as STEP_RESULT
-    from bluestar_store.models.batches_model import BatchRulesModel as BatchRulesModel
-    from bluestar_store.models.batches_model import BatchStateModel as BatchStateModel
-    from bluestar_store.models.batches_model import StepClaimModel as StepClaimModel
-    from bluestar_store.models.batches_model import StepResultModel as StepResultModel
-
-__getattr__, __dir__ = lazily(
-    __name__,
-    {
-        "bluestar_store.models.batches_model": (
-            "BATCH_RULES",
-            "BATCH_STATE",
-            "STEP_CLAIM",
-            "STEP_RESULT",
-            "BatchRulesModel",
-            "BatchStateModel",
-            "StepClaimModel",
-            "StepResultModel",
-        )
-    },
+from bluestar_store.errors import BatchNotFoundError
+from bluestar_store.keys import ItemKeys, check_plan
+from bluestar_store.mapping.attributes import (
+    DocumentAttribute,
+    EnumAttribute,
+    IntegerAttribute,
+    TextMapAttribute,
+    UtcAttribute,
 )
+from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.indexes import ByPlan, index_part, index_text
+from bluestar_store.mapping.mapper import ItemModel, Mapper
+from bluestar_store.mapping.values import Count, Document, TextMap, UtcTime, utc_from_text, utc_text
 
 INDEXES_CHECKED = "bs_indexes_checked"
 """The attribute behind `BatchRules.indexes_checked`."""
-
 
 STEP_NUMBERS = "bs_step_numbers"
 """The attribute behind `BatchState.step_numbers`."""
@@ -81,6 +66,27 @@ class BatchState(Entity):
         return tuple(sorted(map(int, found)))
 
 
+class BatchStateModel(ItemModel):
+    """PynamoDB's view of BatchState."""
+
+    class Meta:
+        table_name = "processing-metadata"
+
+    batch_id = UnicodeAttribute(null=True)
+    plan_id = UnicodeAttribute(null=True)
+    pay_freq = UnicodeAttribute(null=True)
+    year = IntegerAttribute(null=True)
+    status = EnumAttribute(null=True)
+    current_step = IntegerAttribute(null=True)
+    rules_digest = UnicodeAttribute(null=True)
+    created = UtcAttribute(null=True)
+    updated = UtcAttribute(null=True)
+
+    bs_plan = UnicodeAttribute(null=True)
+    bs_plan_created = UnicodeAttribute(null=True)
+    by_plan = ByPlan()
+
+
 class BatchRules(Entity):
     """The rules that a batch was started under: the digest of all, and of each item, by `{table}/{PK}/{SK}`."""
 
@@ -99,6 +105,19 @@ class BatchRules(Entity):
         return None if text is None else utc_from_text(text)
 
 
+class BatchRulesModel(ItemModel):
+    """PynamoDB's view of BatchRules."""
+
+    class Meta:
+        table_name = "processing-metadata"
+
+    batch_id = UnicodeAttribute(null=True)
+    digest = UnicodeAttribute(null=True)
+    items = TextMapAttribute(null=True)
+
+    bs_indexes_checked = UnicodeAttribute(null=True)
+
+
 class StepResult(Entity):
     """What a step of a batch found."""
 
@@ -110,6 +129,20 @@ class StepResult(Entity):
     saved: UtcTime | None = None
 
 
+class StepResultModel(ItemModel):
+    """PynamoDB's view of StepResult."""
+
+    class Meta:
+        table_name = "processing-metadata"
+
+    batch_id = UnicodeAttribute(null=True)
+    step = IntegerAttribute(null=True)
+    result = DocumentAttribute(null=True)
+    digest = UnicodeAttribute(null=True)
+    worker = UnicodeAttribute(null=True)
+    saved = UtcAttribute(null=True)
+
+
 class StepClaim(Entity):
     """Which worker owns a step until when; `fence` only grows."""
 
@@ -119,3 +152,58 @@ class StepClaim(Entity):
     fence: Count | None = None
     claimed: UtcTime | None = None
     expires: UtcTime | None = None
+
+
+class StepClaimModel(ItemModel):
+    """PynamoDB's view of StepClaim."""
+
+    class Meta:
+        table_name = "processing-metadata"
+
+    batch_id = UnicodeAttribute(null=True)
+    step = IntegerAttribute(null=True)
+    worker = UnicodeAttribute(null=True)
+    fence = IntegerAttribute(null=True)
+    claimed = UtcAttribute(null=True)
+    expires = UtcAttribute(null=True)
+
+
+PARTITION = "BATCH#{batch_id}"
+
+
+def _plan_index(batch: BatchState) -> Mapping[str, str]:
+    if batch.plan_id is None:
+        return {}
+    created = utc_text(batch.created) if batch.created else ""
+    return {"bs_plan": index_part(check_plan(batch.plan_id)), "bs_plan_created": index_text(created, batch.batch_id)}
+
+
+BATCH_STATE = Mapper(
+    "batch-state",
+    BatchState,
+    BatchStateModel,
+    ItemKeys.of(PARTITION, "STATE"),
+    BatchNotFoundError,
+    _plan_index,
+    cached=False,
+)
+BATCH_RULES = Mapper(
+    "batch-rules", BatchRules, BatchRulesModel, ItemKeys.of(PARTITION, "RULES"), BatchNotFoundError, cached=False
+)
+STEP_RESULT = Mapper(
+    "step-result",
+    StepResult,
+    StepResultModel,
+    ItemKeys.of(PARTITION, "RESULT#{step:04d}"),
+    BatchNotFoundError,
+    cached=False,
+    records=("result",),
+)
+STEP_CLAIM = Mapper(
+    "step-claim",
+    StepClaim,
+    StepClaimModel,
+    ItemKeys.of(PARTITION, "CLAIM#{step:04d}"),
+    BatchNotFoundError,
+    cached=False,
+)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
+
+from pynamodb.attributes import UnicodeAttribute
 
 from bluestar_store.checks.fields import AGE, FORMULA, PERCENTAGE
-from bluestar_store.lazy import lazily
+from bluestar_store.errors import RuleNotFoundError
+from bluestar_store.keys import ItemKeys
+from bluestar_store.mapping.attributes import DecimalAttribute, IntegerAttribute
 from bluestar_store.mapping.entity import PlanEntity
+from bluestar_store.mapping.mapper import LevelModel, Mapper
 from bluestar_store.mapping.values import Count, Number
-
-if TYPE_CHECKING:
-    from bluestar_store.models.calculation_model import CALCULATION_RULE as CALCULATION_RULE
-    from bluestar_store.models.calculation_model import CalculationRuleModel as CalculationRuleModel
-
-__getattr__, __dir__ = lazily(
-    __name__, {"bluestar_store.models.calculation_model": ("CALCULATION_RULE", "CalculationRuleModel")}
-)
 
 
 class CalculationRule(PlanEntity):
@@ -26,3 +23,28 @@ class CalculationRule(PlanEntity):
     max_pct: Annotated[Number | None, PERCENTAGE] = None
     age_threshold: Annotated[Count | None, AGE] = None
     description: str | None = None
+
+
+class CalculationRuleModel(LevelModel):
+    """PynamoDB's view of CalculationRule."""
+
+    class Meta:
+        table_name = "calculation-rules"
+
+    plan_id = UnicodeAttribute(null=True)
+    calc_type = UnicodeAttribute(null=True)
+    formula = UnicodeAttribute(null=True)
+    max_pct = DecimalAttribute(null=True)
+    age_threshold = IntegerAttribute(null=True)
+    description = UnicodeAttribute(null=True)
+
+
+CALCULATION_RULE = Mapper(
+    "calculation-rule",
+    CalculationRule,
+    CalculationRuleModel,
+    ItemKeys.of("CLIENT#{plan_id:GLOBAL}", "CALC#{calc_type}"),
+    RuleNotFoundError,
+    rule_list="calculation_rules",
+    commands=("rule set {plan_id} {calc_type} KEY=VALUE", "rule delete {plan_id} {calc_type}"),
+)

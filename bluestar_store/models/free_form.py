@@ -6,22 +6,15 @@ It lies beside the batch's typed items, under sort keys of its own and within on
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pynamodb.attributes import UnicodeAttribute
 
-from bluestar_store.lazy import lazily
+from bluestar_store.errors import BatchNotFoundError
+from bluestar_store.keys import ItemKeys
+from bluestar_store.mapping.attributes import DocumentAttribute, UtcAttribute
 from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.mapper import ItemModel, Mapper
 from bluestar_store.mapping.values import Document, UtcTime
-
-if TYPE_CHECKING:
-    from bluestar_store.models.free_form_model import FREE_RESULT as FREE_RESULT
-    from bluestar_store.models.free_form_model import FREE_STATE as FREE_STATE
-    from bluestar_store.models.free_form_model import FreeResultModel as FreeResultModel
-    from bluestar_store.models.free_form_model import FreeStateModel as FreeStateModel
-
-__getattr__, __dir__ = lazily(
-    __name__,
-    {"bluestar_store.models.free_form_model": ("FREE_RESULT", "FREE_STATE", "FreeResultModel", "FreeStateModel")},
-)
+from bluestar_store.models.batches import PARTITION
 
 
 class FreeState(Entity):
@@ -32,6 +25,17 @@ class FreeState(Entity):
     saved: UtcTime | None = None
 
 
+class FreeStateModel(ItemModel):
+    """PynamoDB's view of FreeState."""
+
+    class Meta:
+        table_name = "processing-metadata"
+
+    batch_id = UnicodeAttribute(null=True)
+    state = DocumentAttribute(null=True)
+    saved = UtcAttribute(null=True)
+
+
 class FreeResult(Entity):
     """What a step came to, by the step's name, as an agent of the drop-in, or an old program, saved it."""
 
@@ -39,3 +43,35 @@ class FreeResult(Entity):
     step: str
     result: Document | None = None
     saved: UtcTime | None = None
+
+
+class FreeResultModel(ItemModel):
+    """PynamoDB's view of FreeResult."""
+
+    class Meta:
+        table_name = "processing-metadata"
+
+    batch_id = UnicodeAttribute(null=True)
+    step = UnicodeAttribute(null=True)
+    result = DocumentAttribute(null=True)
+    saved = UtcAttribute(null=True)
+
+
+FREE_STATE = Mapper(
+    "free-state",
+    FreeState,
+    FreeStateModel,
+    ItemKeys.of(PARTITION, "FREE#STATE"),
+    BatchNotFoundError,
+    cached=False,
+    records=("state",),
+)
+FREE_RESULT = Mapper(
+    "free-result",
+    FreeResult,
+    FreeResultModel,
+    ItemKeys.of(PARTITION, "FREE#RESULT#{step}"),
+    BatchNotFoundError,
+    cached=False,
+    records=("result",),
+)

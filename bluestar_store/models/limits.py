@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
+
+from pynamodb.attributes import UnicodeAttribute
 
 from bluestar_store.checks.fields import AMOUNT, NEVER_LESS, YEAR
-from bluestar_store.lazy import lazily
+from bluestar_store.errors import LimitsNotFoundError
+from bluestar_store.keys import GLOBAL, ItemKeys
+from bluestar_store.mapping.attributes import DecimalAttribute, IntegerAttribute
 from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.indexes import index_text
+from bluestar_store.mapping.mapper import LevelModel, Mapper
 from bluestar_store.mapping.values import Count, Number
-
-if TYPE_CHECKING:
-    from bluestar_store.models.limits_model import IRS_LIMITS as IRS_LIMITS
-    from bluestar_store.models.limits_model import IrsLimitsModel as IrsLimitsModel
-
-__getattr__, __dir__ = lazily(__name__, {"bluestar_store.models.limits_model": ("IRS_LIMITS", "IrsLimitsModel")})
-
 
 Limit = Annotated[Number | None, AMOUNT, NEVER_LESS]
 
@@ -37,3 +36,33 @@ class IrsLimits(Entity):
     key_employee: Limit = None
     roth_catch_up_wage: Limit = None
     source: str | None = None
+
+
+class IrsLimitsModel(LevelModel):
+    """PynamoDB's view of IrsLimits."""
+
+    class Meta:
+        table_name = "irs-limits"
+
+    year = IntegerAttribute(null=True)
+    max_401k = DecimalAttribute(null=True)
+    catch_up = DecimalAttribute(null=True)
+    super_catch_up = DecimalAttribute(null=True)
+    comp_limit = DecimalAttribute(null=True)
+    annual_addition = DecimalAttribute(null=True)
+    hce_threshold = DecimalAttribute(null=True)
+    key_employee = DecimalAttribute(null=True)
+    roth_catch_up_wage = DecimalAttribute(null=True)
+    source = UnicodeAttribute(null=True)
+
+
+IRS_LIMITS = Mapper(
+    "irs-limits",
+    IrsLimits,
+    IrsLimitsModel,
+    ItemKeys.of("YEAR#{year:04d}", "LIMITS"),
+    LimitsNotFoundError,
+    lambda limits: {"bs_kind": "irs-limits", "bs_level": index_text(GLOBAL, f"{limits.year:04d}")},
+    "irs_limits",
+    commands=("limits set {year} KEY=VALUE", "limits delete {year}"),
+)

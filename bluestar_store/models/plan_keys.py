@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pynamodb.attributes import UnicodeAttribute
 
-from bluestar_store.lazy import lazily
+from bluestar_store.errors import PlanKeyNotFoundError
+from bluestar_store.keys import ItemKeys
+from bluestar_store.mapping.attributes import BytesAttribute, UtcAttribute
 from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.mapper import ItemModel, Mapper
 from bluestar_store.mapping.values import UtcTime
-
-if TYPE_CHECKING:
-    from bluestar_store.models.plan_keys_model import PLAN_KEY as PLAN_KEY
-    from bluestar_store.models.plan_keys_model import PlanKeyModel as PlanKeyModel
-
-__getattr__, __dir__ = lazily(__name__, {"bluestar_store.models.plan_keys_model": ("PLAN_KEY", "PlanKeyModel")})
 
 
 class PlanKey(Entity):
@@ -23,3 +20,26 @@ class PlanKey(Entity):
     wrapped: bytes | None = None
     created: UtcTime | None = None
     dropped: UtcTime | None = None
+
+
+class PlanKeyModel(ItemModel):
+    """PynamoDB's view of PlanKey."""
+
+    class Meta:
+        table_name = "agent-config"
+
+    plan_id = UnicodeAttribute(null=True)
+    key_id = UnicodeAttribute(null=True)
+    wrapped = BytesAttribute(null=True)
+    created = UtcAttribute(null=True)
+    dropped = UtcAttribute(null=True)
+
+
+PLAN_KEY = Mapper(
+    "plan-key",
+    PlanKey,
+    PlanKeyModel,
+    ItemKeys.of("PLANKEY#{plan_id:GLOBAL}", "KEY#{key_id}"),
+    PlanKeyNotFoundError,
+    cached=False,
+)

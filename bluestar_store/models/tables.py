@@ -10,41 +10,9 @@ from bluestar_store.errors import ConfigurationError
 from bluestar_store.lazy import cached_property
 from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.mapper import Mapper
-from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD
-from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE, STEP_CLAIM, STEP_RESULT
-from bluestar_store.models.calculation import CALCULATION_RULE
-from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
-from bluestar_store.models.free_form import FREE_RESULT, FREE_STATE
-from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
-from bluestar_store.models.limits import IRS_LIMITS
-from bluestar_store.models.pipeline import PIPELINE_STEP
-from bluestar_store.models.plan_keys import PLAN_KEY
-from bluestar_store.models.validation import VALIDATION_RULE
-from bluestar_store.models.vendor import VENDOR_SCHEMA
+from bluestar_store.models.registry import KINDS
 from bluestar_store.protocols import IndexSpec, TableSpec
 from bluestar_store.settings import TableLayout
-
-KINDS: tuple[Mapper[Any], ...] = (
-    PIPELINE_STEP,
-    VALIDATION_RULE,
-    CALCULATION_RULE,
-    IRS_LIMITS,
-    CLIENT_CONFIG,
-    ACH_CONFIG,
-    PLAN_KEY,
-    VENDOR_SCHEMA,
-    PLAN_HOLD,
-    HOLD_GUARD,
-    BATCH_STATE,
-    BATCH_RULES,
-    STEP_RESULT,
-    STEP_CLAIM,
-    CHAIN_HEAD,
-    AUDIT_ENTRY,
-    FREE_STATE,
-    FREE_RESULT,
-)
-"""Every kind of item that the library has, table by table."""
 
 E = TypeVar("E", bound=Entity)
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
+
+from pynamodb.attributes import BooleanAttribute, UnicodeAttribute
 
 from bluestar_store.checks.fields import CATEGORY, NUMBER, PATTERN, SEVERITY
-from bluestar_store.keys import GLOBAL
-from bluestar_store.lazy import lazily
+from bluestar_store.errors import RuleNotFoundError
+from bluestar_store.keys import GLOBAL, ItemKeys, KeyTemplate
+from bluestar_store.mapping.attributes import IntegerAttribute
 from bluestar_store.mapping.entity import PlanEntity
+from bluestar_store.mapping.mapper import LevelModel, Mapper
 from bluestar_store.mapping.values import Count
-
-if TYPE_CHECKING:
-    from bluestar_store.models.validation_model import VALIDATION_RULE as VALIDATION_RULE
-    from bluestar_store.models.validation_model import ValidationRuleModel as ValidationRuleModel
-
-__getattr__, __dir__ = lazily(
-    __name__, {"bluestar_store.models.validation_model": ("VALIDATION_RULE", "ValidationRuleModel")}
-)
 
 
 class ValidationRule(PlanEntity):
@@ -31,3 +27,40 @@ class ValidationRule(PlanEntity):
     message: str | None = None
     severity: Annotated[str | None, SEVERITY] = None
     enabled: bool = True
+
+
+class ValidationRuleModel(LevelModel):
+    """PynamoDB's view of ValidationRule."""
+
+    class Meta:
+        table_name = "validation-rules"
+
+    category = UnicodeAttribute(null=True)
+    plan_id = UnicodeAttribute(null=True)
+    number = IntegerAttribute(null=True)
+    field = UnicodeAttribute(null=True)
+    pattern = UnicodeAttribute(null=True)
+    check = UnicodeAttribute(null=True)
+    message = UnicodeAttribute(null=True)
+    severity = UnicodeAttribute(null=True)
+    enabled = BooleanAttribute(null=True)
+
+
+VALIDATION_RULE = Mapper(
+    "validation-rule",
+    ValidationRule,
+    ValidationRuleModel,
+    ItemKeys(
+        (
+            (KeyTemplate("CATEGORY#{category}"), {"plan_id": GLOBAL}),
+            (KeyTemplate("CATEGORY#{category}#CLIENT#{plan_id}"), {}),
+        ),
+        KeyTemplate("RULE#{number:03d}"),
+    ),
+    RuleNotFoundError,
+    rule_list="validation_rules",
+    commands=(
+        "validation set {category} {number} KEY=VALUE --plan {plan_id}",
+        "validation delete {category} {number} --plan {plan_id}",
+    ),
+)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bluestar_store.mapping.mapper import Mapper
-from bluestar_store.models.tables import KINDS
+from bluestar_store.models.registry import KINDS
 from bluestar_store.models.vendor import VENDOR_SCHEMA
 from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.rulesets.reading import rule_files

@@ -19,7 +19,7 @@ from bluestar_store.mapping.salvage import DROPPED
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
-from bluestar_store.models.tables import KINDS as EVERY_KIND
+from bluestar_store.models.registry import KINDS as EVERY_KIND
 from bluestar_store.models.tables import Tables
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
 from bluestar_store.redaction.tracebacks import without_locals

@@ -23,7 +23,7 @@ from bluestar_store.keys import Key
 from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.mapper import Mapper, reason_of
 from bluestar_store.models.pipeline import PIPELINE_STEP
-from bluestar_store.models.tables import KINDS
+from bluestar_store.models.registry import KINDS
 from bluestar_store.models.vendor import VENDOR_SCHEMA, fingerprint
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.redaction.tracebacks import without_locals

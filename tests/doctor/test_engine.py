@@ -17,7 +17,7 @@ from bluestar_store.doctor import Finding, examine
 from bluestar_store.doctor.redis_server import address, check
 from bluestar_store.engines.dynamo.connection import AwsConnection, translated
 from bluestar_store.models.calculation import CALCULATION_RULE
-from bluestar_store.models.tables import KINDS
+from bluestar_store.models.registry import KINDS
 from bluestar_store.protocols import TableSpec
 from tests.engines.conftest import connection_to
 from tests.servers import free_port

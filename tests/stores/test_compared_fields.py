@@ -22,7 +22,7 @@ from bluestar_store.extending import (
     Mapper,
     PlanEntity,
 )
-from bluestar_store.models.extension import with_kinds
+from bluestar_store.models.registry import with_kinds
 
 
 @pytest.fixture(params=["memory", "dynamo"])

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from bluestar_store import FileMissingError, FileStoreError, ItemDecodeError
 from bluestar_store.engines.item_json import item_from_json
 from bluestar_store.keys import Key
-from bluestar_store.models.tables import KINDS, Tables
+from bluestar_store.models.registry import KINDS
+from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import OWN_PREFIX, AttributeValue, Item
 from bluestar_store.settings import TableLayout
 from bluestar_store.transfer import exporting
