@@ -1,4 +1,4 @@
-"""How long, how much and how late: the settings of a cache, in one value."""
+"""The settings of a cache, and the times that follow from them, in one value."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from bluestar_store.lazy import cached_property
 from bluestar_store.settings import Settings
 
 AHEAD = 0.2
-"""The last part of a value's life in which a read has it refreshed in the background."""
+"""The last part of a value's lifetime, in which a read refreshes it in the background."""
 JITTER = 0.1
-"""Lives are shorter by up to this part, so that what came in together does not expire together."""
+"""Lifetimes are shortened by up to this part, so that values stored together do not expire together."""
 ASKS, ASK_PAUSE_SECONDS = 5, 2.0
-"""Calls about one transaction whose outcome is unknown, and the longest pause between two (see `engines`)."""
+"""Calls to find out the unknown outcome of one transaction, and the longest pause between two (see `engines`)."""
 LONGEST_BACKOFF_SECONDS = 20.0
 """The longest pause between two of botocore's tries of a call; the first ones are 1, 2, 4, ... at most."""
 BEAT_SLACK_SECONDS = 0.5
-"""By which a heartbeat may be late, on a busy machine, before the process asks."""
+"""How late a heartbeat may be, on a busy machine, before reads ask Redis."""
 SLACK_SECONDS = 20.0
-"""For what a call takes besides waiting, in all."""
+"""For the work of a call, besides its waiting."""
 
 
 @dataclass(frozen=True)
 class CacheLimits:
-    """See `Settings` for each.
+    """See `Settings` for most of them.
 
-    `block_seconds`, for which a writer's tombstone counts, is longer than a commit can take: as many transactions as
-    conflicts may make necessary, each asked about as often as its outcome may be unknown. And half of it is longer than
-    one transaction can take: a writer bars its items anew before it sends when more than half has passed.
+    `block_seconds` is the lifetime of a writer's tombstone. It is longer than a commit can take: all transactions that
+    conflicts may make necessary, each with the calls to find out its outcome. Half of it is longer than one transaction
+    can take, because a writer renews its tombstones before it sends when more than half has passed. `load_seconds` is
+    longer than a load can take: waiting threads take over after it.
     """
 
     ttl_seconds: float
@@ -40,7 +41,7 @@ class CacheLimits:
     redis_timeout_seconds: float
     heartbeat_seconds: float
     block_seconds: float
-    flight_seconds: float
+    load_seconds: float
     lease_wait_seconds: float = 0.5
 
     @classmethod
@@ -60,7 +61,7 @@ class CacheLimits:
             redis_timeout_seconds=settings.redis_timeout_ms / 1000,
             heartbeat_seconds=settings.cache_heartbeat_seconds,
             block_seconds=max(settings.conflict_attempts, 2) * transaction,
-            flight_seconds=attempt + SLACK_SECONDS,
+            load_seconds=attempt + SLACK_SECONDS,
         )
 
     @cached_property
@@ -70,16 +71,16 @@ class CacheLimits:
 
     @cached_property
     def trust_seconds(self) -> float:
-        """How long after a heartbeat that was heard the process answers from memory without asking."""
+        """How long after a heartbeat that came back the process answers from memory without asking Redis."""
         return min(2 * self.beat_seconds + BEAT_SLACK_SECONDS, max(self.degraded_ttl_seconds, 2 * self.beat_seconds))
 
     @cached_property
     def keeps(self) -> bool:
-        """Whether the process keeps anything."""
+        """Whether the first tier stores anything."""
         return self.max_entries > 0 and self.max_bytes > 0
 
     def lifetime_seconds(self, value: object) -> float:
-        """How long a value is good, jittered; an absence not as long."""
+        """The lifetime of a value or an absence, with jitter."""
         seconds = self.absence_ttl_seconds if _is_absence(value) else self.ttl_seconds
         return seconds * (1 - JITTER * random.random())  # noqa: S311  # spreads load, guards nothing
 

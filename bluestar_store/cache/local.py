@@ -1,7 +1,7 @@
 """The first tier: decoded values in this process, the least recently used ones dropped when room is short.
 
-A value gets in only by the flight that loaded it, and only while that flight is the unit's current one: an invalidation
-takes the flight away along with the entry, so what was loaded before it cannot come in after it.
+A value is stored only by the load that brought it, and only while that load is the current one of its cache key. An
+invalidation removes the load along with the entry, so a value that was read before it is not stored after it.
 """
 
 from __future__ import annotations
@@ -14,23 +14,22 @@ from typing import Any
 
 from cachetools import LRUCache
 
-from bluestar_store.cache.bars import Bars
-from bluestar_store.cache.flights import Flight
+from bluestar_store.cache.in_flight import InFlightLoad, InFlightWrites
 from bluestar_store.cache.limits import AHEAD
 from bluestar_store.protocols import MISSING, SETTLING_SECONDS, CacheKey, Heirs
 
 ENTRY_BYTES = 640
-"""What an entry takes besides its value: its slots, its unit and its places in three dictionaries (measured)."""
+"""Size of an entry without its value: its slots, its key and its places in three dictionaries (measured)."""
 MOST_DROPPED = 4096
-"""Units of which it is remembered when they were dropped."""
+"""Cache keys whose last invalidation is remembered."""
 SECOND_CHANCES = 16
-"""Entries in use that one eviction passes over."""
+"""Used entries that one eviction passes over."""
 
 
 class Entry:
-    """A value and its times, on the clock of the cache. `due`: from then on a look is not enough (see `peek`).
+    """A value and its times, by the cache's clock. From `due` on, reads go to `fetch`, which refreshes it.
 
-    `moment`: see Loaded. An entry that is still there has not been invalidated; an equal value may be another entry.
+    `moment`: see Loaded. An invalidation replaces the entry, even when the next value is equal.
     """
 
     __slots__ = ("due", "expires", "moment", "stored", "used", "value", "weight")
@@ -41,43 +40,44 @@ class Entry:
         self.used = False
 
 
-class Recent(LRUCache[CacheKey, Entry]):
-    """An LRU whose hits take no lock: they read `found` and mark the entry; its place moves when room is short."""
+class RecentlyUsed(LRUCache[CacheKey, Entry]):
+    """An LRU whose hits take no lock: they read `found` and mark the entry, which `popitem` moves (second chance)."""
 
     def __init__(self, max_bytes: int, found: dict[CacheKey, Entry]) -> None:
         super().__init__(max(max_bytes, 1), getsizeof=_weight)
         self.found = found
 
-    def __setitem__(self, unit: CacheKey, entry: Entry) -> None:
-        super().__setitem__(unit, entry)
-        self.found[unit] = entry
+    def __setitem__(self, cache_key: CacheKey, entry: Entry) -> None:
+        super().__setitem__(cache_key, entry)
+        self.found[cache_key] = entry
 
-    def __delitem__(self, unit: CacheKey) -> None:
-        self.found.pop(unit, None)
-        super().__delitem__(unit)
+    def __delitem__(self, cache_key: CacheKey) -> None:
+        self.found.pop(cache_key, None)
+        super().__delitem__(cache_key)
 
     def popitem(self) -> tuple[CacheKey, Entry]:
-        """Drop the entry that has not been used for longest.
+        """Evict the least recently used entry.
 
-        One that was used since it came last is put behind, but not more than a few: who waits, waits for this.
+        Entries that were used since they were last moved are moved to the end: a bounded number, because the caller
+        holds the lock.
         """
         for _ in range(SECOND_CHANCES):
-            unit, entry = super().popitem()
+            cache_key, entry = super().popitem()
             if not entry.used:
-                return unit, entry
+                return cache_key, entry
             entry.used = False
-            self[unit] = entry
+            self[cache_key] = entry
         return super().popitem()
 
 
-class Aside:
-    """The moment of values that were loaded without asking who is writing: only those of the same one go together."""
+class Bypassed:
+    """The moment of values that were loaded without asking Redis about writers: consistent only within one load."""
 
 
 class Loaded:
-    """A value, until when this process may keep it (by the cache's clock; None: not at all), and what it weighs.
+    """A value, until when this process may keep it (by the cache's clock; None: not at all), and its size in bytes.
 
-    `moment` is the same of values that were there together.
+    Values with the same `moment` were current at the same time.
     """
 
     __slots__ = ("moment", "until", "value", "weight")
@@ -85,50 +85,50 @@ class Loaded:
     def __init__(self, value: Any, moment: object, until: float | None = None, weight: int = 0) -> None:
         self.value, self.moment, self.until, self.weight = value, moment, until, weight
 
-    def instead(self, value: Any) -> Loaded:
+    def replaced_by(self, value: Any) -> Loaded:
         """Another value in its place, which is not kept."""
         return Loaded(value, self.moment)
 
 
-class Local:
-    """Safe for threads. Every method but the peeks holds a lock, for no longer than a few dictionary operations.
+class LocalCache:
+    """Safe for threads. All methods except the peeks hold a lock, for a few dictionary operations.
 
-    `hits` are those of the peeks; two threads at the very same moment may count as one.
+    `hits` counts those of the peeks; two at the very same moment may count as one.
     """
 
     def __init__(self, max_entries: int, max_bytes: int, clock: Callable[[], float]) -> None:
         self._max_entries, self._max_bytes, self._clock = max_entries, max_bytes, clock
         self.hits = self.flushes = 0
-        self.bars = Bars(clock)
+        self.writes = InFlightWrites(clock)
         self.trusted_until = math.inf
-        """Until when what is here may be given without asking: heartbeats of the channel move it, if there is one."""
+        """Until when entries may be served without asking Redis: each heartbeat moves it."""
         self._found: dict[CacheKey, Entry] = {}
         self.peek, self.peek_first = self._peeking()
         self.reset()
 
     def reset(self) -> None:
-        """Empty, and with a lock of its own: a forked child cannot trust its parent's."""
+        """Empty, with a new lock: in a forked child another thread of the parent may have held the old one."""
         self._lock = threading.Lock()
         self._empty()
-        self._flights: dict[CacheKey, Flight] = {}
+        self._in_flight: dict[CacheKey, InFlightLoad] = {}
         self._dropped = OrderedDict[CacheKey, float]()
-        self.bars.reset()
+        self.writes.reset()
         self.trusted_until = math.inf
 
     def _empty(self) -> None:
         self._found.clear()
-        self._entries = Recent(self._max_bytes, self._found)
+        self._entries = RecentlyUsed(self._max_bytes, self._found)
 
     def _peeking(self) -> tuple[Callable[[CacheKey], Any], Callable[[CacheKey, CacheKey, CacheKey, Heirs], Any]]:
-        """The way of every hit: functions of their own, with nothing to look up that does not change."""
+        """The functions of every hit: closures, so that a hit looks up no attribute that does not change."""
         get, clock = self._found.get, self._clock
 
-        def peek(unit: CacheKey) -> Any:
-            """The value; MISSING when there is none, it is due, or the process has to ask first.
+        def peek(cache_key: CacheKey) -> Any:
+            """The value; MISSING when there is none, it is due, or Redis has to be asked first.
 
             Takes no lock: dictionaries are safe to read.
             """
-            entry = get(unit)
+            entry = get(cache_key)
             if entry is None or entry.due <= (now := clock()) or self.trusted_until <= now:
                 return MISSING
             entry.used = True
@@ -136,11 +136,11 @@ class Local:
             return entry.value
 
         def peek_first(kind: CacheKey, own: CacheKey, other: CacheKey, heirs: Heirs) -> Any:
-            """See Cache. An absence holds as long as its entry is there: one that came again was not there all along.
+            """See Cache. The absence is looked up again after the other value: its entry shows that both were current.
 
-            The entry of the absence is looked up again after the other: both were there then.
+            An absence that was invalidated and loaded again has another entry.
             """
-            entry = get(unit := kind + own)
+            entry = get(cache_key := kind + own)
             if entry is None or entry.due <= (now := clock()) or self.trusted_until <= now:
                 return MISSING
             if (value := entry.value) is not None:
@@ -148,9 +148,9 @@ class Local:
                 self.hits += 1
                 return value
             second = get(kind + other)
-            if second is None or second.due <= now or get(unit) is not entry:
+            if second is None or second.due <= now or get(cache_key) is not entry:
                 return MISSING
-            if second.moment is not entry.moment and second.moment.__class__ is Aside:
+            if second.moment is not entry.moment and second.moment.__class__ is Bypassed:
                 return MISSING
             entry.used = second.used = True
             self.hits += 2
@@ -161,193 +161,196 @@ class Local:
 
         return peek, peek_first
 
-    def peek_all(self, units: Sequence[CacheKey], settles: Callable[[Any], bool]) -> list[Any] | None:
+    def peek_all(self, cache_keys: Sequence[CacheKey], settles: Callable[[Any], bool]) -> list[Any] | None:
         """See Cache."""
         entries: list[Entry] = []
-        for unit in units:
-            entry = self._found.get(unit)
+        for cache_key in cache_keys:
+            entry = self._found.get(cache_key)
             if entry is None or entry.due <= (now := self._clock()) or self.trusted_until <= now:
                 return None
             entry.used = True
             entries.append(entry)
             if settles(entry.value):
                 break
-        for unit, entry in zip(units, entries[:-1], strict=False):
-            if self._found.get(unit) is not entry:
+        for cache_key, entry in zip(cache_keys, entries[:-1], strict=False):
+            if self._found.get(cache_key) is not entry:
                 return None
-        if any(entry.moment is not entries[-1].moment and type(entry.moment) is Aside for entry in entries):
+        if any(entry.moment is not entries[-1].moment and type(entry.moment) is Bypassed for entry in entries):
             return None
         self.hits += len(entries)
         return [entry.value for entry in entries]
 
-    def look(self, unit: CacheKey) -> Entry | None:
+    def look(self, cache_key: CacheKey) -> Entry | None:
         """The entry, even when it is due, expired, or kept for the case of an error only."""
-        return self._found.get(unit)
+        return self._found.get(cache_key)
 
-    def take_refresh(self, unit: CacheKey, entry: Entry) -> bool:
+    def claim_refresh(self, cache_key: CacheKey, entry: Entry) -> bool:
         """Whether the caller is the one to refresh an entry that is due; nobody else is told so again."""
         with self._lock:
-            if entry.due >= entry.expires or self._found.get(unit) is not entry:
+            if entry.due >= entry.expires or self._found.get(cache_key) is not entry:
                 return False
             entry.due = entry.expires
             return True
 
-    def board(
-        self, units: Iterable[CacheKey], settles: Callable[[Any], bool]
-    ) -> tuple[dict[CacheKey, Entry], dict[CacheKey, Flight], dict[CacheKey, Flight]]:
-        """The entries that are here; of the rest, the flights that the caller leads, and those that others lead.
+    def begin(
+        self, cache_keys: Iterable[CacheKey], settles: Callable[[Any], bool]
+    ) -> tuple[dict[CacheKey, Entry], dict[CacheKey, InFlightLoad], dict[CacheKey, InFlightLoad]]:
+        """The entries; the loads that the caller leads; and the loads of other threads, which the caller waits for.
 
-        Units after an entry whose value settles the question are in none of them.
+        Keys after an entry whose value settles the question are in none of them.
         """
         here: dict[CacheKey, Entry] = {}
-        leading: dict[CacheKey, Flight] = {}
-        following: dict[CacheKey, Flight] = {}
+        leading: dict[CacheKey, InFlightLoad] = {}
+        following: dict[CacheKey, InFlightLoad] = {}
         with self._lock:
             now = self._clock()
-            for unit in units:
-                entry = self._found.get(unit)
+            for cache_key in cache_keys:
+                entry = self._found.get(cache_key)
                 if entry is not None and entry.expires > now and self.trusted_until > now:
-                    here[unit] = entry
+                    here[cache_key] = entry
                     if settles(entry.value):
                         break
-                elif (flight := self._flights.get(unit)) is None:
-                    leading[unit] = self._flights[unit] = Flight()
-                elif flight is not leading.get(unit):
-                    following[unit] = flight.awaited()
+                elif (load := self._in_flight.get(cache_key)) is None:
+                    leading[cache_key] = self._in_flight[cache_key] = InFlightLoad()
+                elif load is not leading.get(cache_key):
+                    following[cache_key] = load.expected()
         return here, leading, following
 
-    def board_refresh(self, unit: CacheKey) -> Flight | None:
-        """A flight for a unit that is here and soon will not be; None when somebody is loading it already."""
+    def begin_refresh(self, cache_key: CacheKey) -> InFlightLoad | None:
+        """A load of an entry that expires soon; None when another thread is loading it already."""
         with self._lock:
-            flight, leads = self._join(unit)
-            return flight if leads else None
+            load, leads = self._join(cache_key)
+            return load if leads else None
 
-    def board_anew(self, units: Iterable[CacheKey]) -> dict[CacheKey, Flight]:
-        """New flights, in the place of those that may have read too early."""
-        flights = {unit: Flight() for unit in units}
+    def begin_anew(self, cache_keys: Iterable[CacheKey]) -> dict[CacheKey, InFlightLoad]:
+        """New loads, in place of those under way, which may have read too early."""
+        loads = {cache_key: InFlightLoad() for cache_key in cache_keys}
         with self._lock:
-            self._flights |= flights
-        return flights
+            self._in_flight |= loads
+        return loads
 
-    def succeed(self, unit: CacheKey, flight: Flight) -> tuple[Flight, bool]:
-        """The flight that takes the place of one that gives no value, and whether the caller leads it.
+    def take_over(self, cache_key: CacheKey, load: InFlightLoad) -> tuple[InFlightLoad, bool]:
+        """The load that replaces one without a result, and whether the caller leads it.
 
-        The same for all who waited: one of them loads, and the others wait for that one.
+        The same load for all threads that waited: one of them leads it, the others wait for it.
         """
         with self._lock:
-            if flight.successor is not None:
-                return flight.successor, False
-            if self._flights.get(unit) is flight:
-                del self._flights[unit]
-            successor, leads = self._join(unit)
-            flight.successor = successor.awaited()  # those who come after this one may come late
+            if load.successor is not None:
+                return load.successor, False
+            if self._in_flight.get(cache_key) is load:
+                del self._in_flight[cache_key]
+            successor, leads = self._join(cache_key)
+            load.successor = successor.expected()  # the other waiting threads may ask for it later
             return successor, leads
 
-    def _join(self, unit: CacheKey) -> tuple[Flight, bool]:
-        flight = self._flights.get(unit)
-        if flight is not None:
-            return flight, False
-        flight = self._flights[unit] = Flight()
-        return flight, True
+    def _join(self, cache_key: CacheKey) -> tuple[InFlightLoad, bool]:
+        load = self._in_flight.get(cache_key)
+        if load is not None:
+            return load, False
+        load = self._in_flight[cache_key] = InFlightLoad()
+        return load, True
 
-    def give_up(self, unit: CacheKey, flight: Flight) -> None:
-        """Take a flight away that brings nothing: the next one to board leads another."""
+    def abandon(self, cache_key: CacheKey, load: InFlightLoad) -> None:
+        """Remove a load that brings no value: the next thread to ask begins another."""
         with self._lock:
-            if self._flights.get(unit) is flight:
-                del self._flights[unit]
+            if self._in_flight.get(cache_key) is load:
+                del self._in_flight[cache_key]
 
-    def recognize(self, loaded: Mapping[CacheKey, Loaded]) -> None:
-        """Give what was loaded aside the moment of what is here, if its last value is the same as there.
+    def rejoin(self, loaded: Mapping[CacheKey, Loaded]) -> None:
+        """Give values that were loaded past Redis the moment of the entry that is here, if the last value is equal.
 
-        So what many plans inherit goes on belonging to what each of them was loaded with.
+        So GLOBAL's value, which many plans inherit, stays consistent with the absence that each plan has cached.
         """
-        unit, last = list(loaded.items())[-1]
-        entry = self._found.get(unit)
-        if type(last.moment) is Aside and entry is not None and type(entry.moment) is Aside:
+        cache_key, last = list(loaded.items())[-1]
+        entry = self._found.get(cache_key)
+        if type(last.moment) is Bypassed and entry is not None and type(entry.moment) is Bypassed:
             for one in loaded.values() if entry.value == last.value else ():
                 one.moment = entry.moment
 
-    def land(self, flights: Mapping[CacheKey, Flight], loaded: Mapping[CacheKey, Loaded], most_seconds: float) -> None:
-        """Keep what was loaded, unless its unit was invalidated meanwhile, and give it to those who wait.
+    def finish(
+        self, loads: Mapping[CacheKey, InFlightLoad], loaded: Mapping[CacheKey, Loaded], most_seconds: float
+    ) -> None:
+        """Store the values whose load is still the current one of its key, and give all values to waiting threads.
 
-        What may not be kept is not, and an older value of it is not kept either. Whoever waits for what was not loaded,
-        because nobody needed it, leads.
+        A value that may not be kept removes an older one. Threads that wait for a key that was left out lead its load.
         """
         with self._lock:
-            for unit, flight in flights.items():
-                if self._flights.get(unit) is flight:
-                    del self._flights[unit]
-                    one = loaded.get(unit)
+            for cache_key, load in loads.items():
+                if self._in_flight.get(cache_key) is load:  # not invalidated since it began
+                    del self._in_flight[cache_key]
+                    one = loaded.get(cache_key)
                     if one is None:
                         continue
-                    if unit in self._found:
-                        del self._entries[unit]
+                    if cache_key in self._found:
+                        del self._entries[cache_key]
                     if one.until is not None:
-                        self._put(unit, one, one.until, most_seconds)
-        for unit, flight in flights.items():
-            if flight.under_way is None:
+                        self._put(cache_key, one, one.until, most_seconds)
+        for cache_key, load in loads.items():
+            if load.running is None:
                 continue
-            if unit in loaded:
-                flight.land(loaded[unit])
+            if cache_key in loaded:
+                load.finish(loaded[cache_key])
             else:
-                flight.turn_back()
+                load.release_waiters()
 
-    def land_instead(self, unit: CacheKey, flight: Flight, instead: Loaded) -> None:
-        """Give those who wait what there is instead of a loaded value; what is kept stays."""
-        self.give_up(unit, flight)
-        flight.land(instead)
+    def finish_unchanged(self, cache_key: CacheKey, load: InFlightLoad, instead: Loaded) -> None:
+        """Give waiting threads something else than a loaded value. An entry of the key stays."""
+        self.abandon(cache_key, load)
+        load.finish(instead)
 
-    def _put(self, unit: CacheKey, one: Loaded, until: float, most_seconds: float) -> None:
+    def _put(self, cache_key: CacheKey, one: Loaded, until: float, most_seconds: float) -> None:
         now, weight = self._clock(), one.weight + ENTRY_BYTES
         seconds = min(until - now, most_seconds)
-        if seconds <= 0 or self.bars.stand(unit) or weight > self._max_bytes or self._max_entries < 1:
+        if seconds <= 0 or self.writes.cover(cache_key) or weight > self._max_bytes or self._max_entries < 1:
             return
         expires = now + seconds
-        self._entries[unit] = Entry(one.value, one.moment, now, expires - seconds * AHEAD, expires, weight)
+        self._entries[cache_key] = Entry(one.value, one.moment, now, expires - seconds * AHEAD, expires, weight)
         while len(self._entries) > self._max_entries:
             self._entries.popitem()
 
-    def drop(self, units: Iterable[CacheKey]) -> None:
-        """Forget the units, and let no load of them that is under way in."""
+    def drop(self, cache_keys: Iterable[CacheKey]) -> None:
+        """Remove the entries of the keys, and do not store what loads under way bring for them."""
         with self._lock:
             now = self._clock()
-            for unit in units:
-                self._dropped[unit] = now
-                self._dropped.move_to_end(unit)
-                self._entries.pop(unit, None)
-                self._flights.pop(unit, None)
+            for cache_key in cache_keys:
+                self._dropped[cache_key] = now
+                self._dropped.move_to_end(cache_key)
+                self._entries.pop(cache_key, None)
+                self._in_flight.pop(cache_key, None)
             while len(self._dropped) > MOST_DROPPED:
                 self._dropped.popitem(last=False)
 
-    def changed_lately(self, unit: CacheKey) -> bool:
-        """Whether it was dropped lately, so that a query may still show what was there before; see `Cache`."""
-        at = self._dropped.get(unit)
+    def changed_lately(self, cache_key: CacheKey) -> bool:
+        """Whether it was invalidated lately, so that a query may still show the value before; see `Cache`."""
+        at = self._dropped.get(cache_key)
         return at is not None and self._clock() - at < SETTLING_SECONDS
 
     def drop_where(self, matches: Callable[[CacheKey], bool]) -> int:
-        """Forget every unit that matches, and the loads of such units; how many entries there were."""
+        """Remove the entries and loads of all matching keys; returns how many entries there were."""
         with self._lock:
-            entries = [unit for unit in self._entries if matches(unit)]
-            for unit in entries:
-                del self._entries[unit]
-            for unit in [unit for unit in self._flights if matches(unit)]:
-                del self._flights[unit]
+            entries = [cache_key for cache_key in self._entries if matches(cache_key)]
+            for cache_key in entries:
+                del self._entries[cache_key]
+            for cache_key in [cache_key for cache_key in self._in_flight if matches(cache_key)]:
+                del self._in_flight[cache_key]
             return len(entries)
 
-    def bar(self, units: Sequence[CacheKey], writer: bytes, seconds: float, *, heard: bool = False) -> None:
-        """Forget the units and keep them out for a while: a writer is at them, or may be. See Bars."""
-        self.bars.put(units, writer, seconds, heard=heard)
-        self.drop(units)
+    def begin_write(
+        self, cache_keys: Sequence[CacheKey], writer: bytes, seconds: float, *, announced: bool = False
+    ) -> None:
+        """Remove the entries of the keys and keep new values out while the write is under way; see InFlightWrites."""
+        self.writes.begin(cache_keys, writer, seconds, announced=announced)
+        self.drop(cache_keys)
 
     def flush(self) -> None:
-        """Forget everything, and let no load that is under way in."""
+        """Remove all entries, and do not store what loads under way bring."""
         with self._lock:
             self._empty()
-            self._flights.clear()
+            self._in_flight.clear()
             self.flushes += 1
 
     def turn_off(self) -> None:
-        """Keep nothing from now on."""
+        """Store nothing from now on."""
         with self._lock:
             self._max_entries = 0
         self.flush()

@@ -1,4 +1,4 @@
-"""The cache that keeps nothing: every read is a load."""
+"""The cache that stores nothing: every read is a load."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bluestar_store.protocols import MISSING, CacheKey, Heirs, Source
 class NullCache:
     """Reads go to the engine, writes have nothing to invalidate."""
 
-    def peek(self, unit: CacheKey) -> Any:
+    def peek(self, cache_key: CacheKey) -> Any:
         """MISSING."""
         return MISSING
 
@@ -20,20 +20,20 @@ class NullCache:
         """MISSING."""
         return MISSING
 
-    def peek_all(self, units: Sequence[CacheKey], settles: Callable[[Any], bool]) -> list[Any] | None:
+    def peek_all(self, cache_keys: Sequence[CacheKey], settles: Callable[[Any], bool]) -> list[Any] | None:
         """None."""
         return None
 
-    def fetch(self, units: Sequence[CacheKey], source: Source, *, fresh: bool) -> Mapping[CacheKey, Any]:
-        """Whatever the source loads."""
-        return source.load(list(dict.fromkeys(units)))
+    def fetch(self, cache_keys: Sequence[CacheKey], source: Source, *, fresh: bool) -> Mapping[CacheKey, Any]:
+        """The values that the source loads."""
+        return source.load(list(dict.fromkeys(cache_keys)))
 
-    def writing(self, units: Iterable[CacheKey]) -> AbstractContextManager[None]:
+    def writing(self, cache_keys: Iterable[CacheKey]) -> AbstractContextManager[None]:
         """Nothing to do."""
         return nullcontext()
 
-    def changed_lately(self, unit: CacheKey) -> bool:
-        """Not that it knew of."""
+    def changed_lately(self, cache_key: CacheKey) -> bool:
+        """False."""
         return False
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What a cache did and how it is, counted and told."""
+"""The statistics of a cache, and the listeners that are called as they grow."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ class CacheStats:
     """Counts since the Store was opened, and the state now. A read of two levels counts twice.
 
     `hits_local`, `hits_redis`: values and absences found. `misses`: found in neither tier; `absences`: how many of
-    those turned out not to be there at all. `loads`: calls to the engine, for one or more units. `waits`: reads that
-    waited for another thread's load; `lease_waits`: for another process's. `stale_served`: kept values given because
-    the engine failed. `fills_refused`: loaded values that were not kept, because of a write meanwhile. `undecodable`:
-    values in Redis that were none for this version. `unsigned`: values and messages that none of the keys in
-    BLUESTAR_CACHE_KEY has signed, or too long ago; always 0 without a key. `invalidations_out`, `invalidations_in`:
-    messages to and from other processes. `unwritten`: announcements of writes, two a write, that Redis delivered as a
-    message and would not keep.
-    `unannounced`: those that it could not even deliver: other processes may give what was there before until `pending`
-    is 0 again, or for their cache_ttl_seconds. Both are logged once an outage, as warnings of `bluestar_store.cache`.
-    `refreshes`: loads ahead of expiry. `outages`: how often Redis was taken out of the path.
+    those the engine does not have either. `loads`: calls to the engine, for one or more cache keys. `waits`: reads that
+    waited for another thread's load; `lease_waits`: for another process's. `stale_served`: values past their time that
+    were served because the engine failed. `fills_refused`: loaded values that were not stored, because of a write
+    meanwhile. `undecodable`: values in Redis that this release cannot read. `unsigned`: values and messages without a
+    valid signature by one of the keys in BLUESTAR_CACHE_KEY; always 0 without a key. `invalidations_out`,
+    `invalidations_in`: messages to and from other processes. `unwritten`: announcements of writes, two a write, that
+    Redis delivered as a message without storing the tombstone.
+    `unannounced`: those that it could not deliver either: other processes may serve the value before the write until
+    `pending` is 0 again, or for their cache_ttl_seconds. Both are logged once an outage, as warnings of
+    `bluestar_store.cache`. `refreshes`: loads ahead of expiry. `outages`: how often Redis was taken out of the path.
 
     `redis`: "off" (no second tier, or none that may be used: `redis_error` says why), "closed" (in the path), "open"
-    (out of it until it answers again). `channel`: whether invalidations of other processes are heard. `pending`:
-    invalidations that wait for Redis. `bytes`: an estimate of what the first tier holds.
+    (out of it until it answers again). `channel`: whether invalidations of other processes are received. `pending`:
+    announcements that wait for Redis. `bytes`: an estimate of the size of the first tier.
     """
 
     hits_local: int = 0
@@ -56,7 +56,7 @@ class CacheStats:
 
 
 Listener: TypeAlias = Callable[[str, int], None]
-"""Told of what was counted, by the name of a field of CacheStats, as it happens; hits in the process are not told."""
+"""Called with the name of a count (a field of CacheStats) and its growth; not for hits in the process."""
 
 GAUGES = ("pending", "entries", "bytes", "channel")
 """Fields of CacheStats that may also fall."""

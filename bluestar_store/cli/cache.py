@@ -146,7 +146,7 @@ def explanations(store: Store, units: Mapping[str, Any]) -> tuple[list[dict[str,
     """Where units are kept, by level: as data and as a table."""
     found = [{"level": level, **asdict(store.cache.explain(unit))} for level, unit in units.items()]
     for one in found:
-        del one["unit"]
+        del one["cache_key"]
         for name in ("age_seconds", "expires_in_seconds"):
             one[name] = None if one[name] is None else round(one[name], 1)
     columns = {"Level": "level", "Kept in": "tier", "Absent": "absent", "Age s": "age_seconds"}

@@ -34,24 +34,24 @@ def address(url: str) -> str:
 
 def _fault(settings: Settings) -> tuple[str, str] | None:
     """What is wrong, and what mends it. Redis's own texts are left out: they may repeat what was sent."""
-    from bluestar_store.cache.link import LinkError
-    from bluestar_store.cache.topology import open_topology
+    from bluestar_store.cache.redis.connections import RedisCallError
+    from bluestar_store.cache.redis.topology import open_topology
 
     try:
         topology = open_topology(settings.model_copy(update={"redis_timeout_ms": TIMEOUT_MS}))
     except ConfigurationError:
         return "has a URL that cannot be read", "correct BLUESTAR_REDIS_URL: redis://host:6379/0"
     try:
-        for link in topology.links():
+        for link in topology.servers():
             link.call(lambda _: [("PING",)])
-        topology.link(KEY).call(
+        topology.server_for(KEY).call(
             lambda _: [
                 ("SET", KEY, "1", "NX", "GET", "PX", 1000),
                 ("EVAL", "return redis.call('GETRANGE', KEYS[1], 0, 0)", 1, KEY),
                 ("PUBLISH", b"bluestar:doctor", "1"),
             ]
         )
-    except LinkError as error:
+    except RedisCallError as error:
         return _remedy(error.cause, settings.redis_mode)
     finally:
         topology.close()

@@ -13,7 +13,7 @@ from cachetools import TLRUCache
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from bluestar_store.cache.link import failure
+from bluestar_store.cache.redis.connections import call_error
 from bluestar_store.errors import CacheError
 from bluestar_store.forking import remember
 from bluestar_store.redaction.logs import hide_data
@@ -97,7 +97,7 @@ def _failures(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise CacheError(f"Redis {what}: {failure(error)}") from None
+        raise CacheError(f"Redis {what}: {call_error(error)}") from None
 
 
 @without_locals

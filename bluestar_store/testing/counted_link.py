@@ -9,9 +9,9 @@ from typing import Any
 
 from redis.connection import ConnectionPool
 
-from bluestar_store.cache.keys import Namespace
-from bluestar_store.cache.link import Link
-from bluestar_store.cache.topology import OneServer
+from bluestar_store.cache.redis.connections import ServerPool
+from bluestar_store.cache.redis.messages import Namespace
+from bluestar_store.cache.redis.topology import OneServer
 from bluestar_store.store import Store
 from bluestar_store.testing.redis_wire import RequestDecoder, command_name
 
@@ -27,10 +27,10 @@ def count_calls(store: Store, told: Callable[[str], None]) -> None:
     """
     remote = store.cache._cache.remote
     if remote is not None and isinstance(server := remote.topology, OneServer):
-        server.single = server._link = CountedLink(server._link._pool, remote.namespace, told)
+        server.single = server._server = CountedLink(server._server._pool, remote.namespace, told)
 
 
-class CountedLink(Link):
+class CountedLink(ServerPool):
     """A link to Redis that tells of each round trip."""
 
     def __init__(self, pool: ConnectionPool, namespace: Namespace, told: Callable[[str], None]) -> None:
@@ -38,7 +38,7 @@ class CountedLink(Link):
         self._namespace, self._told = namespace, told
 
     def call_packed(self, request: Callable[[bytes], tuple[bytes, int]], *, errors: bool = False) -> list[Any]:
-        """See `Link`: here passes all that is asked."""
+        """See `ServerPool`: here passes all that is asked."""
         tries = count()
 
         def telling(run_id: bytes) -> tuple[bytes, int]:
@@ -53,6 +53,6 @@ class CountedLink(Link):
         """The commands of a request, and the units that their keys name."""
         shown = []
         for command in RequestDecoder().feed(request):
-            units = [unit for word in command if (unit := self._namespace.unit(word)) is not None]
+            units = [unit for word in command if (unit := self._namespace.cache_key(word)) is not None]
             shown.append(" ".join([command_name(command), *(" ".join(map(str, unit)) for unit in units)]))
         return ", ".join(shown)

@@ -55,7 +55,7 @@ def stores(
         for store in opened:  # apart in this process, so that only Redis can tell one of the other's writes
             store.cache._cache.peers = lambda cache=store.cache._cache: [cache]  # type: ignore[misc, method-assign]
             if store.cache._cache.remote is not None and not young_redis:
-                store.cache._cache.remote.heard_seconds = lambda: math.inf  # type: ignore[method-assign]
+                store.cache._cache.remote.listening_seconds = lambda: math.inf  # type: ignore[method-assign]
         yield opened
 
 

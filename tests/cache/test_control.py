@@ -19,7 +19,7 @@ from bluestar_store.warming import warm
 from tests.cache.stores import one_store, rule, stores, until
 from tests.redis_servers import RedisProcess
 
-UNIT = ("calculation-rule", "ACME", "match")
+CACHE_KEY = ("calculation-rule", "ACME", "match")
 
 
 def behind_its_back(engine: FaultEngine, stored: CalculationRule, max_pct: int, table: str) -> None:
@@ -78,15 +78,15 @@ def test_opentelemetry_collects_the_counts() -> None:
 
 def test_a_unit_is_explained_by_its_tier_and_its_times(redis_url: str) -> None:
     with one_store(redis_url, cache_ttl_seconds=100) as (store, _):
-        assert store.cache.explain(UNIT).tier == "nowhere"
+        assert store.cache.explain(CACHE_KEY).tier == "nowhere"
         store.calculation_rules.put(rule("ACME", 5))
         store.calculation_rules.get("ACME", "match")
-        here = store.cache.explain(UNIT)
+        here = store.cache.explain(CACHE_KEY)
         assert (here.tier, here.absent) == ("process", False)
         assert here.expires_in_seconds is not None
         assert 85 < here.expires_in_seconds <= 100
         store.cache._cache.local.flush()
-        there = store.cache.explain(UNIT)
+        there = store.cache.explain(CACHE_KEY)
         assert (there.tier, there.absent) == ("redis", False)
         assert store.cache.explain(("calculation-rule", "GLOBAL", "match")).absent
         assert store.cache.explain(("calculation-rule", "NEVER", "match")).note == "nothing in Redis"
@@ -229,7 +229,7 @@ def test_the_process_keeps_nothing_longer_than_redis(redis_process: RedisProcess
             client.pexpire(key, 20_000)
         store.cache._cache.local.flush()
         store.calculation_rules.get("ACME", "match")
-        found = store.cache.explain(UNIT)
+        found = store.cache.explain(CACHE_KEY)
         assert found.tier == "process"
         assert found.expires_in_seconds is not None
         assert found.expires_in_seconds <= 20

@@ -21,7 +21,7 @@ from bluestar_store import (
     Store,
     ThrottledError,
 )
-from bluestar_store.cache import pending
+from bluestar_store.cache.redis import publisher
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.protocols import Put
 from bluestar_store.testing import FaultEngine
@@ -29,7 +29,7 @@ from tests.cache.stores import one_store, rule, stores, until
 from tests.redis_proxy import RedisProxy
 from tests.redis_servers import RedisProcess
 
-UNIT = ("calculation-rule", "ACME", "match")
+CACHE_KEY = ("calculation-rule", "ACME", "match")
 
 
 @pytest.mark.parametrize("option", ["?foo=bar", "?timeout=20", "?socket_timeout=soon"])
@@ -78,7 +78,7 @@ def kept(store: Store, redis_process: RedisProcess) -> tuple[CalculationRule, An
 def damaged(item: dict[str, Any], garble: Callable[[dict[str, Any]], Any]) -> bytes:
     """The value of an item that is not as usual, and cannot be read either."""
     del item["#"]
-    return json.dumps([UNIT, [garble(item)]]).encode()
+    return json.dumps([CACHE_KEY, [garble(item)]]).encode()
 
 
 @pytest.mark.parametrize("checksum", ["of what was there", "of what is there"])
@@ -156,7 +156,7 @@ def test_an_error_after_a_try_without_an_answer_counts_as_written(
         engine.faults.fail("write", error, times=1)
         with pytest.raises(error):
             store.calculation_rules.put(stored.model_copy(update={"max_pct": Decimal(4)}))
-        assert store.cache.explain(UNIT).note == "it is being written"
+        assert store.cache.explain(CACHE_KEY).note == "it is being written"
         engine.faults.forget()
         for _ in range(2):
             store.calculation_rules.get("ACME", "match")
@@ -166,7 +166,7 @@ def test_an_error_after_a_try_without_an_answer_counts_as_written(
 def test_more_than_can_be_kept_makes_everything_forgotten(
     redis_proxy: RedisProxy, redis_process: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pending, "MAX_NOTICES", 3)
+    monkeypatch.setattr(publisher, "MAX_PENDING", 3)
     engine = FaultEngine(MemoryEngine())
     with (
         stores(engine, 1, redis_proxy.url, redis_timeout_ms=200, cache_heartbeat_seconds=0.1) as (writer,),

@@ -113,7 +113,7 @@ def test_a_child_has_no_thread_until_it_reads_and_then_its_own(redis_url: str) -
             get(store)
             after = [thread.name for thread in threading.enumerate()]
             until(lambda: store.cache.stats().channel, "the child's channel is there")
-            return before, after, store.cache._cache._keeper is not None
+            return before, after, store.cache._cache._listener is not None
 
         before, after, kept = in_child(child)
         assert not any("bluestar" in name for name in before)

@@ -69,7 +69,7 @@ def shared(uow: Store, text: str) -> None:
     uow.pipelines.replace(DEFAULT, FREQ, [PipelineStep(plan_id=DEFAULT, pay_freq=FREQ, step_order=1, agent=text)])
 
 
-def own(uow: Store, text: str) -> None:
+def copy_of(uow: Store, text: str) -> None:
     """What the plan has of its own instead."""
     uow.calculation_rules.put(CalculationRule(plan_id=PLAN, calc_type="match", description=text))
     uow.validation_rules.put(ValidationRule(category="SSN", plan_id=PLAN, number=2, message=text))
@@ -146,7 +146,7 @@ def test_a_fallback_out_of_memory_is_of_one_moment(
 
     def write() -> None:
         with store.unit_of_work() as uow:
-            own(uow, "own")
+            copy_of(uow, "own")
             shared(uow, "new")
         read(store, OTHER)  # so that what is inherited is in memory again
 
@@ -170,7 +170,7 @@ def test_what_moves_between_a_plan_and_what_it_inherits_is_never_missing(
     def move(here: str) -> None:
         with store.unit_of_work() as uow:
             if here == PLAN:
-                own(uow, "there")
+                copy_of(uow, "there")
                 gone(uow, DEFAULT, GLOBAL)
             else:
                 shared(uow, "there")

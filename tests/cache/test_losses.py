@@ -17,11 +17,11 @@ import redis
 
 from bluestar_store import Settings, Store
 from bluestar_store.cache import limits as cache_limits
-from bluestar_store.cache.bars import MAX_BARRED, Bars
+from bluestar_store.cache.in_flight import MAX_KEYS_WRITTEN, InFlightWrites
 from bluestar_store.cache.limits import CacheLimits
-from bluestar_store.cache.remote import Remote
-from bluestar_store.cache.servers import WITNESS_UNIT
-from bluestar_store.cache.stored import Held
+from bluestar_store.cache.redis.client import WITNESS_KEY
+from bluestar_store.cache.redis.stored import StoredValue
+from bluestar_store.cache.redis.tier import RedisTier
 from bluestar_store.clock import SystemClock
 from bluestar_store.engines.dynamo import once
 from bluestar_store.engines.memory.engine import MemoryEngine
@@ -31,14 +31,14 @@ from tests.cache.test_processes import working
 from tests.redis_servers import RedisProcess
 
 DEGRADED_SECONDS = 0.6
-UNIT = ("calculation-rule", "ACME", "match")
+CACHE_KEY = ("calculation-rule", "ACME", "match")
 
 
 def percent(store: Store) -> int:
     return int(store.calculation_rules.get("ACME", "match").max_pct or 0)
 
 
-def remote_of(store: Store) -> Remote:
+def remote_of(store: Store) -> RedisTier:
     remote = store.cache._cache.remote
     assert remote is not None
     return remote
@@ -61,8 +61,8 @@ def dying_writer(
             until(lambda store=store: store.cache.stats().channel, "the channel is there")  # type: ignore[misc]
         heard = [store.cache.stats().invalidations_in for store in others]
         with (
-            patch.object(remote_of(writer), "release"),
-            patch.object(writer.cache._cache, "_lift"),
+            patch.object(remote_of(writer), "remove_tombstones"),
+            patch.object(writer.cache._cache, "_end_write"),
             engine.faults.hold("write") as hold,
         ):
             thread = threading.Thread(target=lambda: writer.calculation_rules.put(rule("ACME", 6)), daemon=True)
@@ -108,7 +108,7 @@ def test_who_heard_of_a_write_keeps_nothing_of_it_though_redis_lost_its_tombston
         until(lambda: reader.cache.stats().redis == "closed" and reader.cache.stats().channel, "Redis is in the path")
         for _ in range(3):
             assert percent(reader) == 5
-        assert reader.cache.explain(UNIT).tier == "nowhere"
+        assert reader.cache.explain(CACHE_KEY).tier == "nowhere"
     assert percent(reader) == 6
     assert engine.faults.counts["write"] >= 1
 
@@ -121,22 +121,22 @@ def test_who_comes_after_redis_lost_a_tombstone_keeps_shortly_what_it_reads(
         options: dict[str, Any] = {"table_suffix": "-dying", "cache_degraded_ttl_seconds": DEGRADED_SECONDS}
         with stores(engine, 1, redis_process.url, young_redis=True, redis_timeout_ms=1000, **options) as (late,):
             assert percent(late) == 5
-            found = late.cache.explain(UNIT)
+            found = late.cache.explain(CACHE_KEY)
             assert found.expires_in_seconds is not None
-            assert found.expires_in_seconds <= max(DEGRADED_SECONDS, remote_of(late).kept_seconds())
+            assert found.expires_in_seconds <= max(DEGRADED_SECONDS, remote_of(late).retained_seconds())
 
 
 def aged(server: RedisProcess, store: Store, seconds: int) -> None:
     """As if the server had kept all it was told for so long."""
     remote, client = remote_of(store), server.client()
     remote.witness()
-    key = remote.namespace.key(WITNESS_UNIT, client.info("server")["run_id"].encode())
+    key = remote.namespace.redis_key(WITNESS_KEY, client.info("server")["run_id"].encode())
     content = client.get(key)
     assert isinstance(content, bytes)
     mark, _, since = content.rpartition(b" ")
     client.set(key, b"%b %d" % (mark, int(since) - 1000 * seconds), ex=60)
     remote.witness()
-    assert remote.kept_seconds() >= seconds
+    assert remote.retained_seconds() >= seconds
 
 
 def test_who_comes_late_keeps_long_what_it_reads_of_a_server_that_has_lost_nothing(redis_process: RedisProcess) -> None:
@@ -144,7 +144,7 @@ def test_who_comes_late_keeps_long_what_it_reads_of_a_server_that_has_lost_nothi
         store.calculation_rules.put(rule("ACME", 5))
         aged(redis_process, store, 3600)
         assert percent(store) == 5
-        assert (store.cache.explain(UNIT).expires_in_seconds or 0) > 250
+        assert (store.cache.explain(CACHE_KEY).expires_in_seconds or 0) > 250
 
 
 @pytest.mark.parametrize("loss", [flush, evict])
@@ -156,17 +156,17 @@ def test_a_loss_counts_before_the_next_heartbeat_tells_of_it(
         store.calculation_rules.put(rule("ACME", 5))
         until(lambda: store.cache.stats().channel or percent(store) == 0, "the channel is there")
         aged(redis_process, store, 3600)
-        with patch.object(Remote, "witness"):  # no heartbeat comes in between
+        with patch.object(RedisTier, "witness"):  # no heartbeat comes in between
             loss(redis_process)
             store.cache._cache.local.flush()
             assert percent(store) == 5
-            found = store.cache.explain(UNIT)
+            found = store.cache.explain(CACHE_KEY)
             assert found.tier == "process"
-            assert (found.expires_in_seconds or 0) <= DEGRADED_SECONDS + remote_of(store).heard_seconds()
+            assert (found.expires_in_seconds or 0) <= DEGRADED_SECONDS + remote_of(store).listening_seconds()
             store.cache._cache.local.flush()
-            held = remote_of(store).see(UNIT)
-            assert isinstance(held, Held)
-            assert held.remaining_ms <= 1000 * (DEGRADED_SECONDS + remote_of(store).heard_seconds())
+            held = remote_of(store).inspect(CACHE_KEY)
+            assert isinstance(held, StoredValue)
+            assert held.remaining_ms <= 1000 * (DEGRADED_SECONDS + remote_of(store).listening_seconds())
 
 
 def test_a_server_that_has_kept_all_it_was_told_is_believed_for_the_whole_ttl(redis_process: RedisProcess) -> None:
@@ -178,7 +178,7 @@ def test_a_server_that_has_kept_all_it_was_told_is_believed_for_the_whole_ttl(re
             store.cache._cache.local.flush()
             store.cache.clear()
             assert percent(store) == 5
-            expires = store.cache.explain(UNIT).expires_in_seconds
+            expires = store.cache.explain(CACHE_KEY).expires_in_seconds
             assert expires is not None
             assert least <= expires <= most
 
@@ -190,10 +190,10 @@ def test_a_loss_is_seen(redis_process: RedisProcess, loss: str) -> None:
         remote.witness()
         time.sleep(0.3)
         remote.witness()
-        assert remote.kept_seconds() >= 0.3
+        assert remote.retained_seconds() >= 0.3
         LOSSES[loss](redis_process)
         remote.witness()
-        assert remote.kept_seconds() < 0.3
+        assert remote.retained_seconds() < 0.3
 
 
 # ----------------------------------------------------------------------------------------------------------- tombstones
@@ -234,14 +234,14 @@ def test_a_writer_bars_its_items_again_before_it_sends_when_half_its_time_is_ove
         commit = engine.inner._commit
 
         def committing(images: Any) -> None:
-            barred.append(store.cache.explain(UNIT).note)
+            barred.append(store.cache.explain(CACHE_KEY).note)
             commit(images)
 
         with patch.object(engine.inner, "_commit", committing), engine.faults.hold("write") as hold:
             thread = threading.Thread(target=lambda: store.calculation_rules.put(rule("ACME", 6)), daemon=True)
             thread.start()
             hold.reached.wait()
-            store.cache._cache.remote._each([UNIT], lambda _, key: ("DEL", key(UNIT)))  # type: ignore[union-attr]
+            store.cache._cache.remote._run([CACHE_KEY], lambda _, key: ("DEL", key(CACHE_KEY)))  # type: ignore[union-attr]
             clock.advance(part * store.cache._cache.limits.block_seconds)
             hold.release()
             thread.join(10)
@@ -250,27 +250,27 @@ def test_a_writer_bars_its_items_again_before_it_sends_when_half_its_time_is_ove
 
 def test_bars_of_different_writers_stand_until_each_is_lifted_or_over() -> None:
     clock = FrozenClock()
-    bars = Bars(clock.monotonic)
-    bars.put([UNIT], b"one", 10)
-    bars.put([UNIT], b"two", 20, heard=True)
-    bars.lift([UNIT], b"one")
-    assert bars.stand(UNIT)
-    bars.lift_heard(clock.monotonic())
-    assert bars.stand(UNIT)
-    bars.lift_heard(clock.monotonic() + 1)
-    assert not bars.stand(UNIT)
-    bars.put([UNIT], b"one", 10)
+    writes = InFlightWrites(clock.monotonic)
+    writes.begin([CACHE_KEY], b"one", 10)
+    writes.begin([CACHE_KEY], b"two", 20, announced=True)
+    writes.end([CACHE_KEY], b"one")
+    assert writes.cover(CACHE_KEY)
+    writes.end_announced(clock.monotonic())
+    assert writes.cover(CACHE_KEY)
+    writes.end_announced(clock.monotonic() + 1)
+    assert not writes.cover(CACHE_KEY)
+    writes.begin([CACHE_KEY], b"one", 10)
     clock.advance(10)
-    assert not bars.stand(UNIT)
+    assert not writes.cover(CACHE_KEY)
 
 
 def test_more_bars_than_can_be_kept_bar_everything() -> None:
     clock = FrozenClock()
-    bars = Bars(clock.monotonic)
-    bars.put([("rule", number) for number in range(MAX_BARRED + 1)], b"one", 10)
-    assert bars.stand(("another",))
+    writes = InFlightWrites(clock.monotonic)
+    writes.begin([("rule", number) for number in range(MAX_KEYS_WRITTEN + 1)], b"one", 10)
+    assert writes.cover(("another",))
     clock.advance(10)
-    assert not bars.stand(("another",))
+    assert not writes.cover(("another",))
 
 
 # --------------------------------------------------------------------------------------------------------------- stops
@@ -308,7 +308,7 @@ def test_what_is_in_memory_is_not_given_before_a_heartbeat_after_a_pause(redis_u
         engine.faults.forget()
         before = store.cache.stats()
         remote = remote_of(store)
-        with patch.object(remote, "say"):
+        with patch.object(remote, "send_heartbeat"):
             clock.advance(store.cache._cache.limits.trust_seconds + 0.01)
             assert percent(store) == 5
             after = store.cache.stats()

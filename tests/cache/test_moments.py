@@ -140,7 +140,7 @@ def test_a_writer_that_is_not_heard_yet_leaves_no_mixture_with_what_is_in_memory
     engine = Interrupting()
     with stores(engine, 2, redis_url) as (writer, reader):
         cache = reader.cache._cache
-        unheard, cache._hear = list[Any](), lambda heard: unheard.append(heard)  # type: ignore[method-assign]
+        unheard, cache._on_message = list[Any](), lambda received: unheard.append(received)  # type: ignore[method-assign]
         own = ClientConfig(plan_id=PLAN, pay_freq="Weekly", custodian="own")
         own_account = AchConfig(plan_id=PLAN, pay_freq="Weekly", bank_id="own")
 

@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from bluestar_store import AccessDeniedError, CalculationRule, Settings, Store, UnavailableError
-from bluestar_store.cache.keys import Namespace, read_message
+from bluestar_store.cache.redis.messages import Namespace, read_message
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.protocols import Engine
 from bluestar_store.store import make_engine, tables_of
@@ -22,7 +22,7 @@ from bluestar_store.testing import FaultEngine, Signal
 from tests.cache.stores import rule, until
 from tests.redis_proxy import RedisProxy
 
-UNIT = ("calculation-rule", "ACME", "match")
+CACHE_KEY = ("calculation-rule", "ACME", "match")
 
 
 @pytest.fixture
@@ -146,8 +146,8 @@ def test_without_permission_there_is_no_second_tier_and_stats_say_so(
         assert (found.redis, found.channel) == ("off", False)
         assert "dynamodb:DescribeTable" in str(found.redis_error)
         assert len([message for message in caplog.messages if "DescribeTable" in message]) == 1
-        assert store.cache.explain(UNIT).tier == "process"
-        expires = store.cache.explain(UNIT).expires_in_seconds
+        assert store.cache.explain(CACHE_KEY).tier == "process"
+        expires = store.cache.explain(CACHE_KEY).expires_in_seconds
         assert expires is not None
         assert expires <= store.settings.cache_degraded_ttl_seconds  # nobody is heard
 
@@ -193,7 +193,7 @@ def test_the_release_before_hears_of_writes_and_is_heard(redis_url: str, redis_c
             message = read_message(found["data"])
             assert message is not None
             told.append(message)
-        assert [UNIT in message.units for message in told] == [True, True]
+        assert [CACHE_KEY in message.cache_keys for message in told] == [True, True]
         for _ in range(2):
             percent(store)
             until(lambda: has_channel(store), "the channel is there")
@@ -202,7 +202,7 @@ def test_the_release_before_hears_of_writes_and_is_heard(redis_url: str, redis_c
         assert stored.origin is not None
         item = {**stored.origin.item, "max_pct": {"N": "9"}}
         engine.inner.put_many(store.tables.name(store.calculation_rules.mapper), [item])  # as 0.1.0 writes
-        redis_client.publish(older.channel, older.changed("0.1.0", [UNIT, (f"{UNIT[0]}*", "ACME")]))
+        redis_client.publish(older.channel, older.changed("0.1.0", [CACHE_KEY, (f"{CACHE_KEY[0]}*", "ACME")]))
         until(lambda: percent(store) == 9, "the older release is heard")
         store.cache._cache.local.flush()
         assert percent(store) == 9
@@ -214,7 +214,8 @@ def test_a_write_bars_its_items_for_the_release_before(redis_url: str, redis_cli
         thread = threading.Thread(target=lambda: store.calculation_rules.put(rule("ACME", 5)), daemon=True)
         thread.start()
         hold.reached.wait()
-        key = Namespace(store.cache._cache.namespace).key(UNIT, redis_client.info("server")["run_id"].encode())
+        run_id = redis_client.info("server")["run_id"].encode()
+        key = Namespace(store.cache._cache.namespace).redis_key(CACHE_KEY, run_id)
         assert str(redis_client.get(key)).startswith("b'T")
         hold.release()
         thread.join(10)
@@ -305,6 +306,6 @@ def test_a_single_table_that_the_library_makes_again_is_forgotten_everywhere(red
         assert len(one.create_tables()) == 1
         with pytest.raises(LookupError):
             percent(one)
-        until(lambda: other.cache.explain(UNIT).tier != "process", "the other one hears of it")
+        until(lambda: other.cache.explain(CACHE_KEY).tier != "process", "the other one hears of it")
         with pytest.raises(LookupError):
             percent(other)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bluestar_store import Store, UnavailableError
-from bluestar_store.cache.stored import FORMAT
+from bluestar_store.cache.redis.stored import FORMAT
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.testing import FaultEngine
 from tests.cache.stores import one_store, rule, stores, until
@@ -283,14 +283,14 @@ def test_a_write_whose_outcome_is_unknown_keeps_its_item_out_of_both_tiers(redis
         engine.faults.fail("write", UnavailableError, times=1)
         with pytest.raises(UnavailableError):
             one.calculation_rules.put(stored.model_copy(update={"max_pct": Decimal(4)}))
-        unit = ("calculation-rule", "ACME", "match")
-        until(lambda: other.cache.explain(unit).tier != "process", "the other one is told")
+        cache_key = ("calculation-rule", "ACME", "match")
+        until(lambda: other.cache.explain(cache_key).tier != "process", "the other one is told")
         engine.faults.forget()
         for store in (one, other, one, other):
             assert store.calculation_rules.get("ACME", "match").max_pct == 5
         assert engine.faults.counts == {"get": 4}
-        assert one.cache.explain(unit).note == "it is being written"
+        assert one.cache.explain(cache_key).note == "it is being written"
         # Another write that is known to have taken place does not lift the bar of the first one.
         one.calculation_rules.put(stored.model_copy(update={"max_pct": Decimal(3)}))
         assert one.calculation_rules.get("ACME", "match").max_pct == 3
-        assert one.cache.explain(unit).note == "it is being written"
+        assert one.cache.explain(cache_key).note == "it is being written"

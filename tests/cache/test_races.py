@@ -18,7 +18,7 @@ from unittest.mock import patch
 import pytest
 
 from bluestar_store import PipelineStep, Store, UnavailableError
-from bluestar_store.cache.remote import Looked
+from bluestar_store.cache.redis.tier import LookResult
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.keys import Key
 from bluestar_store.protocols import CacheKey, Engine, Item, Page, Write
@@ -326,14 +326,14 @@ def test_nothing_is_stale_when_the_writer_dies_after_the_commit(redis_url: str, 
         assert race.writer is not None
         cache = race.writer.cache._cache
         assert cache.remote is not None
-        cache.remote.release = lambda units, writer: None  # type: ignore[method-assign]
-        cache._lift = lambda units, writer: None  # type: ignore[method-assign]
+        cache.remote.remove_tombstones = lambda cache_keys, writer: None  # type: ignore[method-assign]
+        cache._end_write = lambda cache_keys, writer: None  # type: ignore[method-assign]
         _race(race, rounds)
 
 
 # ---------------------------------------------------------------------------------------- one order of things at a time
 
-UNIT = ("calculation-rule", "ACME", "match")
+CACHE_KEY = ("calculation-rule", "ACME", "match")
 
 
 @pytest.fixture(params=["process", "redis"])
@@ -368,7 +368,7 @@ def put(store: Store, value: int) -> None:
 
 def is_nowhere(store: Store) -> bool:
     """In neither tier, and with nobody's lease or tombstone in its place."""
-    found = store.cache.explain(UNIT)
+    found = store.cache.explain(CACHE_KEY)
     return (found.tier, found.note) in {("nowhere", None), ("nowhere", "nothing in Redis")}
 
 
@@ -438,7 +438,7 @@ def test_a_value_that_comes_in_during_a_write_is_not_there_after_it(redis_or_non
             writing.reached.wait()
             assert percent(store) == 5
         if redis_or_none is not None:
-            assert store.cache.explain(UNIT).note == "it is being written"
+            assert store.cache.explain(CACHE_KEY).note == "it is being written"
         writing.release()
         done(writer)
         assert is_nowhere(store)
@@ -450,15 +450,15 @@ def test_a_hit_in_redis_from_before_a_write_does_not_come_into_the_process_after
         assert percent(one) == 5
         remote = other.cache._cache.remote
         assert remote is not None
-        look, looked, go_on = remote.look, Signal(), Signal()
+        look, looked, go_on = remote.get_or_lease, Signal(), Signal()
 
-        def slow_look(units: Sequence[CacheKey]) -> Looked | None:
-            found = look(units)
+        def slow_look(cache_keys: Sequence[CacheKey]) -> LookResult | None:
+            found = look(cache_keys)
             looked.set()
             go_on.wait()
             return found
 
-        with patch.object(remote, "look", slow_look):
+        with patch.object(remote, "get_or_lease", slow_look):
             found: list[int] = []
             thread = started(lambda: found.append(percent(other)))
             looked.wait()
@@ -492,7 +492,7 @@ def test_a_writer_that_is_done_does_not_end_the_tombstone_of_another(redis_url: 
             put(other, 7)
             for store in (one, other):
                 assert percent(store) == 7
-                assert store.cache.explain(UNIT).note == "it is being written"
+                assert store.cache.explain(CACHE_KEY).note == "it is being written"
                 assert not is_cached(store, engine, 7)
             hold.release()
             done(slow)
@@ -517,7 +517,7 @@ def test_a_writer_that_dies_after_the_commit_leaves_nothing_behind(redis_url: st
         assert percent(other) == 5
         remote = one.cache._cache.remote
         assert remote is not None
-        with patch.object(remote, "release"):
+        with patch.object(remote, "remove_tombstones"):
             put(one, 6)
         until(lambda: percent(other) == 6, "the first announcement is heard")
         assert not is_cached(other, engine, 6)

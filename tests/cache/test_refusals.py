@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from bluestar_store import Store
-from bluestar_store.cache.remote import Remote
+from bluestar_store.cache.redis.tier import RedisTier
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.testing import FaultEngine
 from tests.cache.stores import one_store, rule, stores, until
@@ -24,7 +24,7 @@ from tests.redis_servers import RedisProcess
 from tests.redis_topologies import RedisCluster, ask, redis_cluster, slot_ranges
 
 TIMES: dict[str, Any] = {"redis_timeout_ms": 1000}
-UNIT = ("calculation-rule", "ACME", "match")
+CACHE_KEY = ("calculation-rule", "ACME", "match")
 
 
 def full(client: redis.Redis) -> None:
@@ -101,9 +101,9 @@ def test_others_forget_before_the_commit_where_redis_keeps_nothing(redis_process
             thread = threading.Thread(target=change, args=(writer, 6), daemon=True)
             thread.start()
             hold.reached.wait()
-            until(lambda: reader.cache.explain(UNIT).tier != "process", "the bar is heard")
+            until(lambda: reader.cache.explain(CACHE_KEY).tier != "process", "the bar is heard")
             assert percent(reader) == 5
-            assert reader.cache.explain(UNIT).tier != "process"  # what is read under the bar is not kept
+            assert reader.cache.explain(CACHE_KEY).tier != "process"  # what is read under the bar is not kept
             hold.release()
             thread.join(10)
         until(lambda: percent(reader) == 6, "the write is heard")
@@ -139,7 +139,7 @@ def test_what_redis_kept_from_before_is_not_believed_when_it_keeps_again_though_
 def test_the_message_says_that_redis_keeps_what_was_there_before(redis_process: RedisProcess, refusal: str) -> None:
     """Who did not ask Redis while it refused knows that only by the message."""
     client = redis_process.client()
-    with two(redis_process.url) as (writer, reader, _), patch.object(Remote, "see_whether_it_keeps"):
+    with two(redis_process.url) as (writer, reader, _), patch.object(RedisTier, "check_writable"):
         assert writer.cache._cache.remote is not None
         with patch.object(writer.cache._cache.remote, "recover", return_value=False):  # it tells nobody later
             before = reader.cache.stats().invalidations_in
@@ -205,7 +205,7 @@ def test_who_can_tell_nobody_says_so(
 def slot_of(store: Store, cluster: RedisCluster) -> int:
     remote = store.cache._cache.remote
     assert remote is not None
-    return int(ask(cluster.running[0], "CLUSTER", "KEYSLOT", remote.namespace.slot_key(UNIT).decode()))
+    return int(ask(cluster.running[0], "CLUSTER", "KEYSLOT", remote.namespace.slot_key(CACHE_KEY).decode()))
 
 
 def test_a_slot_that_is_being_moved_is_followed(redis_cluster: RedisCluster) -> None:
@@ -256,9 +256,9 @@ def test_the_message_goes_out_where_a_master_is_dead(tmp_path: Path, dead: str) 
         remote = writer.cache._cache.remote
         assert remote is not None
         if dead == "of the key":
-            cluster.master_of(remote.namespace.slot_key(UNIT).decode()).kill()
+            cluster.master_of(remote.namespace.slot_key(CACHE_KEY).decode()).kill()
         else:
-            first = next(iter(remote.topology.links()))
+            first = next(iter(remote.topology.servers()))
             port = first._pool.connection_kwargs["port"]
             next(node for node in cluster.running if node.port == port).kill()
         for store in (writer, reader):

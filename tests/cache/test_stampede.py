@@ -26,7 +26,7 @@ from bluestar_store import (
     UnavailableError,
     VersionConflictError,
 )
-from bluestar_store.cache.flights import own
+from bluestar_store.cache.in_flight import copy_of
 from bluestar_store.cache.limits import CacheLimits
 from bluestar_store.cache.stats import Counters
 from bluestar_store.cache.tiered import TieredCache
@@ -38,7 +38,7 @@ from bluestar_store.testing import FaultEngine, FrozenClock, Signal
 from tests.cache.stores import one_store, rule, stores, until
 
 THREADS = 64
-UNIT: CacheKey = ("calculation-rule", "ACME", "match")
+CACHE_KEY: CacheKey = ("calculation-rule", "ACME", "match")
 
 
 class Interrupted(BaseException):
@@ -54,16 +54,16 @@ class Numbers:
         self.loads = 0
         self.before: Callable[[], None] = lambda: None
 
-    def load(self, units: Sequence[CacheKey]) -> Mapping[CacheKey, Any]:
+    def load(self, cache_keys: Sequence[CacheKey]) -> Mapping[CacheKey, Any]:
         self.loads += 1
         value = self.loads
         self.before()
-        return dict.fromkeys(units, value)
+        return dict.fromkeys(cache_keys, value)
 
-    def encode(self, unit: CacheKey, value: Any) -> bytes:
+    def encode(self, cache_key: CacheKey, value: Any) -> bytes:
         return json.dumps(value).encode()
 
-    def decode(self, unit: CacheKey, data: bytes) -> Any:
+    def decode(self, cache_key: CacheKey, data: bytes) -> Any:
         return json.loads(data)
 
     def weigh(self, value: Any) -> int:
@@ -137,7 +137,7 @@ def test_many_threads_where_the_process_keeps_nothing_make_one_engine_read(redis
 def test_many_threads_at_what_may_not_be_kept_share_what_one_loads() -> None:
     with one_store() as (store, engine):
         store.calculation_rules.put(rule("GLOBAL", 6))
-        store.cache._cache.local.bar([UNIT], b"0123456789abcdef", 100)
+        store.cache._cache.local.begin_write([CACHE_KEY], b"0123456789abcdef", 100)
         engine.faults.forget()
         with engine.faults.hold("get", after=True) as hold:
             leader = background(lambda: store.calculation_rules.get("ACME", "match").max_pct)
@@ -204,30 +204,30 @@ def test_each_who_waits_raises_an_error_of_its_own(error: type[BlueStarError]) -
 def test_an_error_of_ones_own_is_the_same_error() -> None:
     first = VersionConflictError("rule", 1, 2)
     first.add_note("seen by the leader")
-    again = own(first)
+    again = copy_of(first)
     again.add_note("seen by another")
     assert (str(again), again.expected, again.found) == (str(first), 1, 2)
     assert first.__notes__ == ["seen by the leader"]
 
 
-def test_who_missed_while_the_leader_landed_takes_its_value() -> None:
+def test_a_thread_that_missed_while_the_leader_finished_takes_its_value() -> None:
     with one_store() as (store, engine):
         local = store.cache._cache.local
-        board, missed, landed = local.board, Signal(), Signal()
+        begin, missed, finished = local.begin, Signal(), Signal()
 
-        def late_board(units: Iterable[CacheKey], settles: Callable[[Any], bool]) -> Any:
+        def late_begin(cache_keys: Iterable[CacheKey], settles: Callable[[Any], bool]) -> Any:
             if threading.current_thread() is not threading.main_thread():
                 missed.set()
-                landed.wait()
-            return board(units, settles)
+                finished.wait()
+            return begin(cache_keys, settles)
 
-        local.board = late_board  # type: ignore[method-assign]
+        local.begin = late_begin  # type: ignore[method-assign]
         store.calculation_rules.put(rule("ACME", 5))
         engine.faults.forget()
         late = background(lambda: store.calculation_rules.get("ACME", "match").max_pct)
         missed.wait()
         assert store.calculation_rules.get("ACME", "match").max_pct == 5
-        landed.set()
+        finished.set()
         assert late.result(10) == 5
         assert engine.faults.counts == {"get": 1}
 
@@ -243,14 +243,14 @@ def test_a_leader_that_is_interrupted_is_replaced_by_one_who_waits() -> None:
 
     source.before = interrupted
     with one_cache() as cache:
-        leader = background(lambda: cache.fetch([UNIT], source, fresh=False))
+        leader = background(lambda: cache.fetch([CACHE_KEY], source, fresh=False))
         begun.wait()
-        others = [background(lambda: cache.fetch([UNIT], source, fresh=False)) for _ in range(THREADS)]
+        others = [background(lambda: cache.fetch([CACHE_KEY], source, fresh=False)) for _ in range(THREADS)]
         until(lambda: cache.stats().waits == THREADS, "all wait")
         go_on.set()
         with pytest.raises(Interrupted):
             leader.result(10)
-        assert {other.result(10)[UNIT] for other in others} == {2}
+        assert {other.result(10)[CACHE_KEY] for other in others} == {2}
         assert source.loads == 2
 
 
@@ -263,16 +263,16 @@ def test_a_leader_that_hangs_is_replaced_once_and_what_it_brings_late_is_not_kep
             go_on.wait()
 
     source.before = hanging
-    with one_cache(flight_seconds=0.2) as cache:
-        leader = background(lambda: cache.fetch([UNIT], source, fresh=False))
+    with one_cache(load_seconds=0.2) as cache:
+        leader = background(lambda: cache.fetch([CACHE_KEY], source, fresh=False))
         begun.wait()
-        others = [background(lambda: cache.fetch([UNIT], source, fresh=False)) for _ in range(THREADS)]
-        assert {other.result(10)[UNIT] for other in others} == {2}
+        others = [background(lambda: cache.fetch([CACHE_KEY], source, fresh=False)) for _ in range(THREADS)]
+        assert {other.result(10)[CACHE_KEY] for other in others} == {2}
         assert source.loads == 2
-        assert cache.peek(UNIT) == 2
+        assert cache.peek(CACHE_KEY) == 2
         go_on.set()
-        assert leader.result(10)[UNIT] == 1
-        assert cache.peek(UNIT) == 2
+        assert leader.result(10)[CACHE_KEY] == 1
+        assert cache.peek(CACHE_KEY) == 2
 
 
 # ------------------------------------------------------------------------------------------------------ ahead of expiry
@@ -281,22 +281,22 @@ def test_a_leader_that_hangs_is_replaced_once_and_what_it_brings_late_is_not_kep
 def test_a_hot_value_is_refreshed_ahead_of_expiry_once_and_in_the_background() -> None:
     clock, source, go_on = FrozenClock(), Numbers(), Signal()
     with one_cache(clock.monotonic, ttl_seconds=100.0) as cache:
-        assert cache.fetch([UNIT], source, fresh=False)[UNIT] == 1
+        assert cache.fetch([CACHE_KEY], source, fresh=False)[CACHE_KEY] == 1
 
         def slowly() -> None:
             go_on.wait()
 
         source.before = slowly
         clock.advance(60)
-        assert cache.peek(UNIT) == 1
+        assert cache.peek(CACHE_KEY) == 1
         assert threads_named("bluestar-refresh") == 0
         clock.advance(25)  # lives are 90 to 100 seconds; the last fifth is due
         for _ in range(5):
-            assert cache.fetch([UNIT], source, fresh=False)[UNIT] == 1
+            assert cache.fetch([CACHE_KEY], source, fresh=False)[CACHE_KEY] == 1
         until(lambda: source.loads == 2, "the refresh begins")
-        assert cache.peek(UNIT) == 1
+        assert cache.peek(CACHE_KEY) == 1
         go_on.set()
-        until(lambda: cache.peek(UNIT) == 2, "the refreshed value is there")
+        until(lambda: cache.peek(CACHE_KEY) == 2, "the refreshed value is there")
         assert cache.stats().refreshes == 1
         assert source.loads == 2
         assert threads_named("bluestar-refresh") == 1
@@ -306,7 +306,7 @@ def test_a_hot_value_is_refreshed_ahead_of_expiry_once_and_in_the_background() -
 def test_a_refresh_that_a_write_overtakes_is_not_kept() -> None:
     clock, source, begun, go_on = FrozenClock(), Numbers(), Signal(), Signal()
     with one_cache(clock.monotonic, ttl_seconds=100.0) as cache:
-        cache.fetch([UNIT], source, fresh=False)
+        cache.fetch([CACHE_KEY], source, fresh=False)
 
         def slowly() -> None:
             begun.set()
@@ -314,13 +314,13 @@ def test_a_refresh_that_a_write_overtakes_is_not_kept() -> None:
 
         source.before = slowly
         clock.advance(85)
-        cache.fetch([UNIT], source, fresh=False)
+        cache.fetch([CACHE_KEY], source, fresh=False)
         begun.wait()
-        with cache.writing([UNIT]):
+        with cache.writing([CACHE_KEY]):
             pass
         go_on.set()
-        until(lambda: cache.stats().loads == 2 and not cache.local._flights, "the refresh is done")
-        assert cache.fetch([UNIT], source, fresh=False)[UNIT] == 3
+        until(lambda: cache.stats().loads == 2 and not cache.local._in_flight, "the refresh is done")
+        assert cache.fetch([CACHE_KEY], source, fresh=False)[CACHE_KEY] == 3
 
 
 def test_a_refresh_that_fails_leaves_the_value_until_it_expires() -> None:
@@ -330,15 +330,15 @@ def test_a_refresh_that_fails_leaves_the_value_until_it_expires() -> None:
         raise UnavailableError("no engine")
 
     with one_cache(clock.monotonic, ttl_seconds=100.0) as cache:
-        cache.fetch([UNIT], source, fresh=False)
+        cache.fetch([CACHE_KEY], source, fresh=False)
         source.before = failing
         clock.advance(85)
         for _ in range(3):
-            assert cache.fetch([UNIT], source, fresh=False)[UNIT] == 1
+            assert cache.fetch([CACHE_KEY], source, fresh=False)[CACHE_KEY] == 1
             until(lambda: source.loads == 2, "the refresh was tried")
-        assert cache.peek(UNIT) == 1
+        assert cache.peek(CACHE_KEY) == 1
         clock.advance(20)
-        answer = cache.fetch([UNIT], source, fresh=False)[UNIT]
+        answer = cache.fetch([CACHE_KEY], source, fresh=False)[CACHE_KEY]
         assert isinstance(answer, UnavailableError)
 
 

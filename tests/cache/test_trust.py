@@ -26,8 +26,9 @@ from bluestar_store import (
     Store,
     seeding,
 )
-from bluestar_store.cache import bars, stored
-from bluestar_store.cache.stored import CLOCKS_APART_MS
+from bluestar_store.cache import in_flight
+from bluestar_store.cache.redis import stored
+from bluestar_store.cache.redis.stored import CLOCKS_APART_MS
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.protocols import Engine, scan_pages
 from tests.cache.stores import one_store, rule, stores, until
@@ -35,7 +36,7 @@ from tests.redis_servers import RedisProcess
 
 KEY, OTHER_KEY, OLD_KEY = ("k" * 43 + "=", "o" * 43 + "=", "p" * 43 + "=")
 PLANTED = "998877665541"
-UNIT = ["calculation-rule", "ACME", "match"]
+CACHE_KEY = ["calculation-rule", "ACME", "match"]
 
 
 class Inside:
@@ -46,13 +47,13 @@ class Inside:
         remote = store.cache._cache.attach()
         self.space, self.run_id = remote.namespace, self.client.info("server")["run_id"].encode()
 
-    def key(self, *unit: Any) -> bytes:
-        return self.space.key(unit, self.run_id)
+    def key(self, *cache_key: Any) -> bytes:
+        return self.space.redis_key(cache_key, self.run_id)
 
-    def plant(self, unit: list[Any], item: Any, *, lifetime_ms: int = 300_000, px: int | None = 300_000) -> None:
-        payload = json.dumps([unit, [item]], separators=(",", ":")).encode()
+    def plant(self, cache_key: list[Any], item: Any, *, lifetime_ms: int = 300_000, px: int | None = 300_000) -> None:
+        payload = json.dumps([cache_key, [item]], separators=(",", ":")).encode()
         value = b"V%b2%d %d\n%b" % (b"0" * 16, lifetime_ms, crc32(payload), payload)
-        self.client.set(self.key(*unit), value, px=px)
+        self.client.set(self.key(*cache_key), value, px=px)
 
     def say(self, message: Any) -> None:
         assert self.client.publish(self.space.channel, json.dumps(message)) >= 1
@@ -191,7 +192,7 @@ def test_what_one_of_the_keys_signed_is_believed_and_what_none_did_is_loaded_and
         assert engine.faults.counts == {}
         assert store.cache.stats().unsigned == 0
         inside = Inside(store, redis_process)
-        inside.plant(UNIT, an_item(9))
+        inside.plant(CACHE_KEY, an_item(9))
         assert read(store) == 5
         assert store.cache.stats().unsigned == 1
         assert read(store) == 5  # what it loaded has taken the other's place
@@ -234,12 +235,12 @@ FORGERIES: list[Callable[[bytes], bytes]] = [
 @pytest.mark.parametrize("forge", FORGERIES)
 def test_a_signed_value_that_was_changed_is_none(redis_process: RedisProcess, forge: Callable[[bytes], bytes]) -> None:
     with attacked(redis_process, cache_key=KEY) as inside:
-        value: Any = inside.client.get(inside.key(*UNIT))
+        value: Any = inside.client.get(inside.key(*CACHE_KEY))
         forged = forge(value)
         assert forged != value
         head, _, payload = forged.partition(b"\n")
         head = b"%b %d" % (head.rpartition(b" ")[0], crc32(payload))
-        inside.client.set(inside.key(*UNIT), head + b"\n" + payload, px=200_000)
+        inside.client.set(inside.key(*CACHE_KEY), head + b"\n" + payload, px=200_000)
         assert read(inside.store) == 5
         assert inside.store.cache.stats().unsigned == 1
 
@@ -255,13 +256,13 @@ def test_a_signed_value_is_one_of_its_unit_and_its_environment_alone(redis_proce
         renamed = of_another.replace(b"OTHER", b"ACME")
         head, _, payload = renamed.partition(b"\n")
         for value in (of_another, b"%b %d\n%b" % (head.rpartition(b" ")[0], crc32(payload), payload)):
-            inside.client.set(inside.key(*UNIT), value, px=200_000)
+            inside.client.set(inside.key(*CACHE_KEY), value, px=200_000)
             assert read(inside.store) == 5
         elsewhere.store.calculation_rules.put(
             elsewhere.store.calculation_rules.get("ACME", "match").model_copy(update={"max_pct": Decimal(9)})
         )
         elsewhere.store.calculation_rules.get("ACME", "match")
-        inside.client.copy(elsewhere.key(*UNIT).decode(), inside.key(*UNIT).decode(), replace=True)
+        inside.client.copy(elsewhere.key(*CACHE_KEY).decode(), inside.key(*CACHE_KEY).decode(), replace=True)
         assert read(inside.store) == 5
         assert inside.store.cache.stats().unsigned == 3
 
@@ -271,13 +272,13 @@ def test_an_old_signed_value_that_is_put_back_is_believed_no_longer_than_it_was_
 ) -> None:
     with attacked(redis_process, cache_key=KEY) as inside:
         store = inside.store
-        old: Any = inside.client.get(inside.key(*UNIT))
+        old: Any = inside.client.get(inside.key(*CACHE_KEY))
         current = store.calculation_rules.get("ACME", "match")
         store.calculation_rules.put(current.model_copy(update={"max_pct": Decimal(6)}))
         assert read(store) == 6
         now = time.time()
         monkeypatch.setattr(time, "time", lambda: now + 300 + CLOCKS_APART_MS / 1000)
-        inside.client.set(inside.key(*UNIT), old, px=250_000)
+        inside.client.set(inside.key(*CACHE_KEY), old, px=250_000)
         assert read(store) == 6
         assert store.cache.stats().unsigned == 2  # with GLOBAL's absence
 
@@ -311,16 +312,18 @@ def test_a_value_that_would_live_too_long_is_none(
     redis_process: RedisProcess, lifetime_ms: int, px: int | None
 ) -> None:
     with attacked(redis_process) as inside:
-        inside.plant(UNIT, an_item(9), lifetime_ms=lifetime_ms, px=px)
+        inside.plant(CACHE_KEY, an_item(9), lifetime_ms=lifetime_ms, px=px)
         assert read(inside.store) == 5
         assert inside.store.cache.stats().undecodable == 1
 
 
 def test_a_value_lives_no_longer_than_one_that_the_process_loads_itself(redis_process: RedisProcess) -> None:
     with attacked(redis_process, cache_ttl_seconds=10) as inside:
-        inside.plant(UNIT, an_item(9), lifetime_ms=300_000, px=280_000)  # 20 seconds old: of a process with another TTL
+        inside.plant(
+            CACHE_KEY, an_item(9), lifetime_ms=300_000, px=280_000
+        )  # 20 seconds old: of a process with another TTL
         assert read(inside.store) == 5
-        inside.plant(UNIT, an_item(9), lifetime_ms=300_000, px=296_000)
+        inside.plant(CACHE_KEY, an_item(9), lifetime_ms=300_000, px=296_000)
         assert read(inside.store) == 9
         explained = inside.store.cache.explain(("calculation-rule", "ACME", "match"))
         assert explained.expires_in_seconds is not None
@@ -333,7 +336,7 @@ def test_a_number_that_dynamodb_could_not_hold_makes_a_value_none(
     redis_process: RedisProcess, name: str, number: str
 ) -> None:
     with attacked(redis_process) as inside:
-        value: Any = inside.client.get(inside.key(*UNIT))
+        value: Any = inside.client.get(inside.key(*CACHE_KEY))
         head, _, payload = value.partition(b"\n")
         if name == "theirs":
             payload = payload[:-1] + b',"theirs":{"N":"%b"}}' % number.encode()
@@ -343,7 +346,7 @@ def test_a_number_that_dynamodb_could_not_hold_makes_a_value_none(
             )
             payload = payload[:-1] + b',"%b":{"N":"%b"}}' % (name.encode(), number.encode())
         inside.client.set(
-            inside.key(*UNIT), b"%b %d\n%b" % (head.rpartition(b" ")[0], crc32(payload), payload), px=200_000
+            inside.key(*CACHE_KEY), b"%b %d\n%b" % (head.rpartition(b" ")[0], crc32(payload), payload), px=200_000
         )
         started = time.monotonic()
         inside.store.cache._cache.local.flush()
@@ -356,7 +359,7 @@ def test_a_number_that_dynamodb_could_not_hold_makes_a_value_none(
 
 def test_what_else_is_wrong_with_a_forged_value_is_told_where_it_is_asked_for(redis_process: RedisProcess) -> None:
     with attacked(redis_process) as inside:
-        value: Any = inside.client.get(inside.key(*UNIT))
+        value: Any = inside.client.get(inside.key(*CACHE_KEY))
         head, _, payload = value.partition(b"\n")
         for forged in (
             payload[:-1] + b',"theirs":{"Q":1}}',
@@ -366,7 +369,7 @@ def test_what_else_is_wrong_with_a_forged_value_is_told_where_it_is_asked_for(re
         ):
             assert forged != payload
             inside.client.set(
-                inside.key(*UNIT), b"%b %d\n%b" % (head.rpartition(b" ")[0], crc32(forged), forged), px=200_000
+                inside.key(*CACHE_KEY), b"%b %d\n%b" % (head.rpartition(b" ")[0], crc32(forged), forged), px=200_000
             )
             inside.store.cache._cache.local.flush()
             found = inside.store.calculation_rules.get("ACME", "match")
@@ -380,22 +383,24 @@ def test_what_else_is_wrong_with_a_forged_value_is_told_where_it_is_asked_for(re
 def test_a_value_that_is_nested_too_deep_is_none(redis_process: RedisProcess, depth: int) -> None:
     with attacked(redis_process) as inside:
         text = '{"L":[' * depth + '{"N":"1E5"}' + "]}" * depth
-        payload = json.dumps([UNIT, [an_item(9)]]).encode()[:-3] + b',"theirs":%b}]]' % text.encode()
-        inside.client.set(inside.key(*UNIT), b"V%b2300000 %d\n%b" % (b"0" * 16, crc32(payload), payload), px=300_000)
+        payload = json.dumps([CACHE_KEY, [an_item(9)]]).encode()[:-3] + b',"theirs":%b}]]' % text.encode()
+        inside.client.set(
+            inside.key(*CACHE_KEY), b"V%b2300000 %d\n%b" % (b"0" * 16, crc32(payload), payload), px=300_000
+        )
         assert read(inside.store) == 5
         assert inside.store.cache.stats().undecodable == 1
 
 
 def test_a_value_over_a_mebibyte_takes_redis_out_of_the_path_and_fails_no_read(redis_process: RedisProcess) -> None:
     with attacked(redis_process) as inside:
-        inside.client.set(inside.key(*UNIT), b"V" + b"x" * 2_000_000, px=300_000)
+        inside.client.set(inside.key(*CACHE_KEY), b"V" + b"x" * 2_000_000, px=300_000)
         assert read(inside.store) == 5
 
 
 @pytest.mark.parametrize("px", [None, 3_600_000])
 def test_a_lease_that_is_none_of_ours_holds_nobody_up(redis_process: RedisProcess, px: int | None) -> None:
     with attacked(redis_process) as inside:
-        inside.client.set(inside.key(*UNIT), stored.lease(b"f" * 16), px=px)
+        inside.client.set(inside.key(*CACHE_KEY), stored.lease(b"f" * 16), px=px)
         started = time.monotonic()
         assert read(inside.store) == 5
         assert time.monotonic() - started < 0.4
@@ -405,12 +410,12 @@ def test_a_lease_that_is_none_of_ours_holds_nobody_up(redis_process: RedisProces
 # ----------------------------------------------------------------------------------------------------------- messages
 
 MESSAGES: list[Any] = [
-    {"o": "x", "u": [UNIT], "w": "f" * 16, "b": 10**12},
-    {"o": "x", "u": [UNIT], "w": "f" * 16, "b": 1e400},
-    {"o": "x", "u": [UNIT], "w": "f" * 16, "b": -5},
+    {"o": "x", "u": [CACHE_KEY], "w": "f" * 16, "b": 10**12},
+    {"o": "x", "u": [CACHE_KEY], "w": "f" * 16, "b": 1e400},
+    {"o": "x", "u": [CACHE_KEY], "w": "f" * 16, "b": -5},
     {"o": "x", "u": [[["nested"]]]},
     {"o": "x", "u": "text"},
-    {"o": ["x"], "u": [UNIT]},
+    {"o": ["x"], "u": [CACHE_KEY]},
     {"o": "x", "k": {}, "f": []},
     {"o": "x", "k": None, "f": {"plan_id": {"a": 1}}},
     {"o": "x", "p": 5},
@@ -438,17 +443,17 @@ def test_a_forged_message_costs_a_load_and_neither_the_channel_nor_the_truth(
 def test_a_bar_of_another_process_is_bounded_in_time_and_in_number(
     redis_process: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bars, "MAX_BARRED", 100)
+    monkeypatch.setattr(in_flight, "MAX_KEYS_WRITTEN", 100)
     with attacked(redis_process) as inside:
         cache = inside.store.cache._cache
         for number in range(300):
-            inside.say({"o": "x", "u": [UNIT], "w": f"{number:016x}", "b": 10**12})
+            inside.say({"o": "x", "u": [CACHE_KEY], "w": f"{number:016x}", "b": 10**12})
             inside.say({"o": "x", "u": [], "f": {}, "w": f"a{number:015x}", "b": 10**12})
         until(lambda: cache.counters.counts()["invalidations_in"] == 600, "all are heard")
-        standing = cache.local.bars
-        assert sum(map(len, standing._barred.values())) + len(standing._heard) <= 202
+        standing = cache.local.writes
+        assert sum(map(len, standing._ends.values())) + len(standing._announced) <= 202
         assert standing._all_until <= cache.clock() + max(cache.limits.block_seconds, 3600)
-        assert standing.stand(tuple(UNIT))
+        assert standing.cover(tuple(CACHE_KEY))
 
 
 def test_who_has_no_key_lifts_no_bar_that_a_signed_message_put(redis_process: RedisProcess) -> None:
@@ -459,30 +464,30 @@ def test_who_has_no_key_lifts_no_bar_that_a_signed_message_put(redis_process: Re
             writer,
         ),
     ):
-        bars_here = inside.store.cache._cache.local.bars
-        unit = ("calculation-rule", "ACME", "match")
+        writes = inside.store.cache._cache.local.writes
+        cache_key = ("calculation-rule", "ACME", "match")
         remote = writer.cache._cache.attach()
-        remote.block([unit], b"f" * 16, 60)
-        until(lambda: bars_here.stand(unit), "the bar is heard")
-        inside.say({"o": "x", "u": [UNIT], "w": "f" * 16})
+        remote.put_tombstones([cache_key], b"f" * 16, 60)
+        until(lambda: writes.cover(cache_key), "the bar is heard")
+        inside.say({"o": "x", "u": [CACHE_KEY], "w": "f" * 16})
         until(lambda: inside.store.cache.stats().unsigned, "the forged message is heard")
-        assert bars_here.stand(unit)
-        remote.release([unit], b"f" * 16)
-        until(lambda: not bars_here.stand(unit), "the writer's own is heard")
+        assert writes.cover(cache_key)
+        remote.remove_tombstones([cache_key], b"f" * 16)
+        until(lambda: not writes.cover(cache_key), "the writer's own is heard")
         assert inside.store.cache.stats().unsigned == 1
 
 
 def test_a_forged_heartbeat_keeps_no_process_answering_from_memory(redis_process: RedisProcess) -> None:
     with attacked(redis_process, cache_key=KEY) as inside:
         cache = inside.store.cache._cache
-        keeper, remote = cache._keeper, cache.remote
+        keeper, remote = cache._listener, cache.remote
         assert keeper is not None
         assert remote is not None
         trusted = cache.local.trusted_until
-        remote.say = lambda nonce: None  # type: ignore[method-assign]  # what it says is withheld
-        until(lambda: keeper._unheard, "it waits for a heartbeat")
-        for nonce in list(keeper._unheard):
-            inside.client.publish(remote.namespace.own_channel(remote.origin), remote.namespace.probe("x", nonce))
+        remote.send_heartbeat = lambda nonce: None  # type: ignore[method-assign]  # what it says is withheld
+        until(lambda: keeper._unanswered, "it waits for a heartbeat")
+        for nonce in list(keeper._unanswered):
+            inside.client.publish(remote.namespace.own_channel(remote.origin), remote.namespace.heartbeat("x", nonce))
         until(lambda: cache.local.trusted_until <= cache.clock() or not cache._channel, "it notices")
         assert cache.local.trusted_until <= trusted + 1 or not cache._channel
 
@@ -511,7 +516,7 @@ def test_the_users_that_the_docs_show_keep_environments_apart(redis_process: Red
             found[name] = remote.namespace, redis.Redis.from_url(url)
         for name, (_, theirs) in found.items():
             for other, (space, _) in found.items():
-                key = space.key(("calculation-rule", "ACME", "match"), client.info("server")["run_id"].encode())
+                key = space.redis_key(("calculation-rule", "ACME", "match"), client.info("server")["run_id"].encode())
                 if other == name:
                     theirs.get(key)
                     theirs.publish(space.channel, "?")

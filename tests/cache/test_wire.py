@@ -14,7 +14,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, NoPermissionError, ResponseError
 
-from bluestar_store.cache.wire import MAX_ANSWER_BYTES, MAX_BULK_BYTES, Wire
+from bluestar_store.cache.redis.protocol import MAX_ANSWER_BYTES, MAX_BULK_BYTES, RespConnection
 from tests.cache.stores import one_store, rule
 from tests.redis_servers import RedisProcess
 
@@ -22,7 +22,7 @@ TIMEOUT_SECONDS = 0.2
 
 
 class Opened:
-    """What a Wire uses of redis-py's connections."""
+    """What a RespConnection uses of redis-py's connections."""
 
     username: str | None = None
     password: str | None = None
@@ -41,7 +41,7 @@ class Opened:
 
 
 @contextmanager
-def wire_to(answer: Callable[[socket.socket], object]) -> Iterator[Wire]:
+def wire_to(answer: Callable[[socket.socket], object]) -> Iterator[RespConnection]:
     """A wire to a server that answers the first request so."""
     ours, theirs = socket.socketpair()
 
@@ -52,7 +52,7 @@ def wire_to(answer: Callable[[socket.socket], object]) -> Iterator[Wire]:
 
     thread = threading.Thread(target=serve)
     thread.start()
-    wire = Wire(Opened(ours))
+    wire = RespConnection(Opened(ours))
     try:
         yield wire
     finally:
@@ -179,7 +179,7 @@ def test_a_message_that_drips_is_waited_for_no_longer_than_an_answer() -> None:
 def test_a_server_that_does_not_say_which_run_it_is_in_is_none(run_id: bytes) -> None:
     answer = b"$%d\r\n%b\r\n" % (len(run_id), run_id)
     with wire_to(lambda end: end.sendall(answer)) as wire, pytest.raises(ResponseError):
-        wire.greet()
+        wire.handshake()
 
 
 def test_a_connection_names_its_client_and_its_database(redis_process: RedisProcess) -> None:

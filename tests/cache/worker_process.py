@@ -15,7 +15,7 @@ from typing import Any
 from unittest.mock import patch
 
 from bluestar_store import RuleNotFoundError, Settings, Store
-from bluestar_store.cache.remote import Remote
+from bluestar_store.cache.redis.tier import RedisTier
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Engine, Item
 from bluestar_store.store import make_engine, tables_of
@@ -105,7 +105,9 @@ class Orders:
 def main() -> None:
     """Obey until stdin ends."""
     settings = Settings(**json.loads(sys.argv[1]))
-    patch.object(Remote, "heard_seconds", lambda remote: math.inf).start()  # as of a process that has run for long
+    patch.object(
+        RedisTier, "listening_seconds", lambda remote: math.inf
+    ).start()  # as of a process that has run for long
     engine = SlowableEngine(make_engine(settings, tables_of(settings)))
     with Store(settings, engine) as store:
         orders = Orders(store, engine)

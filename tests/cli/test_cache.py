@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bluestar_store import Store
-from bluestar_store.cache.remote import Remote
+from bluestar_store.cache.redis.tier import RedisTier
 from tests.cli.conftest import Run, on
 from tests.servers import free_port
 
@@ -18,7 +18,7 @@ from tests.servers import free_port
 @pytest.fixture
 def cached(seeded: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The command on a seeded folder, with a Redis, as if it had listened to it for an hour."""
-    monkeypatch.setattr(Remote, "heard_seconds", lambda remote: math.inf)
+    monkeypatch.setattr(RedisTier, "listening_seconds", lambda remote: math.inf)
     monkeypatch.setenv("BLUESTAR_REDIS_URL", redis_url)
     return on(seeded)
 

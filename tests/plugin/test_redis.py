@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from bluestar_store import CacheError, CalculationRule, ConfigurationError, Settings, Store
-from bluestar_store.cache.scripts import BLOCK, FILL, FORGET, RELEASE
+from bluestar_store.cache.redis.stored import BLOCK, FILL, FORGET, RELEASE
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.persistence import RedisCacheBackend
 from bluestar_store.testing import AssertReads, FrozenClock, RedisForTests, redis_server

@@ -1,4 +1,8 @@
-"""Which server holds which key: one server, the master that Sentinel names, or the nodes of a cluster."""
+"""Which server holds which key: one server, the master that Sentinel names, or the masters of a cluster.
+
+Sentinel and the slots of a cluster are redis-py's. Its RedisCluster client is used for nothing else: it sends by its
+own connections, which reconnect silently, so ASK and MOVED redirects are followed here.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import math
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -14,36 +18,41 @@ from urllib.parse import urlsplit
 from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
 from redis.connection import ConnectionPool, SSLConnection, parse_url
+from redis.exceptions import AskError, MovedError
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
-from bluestar_store.cache.link import Link, LinkError, raise_link_error
+from bluestar_store.cache.redis.connections import RedisCallError, ServerPool, check, raise_call_error
+from bluestar_store.cache.redis.protocol import Command
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.settings import RedisMode, Settings
 
+MOST_REDIRECTS = 4
+"""Redirects that one request follows."""
+
 
 class Topology(Protocol):
-    """Where keys lie. `single` is the one server that has all of them, if there is one."""
+    """The servers of one Redis. `single` is the one server that holds all keys, if there is one."""
 
-    single: Link | None
+    single: ServerPool | None
 
-    def link(self, key: bytes) -> Link:
-        """The server that holds a key. Raises LinkError."""
+    def server_for(self, key: bytes) -> ServerPool:
+        """The server that holds a key. Raises RedisCallError."""
 
-    def node(self, host: str, port: int) -> Link:
-        """A server that another one named. Raises LinkError."""
+    def server_at(self, host: str, port: int) -> ServerPool:
+        """The server that a redirect names. Raises RedisCallError."""
 
-    def moved(self) -> None:
-        """Look again which server has which key, when one said that it has it no more; never raises."""
+    def slots_moved(self) -> None:
+        """Look up the slots again, after a MOVED redirect; never raises."""
 
-    def links(self) -> Iterable[Link]:
-        """Every server that holds keys. Raises LinkError."""
+    def servers(self) -> Iterable[ServerPool]:
+        """Every server that holds keys. Raises RedisCallError."""
 
     def refresh(self) -> None:
-        """Look again which servers there are, after a failure. Raises LinkError."""
+        """Look up the servers again, after a failure. Raises RedisCallError."""
 
     def reset(self) -> None:
-        """Forget all connections without touching them: those of a forked child are its parent's."""
+        """Forget all connections without closing them: those of a forked child are its parent's."""
 
     def close(self) -> None:
         """Close all connections."""
@@ -84,11 +93,11 @@ def open_topology(settings: Settings) -> Topology:
 
 
 def _open(connection: object) -> None:
-    """Nothing beyond the socket: the Wire says what comes first, and bounds what it hears."""
+    """Do nothing: RespConnection makes the handshake, with bounded replies."""
 
 
 def _checked(pool: ConnectionPool) -> ConnectionPool:
-    """The pool, when a connection can be made of its options; none is opened. TypeError for an unknown option."""
+    """The pool, if its options make a connection object; none is opened. TypeError for an unknown option."""
     pool.connection_class(**pool.connection_kwargs)
     return pool
 
@@ -115,91 +124,91 @@ def _address(host: str) -> tuple[str, int]:
 
 
 class OneServer:
-    """A server, or whichever one Sentinel says is the master when a connection is made."""
+    """One server, or the master that Sentinel names when a connection is made."""
 
     def __init__(self, pool: ConnectionPool) -> None:
-        self._link = Link(pool)
-        self.single: Link | None = self._link
+        self._server = ServerPool(pool)
+        self.single: ServerPool | None = self._server
 
-    def link(self, key: bytes) -> Link:
+    def server_for(self, key: bytes) -> ServerPool:
         """The server."""
-        return self._link
+        return self._server
 
-    def node(self, host: str, port: int) -> Link:
+    def server_at(self, host: str, port: int) -> ServerPool:
         """See Topology."""
-        raise LinkError("the server is one of a cluster: set BLUESTAR_REDIS_MODE=cluster")
+        raise RedisCallError("the server is one of a cluster: set BLUESTAR_REDIS_MODE=cluster")
 
-    def moved(self) -> None:
+    def slots_moved(self) -> None:
         """See Topology."""
 
-    def links(self) -> Iterable[Link]:
+    def servers(self) -> Iterable[ServerPool]:
         """The server."""
-        return (self._link,)
+        return (self._server,)
 
     def refresh(self) -> None:
-        """Let connections go: a new one finds the master that there is now."""
-        self._link.drop_idle()
+        """Close idle connections: a new one finds the current master."""
+        self._server.drop_idle()
 
     def reset(self) -> None:
         """See Topology."""
-        self._link.reset()
+        self._server.reset()
 
     def close(self) -> None:
         """See Topology."""
-        self._link.close()
+        self._server.close()
 
 
 class Cluster:
-    """The masters of a cluster, each with a link. The slots are looked up when they are first needed."""
+    """The masters of a cluster, each with a pool. The slots are looked up when they are first needed."""
 
     _slots_again: float
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options
-        self.single: Link | None = None
+        self.single: ServerPool | None = None
         self.reset()
 
-    def link(self, key: bytes) -> Link:
+    def server_for(self, key: bytes) -> ServerPool:
         """The master of the key's slot."""
         cluster = self._known()
         try:
             node = cluster.get_node_from_key(key)
-        except Exception as error:  # see raise_link_error
-            raise_link_error(error)
-        return self._link(node)
+        except Exception as error:  # see raise_call_error
+            raise_call_error(error)
+        return self._pool_of(node.host, node.port)
 
-    def node(self, host: str, port: int) -> Link:
+    def server_at(self, host: str, port: int) -> ServerPool:
         """A node that may not be known yet."""
-        return self._link_to(host, port)
+        return self._pool_of(host, port)
 
-    def moved(self) -> None:
-        """Ask for the slots, not more than once a second: who is told by one reply is told by many."""
+    def slots_moved(self) -> None:
+        """See Topology. At most once a second, because one move causes many redirects."""
         with self._lock:
             cluster, now = self._cluster, time.monotonic()
             if cluster is None or now < self._slots_again:
                 return
             self._slots_again = now + 1
-        with suppress(Exception):  # see raise_link_error; whoever asks the wrong node is told again
+        with suppress(Exception):  # see raise_call_error; the next redirect tries again
             cluster.nodes_manager.initialize()
 
-    def links(self) -> Iterable[Link]:
+    def servers(self) -> Iterable[ServerPool]:
         """Every master."""
         cluster = self._known()
         try:
             nodes = cluster.get_primaries()
-        except Exception as error:  # see raise_link_error
-            raise_link_error(error)
-        return [self._link(node) for node in nodes]
+        except Exception as error:  # see raise_call_error
+            raise_call_error(error)
+        return [self._pool_of(node.host, node.port) for node in nodes]
 
     def refresh(self) -> None:
-        """Ask the nodes that are known which slots they hold now."""
-        for link in list(self._links.values()):
-            link.drop_idle()
+        """Ask the known nodes for the slots."""
+        for pool in list(self._pools.values()):
+            pool.drop_idle()
         if self._cluster is not None:
             try:
                 self._cluster.nodes_manager.initialize()
             except Exception as error:
-                raise_link_error(error)
+                raise_call_error(error)
 
     def reset(self) -> None:
         """See Topology."""
@@ -207,12 +216,12 @@ class Cluster:
         self._cluster: Any = None
         self._failures = 0
         self._slots_again = -math.inf
-        self._links: dict[str, Link] = {}
+        self._pools: dict[str, ServerPool] = {}
 
     def close(self) -> None:
         """See Topology."""
-        for link in list(self._links.values()):
-            link.close()
+        for pool in list(self._pools.values()):
+            pool.close()
         if self._cluster is not None:
             self._cluster.close()
 
@@ -220,8 +229,8 @@ class Cluster:
         failures = self._failures
         with self._lock:
             if self._cluster is None:
-                if self._failures != failures:  # for whoever held the lock; waiting as long again helps nobody
-                    raise LinkError("the cluster cannot be reached")
+                if self._failures != failures:  # for the thread that held the lock: do not wait as long again
+                    raise RedisCallError("the cluster cannot be reached")
                 kept = ("host", "port", "username", "password", "protocol", "retry")
                 options = {k: v for k, v in self._options.items() if k in kept or k.startswith(("socket_", "ssl"))}
                 if issubclass(self._options.get("connection_class", object), SSLConnection):
@@ -230,15 +239,38 @@ class Cluster:
                     self._cluster = RedisCluster(**options)
                 except Exception as error:
                     self._failures += 1
-                    raise_link_error(error)
+                    raise_call_error(error)
             return self._cluster
 
-    def _link(self, node: Any) -> Link:
-        return self._link_to(node.host, node.port)
-
-    def _link_to(self, host: str, port: int) -> Link:
+    def _pool_of(self, host: str, port: int) -> ServerPool:
         with self._lock:
             name = f"{host}:{port}"
-            if name not in self._links:
-                self._links[name] = Link(ConnectionPool(**{**self._options, "host": host, "port": port}))
-            return self._links[name]
+            if name not in self._pools:
+                self._pools[name] = ServerPool(ConnectionPool(**{**self._options, "host": host, "port": port}))
+            return self._pools[name]
+
+
+def is_redirect(reply: object) -> bool:
+    """Whether a reply names another node, which has the key."""
+    return isinstance(reply, AskError)  # MovedError is a subclass
+
+
+def follow_redirects(
+    topology: Topology, replies: Sequence[object], commands: Callable[[bytes], Sequence[Command]]
+) -> Sequence[object]:
+    """The replies to commands on one key, from the node that has it: ASK or MOVED. Raises RedisCallError."""
+    for _ in range(MOST_REDIRECTS):
+        first = next((reply for reply in replies if isinstance(reply, AskError)), None)
+        if first is None:
+            check(replies)
+            return replies
+        server = topology.server_at(first.host, int(first.port))
+        if isinstance(first, MovedError):
+            topology.slots_moved()
+            replies = server.call(commands, errors=True)
+        else:  # ASKING has to come before each command
+            replies = server.call(
+                lambda run_id: [part for one in commands(run_id) for part in (("ASKING",), one)], errors=True
+            )
+            replies = replies[1::2]
+    raise RedisCallError("the nodes of the cluster redirect to each other")

@@ -24,11 +24,11 @@ from redis.exceptions import InvalidResponse, ResponseError
 Command: TypeAlias = tuple[Any, ...]
 READ_BYTES = 65536
 MAX_BULK_BYTES = 1024 * 1024 + 1024
-"""One text: the largest value that is kept in Redis, and what stands before it."""
+"""The largest text: a value of the largest size, and what stands before it."""
 MAX_ANSWER_BYTES = 64 * MAX_BULK_BYTES
-"""All replies of one answer."""
+"""All replies to one request."""
 MAX_LINE_BYTES = 16 * 1024
-"""A header, a number or an error."""
+"""The largest header, number or error."""
 MAX_NUMBER_BYTES = 20
 MAX_DEPTH = 3
 """Of lists in lists: SCAN's keys lie two deep."""
@@ -37,7 +37,7 @@ _SHORT = re.compile(rb"\$([0-9]{1,7})\r\n|:(-?[0-9]{1,18})\r\n").match
 
 
 class Connection(Protocol):
-    """What we use of a redis-py connection. `_sock` has no public name, in any version of redis-py."""
+    """What is used of a redis-py connection. `_sock` has no public name in any version of redis-py."""
 
     _sock: Any
     username: str | None
@@ -55,11 +55,10 @@ def packed(commands: Sequence[Command]) -> bytes:
     return b"".join(map(hiredis.pack_command, commands))
 
 
-class Wire:
-    """An open connection, from now on this object's alone. One exchange at a time.
+class RespConnection:
+    """An open connection, for one exchange at a time.
 
-    When one raises, or is interrupted, the wire is of no use any more: the rest of a reply would be taken for the next
-    one's.
+    After an error or an interruption it has to be closed: the rest of a reply would be taken for the next one.
     """
 
     __slots__ = ("_at", "_connection", "_data", "_ends", "_left", "_seconds", "_socket", "run_id")
@@ -69,8 +68,8 @@ class Wire:
         self._data, self._at, self._left, self._ends = b"", 0, 0, 0.0
         self.run_id = b""
 
-    def greet(self) -> None:
-        """What a connection does first: log in, and ask which run of the server this is. Raises redis-py's errors."""
+    def handshake(self) -> None:
+        """Log in, select the database, and read the server's run_id. Raises redis-py's errors."""
         connection, commands = self._connection, list[Command]()
         if connection.password or connection.username:
             user = (connection.username,) if connection.username else ()
@@ -90,17 +89,17 @@ class Wire:
             raise ResponseError("INFO tells no run_id")
 
     def exchange(self, request: bytes, count: int) -> list[Any]:
-        """So many replies in order; one that is an error is among them, so that the next is not taken for it.
+        """Send a request and read `count` replies, in order; error replies are among them.
 
-        Raises OSError (TimeoutError when the answer is not whole in time), or redis-py's errors: ConnectionError when
-        the server is not there or not ready, InvalidResponse for what is no answer, or too large for one.
+        Raises OSError (TimeoutError when the whole answer is not there in time), or redis-py's errors: ConnectionError
+        when the server is not there or not ready, InvalidResponse for malformed or oversized replies.
         """
         self._ends, self._left = monotonic() + self._seconds, MAX_ANSWER_BYTES
         self._socket.sendall(request)
         self._data = data = self._socket.recv(READ_BYTES) or _closed()
         at, replies = 0, list[Any]()
         for _ in range(count):
-            # What a hit in Redis waits for is read here at once: short texts and numbers.
+            # Short texts and numbers, the replies of a hit, are read here without a further call.
             if (found := _SHORT(data, at)) is not None:
                 start, size = found.end(), found[1]
                 if size is None:
@@ -120,12 +119,12 @@ class Wire:
         return replies
 
     def send(self, command: Command) -> None:
-        """Send a command whose replies are read by `receive`."""
+        """Send a command; its replies are read by `receive`."""
         self._socket.settimeout(self._seconds)
         self._socket.sendall(packed([command]))
 
     def is_ready(self, seconds: float) -> bool:
-        """Whether something to `receive` has come, within so many seconds. Raises as `exchange` does."""
+        """Whether there is something to `receive` within so many seconds. Raises as `exchange` does."""
         if self._at < len(self._data):
             return True
         self._socket.settimeout(max(seconds, 0))
@@ -136,7 +135,7 @@ class Wire:
         return True
 
     def receive(self) -> Any:
-        """The next reply; what has begun to come has to be whole in time. Raises as `exchange` does."""
+        """The next reply, which has to be complete within the timeout. Raises as `exchange` does."""
         self._begin()
         return self._reply()
 
@@ -169,7 +168,9 @@ class Wire:
         if kind == TEXT and 0 <= number <= MAX_BULK_BYTES:
             return self._text(number)
         if kind == LIST and number >= 0 and depth:
-            return [self._reply(depth - 1) for _ in range(number)]  # as long as there is more: each takes some bytes
+            return [
+                self._reply(depth - 1) for _ in range(number)
+            ]  # bounded by MAX_ANSWER_BYTES: each reply has some bytes
         raise InvalidResponse("a reply that is too large, too deep, or none")
 
     def _text(self, size: int) -> bytes:
@@ -190,7 +191,7 @@ class Wire:
         return self._data, self._at, end
 
     def _more(self, size: int) -> None:
-        """Read until so many bytes are there that have not been looked at; they stand at the beginning then."""
+        """Read until there are `size` unparsed bytes, which are moved to the beginning of the data."""
         parts, there = [self._data[self._at :]], len(self._data) - self._at
         while there < size:
             left = self._ends - monotonic()

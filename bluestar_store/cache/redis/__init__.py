@@ -1,0 +1,1 @@
+"""The second tier: encoded values in Redis, which all processes share."""
