@@ -8,7 +8,9 @@ from importlib import import_module
 import pytest
 
 from bluestar_store import CalculationRule, Settings, Store, extending
+from bluestar_store.checks import fields
 from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.models.calculation import FORMULA
 from bluestar_store.moved_modules import MOVED
 
 
@@ -39,3 +41,8 @@ def test_a_renamed_name_warns_and_is_what_it_is_now() -> None:
             found = store.calculation_rules.kind
         assert found is store.calculation_rules.mapper
         assert found.entity is CalculationRule
+
+
+def test_the_check_of_formulas_is_with_the_rules_whose_limits_it_knows() -> None:
+    with pytest.warns(DeprecationWarning, match="calculation.FORMULA now"):
+        assert fields.FORMULA is FORMULA

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from bluestar_store.checks.meaning import Check, Checks, Finding, Level, declared
+from bluestar_store.checks.words import MEANT, is_near
+from bluestar_store.deprecation import renamed
 from bluestar_store.errors import did_you_mean
 from bluestar_store.keys import shown, unseen
 from bluestar_store.mapping.entity import Entity
@@ -23,7 +25,6 @@ FIELDS = (
     *("account_number", "account_type", "routing_number"),
 )
 """The columns of a payroll file, by the names that validation rules know them by."""
-MEANT = "(BLUESTAR_KNOWN_WORDS names words of your own)"
 MAX_PATTERN_CHARACTERS = 2000
 
 
@@ -88,11 +89,13 @@ class Formula(Check):
     """A formula that can be parsed and names only what is known; nothing evaluates it here."""
 
     name: str = "formula"
+    limits: tuple[str, ...] = ()
+    """What a formula may name as `limits.NAME`."""
 
     def look(self, value: str, entity: Entity, checks: Checks) -> tuple[Level, str] | None:
         from bluestar_store.checks.formulas import fault
 
-        return fault(value, checks.words)
+        return fault(value, checks.words, self.limits)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -174,7 +177,7 @@ class NeverLess(Check):
         return None
 
 
-ROUTING_NUMBER, PERCENTAGE, FORMULA, PATTERN = RoutingNumber(), Bounds(0, 100, " %", odd=False), Formula(), Pattern()
+ROUTING_NUMBER, PERCENTAGE, PATTERN = RoutingNumber(), Bounds(0, 100, " %", odd=False), Pattern()
 AMOUNT = Bounds(0, 10_000_000, " dollars", "amount")
 """A limit of the IRS: the highest of them, on compensation, is a thirtieth of that in 2026."""
 YEAR = Bounds(1974, 2100, "", "year")
@@ -198,7 +201,7 @@ NAMES = tuple(
         NUMBER,
         AGE,
         TIMEOUT,
-        FORMULA,
+        Formula,
         PATTERN,
         SEVERITY,
         AGENT,
@@ -210,6 +213,8 @@ NAMES = tuple(
     )
 )
 """What `checks_off` may name."""
+
+__getattr__ = renamed(__name__, {"FORMULA": "bluestar_store.models.calculation:FORMULA"})
 
 
 def shrunk(entity: Entity, before: Entity, checks: Checks) -> Iterator[Finding]:
@@ -231,33 +236,6 @@ def _figures(entity: Entity, other: Entity, checks: Checks) -> Iterator[tuple[st
     for field, check in declared(type(entity)):
         if isinstance(check, NeverLess) and check.name not in checks.off:
             yield field, getattr(entity, field), getattr(other, field)
-
-
-def is_near(word: str, known: str) -> bool:
-    """Whether a word is a known one with a slip: another case, a letter more, less, wrong, or two swapped.
-
-    Numbered words are meant (SSN2 beside SSN), and so are short ones with one letter that is another (RATE, DATE).
-    """
-    one, other = word.strip().casefold(), known.casefold()
-    if one == other:
-        return True
-    if len(one) > len(other):
-        one, other = other, one
-    start = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))
-    if len(one) < len(other):
-        return (
-            len(other) - len(one) == 1
-            and len(one) >= 3
-            and one[start:] == other[start + 1 :]
-            and not _digit(other[start])
-        )
-    if one[start + 1 :] == other[start + 1 :]:
-        return len(one) > 4 and not _digit(one[start] + other[start])
-    return one[start + 2 :] == other[start + 2 :] and one[start : start + 2] == other[start + 1 : start - 1 : -1]
-
-
-def _digit(text: Iterable[str]) -> bool:
-    return any(map(str.isdigit, text))
 
 
 def _loosely(column: str) -> str:

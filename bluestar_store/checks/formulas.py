@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection
 
 from bluestar_store.checks.meaning import Level
+from bluestar_store.checks.words import MEANT, is_near
 from bluestar_store.errors import did_you_mean
 from bluestar_store.keys import shown
 
@@ -36,8 +37,11 @@ _NODES = (
 )
 
 
-def fault(formula: str, words: Collection[str] = ()) -> tuple[Level, str] | None:
-    """What is wrong with a formula; None for one that agents understand. `words` are names known besides."""
+def fault(formula: str, words: Collection[str] = (), limits: Collection[str] = ()) -> tuple[Level, str] | None:
+    """What is wrong with a formula; None for one that agents understand.
+
+    `words` are names known besides, `limits` those that may be named as `limits.NAME`.
+    """
     if len(formula) > MAX_CHARACTERS:
         return Level.WRONG, f"is no formula: over {MAX_CHARACTERS} characters"
     if not formula.strip():
@@ -47,14 +51,14 @@ def fault(formula: str, words: Collection[str] = ()) -> tuple[Level, str] | None
         return Level.WRONG, f"is no formula: {shown(strange)} has no place in arithmetic"
     try:
         tree = ast.parse(" ".join(formula.split()), mode="eval")
-        return _fault(tree, words) if _levels(tree) <= MAX_LEVELS else (Level.WRONG, _TOO_DEEP)
+        return _fault(tree, words, limits) if _levels(tree) <= MAX_LEVELS else (Level.WRONG, _TOO_DEEP)
     except SyntaxError as error:
         return Level.WRONG, f"is no formula: {error.msg}"
     except (ValueError, RecursionError, MemoryError):
         return Level.WRONG, f"{_TOO_DEEP}, or has a number without end"
 
 
-def _fault(tree: ast.Expression, words: Collection[str]) -> tuple[Level, str] | None:
+def _fault(tree: ast.Expression, words: Collection[str], limits: Collection[str]) -> tuple[Level, str] | None:
     """The first thing that is wrong: what is no arithmetic before names that are not known."""
     known = {*VARIABLES, *words}
     names: list[tuple[str, Collection[str], str]] = []
@@ -66,7 +70,7 @@ def _fault(tree: ast.Expression, words: Collection[str]) -> tuple[Level, str] | 
                 names.append((name, {*FUNCTIONS, *words}, "function"))
             case ast.Attribute(value=ast.Name(id="limits") as head, attr=name):
                 heads.add(head)
-                names.append((name, {*_limits(), *words}, "limit"))
+                names.append((name, {*limits, *words}, "limit"))
             case ast.Name(id=name):
                 if node not in heads:
                     names.append((name, known, "name"))
@@ -110,8 +114,6 @@ def _largest(node: ast.AST) -> float:
 
 def _unknown(names: list[tuple[str, Collection[str], str]]) -> tuple[Level, str] | None:
     """The name that is nearly a known one, else the first that is not known."""
-    from bluestar_store.checks.fields import MEANT, is_near
-
     strange = [(name, known, what) for name, known, what in names if name not in known]
     for name, known, what in strange:
         if near := next((word for word in sorted(known) if is_near(name, word)), None):
@@ -119,9 +121,3 @@ def _unknown(names: list[tuple[str, Collection[str], str]]) -> tuple[Level, str]
     for name, known, what in strange:
         return Level.UNKNOWN, f"uses {shown(name)}, which is no known {what}{did_you_mean(name, known)} {MEANT}"
     return None
-
-
-def _limits() -> tuple[str, ...]:
-    from bluestar_store.models.limits import IrsLimits
-
-    return tuple(name for name in IrsLimits.model_fields if name != "source")

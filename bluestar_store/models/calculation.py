@@ -6,13 +6,17 @@ from typing import Annotated
 
 from pynamodb.attributes import UnicodeAttribute
 
-from bluestar_store.checks.fields import AGE, FORMULA, PERCENTAGE
+from bluestar_store.checks.fields import AGE, PERCENTAGE, Formula
 from bluestar_store.errors import RuleNotFoundError
 from bluestar_store.keys import ItemKeys
 from bluestar_store.mapping.attributes import DecimalAttribute, IntegerAttribute
 from bluestar_store.mapping.entity import PlanEntity
 from bluestar_store.mapping.mapper import LevelModel, Mapper
 from bluestar_store.mapping.values import Count, Number
+from bluestar_store.models.limits import LIMIT_NAMES
+
+FORMULA = Formula(limits=LIMIT_NAMES)
+"""The check of a formula, which may name the year's limits: `limits.catch_up`."""
 
 
 class CalculationRule(PlanEntity):

@@ -38,6 +38,10 @@ class IrsLimits(Entity):
     source: str | None = None
 
 
+LIMIT_NAMES = tuple(name for name in IrsLimits.model_fields if name != "source")
+"""What a formula may name of a year's limits."""
+
+
 class IrsLimitsModel(LevelModel):
     """PynamoDB's view of IrsLimits."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -77,9 +78,7 @@ class RedisCacheBackend:
 
 def _redis() -> Any:
     """The module under the name that tests of old modules patch: `persistence.redis`, or Redis in it."""
-    from bluestar_store import persistence
-
-    return persistence.redis
+    return sys.modules[__package__ or ""].redis  # looked up, not imported: the package imports this module
 
 
 def _patience(timeout_seconds: float) -> dict[str, Any]:

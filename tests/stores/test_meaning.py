@@ -29,11 +29,13 @@ from bluestar_store import (
     VendorSchema,
     seeding,
 )
-from bluestar_store.checks.fields import FREQUENCY, NAMES, is_near
+from bluestar_store.checks.fields import FREQUENCY, NAMES
 from bluestar_store.checks.formulas import MAX_CHARACTERS, fault
 from bluestar_store.checks.meaning import ALL, Level
 from bluestar_store.checks.patterns import may_hang
+from bluestar_store.checks.words import is_near
 from bluestar_store.doctor import examine
+from bluestar_store.models.limits import LIMIT_NAMES
 from bluestar_store.protocols import Put
 from bluestar_store.repositories.changes import new_item
 from bluestar_store.rulesets.reading import RuleSet, rule_files
@@ -333,7 +335,7 @@ def test_what_is_no_arithmetic_is_no_formula(formula: str) -> None:
     ],
 )
 def test_arithmetic_over_known_names_is_a_formula(formula: str) -> None:
-    assert fault(formula) is None
+    assert fault(formula, limits=LIMIT_NAMES) is None
 
 
 STATES = (
