@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, TypeVar
 
 from bluestar_store.errors import BlueStarError
 from bluestar_store.protocols import CacheKey
-
-if TYPE_CHECKING:
-    from bluestar_store.cache.local import Loaded
 
 E = TypeVar("E", bound=Exception)
 
 MAX_KEYS_WRITTEN = 10_000
 """Cache keys under write at once; when there are more, every key counts as under write."""
+
+
+class Loaded:
+    """A value, until when this process may keep it (by the cache's clock; None: not at all), and its size in bytes.
+
+    Values with the same `moment` were current at the same time.
+    """
+
+    __slots__ = ("moment", "until", "value", "weight")
+
+    def __init__(self, value: Any, moment: object, until: float | None = None, weight: int = 0) -> None:
+        self.value, self.moment, self.until, self.weight = value, moment, until, weight
+
+    def replaced_by(self, value: Any) -> Loaded:
+        """Another value in its place, which is not kept."""
+        return Loaded(value, self.moment)
 
 
 class InFlightLoad:

@@ -14,7 +14,7 @@ from typing import Any
 
 from cachetools import LRUCache
 
-from bluestar_store.cache.in_flight import InFlightLoad, InFlightWrites
+from bluestar_store.cache.in_flight import InFlightLoad, InFlightWrites, Loaded
 from bluestar_store.cache.limits import AHEAD
 from bluestar_store.protocols import MISSING, SETTLING_SECONDS, CacheKey, Heirs
 
@@ -72,22 +72,6 @@ class RecentlyUsed(LRUCache[CacheKey, Entry]):
 
 class Bypassed:
     """The moment of values that were loaded without asking Redis about writers: consistent only within one load."""
-
-
-class Loaded:
-    """A value, until when this process may keep it (by the cache's clock; None: not at all), and its size in bytes.
-
-    Values with the same `moment` were current at the same time.
-    """
-
-    __slots__ = ("moment", "until", "value", "weight")
-
-    def __init__(self, value: Any, moment: object, until: float | None = None, weight: int = 0) -> None:
-        self.value, self.moment, self.until, self.weight = value, moment, until, weight
-
-    def replaced_by(self, value: Any) -> Loaded:
-        """Another value in its place, which is not kept."""
-        return Loaded(value, self.moment)
 
 
 class LocalCache:
