@@ -9,8 +9,10 @@ with the function by which it does so first, and `--calls` all calls, indented.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tempfile
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,7 +30,9 @@ from bluestar_store import CalculationRule, Settings, Store, seeding
 from bluestar_store.cli import app
 
 PACKAGE = str(Path(bluestar_store.__file__).parent) + "/"
-DEMO = Path(__file__).parent.parent / "fixtures" / "demo"
+ROOT = Path(__file__).parent.parent
+DEMO = ROOT / "fixtures" / "demo"
+PAGE = ROOT / "ARCHITECTURE.md"
 DECODES = ("Kind.decode", "Mapper.decode")
 PARSES = ("ItemKeys.parse", "ItemKeys._parsed_sort", "KeyTemplate.parse")
 INNER = ("<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>")
@@ -168,13 +172,27 @@ def table(traces: Mapping[str, Trace]) -> Iterator[str]:
         yield f"| {name} | {' | '.join(f'{figure:,}' for figure in figures)} |"
 
 
+def written(page: str, traces: Mapping[str, Trace]) -> str:
+    """ARCHITECTURE.md with the figures and modules of now: the table behind "Now:", and the lists called "now"."""
+    rows = "".join(f"{row}\n" for row in table(traces))
+    page = re.sub(r"(?<=\nNow:\n\n)(?:\|.*\n)+", rows, page)
+    for name, trace in traces.items():
+        found = "\n".join(textwrap.wrap(" > ".join(trace.modules), 118, break_long_words=False))
+        now = f"now, {len(trace.modules)} modules of {name}:\n{found}\n"
+        page = re.sub(rf"now, \d+ modules of {re.escape(name)}:\n[^`]*(?=```)", now, page)
+    return page
+
+
 def main() -> int:
     """Print the table, and with `--list` or `--calls` what it is made of."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hops", description=__doc__)
     parser.add_argument("--list", action="store_true", help="each module, with the function that the flow enters it by")
     parser.add_argument("--calls", action="store_true", help="every call, indented by its depth")
+    parser.add_argument("--write", action="store_true", help="the figures and lists of now into ARCHITECTURE.md")
     arguments = parser.parse_args()
     traces = {name: flow() for name, flow in FLOWS.items()}
+    if arguments.write:
+        PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), traces), encoding="utf-8")
     lines = [*table(traces)]
     for name, trace in traces.items():
         if arguments.list:

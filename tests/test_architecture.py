@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pkgutil
 import re
 import tomllib
@@ -65,6 +66,15 @@ def test_the_floors_are_those_that_import_linter_holds() -> None:
 @pytest.mark.parametrize("name", sorted({*names(ARCHITECTURE), *names(CONTRIBUTING)}))
 def test_what_is_named_exists(name: str) -> None:
     assert resolved(name) is not None
+
+
+def test_the_modules_that_flows_go_through_exist() -> None:
+    lists = re.findall(r"^now, (\d+) modules of [^\n]+:\n([^`]+)```", section("Three flows"), re.MULTILINE)
+    assert len(lists) == 3
+    for count, text in lists:
+        modules = " ".join(text.split()).split(" > ")
+        assert len(modules) == int(count)
+        assert [module for module in modules if not inspect.ismodule(resolved(module))] == []
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -33,3 +33,14 @@ def test_it_prints_a_row_for_each_flow(capsys: pytest.CaptureFixture[str], monke
     assert hops.main() == 0
     printed = capsys.readouterr().out
     assert all(f"| {name} | " in printed and f"\n{name}:\n" in printed for name in hops.FLOWS)
+
+
+def test_it_brings_the_page_up_to_date() -> None:
+    traces = {"a put": hops.Trace([hops.Call("store", "Store.put", 0), hops.Call("keys", "Key", 1)])}
+    lists = "```text\nbefore, 3 modules:\na > b\n\nnow, 9 modules of a put:\nc\nd\n```\n"
+    page = f"Before:\n\n| 1 |\n\nNow:\n\n| old |\n| rows |\n\n{lists}"
+    now = hops.written(page, traces)
+    assert now.startswith("Before:\n\n| 1 |\n\nNow:\n\n| flow |")
+    assert "| a put | 2 | 2 | 1 | 0 | 0 |\n\n```text\nbefore, 3 modules:\na > b\n" in now
+    assert now.endswith("now, 2 modules of a put:\nstore > keys\n```\n")
+    assert hops.written(now, traces) == now
