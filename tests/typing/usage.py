@@ -42,7 +42,7 @@ from bluestar_store.protocols import Engine, TableStatus
 from tests.own_kinds import PAY_CALENDAR, PAYROLL_CONFIG, PayCalendar, PayCalendars, PayrollConfig
 
 
-def the_designs_example() -> None:
+def what_the_readme_shows() -> None:
     store = Store.open()
 
     rule = store.calculation_rules.get("ACME", "match")
