@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from bluestar_store.cache.null import NullCache
+from bluestar_store.cache.null import NullCache, consistent
 from bluestar_store.checks.meaning import ALL, Checks
 from bluestar_store.clock import Clock, SystemClock, sleep_of
 from bluestar_store.errors import InvalidEntityError
@@ -84,6 +84,7 @@ class Session:
         `records`: whether a change of a rule leaves an entry in its trail. `sealing`: what the engine encrypts with.
         `checks`: which checks of meaning a write has to pass.
         """
+        cache = consistent(cache)
         self._engine, self._cache, self.tables, self.actor = engine, cache, tables, actor
         self._unit: ContextVar[Transaction | None] = ContextVar("bluestar_unit_of_work", default=None)
         self._looking = _Looking()

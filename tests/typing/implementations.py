@@ -21,8 +21,9 @@ from bluestar_store.files.memory import MemoryFileStore
 from bluestar_store.files.s3 import S3FileStore
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.persistence import ICacheBackend
-from bluestar_store.protocols import Cache, Engine
+from bluestar_store.protocols import Cache, ConsistentCache, Engine
 from bluestar_store.testing import FakeRepository, FaultCache, FaultEngine, FrozenClock
+from tests.cache.test_own_caches import OwnCache
 from tests.own_kinds import PAY_CALENDAR, PayCalendar, PayCalendars
 
 
@@ -32,8 +33,12 @@ def engines(
     return memory, file, dynamo, faulty
 
 
-def caches(tiered: TieredCache, null: NullCache) -> tuple[Cache, Cache]:
+def caches(tiered: TieredCache, null: NullCache) -> tuple[ConsistentCache, ConsistentCache]:
     return tiered, null
+
+
+def own_caches(own: OwnCache) -> Cache:
+    return own
 
 
 def cache_backends(faulty: FaultCache) -> ICacheBackend:

@@ -1,11 +1,11 @@
-"""One connection to a Redis server: requests out, replies in, by the system's calls alone.
+"""Redis's protocol on one connection: requests out, replies in, with bounds on both size and time of a reply.
 
-redis-py opens the connection (TLS, Unix sockets, Sentinel). What comes after is all that a hit waits for, and the way
-through redis-py takes twice as long as the exchange itself (measured), for what is not used here: health checks,
-retries, pushed messages, its own reconnecting, which would hide that the server may be another one.
+redis-py opens the connection (TLS, Unix sockets, Sentinel); this module does the exchanges. Measured in one run on
+loopback, the two commands of a hit take 15 us here; 1.38 times as long by redis-py's connection pool and hiredis parser,
+and 2.57 times as long by its pipeline (CPU: 1.43 and 3.07 times). That is more than 5 % of a hit in Redis.
 
-What answers may not be a Redis, or may be one that somebody else commands. So replies are read by a parser of our own:
-it knows a reply's size by its header, before the reply is there, and one deadline holds for an answer as a whole.
+The other reason is trust: the server may not be a Redis, or may be controlled by somebody else. This parser checks the
+size of a reply before it is read, and one deadline holds for the whole answer; redis-py bounds neither.
 """
 
 from __future__ import annotations
