@@ -109,7 +109,7 @@ def test_what_matches_is_forgotten_in_every_process(
     engine = FaultEngine(MemoryEngine())
     with stores(engine, 2, redis_url) as (one, other):
         stored = one.calculation_rules.put(rule("ACME", 5))
-        table = one.tables.name(one.calculation_rules.kind)
+        table = one.tables.name(one.calculation_rules.mapper)
         for store in (one, other):
             assert store.calculation_rules.get("ACME", "match").max_pct == 5
         behind_its_back(engine, stored, 9, table)

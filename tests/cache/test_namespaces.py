@@ -302,7 +302,7 @@ def test_a_single_table_that_the_library_makes_again_is_forgotten_everywhere(red
             percent(store)
             until(lambda store=store: has_channel(store), "the channel is there")  # type: ignore[misc]
             assert percent(store) == 5
-        engine.delete_tables([one.tables.name(one.calculation_rules.kind)])
+        engine.delete_tables([one.tables.name(one.calculation_rules.mapper)])
         assert len(one.create_tables()) == 1
         with pytest.raises(LookupError):
             percent(one)

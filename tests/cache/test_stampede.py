@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -17,24 +13,19 @@ import pytest
 from bluestar_store import (
     AccessDeniedError,
     BlueStarError,
-    IrsLimits,
     ItemDecodeError,
-    LimitsNotFoundError,
     RuleNotFoundError,
-    Settings,
     Store,
     UnavailableError,
     VersionConflictError,
 )
 from bluestar_store.cache.in_flight import copy_of
-from bluestar_store.cache.limits import CacheLimits
-from bluestar_store.cache.stats import Counters
-from bluestar_store.cache.tiered import TieredCache
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.errors import EngineError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import CacheKey, Item, Put
-from bluestar_store.testing import FaultEngine, FrozenClock, Signal
+from bluestar_store.testing import FaultEngine, Signal
+from tests.cache.loads import Numbers, at_once, background, one_cache
 from tests.cache.stores import one_store, rule, stores, until
 
 THREADS = 64
@@ -43,71 +34,6 @@ CACHE_KEY: CacheKey = ("calculation-rule", "ACME", "match")
 
 class Interrupted(BaseException):
     """What a thread is stopped by, like KeyboardInterrupt; pytest itself reacts to that one."""
-
-
-class Numbers:
-    """A source that gives 1, 2, 3, ...; or does what a test wants first."""
-
-    sensitive = False
-
-    def __init__(self) -> None:
-        self.loads = 0
-        self.before: Callable[[], None] = lambda: None
-
-    def load(self, cache_keys: Sequence[CacheKey]) -> Mapping[CacheKey, Any]:
-        self.loads += 1
-        value = self.loads
-        self.before()
-        return dict.fromkeys(cache_keys, value)
-
-    def encode(self, cache_key: CacheKey, value: Any) -> bytes:
-        return json.dumps(value).encode()
-
-    def decode(self, cache_key: CacheKey, data: bytes) -> Any:
-        return json.loads(data)
-
-    def weigh(self, value: Any) -> int:
-        return 8
-
-    def settles(self, value: Any) -> bool:
-        return False
-
-
-@contextmanager
-def one_cache(clock: Callable[[], float] = time.monotonic, **limits: Any) -> Iterator[TieredCache]:
-    """The first tier alone, without a Store."""
-    settings = CacheLimits.of(Settings(persistence_mode="memory"))
-    cache = TieredCache(replace(settings, **limits), "test", {}, Counters(), clock=clock)
-    try:
-        yield cache
-    finally:
-        cache.close()
-
-
-def at_once(count: int, read: Callable[[], Any]) -> list[Future[Any]]:
-    """The answers of so many threads that start together."""
-    barrier = threading.Barrier(count)
-
-    def run() -> Any:
-        barrier.wait(10)
-        return read()
-
-    with ThreadPoolExecutor(count) as pool:
-        return [pool.submit(run) for _ in range(count)]
-
-
-def background(read: Callable[[], Any]) -> Future[Any]:
-    """The answer of a thread of its own."""
-    future: Future[Any] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(read())
-        except BaseException as error:
-            future.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return future
 
 
 # ----------------------------------------------------------------------------------------------------- in one process
@@ -275,98 +201,6 @@ def test_a_leader_that_hangs_is_replaced_once_and_what_it_brings_late_is_not_kep
         assert cache.peek(CACHE_KEY) == 2
 
 
-# ------------------------------------------------------------------------------------------------------ ahead of expiry
-
-
-def test_a_hot_value_is_refreshed_ahead_of_expiry_once_and_in_the_background() -> None:
-    clock, source, go_on = FrozenClock(), Numbers(), Signal()
-    with one_cache(clock.monotonic, ttl_seconds=100.0) as cache:
-        assert cache.fetch([CACHE_KEY], source, fresh=False)[CACHE_KEY] == 1
-
-        def slowly() -> None:
-            go_on.wait()
-
-        source.before = slowly
-        clock.advance(60)
-        assert cache.peek(CACHE_KEY) == 1
-        assert threads_named("bluestar-refresh") == 0
-        clock.advance(25)  # lives are 90 to 100 seconds; the last fifth is due
-        for _ in range(5):
-            assert cache.fetch([CACHE_KEY], source, fresh=False)[CACHE_KEY] == 1
-        until(lambda: source.loads == 2, "the refresh begins")
-        assert cache.peek(CACHE_KEY) == 1
-        go_on.set()
-        until(lambda: cache.peek(CACHE_KEY) == 2, "the refreshed value is there")
-        assert cache.stats().refreshes == 1
-        assert source.loads == 2
-        assert threads_named("bluestar-refresh") == 1
-    assert threads_named("bluestar-refresh") == 0
-
-
-def test_a_refresh_that_a_write_overtakes_is_not_kept() -> None:
-    clock, source, begun, go_on = FrozenClock(), Numbers(), Signal(), Signal()
-    with one_cache(clock.monotonic, ttl_seconds=100.0) as cache:
-        cache.fetch([CACHE_KEY], source, fresh=False)
-
-        def slowly() -> None:
-            begun.set()
-            go_on.wait()
-
-        source.before = slowly
-        clock.advance(85)
-        cache.fetch([CACHE_KEY], source, fresh=False)
-        begun.wait()
-        with cache.writing([CACHE_KEY]):
-            pass
-        go_on.set()
-        until(lambda: cache.stats().loads == 2 and not cache.local._in_flight, "the refresh is done")
-        assert cache.fetch([CACHE_KEY], source, fresh=False)[CACHE_KEY] == 3
-
-
-def test_a_refresh_that_fails_leaves_the_value_until_it_expires() -> None:
-    clock, source = FrozenClock(), Numbers()
-
-    def failing() -> None:
-        raise UnavailableError("no engine")
-
-    with one_cache(clock.monotonic, ttl_seconds=100.0) as cache:
-        cache.fetch([CACHE_KEY], source, fresh=False)
-        source.before = failing
-        clock.advance(85)
-        for _ in range(3):
-            assert cache.fetch([CACHE_KEY], source, fresh=False)[CACHE_KEY] == 1
-            until(lambda: source.loads == 2, "the refresh was tried")
-        assert cache.peek(CACHE_KEY) == 1
-        clock.advance(20)
-        answer = cache.fetch([CACHE_KEY], source, fresh=False)[CACHE_KEY]
-        assert isinstance(answer, UnavailableError)
-
-
-@pytest.mark.parametrize("there", [True, False], ids=["value", "absence"])
-def test_what_redis_has_too_is_refreshed_from_the_engine(redis_url: str, there: bool) -> None:
-    # An absence's life is a fifth.
-    times: dict[str, Any] = {"cache_ttl_seconds": 2 if there else 10, "cache_absence_ttl_seconds": 2}
-    with one_store(redis_url, **times) as (store, engine):
-        if there:
-            store.irs_limits.put(IrsLimits(year=2026))
-        engine.faults.forget()
-
-        def read() -> bool:
-            with suppress(LimitsNotFoundError):
-                store.irs_limits.get(2026)
-            return store.cache.stats().channel
-
-        until(read, "the channel is there")
-        read()
-        count = engine.faults.counts["get"]
-
-        def refreshed() -> bool:
-            read()
-            return store.cache.stats().refreshes > 0 and engine.faults.counts["get"] > count
-
-        until(refreshed, "it is refreshed, from the engine")
-
-
 # -------------------------------------------------------------------------------------------------- in some processes
 
 
@@ -409,7 +243,7 @@ def test_a_fresh_read_is_not_undone_by_an_older_load(redis_url: str) -> None:
             slow = background(lambda: read_rule(one))
             hold.reached.wait()
             theirs = {**own.origin.item, "max_pct": {"N": "9"}}
-            engine.write(Put(one.tables.name(one.calculation_rules.kind), theirs))  # behind the library's back
+            engine.write(Put(one.tables.name(one.calculation_rules.mapper), theirs))  # behind the library's back
             assert other.calculation_rules.get("ACME", "match", fresh=True).max_pct == 9
             hold.release()
             slow.result(10)
@@ -433,7 +267,3 @@ class SlowEngine(MemoryEngine):
 
 def read_rule(store: Store) -> object:
     return store.calculation_rules.get("ACME", "match").max_pct
-
-
-def threads_named(prefix: str) -> int:
-    return sum(thread.name.startswith(prefix) for thread in threading.enumerate())
