@@ -1,8 +1,8 @@
 """Redis's protocol on one connection: requests out, replies in, with bounds on both size and time of a reply.
 
 redis-py opens the connection (TLS, Unix sockets, Sentinel); this module does the exchanges. Measured in one run on
-loopback, the two commands of a hit take 15 us here; 1.38 times as long by redis-py's connection pool and hiredis parser,
-and 2.57 times as long by its pipeline (CPU: 1.43 and 3.07 times). That is more than 5 % of a hit in Redis.
+loopback, the two commands of a hit take 15 us here, 1.38 times as long by redis-py's connection pool and hiredis
+parser, and 2.57 times as long by its pipeline (CPU: 1.43 and 3.07 times). More than 5 % of a hit in Redis.
 
 The other reason is trust: the server may not be a Redis, or may be controlled by somebody else. This parser checks the
 size of a reply before it is read, and one deadline holds for the whole answer; redis-py bounds neither.
