@@ -197,6 +197,7 @@ class ActorTests:
         released = store.holds.release("ACME", "h1", released_by="sponsor", actor="bob")
         assert (released.released_by, released.written_by) == ("sponsor", "bob")
 
+    @pytest.mark.every_engine
     def test_a_bulk_load_says_who_in_its_one_entry_and_on_each_item(self, store: Store) -> None:
         seeding.load(store, seeding.RuleSet((RULE, *STEPS)), actor="ann")
         assert {found.written_by for found in store.overrides("ACME")} == {"ann"}

@@ -65,6 +65,7 @@ class AsStoredTests:
         assert moved.extra == {"note": "theirs"}
         assert moved == store.batches.get("b")
 
+    @pytest.mark.every_engine
     @pytest.mark.parametrize("again", ["made again", "changed"])
     def test_a_claim_that_is_another_one_by_the_commit_is_lost(
         self, store: Store, raw_put: RawPut, raw_get: RawGet, before_write: BeforeWrite, again: str
@@ -138,6 +139,7 @@ class AsStoredTests:
             assert caught.value.attribute == "agent"
         assert (raw_get(name, key) or {})["agent"] == {"S": "theirs"}
 
+    @pytest.mark.every_engine
     def test_a_step_that_was_made_again_under_another_spelling_is_not_replaced_as_known(
         self, store: Store, raw_put: RawPut, raw_get: RawGet
     ) -> None:
@@ -175,6 +177,7 @@ class AsStoredTests:
 
     # --------------------------------------------------------------------------------- what does not differ
 
+    @pytest.mark.every_engine
     def test_values_that_do_not_differ_keep_their_spelling_and_their_type(
         self, store: Store, raw_put: RawPut, raw_get: RawGet
     ) -> None:

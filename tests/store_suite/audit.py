@@ -54,6 +54,7 @@ class AuditTests:
         assert len(store.audit.entries("b")) == ENTRIES
         assert store.audit.verify("b") == ()
 
+    @pytest.mark.every_engine
     def test_an_entry_that_comes_in_between_is_followed_on(self, store: Store, before_write: BeforeWrite) -> None:
         before_write(lambda: store.audit.append("b", action="theirs"))
         with store.unit_of_work() as uow:
@@ -183,6 +184,7 @@ class AuditTests:
         with pytest.raises(ConflictError, match=r"there is an entry 1.*knows of 0"):
             store.audit.append("b", action="more")
 
+    @pytest.mark.every_engine
     def test_others_that_get_ahead_of_a_unit_while_it_is_made_again_are_no_broken_trail(
         self, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -221,6 +223,7 @@ class AuditTests:
             with pytest.raises(ConfigurationError, match=r"store\.audit"):
                 store.repository(kind, Repository)
 
+    @pytest.mark.every_engine
     def test_a_head_that_was_removed_is_found(self, store: Store) -> None:
         trail_of(store)
         store.engine.write(Delete(table(store, AUDIT_ENTRY), Key("BATCH#b", "CHAIN")))

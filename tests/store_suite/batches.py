@@ -58,6 +58,7 @@ class BatchTests:
         assert one.batch_id != other.batch_id
         assert len(one.batch_id) == 26
 
+    @pytest.mark.every_engine
     def test_a_batch_pins_the_rules_that_it_was_started_under(self, store: Store) -> None:
         batch = started(store)
         assert batch.rules_digest == store.plan_snapshot("ACME", "Weekly", 2026).digest
@@ -115,6 +116,7 @@ class BatchTests:
         with pytest.raises(InvalidTransitionError, match="it is over"):
             store.batches.advance(over, step=3)
 
+    @pytest.mark.every_engine
     def test_an_outdated_batch_does_not_advance(self, store: Store) -> None:
         batch = started(store)
         moved = store.batches.advance(batch, status=RUNNING)
@@ -187,6 +189,7 @@ class BatchTests:
                 store.batches.advance(batch.model_copy(update={"batch_id": batch_id}), status=RUNNING)
         assert store.batches.get("other") == other
 
+    @pytest.mark.every_engine
     def test_history_is_all_of_one_batch(self, store: Store) -> None:
         batch = store.batches.advance(started(store, "b1"), status=RUNNING)
         started(store, "b2")

@@ -67,6 +67,7 @@ class CatalogTests:
     def test_an_empty_store_has_nothing(self, store: Store) -> None:
         assert (store.plans(), store.categories(), store.vendors(), store.overrides("ACME")) == ((), (), (), ())
 
+    @pytest.mark.every_engine
     def test_everything_that_is_a_plans_own_is_found_and_nothing_else(self, store: Store) -> None:
         own = [
             *store.pipelines.replace(
@@ -91,6 +92,7 @@ class CatalogTests:
         assert store.vendors() == ("ADP",)
         assert store.overrides("NEW") == ()
 
+    @pytest.mark.every_engine
     def test_what_is_deleted_is_gone(self, store: Store) -> None:
         rule = store.calculation_rules.put(CalculationRule(plan_id="ACME", calc_type="match"))
         check = store.validation_rules.put(ValidationRule(category="SSN", plan_id="ACME", number=1))
@@ -101,6 +103,7 @@ class CatalogTests:
         store.vendor_schemas.delete(schema)
         assert (store.plans(), store.categories(), store.vendors(), store.overrides("ACME")) == ((), (), (), ())
 
+    @pytest.mark.every_engine
     def test_the_rules_of_a_type_are_found_at_every_level_whoever_wrote_them(
         self, store: Store, raw_put: RawPut
     ) -> None:
@@ -119,10 +122,12 @@ class CatalogTests:
         store.vendor_schemas.put(schema.model_copy(update={"plan_id": "ZED"}))
         assert (store.plans(), store.overrides("ACME")) == (("ZED",), ())
 
+    @pytest.mark.every_engine
     def test_items_of_other_programs_are_found(self, store: Store, raw_put: RawPut) -> None:
         put_foreign(store, raw_put)
         check_foreign(store)
 
+    @pytest.mark.every_engine
     def test_items_of_other_programs_are_found_in_tables_without_indexes(self, store: Store, raw_put: RawPut) -> None:
         without_indexes(store)
         put_foreign(store, raw_put)
@@ -130,6 +135,7 @@ class CatalogTests:
         store.calculation_rules.put(CalculationRule(plan_id="OMEGA", calc_type="match"))
         assert store.plans() == (*PLANS[:-1], "OMEGA", "ZETA")
 
+    @pytest.mark.every_engine
     def test_an_upgrade_adds_indexes_and_index_attributes_and_changes_nothing_else(
         self, store: Store, raw_put: RawPut, raw_get: RawGet
     ) -> None:
@@ -148,6 +154,7 @@ class CatalogTests:
         assert store.create_tables(upgrade=True) == []
         store.calculation_rules.delete(CalculationRule(plan_id="ACME", calc_type="other"), expected=ANY)
 
+    @pytest.mark.every_engine
     def test_an_upgraded_store_finds_the_same_and_scans_nothing(
         self, store: Store, raw_put: RawPut, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -157,6 +164,7 @@ class CatalogTests:
         check_foreign(store)
         assert "scan" not in calls
 
+    @pytest.mark.every_engine
     def test_what_others_write_to_an_upgraded_store_is_found_by_its_rechecks(
         self, store: Store, raw_put: RawPut, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -172,6 +180,7 @@ class CatalogTests:
         check_foreign(store)
         assert "scan" not in calls
 
+    @pytest.mark.every_engine
     def test_a_schema_is_found_by_the_columns_of_a_file(self, store: Store) -> None:
         columns = ["Employee  SSN", " gross pay "]
         made = store.vendor_schemas.put(

@@ -138,6 +138,7 @@ class CheckTests:
                 raw_put(table(store, kind), item)
         assert "OTHER" not in store.plans()
 
+    @pytest.mark.every_engine
     @pytest.mark.parametrize("how", ["changed by the library", "made again", "changed by another program"])
     def test_a_check_that_fails_names_the_attribute_and_the_writer_if_known(
         self, store: Store, change: RawChange, how: str
@@ -214,6 +215,7 @@ class CheckTests:
                 come()
         assert "OTHER" not in store.plans()
 
+    @pytest.mark.every_engine
     @pytest.mark.parametrize("what", INHERITED)
     def test_what_comes_as_the_unit_is_sent_is_seen_too(
         self, store: Store, before_write: BeforeWrite, what: str

@@ -57,6 +57,7 @@ def rolled_back(store: Store, batch: BatchState) -> BatchState:
 class DeletionTests:
     """See `Batches.delete`."""
 
+    @pytest.mark.every_engine
     def test_an_untouched_batch_is_deleted_with_its_rules(self, store: Store) -> None:
         batch = started(store, "b")
         assert sort_keys(store) == ["RULES", "STATE"]
@@ -133,6 +134,7 @@ class DeletionTests:
             store.batches.delete(batch)
         assert store.batches.get("b") == batch
 
+    @pytest.mark.every_engine
     @pytest.mark.parametrize("sk", ["RESULT#match_step", "CLAIM#1", "FREE", "ours"])
     def test_whatever_another_program_keeps_of_a_batch_keeps_it(self, store: Store, raw_put: RawPut, sk: str) -> None:
         batch = started(store, "b")
@@ -140,6 +142,7 @@ class DeletionTests:
         with pytest.raises(InvalidTransitionError, match=sk):
             store.batches.delete(batch)
 
+    @pytest.mark.every_engine
     @pytest.mark.parametrize("what", [*WORK, *OTHER_WORK])
     def test_of_a_deletion_and_work_at_the_same_time_one_finds_the_other(
         self, store: Store, before_write: BeforeWrite, what: str
@@ -205,6 +208,7 @@ class DeletionTests:
             WORK[what](store)
         assert sort_keys(store) == ["AUDIT#00000001", "CHAIN"]
 
+    @pytest.mark.every_engine
     def test_a_start_that_meets_a_deletion_of_its_id_is_refused(self, store: Store, before_write: BeforeWrite) -> None:
         started(store, "a")
 

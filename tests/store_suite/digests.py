@@ -138,6 +138,7 @@ class DigestTests:
         found = store.batches.verify_rules(batch)
         assert (found.changed, found.cannot_tell) == (("agent-config/CLIENT#ACME_Weekly/CONFIG",), False)
 
+    @pytest.mark.every_engine
     def test_a_store_has_one_key_whoever_asks_first(self, store: Store) -> None:
         askers = [Digests(lambda: store.engine, store.tables) for _ in range(6)]
         with ThreadPoolExecutor(6) as threads:

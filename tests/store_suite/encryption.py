@@ -43,6 +43,7 @@ class EncryptionTests:
         pytest.importorskip("cryptography")
         return with_key(store, FIRST)
 
+    @pytest.mark.every_engine
     def test_a_sensitive_attribute_is_ciphertext_on_disk_and_its_value_to_who_has_the_key(
         self, store: Store, keyed: Store, raw_get: RawGet
     ) -> None:
@@ -96,6 +97,7 @@ class EncryptionTests:
         assert after["routing_number"] != before["routing_number"]
         assert after["version"] == {"N": "4"}
 
+    @pytest.mark.every_engine
     def test_writes_expect_the_ciphertext_as_it_was_read(
         self, store: Store, keyed: Store, raw_get: RawGet, change: RawChange
     ) -> None:

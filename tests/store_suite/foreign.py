@@ -34,6 +34,7 @@ FOREIGN: dict[str, Any] = {
 class ForeignItemTests:
     """What other code wrote to the same tables."""
 
+    @pytest.mark.every_engine
     def test_unknown_attributes_are_read_and_survive_every_write(
         self, store: Store, raw_put: RawPut, raw_get: RawGet
     ) -> None:
@@ -49,6 +50,7 @@ class ForeignItemTests:
         assert {attribute: item.get(attribute) for attribute in FOREIGN} == FOREIGN
         assert store.calculation_rules.get("ACME", "match").extra == read.extra
 
+    @pytest.mark.every_engine
     def test_attributes_that_are_not_changed_are_not_rewritten(
         self, store: Store, raw_put: RawPut, raw_get: RawGet
     ) -> None:
@@ -63,6 +65,7 @@ class ForeignItemTests:
         assert item["reason"] == {"S": "Still missing"}
         assert "plan_id" not in item
 
+    @pytest.mark.every_engine
     def test_a_number_in_a_key_of_another_width_is_found_and_written_in_place(
         self, store: Store, raw_put: RawPut, raw_get: RawGet
     ) -> None:
@@ -114,6 +117,7 @@ class ForeignItemTests:
             assert (error.where, error.pk, error.sk) == (table(store, CALCULATION_RULE), "CLIENT#ACME", "CALC#bad")
             assert (error.attribute, error.reason) == ("max_pct", "is of type S where N is needed")
 
+    @pytest.mark.every_engine
     @pytest.mark.parametrize("version", [{"S": "1"}, {"N": "1.5"}, {"NULL": True}], ids=["text", "fraction", "null"])
     def test_a_version_that_is_no_whole_number_is_never_written_over(
         self, store: Store, raw_put: RawPut, raw_get: RawGet, version: dict[str, object]
@@ -132,6 +136,7 @@ class ForeignItemTests:
             store.calculation_rules.put(rule, expected=1)
         assert (raw_get(name, key) or {})["version"] == version
 
+    @pytest.mark.every_engine
     def test_a_change_by_a_program_that_drops_the_version_is_noticed(self, store: Store, raw_put: RawPut) -> None:
         read = store.calculation_rules.put(CalculationRule(plan_id="ACME", calc_type="match"))
         raw_put(table(store, CALCULATION_RULE), wire("CLIENT#ACME", "CALC#match", formula="theirs"))

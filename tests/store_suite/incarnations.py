@@ -102,6 +102,7 @@ class IncarnationTests:
         assert "'pat'" in str(error)
         assert store.calculation_rules.get("ACME", "match", fresh=True) == again
 
+    @pytest.mark.every_engine
     @pytest.mark.parametrize("write", ["put", "delete"])
     @pytest.mark.parametrize("what", CHANGES)
     def test_a_change_by_a_program_that_counts_no_versions_is_a_conflict(
@@ -116,6 +117,7 @@ class IncarnationTests:
         assert (caught.value.attribute, caught.value.written_by) == (attribute, None)
         assert raw_get(name, KEY) == theirs
 
+    @pytest.mark.every_engine
     @pytest.mark.parametrize("what", ["another value", "a NULL that came", "a value that went"])
     def test_one_that_comes_between_the_look_and_the_write_is_a_conflict_too(
         self, store: Store, raw_get: RawGet, change: RawChange, before_write: BeforeWrite, what: str
@@ -146,6 +148,7 @@ class IncarnationTests:
             uow.calculation_rules.put(second.model_copy(update={"formula": None}))
         assert dict(store.calculation_rules.get("ACME", "match")) == dict(RULE) | {"max_pct": 1, "formula": None}
 
+    @pytest.mark.every_engine
     @pytest.mark.parametrize("when", ["before", "between"])
     @pytest.mark.parametrize("what", OTHERS)
     def test_attributes_of_other_programs_may_change_and_what_is_told_is_what_is_stored(
@@ -173,6 +176,7 @@ class IncarnationTests:
         entry = store.audit.entries(Trail(table="calculation-rules", partition=KEY.pk))[-1]
         assert dict((entry.details or {})["changed"]) == {"formula": {"before": "x", "after": "y"}}
 
+    @pytest.mark.every_engine
     @pytest.mark.parametrize("write", WRITES)
     def test_what_another_program_adds_between_look_and_write_stays(
         self, store: Store, raw_get: RawGet, change: RawChange, before_write: BeforeWrite, write: str
@@ -189,6 +193,7 @@ class IncarnationTests:
         assert written.origin is not None
         assert {**written.origin.item, **added} == stored
 
+    @pytest.mark.every_engine
     def test_one_who_keeps_changing_attributes_of_its_own_stops_nobody(
         self, store: Store, raw_get: RawGet, change: RawChange, before_write: BeforeWrite
     ) -> None:

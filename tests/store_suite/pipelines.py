@@ -55,6 +55,7 @@ class PipelineTests:
         store.pipelines.replace("ACME", "Weekly", [off, *steps(100)])
         assert numbers_of(store) == [100, 200]
 
+    @pytest.mark.every_engine
     def test_steps_that_others_wrote_are_taken_as_they_are_in_number_order(self, store: Store, raw_put: RawPut) -> None:
         for sk, attributes in {
             "STEP#10000": {},
@@ -91,6 +92,7 @@ class PipelineTests:
             with pytest.raises(ItemDecodeError, match="same number"):
                 refused()
 
+    @pytest.mark.every_engine
     def test_a_pipeline_that_lost_a_step_is_never_returned(self, store: Store) -> None:
         store.pipelines.replace(DEFAULT, "Weekly", steps(100, plan_id=DEFAULT))
         store.pipelines.replace("ACME", "Weekly", steps(100, 200, 300))

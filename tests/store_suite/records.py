@@ -38,6 +38,7 @@ def all_pages(store: Store, plan_id: str, limit: int | None) -> tuple[BatchState
 class RecordTests:
     """Items of the tables batch-state and processing-metadata."""
 
+    @pytest.mark.every_engine
     def test_a_plans_batches_are_listed_newest_first(self, store: Store) -> None:
         for number, offset in enumerate((2, 0, 3, 1)):
             store.batches.put(BatchState(batch_id=f"b{number}", plan_id="ACME", created=START + offset * DAY))
@@ -53,6 +54,7 @@ class RecordTests:
         found = store.batches.for_plan("ACME")
         assert [batch.batch_id for batch in found] == ["newer", "ours", "older"]
 
+    @pytest.mark.every_engine
     def test_pages_are_the_whole_list_in_its_order(self, store: Store, raw_put: RawPut) -> None:
         name = table(store, BATCH_STATE)
         for number in range(4):
@@ -68,6 +70,7 @@ class RecordTests:
             store.batches.put(dated("new", 9))
             assert [batch.batch_id for batch in all_pages(store, "ACME", 2)] == ["new", *ordered, "undated"]
 
+    @pytest.mark.every_engine
     def test_what_is_started_moved_or_gone_between_pages_shifts_no_other(self, store: Store, raw_put: RawPut) -> None:
         for number in range(6):
             store.batches.put(dated(f"b{number}", number))
@@ -87,6 +90,7 @@ class RecordTests:
         rest = store.batches.for_plan("ACME", cursor=page.cursor)
         assert [batch.batch_id for batch in (*page, *rest)] == ["b3", "b2", "b1", "b0", "last"]
 
+    @pytest.mark.every_engine
     def test_a_batch_that_gets_into_the_index_between_pages_is_not_listed_again(
         self, store: Store, raw_put: RawPut
     ) -> None:
@@ -99,6 +103,7 @@ class RecordTests:
             store.batches.put(batch.model_copy(update={"year": 2026}))
         assert [batch.batch_id for batch in store.batches.for_plan("ACME", cursor=page.cursor)] == ["b"]
 
+    @pytest.mark.every_engine
     def test_pages_do_without_the_index(self, store: Store) -> None:
         without_indexes(store)
         for number in range(5):
@@ -163,6 +168,7 @@ class RecordTests:
         with pytest.raises(BatchNotFoundError, match="'none'"):
             store.batches.get("none")
 
+    @pytest.mark.every_engine
     def test_open_holds_are_those_not_released_oldest_first(self, store: Store) -> None:
         late = store.holds.put(PlanHold(plan_id="ACME", hold_id="a", created=START + DAY, reason="Missing data"))
         early = store.holds.put(PlanHold(plan_id="ACME", hold_id="b", created=START))
@@ -178,6 +184,7 @@ class RecordTests:
         assert store.holds.get("ACME", "b") == released
         assert not released.is_open
 
+    @pytest.mark.every_engine
     def test_a_released_hold_leaves_the_index_and_comes_back_when_it_is_opened_again(
         self, store: Store, raw_get: RawGet
     ) -> None:
@@ -195,6 +202,7 @@ class RecordTests:
             store.holds.get("ACME", "h")
         assert (store.holds.open("ACME"), store.holds.all_open()) == ((), ())
 
+    @pytest.mark.every_engine
     def test_results_and_claims_of_a_batch_are_read_by_step(self, store: Store, raw_put: RawPut) -> None:
         name = table(store, STEP_RESULT)
         document: dict[str, Any] = {"M": {"total": {"N": "10.50"}, "rows": {"L": [{"N": "1"}]}}}
@@ -240,6 +248,7 @@ class RecordTests:
         (found,) = store.batches.history("b").free_results
         assert found.result == {"rows": Decimal(2)}
 
+    @pytest.mark.every_engine
     def test_a_trail_has_its_own_entries_by_number(self, store: Store, raw_put: RawPut) -> None:
         name = table(store, AUDIT_ENTRY)
         for pk in ("BATCH#b", "TRAIL#irs-limits#YEAR#2026"):

@@ -33,6 +33,7 @@ class ReplacementTests:
         assert [(step.step_order, step.version) for step in made] == [(100, 1), (200, 1), (300, 1)]
         assert store.pipelines.steps("ACME", "Weekly") == made
 
+    @pytest.mark.every_engine
     def test_replace_adds_changes_and_takes_away_in_one_go(self, store: Store) -> None:
         first, _, third = store.pipelines.replace("ACME", "Weekly", steps(100, 200, 300))
         moved = third.model_copy(update={"step_order": 350})
@@ -78,6 +79,7 @@ class ReplacementTests:
             store.pipelines.replace("ACME", "Weekly", [*steps(100, agent="NEW"), huge])
         assert store.pipelines.steps("ACME", "Weekly") == made
 
+    @pytest.mark.every_engine
     def test_98_steps_before_and_after_are_the_limit(self, store: Store) -> None:
         store.pipelines.replace("ACME", "Weekly", steps(*range(1, 99)))
         store.pipelines.replace("ACME", "Weekly", steps(*range(51, 99)))
@@ -89,6 +91,7 @@ class ReplacementTests:
             store.pipelines.replace("NEW", "Weekly", steps(*range(1, 101), plan_id="NEW"))
         assert numbers_of(store) == list(range(1, 51))
 
+    @pytest.mark.every_engine
     def test_steps_of_others_are_replaced_in_place_and_keep_what_others_put_on_them(
         self, store: Store, raw_put: RawPut, raw_get: RawGet
     ) -> None:
@@ -137,6 +140,7 @@ class ReplacementTests:
             store.pipelines.remove("ACME", "Weekly", expected=ABSENT)
         assert store.pipelines.steps("ACME", "Weekly") == made
 
+    @pytest.mark.every_engine
     def test_replacements_at_once_never_mix(self, store: Store, raw_put: RawPut) -> None:
         if not self.isolated_transactions:
             pytest.skip("this target does not isolate transactions")
@@ -156,6 +160,7 @@ class ReplacementTests:
             assert [step.step_order for step in read] == list(sets[agent])
             assert read in answers
 
+    @pytest.mark.every_engine
     def test_of_two_who_replace_what_they_read_one_wins(self, store: Store) -> None:
         if not self.isolated_transactions:
             pytest.skip("this target does not isolate transactions")

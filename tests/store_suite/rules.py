@@ -99,6 +99,7 @@ class RuleTests:
         assert [(rule.number, rule.enabled) for rule in own] == [(2, True), (3, False), (4, True), (9, True)]
         assert store.validation_rules.for_category("NONE", "ACME") == ()
 
+    @pytest.mark.every_engine
     def test_a_category_of_more_than_a_thousand_rules_is_read_whole_in_number_order(self, store: Store) -> None:
         numbers = range(995, 2001)  # across the width of the number: RULE#1000 sorts before RULE#999 as text
         text = "x" * 1500  # more than the 1 MB of one page
@@ -177,6 +178,7 @@ class RuleTests:
                 refused()
         assert calls == []
 
+    @pytest.mark.every_engine
     def test_any_other_identifier_is_kept_as_it_is(self, store: Store) -> None:
         kept = ["../x", "a b", "😀", "acme", "ACME", "A_B", "x" * 900]
         for identifier in kept:

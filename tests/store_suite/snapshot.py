@@ -82,6 +82,7 @@ class SnapshotTests:
             with pytest.raises(TypeError):
                 mapping["x"] = ""  # type: ignore[index]  # that it cannot be changed is the point
 
+    @pytest.mark.every_engine
     def test_the_digest_is_the_same_on_every_engine_and_in_every_layout(self, store: Store) -> None:
         fill(store)
         now = store._snapshots.contents("ACME", "Weekly", 2026)

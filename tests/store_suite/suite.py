@@ -67,8 +67,12 @@ class StoreSuite(
             def door(self, store: Store) -> SideDoor: ...   # the items, past the code under test
 
     A target that does not isolate transactions sets `isolated_transactions` to False; the tests that need it are
-    skipped.
+    skipped. One that only has another engine below sets `every_rule` to False: what is left are the tests marked
+    `every_engine`, those that an engine could break although it passes EngineSuite. See tests/README.md.
     """
+
+    every_rule = True
+    """Also the rules that no engine can break."""
 
     isolated_transactions = True
     """Two writes of one item at the same time are kept apart."""

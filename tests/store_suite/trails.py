@@ -37,6 +37,7 @@ class TrailTests:
 
     isolated_transactions = True
 
+    @pytest.mark.every_engine
     def test_every_change_of_a_rule_leaves_an_entry(self, store: Store) -> None:
         made = store.calculation_rules.put(rule(4))
         changed = store.calculation_rules.put(made.model_copy(update={"max_pct": Decimal(5)}))
@@ -76,6 +77,7 @@ class TrailTests:
         assert details(entry)["changed"]["depositNo"] == {"before": "********5544"}
         assert "11122" not in repr(entry.details)
 
+    @pytest.mark.every_engine
     def test_a_change_that_is_too_long_for_an_entry_is_told_by_digest_or_number(
         self, store: Store, raw_put: RawPut
     ) -> None:
@@ -96,6 +98,7 @@ class TrailTests:
         assert found["changed_attributes"] == len(many)
         assert store.audit.verify(RULES) == ()
 
+    @pytest.mark.every_engine
     @pytest.mark.parametrize("levels", [27, 28, 31])
     def test_a_value_that_is_too_deep_for_an_entry_is_told_by_digest(
         self, store: Store, raw_put: RawPut, levels: int
@@ -130,6 +133,7 @@ class TrailTests:
         assert counts == [(0, 3), (3, 2), (2, 0)]
         assert store.audit.verify(trail) == ()
 
+    @pytest.mark.every_engine
     def test_a_bulk_load_is_one_entry_with_the_digest_of_the_rule_set(self, store: Store) -> None:
         rule_set = seeding.RuleSet((rule(4), IrsLimits(year=2026)))
         seeding.load(store, rule_set)

@@ -40,6 +40,7 @@ class Oops(Exception):
 class UnitTests:
     """Several changes in one transaction, and what is read within it."""
 
+    @pytest.mark.every_engine
     def test_a_unit_is_one_write_of_all_or_nothing(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         calls = Calls.of(store, monkeypatch)
         with store.unit_of_work() as uow:
@@ -50,6 +51,7 @@ class UnitTests:
         assert store.calculation_rules.get("ACME", "match").max_pct == 4
         assert store.irs_limits.get(2026).max_401k == Decimal(24500)
 
+    @pytest.mark.every_engine
     def test_a_unit_may_depend_on_what_it_only_read(self, store: Store) -> None:
         read = store.calculation_rules.put(rule(GLOBAL))
         with store.unit_of_work() as uow:
@@ -69,6 +71,7 @@ class UnitTests:
             uow.check(rule("ACME"))
         assert store.plans() == ("ACME", "ZED")
 
+    @pytest.mark.every_engine
     def test_a_check_finds_what_a_program_changed_that_counts_no_versions(self, store: Store, raw_put: RawPut) -> None:
         read = store.calculation_rules.put(rule(GLOBAL))
         assert read.origin is not None
@@ -157,6 +160,7 @@ class UnitTests:
         with pytest.raises(RuleNotFoundError):
             store.calculation_rules.get("ACME", "match")
 
+    @pytest.mark.every_engine
     def test_one_write_that_does_not_hold_stops_all_and_is_named(self, store: Store, raw_put: RawPut) -> None:
         read = store.calculation_rules.put(rule("ACME", 4))
         store.calculation_rules.put(read.model_copy(update={"max_pct": Decimal(5)}))
@@ -169,6 +173,7 @@ class UnitTests:
             store.calculation_rules.get("BETA", "match")
         assert store.calculation_rules.get("ACME", "match").max_pct == 5
 
+    @pytest.mark.every_engine
     def test_what_came_in_meanwhile_stops_a_creation(self, store: Store, raw_put: RawPut, raw_get: RawGet) -> None:
         name = table(store, CALCULATION_RULE)
         with pytest.raises(AlreadyExistsError, match="CLIENT#ACME"), store.unit_of_work():
@@ -177,6 +182,7 @@ class UnitTests:
         found = raw_get(name, CALCULATION_RULE.keys.build({"plan_id": "ACME", "calc_type": "match"}))
         assert found == wire("CLIENT#ACME", "CALC#match", formula="theirs")
 
+    @pytest.mark.every_engine
     def test_a_put_that_expects_nothing_goes_over_what_came_in_meanwhile(self, store: Store, raw_put: RawPut) -> None:
         """As outside of a unit; and the trail tells what was really there before."""
         name = table(store, CALCULATION_RULE)
@@ -211,6 +217,7 @@ class UnitTests:
             in_thread(lambda: store.calculation_rules.put(rule("ACME", 9)))
         assert store.calculation_rules.all("ACME") == {}
 
+    @pytest.mark.every_engine
     def test_a_pipeline_replaced_within_a_unit_goes_over_what_came_in_meanwhile(self, store: Store) -> None:
         def steps(*numbers: int) -> list[PipelineStep]:
             return [PipelineStep(plan_id="ACME", pay_freq="Weekly", step_order=n, agent="A") for n in numbers]

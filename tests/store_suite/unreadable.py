@@ -120,6 +120,7 @@ class UnreadableTests:
         assert item["vestingTiers"] == FOREIGN["vestingTiers"]
         assert not any(item.get(name) == value for name, value in bad.items())
 
+    @pytest.mark.every_engine
     @pytest.mark.parametrize("what", BROKEN)
     def test_it_can_be_deleted(self, store: Store, raw_put: RawPut, raw_get: RawGet, what: str) -> None:
         kind, entity, key, _, _ = self._put(store, raw_put, what)
@@ -127,6 +128,7 @@ class UnreadableTests:
         repository.delete(entity)
         assert raw_get(table(store, kind), key) is None
 
+    @pytest.mark.every_engine
     @pytest.mark.parametrize("what", [what for what, broken in BROKEN.items() if broken.mapper.rule_list])
     def test_what_can_be_read_of_it_is_written_over_that_very_item_only(
         self, store: Store, raw_put: RawPut, raw_get: RawGet, change: RawChange, what: str
@@ -212,6 +214,7 @@ class UnreadableTests:
         assert "99998888" not in str(dict(put.details))
         assert store.audit.verify(trail) == ()
 
+    @pytest.mark.every_engine
     def test_one_that_changes_between_the_look_and_the_write_is_looked_at_again(
         self, store: Store, raw_put: RawPut, raw_get: RawGet, change: RawChange, before_write: BeforeWrite
     ) -> None:
@@ -244,6 +247,7 @@ class UnreadableTests:
         found = store.pipelines.steps("ACME", "Weekly", fallback=False, fresh=True)
         assert found == (() if how == "remove" else tuple(steps))
 
+    @pytest.mark.every_engine
     @pytest.mark.parametrize("version", [{"S": "1"}, {"N": "1.5"}, {"NULL": True}], ids=["text", "fraction", "null"])
     @pytest.mark.parametrize("write", ["put", "delete"])
     def test_one_whose_version_is_none_is_written_over_by_who_says_so(

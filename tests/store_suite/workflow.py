@@ -91,6 +91,7 @@ class WorkflowTests:
             store.batches.advance(batch, status=RUNNING)
         assert store.holds.open("ACME") == ()
 
+    @pytest.mark.every_engine
     def test_a_hold_that_comes_in_between_look_and_write_stops_the_batch(
         self, store: Store, before_write: BeforeWrite
     ) -> None:
@@ -119,6 +120,7 @@ class WorkflowTests:
 
     # -------------------------------------------------------------------------------------------------------- claims
 
+    @pytest.mark.every_engine
     def test_one_worker_owns_a_step_until_its_lease_is_over(
         self, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -158,6 +160,7 @@ class WorkflowTests:
             store.results.save("b", 1, {"rows": 1}, crashed)
         store.results.save("b", 1, {"rows": 2}, again)
 
+    @pytest.mark.every_engine
     def test_who_lost_a_claim_writes_nothing(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         clock = frozen(store, monkeypatch)
         batch = store.batches.advance(started(store), status=RUNNING)
@@ -241,6 +244,7 @@ class WorkflowTests:
             store.audit.append("b", action="checked", details=endless)
         assert (store.results.for_batch("b"), store.audit.entries("b")) == ((), ())
 
+    @pytest.mark.every_engine
     def test_a_result_over_350_kb_belongs_into_the_file_store(self, store: Store) -> None:
         store.results.save("b", 1, {"text": "x" * 349 * 1024})
         with pytest.raises(ItemTooLargeError, match=r"store\.files\.write"):

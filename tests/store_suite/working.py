@@ -126,6 +126,7 @@ class WorkingTests:
             store.claims.claim(other.model_copy(update={"batch_id": "b"}), 1, "one", 60)
         assert store.claims.for_batch("b") == ()
 
+    @pytest.mark.every_engine
     def test_a_hold_that_comes_before_the_commit_stops_a_claim(self, store: Store, before_write: BeforeWrite) -> None:
         batch = running(store)
         before_write(lambda: store.holds.place("ACME", "Just now", hold_id="h1"))
@@ -133,6 +134,7 @@ class WorkingTests:
             store.claims.claim(batch, 1, "one", 60)
         assert store.claims.for_batch("b") == ()
 
+    @pytest.mark.every_engine
     def test_a_guard_that_counts_a_hold_which_another_program_took_away_is_mended(
         self, store: Store, raw_get: RawGet
     ) -> None:

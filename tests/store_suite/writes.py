@@ -49,6 +49,7 @@ class WriteTests:
             "version": {"N": "1"},
         }
 
+    @pytest.mark.every_engine
     def test_a_fresh_entity_overwrites_the_known_attributes_and_no_others(
         self, store: Store, raw_put: RawPut, raw_get: RawGet
     ) -> None:
@@ -62,6 +63,7 @@ class WriteTests:
         assert item["version"] == {"N": "1"}
         assert written.extra["vestingTiers"] == (Decimal("1.5"),)
 
+    @pytest.mark.every_engine
     def test_a_read_entity_is_checked_against_its_version(self, store: Store) -> None:
         first = store.calculation_rules.put(RULE)
         second = store.calculation_rules.put(first.model_copy(update={"formula": "y"}))
@@ -71,12 +73,14 @@ class WriteTests:
         assert (caught.value.expected, caught.value.found) == (1, 2)
         assert store.calculation_rules.get("ACME", "match") == second
 
+    @pytest.mark.every_engine
     def test_none_removes_an_attribute(self, store: Store, raw_get: RawGet) -> None:
         made = store.calculation_rules.put(RULE)
         store.calculation_rules.put(made.model_copy(update={"formula": None}))
         assert "formula" not in (raw_get(table(store, CALCULATION_RULE), KEY) or {})
         assert store.calculation_rules.get("ACME", "match").formula is None
 
+    @pytest.mark.every_engine
     def test_absent_creates_and_never_overwrites(self, store: Store) -> None:
         made = store.calculation_rules.put(RULE, expected=ABSENT)
         assert made.version == 1
@@ -119,6 +123,7 @@ class WriteTests:
             assert read.origin is not None
             assert raw_get(table(store, CALCULATION_RULE), read.origin.key) is None
 
+    @pytest.mark.every_engine
     def test_an_item_without_a_version_is_version_0(self, store: Store, raw_put: RawPut) -> None:
         raw_put(table(store, CALCULATION_RULE), wire(*KEY, formula="old"))
         read = store.calculation_rules.get("ACME", "match")
@@ -144,6 +149,7 @@ class WriteTests:
         assert (own.version, own.formula, dict(own.extra)) == (1, "g", {})  # only what the entity knows moves along
         assert store.calculation_rules.get("ZED", "match") == read
 
+    @pytest.mark.every_engine
     def test_deleting_is_checked_like_writing(self, store: Store) -> None:
         first = store.calculation_rules.put(RULE)
         second = store.calculation_rules.put(first)
@@ -179,11 +185,13 @@ class WriteTests:
         store.calculation_rules.put(made.model_copy(update={"formula": "y"}))
         assert (RULE.version, made.version, made.formula) == (None, 1, "x")
 
+    @pytest.mark.every_engine
     def test_numbers_of_38_digits_are_kept_exactly(self, store: Store) -> None:
         for text in ("1234567890123456789012345678.9012345678", "-0.1", "1E-130", "9.9E+125", "0"):
             store.irs_limits.put(IrsLimits(year=2026, max_401k=Decimal(text)))
             assert store.irs_limits.get(2026).max_401k == Decimal(text)
 
+    @pytest.mark.every_engine
     def test_of_two_who_change_what_they_read_one_wins(self, store: Store) -> None:
         if not self.isolated_transactions:
             pytest.skip("this target does not isolate transactions")
@@ -196,6 +204,7 @@ class WriteTests:
         assert all(isinstance(answer, VersionConflictError) for answer in answers if answer is not winners[0])
         assert store.calculation_rules.get("ACME", "match") == winners[0]
 
+    @pytest.mark.every_engine
     def test_of_many_who_expect_nothing_all_get_through(self, store: Store) -> None:
         if not self.isolated_transactions:
             pytest.skip("this target does not isolate transactions")

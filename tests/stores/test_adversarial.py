@@ -44,6 +44,11 @@ AT_ONCE = (
 
 class TestAdversarial(StoreSuite):
     @pytest.fixture
+    def layout(self) -> TableLayout:
+        """The one in which everything lies beside each other; both are tried in memory."""
+        return TableLayout.SINGLE
+
+    @pytest.fixture
     def store(self, make_store: MakeStore, layout: TableLayout, request: pytest.FixtureRequest) -> Store:
         name = request.node.originalname
         spread = SPREAD if name in SOON else 0 if name in AT_ONCE else math.inf

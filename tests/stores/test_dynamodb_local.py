@@ -15,6 +15,8 @@ from tests.stores.conftest import store_on
 
 
 class TestDynamoDbLocal(StoreSuite):
+    every_rule = False
+
     @pytest.fixture
     def store(self, shared_tables: SharedTables, layout: TableLayout) -> Iterator[Store]:
         with store_on(shared_tables, layout) as store:

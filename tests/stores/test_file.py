@@ -14,6 +14,8 @@ from tests.stores.conftest import MakeStore
 
 
 class TestFile(StoreSuite):
+    every_rule = False
+
     @pytest.fixture
     def store(self, make_store: MakeStore, layout: TableLayout, tmp_path: Path) -> Store:
         return make_store(persistence_mode="file", file_persistence_dir=tmp_path / "store", table_layout=layout)

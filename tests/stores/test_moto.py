@@ -15,6 +15,7 @@ from tests.stores.conftest import store_on
 
 
 class TestMoto(StoreSuite):
+    every_rule = False
     isolated_transactions = False
 
     @pytest.fixture
