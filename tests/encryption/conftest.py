@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import pytest
 
 from bluestar_store import Settings, Store, TableLayout
-from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, scan_pages
-from bluestar_store.rulesets import load
-from bluestar_store.seeding import baseline
+from tests.seeded import seeded_engine
 
 FIRST, SECOND = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
 ACCOUNT, ROUTING, SSN = "900012345678", "021000021", "987-65-4321"
 FREQ = "BiWeeklyFri"
 
 Process = Callable[..., Store]
-Seeded = Callable[[TableLayout], MemoryEngine]
 
 
 @pytest.fixture(params=list(TableLayout), ids=str)
@@ -30,25 +26,10 @@ def layout(request: pytest.FixtureRequest) -> TableLayout:
     return TableLayout(request.param)
 
 
-@pytest.fixture(scope="session")
-def seeded() -> Seeded:
-    """Engines in memory that hold the baseline rules."""
-
-    @cache
-    def made(layout: TableLayout) -> MemoryEngine:
-        engine = MemoryEngine()
-        store = Store(Settings(persistence_mode="memory", table_layout=layout), engine)
-        store.create_tables()
-        load(store, baseline())
-        return engine
-
-    return lambda layout: made(layout).copy()
-
-
 @pytest.fixture
-def process(layout: TableLayout, seeded: Seeded) -> Process:
+def process(layout: TableLayout) -> Process:
     """Opens a Store over the items that all of one test share, with the baseline rules."""
-    engine = seeded(layout)
+    engine = seeded_engine(layout)
 
     def opened(key: str | None = None, **fields: Any) -> Store:
         values = {"persistence_mode": "memory", "table_layout": layout, "encryption_key": key} | fields

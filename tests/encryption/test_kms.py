@@ -10,10 +10,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from bluestar_store import ConfigurationError, EncryptedValueError, Settings, Store, TableLayout
+from bluestar_store import ConfigurationError, EncryptedValueError, Settings, Store
 from bluestar_store.engines.memory.engine import MemoryEngine
-from tests.encryption.conftest import ACCOUNT, FIRST, FREQ, SSN, Seeded, all_items
+from tests.encryption.conftest import ACCOUNT, FIRST, FREQ, SSN, all_items
 from tests.encryption.test_records import work
+from tests.seeded import seeded_engine
 
 
 @pytest.fixture
@@ -31,8 +32,8 @@ def opened(engine: MemoryEngine, *key_ids: str, **fields: Any) -> Store:
 
 
 @pytest.fixture
-def engine(seeded: Seeded) -> MemoryEngine:
-    return seeded(TableLayout.EIGHT)
+def engine() -> MemoryEngine:
+    return seeded_engine()
 
 
 def key(kms: Any) -> str:

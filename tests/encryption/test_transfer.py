@@ -9,8 +9,9 @@ import pytest
 from bluestar_store import EncryptedValueError, Settings, Store, TableLayout
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.transfer import export, import_
-from tests.encryption.conftest import ACCOUNT, FIRST, FREQ, ROUTING, SECOND, SSN, Process, Seeded, all_items
+from tests.encryption.conftest import ACCOUNT, FIRST, FREQ, ROUTING, SECOND, SSN, Process, all_items
 from tests.encryption.test_records import work
+from tests.seeded import seeded_engine
 
 
 @pytest.mark.parametrize("target_layout", list(TableLayout), ids=str)
@@ -43,11 +44,11 @@ def test_an_export_is_read_in_tables_of_another_suffix_and_layout(
         target(SECOND).ach_configs.get("ACME", FREQ)
 
 
-def test_a_merge_into_a_store_with_keys_of_its_own_reads_both(process: Process, seeded: Seeded, tmp_path: Path) -> None:
+def test_a_merge_into_a_store_with_keys_of_its_own_reads_both(process: Process, tmp_path: Path) -> None:
     source = process(FIRST, encrypt_records=True)
     work(source)
     export(source, tmp_path / "out", plans=["ACME"])
-    engine = seeded(TableLayout.EIGHT)
+    engine = seeded_engine()
     target = Store(Settings(persistence_mode="memory", encryption_key=FIRST, encrypt_records=True), engine)
     work(target, batch_id="theirs")
     import_(target, tmp_path / "out", merge=True)

@@ -17,16 +17,13 @@ from bluestar_store import (
     ConflictError,
     InvalidEntityError,
     InvalidKeyError,
-    PersistenceMode,
     PipelineNotFoundError,
     RuleNotFoundError,
     SeedError,
-    Settings,
     Store,
     ValidationRule,
     VendorSchema,
     VersionConflictError,
-    seeding,
 )
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
@@ -37,16 +34,14 @@ from bluestar_store.rulesets import editing
 from bluestar_store.rulesets.comparing import Action, Change
 from bluestar_store.rulesets.loading import write_part
 from bluestar_store.rulesets.plan_difference import diff_plans
+from tests.seeded import seeded_store
 
 MATCH = {"plan_id": "ACME", "calc_type": "match"}
 
 
 @pytest.fixture
 def store() -> Iterator[Store]:
-    with Store.open(Settings(persistence_mode=PersistenceMode.MEMORY)) as opened:
-        opened.create_tables()
-        seeding.load(opened, seeding.baseline())
-        seeding.load(opened, seeding.read("fixtures/demo"))
+    with seeded_store(demo=True) as opened:
         yield opened
 
 

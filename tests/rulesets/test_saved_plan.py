@@ -34,14 +34,12 @@ from bluestar_store.rulesets import plan_file
 from bluestar_store.rulesets.loading import LOADS, to_write
 from bluestar_store.rulesets.reading import RuleSet
 from bluestar_store.rulesets.saved_plan import PROPOSALS, apply_plan, open_plan, save_plan
+from tests.seeded import seeded_store
 
 
 @pytest.fixture
 def store() -> Iterator[Store]:
-    with Store.open(Settings(persistence_mode=PersistenceMode.MEMORY)) as opened:
-        opened.create_tables()
-        seeding.load(opened, seeding.baseline())
-        seeding.load(opened, seeding.read("fixtures/demo"))
+    with seeded_store(demo=True) as opened:
         yield opened
 
 

@@ -32,9 +32,8 @@ from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.holds import PLAN_HOLD
 from bluestar_store.persistence import MemoryRulesStore
 from bluestar_store.protocols import Put
-from bluestar_store.rulesets import load
-from bluestar_store.seeding import baseline
 from bluestar_store.testing.frozen_clock import FrozenClock
+from tests.seeded import seeded_store
 
 UNSEEN = {
     "\u202e": "U\\+202E RIGHT-TO-LEFT OVERRIDE",
@@ -93,10 +92,7 @@ GIVEN: dict[str, Any] = {
 
 @pytest.fixture
 def store() -> Iterator[Store]:
-    settings = Settings(persistence_mode="memory", files_url="memory://")
-    with Store.open(settings, clock=FrozenClock()) as store:
-        store.create_tables()
-        load(store, baseline())
+    with seeded_store(files_url="memory://", clock=FrozenClock()) as store:
         store.batches.start("ACME", "BiWeeklyFri", 2026, "B1")
         store.holds.place("NORTHWIND", "late", hold_id="H1")
         yield store

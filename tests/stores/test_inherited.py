@@ -24,7 +24,6 @@ from bluestar_store import (
     InheritedRuleError,
     InvalidKeyError,
     PipelineStep,
-    Settings,
     Store,
     ValidationRule,
     VendorSchema,
@@ -34,15 +33,14 @@ from bluestar_store.mapping.canonical import canonical
 from bluestar_store.repositories import inherited
 from bluestar_store.testing import FakeRepository
 from tests.own_kinds import PAY_CALENDAR, PayCalendar, PayCalendars
+from tests.seeded import seeded_store
 
 PLAN, OTHER = "NORTHWIND", "UNRELATED"
 
 
 @pytest.fixture
 def store() -> Iterator[Store]:
-    with Store.open(Settings(persistence_mode="memory"), kinds=[PAY_CALENDAR]) as store:
-        store.create_tables()
-        seeding.load(store, seeding.baseline())
+    with seeded_store(kinds=[PAY_CALENDAR]) as store:
         store.ach_configs.put(AchConfig(plan_id="DEFAULT", pay_freq="Weekly", ach_method="SFTP"), expected=ANY)
         store.repository(PAY_CALENDAR, PayCalendars).put(PayCalendar(plan_id="DEFAULT", year=2026, pay_days=("a",)))
         columns = ("SSN", "Hours")
@@ -269,9 +267,7 @@ def test_there_is_one_twin_for_each_cached_entry(store: Store) -> None:
 def test_twins_are_bounded_and_none_is_kept_where_nothing_is_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inherited, "MAX_BYTES", 10 * (inherited.ANSWER_BYTES + inherited.TWIN_BYTES))
     for entries, most in ((100_000, 10), (0, 0)):
-        with Store.open(Settings(persistence_mode="memory", cache_max_entries=entries)) as store:
-            store.create_tables()
-            seeding.load(store, seeding.baseline())
+        with seeded_store(cache_max_entries=entries) as store:
             for number in range(100):
                 for _ in range(3):
                     assert store.calculation_rules.get(f"P{number}", "match").inherited_by == f"P{number}"
