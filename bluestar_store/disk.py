@@ -40,12 +40,12 @@ _NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP, errno.ENOTTY)
 
 
 class InDoubtError(OSError):
-    """A write that failed, and that may be found to have been made all the same."""
+    """A write that failed and may have been made. It may be found on disk later."""
 
 
 @contextmanager
 def in_doubt() -> Iterator[None]:
-    """Around what comes after a change that can be seen already: its OSError is an InDoubtError."""
+    """Raise an OSError of the block as an InDoubtError: the change before it is visible already."""
     try:
         yield
     except OSError as error:
@@ -82,7 +82,7 @@ def sync_data(descriptor: int) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until what was made, renamed and deleted in the folder is on disk. Windows does not offer it."""
+    """Wait until files made, renamed and deleted in the folder are on disk; on Windows, which cannot, do nothing."""
     if POSIX:
         descriptor = os.open(folder, FOLDER)
         try:
@@ -152,9 +152,9 @@ def open_new(path: Path, mode: int = 0o600) -> BinaryIO:
 
 
 def new_temporary(stem: str, suffix: str, mode: int, *, folder: int | None = None) -> tuple[str, int]:
-    """A new file with a name that nobody can guess, and the open file; it is locked: so it is known to be somebody's.
+    """The name and descriptor of a new file of a random name. It is locked, so that nobody deletes it while it is used.
 
-    `stem` begins its name, a path, or a name in an open `folder`. See `clean_temporaries`.
+    `stem` is how its name begins: a path, or a name in an open `folder`. See `clean_temporaries`.
     """
     while True:
         name = f"{stem}{secrets.token_hex(16)}{suffix}"
@@ -173,7 +173,7 @@ def new_temporary(stem: str, suffix: str, mode: int, *, folder: int | None = Non
 
 
 def clean_temporaries(stem: str, suffix: str, folder: str | int) -> None:
-    """Delete what killed processes left half written in the folder under such names, and nobody has locked."""
+    """Delete temporary files of killed processes: those in the folder with such names that no process has locked."""
     place: dict[str, Any] = {"dir_fd": folder} if isinstance(folder, int) else {}
     for name in os.listdir(folder):
         if name.startswith(stem) and name.endswith(suffix):
@@ -244,7 +244,7 @@ def _chown(descriptor: int, user: int, group: int) -> bool:
 
 
 def as_spelled(path: Path) -> Path:
-    """The real path, with the names as they are on disk: the same one whoever spells it."""
+    """The real path with its names in the case that they have on disk, however the given path spells them."""
     real = Path(os.path.realpath(path))
     for part in [real, *real.parents][-2::-1]:
         if (name := other_spelling(part)) is not None:

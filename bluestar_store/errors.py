@@ -103,7 +103,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 class BlueStarError(Exception):
-    """The root: `except BlueStarError` catches whatever this library raises on purpose."""
+    """The root of the errors that this library raises."""
 
 
 class ConfigurationError(BlueStarError):
@@ -177,7 +177,7 @@ class EncryptedValueError(ItemDecodeError):
 
 
 class NotFoundError(BlueStarError, LookupError):
-    """What was asked for is not there, at no level."""
+    """Nothing was found, neither of the plan nor of the level that it falls back to."""
 
 
 class RuleNotFoundError(NotFoundError):
@@ -213,7 +213,7 @@ class HoldNotFoundError(NotFoundError):
 
 
 class ConflictError(BlueStarError):
-    """Somebody else's write got in between; read again and decide."""
+    """Another write came first. Nothing was written: read again and decide."""
 
     place: tuple[str, Any] | None = None
     """The table and key of the item that was not as expected; None where it is not one item."""
@@ -294,7 +294,7 @@ class TransactionConflictError(ConflictError):
 
 
 class ChangingError(ConflictError):
-    """What is read together was changed meanwhile, however often it was read: there is no moment that it is of."""
+    """Items that are read as of one moment were changed during each attempt to read them."""
 
 
 class PipelineChangingError(ChangingError):
@@ -351,7 +351,7 @@ class ItemTooLargeError(EngineError):
 
 
 class UnprocessedItemsError(EngineError):
-    """A bulk write gave up: `unwritten` is what is left to write, and nothing is lost."""
+    """A bulk write gave up; `unwritten` are the items that were not written."""
 
     def __init__(
         self, message: str, unwritten: Iterable[Mapping[str, Any]] = (), unsent: Iterable[Mapping[str, Any]] = ()

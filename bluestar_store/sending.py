@@ -1,4 +1,4 @@
-"""What an engine tells of before it sends a write: whoever barred items for a while sees whether they still are."""
+"""A hook that engines call before each attempt at a write: a cache checks there that its tombstones still stand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _told: ContextVar[Callable[[], None] | None] = ContextVar("bluestar_before_sendi
 
 @contextmanager
 def before_each_sending(tell: Callable[[], None]) -> Iterator[None]:
-    """Within the block, in this context, have it called before each try to write."""
+    """Call `tell` before each attempt at a write that is made within the block, in this context."""
     token = _told.set(tell)
     try:
         yield
@@ -20,7 +20,7 @@ def before_each_sending(tell: Callable[[], None]) -> Iterator[None]:
 
 
 def about_to_send() -> None:
-    """An engine is about to try a write, maybe for the second time, maybe after it waited long for a lock."""
+    """Called by an engine before each attempt at a write, after any wait for a lock."""
     tell = _told.get()
     if tell is not None:
         tell()

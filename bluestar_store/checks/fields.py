@@ -45,7 +45,7 @@ class RoutingNumber(Check):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Bounds(Check):
-    """A number from `low` to `high`. What is `odd` beyond them, an application may mean."""
+    """A number from `low` to `high`. With `odd`, others are refused only in rule sets and at a terminal."""
 
     low: int
     high: int

@@ -59,7 +59,7 @@ def fault(formula: str, words: Collection[str] = (), limits: Collection[str] = (
 
 
 def _fault(tree: ast.Expression, words: Collection[str], limits: Collection[str]) -> tuple[Level, str] | None:
-    """The first thing that is wrong: what is no arithmetic before names that are not known."""
+    """The first fault: something other than arithmetic, before names that are not known."""
     known = {*VARIABLES, *words}
     names: list[tuple[str, Collection[str], str]] = []
     heads: set[ast.AST] = set()
@@ -90,7 +90,7 @@ def _fault(tree: ast.Expression, words: Collection[str], limits: Collection[str]
 
 
 def _levels(tree: ast.AST) -> int:
-    """How deep it is nested; a sum of many is, too: whoever evaluates it goes as deep."""
+    """How deep it is nested. A long sum counts as deep, because evaluating it recurses as often."""
     levels, found = 0, [tree]
     while found:
         found = [inner for node in found for inner in ast.iter_child_nodes(node)]

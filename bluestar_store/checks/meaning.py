@@ -49,13 +49,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Checks:
-    """The checks that are made: all but those that are `off`. `words` are known besides those that come with them."""
+    """The checks that are made: all but those named in `off`. `words` are taken for known, too."""
 
     off: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
 
     def findings(self, entity: Entity, fields: Collection[str] | None = None) -> Iterator[Finding]:
-        """What is wrong about an entity, or about what these fields of it say; in the order of its fields."""
+        """What is wrong with an entity, or with these fields of it, in the order of its fields."""
         for field, check in declared(type(entity)):
             if check.name in self.off or (fields is not None and not {field, *check.beside} & set(fields)):
                 continue
@@ -75,7 +75,7 @@ class Check:
     beside: ClassVar[tuple[str, ...]] = ()
 
     def look(self, value: Any, entity: Entity, checks: Checks) -> tuple[Level, str] | None:
-        """What is wrong about the value; None for nothing."""
+        """How grave the fault is and what it is; None for a value without fault."""
         raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""Where there is a key: what lies in plain text all the same."""
+"""Attributes in plain text, where the settings name a key to encrypt them with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has come half the way to a limit: a call will fail one day, and there is time to do something about it."""
+"""Tables, batches and pipelines that have reached half of a limit, beyond which calls fail."""
 
 from __future__ import annotations
 

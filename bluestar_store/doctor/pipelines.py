@@ -1,4 +1,4 @@
-"""Are pipelines whole? Each step of ours carries its replacement's revision, and how many steps that wrote.
+"""Pipelines that are not whole. Each step of the library carries its replacement's revision and number of steps.
 
 The head of the pipeline's trail says how many there have to be, too, and changes with every replacement.
 """
@@ -120,7 +120,7 @@ def _is_empty(session: Session, pk: str) -> bool:
 
 
 def _settled(session: Session, pk: str) -> tuple[list[Item], str | None]:
-    """The steps when nobody is replacing them, and what is wrong; nothing is wrong when somebody always is."""
+    """The steps, read while nobody replaces them, and their fault; no fault where they are replaced all the time."""
     before = _isolated_head(session, pk)
     items: list[Item] = []
     for _ in range(LOOKS):

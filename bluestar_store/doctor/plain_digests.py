@@ -1,4 +1,4 @@
-"""Digests that take no key, as release 0.1.0 made them, of what is shown masked: who reads one can try all numbers."""
+"""Digests of masked values without a key, as release 0.1.0 made them: a reader can find the value by trying."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Items that no plan can reach. Only what is certain: a rule that is switched off, or waits for its plan, is fine."""
+"""Items that no plan can reach. A rule that is switched off, or that waits for its plan, is no finding."""
 
 from __future__ import annotations
 

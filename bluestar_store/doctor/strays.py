@@ -1,4 +1,4 @@
-"""Items whose key is no kind's: some break reads, some are read by nobody, some are just other programs'."""
+"""Items whose key belongs to no kind: some make reads fail, some are never read, some are other programs' own."""
 
 from __future__ import annotations
 

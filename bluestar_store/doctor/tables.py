@@ -1,4 +1,4 @@
-"""Are the tables there, with their indexes, and as they should be?"""
+"""Missing tables and indexes, and tables that differ from their specification."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class PlanKeys:
         remember(self)
 
     def forked(self) -> None:
-        """In a forked child: nobody holds its parent's lock there."""
+        """In a forked child: replace the lock, which a thread of the parent may have held."""
         self._lock = threading.Lock()
 
     def current(self, plan_id: str) -> DataKey:

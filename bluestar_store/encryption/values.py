@@ -46,7 +46,7 @@ class KeyName(NamedTuple):
 
 
 def bound_to(place: tuple[str, ...], head: bytes = b"") -> bytes:
-    """What a ciphertext is authenticated with besides."""
+    """The associated data of a ciphertext: its table, key and attribute."""
     return head + json.dumps(place, ensure_ascii=False, separators=(",", ":")).encode()
 
 

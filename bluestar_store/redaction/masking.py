@@ -1,4 +1,4 @@
-"""What is never shown whole: by its type, by its name (see `secret_names`), or by what its digits are."""
+"""Masking of secrets: told by their type, by their name (see `names`), or by their digits."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def masked_digits(text: str, decoded: int = 0) -> str:
 
 
 class _Named:
-    """What of a text, from its begin to its end, the words before it name, and what goes on as a list of that."""
+    """Masks numbers in a text that the words before them name as secret, and lists that begin with such a number."""
 
     def __init__(self) -> None:
         self._end = -1

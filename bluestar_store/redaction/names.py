@@ -1,4 +1,4 @@
-"""The names of what is never shown whole, and which of them a text says.
+"""Names of secrets, and texts that mention one.
 
 They are compared by word parts, so that `employee_ssn`, `acctNumber` and `Account No` are found and `discard` is not.
 """
@@ -98,7 +98,7 @@ class _Names:
                 forget()
 
     def when_used(self, forget: Callable[[], None]) -> None:
-        """Called when there are other names: what was remembered of the former ones is outdated."""
+        """Call `forget` when names are added: what was cached of the former ones is outdated."""
         self._forget.append(forget)
 
     def know(self, entity: type, key_fields: Iterable[str]) -> None:
@@ -111,7 +111,7 @@ class _Names:
 
     @property
     def patterns(self) -> _Patterns:
-        """What finds them in what is spelled as its words, in lower case, with spaces between."""
+        """Regular expressions that find the names in a text of words in lower case with one space between them."""
         names = [words_of(name) for name in self._used or DEFAULT_NAMES]
         words = "|".join(sorted((r"\s?".join(map(re.escape, name)) for name in names), key=len, reverse=True))
         ends = [*_ENDS, *(name[0] for name in names if len(name) == 1 and len(name[0]) >= LEAST_END)]
@@ -151,7 +151,7 @@ def words_of(name: str) -> list[str]:
 
 @lru_cache(4096)
 def is_secret_name(name: str) -> bool:
-    """Whether what has this name is never shown whole."""
+    """Whether an attribute of this name is a secret, which is masked."""
     words, patterns = words_of(name), NAMES.patterns
     return bool(re.search(patterns.part, " ".join(words)) or re.fullmatch(patterns.whole, "".join(words)))
 
@@ -174,12 +174,12 @@ def tells_a_secret(text: str) -> bool:
 
 @lru_cache(4096)
 def is_persons(name: str) -> bool:
-    """Whether what has this name tells people apart: often by their SSN."""
+    """Whether an attribute of this name identifies a person, which is often their SSN."""
     return re.search(_PERSON, " ".join(words_of(name))) is not None
 
 
 def is_identifier(name: str) -> bool:
-    """Whether what has this name, wherever, tells items apart: it is shown as it is, else nobody could ask for them."""
+    """Whether an attribute of this name identifies items. It is shown whole, so that people can ask for them."""
     return name in IDENTIFIERS
 
 

@@ -43,7 +43,7 @@ SPELLINGS: dict[str, tuple[AttributeValue, AttributeValue]] = {
 
 
 class AsReadSuite(EngineCase):
-    """`AsRead`, the expectation of whoever writes over what they have read."""
+    """`AsRead`, the expectation of a write over an item that was read."""
 
     @pytest.mark.parametrize("kind", VALUES)
     def test_a_value_of_each_type_holds_as_it_was_read_and_no_other_does(

@@ -17,7 +17,7 @@ RUNS = Fit("status", "one of", ({"S": "RUNNING"}, {"S": "WAITING"}), required=Tr
 
 
 class FitsSuite(EngineCase):
-    """`Fits`, the expectation of whoever depends on a part of an item."""
+    """`Fits`, the expectation of a write that depends on a part of an item."""
 
     def test_an_item_that_is_not_there_or_lacks_the_attribute_fits(
         self, engine: Engine, door: SideDoor, table: str

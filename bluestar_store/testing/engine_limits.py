@@ -74,7 +74,7 @@ REFUSED: dict[str, dict[str, Any]] = {
 
 
 class LimitsSuite(EngineCase):
-    """What is refused, and that nothing has changed then."""
+    """Writes over a limit are refused and change nothing."""
 
     def test_a_value_that_dynamodb_does_not_take_is_refused(self, engine: Engine, door: SideDoor, table: str) -> None:
         door.put(table, item("A", x="old"))

@@ -20,7 +20,7 @@ UNPREFIXED = ("PERSISTENCE_MODE", "FILE_PERSISTENCE_DIR")
 
 
 class Patch(Protocol):
-    """What is used of pytest's MonkeyPatch, which puts everything back."""
+    """The part of pytest's MonkeyPatch that is used here; it undoes all changes."""
 
     def setenv(self, name: str, value: str) -> None: ...
     def delenv(self, name: str, raising: bool = True) -> None: ...

@@ -32,7 +32,7 @@ class FaultEngine:
         self.faults = faults or Faults(ENGINE_CALLS)
 
     def __getattr__(self, name: str) -> Any:
-        """What the engine behind has besides the calls of every engine, such as the connection of DynamoDB's."""
+        """Attributes of the inner engine beyond `protocols.Engine`, such as the connection of DynamoDB's."""
         if name == "inner":  # copied or unpickled, and not yet made
             raise AttributeError(name)
         return getattr(self.inner, name)

@@ -180,7 +180,7 @@ class Faults:
             rule.act(call)
 
     def call(self, name: str, run: Callable[[], T], also: str | None = None, /, **arguments: Any) -> T:
-        """Make a call, as the rules have it: what `run` returns. For whoever wraps an engine or a cache."""
+        """Make a call, with the faults set for it; returns what `run` returns. For wrappers of engines and caches."""
         call = Call(name, arguments, also)
         with self._lock:
             self._calls.append(call)

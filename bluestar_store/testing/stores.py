@@ -46,7 +46,7 @@ class Seeded:
         self._made: dict[tuple[Any, ...], tuple[Tables, MemoryEngine]] = {}
 
     def settings(self, mode: PersistenceMode, given: Mapping[str, Any]) -> Settings:
-        """Settings with these fields, whatever the environment says. Reading them takes longer than the rest."""
+        """Settings with these fields. The environment is ignored: reading it takes longer than everything else."""
         fields = {**given, "persistence_mode": mode}
         for known, settings in self._read:
             if known == fields:
