@@ -9,7 +9,7 @@ from bluestar_store.errors import BlueStarError
 from bluestar_store.keys import Key
 from bluestar_store.mapping.canonical import canonical, digest
 from bluestar_store.mapping.mapper import Mapper
-from bluestar_store.mapping.values import from_wire
+from bluestar_store.mapping.wire import from_wire
 from bluestar_store.models.audit import AUDIT_ENTRY
 from bluestar_store.models.digest_keys import key_named_in
 from bluestar_store.protocols import OWN_PREFIX, Item, pages

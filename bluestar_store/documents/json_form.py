@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import simplejson
 
-from bluestar_store.documents.values import plain_value
+from bluestar_store.documents.values import LEAVES
+from bluestar_store.mapping.wire import as_it_is, visitor
 from bluestar_store.protocols import AttributeValue, Item
 
 BINARY, SET, MAP = "$binary", "$set", "$map"
@@ -34,24 +35,26 @@ def _text(value: Any) -> str:
     return str(simplejson.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, use_decimal=True))
 
 
+def _binary(content: bytes) -> dict[str, str]:
+    return {BINARY: base64.b64encode(content).decode()}
+
+
+def _set_of(kind: str) -> Callable[[list[Any]], dict[str, Any]]:
+    one = _binary if kind == "B" else LEAVES[kind]
+    return lambda content: {SET: [one(member) for member in sorted(content)]}
+
+
+_value = visitor(
+    {**LEAVES, "B": _binary, "SS": _set_of("S"), "NS": _set_of("N"), "BS": _set_of("B")},
+    list_of=as_it_is,
+    map_of=lambda inner: {MAP: inner} if len(inner) == 1 and inner.keys() & set(MARKS) else inner,
+)
+"""A wire value as values that JSON has, and Decimals."""
+
+
 def json_item(item: Mapping[str, AttributeValue]) -> dict[str, Any]:
     """An item as values that JSON has, and Decimals."""
     return {name: _value(value) for name, value in item.items()}
-
-
-def _value(wire: AttributeValue) -> Any:
-    ((kind, content),) = wire.items()
-    match kind:
-        case "M":
-            inner = json_item(content)
-            return {MAP: inner} if len(inner) == 1 and inner.keys() & set(MARKS) else inner
-        case "L":
-            return [_value(member) for member in content]
-        case "B":
-            return {BINARY: base64.b64encode(content).decode()}
-        case "SS" | "NS" | "BS":
-            return {SET: [_value({kind[0]: member}) for member in sorted(content)]}
-    return plain_value(wire)
 
 
 def from_json(value: Any) -> Any:

@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 
 from bluestar_store.engines.checks import MAX_ITEM_BYTES, item_bytes, normal_value
 from bluestar_store.keys import MAX_PK_BYTES, shown
-from bluestar_store.mapping.values import number_text, to_wire
+from bluestar_store.mapping.values import number_text
+from bluestar_store.mapping.wire import PLAIN, as_it_is, in_order, to_wire, visitor
 from bluestar_store.protocols import AttributeValue, Item
 
 Document: TypeAlias = dict[str, Any]
@@ -81,35 +82,26 @@ def check_text(name: str, value: Any) -> str:
     return str.__str__(value)
 
 
+def _number(text: str) -> int | Decimal:
+    number = Decimal(text)
+    return int(number) if number == number.to_integral_value() else Decimal(number_text(number))
+
+
+LEAVES = {**PLAIN, "N": _number}
+"""What a document has for the content of each type that is no set, list or map."""
+plain_value = visitor(
+    {**LEAVES, "NS": lambda content: set(map(_number, content)), "SS": set, "BS": set},
+    list_of=as_it_is,
+    map_of=in_order,
+)
+"""A wire value as new Python objects, the names of dicts in order."""
+
+
 def plain_document(item: Item) -> Document:
     """A new dict, its names in order, those of inner dicts too."""
     return {name: plain_value(value) for name, value in sorted(item.items())}
 
 
-def plain_value(value: AttributeValue) -> Any:
-    """A wire value as new Python objects."""
-    ((kind, content),) = value.items()
-    match kind:
-        case "N":
-            return _number(content)
-        case "NULL":
-            return None
-        case "L":
-            return [plain_value(inner) for inner in content]
-        case "M":
-            return plain_document(content)
-        case "NS":
-            return {_number(member) for member in content}
-        case "SS" | "BS":
-            return set(content)
-    return content
-
-
 def same_items(one: Item, other: Item) -> bool:
     """Whether two items are the same, however their numbers are spelled and their sets ordered."""
     return wire_document(plain_document(one)) == wire_document(plain_document(other))
-
-
-def _number(text: str) -> int | Decimal:
-    number = Decimal(text)
-    return int(number) if number == number.to_integral_value() else Decimal(number_text(number))

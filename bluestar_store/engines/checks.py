@@ -13,6 +13,7 @@ from bluestar_store.errors import ConfigurationError, InvalidKeyError, InvalidWr
 from bluestar_store.keys import MAX_PK_BYTES, MAX_SK_BYTES, Key, shown
 from bluestar_store.mapping.sealed import SealedValue
 from bluestar_store.mapping.values import number_text
+from bluestar_store.mapping.wire import visitor
 from bluestar_store.protocols import (
     AsRead,
     AttributeValue,
@@ -270,25 +271,24 @@ def item_bytes(item: Mapping[str, AttributeValue]) -> int:
     return sum(len(name.encode()) + _bytes(value) for name, value in item.items())
 
 
-def _bytes(value: AttributeValue) -> int:
-    ((kind, content),) = value.items()
-    match kind:
-        case "S":
-            return len(content.encode())
-        case "B":
-            return len(content)
-        case "N":
-            return _number_bytes(content)
-        case "BOOL" | "NULL":
-            return 1
-        case "L":
-            return 3 + sum(1 + _bytes(inner) for inner in content)
-        case "M":
-            return 3 + sum(1 + len(name.encode()) + _bytes(inner) for name, inner in content.items())
-    return sum(_bytes({kind[0]: member}) for member in content)
-
-
 def _number_bytes(text: str) -> int:
     """A byte for two significant digits, one more, and one for the sign; 21 at most."""
     digits = text.lstrip("-").replace(".", "").strip("0")
     return min(21, (len(digits) + 1) // 2 + 1 + text.startswith("-"))
+
+
+_bytes = visitor(
+    {
+        "S": lambda content: len(content.encode()),
+        "N": _number_bytes,
+        "B": len,
+        "BOOL": lambda _: 1,
+        "NULL": lambda _: 1,
+        "SS": lambda content: sum(len(member.encode()) for member in content),
+        "NS": lambda content: sum(map(_number_bytes, content)),
+        "BS": lambda content: sum(map(len, content)),
+    },
+    list_of=lambda sizes: 3 + len(sizes) + sum(sizes),
+    map_of=lambda sizes: 3 + len(sizes) + sum(sizes.values()) + sum(map(len, map(str.encode, sizes))),
+)
+"""The size of a wire value."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 from bluestar_store.errors import AlreadyExistsError, ConflictError, VersionConflictError
 from bluestar_store.keys import Key
 from bluestar_store.mapping.values import version_of
+from bluestar_store.mapping.wire import PLAIN, as_it_is, visitor
 from bluestar_store.protocols import AsRead, AttributeValue, Expectation, Expected, Fit, Fits, Item
 
 
@@ -18,20 +18,12 @@ def equal_values(one: AttributeValue | None, other: AttributeValue | None) -> bo
     return one == other or _comparable(one) == _comparable(other)
 
 
-def _comparable(value: AttributeValue) -> Any:
-    ((kind, content),) = value.items()
-    match kind:
-        case "N":
-            return kind, Decimal(content)
-        case "NS":
-            return kind, frozenset(map(Decimal, content))
-        case "SS" | "BS":
-            return kind, frozenset(content)
-        case "L":
-            return kind, [_comparable(inner) for inner in content]
-        case "M":
-            return kind, {name: _comparable(inner) for name, inner in content.items()}
-    return kind, content
+_comparable = visitor(
+    {**PLAIN, "N": Decimal, "NS": lambda content: frozenset(map(Decimal, content)), "SS": frozenset, "BS": frozenset}
+    | {"BOOL": lambda content: ("BOOL", content)},  # to Python, True is 1
+    list_of=tuple,
+    map_of=as_it_is,
+)
 
 
 def found_version(item: Item | None) -> int | None:

@@ -13,13 +13,12 @@ from pynamodb.constants import BINARY, LIST, MAP, NUMBER, STRING
 
 from bluestar_store.mapping.values import (
     exact_number,
-    from_wire,
     number_text,
     stored_time,
-    to_wire,
     utc_from_text,
     utc_text,
 )
+from bluestar_store.mapping.wire import from_wire, to_wire
 
 
 class DecimalAttribute(Attribute[Decimal]):

@@ -27,7 +27,8 @@ from bluestar_store.mapping.decoding import Reading
 from bluestar_store.mapping.entity import Entity, Origin
 from bluestar_store.mapping.indexes import BY_LEVEL, ByLevel, index_text
 from bluestar_store.mapping.sealed import SealedValue, is_ciphertext, why_unreadable
-from bluestar_store.mapping.values import check_unicode, content_of, from_wire, version_of
+from bluestar_store.mapping.values import check_unicode, content_of, version_of
+from bluestar_store.mapping.wire import from_wire
 from bluestar_store.protocols import OWN_PREFIX, VERSION, AttributeValue, CacheKey, Item, key_of
 from bluestar_store.redaction.masking import redacted, sensitive_fields
 from bluestar_store.redaction.names import is_secret_name

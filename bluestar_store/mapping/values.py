@@ -1,9 +1,9 @@
-"""Values: exact numbers, UTC times, frozen containers, and DynamoDB's wire form of free attributes."""
+"""Values: exact numbers, UTC times, frozen containers."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Set
 from datetime import UTC, datetime
 from decimal import Context, Decimal, Inexact, Overflow, Subnormal
 from typing import Annotated, Any
@@ -176,56 +176,6 @@ def _visible(value: str) -> str:
 
 Actor = Annotated[str, Field(min_length=1, max_length=MAX_ACTOR_CHARACTERS), AfterValidator(_visible)]
 """Who writes, as trails and items say it: in a name with invisible characters nobody sees who it was."""
-
-
-def to_wire(value: Any) -> AttributeValue:
-    """A Python value in DynamoDB's wire form; ValueError for a type that DynamoDB does not have."""
-    match value:
-        case None:
-            return {"NULL": True}
-        case bool():
-            return {"BOOL": value}
-        case str():
-            return {"S": value}
-        case int() | Decimal() | float():
-            return {"N": number_text(value)}
-        case bytes() | bytearray():
-            return {"B": bytes(value)}
-        case Mapping():
-            return {"M": {str(key): to_wire(inner) for key, inner in value.items()}}
-        case Set():
-            return _set_to_wire(value)
-        case Sequence():
-            return {"L": [to_wire(inner) for inner in value]}
-    raise ValueError(f"is of type {type(value).__name__}, which DynamoDB cannot hold")
-
-
-def _set_to_wire(value: Set[Any]) -> AttributeValue:
-    wired = [to_wire(inner) for inner in value]
-    kinds = {kind for inner in wired for kind in inner}
-    if len(kinds) != 1 or not kinds <= {"S", "N", "B"}:
-        raise ValueError("is a set that is empty, mixed, or not of texts, numbers or bytes")
-    kind = kinds.pop()
-    return {f"{kind}S": sorted(inner[kind] for inner in wired)}
-
-
-def from_wire(value: AttributeValue) -> Any:
-    """A wire value as frozen Python: numbers as Decimal, lists as tuples, maps and sets immutable."""
-    ((kind, content),) = value.items()
-    match kind:
-        case "N":
-            return Decimal(content)
-        case "NULL":
-            return None
-        case "M":
-            return immutabledict({key: from_wire(inner) for key, inner in content.items()})
-        case "L":
-            return tuple(from_wire(inner) for inner in content)
-        case "NS":
-            return frozenset(map(Decimal, content))
-        case "SS" | "BS":
-            return frozenset(content)
-    return content
 
 
 def version_of(item: Mapping[str, AttributeValue]) -> int:

@@ -15,7 +15,8 @@ from bluestar_store.mapping.canonical import plain_value
 from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.mapping.sealed import readable
-from bluestar_store.mapping.values import MAX_ACTOR_CHARACTERS, from_wire
+from bluestar_store.mapping.values import MAX_ACTOR_CHARACTERS
+from bluestar_store.mapping.wire import from_wire
 from bluestar_store.models.audit import Trail
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.free_form import FREE_RESULT, FREE_STATE, FreeResult, FreeState

@@ -7,27 +7,27 @@ from decimal import Decimal
 from typing import Any
 
 from bluestar_store.errors import InvalidWriteError
-from bluestar_store.mapping.values import ENDLESS, from_wire, to_wire
+from bluestar_store.mapping.values import ENDLESS
+from bluestar_store.mapping.wire import PLAIN, as_it_is, from_wire, to_wire, visitor
 from bluestar_store.persistence.protocols import PlainItem
 from bluestar_store.protocols import Item
 
 
+def _number(text: str) -> int | float:
+    number = Decimal(text)
+    return int(number) if number == number.to_integral_value() else float(number)
+
+
+_plain = visitor(
+    {**PLAIN, "N": _number, "NS": lambda content: set(map(_number, content)), "SS": set, "BS": set},
+    list_of=as_it_is,
+    map_of=as_it_is,
+)
+
+
 def plain_item(item: Item) -> PlainItem:
     """The item as a dict of the caller's own: numbers as int, or float where they are not whole."""
-    return {name: _plain(from_wire(value)) for name, value in item.items()}
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case Decimal():
-            return int(value) if value == value.to_integral_value() else float(value)
-        case Mapping():
-            return {name: _plain(inner) for name, inner in value.items()}
-        case tuple():
-            return [_plain(inner) for inner in value]
-        case Set():
-            return {_plain(inner) for inner in value}
-    return value
+    return {name: _plain(value) for name, value in item.items()}
 
 
 def wire_item(item: Mapping[str, Any]) -> Item:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bluestar_store.mapping.values import from_wire
+from bluestar_store.mapping.wire import from_wire
 from bluestar_store.models.batches import BATCH_STATE, STEP_RESULT
 from bluestar_store.models.free_form import FREE_RESULT, FreeResult, FreeState
 from bluestar_store.models.merge_marks import is_merge_mark

@@ -11,7 +11,7 @@ from bluestar_store.mapping.canonical import canonical_bytes, digest, plain_valu
 from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.mapping.sealed import is_ciphertext
-from bluestar_store.mapping.values import from_wire
+from bluestar_store.mapping.wire import from_wire
 from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry, Trail
 from bluestar_store.protocols import OWN_PREFIX, VERSION, Check, Item, key_of
 from bluestar_store.redaction.masking import has_secret, masked, redacted

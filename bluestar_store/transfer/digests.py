@@ -11,7 +11,7 @@ from pathlib import Path
 from bluestar_store.keys import Key
 from bluestar_store.lazy import cached_property
 from bluestar_store.mapping.sealed import is_ciphertext
-from bluestar_store.mapping.values import from_wire
+from bluestar_store.mapping.wire import from_wire
 from bluestar_store.models.audit import AUDIT_ENTRY
 from bluestar_store.models.batches import BATCH_RULES, STEP_RESULT
 from bluestar_store.models.digest_keys import SALTS, SCHEME, DigestKey, key_named_in, salt_item

@@ -35,6 +35,7 @@ from bluestar_store.errors import (
 )
 from bluestar_store.keys import Key, shown
 from bluestar_store.mapping.values import number_text
+from bluestar_store.mapping.wire import in_order, rewriter
 from bluestar_store.protocols import AttributeValue, Item, key_of
 
 FORMAT = 1
@@ -50,42 +51,7 @@ _NORMAL_NUMBER = re.compile(r"0|-?[1-9][0-9]*|-?(?:0|[1-9][0-9]*)\.[0-9]*[1-9]")
 
 def line_of(item: Mapping[str, AttributeValue]) -> bytes:
     """The item's one line, without its end. Two items are the same when their lines are."""
-    return to_json({name: value if "S" in (value := item[name]) else _plain(value) for name in sorted(item)})
-
-
-def _plain(value: AttributeValue) -> AttributeValue:
-    ((kind, content),) = value.items()
-    match kind:
-        case "N":
-            return {"N": _number(content)}
-        case "B":
-            return {"B": _base64(content)}
-        case "SS":
-            return {"SS": sorted(content)}
-        case "NS":
-            return {"NS": sorted(map(_number, content))}
-        case "BS":
-            return {"BS": [_base64(member) for member in sorted(content)]}
-        case "L":
-            return {"L": [_plain(member) for member in content]}
-        case "M":
-            return {"M": {name: _plain(content[name]) for name in sorted(content)}}
-    return value
-
-
-def _wire(value: Any) -> AttributeValue:
-    """What `_plain` made plain."""
-    ((kind, content),) = value.items()
-    match kind:
-        case "B":
-            return {"B": base64.b64decode(content)}
-        case "BS":
-            return {"BS": [base64.b64decode(member) for member in content]}
-        case "L":
-            return {"L": [_wire(member) for member in content]}
-        case "M":
-            return {"M": {name: _wire(member) for name, member in content.items()}}
-    return {kind: content}
+    return to_json({name: value if "S" in (value := item[name]) else _spelled(value) for name in sorted(item)})
 
 
 def _number(text: str) -> str:
@@ -94,6 +60,21 @@ def _number(text: str) -> str:
 
 def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
+
+
+_spelled = rewriter(
+    {
+        "N": _number,
+        "B": _base64,
+        "SS": sorted,
+        "NS": lambda content: sorted(map(_number, content)),
+        "BS": lambda content: [_base64(member) for member in sorted(content)],
+        "M": in_order,
+    }
+)
+"""A wire value as exports spell it."""
+_read_back = rewriter({"B": base64.b64decode, "BS": lambda content: [base64.b64decode(member) for member in content]})
+"""The wire value that exports spell like this."""
 
 
 class TableDigest(NamedTuple):
@@ -213,7 +194,7 @@ def items_at(path: Path, offset: int, count: int) -> Iterator[Item]:
 
 def _trusted(line: bytes, path: Path) -> Item:
     try:
-        return {name: _wire(value) for name, value in json.loads(line).items()}
+        return {name: _read_back(value) for name, value in json.loads(line).items()}
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise FileStoreError(f"{path} was changed while it was read; import again") from None
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from bluestar_store.engines.checks import MAX_ITEM_BYTES, item_bytes
 from bluestar_store.keys import MAX_SK_BYTES, Key
 from bluestar_store.mapping.mapper import Mapper
-from bluestar_store.mapping.values import from_wire
+from bluestar_store.mapping.wire import from_wire
 from bluestar_store.models.index_marks import HOME
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import OWN_PREFIX, Engine, Item, key_of

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bluestar_store.engines.checks import check_size
 from bluestar_store.keys import Key
+from bluestar_store.mapping.wire import copied_value
 from bluestar_store.protocols import AttributeValue, Item, Update
 
 
@@ -29,15 +30,4 @@ def updated(write: Update, current: Item | None) -> Item:
 
 def copied(item: Mapping[str, AttributeValue]) -> Item:
     """A deep copy of a wire item."""
-    return {name: _copy(value) for name, value in item.items()}
-
-
-def _copy(value: AttributeValue) -> dict[str, Any]:
-    if type(value) is not dict:  # one that knows its ciphertext: see `models.sealed`
-        return value.copy()
-    ((kind, content),) = value.items()
-    if kind == "M":
-        return {"M": copied(content)}
-    if kind == "L":
-        return {"L": [_copy(inner) for inner in content]}
-    return {kind: list(content) if isinstance(content, list) else content}
+    return {name: copied_value(value) if type(value) is dict else value.copy() for name, value in item.items()}

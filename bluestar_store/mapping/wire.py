@@ -1,0 +1,121 @@
+"""DynamoDB's wire form of values, `{"S": "text"}` or `{"M": {name: value}}`, and the one way to go through it.
+
+`visitor` makes a function of wire values from what is done with each type. Everything that reads, measures, copies or
+spells a wire value is one: `from_wire` here, sizes in `engines.checks`, spellings of exports, documents, the drop-in's
+dicts. Only `engines.checks` and `engines.item_json` go through values by themselves: they are given what may be no wire
+value at all, and say why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence, Set
+from decimal import Decimal
+from typing import Any
+
+from immutabledict import immutabledict
+
+from bluestar_store.keys import shown
+from bluestar_store.mapping.values import number_text
+from bluestar_store.protocols import AttributeValue
+
+
+def visitor(
+    leaves: Mapping[str, Callable[[Any], Any]],
+    *,
+    list_of: Callable[[list[Any]], Any],
+    map_of: Callable[[dict[str, Any]], Any],
+) -> Callable[[AttributeValue], Any]:
+    """A function of one wire value: what `leaves` gives for the content of its type.
+
+    `leaves` has the types S, N, B, BOOL, NULL, SS, NS and BS. Of a list and a map the members are visited first. Raises
+    ValueError for another type.
+    """
+
+    def visit(value: AttributeValue) -> Any:
+        ((kind, content),) = value.items()
+        try:
+            of_type = visits[kind]
+        except KeyError:
+            raise ValueError(f"is of type {shown(kind)}, which DynamoDB does not have") from None
+        return of_type(content)
+
+    visits = dict(leaves)
+    visits["L"] = lambda content: list_of([visit(member) for member in content])
+    visits["M"] = lambda content: map_of({name: visit(member) for name, member in content.items()})
+    return visit
+
+
+def as_it_is(content: Any) -> Any:
+    """For `leaves`: the content itself."""
+    return content
+
+
+SETS = ("SS", "NS", "BS")
+"""Types of sets; their content is a list."""
+PLAIN: Mapping[str, Callable[[Any], Any]] = {
+    "S": as_it_is,
+    "B": as_it_is,
+    "BOOL": as_it_is,
+    "NULL": lambda _: None,
+}
+"""Types whose content is a Python value already."""
+
+
+def rewriter(changes: Mapping[str, Callable[[Any], Any]]) -> Callable[[AttributeValue], AttributeValue]:
+    """A function that makes a new wire value of one, the content of some types changed, that of a map `M` too."""
+    change_map = changes.get("M", as_it_is)
+
+    def rewritten(kind: str, change: Callable[[Any], Any]) -> Callable[[Any], AttributeValue]:
+        return (lambda content: {kind: content}) if change is as_it_is else (lambda content: {kind: change(content)})
+
+    unchanged: dict[str, Callable[[Any], Any]] = dict.fromkeys(("S", "N", "B", "BOOL", "NULL"), as_it_is)
+    unchanged |= dict.fromkeys(SETS, list)
+    leaves = {kind: rewritten(kind, changes.get(kind, change)) for kind, change in unchanged.items()}
+    return visitor(leaves, list_of=lambda members: {"L": members}, map_of=lambda members: {"M": change_map(members)})
+
+
+def in_order(members: dict[str, Any]) -> dict[str, Any]:
+    """For `map_of`: sorted by name."""
+    return {name: members[name] for name in sorted(members)}
+
+
+from_wire = visitor(
+    {**PLAIN, "N": Decimal, "NS": lambda content: frozenset(map(Decimal, content)), "SS": frozenset, "BS": frozenset},
+    list_of=tuple,
+    map_of=immutabledict,
+)
+"""A wire value as frozen Python: numbers as Decimal, lists as tuples, maps and sets immutable."""
+
+copied_value = rewriter({})
+"""A deep copy of a wire value."""
+
+
+def to_wire(value: Any) -> AttributeValue:
+    """A Python value in DynamoDB's wire form; ValueError for a type that DynamoDB does not have."""
+    match value:
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
+        case str():
+            return {"S": value}
+        case int() | Decimal() | float():
+            return {"N": number_text(value)}
+        case bytes() | bytearray():
+            return {"B": bytes(value)}
+        case Mapping():
+            return {"M": {str(key): to_wire(inner) for key, inner in value.items()}}
+        case Set():
+            return _set_to_wire(value)
+        case Sequence():
+            return {"L": [to_wire(inner) for inner in value]}
+    raise ValueError(f"is of type {type(value).__name__}, which DynamoDB cannot hold")
+
+
+def _set_to_wire(value: Set[Any]) -> AttributeValue:
+    wired = [to_wire(inner) for inner in value]
+    kinds = {kind for inner in wired for kind in inner}
+    if len(kinds) != 1 or not kinds <= {"S", "N", "B"}:
+        raise ValueError("is a set that is empty, mixed, or not of texts, numbers or bytes")
+    kind = kinds.pop()
+    return {f"{kind}S": sorted(inner[kind] for inner in wired)}
