@@ -109,6 +109,10 @@ class BlueStarError(Exception):
 class ConfigurationError(BlueStarError):
     """A setting, table or index is missing or not as expected; the text says what mends it."""
 
+    may_pass = False
+    """Whether it may pass by itself, as for credentials whose source does not answer: then the cache may serve what is
+    past its time."""
+
 
 class TableMissingError(ConfigurationError):
     """The table does not exist."""
@@ -336,6 +340,13 @@ class ThrottledError(EngineError):
 
 class UnavailableError(EngineError):
     """The engine could not be reached, or not in time. `outcome_unknown` says whether a write may have been made."""
+
+
+def may_pass(error: object) -> bool:
+    """Whether it is an error that may pass by itself, so that a value past its time may be served instead."""
+    if isinstance(error, ConfigurationError):
+        return error.may_pass
+    return isinstance(error, ThrottledError | UnavailableError)
 
 
 class AccessDeniedError(EngineError):

@@ -69,6 +69,31 @@ def _clean_environment(_clean_session: None, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _moto_has_handlers_inside_its_mocks_only() -> Iterator[None]:
+    """Elsewhere clients are as in a process without moto: once imported, it has a handler in each."""
+    from botocore.handlers import BUILTIN_HANDLERS
+    from moto.core.models import MockAWS, botocore_stubber
+
+    handler = ("before-send", botocore_stubber)
+    enable, disable = MockAWS._enable_patching, MockAWS._disable_patching
+
+    def enter(self: MockAWS, **options: bool) -> None:
+        BUILTIN_HANDLERS.append(handler)
+        enable(self, **options)
+
+    def leave(self: MockAWS, remove_data: bool) -> None:
+        disable(self, remove_data)
+        BUILTIN_HANDLERS.remove(handler)
+
+    BUILTIN_HANDLERS.remove(handler)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MockAWS, "_enable_patching", enter)
+        patch.setattr(MockAWS, "_disable_patching", leave)
+        yield
+    BUILTIN_HANDLERS.append(handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _service_models_are_read_once() -> Iterator[None]:
     """For each client botocore reads a megabyte of JSON, in a session that knows nothing of those before."""
     with pytest.MonkeyPatch.context() as patch:

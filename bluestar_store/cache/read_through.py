@@ -12,7 +12,7 @@ from bluestar_store.cache.in_flight import InFlightLoad, Loaded
 from bluestar_store.cache.limits import AHEAD, CacheLimits
 from bluestar_store.cache.local import Bypassed, Entry, LocalCache
 from bluestar_store.cache.stats import Counters
-from bluestar_store.errors import BlueStarError, ThrottledError, UnavailableError
+from bluestar_store.errors import BlueStarError, may_pass
 from bluestar_store.protocols import CacheKey, Source, Stale
 from bluestar_store.threads import Threads
 
@@ -154,10 +154,10 @@ class ReadThrough:
         """Load the keys, store the values, and give them to the threads that wait."""
         try:
             loaded = self.loader.load(list(leading), source, max_age_seconds=max_age_seconds)
-        except (ThrottledError, UnavailableError) as error:
-            serve = max_age_seconds > 0
-            return {cache_key: self._failed(cache_key, load, error, serve=serve) for cache_key, load in leading.items()}
         except BaseException as error:
+            if isinstance(error, BlueStarError) and may_pass(error):
+                serve = max_age_seconds > 0
+                return {key: self._failed(key, load, error, serve=serve) for key, load in leading.items()}
             for cache_key, load in leading.items():
                 self._local.abandon(cache_key, load)
                 load.fail(error)
@@ -187,7 +187,7 @@ class ReadThrough:
             load, leads = self._local.take_over(cache_key, load)
             if leads:
                 return self._lead({cache_key: load}, source, math.inf).get(cache_key)
-        failed = isinstance(loaded.value, ThrottledError | UnavailableError)
+        failed = may_pass(loaded.value)
         return self._served(cache_key, loaded) if failed else loaded
 
 

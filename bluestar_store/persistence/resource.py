@@ -6,7 +6,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
-from bluestar_store.engines.dynamo.connection import AwsConnection
+from bluestar_store.engines.dynamo.connection import AwsConnection, Made
 from bluestar_store.redaction.logs import hide_data
 
 
@@ -26,14 +26,14 @@ class ResourceConnection(AwsConnection):
         )
         self._callers = ddb.meta.client
         self._client = _WireClient(self._callers)
-        self._current.follow(self._callers)
+        self._events.follow(self._callers)
 
-    def _made(self) -> tuple[Any, Any, None]:
-        return None, self._client, None
+    def _made(self) -> Made:
+        return Made(None, self._client, None)
 
     def close(self) -> None:
         """Leave the client, which is the caller's, as it was."""
-        self._current.leave(self._callers)
+        self._events.leave(self._callers)
 
 
 class _WireClient:

@@ -8,9 +8,9 @@ from typing import Any
 
 import botocore.exceptions as aws
 
-from bluestar_store.engines.dynamo.connection import code_of, translated
 from bluestar_store.engines.dynamo.engine import DynamoEngine
 from bluestar_store.engines.dynamo.tables import table_schema
+from bluestar_store.engines.dynamo.translation import code_of, translated
 from bluestar_store.keys import DEFAULT, GLOBAL
 from bluestar_store.mapping.entity import Entity
 from bluestar_store.models.calculation import CalculationRule

@@ -15,7 +15,8 @@ from moto import mock_aws
 from bluestar_store import Settings, Store
 from bluestar_store.doctor import Finding, examine
 from bluestar_store.doctor.redis_server import address, check
-from bluestar_store.engines.dynamo.connection import AwsConnection, translated
+from bluestar_store.engines.dynamo.connection import AwsConnection
+from bluestar_store.engines.dynamo.translation import translated
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.registry import KINDS
 from bluestar_store.protocols import TableSpec

@@ -14,8 +14,9 @@ import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 
-from bluestar_store.engines.dynamo.connection import CODES, AwsConnection, error_for, translated
+from bluestar_store.engines.dynamo.connection import AwsConnection
 from bluestar_store.engines.dynamo.engine import DynamoEngine
+from bluestar_store.engines.dynamo.translation import CODES, error_for, translated
 from bluestar_store.errors import (
     ConfigurationError,
     EngineError,

@@ -33,10 +33,10 @@ assert connection.connection is parent
 WHILE_ANOTHER_THREAD_MAKES_ONE = """
 ordinary, making, forked = connection._connected, threading.Event(), threading.Event()
 
-def slow(attempts):
+def slow():
     making.set()
     forked.wait(30)
-    return ordinary(attempts)
+    return ordinary()
 
 connection._connected = slow
 thread = threading.Thread(target=lambda: connection.connection)

@@ -23,9 +23,9 @@ from bluestar_store.protocols import ABSENT, ANY, EXISTS, Check, Delete, Item, P
 from tests.engines.conftest import connection_to
 from tests.engines.doors import ClientDoor
 from tests.engines.fakes import Answer, cancelled, scripted
+from tests.engines.players import error as told
+from tests.engines.players import playing
 from tests.engines.shared_tables import INDEXES
-from tests.engines.test_direct import error as told
-from tests.engines.test_direct import playing
 from tests.servers import FaultProxy, wait_until
 
 TABLE = "bluestar-store"
@@ -199,7 +199,7 @@ def test_a_stop_between_the_tries_that_botocore_makes_by_itself_counts_too(monke
         with pytest.raises(UnavailableError) as raised:
             player.engine.write(MOVE)
         assert raised.value.outcome_unknown
-        assert player.asked.count("TransactWriteItems") == 2  # the direct one, and botocore's first
+        assert player.asked.count("TransactWriteItems") == 1
 
 
 def test_a_stop_before_botocores_first_try_counts_too() -> None:

@@ -24,8 +24,9 @@ from bluestar_store.engines.conditions import conflict
 from bluestar_store.engines.cursors import decode_cursor, encode_cursor, question_of, question_of_query
 from bluestar_store.engines.dynamo import tables as dynamo_tables
 from bluestar_store.engines.dynamo.bulk import BulkWrite, Unfinished, chunks
-from bluestar_store.engines.dynamo.connection import AwsConnection, error_for
+from bluestar_store.engines.dynamo.connection import AwsConnection
 from bluestar_store.engines.dynamo.expressions import transact_items
+from bluestar_store.engines.dynamo.translation import error_for
 from bluestar_store.engines.missing import missing_index, missing_table
 from bluestar_store.errors import (
     BlueStarError,

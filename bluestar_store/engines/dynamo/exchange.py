@@ -1,18 +1,25 @@
-"""One request and one response of HTTP/1.1, on connections made as botocore's session makes them.
+"""One request and one response of HTTP, on connections made as botocore's session makes them.
 
-The session knows about TLS, certificates and timeouts; what comes after connecting is half of what a call costs in its
-hands (measured), and goes out in two packets where one is enough. Only what DynamoDB says is understood here: a status,
-headers, and a body of a known length. Whatever else comes is an error, after which the connection is of no use.
+The session knows about TLS, certificates and time-outs. What comes after connecting is written here, for it is what the
+direct way saves most by: a request and its answer take 20 us of CPU here and 155 us by `URLLib3Session.send` (measured
+on loopback), and go out in one packet, not two. A response that is not plain (chunked, HTTP/1.0, without a length,
+after a 100 Continue) is read by http.client.
 """
 
 from __future__ import annotations
 
+import io
+import ssl
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
+from http.client import HTTPException, HTTPResponse
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import botocore.exceptions as aws
+from urllib3.exceptions import ConnectTimeoutError
+from urllib3.exceptions import SSLError as URLLib3SSLError
 from urllib3.util.connection import is_connection_dropped
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -27,10 +34,8 @@ class Response(NamedTuple):
     status: int
     headers: Mapping[str, str]
     content: bytes
-
-
-class NotConnectedError(Exception):
-    """Nothing was sent: there is no connection."""
+    is_last: bool = False
+    """Whether the connection is of no use any more."""
 
 
 class Exchange:
@@ -40,22 +45,31 @@ class Exchange:
         self._pool = session._manager.connection_from_url(url)
         session._setup_ssl_cert(self._pool, url, session._verify)
         self._read_seconds = self._pool.timeout.read_timeout
+        self._url = url
         self.host, self.path = host_of(url), urlsplit(url).path or "/"
         self._idle: deque[Any] = deque(maxlen=session._max_pool_connections)
 
     def post(self, headers: Mapping[str, str], body: bytes) -> Response:
-        """The response to a POST of the body. Raises NotConnectedError, OSError, ValueError."""
+        """The response to a POST of the body. Raises what botocore's session raises, for it has retries for it:
+
+        ConnectTimeoutError, EndpointConnectionError and SSLError when nothing was sent, ReadTimeoutError and
+        ConnectionClosedError (also for what is no HTTP) when the request may have been carried out.
+        """
         lines = [f"POST {self.path} HTTP/1.1", f"Host: {self.host}", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         connection = self._connected()
         try:
             connection.sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
             response = _received(connection.sock)
-        except BaseException:  # also of an interruption: the rest of the response would be the next one's
+        except BaseException as error:  # also of an interruption: the rest of the response would be the next one's
             connection.close()
             self.close()  # what has lain idle as long is likely to be dead as well
+            if isinstance(error, TimeoutError):
+                raise aws.ReadTimeoutError(endpoint_url=self._url, error=error) from error
+            if isinstance(error, OSError | HTTPException | ValueError):
+                raise aws.ConnectionClosedError(endpoint_url=self._url, error=error) from error
             raise
-        if response.headers.get("connection", "").lower() == "close" or len(self._idle) == self._idle.maxlen:
+        if response.is_last or len(self._idle) == self._idle.maxlen:
             connection.close()
         else:
             self._idle.append(connection)
@@ -72,8 +86,15 @@ class Exchange:
             connection.sock.settimeout(self._read_seconds)
         except Exception as error:  # urllib3's, OpenSSL's, the system's
             connection.close()
-            raise NotConnectedError from error
+            raise self._unconnected(error) from error
         return connection
+
+    def _unconnected(self, error: Exception) -> aws.BotoCoreError:
+        if isinstance(error, ssl.SSLError | URLLib3SSLError):
+            return aws.SSLError(endpoint_url=self._url, error=error)
+        if isinstance(error, ConnectTimeoutError | TimeoutError):
+            return aws.ConnectTimeoutError(endpoint_url=self._url, error=error)
+        return aws.EndpointConnectionError(endpoint_url=self._url, error=error)
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
@@ -95,18 +116,49 @@ def _received(socket: Any) -> Response:
         if len(data) > MAX_HEAD_BYTES and b"\r\n\r\n" not in data:
             raise ValueError("the head of the response is too long")
     first, *lines = data[:end].decode("latin-1").split("\r\n")
-    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    if "transfer-encoding" in headers or not first.startswith("HTTP/1.1 "):
-        raise ValueError("is no response of DynamoDB's")
-    length = int(headers["content-length"])
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    length = headers.get("content-length", "")
+    if not first.startswith("HTTP/1.1 ") or not length.isdecimal() or "transfer-encoding" in headers or first[9] == "1":
+        return _received_otherwise(socket, data)
     body = [data[end + 4 :]]
-    missing = length - len(body[0])
+    missing = int(length) - len(body[0])
     while missing > 0:
         body.append(_more(socket))
         missing -= len(body[-1])
-    if missing < 0:
-        raise ValueError("there is more than the response")
-    return Response(int(first.split(" ", 2)[1]), headers, b"".join(body))
+    content = b"".join(body) if missing >= 0 else body[0][:missing]
+    is_last = missing < 0 or "close" in headers.get("connection", "").lower()
+    return Response(int(first[9:12]), headers, content, is_last)
+
+
+def _received_otherwise(socket: Any, data: bytes) -> Response:
+    """The response that begins with the data, by http.client."""
+    response = HTTPResponse(_Opened(data, socket), method="POST")  # type: ignore[arg-type]  # it only opens a file
+    response.begin()
+    is_last = response.will_close
+    content = response.read()
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    return Response(response.status, headers, content, is_last)
+
+
+class _Opened(io.RawIOBase):
+    """The rest of a socket's data, of which the beginning is read."""
+
+    def __init__(self, data: bytes, socket: Any) -> None:
+        self._data, self._socket = data, socket
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """As a socket's."""
+        return io.BufferedReader(self, READ_BYTES)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._data:
+            return int(self._socket.recv_into(buffer))
+        count = min(len(buffer), len(self._data))
+        buffer[:count], self._data = self._data[:count], self._data[count:]
+        return count
 
 
 def _more(socket: Any) -> bytes:
