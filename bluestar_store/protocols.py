@@ -194,13 +194,23 @@ class TableSpec:
 
 @dataclass(frozen=True)
 class TableStatus:
-    """A table as it is. `drift` says in words what is not as its TableSpec asks (a missing index is not drift)."""
+    """A table as it is. `drift` says in words what is not as its TableSpec asks (a missing index is not drift).
+
+    `state` is AWS's word: ACTIVE, CREATING, UPDATING, DELETING (it may not be read any more), or such as
+    INACCESSIBLE_ENCRYPTION_CREDENTIALS. `indexes` are those that can be queried.
+    """
 
     name: str
     exists: bool
     item_count: int = 0
     indexes: frozenset[str] = frozenset()
     drift: tuple[str, ...] = ()
+    state: str = "ACTIVE"
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether its items can be read and written."""
+        return self.exists and self.state in ("ACTIVE", "UPDATING")
 
 
 class Engine(Protocol):

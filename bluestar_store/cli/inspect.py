@@ -61,6 +61,8 @@ def overview(ctx: typer.Context, as_json: AsJson = False) -> None:
 def _state(table: Record) -> str:
     if not table["exists"]:
         return "missing"
+    if table["state"] != "ACTIVE":
+        return str(table["state"])
     return "see below" if table["missing_indexes"] or table["drift"] else "ok"
 
 

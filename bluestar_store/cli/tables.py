@@ -19,9 +19,10 @@ def table_records(store: Store) -> list[Record]:
         {
             "name": status.name,
             "exists": status.exists,
+            "state": status.state if status.exists else None,
             "items": status.item_count if status.exists else None,
             "indexes": sorted(status.indexes),
-            "missing_indexes": sorted(wanted[status.name] - status.indexes) if status.exists else [],
+            "missing_indexes": sorted(wanted[status.name] - status.indexes) if status.is_usable else [],
             "drift": list(status.drift),
         }
         for status in store.describe_tables()
@@ -31,8 +32,12 @@ def table_records(store: Store) -> list[Record]:
 def faults(table: Record) -> Iterator[str]:
     """What is not as it should be about a table that exists, a line each, with what mends it."""
     from bluestar_store.doctor.tables import remedy
+    from bluestar_store.engines.table_states import told_state
 
     name = escaped(table["name"])
+    if table["exists"] and table["state"] != "ACTIVE":
+        what, mend = told_state(table["state"])
+        yield f"state: table {name} {what}; mend it: {mend}"
     if table["missing_indexes"]:
         names = ", ".join(table["missing_indexes"])
         yield f"missing: table {name} has no index {names}; mend it: bluestar-store create --upgrade"

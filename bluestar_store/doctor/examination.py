@@ -33,7 +33,7 @@ def examine(
         return findings.result()
     states = tables.states(store)
     findings.take(finding for state in states for finding in tables.check(state))
-    present = [state.spec for state in states if state.status is not None and state.status.exists]
+    present = [state.spec for state in states if state.status is not None and state.status.is_usable]
     findings.take(recheck.check(store))
     findings.take(permissions.check(store.engine, present, writes=writes))
     for spec in present if read_items else ():

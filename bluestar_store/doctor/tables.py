@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from bluestar_store.doctor.findings import Finding, Severity
+from bluestar_store.engines.table_states import told_state
 from bluestar_store.errors import AccessDeniedError, BlueStarError, EngineError, TableMissingError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import TableSpec, TableStatus
@@ -28,6 +29,10 @@ _DRIFTS = {
     ),
 }
 """How grave a drift is and what mends it, by a word that its description has."""
+
+
+_STATES = {"CREATING": Severity.WARNING, "UPDATING": Severity.INFO}
+"""How grave it is that a table is in such a state; others are errors."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,11 @@ def check(state: TableState) -> Iterator[Finding]:
         )
         yield Finding(Severity.ERROR, "table-missing", "does not exist", mend, name)
         return
+    if status.state != "ACTIVE":
+        what, mend = told_state(status.state)
+        yield Finding(_STATES.get(status.state, Severity.ERROR), "table-state", what, mend, name)
+        if not status.is_usable:
+            return
     if missing := sorted(_names(state.spec) - status.indexes):
         what = f"has no index {', '.join(missing)}: questions that need it scan, or fail where the table is large"
         yield Finding(Severity.WARNING, "index-missing", what, "bluestar-store create --upgrade", name)

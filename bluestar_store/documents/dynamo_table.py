@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from bluestar_store.engines.dynamo.connection import AwsConnection
-from bluestar_store.engines.dynamo.tables import add_index, description, make, wait
-from bluestar_store.errors import ConfigurationError, EngineError, TableMissingError
+from bluestar_store.engines.dynamo.tables import DELETING, add_index, description, is_usable, make, usable
+from bluestar_store.errors import ConfigurationError, TableMissingError
 
 
-def prepare(connection: AwsConnection, table: str, pk_name: str, fields: Iterable[str]) -> dict[str, str]:
-    """See to the table and its indexes, and wait until they are active; the name of the index on each field.
+def prepare(connection: AwsConnection, table: str, pk_name: str, fields: Collection[str]) -> dict[str, str]:
+    """See to the table and its indexes, and wait until they can be used; the name of the index on each field.
+
+    A table that is being deleted is made when it is gone.
 
     An index that is there already will do, whatever its name. ConfigurationError for a table with another key.
     """
     found = description(connection, table)
     if found is None:
         make(connection, table, _schema(pk_name, fields))
-        found = _active(connection, table)
-    elif _is_changing(found):
-        found = _active(connection, table)
+
+    def is_ours(index: Mapping[str, Any]) -> bool:
+        return index["KeySchema"][0]["AttributeName"] in fields
+
+    if found is None or not is_usable(table, found, is_ours):
+        while (found := usable(connection, table, is_ours, time.sleep)) is None:
+            make(connection, table, _schema(pk_name, fields))
     _check_key(table, found, pk_name)
     names = {}
     for field in fields:
@@ -29,20 +35,6 @@ def prepare(connection: AwsConnection, table: str, pk_name: str, fields: Iterabl
             found = _with_index(connection, found, field)
         names[field] = _checked_index(table, found, field)
     return names
-
-
-def _active(connection: AwsConnection, table: str) -> dict[str, Any]:
-    wait(connection, table, time.sleep)
-    found = description(connection, table)
-    if found is None:
-        raise TableMissingError(f"table {table} was deleted a moment after it was there")
-    return found
-
-
-def _is_changing(found: Mapping[str, Any]) -> bool:
-    states = [found.get("TableStatus")]
-    states += [index.get("IndexStatus", "ACTIVE") for index in found.get("GlobalSecondaryIndexes", ())]
-    return any(state != "ACTIVE" for state in states)
 
 
 def _check_key(table: str, found: Mapping[str, Any], pk_name: str) -> None:
@@ -58,7 +50,7 @@ def _check_key(table: str, found: Mapping[str, Any], pk_name: str) -> None:
 def _index_on(found: Mapping[str, Any], field: str) -> str | None:
     """The index that has the field as its partition key."""
     for index in found.get("GlobalSecondaryIndexes", ()):
-        if index["KeySchema"][0]["AttributeName"] == field:
+        if index["KeySchema"][0]["AttributeName"] == field and index.get("IndexStatus") != DELETING:
             return str(index["IndexName"])
     return None
 
@@ -72,14 +64,12 @@ def _checked_index(table: str, found: Mapping[str, Any], field: str) -> str:
 
 def _with_index(connection: AwsConnection, found: dict[str, Any], field: str) -> dict[str, Any]:
     table = found["TableName"]
-    try:
-        definitions = [one for one in found["AttributeDefinitions"] if one["AttributeName"] != field]
-        add_index(connection, found, _index(field), [*definitions, _text(field)], time.sleep)
-    except EngineError:
-        now = description(connection, table)
-        if now is None or _index_on(now, field) is None:
-            raise  # else another process was faster
-    return _active(connection, table)
+    definitions = [one for one in found["AttributeDefinitions"] if one["AttributeName"] != field]
+    add_index(connection, table, _index(field), [*definitions, _text(field)], time.sleep)
+    now = description(connection, table)
+    if now is None:
+        raise TableMissingError(f"table {table} was deleted a moment after it was there")
+    return now
 
 
 def _type_of(found: Mapping[str, Any], name: str) -> str:

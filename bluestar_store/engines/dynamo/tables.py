@@ -9,9 +9,14 @@ from typing import Any
 
 from bluestar_store.engines.dynamo.connection import AwsConnection
 from bluestar_store.engines.missing import missing_table
-from bluestar_store.errors import EngineError, TableMissingError
+from bluestar_store.engines.table_states import told_state
+from bluestar_store.errors import ConfigurationError, EngineError, TableMissingError
 from bluestar_store.protocols import IndexSpec, TableSpec, TableStatus
 
+ACTIVE, CREATING, UPDATING, DELETING = "ACTIVE", "CREATING", "UPDATING", "DELETING"
+"""States of tables and indexes (AWS)."""
+BUSY = ("ResourceInUseException", "LimitExceededException")
+"""AWS codes for a table that is being made, changed or deleted, and takes no further change meanwhile."""
 WAIT_SECONDS = 600
 """How long a table or index may take to become active; DynamoDB fills a new index item by item."""
 
@@ -19,22 +24,29 @@ WAIT_SECONDS = 600
 def create(
     connection: AwsConnection, specs: Sequence[TableSpec], *, upgrade: bool, sleep: Callable[[float], None]
 ) -> list[str]:
-    """See `protocols.Engine.create_tables`."""
-    made = [
+    """See `protocols.Engine.create_tables`. One that is being deleted is made when it is gone."""
+    made = {
         spec.name
         for spec in specs
         if description(connection, spec.name) is None and make(connection, spec.name, table_schema(spec))
-    ]
+    }
     for spec in specs:
-        wait(connection, spec.name, sleep)
+        while usable(connection, spec.name, partial(_is_of, spec), sleep) is None:
+            if make(connection, spec.name, table_schema(spec)):
+                made.add(spec.name)
     if upgrade:
         for spec in specs:
-            _add_indexes(connection, spec, sleep)
-    return made
+            for index in spec.indexes:
+                add_index(connection, spec.name, _index(index), _definitions((index,)), sleep)
+    return [spec.name for spec in specs if spec.name in made]
+
+
+def _is_of(spec: TableSpec, index: dict[str, Any]) -> bool:
+    return index["IndexName"] in (one.name for one in spec.indexes)
 
 
 def make(connection: AwsConnection, name: str, schema: dict[str, Any]) -> bool:
-    """Ask for an on-demand table with these keys and indexes; False when another process was faster."""
+    """Ask for an on-demand table with these keys and indexes; False when there is one of that name."""
     try:
         connection.call("create_table", name, TableName=name, BillingMode="PAY_PER_REQUEST", **schema)
     except EngineError as error:
@@ -55,21 +67,37 @@ def table_schema(spec: TableSpec) -> dict[str, Any]:
     return schema
 
 
-def _add_indexes(connection: AwsConnection, spec: TableSpec, sleep: Callable[[float], None]) -> None:
-    for index in spec.indexes:
-        found = description(connection, spec.name) or {}
-        if index.name not in (one["IndexName"] for one in found.get("GlobalSecondaryIndexes", ())):
-            add_index(connection, found, _index(index), _definitions((index,)), sleep)
-
-
 def add_index(
     connection: AwsConnection,
-    found: dict[str, Any],
+    table: str,
     index: dict[str, Any],
     definitions: list[dict[str, str]],
     sleep: Callable[[float], None],
 ) -> None:
-    """Add an index to the table that was `found`, and wait until it is filled. DynamoDB takes one at a time."""
+    """See to it that the table has the index, and wait until it is filled.
+
+    DynamoDB takes one change of a table at a time: somebody else's is waited for, and somebody else's index of that
+    name is as good.
+    """
+
+    def added() -> bool:
+        found = description(connection, table)
+        if found is None:
+            raise missing_table(table, connection.location)
+        check_state(table, found)
+        there = [one for one in found.get("GlobalSecondaryIndexes", ()) if one["IndexName"] == index["IndexName"]]
+        if there:
+            return str(there[0].get("IndexStatus", ACTIVE)) == ACTIVE
+        if found["TableStatus"] == ACTIVE:
+            _ask_for_index(connection, found, index, definitions)
+        return False
+
+    _poll(added, table, sleep)
+
+
+def _ask_for_index(
+    connection: AwsConnection, found: dict[str, Any], index: dict[str, Any], definitions: list[dict[str, str]]
+) -> None:
     name = found["TableName"]
     update = {"Create": dict(index)}
     if found.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED") == "PROVISIONED":
@@ -77,14 +105,18 @@ def add_index(
         units = {unit: throughput[unit] for unit in ("ReadCapacityUnits", "WriteCapacityUnits")}
         if all(units.values()):
             update["Create"]["ProvisionedThroughput"] = units
-    connection.call(
-        "update_table",
-        name,
-        TableName=name,
-        AttributeDefinitions=definitions,
-        GlobalSecondaryIndexUpdates=[update],
-    )
-    wait(connection, name, sleep)
+    try:
+        connection.call(
+            "update_table",
+            name,
+            TableName=name,
+            AttributeDefinitions=definitions,
+            GlobalSecondaryIndexUpdates=[update],
+        )
+    except EngineError as error:
+        now = (description(connection, name) or {}).get("GlobalSecondaryIndexes", ())
+        if error.code not in BUSY and all(one["IndexName"] != index["IndexName"] for one in now):
+            raise  # else another process was faster
 
 
 def describe(connection: AwsConnection, spec: TableSpec) -> TableStatus:
@@ -92,6 +124,9 @@ def describe(connection: AwsConnection, spec: TableSpec) -> TableStatus:
     found = description(connection, spec.name)
     if found is None:
         return TableStatus(spec.name, exists=False)
+    state = str(found.get("TableStatus", ACTIVE))
+    if "KeySchema" not in found:  # as of one that is being deleted
+        return TableStatus(spec.name, exists=True, item_count=found.get("ItemCount", 0), state=state)
     wanted = {index.name: _key_schema(index.partition_attribute, index.sort_attribute) for index in spec.indexes}
     types = {definition["AttributeName"]: definition["AttributeType"] for definition in found["AttributeDefinitions"]}
     drift = []
@@ -106,7 +141,8 @@ def describe(connection: AwsConnection, spec: TableSpec) -> TableStatus:
         if schema is not None and index["KeySchema"] != schema:
             drift.append(f"its index {index['IndexName']} has other keys than the library's")
     active = frozenset(index["IndexName"] for index in indexes if index.get("IndexStatus", "ACTIVE") == "ACTIVE")
-    return TableStatus(spec.name, exists=True, item_count=found["ItemCount"], indexes=active, drift=tuple(drift))
+    count = found.get("ItemCount", 0)
+    return TableStatus(spec.name, exists=True, item_count=count, indexes=active, drift=tuple(drift), state=state)
 
 
 def identity(connection: AwsConnection, name: str) -> str:
@@ -118,6 +154,8 @@ def identity(connection: AwsConnection, name: str) -> str:
     found = description(connection, name)
     if found is None:
         raise missing_table(name, connection.location)
+    if "TableArn" not in found:
+        raise ConfigurationError(f"table {name} is being deleted: bluestar-store create makes it when it is gone")
     made = found["CreationDateTime"]
     made = made.timestamp() if isinstance(made, datetime) else float(made)
     return "|".join((found["TableArn"], found.get("TableId") or f"{made:.3f}", connection.foreign_endpoint))
@@ -125,27 +163,64 @@ def identity(connection: AwsConnection, name: str) -> str:
 
 def delete(connection: AwsConnection, names: Sequence[str], *, sleep: Callable[[float], None]) -> None:
     """See `protocols.Engine.delete_tables`."""
-    existing = [name for name in names if description(connection, name) is not None]
-    for name in existing:
-        connection.call("delete_table", name, TableName=name)
-    for name in existing:
-        _poll(partial(_is_gone, connection, name), name, sleep)
+    for name in names:
+        _is_deleted(connection, name)
+    for name in names:
+        _poll(partial(_is_deleted, connection, name), name, sleep)
 
 
-def _is_gone(connection: AwsConnection, name: str) -> bool:
-    return description(connection, name) is None
+def _is_deleted(connection: AwsConnection, name: str) -> bool:
+    """Whether the table is gone; else it is asked for, unless that has been done."""
+    found = description(connection, name)
+    if found is not None and found.get("TableStatus") != DELETING:
+        try:
+            connection.call("delete_table", name, TableName=name)
+        except TableMissingError:
+            return True
+        except EngineError as error:
+            if error.code not in BUSY:
+                raise
+    return found is None
 
 
-def wait(connection: AwsConnection, name: str, sleep: Callable[[float], None]) -> None:
-    """Come back when the table and its indexes are active."""
+def usable(
+    connection: AwsConnection, name: str, waits_for: Callable[[dict[str, Any]], bool], sleep: Callable[[float], None]
+) -> dict[str, Any] | None:
+    """What DescribeTable says of the table as soon as it can be used; None when it was deleted, and is gone now.
 
-    def active() -> bool:
-        found = description(connection, name) or {}
-        states = [found.get("TableStatus")]
-        states += [index.get("IndexStatus", "ACTIVE") for index in found.get("GlobalSecondaryIndexes", ())]
-        return all(state == "ACTIVE" for state in states)
+    It can be used while somebody else changes it; waited for are only those indexes that `waits_for` picks. Raises
+    ConfigurationError at once for a table that no waiting helps.
+    """
+    is_going = False
+    found: dict[str, Any] | None = None
 
-    _poll(active, name, sleep)
+    def done() -> bool:
+        nonlocal is_going, found
+        found = description(connection, name)
+        if found is None:
+            return is_going  # a new one may not be found yet
+        is_going |= found.get("TableStatus") == DELETING
+        return is_usable(name, found, waits_for)
+
+    _poll(done, name, sleep)
+    return found
+
+
+def is_usable(name: str, found: dict[str, Any], waits_for: Callable[[dict[str, Any]], bool]) -> bool:
+    """See `usable`."""
+    check_state(name, found)
+    indexes = filter(waits_for, found.get("GlobalSecondaryIndexes", ()))
+    return found.get("TableStatus", ACTIVE) in (ACTIVE, UPDATING) and all(
+        index.get("IndexStatus", ACTIVE) not in (CREATING, UPDATING) for index in indexes
+    )
+
+
+def check_state(name: str, found: dict[str, Any]) -> None:
+    """ConfigurationError for a table that cannot be used and does not become usable by itself."""
+    state = str(found.get("TableStatus", ACTIVE))
+    if state not in (ACTIVE, CREATING, UPDATING, DELETING):
+        what, mend = told_state(state)
+        raise ConfigurationError(f"table {name} {what}: {mend}")
 
 
 def _poll(done: Callable[[], bool], name: str, sleep: Callable[[float], None]) -> None:
