@@ -23,11 +23,11 @@ def rows(bench: Bench) -> Iterator[Line]:
     with Store.open(bench.dynamo()) as store:
         store.create_tables()
         table = store.tables.name(BATCH_STATE)
-        client = store._session.engine.connection.connection.client  # type: ignore[attr-defined]  # DynamoEngine's
+        client = store._sessions.current().engine.connection.connection.client  # type: ignore[attr-defined]  # DynamoEngine's
 
         def unit(calls: int) -> object:
             for _ in range(calls):
-                with store._session.unit() as opened:
+                with store._sessions.unit() as opened:
                     opened.engine.write(*(Put(table, item, ABSENT) for item in _items()))
             return True
 

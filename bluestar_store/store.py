@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bluestar_store.protocols import Engine, Item, TableStatus, TellsTables
     from bluestar_store.repositories.base import Repository
     from bluestar_store.repositories.encrypting import EncryptionReport
-    from bluestar_store.repositories.session import Session
+    from bluestar_store.repositories.sessions import Sessions
     from bluestar_store.repositories.snapshot import PlanContents, PlanSnapshot
     from bluestar_store.settings import Settings
     from bluestar_store.unit_of_work import UnitOfWork
@@ -75,7 +75,8 @@ class Store:
         from bluestar_store.repositories.irs_limits import IrsLimitsByYear
         from bluestar_store.repositories.pipelines import Pipelines
         from bluestar_store.repositories.plan_keys import PlanKeys
-        from bluestar_store.repositories.session import Session
+        from bluestar_store.repositories.session import StoreParts
+        from bluestar_store.repositories.sessions import Sessions
         from bluestar_store.repositories.snapshot import Snapshots
         from bluestar_store.repositories.steps import Claims, Results
         from bluestar_store.repositories.validation_rules import ValidationRules
@@ -97,7 +98,7 @@ class Store:
         )
         self.cache = CacheControl(cache)
         encrypting = encrypting_engine(engine, self.tables, settings, self.clock)
-        session = self._session = Session(
+        parts = StoreParts(
             encrypting or engine,
             self.tables,
             cache,
@@ -109,35 +110,36 @@ class Store:
             sealing=encrypting.sealing if encrypting else None,
             checks=settings.checks,
         )
-        self.digests = session.digests
-        index_reader = IndexReader(session)
-        self.index_marks, self.revisions = index_reader.marks, session.revisions
-        self.pipelines = Pipelines(session)
-        self.calculation_rules = CalculationRules(session)
-        self.validation_rules = ValidationRules(session)
-        self.irs_limits = IrsLimitsByYear(session, index_reader)
-        self.client_configs: Configs[ClientConfig] = Configs(session, self.tables.registered(CLIENT_CONFIG))
-        self.ach_configs: Configs[AchConfig] = Configs(session, self.tables.registered(ACH_CONFIG))
-        self.vendor_schemas = VendorSchemas(session)
-        self.plan_keys = PlanKeys(session, lambda plan_id: self.cache.invalidate(fields={"plan_id": plan_id}))
-        self._snapshots = Snapshots(session, index_reader, self.pipelines)
-        self.holds = Holds(session, index_reader)
-        self.batches = Batches(session, index_reader, self._snapshots)
-        self.claims = Claims(session)
-        self.results = Results(session)
-        self.audit = Audit(session)
+        sessions = self._sessions = Sessions(parts)
+        self.digests = sessions.digests
+        index_reader = IndexReader(sessions)
+        self.index_marks, self.revisions = index_reader.marks, sessions.revisions
+        self.pipelines = Pipelines(sessions)
+        self.calculation_rules = CalculationRules(sessions)
+        self.validation_rules = ValidationRules(sessions)
+        self.irs_limits = IrsLimitsByYear(sessions, index_reader)
+        self.client_configs: Configs[ClientConfig] = Configs(sessions, self.tables.registered(CLIENT_CONFIG))
+        self.ach_configs: Configs[AchConfig] = Configs(sessions, self.tables.registered(ACH_CONFIG))
+        self.vendor_schemas = VendorSchemas(sessions)
+        self.plan_keys = PlanKeys(sessions, lambda plan_id: self.cache.invalidate(fields={"plan_id": plan_id}))
+        self._snapshots = Snapshots(sessions, index_reader, self.pipelines)
+        self.holds = Holds(sessions, index_reader)
+        self.batches = Batches(sessions, index_reader, self._snapshots)
+        self.claims = Claims(sessions)
+        self.results = Results(sessions)
+        self.audit = Audit(sessions)
         self._files: FileStore | None = None
-        self._catalog = Catalog(session, index_reader)
+        self._catalog = Catalog(sessions, index_reader)
 
     @property
     def decrypting_engine(self) -> Engine:
         """The engine as repositories read and write through it; `engine` itself has ciphertext where there is some."""
-        return self._session.committed
+        return self._sessions.committed
 
     @property
     def sealing(self) -> Sealing | None:
         """What encrypts and decrypts; None where the settings name no key."""
-        return self._session.sealing
+        return self._sessions.sealing
 
     def encrypted(self, mapper: Mapper[Any], item: Item) -> Item:
         """The item of a kind as it would lie in its table, for files: what is sensitive is encrypted, with a key.
@@ -147,7 +149,7 @@ class Store:
         from bluestar_store.mapping.sealed import item_as_stored
         from bluestar_store.protocols import key_of
 
-        return item_as_stored(self._session.sealed(mapper, key_of(item), item))
+        return item_as_stored(self._sessions.current().sealed(mapper, key_of(item), item))
 
     def decrypted(self, mapper: Mapper[Any], item: Item) -> Item:
         """The item again, from what `encrypted` gave: what cannot be read stays as it is, and does not decode."""
@@ -170,8 +172,8 @@ class Store:
     @overload
     def repository(self, mapper: Mapper[E]) -> Repository[E]: ...
     @overload
-    def repository(self, mapper: Mapper[E], of: Callable[[Session, Mapper[E]], R]) -> R: ...
-    def repository(self, mapper: Mapper[Any], of: Callable[[Session, Mapper[Any]], Any] | None = None) -> Any:
+    def repository(self, mapper: Mapper[E], of: Callable[[Sessions, Mapper[E]], R]) -> R: ...
+    def repository(self, mapper: Mapper[Any], of: Callable[[Sessions, Mapper[Any]], Any] | None = None) -> Any:
         """The repository of a kind: one of the Store's own, or for a user's kind a plain one.
 
         `of` makes another one, mostly a subclass of Repository with reads of its own: its `_first` and `_partitions`
@@ -190,7 +192,7 @@ class Store:
                 f"{registered.name}: only store.{KEEPERS[registered.name]} reads and writes it, another repository "
                 "could write past its rules"
             )
-        return (of or Repository)(self._session, registered)
+        return (of or Repository)(self._sessions, registered)
 
     def create_tables(self, *, upgrade: bool = False) -> list[str]:
         """Make the tables that do not exist, and wait until they are active; returns the names made.
@@ -207,7 +209,7 @@ class Store:
         if upgrade:
             from bluestar_store.repositories.upgrade import backfill
 
-            backfill(self._session, self.index_marks)
+            backfill(self._sessions.current(), self.index_marks)
         return made
 
     def encrypt(
@@ -220,7 +222,7 @@ class Store:
         """
         from bluestar_store.repositories.encrypting import encrypt_all
 
-        return encrypt_all(self._session, dry_run=dry_run, progress=progress, actor=actor)
+        return encrypt_all(self._sessions, dry_run=dry_run, progress=progress, actor=actor)
 
     def describe_tables(self) -> tuple[TableStatus, ...]:
         """Each table as it is."""
@@ -278,7 +280,7 @@ class Store:
         """
         from bluestar_store.unit_of_work import UnitOfWork
 
-        return UnitOfWork(self, self._session)
+        return UnitOfWork(self, self._sessions)
 
     def check(self, *entities: Entity) -> None:
         """Let the unit of work that is open here depend on these: `uow.check(rule)`.
@@ -291,7 +293,7 @@ class Store:
         """
         from bluestar_store.repositories.checking import check
 
-        check(self._session, entities)
+        check(self._sessions.current(), entities)
 
     def bind(self, model: type[ItemModel]) -> type[Any]:
         """The Model as a PynamoDB class bound to this Store, for reading: get, query, scan, count.
@@ -324,7 +326,7 @@ class Store:
         """Let go of connections, files and threads; may be called twice."""
         if self._files is not None:
             self._files.close()
-        self._session.close()
+        self._sessions.close()
 
     def __enter__(self) -> Store:
         return self

@@ -18,7 +18,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast, overload
 
 from bluestar_store.errors import InvalidWriteError
 from bluestar_store.redaction.tracebacks import without_locals
-from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.transaction import Transaction
 from bluestar_store.threads import in_another_thread
 
@@ -43,8 +43,8 @@ class AsyncUnitOfWork(Generic[S]):
     forked child comes to the end of a block of its parent's, which only the parent commits.
     """
 
-    def __init__(self, store: S, session: Session, in_thread: InThread = in_another_thread) -> None:
-        self._store, self._session, self._in_thread = store, session, in_thread
+    def __init__(self, store: S, sessions: Sessions, in_thread: InThread = in_another_thread) -> None:
+        self._store, self._sessions, self._in_thread = store, sessions, in_thread
         self._in_use = threading.Lock()
         self._outer: Transaction | None = None
         self._opened: tuple[Transaction, Token[Transaction | None]] | None = None
@@ -58,8 +58,8 @@ class AsyncUnitOfWork(Generic[S]):
             )
         try:
             self._process = os.getpid()
-            self._outer = self._session.unit_here()
-            self._opened = self._session.begin() if self._outer is None else None
+            self._outer = self._sessions.unit_here()
+            self._opened = self._sessions.begin() if self._outer is None else None
         except BaseException:
             self._in_use.release()
             raise
@@ -80,7 +80,7 @@ class AsyncUnitOfWork(Generic[S]):
         if opened is None:
             return None
         transaction, token = opened
-        if error is None and not self._session.is_begun_here(transaction, token):
+        if error is None and not self._sessions.is_begun_here(transaction, token):
             transaction.drop()
             raise InvalidWriteError(
                 "this unit of work was entered in another context (contextvars) than it is left in, so what was done "
@@ -91,7 +91,7 @@ class AsyncUnitOfWork(Generic[S]):
     @property
     def is_part(self) -> bool:
         """Whether the block would be a part of a unit that is open here already."""
-        return self._session.unit_here() is not None
+        return self._sessions.unit_here() is not None
 
     async def __aenter__(self) -> S:
         return self._enter()
@@ -103,9 +103,9 @@ class AsyncUnitOfWork(Generic[S]):
             return
         try:
             if error is None:
-                await self._in_thread(functools.partial(self._session.commit, transaction))
+                await self._in_thread(functools.partial(self._sessions.commit, transaction))
         finally:
-            self._session.end(transaction)
+            self._sessions.end(transaction)
 
 
 @without_locals
@@ -122,9 +122,9 @@ class UnitOfWork(AsyncUnitOfWork[S]):
             return
         try:
             if error is None:
-                self._session.commit(transaction)
+                self._sessions.commit(transaction)
         finally:
-            self._session.end(transaction)
+            self._sessions.end(transaction)
 
 
 class HasUnits(Protocol):

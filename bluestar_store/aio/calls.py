@@ -10,7 +10,8 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from bluestar_store.redaction.tracebacks import forget_locals, without_locals
-from bluestar_store.repositories.session import Session, WouldBlock
+from bluestar_store.repositories.base import WouldBlock, in_process
+from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.threads import Threads
 
 P = ParamSpec("P")
@@ -25,8 +26,8 @@ class AsyncCalls:
     begun it goes on to its end, with nobody waiting. Not bound to an event loop.
     """
 
-    def __init__(self, session: Session, threads: Threads) -> None:
-        self._session, self._threads = session, threads
+    def __init__(self, sessions: Sessions, threads: Threads) -> None:
+        self._sessions, self._threads = sessions, threads
 
     def awaited(self, function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
         """For a function that may block."""
@@ -41,18 +42,19 @@ class AsyncCalls:
     def cached(self, function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
         """For a repository's read through the cache: what is in this process is answered without a thread.
 
-        Within a unit of work every read goes past the cache.
+        That is a method with a parameter `fresh`; of anything else each call is made in a thread. Within a unit of work
+        every read goes past the cache.
         """
-        here, unit_here = self._session.here, self._session.unit_here
+        here = in_process(function)
+        if here is None:
+            return self.awaited(function)
 
         @functools.wraps(function)
         async def call(*args: P.args, **kwargs: P.kwargs) -> R:
             try:  # not `without_locals`, which would be another coroutine for each hit
-                if unit_here() is None:
-                    try:
-                        return here(function, *args, **kwargs)
-                    except WouldBlock:
-                        pass
+                found = here(*args, **kwargs)
+                if not isinstance(found, WouldBlock):
+                    return found
                 return await self.run(partial(function, *args, **kwargs))
             except BaseException as error:
                 forget_locals(error)
@@ -63,7 +65,7 @@ class AsyncCalls:
 
     async def run(self, call: Callable[[], R]) -> R:
         """What a call returns or raises that is made in a thread, as a part of the unit of work that is open here."""
-        unit = self._session.unit_here()
+        unit = self._sessions.unit_here()
         return await self.in_thread(call if unit is None else partial(unit.call, call))
 
     async def in_thread(self, call: Callable[[], R]) -> R:

@@ -30,7 +30,7 @@ from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.config import AchConfig, ClientConfig
 from bluestar_store.redaction.tracebacks import without_locals
-from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.settings import Settings
 from bluestar_store.store import Store
 from bluestar_store.threads import Threads, in_another_thread
@@ -58,8 +58,8 @@ class AsyncStore:
         self.store, self.settings = store, store.settings
         self._owned = False
         self._threads = Threads(store.settings.parallel_calls, "bluestar-async")
-        self._session = store._session
-        calls = self.calls = AsyncCalls(self._session, self._threads)
+        self._sessions = store._sessions
+        calls = self.calls = AsyncCalls(self._sessions, self._threads)
         self.pipelines = AsyncPipelines(calls, store.pipelines)
         self.calculation_rules = AsyncCalculationRules(calls, store.calculation_rules)
         self.validation_rules = AsyncValidationRules(calls, store.validation_rules)
@@ -100,12 +100,12 @@ class AsyncStore:
     def repository(self, mapper: Mapper[E]) -> AsyncRepository[E]: ...
     @overload
     def repository(
-        self, mapper: Mapper[E], of: Callable[[Session, Mapper[E]], R], awaited: Callable[[AsyncCalls, R], A]
+        self, mapper: Mapper[E], of: Callable[[Sessions, Mapper[E]], R], awaited: Callable[[AsyncCalls, R], A]
     ) -> A: ...
     def repository(
         self,
         mapper: Mapper[Any],
-        of: Callable[[Session, Mapper[Any]], Any] | None = None,
+        of: Callable[[Sessions, Mapper[Any]], Any] | None = None,
         awaited: Callable[[AsyncCalls, Any], Any] = AsyncRepository,
     ) -> Any:
         """The repository of a kind: see `Store.repository`.
@@ -121,7 +121,7 @@ class AsyncStore:
         `async with store.unit_of_work() as uow: await uow.holds.place(...)`; `uow` is this AsyncStore. See
         `Store.unit_of_work`. The commit waits for calls within the block that nobody awaits any more.
         """
-        return AsyncUnitOfWork(self, self._session, self.calls.in_thread)
+        return AsyncUnitOfWork(self, self._sessions, self.calls.in_thread)
 
     @cached_property
     def files(self) -> AsyncFiles:

@@ -21,7 +21,7 @@ from bluestar_store.doctor.findings import Finding, Severity
 from bluestar_store.doctor.reading import seen
 from bluestar_store.errors import AccessDeniedError, BlueStarError
 from bluestar_store.protocols import pages
-from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.session import Session, StoreParts
 from bluestar_store.store import Store
 
 CHECKS = (
@@ -43,11 +43,9 @@ def check(store: Store, table: str, progress: Callable[[int], None]) -> Iterator
     """What the items of one table show."""
     count = 0
     session = Session(
-        store.decrypting_engine,
-        store.tables,
-        NullCache(),
-        sealing=store.sealing,
-        checks=store.settings.checks,
+        StoreParts(
+            store.decrypting_engine, store.tables, NullCache(), sealing=store.sealing, checks=store.settings.checks
+        )
     )
     kinds = [kind for kind in store.tables.kinds if store.tables.name(kind) == table]
     try:

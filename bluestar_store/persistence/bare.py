@@ -47,7 +47,7 @@ class BareSchemas(VendorSchemas):
         pk = self._mapper.keys.partition({"vendor_id": vendor_id})
         return tuple(
             bare(VENDOR_SCHEMA, item, _schema_identity(vendor_id, item), "plan_id", "pay_freq", "created")
-            for item in self._session.partition(self._mapper, pk)
+            for item in self._sessions.current().partition(self._mapper, pk)
             if all(item.get(name, {"NULL": True}).keys() <= {"S", "NULL"} for name in ("plan_id", "pay_freq"))
         )
 
@@ -62,9 +62,10 @@ class BarePipelines(Pipelines):
     def items(self, plan_id: str, pay_freq: str) -> list[Item]:
         """The steps, by stepOrder. Raises PipelineChangingError where steps of the library's keep disagreeing."""
         pk = self._pk(plan_id, pay_freq)
-        items = self._session.partition(PIPELINE_STEP, pk)
+        session = self._sessions.current()
+        items = session.partition(PIPELINE_STEP, pk)
         if any(REVISION in item for item in items):
-            items = [raw(step) for step in self.whole(pk, items)]
+            items = [raw(step) for step in self.whole(session, pk, items)]
         return sorted(items, key=_step_order)
 
     def _in_order(self, items: Iterable[Item]) -> tuple[PipelineStep, ...]:

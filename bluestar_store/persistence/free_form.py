@@ -29,6 +29,7 @@ from bluestar_store.repositories.changes import change_over
 from bluestar_store.repositories.identifiers import check_known
 from bluestar_store.repositories.moments import Part, read_parts
 from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.stored import current_item
 from bluestar_store.repositories.transaction import Bookkeeping
 
@@ -43,31 +44,34 @@ ACTION = "entry"
 class FreeForm:
     """See `IBatchStore`."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._audit = Audit(session)
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._audit = Audit(sessions)
 
     def save_state(self, batch_id: str, state: Mapping[str, Any]) -> None:
         """Keep the state in place of the one before; the equal one again changes nothing."""
+        session = self._sessions.current()
         identity = {"batch_id": check_identifier("batch_id", batch_id)}
         document = exact_document(_mapping("state", state))
-        check_known(self._session, FREE_STATE, **identity)
-        self._save(FREE_STATE, FreeState(**identity, state=document, saved=self._session.now()), "state")
+        check_known(session, FREE_STATE, **identity)
+        self._save(FREE_STATE, FreeState(**identity, state=document, saved=session.now()), "state")
 
     def state(self, batch_id: str) -> PlainItem:
         """The state; where agents saved none, the item that holds the batch's typed state, or an old program's."""
+        session = self._sessions.current()
         keys = [mapper.keys.build({"batch_id": batch_id}) for mapper in (FREE_STATE, BATCH_STATE)]
-        found = self._session.engine.get_isolated(self._session.table(FREE_STATE), keys)
-        table = self._session.table(FREE_STATE)
+        found = session.engine.get_isolated(session.table(FREE_STATE), keys)
+        table = session.table(FREE_STATE)
         free, typed = (readable(table, found.get(key, {})) for key in keys)
         return plain_item(free["state"]["M"]) if "M" in free.get("state", {}) else plain_item(typed)
 
     def save_result(self, batch_id: str, step: str, result: Mapping[str, Any]) -> None:
         """Keep the result in place of the one before; the equal one again changes nothing."""
+        session = self._sessions.current()
         identity = {name: check_identifier(name, text) for name, text in (("batch_id", batch_id), ("step", step))}
         document = exact_document(_mapping("result", result))
-        check_known(self._session, FREE_RESULT, batch_id=batch_id)
-        self._save(FREE_RESULT, FreeResult(**identity, result=document, saved=self._session.now()), "result")
+        check_known(session, FREE_RESULT, batch_id=batch_id)
+        self._save(FREE_RESULT, FreeResult(**identity, result=document, saved=session.now()), "result")
 
     def _save(self, mapper: Mapper[E], entity: E, content: str) -> None:
         """The last one that saves wins, however many do at once: what came in between is looked at again."""
@@ -75,23 +79,24 @@ class FreeForm:
         wanted = plain_value(getattr(entity, content))  # which tells True from 1
         batch_id: str = mapper.identity(entity)["batch_id"]
 
-        def keep(unit: Bookkeeping) -> None:
-            found = current_item(self._session, mapper, entity)
+        def keep(session: Session, unit: Bookkeeping) -> None:
+            found = current_item(session, mapper, entity)
             if found is None:
                 for name in mapper.keys.sort.fields:
                     check_new_identifier(name, mapper.identity(entity)[name])
-                leave_trace(self._session, batch_id, traces_of(self._session, batch_id, unit), unit)
+                leave_trace(session, batch_id, traces_of(session, batch_id, unit), unit)
             if found is None or content not in found or plain_value(from_wire(found[content])) != wanted:
-                unit.keep(change_over(self._session, mapper, entity, found, {}).write)
+                unit.keep(change_over(session, mapper, entity, found, {}).write)
 
-        with self._session.unit() as unit:
-            unit.bookkeep(keep)
+        with self._sessions.unit() as session:
+            session.bookkeep(keep)
 
     def results(self, batch_id: str) -> dict[str, PlainItem]:
         """The results by the names of their steps, sorted."""
+        session = self._sessions.current()
         pk = FREE_RESULT.keys.partition({"batch_id": batch_id})
-        part = Part(self._session.table(FREE_RESULT), pk, FREE_RESULT.keys.sort.prefix)
-        items = read_parts(self._session, [self._session.revisions.of_trail(pk)], [part])[part]
+        part = Part(session.table(FREE_RESULT), pk, FREE_RESULT.keys.sort.prefix)
+        items = read_parts(session, [session.revisions.of_trail(pk)], [part])[part]
         found = {key_of(item): readable(part.table, item) for item in items}
         steps = {step["step"]: item for key, item in found.items() if (step := FREE_RESULT.keys.parse(key)) is not None}
         return {name: plain_item(item.get("result", {}).get("M", {})) for name, item in sorted(steps.items())}

@@ -41,7 +41,8 @@ from bluestar_store.repositories.answers import first
 from bluestar_store.repositories.catalog import Catalog
 from bluestar_store.repositories.moments import Part, read_levels, read_parts
 from bluestar_store.repositories.revisions import is_of_level
-from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.session import StoreParts
+from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.settings import PersistenceMode, Settings, TableLayout
 from bluestar_store.store import encrypting_engine, make_engine, tables_of
 
@@ -72,13 +73,13 @@ class EngineRulesStore:
         self, engine: Engine, tables: Tables, cache: ICacheBackend | None = None, *, actor: str | None = None
     ) -> None:
         sealing = getattr(engine, "sealing", None)  # of one that encrypts
-        session = self._session = Session(engine, tables, NullCache(), actor or None, sealing=sealing)
-        session.acting_as(actor or None)  # which refuses what is no actor
+        sessions = self._sessions = Sessions(StoreParts(engine, tables, NullCache(), actor or None, sealing=sealing))
+        sessions.outside.acting_as(actor or None)  # which refuses what is no actor
         self._cache = rule_cache(cache)
-        self._index_reader = BareIndexReader(session)
-        self._catalog = Catalog(session, self._index_reader)
-        self._pipelines, self._schemas = BarePipelines(session), BareSchemas(session)
-        self._free_form = FreeForm(session)
+        self._index_reader = BareIndexReader(sessions)
+        self._catalog = Catalog(sessions, self._index_reader)
+        self._pipelines, self._schemas = BarePipelines(sessions), BareSchemas(sessions)
+        self._free_form = FreeForm(sessions)
 
     def get_client_config(self, plan_id: str, pay_freq: str) -> PlainItem:
         """See `IRulesStore`."""
@@ -107,12 +108,13 @@ class EngineRulesStore:
 
     def get_calculation_rule(self, plan_id: str, calc_type: str) -> PlainItem:
         """See `IRulesStore`: one TransactGetItems, or the cache's answer."""
+        session = self._sessions.current()
         levels = (plan_id, GLOBAL)
         keys = [CALCULATION_RULE.keys.build({"plan_id": level, "calc_type": calc_type}) for level in levels]
 
         def read() -> PlainItem:
-            table = self._session.table(CALCULATION_RULE)
-            found = self._session.engine.get_isolated(table, keys)  # a rule that moves between them is never missing
+            table = session.table(CALCULATION_RULE)
+            found = session.engine.get_isolated(table, keys)  # a rule that moves between them is never missing
             item = first(found.get(key) for key in keys)
             if item is None:
                 raise CALCULATION_RULE.missing(
@@ -144,12 +146,13 @@ class EngineRulesStore:
 
     def get_client_validation_rules(self, client_id: str, field: str) -> list[PlainItem]:
         """See `IBatchStore`: by category and number. A rule that the client switched off does not apply."""
+        session = self._sessions.current()
         check_identifier("client_id", client_id)
         levels = [(category, level) for category in self._catalog.categories() for level in (GLOBAL, client_id)]
-        keys, table = VALIDATION_RULE.keys, self._session.table(VALIDATION_RULE)
+        keys, table = VALIDATION_RULE.keys, session.table(VALIDATION_RULE)
         pks = [keys.partition({"category": category, "plan_id": level}) for category, level in levels]
         parts = [Part(table, pk, keys.sort.prefix) for pk in pks]
-        found = read_levels(self._session, (GLOBAL, client_id), parts)
+        found = read_levels(session, (GLOBAL, client_id), parts)
         pairs = zip(parts[::2], parts[1::2], strict=True)
         rules = [rule for shared, own in pairs for rule in rules_laid_over(found[shared], found[own])]
         return [plain_item(rule) for rule in rules if rule.get("field") == {"S": field}]
@@ -178,20 +181,22 @@ class EngineRulesStore:
         return self._at(mapper, mapper.keys.build(identity))
 
     def _at(self, mapper: Mapper[Any], key: Key) -> PlainItem:
-        found = self._session.engine.get(self._session.table(mapper), [key], consistent=True)
-        return plain_item(readable(self._session.table(mapper), found[key])) if key in found else {}
+        session = self._sessions.current()
+        found = session.engine.get(session.table(mapper), [key], consistent=True)
+        return plain_item(readable(session.table(mapper), found[key])) if key in found else {}
 
     def _partition(self, mapper: Mapper[Any], **identity: Any) -> list[Item]:
-        part = Part(self._session.table(mapper), mapper.keys.partition(identity), mapper.keys.sort.prefix)
+        session = self._sessions.current()
+        part = Part(session.table(mapper), mapper.keys.partition(identity), mapper.keys.sort.prefix)
         if mapper is PLAN_HOLD:
-            return read_parts(self._session, [self._session.revisions.of_holds(identity["plan_id"])], [part])[part]
+            return read_parts(session, [session.revisions.of_holds(identity["plan_id"])], [part])[part]
         if not is_of_level(mapper):
-            return self._session.partition(mapper, part.pk)
-        return read_levels(self._session, [identity.get("plan_id") or GLOBAL], [part])[part]
+            return session.partition(mapper, part.pk)
+        return read_levels(session, [identity.get("plan_id") or GLOBAL], [part])[part]
 
     def close(self) -> None:
         """Let go of connections and threads."""
-        self._session.close()
+        self._sessions.close()
 
     def __enter__(self) -> Self:
         return self
@@ -202,8 +207,9 @@ class EngineRulesStore:
         self.close()
 
     def __repr__(self) -> str:
-        tables = self._session.tables
-        return f"{type(self).__name__}({self._session.engine.location}, tables {tables.prefix}*{tables.suffix})"
+        session = self._sessions.current()
+        tables = session.tables
+        return f"{type(self).__name__}({session.engine.location}, tables {tables.prefix}*{tables.suffix})"
 
 
 @without_locals
@@ -262,4 +268,4 @@ class MemoryRulesStore(EngineRulesStore):
 
         Raises TableMissingError for a table that is none of the eight, InvalidWriteError for what is no item.
         """
-        self._session.engine.put_many(f"{PREFIX}{table}", map(wire_item, items))
+        self._sessions.current().engine.put_many(f"{PREFIX}{table}", map(wire_item, items))

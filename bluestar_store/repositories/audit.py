@@ -23,6 +23,7 @@ from bluestar_store.repositories.chain import append_step, appended_item, decode
 from bluestar_store.repositories.combining import Combiner
 from bluestar_store.repositories.identifiers import check_known
 from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.steps import check_claim
 from bluestar_store.repositories.stored import current_item
 from bluestar_store.repositories.trail_items import has_head, trail_items
@@ -55,8 +56,8 @@ class TrailReport:
 class Audit(Reader[AuditEntry]):
     """The audit trails. The library has no call that changes or deletes an entry."""
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session, AUDIT_ENTRY)
+    def __init__(self, sessions: Sessions) -> None:
+        super().__init__(sessions, AUDIT_ENTRY)
         self._combiner = Combiner[AuditEntry](self._append_all, ENTRIES_AT_ONCE)
 
     def entries(self, trail: Trail | str, *, details: bool = True) -> tuple[AuditEntry, ...]:
@@ -66,11 +67,12 @@ class Audit(Reader[AuditEntry]):
         an import has brought in half. Details whose key was dropped are None, and named by `entry.unreadable`. Raises
         EncryptedValueError for others that cannot be read; with `details=False` all entries come without theirs.
         """
-        items = trail_items(self._session, self._partition(_trail(trail)))
+        session = self._sessions.current()
+        items = trail_items(session, self._partition(_trail(trail)))
         is_begun = has_head(items)
         if not details:
             items = [{name: value for name, value in item.items() if name != "details"} for item in items]
-        return seen(owned_but_lost(self._session, self._mapper, items), has_head=is_begun)
+        return seen(owned_but_lost(session, self._mapper, items), has_head=is_begun)
 
     def append(
         self,
@@ -88,32 +90,32 @@ class Audit(Reader[AuditEntry]):
         InvalidTransitionError when the batch is; anybody else may append at any time. Raises InvalidEntityError, also
         for another batch's claim, InvalidKeyError.
         """
-        by = self._session.acting_as(actor).actor
+        session = self._sessions.current()
+        by = session.acting_as(actor).actor
         if not action:
             raise InvalidEntityError("an entry needs an action: what was done")
-        check_known(self._session, self._mapper, **dict(_trail(trail)))
+        check_known(session, self._mapper, **dict(_trail(trail)))
         values = dict(_trail(trail)) | {"action": action, "actor": by, "details": details}
-        entry = self._mapper.made(**values, seq=0, at=self._session.now())
+        entry = self._mapper.made(**values, seq=0, at=session.now())
         self._mapper.encode(entry)  # what cannot be written is told to whom it belongs, and not to those it goes with
         if claim is not None:
             self._append_of_worker(entry, claim)
-        elif (unit := self._session.unit_here()) is not None:
-            unit.bookkeep(partial(append_step, self._session, entry))
+        elif session.transaction is not None:
+            session.bookkeep(partial(append_step, entry=entry))
         else:
             self._combiner.submit(self._partition(_trail(trail)), entry)
 
     def _append_of_worker(self, entry: AuditEntry, claim: StepClaim) -> None:
-        session = self._session
         if entry.batch_id != claim.batch_id:
             raise InvalidEntityError(f"a claim of batch {claim.batch_id!r} says nothing of another trail")
 
-        def append(unit: Bookkeeping) -> None:
+        def append(session: Session, unit: Bookkeeping) -> None:
             check_claim(session, claim, unit, current_item(session, STEP_CLAIM, claim))
             need_open_batch(session, claim.batch_id, None, unit, claimed=True)
-            append_step(session, entry, unit)
+            append_step(session, unit, entry)
 
-        with session.unit() as unit:
-            unit.bookkeep(append)
+        with self._sessions.unit() as session:
+            session.bookkeep(append)
 
     @contextmanager
     def one_for_all(
@@ -124,13 +126,13 @@ class Audit(Reader[AuditEntry]):
         It is there before the first change: a load that is cut off half-way is not without a trace.
         """
         self.append(trail, action=action, actor=actor, details=details)
-        with self._session.recorded_together():
+        with self._sessions.recorded_together():
             yield
 
     def _append_all(self, entries: Sequence[AuditEntry]) -> None:
-        with self._session.unit() as unit:
+        with self._sessions.unit() as session:
             for entry in entries:
-                unit.bookkeep(partial(append_step, self._session, entry))
+                session.bookkeep(partial(append_step, entry=entry))
 
     def verify(self, trail: Trail | str) -> tuple[ChainFault, ...]:
         """What is wrong with a trail, by number; empty for one that is whole, and for one that there is not."""
@@ -138,8 +140,9 @@ class Audit(Reader[AuditEntry]):
 
     def report(self, trail: Trail | str) -> TrailReport:
         """What `verify` finds, and how many entries there are."""
+        session = self._sessions.current()
         partition = self._partition(_trail(trail))
-        return trail_report(trail_items(self._session, partition), self._session.table(self._mapper))
+        return trail_report(trail_items(session, partition), session.table(self._mapper))
 
     def _partition(self, trail: Trail) -> str:
         return self._mapper.keys.partition(dict(trail))

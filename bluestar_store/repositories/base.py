@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
+from enum import Enum
 from functools import partial
 from itertools import pairwise
 from types import FunctionType
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, ParamSpec, TypeAlias, TypeVar
 
 from bluestar_store.engines.dynamo.bulk import chunks
 from bluestar_store.errors import BlueStarError, EncryptedValueError
@@ -29,7 +31,8 @@ from bluestar_store.repositories.changes import (
 )
 from bluestar_store.repositories.inherited import EntityTwins
 from bluestar_store.repositories.moments import ISOLATED_AT_ONCE
-from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.session import Session, StoreParts
+from bluestar_store.repositories.sessions import NotInProcessError, Sessions
 from bluestar_store.repositories.sources import ItemSource, PartitionSource
 from bluestar_store.repositories.stored import Wanted, ambiguous, stored_items
 from bluestar_store.repositories.trails import record_change, trail_head
@@ -37,6 +40,8 @@ from bluestar_store.repositories.transaction import Bookkeeping
 
 E = TypeVar("E", bound=Entity)
 A = TypeVar("A")
+P = ParamSpec("P")
+R = TypeVar("R", bound="Reader[Any]")
 
 Plan: TypeAlias = Callable[[Session, Mapper[E], E, PutExpectation, Item | None], Change]
 """`put_change`, `delete_change`, or one of them with rules of its own."""
@@ -46,11 +51,11 @@ Rules: TypeAlias = Callable[[Session, Change, Bookkeeping, Sequence[Any]], None]
 class Reader(Generic[E]):
     """Reads of one kind of entity."""
 
-    def __init__(self, session: Session, mapper: Mapper[E]) -> None:
-        self._session, self._mapper = session, mapper
+    def __init__(self, sessions: Sessions, mapper: Mapper[E]) -> None:
+        self._sessions, self._mapper = sessions, mapper
         self._name, self._of_items, self._of_partitions = mapper.name, (mapper.name,), (f"{mapper.name}*",)
-        self._unit_here, self._twins = session.unit_here, EntityTwins(self._inherited)
-        self._hot = self._unit_here, session.peek, session.peek_first, self._of_items, self._twins
+        self._unit_here, self._twins = sessions.unit_here, EntityTwins(self._inherited)
+        self._hot = self._unit_here, sessions.peek, sessions.peek_first, self._of_items, self._twins
         self._plan_at = mapper.keys.fields.index("plan_id") if "plan_id" in mapper.keys.fields else None
 
     def __init_subclass__(cls, **given: Any) -> None:
@@ -70,11 +75,11 @@ class Reader(Generic[E]):
     @cached_property
     def _items(self) -> ItemSource[E]:
         """Made when it is needed: opening a Store makes many repositories, and uses few."""
-        return ItemSource(self._session, self._mapper)
+        return ItemSource(self._sessions.outside, self._mapper)
 
     @cached_property
     def _whole(self) -> PartitionSource[E]:
-        return PartitionSource(self._session, self._mapper, lambda items: self._in_order(items))
+        return PartitionSource(self._sessions.outside, self._mapper, self._in_order)
 
     @property
     def mapper(self) -> Mapper[E]:
@@ -108,7 +113,8 @@ class Reader(Generic[E]):
         units = [(self._name, *one) for one in (identity, other) if one is not None]
         self._items.check(units)
         try:
-            answers = self._session.cache_of(self._mapper).fetch(units, self._items, fresh=fresh)
+            session = self._sessions.current()
+            answers = session.cache_of(self._mapper).fetch(units, self._items.through(session), fresh=fresh)
             entity: E | None = first(map(answers.__getitem__, units))  # no more of them than it takes
         except BaseException as error:
             forget_locals(error)
@@ -135,7 +141,7 @@ class Reader(Generic[E]):
             return None
         of_partitions = self._of_partitions
         try:
-            return self._session.peek_all([of_partitions + one for one in identities], self._whole.settles)
+            return self._sessions.peek_all([of_partitions + one for one in identities], self._whole.settles)
         except TypeError:  # what cannot be hashed is refused later
             return None
 
@@ -147,7 +153,8 @@ class Reader(Generic[E]):
         for unit in units:
             self._whole.pk(unit)
         try:
-            answers = self._session.cache_of(self._mapper).fetch(units, self._whole, fresh=fresh)
+            session = self._sessions.current()
+            answers = session.cache_of(self._mapper).fetch(units, self._whole.through(session), fresh=fresh)
             return every([answers[unit] for unit in units if unit in answers])
         except BaseException as error:
             forget_locals(error)
@@ -172,18 +179,19 @@ class Reader(Generic[E]):
     @without_locals
     def _stored(self, keys: Iterable[Key]) -> dict[Key, E]:
         """The entities found in the table itself, consistently, past every cache."""
-        found = self._session.engine.get(self._session.table(self._mapper), keys, consistent=True)
+        session = self._sessions.current()
+        found = session.engine.get(session.table(self._mapper), keys, consistent=True)
         return {key: self._decode(item) for key, item in found.items()}
 
     def _in_order(self, items: Iterable[Item]) -> tuple[E, ...]:
-        return in_order(self._session, self._mapper, items)
+        return in_order(self._sessions, self._mapper, items)
 
     def _decode(self, item: Item) -> E:
-        return self._mapper.decode(item, self._session.table(self._mapper))
+        return self._mapper.decode(item, self._sessions.table(self._mapper))
 
     def _to_put(self, entity: E) -> E:
         """The entity, valid. Raises InheritedRuleError, InvalidEntityError."""
-        refuse_inherited(self._session, self._mapper, entity)
+        refuse_inherited(self._sessions, self._mapper, entity)
         return self._mapper.validated(entity)
 
     def _written(
@@ -202,31 +210,31 @@ class Reader(Generic[E]):
         change, and writes what goes with it. It is given what is stored of `looks`, read together with the item, and
         what `beside` gives, a call at the same time.
         """
-        session, mapper = self._session.acting_as(actor), self._mapper
-        wanted = [wanted_of(mapper, entity, expected), *looks]
-        records = session.records and mapper.rule_list is not None
-        if records:
-            wanted.append(trail_head(mapper, mapper.keys.build(mapper.identity(entity)).pk))
+        mapper = self._mapper
         made: list[Change] = []
-
-        def step(unit: Bookkeeping) -> None:
-            others = [] if beside is None else [partial(beside, session)]
-            (current, *items), more = session.beside(partial(stored_items, session, wanted), others)
-            change = plan(session, mapper, entity, expected, current)
-            write = unit.insist if change.settled else unit.keep
-            write(change.write)
+        with self._sessions.unit(actor) as session:
+            wanted = [wanted_of(mapper, entity, expected), *looks]
+            records = session.records and mapper.rule_list is not None
             if records:
-                record_change(session, mapper, change, unit, items.pop())
-            if rules is not None:
-                rules(session, change, unit, [*items, *more])
-            made[:] = [change]
+                wanted.append(trail_head(mapper, mapper.keys.build(mapper.identity(entity)).pk))
 
-        with session.unit() as unit:
-            unit.bookkeep(step)
+            def step(session: Session, unit: Bookkeeping) -> None:
+                others = [] if beside is None else [partial(beside, session)]
+                (current, *items), more = session.beside(partial(stored_items, session, wanted), others)
+                change = plan(session, mapper, entity, expected, current)
+                write = unit.insist if change.settled else unit.keep
+                write(change.write)
+                if records:
+                    record_change(session, mapper, change, unit, items.pop())
+                if rules is not None:
+                    rules(session, change, unit, [*items, *more])
+                made[:] = [change]
+
+            session.bookkeep(step)
         return made[0]
 
     def _missing(self, what: str) -> Exception:
-        return self._mapper.missing(f"{what} in {self._session.table(self._mapper)}")
+        return self._mapper.missing(f"{what} in {self._sessions.table(self._mapper)}")
 
 
 class Repository(Reader[E]):
@@ -239,22 +247,24 @@ class Repository(Reader[E]):
         the key has a number. ItemDecodeError for an item that cannot be read; with `salvage`, what can be read of it:
         for whoever mends it (see `models.salvage`).
         """
-        mapper = self._mapper
+        session, mapper = self._sessions.current(), self._mapper
         decode = salvaged if salvage else Mapper.decode
         keys = [mapper.keys.build(mapper.identity(entity)) for entity in entities]
         if not mapper.keys.sort.numbers:
-            calls = [partial(self._isolated, some, decode) for some in chunks(keys, ISOLATED_AT_ONCE)]
-            return {key: entity for found in self._session.together(calls) for key, entity in found.items()}
+            calls = [partial(self._isolated, session, some, decode) for some in chunks(keys, ISOLATED_AT_ONCE)]
+            return {key: entity for found in session.together(calls) for key, entity in found.items()}
         units = dict.fromkeys(unit for key in keys for unit in mapper.partition_cache_keys(key.pk))
-        whole = PartitionSource(self._session, mapper, lambda items: in_order(self._session, mapper, items, decode))
-        partitions = self._session.together([partial(whole.load, [unit]) for unit in units])
+        whole = PartitionSource(session, mapper, lambda items: in_order(session, mapper, items, decode))
+        partitions = session.together([partial(whole.load, [unit]) for unit in units])
         found = [entity for loaded in partitions for answer in loaded.values() for entity in readable(answer)]
         stored = {mapper.keys.build(mapper.identity(entity)): entity for entity in found}
         return {key: stored[key] for key in keys if key in stored}
 
-    def _isolated(self, keys: Sequence[Key], decode: Callable[[Mapper[E], Item, str], E]) -> dict[Key, E]:
-        table = self._session.table(self._mapper)
-        found = self._session.engine.get_isolated(table, keys)
+    def _isolated(
+        self, session: Session, keys: Sequence[Key], decode: Callable[[Mapper[E], Item, str], E]
+    ) -> dict[Key, E]:
+        table = session.table(self._mapper)
+        found = session.engine.get_isolated(table, keys)
         return {key: decode(self._mapper, item, table) for key, item in found.items()}
 
     def put(self, entity: E, expected: PutExpectation = None, *, actor: str | None = None) -> E:
@@ -278,6 +288,48 @@ class Repository(Reader[E]):
         self._written(delete_change, entity, expected, actor)
 
 
+class WouldBlock(Enum):
+    """The type of WOULD_BLOCK: the answer of a read that needs more than what is in this process."""
+
+    WOULD_BLOCK = 0
+
+
+WOULD_BLOCK: Final = WouldBlock.WOULD_BLOCK
+
+
+def in_process(read: Callable[P, A]) -> Callable[P, A | WouldBlock] | None:
+    """A repository's read through the cache as one that never waits: for an event loop.
+
+    It gives and raises what the read does that finds all it needs in this process, else WOULD_BLOCK, and changes
+    nothing. None for what is no such read: those are the methods that have a parameter `fresh`.
+    """
+    repository, function = getattr(read, "__self__", None), getattr(read, "__func__", None)
+    if not isinstance(repository, Reader) or "fresh" not in (getattr(function, "__kwdefaults__", None) or ()):
+        return None
+    here: Callable[P, A] = getattr(_in_process(repository), read.__name__)
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> A | WouldBlock:
+        try:
+            return here(*args, **kwargs)
+        except NotInProcessError:
+            return WOULD_BLOCK
+
+    return call
+
+
+def _in_process(reader: R) -> R:
+    """The same reads over what is in this process, and so those of the repositories that it has.
+
+    What needs more raises NotInProcessError.
+    """
+    other = copy(reader)
+    for name, value in vars(reader).items():
+        if isinstance(value, Reader):
+            setattr(other, name, _in_process(value))
+    other._sessions = reader._sessions.in_process()
+    return other
+
+
 def left_of(repository: Repository[E], error: EncryptedValueError) -> E | None:
     """What is left of the item that an error was raised for, read again; None where it is not there any more.
 
@@ -290,18 +342,18 @@ def left_of(repository: Repository[E], error: EncryptedValueError) -> E | None:
     return next(iter(repository.current([mapper.entity(**identity)], salvage=True).values()), None)
 
 
-def owned(session: Session, mapper: Mapper[E], items: Iterable[Item]) -> tuple[E, ...]:
+def owned(parts: StoreParts, mapper: Mapper[E], items: Iterable[Item]) -> tuple[E, ...]:
     """Those of the items whose keys are the kind's, decoded and in order."""
-    return in_order(session, mapper, filter(mapper.owns, items))
+    return in_order(parts, mapper, filter(mapper.owns, items))
 
 
-def owned_but_lost(session: Session, mapper: Mapper[E], items: Iterable[Item]) -> tuple[E, ...]:
+def owned_but_lost(parts: StoreParts, mapper: Mapper[E], items: Iterable[Item]) -> tuple[E, ...]:
     """The same, without values that nobody can read again, which `unreadable` of the entity names: of a history."""
-    return in_order(session, mapper, filter(mapper.owns, items), but_lost)
+    return in_order(parts, mapper, filter(mapper.owns, items), but_lost)
 
 
 def in_order(
-    session: Session,
+    parts: StoreParts,
     mapper: Mapper[E],
     items: Iterable[Item],
     decode: Callable[[Mapper[E], Item, str], E] = Mapper.decode,
@@ -310,7 +362,7 @@ def in_order(
 
     `decode` may be `salvaged` or `but_lost`. ItemDecodeError for two items of one number.
     """
-    table = session.table(mapper)
+    table = parts.table(mapper)
     entities = [decode(mapper, item, table) for item in items]
     numbers = sorted(mapper.keys.sort.numbers)
     if numbers:

@@ -26,7 +26,7 @@ from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.free_form import old_state
 from bluestar_store.repositories.index_reader import IndexReader
 from bluestar_store.repositories.order import by_created
-from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.sessions import Sessions
 
 SPEC = index_specs(BATCH_STATE)[BY_PLAN]
 
@@ -64,13 +64,13 @@ Placed: TypeAlias = tuple[Place, Key]
 class BatchPages:
     """See `Batches.for_plan`."""
 
-    def __init__(self, session: Session, index_reader: IndexReader) -> None:
-        self._session, self._index_reader = session, index_reader
+    def __init__(self, sessions: Sessions, index_reader: IndexReader) -> None:
+        self._sessions, self._index_reader = sessions, index_reader
 
     def page(self, plan_id: str, limit: int | None, cursor: str | None) -> BatchPage:
         """The batches behind the cursor, `limit` at most."""
         check_limit(limit)
-        table, value = self._session.table(BATCH_STATE), index_part(check_plan(plan_id))
+        table, value = self._sessions.table(BATCH_STATE), index_part(check_plan(plan_id))
         question = question_of_query(table, BY_PLAN, value, "", True)
         behind = Place(*decode_cursor(question, cursor, len(Place._fields))) if cursor else None
         wanted = None if limit is None else limit + 1  # one more tells whether there is a next page

@@ -92,7 +92,7 @@ def _head_key(batch_id: str) -> Key:
     return CHAIN_HEAD.keys.build(CHAIN_HEAD.identity(ChainHead(batch_id=batch_id)))
 
 
-def check_unused(session: Session, batch_id: str, unit: Bookkeeping, *, look: bool) -> None:
+def check_unused(session: Session, unit: Bookkeeping, batch_id: str, *, look: bool) -> None:
     """A step of whoever starts a batch: AlreadyExistsError for the id of one that was deleted.
 
     Without `look` there most likely is no trail yet, and the commit finds out.

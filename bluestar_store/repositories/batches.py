@@ -47,6 +47,7 @@ from bluestar_store.repositories.holds import seen_holds
 from bluestar_store.repositories.identifiers import new_id
 from bluestar_store.repositories.index_reader import IndexReader
 from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.snapshot import PlanSnapshot, Snapshots
 from bluestar_store.repositories.steps import check_claim
 from bluestar_store.repositories.stored import Wanted, current_item
@@ -130,9 +131,9 @@ class RulesVerification:
 class Batches(Repository[BatchState]):
     """Items of the table processing-metadata."""
 
-    def __init__(self, session: Session, index_reader: IndexReader, snapshots: Snapshots) -> None:
-        super().__init__(session, BATCH_STATE)
-        self._pages, self._snapshots = BatchPages(session, index_reader), snapshots
+    def __init__(self, sessions: Sessions, index_reader: IndexReader, snapshots: Snapshots) -> None:
+        super().__init__(sessions, BATCH_STATE)
+        self._pages, self._snapshots = BatchPages(sessions, index_reader), snapshots
         self._marks, self._recheck = index_reader.marks, index_reader.recheck
 
     def get(self, batch_id: str) -> BatchState:
@@ -155,20 +156,21 @@ class Batches(Repository[BatchState]):
 
     def history(self, batch_id: str) -> BatchHistory:
         """The state, claims, results and audit trail of a batch, as of one moment. Raises BatchNotFoundError."""
+        session = self._sessions.current()
         pk = self._mapper.keys.partition({"batch_id": batch_id})
-        items = trail_items(self._session, pk)
-        states = owned(self._session, self._mapper, items)
+        items = trail_items(session, pk)
+        states = owned(session, self._mapper, items)
         if not states:
             raise self._missing(f"no batch {batch_id!r}")
-        rules, free = owned(self._session, BATCH_RULES, items), owned_but_lost(self._session, FREE_STATE, items)
+        rules, free = owned(session, BATCH_RULES, items), owned_but_lost(session, FREE_STATE, items)
         return BatchHistory(
             states[0],
             rules[0] if rules else None,
-            owned(self._session, STEP_CLAIM, items),
-            owned_but_lost(self._session, STEP_RESULT, items),
-            seen(owned_but_lost(self._session, AUDIT_ENTRY, items), has_head=has_head(items)),
+            owned(session, STEP_CLAIM, items),
+            owned_but_lost(session, STEP_RESULT, items),
+            seen(owned_but_lost(session, AUDIT_ENTRY, items), has_head=has_head(items)),
             free[0] if free else None,
-            free_results(self._session, items),
+            free_results(session, items),
         )
 
     def verify_rules(self, batch: BatchState) -> RulesVerification:
@@ -177,12 +179,13 @@ class Batches(Repository[BatchState]):
         Limits or a pipeline that are gone are among what `went`. Raises InvalidEntityError for a batch that does not
         say its plan, frequency and year.
         """
+        session = self._sessions.current()
         if batch.plan_id is None or batch.pay_freq is None or batch.year is None:
             raise InvalidEntityError(f"batch {batch.batch_id!r} has no plan_id, pay_freq or year: it has no rules")
         now = self._snapshots.contents(batch.plan_id, batch.pay_freq, batch.year)
         key = BATCH_RULES.keys.build({"batch_id": batch.batch_id})
-        table = self._session.table(BATCH_RULES)
-        stored = self._session.engine.get(table, [key], consistent=True).get(key)
+        table = session.table(BATCH_RULES)
+        stored = session.engine.get(table, [key], consistent=True).get(key)
         then = (BATCH_RULES.decode(stored, table).items if stored else None) or {}
         found = now.digests_again(then)
         unknown = tuple(name for name, digest in found.items() if digest is None)
@@ -208,13 +211,13 @@ class Batches(Repository[BatchState]):
         for an id that is taken, or was until its batch was deleted, InvalidKeyError for what cannot be one,
         InvalidEntityError, and what `Store.plan_snapshot` raises.
         """
-        session = self._session.acting_as(actor)
+        self._sessions.current().acting_as(actor)  # which refuses what is no actor, before anything is read
         batch_id = new_id() if batch_id is None else check_identifier("batch_id", batch_id)
         check_new_identifier("batch_id", batch_id)
         snapshot, checked = self._pinned(plan_id, pay_freq, year)
         for name, value in (("plan_id", plan_id), ("pay_freq", pay_freq)):  # by another name its holds would not count
             check_new_identifier(name, value)
-        now = self._session.now()
+        now = self._sessions.now()
         state = self._mapper.made(
             batch_id=batch_id,
             plan_id=plan_id,
@@ -229,13 +232,15 @@ class Batches(Repository[BatchState]):
         pinned = {} if checked is None else {INDEXES_CHECKED: {"S": utc_text(checked)}}
         steps = {STEP_NUMBERS: {"NS": sorted({str(step.step_order) for step in snapshot.steps})}}
         # The commit finds out whether the id is taken; who is within a unit of work hears of it before.
-        looks = session.unit_here() is not None
-        with session.unit() as unit:
+        looks = self._sessions.unit_here() is not None
+        with self._sessions.unit(actor) as session:
             if looks:
                 put_change(session, self._mapper, state, ABSENT, current_item(session, self._mapper, state))
             begun = change_over(session, self._mapper, state, None, steps, settled=True)
-            unit.engine.write(begun.write, change_over(session, BATCH_RULES, rules, None, pinned, settled=True).write)
-            unit.bookkeep(lambda step: check_unused(session, batch_id, step, look=looks))
+            session.engine.write(
+                begun.write, change_over(session, BATCH_RULES, rules, None, pinned, settled=True).write
+            )
+            session.bookkeep(partial(check_unused, batch_id=batch_id, look=looks))
         self._recheck.beside_start()
         return self._decode(begun.after)
 
@@ -243,7 +248,7 @@ class Batches(Repository[BatchState]):
         """The snapshot that a batch starts under, and the recheck that it relies on, if its table is marked."""
         before = self._marks.last_checked(VALIDATION_RULE, BY_LEVEL)
         snapshot = self._snapshots.take(plan_id, pay_freq, year)
-        if self._session.indexes_complete:
+        if self._sessions.indexes_complete:
             return snapshot, None
         return snapshot, before or self._marks.last_checked(VALIDATION_RULE, BY_LEVEL)
 
@@ -274,7 +279,7 @@ class Batches(Repository[BatchState]):
         moved = {
             "status": status or read.status or BatchStatus.RECEIVED,  # whatever a copy says; other programs may not
             "current_step": batch.current_step if step is None else step,
-            "updated": self._session.now(),
+            "updated": self._sessions.now(),
         }
         return self._moved(batch.model_copy(update=moved), None, actor, asked=status, claim=claim)
 
@@ -320,7 +325,7 @@ class Batches(Repository[BatchState]):
             after = self._decode(change.after)
             before = self._decode(change.before) if change.before else None
             if before is None:
-                check_unused(session, after.batch_id, unit, look=True)
+                check_unused(session, unit, after.batch_id, look=True)
             else:
                 _check_move(before, after, asked)
                 if after.current_step is not None and after.current_step != before.current_step:

@@ -18,7 +18,7 @@ from bluestar_store.models.vendor import VENDOR_SCHEMA
 from bluestar_store.protocols import Item, Place, key_of
 from bluestar_store.repositories.index_reader import IndexReader
 from bluestar_store.repositories.moments import Listed, read_as_one
-from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.sessions import Sessions
 
 
 class Catalog:
@@ -28,12 +28,12 @@ class Catalog:
     be listed yet, or a part of a transaction. `at_level` alone is of one moment.
     """
 
-    def __init__(self, session: Session, index_reader: IndexReader) -> None:
-        self._session, self._index_reader = session, index_reader
+    def __init__(self, sessions: Sessions, index_reader: IndexReader) -> None:
+        self._sessions, self._index_reader = sessions, index_reader
         # Kinds whose key says which plan an item belongs to. A vendor schema says so in an attribute.
         self._plan_kinds = tuple(
             mapper
-            for mapper in session.tables.kinds
+            for mapper in sessions.tables.kinds
             if BY_LEVEL in mapper.index_names and "plan_id" in mapper.keys.fields
         )
 
@@ -61,13 +61,14 @@ class Catalog:
 
         `but_lost`: without values whose key was dropped, see `models.salvage.but_lost`.
         """
+        session = self._sessions.current()
         decode = salvage.but_lost if but_lost else Mapper.decode
         # A vendor's schema is listed in GLOBAL's revision, whichever plan it is of: its key does not tell.
-        revisions = [self._session.revisions.of_level(one) for one in dict.fromkeys((level, GLOBAL))]
-        listed = read_as_one(self._session, revisions, partial(self._listed, level))
+        revisions = [session.revisions.of_level(one) for one in dict.fromkeys((level, GLOBAL))]
+        listed = read_as_one(session, revisions, partial(self._listed, level))
         found: list[Entity] = []
         for mapper in self._kinds_of(level):
-            table = self._session.table(mapper)
+            table = session.table(mapper)
             items = [item for (name, _), item in listed.items.items() if name == table and mapper.owns(item)]
             if mapper is VENDOR_SCHEMA:  # its key does not tell its plan; another plan's damage is not looked at
                 items = [item for item in items if (_plan_of(item) or GLOBAL) == level]
@@ -85,13 +86,13 @@ class Catalog:
             # A vendor's own schemas lie under no plan, and so under an empty text.
             prefix = level_prefix("" if kind is VENDOR_SCHEMA and level == GLOBAL else level)
             found = self._items(kind, prefix, partial(_may_be_at, kind, level))
-            items |= {(self._session.table(kind), key_of(item)): item for item in found}
+            items |= {(self._sessions.table(kind), key_of(item)): item for item in found}
         return Listed(items, partial(self._is_at, level))
 
     def _is_at(self, level: str, place: Place) -> bool:
         table, key = place
         return any(
-            self._session.table(mapper) == table
+            self._sessions.table(mapper) == table
             and mapper.keys.parse(key) is not None
             and _may_be_at(mapper, level, key)
             for mapper in self._kinds_of(level)
@@ -126,7 +127,7 @@ class Catalog:
         decode: Callable[[Mapper[Any], Item, str], Any] = Mapper.decode,
     ) -> list[Any]:
         """The entities in items, by identity."""
-        entities = [decode(mapper, item, self._session.table(mapper)) for item in items]
+        entities = [decode(mapper, item, self._sessions.table(mapper)) for item in items]
         return sorted(entities, key=lambda entity: list(mapper.identity(entity).values()))
 
 

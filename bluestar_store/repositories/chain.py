@@ -73,7 +73,7 @@ def _no_head(trail: Trail) -> ChainHead:
     return ChainHead(batch_id=trail.batch_id, table=trail.table, partition=trail.partition)
 
 
-def append_step(session: Session, entry: AuditEntry, unit: Bookkeeping) -> None:
+def append_step(session: Session, unit: Bookkeeping, entry: AuditEntry) -> None:
     """A step that appends an entry to its trail, with the number and the hash that it has there by then."""
     append_after(session, entry, stored_head(session, entry), unit)
 

@@ -34,7 +34,7 @@ from bluestar_store.protocols import (
     key_of,
 )
 from bluestar_store.repositories.inherited import inherited_rule_error
-from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.session import Session, StoreParts
 from bluestar_store.repositories.stored import Wanted
 
 E = TypeVar("E", bound=Entity)
@@ -130,7 +130,7 @@ def delete_change(
     return Change(delete, current, {}, settled=False)
 
 
-def refuse_inherited(session: Session, mapper: Mapper[E], entity: E) -> None:
+def refuse_inherited(parts: StoreParts, mapper: Mapper[E], entity: E) -> None:
     """InheritedRuleError for what a plan inherits, unless it has become the plan's own.
 
     Of an entity without a level, a vendor's schema, any other item than the one that was read counts as that.
@@ -140,7 +140,7 @@ def refuse_inherited(session: Session, mapper: Mapper[E], entity: E) -> None:
         return
     if not isinstance(entity, PlanEntity) and origin is not None and mapper.key(entity) != origin.key:
         return
-    raise inherited_rule_error(f"{session.table(mapper)}: {mapper.key(entity)}", entity, plan_id)
+    raise inherited_rule_error(f"{parts.table(mapper)}: {mapper.key(entity)}", entity, plan_id)
 
 
 def as_read(session: Session, mapper: Mapper[Any], item: Item, *own: str) -> AsRead:

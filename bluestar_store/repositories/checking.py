@@ -27,11 +27,10 @@ _NO_STEPS = Fits((Fit(COUNT, "one of", ({"N": "0"},)),))
 
 def check(session: Session, entities: Iterable[Entity]) -> None:
     """See `Store.check`."""
-    if session.unit_here() is None:
+    if session.transaction is None:
         raise InvalidWriteError("check belongs to a unit of work: what it finds holds for that one's commit only")
     checked = [(_kind(session, entity), entity) for entity in entities]
-    with session.unit() as unit:
-        unit.bookkeep(partial(_insist, session, checked))
+    session.bookkeep(partial(_insist, checked=checked))
 
 
 def _kind(session: Session, entity: Entity) -> Mapper[Any]:
@@ -41,7 +40,7 @@ def _kind(session: Session, entity: Entity) -> Mapper[Any]:
     raise InvalidEntityError(f"{type(entity).__name__} is no entity of this Store")
 
 
-def _insist(session: Session, checked: Sequence[tuple[Mapper[Any], Entity]], unit: Bookkeeping) -> None:
+def _insist(session: Session, unit: Bookkeeping, checked: Sequence[tuple[Mapper[Any], Entity]]) -> None:
     without_pipeline: dict[tuple[str, str], None] = {}
     for mapper, entity in checked:
         key = mapper.key(entity)

@@ -21,6 +21,7 @@ from bluestar_store.protocols import ACTOR, VERSION, AsRead, AttributeValue, Ite
 from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.repositories.changes import Change, as_read, item_version
 from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.stored import Wanted, stored_items
 from bluestar_store.repositories.trails import record_change, trail_head
 from bluestar_store.repositories.transaction import Bookkeeping
@@ -61,7 +62,7 @@ def is_plain_digest_key(item: Item) -> bool:
 
 @without_locals
 def encrypt_all(
-    session: Session,
+    sessions: Sessions,
     *,
     dry_run: bool = False,
     progress: Callable[[int], None] | None = None,
@@ -72,12 +73,12 @@ def encrypt_all(
     Safe beside writers, and to be repeated: what was done is not done again. An item's version counts it, and a rule's
     trail tells it. Raises ConfigurationError without a key, and EngineError.
     """
-    sealing = session.sealing
+    sealing = sessions.sealing
     if sealing is None:
         raise ConfigurationError(
             "there is no key to encrypt with: set BLUESTAR_ENCRYPTION_KEY or BLUESTAR_ENCRYPTION_KMS_KEY"
         )
-    session = session.acting_as(actor)
+    session = sessions.current().acting_as(actor)
     report = EncryptionReport()
     for mapper, item in _items(session, progress):
         key = key_of(item)
@@ -94,7 +95,7 @@ def encrypt_all(
             elif plain_attributes(mapper, item, records=sealing.records):
                 if mapper is AUDIT_ENTRY:
                     report.kept += 1
-                elif dry_run or _encrypt(session, mapper, mapper.decode(item, session.table(mapper)), key):
+                elif dry_run or _encrypt(sessions, actor, mapper, mapper.decode(item, session.table(mapper)), key):
                     report.encrypted[mapper.name] = report.encrypted.get(mapper.name, 0) + 1
             elif any(isinstance(value, SealedValue) for value in item.values()):
                 report.before[mapper.name] = report.before.get(mapper.name, 0) + 1
@@ -120,16 +121,14 @@ def _items(session: Session, progress: Callable[[int], None] | None) -> Iterator
                 progress(len(items))
 
 
-def _encrypt(session: Session, mapper: Mapper[Any], entity: Entity, key: Key) -> bool:
+def _encrypt(sessions: Sessions, actor: str | None, mapper: Mapper[Any], entity: Entity, key: Key) -> bool:
     """Encrypt one item as it is by now; whether there was anything left to do."""
     done = [False]
-    records = session.records and mapper.rule_list is not None
     wanted = [Wanted(mapper, entity, key)]
-    if records:
-        wanted.append(trail_head(mapper, key.pk))
 
-    def step(unit: Bookkeeping) -> None:
-        item, *heads = stored_items(session, wanted)
+    def step(session: Session, unit: Bookkeeping) -> None:
+        records = session.records and mapper.rule_list is not None
+        item, *heads = stored_items(session, [*wanted, trail_head(mapper, key.pk)] if records else wanted)
         change = _change(session, mapper, item) if item is not None else None
         done[0] = change is not None
         if change is None:
@@ -138,8 +137,8 @@ def _encrypt(session: Session, mapper: Mapper[Any], entity: Entity, key: Key) ->
         if records:
             record_change(session, mapper, change, unit, heads[0], action="encrypt")
 
-    with session.unit() as unit:
-        unit.bookkeep(step)
+    with sessions.unit(actor) as session:
+        session.bookkeep(step)
     return done[0]
 
 

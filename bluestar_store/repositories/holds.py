@@ -32,6 +32,7 @@ from bluestar_store.repositories.index_reader import IndexReader
 from bluestar_store.repositories.moments import Part, read_parts
 from bluestar_store.repositories.order import by_created
 from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.stored import Wanted, current_item, stored_items
 from bluestar_store.repositories.transaction import Bookkeeping
 
@@ -39,8 +40,8 @@ from bluestar_store.repositories.transaction import Bookkeeping
 class Holds(Repository[PlanHold]):
     """Items of the table batch-state."""
 
-    def __init__(self, session: Session, index_reader: IndexReader) -> None:
-        super().__init__(session, PLAN_HOLD)
+    def __init__(self, sessions: Sessions, index_reader: IndexReader) -> None:
+        super().__init__(sessions, PLAN_HOLD)
         self._index_reader = index_reader
 
     def get(self, plan_id: str, hold_id: str) -> PlanHold:
@@ -53,7 +54,7 @@ class Holds(Repository[PlanHold]):
 
     def for_plan(self, plan_id: str) -> tuple[PlanHold, ...]:
         """All holds of a plan, released ones too, oldest first; one without `created` counts as oldest."""
-        return plan_holds(self._session, plan_id)
+        return plan_holds(self._sessions.current(), plan_id)
 
     def open(self, plan_id: str) -> tuple[PlanHold, ...]:
         """The plan's holds that are not released, oldest first."""
@@ -87,7 +88,7 @@ class Holds(Repository[PlanHold]):
         was lost places nothing twice and opens nothing again. `actor` is who writes, the setting's where none is given;
         `created_by` is the actor unless it says otherwise. Raises InvalidKeyError, InvalidEntityError.
         """
-        session = self._session.acting_as(actor)
+        session = self._sessions.current().acting_as(actor)
         if batch_id is not None:
             check_known(session, BATCH_STATE, batch_id=check_identifier("batch_id", batch_id))
         wanted = self._mapper.made(
@@ -95,21 +96,21 @@ class Holds(Repository[PlanHold]):
             hold_id=new_id() if hold_id is None else hold_id,
             reason=reason,
             batch_id=batch_id,
-            created=self._session.now(),
+            created=session.now(),
             created_by=created_by or session.actor,
         )
         check_new(self._mapper, wanted.model_copy(update={"batch_id": None}))
         placed = [wanted]
 
-        def step(unit: Bookkeeping) -> None:
-            found = current_item(self._session, self._mapper, wanted)
+        def step(session: Session, unit: Bookkeeping) -> None:
+            found = current_item(session, self._mapper, wanted)
             if found is not None:
                 placed[:] = [self._decode(found)]
                 return
             self._keep(session, unit, wanted, None, placed)
 
-        with session.unit() as unit:
-            unit.bookkeep(step)
+        with self._sessions.unit(actor) as session:
+            session.bookkeep(step)
         return placed[0]
 
     def release(
@@ -120,29 +121,29 @@ class Holds(Repository[PlanHold]):
         What cannot be read of it, another program's words for a time, is taken away: it would keep the plan's batches
         waiting for ever. `actor` and `released_by` as for `place`. Raises HoldNotFoundError, InvalidEntityError.
         """
-        session = self._session.acting_as(actor)
         released: list[PlanHold] = []
 
-        def step(unit: Bookkeeping) -> None:
+        def step(session: Session, unit: Bookkeeping) -> None:
             found = self._to_release(plan_id, hold_id)
             released[:] = [found]
             if found.is_open:
                 by = released_by or session.actor
-                after = found.model_copy(update={"released": self._session.now(), "released_by": by})
+                after = found.model_copy(update={"released": session.now(), "released_by": by})
                 self._keep(session, unit, after, found.origin.wire if found.origin else None, released)
 
-        with session.unit() as unit:
-            unit.bookkeep(step)
+        with self._sessions.unit(actor) as session:
+            session.bookkeep(step)
         return released[0]
 
     def _to_release(self, plan_id: str, hold_id: str) -> PlanHold:
+        session = self._sessions.current()
         try:
             return self.get(plan_id, hold_id)
         except ItemDecodeError:
-            item = current_item(self._session, self._mapper, PlanHold(plan_id=plan_id, hold_id=hold_id))
+            item = current_item(session, self._mapper, PlanHold(plan_id=plan_id, hold_id=hold_id))
             if item is None:  # by now
                 raise
-            return salvaged(self._mapper, item, self._session.table(self._mapper))
+            return salvaged(self._mapper, item, session.table(self._mapper))
 
     def put(self, entity: PlanHold, expected: PutExpectation = None, *, actor: str | None = None) -> PlanHold:
         """See Repository; the plan's guard goes with it."""

@@ -23,7 +23,7 @@ from bluestar_store.models.tables import index_specs
 from bluestar_store.protocols import Item, Page, key_of, pages, scan_pages, settles_at_once
 from bluestar_store.repositories.index_marks import IndexMarks
 from bluestar_store.repositories.recheck import Recheck
-from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.sessions import Sessions
 
 SWEEP_PAGES = 32
 """Pages (of 1 MB) that a scan for items without index attributes may read before it counts as dear."""
@@ -35,9 +35,9 @@ Found: TypeAlias = list[Item] | None
 class IndexReader:
     """Keys by index value. What it finds may be outdated: read the items again and look at them (`stored`)."""
 
-    def __init__(self, session: Session) -> None:
-        self._session, self.marks = session, IndexMarks(session)
-        self.recheck = Recheck(session, self.marks)
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions, self.marks = sessions, IndexMarks(sessions)
+        self.recheck = Recheck(sessions, self.marks)
 
     def find(self, mapper: Mapper[Any], index: str, value: str, *prefixes: str) -> list[Item]:
         """Index entries (keys and index attributes) and, whole, the items that lack the index's attributes.
@@ -45,7 +45,9 @@ class IndexReader:
         The latter are all of the kind, whatever their value would be. Raises IndexMissingError when the table has no
         such index and is dear to scan.
         """
-        return self.merged(mapper, index, self._session.together(self.calls(mapper, index, value, *prefixes)))
+        return self.merged(
+            mapper, index, self._sessions.current().together(self.calls(mapper, index, value, *prefixes))
+        )
 
     def calls(self, mapper: Mapper[Any], index: str, value: str, *prefixes: str) -> list[Callable[[], Found]]:
         """The independent reads of `find`, for a caller who makes others at once; `merged` takes the answers."""
@@ -59,7 +61,7 @@ class IndexReader:
             return self._all(mapper, index)
         if unindexed is None:
             raise ConfigurationError(
-                f"table {self._session.table(mapper)} is too large to be scanned for items that other programs wrote "
+                f"table {self._sessions.table(mapper)} is too large to be scanned for items that other programs wrote "
                 "without index attributes: run `bluestar-store create --upgrade`, which gives them the attributes and "
                 "marks the table as indexed (or set BLUESTAR_INDEXES_COMPLETE=true where nobody else writes)"
             )
@@ -72,7 +74,8 @@ class IndexReader:
 
         All of the kind is given whole when the table has no such index. Raises as `find` does.
         """
-        engine, table = self._session.engine, self._session.table(mapper)
+        session = self._sessions.current()
+        engine, table = session.engine, session.table(mapper)
 
         def page(after: str | None) -> Page:
             return engine.query(table, value, index=index, newest_first=True, limit=limit, cursor=after or cursor)
@@ -91,7 +94,8 @@ class IndexReader:
 
         What reads of several items do not show yet, though its transaction is committed, is read isolated.
         """
-        engine, table, wanted = self._session.engine, self._session.table(mapper), list(dict.fromkeys(keys))
+        session = self._sessions.current()
+        engine, table, wanted = session.engine, session.table(mapper), list(dict.fromkeys(keys))
         found = engine.get(table, wanted, consistent=True)
         missed = [] if settles_at_once(engine) else [key for key in wanted if key not in found]
         for some in chunks(missed, MAX_ISOLATED_KEYS):
@@ -118,7 +122,8 @@ class IndexReader:
 
     def _indexed(self, mapper: Mapper[Any], index: str, value: str, prefix: str) -> Found:
         """The index's entries; None when the table has no such index."""
-        engine, table = self._session.engine, self._session.table(mapper)
+        session = self._sessions.current()
+        engine, table = session.engine, session.table(mapper)
         try:
             found = chain.from_iterable(
                 pages(lambda cursor: engine.query(table, value, prefix, index=index, cursor=cursor))
@@ -129,7 +134,7 @@ class IndexReader:
 
     def _unindexed(self, mapper: Mapper[Any], index: str) -> Found:
         """The kind's items that lack the index's attribute; None when they are dear to find."""
-        if self._session.indexes_complete or self._is_marked(mapper, index):
+        if self._sessions.indexes_complete or self._is_marked(mapper, index):
             return []
         items, complete = self._sweep(mapper, index_specs(mapper)[index].partition_attribute)
         if not complete:  # its mark was taken back, or is not of this kind
@@ -148,16 +153,17 @@ class IndexReader:
         items, complete = self._sweep(mapper, None)
         if not complete:
             raise IndexMissingError(
-                f"table {self._session.table(mapper)} has no index {index} and is too large to scan for it; "
+                f"table {self._sessions.table(mapper)} has no index {index} and is too large to scan for it; "
                 "`bluestar-store create --upgrade` adds and fills the index"
             )
         return items
 
     def _sweep(self, mapper: Mapper[Any], lacking: str | None) -> tuple[list[Item], bool]:
         """The kind's items that lack an attribute, and whether these are all."""
-        engine, prefix = self._session.engine, mapper.keys.sort.prefix
+        session = self._sessions.current()
+        engine, prefix = session.engine, mapper.keys.sort.prefix
         # Where a call is no round trip, no table is dear.
         most = SWEEP_PAGES if engine.parallel_calls > 1 else None
-        found = scan_pages(engine, self._session.table(mapper), sk_prefix=prefix, lacking=lacking)
+        found = scan_pages(engine, session.table(mapper), sk_prefix=prefix, lacking=lacking)
         items = [item for page in islice(found, most) for item in page if self._owns(mapper, item)]
         return items, next(found, None) is None

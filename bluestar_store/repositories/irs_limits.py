@@ -7,14 +7,14 @@ from bluestar_store.models.limits import IRS_LIMITS, IrsLimits
 from bluestar_store.protocols import key_of
 from bluestar_store.repositories.base import Repository
 from bluestar_store.repositories.index_reader import IndexReader
-from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.sessions import Sessions
 
 
 class IrsLimitsByYear(Repository[IrsLimits]):
     """Items of the table irs-limits."""
 
-    def __init__(self, session: Session, index_reader: IndexReader) -> None:
-        super().__init__(session, IRS_LIMITS)
+    def __init__(self, sessions: Sessions, index_reader: IndexReader) -> None:
+        super().__init__(sessions, IRS_LIMITS)
         self._index_reader = index_reader
 
     def get(self, year: int, *, fresh: bool = False) -> IrsLimits:

@@ -20,7 +20,8 @@ from bluestar_store.repositories.changes import (
 )
 from bluestar_store.repositories.moments import Part, read_parts
 from bluestar_store.repositories.pipeline_head import head_key, head_write
-from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.session import Session, StoreParts
+from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.stored import ambiguous
 from bluestar_store.repositories.trails import record_replacement
 from bluestar_store.repositories.transaction import Bookkeeping
@@ -32,7 +33,7 @@ KIND = PIPELINE_STEP
 
 
 def validated_steps(
-    session: Session, plan_id: str, pay_freq: str, steps: Iterable[PipelineStep]
+    parts: StoreParts, plan_id: str, pay_freq: str, steps: Iterable[PipelineStep]
 ) -> dict[int, PipelineStep]:
     """The steps by number, each of this pipeline and given once. Raises InheritedRuleError, InvalidEntityError.
 
@@ -41,7 +42,7 @@ def validated_steps(
     wanted: dict[int, PipelineStep] = {}
     for given in steps:
         if given.plan_id != plan_id:
-            refuse_inherited(session, KIND, given)
+            refuse_inherited(parts, KIND, given)
         step = KIND.validated(given)
         if (step.plan_id, step.pay_freq) != (plan_id, pay_freq):
             raise InvalidEntityError(
@@ -54,7 +55,8 @@ def validated_steps(
 
 
 def replace_steps(
-    session: Session,
+    sessions: Sessions,
+    actor: str | None,
     pk: str,
     wanted: Mapping[int, PipelineStep],
     expected: PutExpectation = None,
@@ -65,9 +67,9 @@ def replace_steps(
     Done again with what is there by then when others replace the same pipeline at the same time.
     """
     made: list[list[Item]] = []
-    records, alone = session.records, session.unit_here() is None
+    alone = sessions.unit_here() is None
 
-    def replace(unit: Bookkeeping) -> None:
+    def replace(session: Session, unit: Bookkeeping) -> None:
         head, items = _current(session, pk)
         if expected is ABSENT and items:
             raise AlreadyExistsError(f"{session.table(KIND)}: a pipeline {pk} exists already")
@@ -97,12 +99,12 @@ def replace_steps(
         made.append([change.after for change in changes])
         if changes or deletes or head is not None:  # the head of an emptied pipeline has to say so
             unit.keep(head_write(session, pk, head, len(wanted)), *(change.write for change in changes), *deletes)
-            if records:
+            if session.records:
                 record_replacement(session, KIND, pk, list(items.values()), made[0], unit)
 
     while not made:
-        with session.unit() as unit:
-            unit.bookkeep(replace)
+        with sessions.unit(actor) as session:
+            session.bookkeep(replace)
     return made[0]
 
 

@@ -22,6 +22,7 @@ from bluestar_store.repositories.moments import Found, Part, read_as_one, read_l
 from bluestar_store.repositories.pipeline_head import COUNT, steps_written
 from bluestar_store.repositories.pipeline_replacement import replace_steps, validated_steps
 from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.sources import PartitionSource
 
 MAX_ISOLATED = 100
@@ -33,9 +34,9 @@ READ_ATTEMPTS = 12
 class Pipelines(Reader[PipelineStep]):
     """Items of the table processing-pipeline."""
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session, PIPELINE_STEP)
-        self._whole = PipelineSource(session, self)
+    def __init__(self, sessions: Sessions) -> None:
+        super().__init__(sessions, PIPELINE_STEP)
+        self._whole = PipelineSource(sessions.outside, self)
 
     def steps(
         self, plan_id: str, pay_freq: str, *, fallback: bool = True, fresh: bool = False
@@ -63,11 +64,13 @@ class Pipelines(Reader[PipelineStep]):
         Of a step that cannot be read, what can be. For mending what `steps` refuses with PipelineChangingError or
         ItemDecodeError; never run a batch by it.
         """
-        return in_order(self._session, self._mapper, self._as_one(self._pk(plan_id, pay_freq)), salvaged)
+        session = self._sessions.current()
+        return in_order(session, self._mapper, self._as_one(session, self._pk(plan_id, pay_freq)), salvaged)
 
     def is_lost(self, plan_id: str, pay_freq: str) -> bool:
         """Whether another program deleted all steps of a pipeline that the library wrote; `remove` mends that too."""
-        written = steps_written(self._session, self._pk(plan_id, pay_freq))  # first: one being made now is not lost
+        session = self._sessions.current()
+        written = steps_written(session, self._pk(plan_id, pay_freq))  # first: one being made now is not lost
         return written > 0 and not self.remains(plan_id, pay_freq)
 
     def replace(
@@ -90,11 +93,12 @@ class Pipelines(Reader[PipelineStep]):
         number twice, or more than 98 steps before and after, InheritedRuleError for DEFAULT's steps as a plan's
         pipeline: `[step.for_plan(plan_id) for step in steps]` are one.
         """
-        wanted = validated_steps(self._session, plan_id, pay_freq, steps)
+        wanted = validated_steps(self._sessions, plan_id, pay_freq, steps)
         if not wanted:
             raise InvalidEntityError("a pipeline without steps; use remove to fall back to DEFAULT's")
-        session = self._session.acting_as(actor)
-        return self._in_order(replace_steps(session, self._pk(plan_id, pay_freq), wanted, expected, known))
+        return self._in_order(
+            replace_steps(self._sessions, actor, self._pk(plan_id, pay_freq), wanted, expected, known)
+        )
 
     def remove(
         self,
@@ -111,7 +115,7 @@ class Pipelines(Reader[PipelineStep]):
         that `is_lost`. `known` steps, as they were read, are checked: when one was changed since, or there are others,
         that is a ConflictError. `actor` as for `replace`.
         """
-        replace_steps(self._session.acting_as(actor), self._pk(plan_id, pay_freq), {}, expected, known)
+        replace_steps(self._sessions, actor, self._pk(plan_id, pay_freq), {}, expected, known)
 
     def put(self, step: PipelineStep, expected: PutExpectation = None, *, actor: str | None = None) -> PipelineStep:
         """Change one step that exists; see `Repository.put`. A step is added or taken away with `replace` only.
@@ -138,7 +142,9 @@ class Pipelines(Reader[PipelineStep]):
     def _pk(self, plan_id: str, pay_freq: str) -> str:
         return self._mapper.keys.partition({"plan_id": plan_id, "pay_freq": pay_freq})
 
-    def _first_of(self, pks: Sequence[str], *, every: bool = False) -> list[tuple[PipelineStep, ...] | BlueStarError]:
+    def first_of(
+        self, session: Session, pks: Sequence[str], *, every: bool = False
+    ) -> list[tuple[PipelineStep, ...] | BlueStarError]:
         """The first pipeline of these partitions that there is, whole, with the empty ones before it; or its error.
 
         One query after the other: a plan that has its own pays for no more. Unless the first one proves itself whole,
@@ -146,31 +152,31 @@ class Pipelines(Reader[PipelineStep]):
         where one was heard of lately, all is as of one moment, too. `every`: read all, whether it seems to be needed or
         not.
         """
-        parts = [Part(self._session.table(self._mapper), pk, self._mapper.keys.sort.prefix) for pk in pks]
+        parts = [Part(session.table(self._mapper), pk, self._mapper.keys.sort.prefix) for pk in pks]
         read: list[Part] = []
 
         def ask() -> Found:
             found: dict[Part, list[Item]] = {}
             for part in parts:
-                found[part] = self._session.partition(self._mapper, part.pk)
+                found[part] = session.partition(self._mapper, part.pk)
                 if found[part] and not every:
                     break
             read[:] = found
             return Found(found)
 
-        revisions = [self._session.revisions.of_level(self._level(pk)) for pk in pks]
-        changed = any(map(self._session.changed_lately, self._mapper.partition_cache_keys(pks[0])))
+        revisions = [session.revisions.of_level(self._level(pk)) for pk in pks]
+        changed = any(map(session.changed_lately, self._mapper.partition_cache_keys(pks[0])))
 
         def proved(found: Found) -> bool:
             return not changed and self._agrees(found[parts[0]])
 
-        found = read_as_one(self._session, revisions, ask, proved=proved)
+        found = read_as_one(session, revisions, ask, proved=proved)
         answers: list[tuple[PipelineStep, ...] | BlueStarError] = []
         for part in parts:
             if part not in read:  # the one before seemed to be there, and is gone
-                return self._first_of(pks, every=True)
+                return self.first_of(session, pks, every=True)
             try:
-                answers.append(self.whole(part.pk, found[part]))
+                answers.append(self.whole(session, part.pk, found[part]))
             except (ItemDecodeError, PipelineChangingError) as error:
                 answers.append(error)
             if answers[-1]:
@@ -185,52 +191,58 @@ class Pipelines(Reader[PipelineStep]):
         stamps = [(item.get(REVISION), item.get(COUNT)) for item in items]
         return revision is not None and stamps.count((revision, count)) == len(stamps)
 
-    def whole(self, pk: str, items: Iterable[Item]) -> tuple[PipelineStep, ...]:
+    def whole(self, session: Session, pk: str, items: Iterable[Item]) -> tuple[PipelineStep, ...]:
         """The whole pipeline of a partition, given one query's answer; reads again unless that proves itself whole."""
         try:
-            return self._proved_of(pk, items)
+            return self.proved(session, pk, items)
         except PipelineChangingError:
-            return self._load_again(pk)
+            return self.load_again(session, pk)
 
-    def _proved_of(self, pk: str, items: Iterable[Item], *, settled: bool = False) -> tuple[PipelineStep, ...]:
+    def proved(
+        self, session: Session, pk: str, items: Iterable[Item], *, settled: bool = False
+    ) -> tuple[PipelineStep, ...]:
         """The whole pipeline in a query's answer; PipelineChangingError when it may be a part or a mixture.
 
         `settled`: all that the library changed of late is in it, so that the head may be a moment old.
         """
-        return self._proved(pk, self._in_order(items), settled=settled)
+        return self._proved_steps(session, pk, self._in_order(items), settled=settled)
 
-    def _load_again(self, pk: str) -> tuple[PipelineStep, ...]:
+    def load_again(self, session: Session, pk: str) -> tuple[PipelineStep, ...]:
         """The pipeline once its steps agree."""
         from bluestar_store.engines.dynamo.attempts import attempts
 
         retrying = attempts(PipelineChangingError, most=READ_ATTEMPTS, first_seconds=0.005, longest_seconds=0.5)
-        steps: tuple[PipelineStep, ...] = retrying(lambda: self._proved_of(pk, self._as_one(pk)))
+        steps: tuple[PipelineStep, ...] = retrying(lambda: self.proved(session, pk, self._as_one(session, pk)))
         return steps
 
-    def _as_one(self, pk: str) -> list[Item]:
+    def _as_one(self, session: Session, pk: str) -> list[Item]:
         """What lies there, as of one moment where the library wrote it."""
-        part = Part(self._session.table(self._mapper), pk, self._mapper.keys.sort.prefix)
-        return read_levels(self._session, [self._level(pk)], [part])[part]
+        part = Part(session.table(self._mapper), pk, self._mapper.keys.sort.prefix)
+        return read_levels(session, [self._level(pk)], [part])[part]
 
     def _level(self, pk: str) -> str:
         return str((self._mapper.keys.partition_identity(pk) or {})["plan_id"])
 
-    def _proved(self, pk: str, steps: tuple[PipelineStep, ...], *, settled: bool = False) -> tuple[PipelineStep, ...]:
+    def _proved_steps(
+        self, session: Session, pk: str, steps: tuple[PipelineStep, ...], *, settled: bool
+    ) -> tuple[PipelineStep, ...]:
         """The steps when they are a whole pipeline; PipelineChangingError when they may be a part or a mixture."""
         ours = [step for step in steps if step.revision is not None]
         if ours and len(ours) == len(steps) and _agree(ours):
             return steps
         # No step, or steps of other programs: unless the library writes here, nobody could be in the middle of it.
-        written = steps_written(self._session, pk, consistent=not settled)
+        written = steps_written(session, pk, consistent=not settled)
         if not ours and written == 0:
             return steps
-        return self._as_of_one_moment(pk, steps, written)
+        return self._as_of_one_moment(session, pk, steps, written)
 
-    def _as_of_one_moment(self, pk: str, steps: tuple[PipelineStep, ...], written: int) -> tuple[PipelineStep, ...]:
+    def _as_of_one_moment(
+        self, session: Session, pk: str, steps: tuple[PipelineStep, ...], written: int
+    ) -> tuple[PipelineStep, ...]:
         """Other programs may have added or overwritten steps of ours: that looks the same in an isolated read."""
-        table = self._session.table(self._mapper)
+        table = session.table(self._mapper)
         keys = [step.origin.key for step in steps if step.origin is not None][:MAX_ISOLATED]
-        seen = self._in_order(self._session.engine.get_isolated(table, keys).values())
+        seen = self._in_order(session.engine.get_isolated(table, keys).values())
         ours = [step for step in seen if step.revision is not None]
         needed = ours[0].pipeline_length or 0 if ours else written
         if len({step.revision for step in ours}) <= 1 and len(steps) == len(seen) >= needed:
@@ -247,7 +259,7 @@ class PipelineSource(PartitionSource[PipelineStep]):
 
     def __init__(self, session: Session, pipelines: Pipelines) -> None:
         super().__init__(session, PIPELINE_STEP, pipelines._in_order)
-        self._first_of = pipelines._first_of
+        self._first_of = pipelines.first_of
 
     def settles(self, value: tuple[PipelineStep, ...]) -> bool:
         """See Source."""
@@ -255,7 +267,7 @@ class PipelineSource(PartitionSource[PipelineStep]):
 
     def load(self, units: Sequence[CacheKey]) -> Mapping[CacheKey, tuple[PipelineStep, ...] | BlueStarError]:
         """As many as it takes."""
-        return dict(zip(units, self._first_of([self.pk(unit) for unit in units]), strict=False))
+        return dict(zip(units, self._first_of(self._session, [self.pk(unit) for unit in units]), strict=False))
 
 
 def _agree(steps: Sequence[PipelineStep]) -> bool:

@@ -11,6 +11,7 @@ from bluestar_store.repositories.base import Reader, owned
 from bluestar_store.repositories.chain import append_step
 from bluestar_store.repositories.changes import change_over
 from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.stored import current_item
 from bluestar_store.repositories.transaction import Bookkeeping
 
@@ -18,15 +19,16 @@ from bluestar_store.repositories.transaction import Bookkeeping
 class PlanKeys(Reader[PlanKey]):
     """Needs no key of the settings: who may write agent-config may drop a plan's."""
 
-    def __init__(self, session: Session, forget: Callable[[str], object]) -> None:
+    def __init__(self, sessions: Sessions, forget: Callable[[str], object]) -> None:
         """`forget` lets caches forget a plan."""
-        super().__init__(session, PLAN_KEY)
+        super().__init__(sessions, PLAN_KEY)
         self._forget = forget
 
     def of_plan(self, plan_id: str) -> tuple[PlanKey, ...]:
         """A plan's keys (GLOBAL's: of what belongs to no plan, or to all), oldest first, dropped ones too."""
+        session = self._sessions.current()
         pk = PLAN_KEY.keys.partition({"plan_id": plan_id})
-        found = owned(self._session, self._mapper, self._session.partition(self._mapper, pk))
+        found = owned(session, self._mapper, session.partition(self._mapper, pk))
         return tuple(sorted(found, key=lambda key: key.key_id))
 
     def drop(self, plan_id: str, *, actor: str | None = None) -> tuple[PlanKey, ...]:
@@ -38,10 +40,9 @@ class PlanKeys(Reader[PlanKey]):
         Raises PlanKeyNotFoundError where there is nothing to drop, and CacheError, when all is done, where other
         processes could not be told.
         """
-        session = self._session.acting_as(actor)
         dropped: list[PlanKey] = []
 
-        def step(unit: Bookkeeping) -> None:
+        def step(session: Session, unit: Bookkeeping) -> None:
             dropped.clear()
             for key in self.of_plan(plan_id):
                 if key.dropped is not None:
@@ -61,11 +62,11 @@ class PlanKeys(Reader[PlanKey]):
                 at=session.now(),
                 details={"keys": [key.key_id for key in dropped]},
             )
-            append_step(session, AUDIT_ENTRY.validated(entry), unit)
+            append_step(session, unit, AUDIT_ENTRY.validated(entry))
 
-        with session.unit() as unit:
-            unit.bookkeep(step)
-        if session.sealing is not None:
-            session.sealing.keys.forget(plan_id)
+        with self._sessions.unit(actor) as session:
+            session.bookkeep(step)
+        if self._sessions.sealing is not None:
+            self._sessions.sealing.keys.forget(plan_id)
         self._forget(plan_id)
         return tuple(dropped)

@@ -35,6 +35,7 @@ from bluestar_store.repositories.inherited import inherited
 from bluestar_store.repositories.moments import Found, Part, read_as_one
 from bluestar_store.repositories.pipelines import Pipelines
 from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.validation_rules import applying
 
 E = TypeVar("E", bound=Entity)
@@ -131,8 +132,8 @@ class PlanContents:
 class Snapshots:
     """Takes snapshots."""
 
-    def __init__(self, session: Session, index_reader: IndexReader, pipelines: Pipelines) -> None:
-        self._session, self._index_reader, self._pipelines = session, index_reader, pipelines
+    def __init__(self, sessions: Sessions, index_reader: IndexReader, pipelines: Pipelines) -> None:
+        self._sessions, self._index_reader, self._pipelines = sessions, index_reader, pipelines
 
     def take(self, plan_id: str, pay_freq: str, year: int) -> PlanSnapshot:
         """See `Store.plan_snapshot`."""
@@ -140,14 +141,14 @@ class Snapshots:
         for error in found.unreadable.values():
             raise error
         if found.limits is None:
-            raise LimitsNotFoundError(f"no limits for {year} in {self._session.table(IRS_LIMITS)}")
+            raise LimitsNotFoundError(f"no limits for {year} in {self._sessions.table(IRS_LIMITS)}")
         if found.damage is not None:
             raise found.damage
         if not found.steps:
             own, default = (
                 PIPELINE_STEP.keys.partition({"plan_id": level, "pay_freq": pay_freq}) for level in (plan_id, DEFAULT)
             )
-            raise PipelineNotFoundError(f"no pipeline in {own} nor {default} of {self._session.table(PIPELINE_STEP)}")
+            raise PipelineNotFoundError(f"no pipeline in {own} nor {default} of {self._sessions.table(PIPELINE_STEP)}")
         return PlanSnapshot(
             plan_id,
             pay_freq,
@@ -164,18 +165,19 @@ class Snapshots:
 
     def contents(self, plan_id: str, pay_freq: str, year: int) -> PlanContents:
         """What there is, read as for a snapshot."""
+        session = self._sessions.current()
         check_plan(plan_id)
-        revisions = [self._session.revisions.of_level(level) for level in (plan_id, GLOBAL, DEFAULT)]
+        revisions = [session.revisions.of_level(level) for level in (plan_id, GLOBAL, DEFAULT)]
         while True:
-            asked = Asked(self._session, self._index_reader, plan_id, pay_freq, year)
-            found = read_as_one(self._session, revisions, asked.read, more=asked.misses)
-            steps, damage = self._steps([(part.pk, found[part]) for part in asked.pipelines])
+            asked = Asked(session, self._index_reader, plan_id, pay_freq, year)
+            found = read_as_one(session, revisions, asked.read, more=asked.misses)
+            steps, damage = self._steps(session, [(part.pk, found[part]) for part in asked.pipelines])
             if steps is not None:
                 break
         configs = [item for part in asked.configs for item in found[part]]
         own_rules, global_rules = (tuple(self._decoded(CALCULATION_RULE, found[part])) for part in asked.rules)
         validation = {
-            category: applying(plan_id, *(in_order(self._session, VALIDATION_RULE, found[part]) for part in parts))
+            category: applying(plan_id, *(in_order(session, VALIDATION_RULE, found[part]) for part in parts))
             for category, parts in asked.categories.items()
         }
         unreadable: dict[str, EncryptedValueError] = {}
@@ -185,17 +187,17 @@ class Snapshots:
             year,
             steps=inherited(plan_id, steps),
             damage=damage,
-            client_config=self._first(plan_id, self._session.tables.registered(CLIENT_CONFIG), configs, unreadable),
-            ach_config=self._first(plan_id, self._session.tables.registered(ACH_CONFIG), configs, unreadable),
+            client_config=self._first(plan_id, session.tables.registered(CLIENT_CONFIG), configs, unreadable),
+            ach_config=self._first(plan_id, session.tables.registered(ACH_CONFIG), configs, unreadable),
             calculation_rules=merged(plan_id, global_rules, own_rules),
             validation_rules=immutabledict({category: rules for category, rules in validation.items() if rules}),
             limits=next(iter(self._decoded(IRS_LIMITS, filter(IRS_LIMITS.owns, found[asked.limits]))), None),
             unreadable=unreadable,
-            digests=self._session.digests,
+            digests=session.digests,
         )
 
     def _steps(
-        self, levels: Iterable[tuple[str, Iterable[Item]]]
+        self, session: Session, levels: Iterable[tuple[str, Iterable[Item]]]
     ) -> tuple[tuple[PipelineStep, ...] | None, PipelineChangingError | None]:
         """The plan's own steps, else DEFAULT's; with an error, what lies there of a pipeline that is not whole.
 
@@ -204,19 +206,19 @@ class Snapshots:
         for pk, items in levels:
             found = [item for item in items if PIPELINE_STEP.owns(item)]
             try:
-                steps = self._pipelines._proved_of(pk, found, settled=True)
+                steps = self._pipelines.proved(session, pk, found, settled=True)
             except PipelineChangingError:
                 try:
-                    self._pipelines._load_again(pk)
+                    self._pipelines.load_again(session, pk)
                 except PipelineChangingError as error:
-                    return in_order(self._session, PIPELINE_STEP, found), error
+                    return in_order(session, PIPELINE_STEP, found), error
                 return None, None
             if steps:
                 return steps, None
         return (), None
 
     def _decoded(self, mapper: Mapper[E], items: Iterable[Item]) -> list[E]:
-        return [mapper.decode(item, self._session.table(mapper)) for item in items]
+        return [mapper.decode(item, self._sessions.table(mapper)) for item in items]
 
     def _first(
         self, plan_id: str, mapper: Mapper[C], items: Iterable[Item], unreadable: dict[str, EncryptedValueError]
@@ -225,7 +227,7 @@ class Snapshots:
         found = [(mapper.keys.parse(key_of(item)) or {}, item) for item in items if mapper.owns(item)]
         for identity, item in sorted(found, key=lambda one: one[0]["plan_id"] == DEFAULT):
             try:
-                return inherited(plan_id, [mapper.decode(item, self._session.table(mapper))])[0]
+                return inherited(plan_id, [mapper.decode(item, self._sessions.table(mapper))])[0]
             except EncryptedValueError as error:
                 unreadable[_name(mapper, identity)] = error.with_traceback(None)
                 break

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from functools import lru_cache, partial
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from pydantic_core import from_json
 
@@ -43,6 +44,14 @@ class MapperSource(Generic[E]):
 
     def __init__(self, session: Session, mapper: Mapper[E]) -> None:
         self._session, self._mapper, self._table = session, mapper, session.table(mapper)
+
+    def through(self, session: Session) -> Self:
+        """The same for a call that loads through this session. Keys that were built before are shared."""
+        if session is self._session:
+            return self
+        other = copy(self)
+        other._session = session
+        return other
 
     @property
     def sensitive(self) -> bool:

@@ -27,6 +27,7 @@ from bluestar_store.repositories.changes import as_read, change_over
 from bluestar_store.repositories.identifiers import check_known
 from bluestar_store.repositories.moments import Part, read_parts
 from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.stored import Wanted, current_item, stored_items
 from bluestar_store.repositories.transaction import Bookkeeping
 from bluestar_store.repositories.working import need_no_open_hold, need_open_batch
@@ -47,9 +48,10 @@ class StepRecords(Reader[E]):
 
     def get(self, batch_id: str, step: int) -> E:
         """The record of one step, whatever the width of the number in its key. Raises BatchNotFoundError."""
+        session = self._sessions.current()
         key = self._mapper.keys.build({"batch_id": batch_id, "step": step})
-        mark, table = merge_mark(self._mapper, key.pk), self._session.table(self._mapper)
-        found = self._session.engine.get(table, [key, mark], consistent=True)
+        mark, table = merge_mark(self._mapper, key.pk), session.table(self._mapper)
+        found = session.engine.get(table, [key, mark], consistent=True)
         if key in found and mark not in found:
             return self._decode(found[key])
         for record in self.for_batch(batch_id):
@@ -59,14 +61,15 @@ class StepRecords(Reader[E]):
 
     def for_batch(self, batch_id: str) -> tuple[E, ...]:
         """The records of a batch by step, as of one moment; empty when there is none."""
-        pk, table = self._mapper.keys.partition({"batch_id": batch_id}), self._session.table(self._mapper)
+        session = self._sessions.current()
+        pk, table = self._mapper.keys.partition({"batch_id": batch_id}), session.table(self._mapper)
         part = Part(table, pk, self._mapper.keys.sort.prefix)
-        items = read_parts(self._session, [self._session.revisions.of_trail(pk)], [part])[part]
+        items = read_parts(session, [session.revisions.of_trail(pk)], [part])[part]
         if merge_mark(self._mapper, pk) in map(key_of, items):
             state = BATCH_STATE.keys.build({"batch_id": batch_id})
-            if not self._session.engine.get(table, [state], consistent=True):
+            if not session.engine.get(table, [state], consistent=True):
                 return ()
-        return owned(self._session, self._mapper, items)
+        return owned(session, self._mapper, items)
 
 
 class Claims(StepRecords[StepClaim]):
@@ -76,8 +79,8 @@ class Claims(StepRecords[StepClaim]):
     that lost its claim cannot write, whatever its clock says.
     """
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session, STEP_CLAIM)
+    def __init__(self, sessions: Sessions) -> None:
+        super().__init__(sessions, STEP_CLAIM)
 
     def claim(
         self, batch: BatchState | str, step: int, worker: str, lease_seconds: float, *, actor: str | None = None
@@ -89,16 +92,16 @@ class Claims(StepRecords[StepClaim]):
         that is over, and InvalidEntityError for a step that it does not have, a lease of no time or a worker without a
         name.
         """
-        session = self._session.acting_as(actor)
+        session = self._sessions.current().acting_as(actor)
         if not worker:
             raise InvalidEntityError("a claim needs the name of a worker")
         wanted = self._mapper.made(batch_id=_id_of(batch), step=step, worker=worker)
         check_known(session, self._mapper, batch_id=wanted.batch_id)
         made: list[StepClaim] = []
 
-        def take(unit: Bookkeeping) -> None:
+        def take(session: Session, unit: Bookkeeping) -> None:
             found, (traces,) = session.beside(partial(self._found, wanted), [partial(traces_of, session, batch, unit)])
-            now = self._session.now()
+            now = session.now()
             if found is not None and _holds_off(found, worker, now):
                 raise ClaimTakenError(_place(wanted), str(found.worker), found.expires or now)
             fence = (found.fence or 0) + 1 if found is not None else 1
@@ -110,8 +113,8 @@ class Claims(StepRecords[StepClaim]):
                 leave_trace(session, wanted.batch_id, traces, unit)
             made[:] = [self._keep(session, unit, claim, found)]
 
-        with session.unit() as unit:
-            unit.bookkeep(take)
+        with self._sessions.unit(actor) as session:
+            session.bookkeep(take)
         return made[0]
 
     def heartbeat(self, claim: StepClaim, lease_seconds: float, *, actor: str | None = None) -> StepClaim:
@@ -126,19 +129,18 @@ class Claims(StepRecords[StepClaim]):
         self._renewed(claim, lambda now: {"worker": None, "expires": None}, actor)
 
     def _renewed(self, claim: StepClaim, update: Callable[[datetime], dict[str, Any]], actor: str | None) -> StepClaim:
-        session = self._session.acting_as(actor)
         made: list[StepClaim] = []
 
-        def renew(unit: Bookkeeping) -> None:
+        def renew(session: Session, unit: Bookkeeping) -> None:
             found = self._owned(claim)
             made[:] = [self._keep(session, unit, found.model_copy(update=update(session.now())), found)]
 
-        with session.unit() as unit:
-            unit.bookkeep(renew)
+        with self._sessions.unit(actor) as session:
+            session.bookkeep(renew)
         return made[0]
 
     def _found(self, claim: StepClaim) -> StepClaim | None:
-        item = current_item(self._session, self._mapper, claim)
+        item = current_item(self._sessions.current(), self._mapper, claim)
         return None if item is None else self._decode(item)
 
     def _owned(self, claim: StepClaim) -> StepClaim:
@@ -181,8 +183,8 @@ def _lost(claim: StepClaim) -> ClaimLostError:
 class Results(StepRecords[StepResult]):
     """What the steps of a batch found, once a step."""
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session, STEP_RESULT)
+    def __init__(self, sessions: Sessions) -> None:
+        super().__init__(sessions, STEP_RESULT)
 
     def save(
         self,
@@ -201,9 +203,9 @@ class Results(StepRecords[StepResult]):
         ItemTooLargeError over 350 KB, InvalidEntityError for a step that the batch does not have, what DynamoDB cannot
         hold and another step's claim. A hold of the plan does not keep it from being saved.
         """
-        session = self._session.acting_as(actor)
+        session = self._sessions.current().acting_as(actor)
         by = worker or (claim.worker if claim else None)
-        now = self._session.now()
+        now = session.now()
         wanted = self._mapper.made(batch_id=_id_of(batch), step=step, result=result, worker=by, saved=now)
         check_known(session, self._mapper, batch_id=wanted.batch_id)
         if claim is not None and (claim.batch_id, claim.step) != (wanted.batch_id, wanted.step):
@@ -217,7 +219,7 @@ class Results(StepRecords[StepResult]):
         found_digest = _digest(wanted)
         saved = [wanted]
 
-        def keep(unit: Bookkeeping) -> None:
+        def keep(session: Session, unit: Bookkeeping) -> None:
             traces = Traces()
             if claim is None:
                 stored = partial(current_item, session, self._mapper, wanted)
@@ -240,8 +242,8 @@ class Results(StepRecords[StepResult]):
             if _digest(saved[0]) != found_digest:
                 raise ResultConflictError(f"{_place(wanted)} has another result already; it stays as it is")
 
-        with self._session.unit() as unit:
-            unit.bookkeep(keep)
+        with self._sessions.unit(actor) as session:
+            session.bookkeep(keep)
         return saved[0]
 
     def _with_digest(self, result: StepResult, digest: str) -> StepResult:
@@ -249,10 +251,11 @@ class Results(StepRecords[StepResult]):
 
         Where that is encrypted, or shown masked in part, it is keyed: who cannot read it cannot try values.
         """
+        session = self._sessions.current()
         key = self._mapper.key(result)
-        made = self._session.keyed_digest(self._mapper, key, "result", digest)
+        made = session.keyed_digest(self._mapper, key, "result", digest)
         if made is None and has_secret("result", result.result):
-            made = self._session.digests.of_value(self._mapper, key.pk, plain_value(result.result))
+            made = session.digests.of_value(self._mapper, key.pk, plain_value(result.result))
         return result.model_copy(update={"digest": made or digest})
 
 

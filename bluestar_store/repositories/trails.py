@@ -67,7 +67,7 @@ def record_replacement(
         for when, items in (("before", before), ("after", after))
         for what, value in (("steps", len(items)), ("digest", _digest_of_all(session, mapper, items)))
     }
-    append_step(session, _entry(session, mapper, pk, "replace" if after else "remove", details), unit)
+    append_step(session, unit, _entry(session, mapper, pk, "replace" if after else "remove", details))
 
 
 def _entry(session: Session, mapper: Mapper[Any], pk: str, action: str, details: dict[str, Any]) -> AuditEntry:

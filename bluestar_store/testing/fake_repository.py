@@ -13,7 +13,8 @@ from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import ANY, scan_pages
 from bluestar_store.repositories.base import Repository, in_order
-from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.session import StoreParts
+from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.settings import TableLayout
 from bluestar_store.testing.fault_engine import FaultEngine
 
@@ -33,7 +34,7 @@ class FakeRepository(Repository[E]):
         tables = Tables("bluestar-", "", TableLayout.EIGHT, (mapper,))
         engine = FaultEngine(MemoryEngine())
         engine.create_tables(tables.specs())
-        super().__init__(Session(engine, tables, NullCache(), records=False), mapper)
+        super().__init__(Sessions(StoreParts(engine, tables, NullCache(), records=False)), mapper)
         self.faults = engine.faults
         for entity in entities:
             self.put(entity.inherited_as(None), expected=ANY)  # also one that was read elsewhere, by whomever
@@ -67,13 +68,13 @@ class FakeRepository(Repository[E]):
 
     def all(self) -> tuple[E, ...]:
         """Every entity, by partition key, then in the order of its partition. Raises ItemDecodeError."""
-        table = self._session.table(self._mapper)
-        items = [item for page in scan_pages(self._session.engine, table) for item in page]
+        session = self._sessions.current()
+        items = [item for page in scan_pages(session.engine, session.table(self._mapper)) for item in page]
         partitions = dict.fromkeys(item["PK"]["S"] for item in items)
         return tuple(
             entity
             for pk in partitions
-            for entity in in_order(self._session, self._mapper, (item for item in items if item["PK"]["S"] == pk))
+            for entity in in_order(session, self._mapper, (item for item in items if item["PK"]["S"] == pk))
         )
 
     def __len__(self) -> int:

@@ -74,7 +74,7 @@ def test_any_function_of_the_library_can_be_awaited_and_is_part_of_the_unit() ->
 
 def write_blindly(store: Store) -> None:
     """Without a look at what is there."""
-    with store._session.unit() as unit:
+    with store._sessions.unit() as unit:
         unit.engine.write(Put(store.tables.name(PLAN_HOLD), wire("PLAN#BETA", "HOLD#h1")))
 
 

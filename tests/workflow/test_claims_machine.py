@@ -10,10 +10,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from bluestar_store import ClaimLostError, ClaimTakenError, ResultConflictError, Settings, StepClaim, Store
+from bluestar_store.testing import FrozenClock
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 LEASE_SECONDS = 10.0
 workers = st.sampled_from(["one", "two", "three"])
+
+
+class WorkersClock(FrozenClock):
+    """That of the worker whose turn it is."""
+
+    worker_time = START
+
+    def now(self) -> datetime:
+        return self.worker_time
 
 
 @dataclass
@@ -29,7 +39,8 @@ class Claims(RuleBasedStateMachine):
 
     @initialize(aheads=st.tuples(*[st.floats(0, 1)] * 3))
     def begin(self, aheads: tuple[float, float, float]) -> None:
-        self.store = Store.open(Settings(persistence_mode="memory"))
+        self.clock = WorkersClock(START)
+        self.store = Store.open(Settings(persistence_mode="memory"), clock=self.clock)
         self.store.create_tables()
         self.time, self.fences = START, list[int]()
         self.owner: str | None = None
@@ -38,7 +49,7 @@ class Claims(RuleBasedStateMachine):
 
     def as_(self, name: str) -> Worker:
         worker = self.workers[name]
-        self.store._session.now = lambda: self.time + worker.ahead
+        self.clock.worker_time = self.time + worker.ahead
         return worker
 
     @rule(seconds=st.floats(0, 1.5 * LEASE_SECONDS))

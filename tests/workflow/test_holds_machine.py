@@ -26,6 +26,7 @@ from bluestar_store import (
     Store,
 )
 from bluestar_store.repositories.batches import TRANSITIONS
+from bluestar_store.testing import FrozenClock
 from tests.store_suite.batches import with_rules
 
 START, LEASE = datetime(2026, 1, 5, tzinfo=UTC), timedelta(seconds=60)
@@ -112,17 +113,16 @@ class Holds(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.store = Store.open(Settings(persistence_mode="memory"))
+        self.clock = FrozenClock(START)
+        self.store = Store.open(Settings(persistence_mode="memory"), clock=self.clock)
         self.store.create_tables()
         with_rules(self.store)
-        self.time = START
-        self.store._session.now = lambda: self.time
         self.first = {name: self.store.batches.start(plan, "Weekly", 2026, name) for name, plan in BATCHES.items()}
         self.model = Model({name: Batch() for name in BATCHES}, {})
 
     @rule()
     def leases_run_out(self) -> None:
-        self.time += 2 * LEASE
+        self.clock.advance(2 * LEASE)
 
     @rule(call=calls)
     def alone(self, call: tuple[Any, ...]) -> None:
@@ -190,7 +190,7 @@ class Holds(RuleBasedStateMachine):
                 if model.on_hold(name):
                     errors.add(PlanOnHoldError)
                 taken = owner is not None and owner.worker != worker
-                if taken and owner is not None and owner.expires is not None and owner.expires >= self.time:
+                if taken and owner is not None and owner.expires is not None and owner.expires >= self.clock.now():
                     errors.add(ClaimTakenError)
                 return errors
             case ("renew" | "let go", name, step, worker):
