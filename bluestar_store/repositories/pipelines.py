@@ -142,7 +142,7 @@ class Pipelines(Reader[PipelineStep]):
     def _pk(self, plan_id: str, pay_freq: str) -> str:
         return self._mapper.keys.partition({"plan_id": plan_id, "pay_freq": pay_freq})
 
-    def first_of(
+    def _first_of(
         self, session: Session, pks: Sequence[str], *, every: bool = False
     ) -> list[tuple[PipelineStep, ...] | BlueStarError]:
         """The first pipeline of these partitions that there is, whole, with the empty ones before it; or its error.
@@ -174,7 +174,7 @@ class Pipelines(Reader[PipelineStep]):
         answers: list[tuple[PipelineStep, ...] | BlueStarError] = []
         for part in parts:
             if part not in read:  # the one before seemed to be there, and is gone
-                return self.first_of(session, pks, every=True)
+                return self._first_of(session, pks, every=True)
             try:
                 answers.append(self.whole(session, part.pk, found[part]))
             except (ItemDecodeError, PipelineChangingError) as error:
@@ -194,11 +194,11 @@ class Pipelines(Reader[PipelineStep]):
     def whole(self, session: Session, pk: str, items: Iterable[Item]) -> tuple[PipelineStep, ...]:
         """The whole pipeline of a partition, given one query's answer; reads again unless that proves itself whole."""
         try:
-            return self.proved(session, pk, items)
+            return self._proved_of(session, pk, items)
         except PipelineChangingError:
-            return self.load_again(session, pk)
+            return self._load_again(session, pk)
 
-    def proved(
+    def _proved_of(
         self, session: Session, pk: str, items: Iterable[Item], *, settled: bool = False
     ) -> tuple[PipelineStep, ...]:
         """The whole pipeline in a query's answer; PipelineChangingError when it may be a part or a mixture.
@@ -207,12 +207,12 @@ class Pipelines(Reader[PipelineStep]):
         """
         return self._proved_steps(session, pk, self._in_order(items), settled=settled)
 
-    def load_again(self, session: Session, pk: str) -> tuple[PipelineStep, ...]:
+    def _load_again(self, session: Session, pk: str) -> tuple[PipelineStep, ...]:
         """The pipeline once its steps agree."""
         from bluestar_store.engines.dynamo.attempts import attempts
 
         retrying = attempts(PipelineChangingError, most=READ_ATTEMPTS, first_seconds=0.005, longest_seconds=0.5)
-        steps: tuple[PipelineStep, ...] = retrying(lambda: self.proved(session, pk, self._as_one(session, pk)))
+        steps: tuple[PipelineStep, ...] = retrying(lambda: self._proved_of(session, pk, self._as_one(session, pk)))
         return steps
 
     def _as_one(self, session: Session, pk: str) -> list[Item]:
@@ -259,7 +259,7 @@ class PipelineSource(PartitionSource[PipelineStep]):
 
     def __init__(self, session: Session, pipelines: Pipelines) -> None:
         super().__init__(session, PIPELINE_STEP, pipelines._in_order)
-        self._first_of = pipelines.first_of
+        self._first_of = pipelines._first_of
 
     def settles(self, value: tuple[PipelineStep, ...]) -> bool:
         """See Source."""

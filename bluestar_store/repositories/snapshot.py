@@ -206,10 +206,10 @@ class Snapshots:
         for pk, items in levels:
             found = [item for item in items if PIPELINE_STEP.owns(item)]
             try:
-                steps = self._pipelines.proved(session, pk, found, settled=True)
+                steps = self._pipelines._proved_of(session, pk, found, settled=True)
             except PipelineChangingError:
                 try:
-                    self._pipelines.load_again(session, pk)
+                    self._pipelines._load_again(session, pk)
                 except PipelineChangingError as error:
                     return in_order(session, PIPELINE_STEP, found), error
                 return None, None

@@ -16,7 +16,8 @@ from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.protocols import MISSING, Source
 from bluestar_store.repositories.calculation_rules import CalculationRules
 from bluestar_store.repositories.pipelines import Pipelines
-from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.session import StoreParts
+from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.store import tables_of
 from bluestar_store.testing import FaultEngine
 from tests.cache.stores import one_store
@@ -55,14 +56,14 @@ def engine() -> FaultEngine:
 
 
 @pytest.fixture
-def session(engine: FaultEngine) -> Session:
+def sessions(engine: FaultEngine) -> Sessions:
     tables = tables_of(Settings(persistence_mode="memory"), ())
     engine.create_tables(tables.specs())
-    return Session(engine, tables, OwnCache())
+    return Sessions(StoreParts(engine, tables, OwnCache()))
 
 
-def test_reads_with_a_fallback_are_answered_by_it(engine: FaultEngine, session: Session) -> None:
-    rules = CalculationRules(session)
+def test_reads_with_a_fallback_are_answered_by_it(engine: FaultEngine, sessions: Sessions) -> None:
+    rules = CalculationRules(sessions)
     rules.put(CalculationRule(plan_id="GLOBAL", calc_type="match", max_pct=Decimal(6)))
     assert rules.get("ACME", "match").max_pct == 6
     engine.faults.forget()
@@ -74,8 +75,8 @@ def test_reads_with_a_fallback_are_answered_by_it(engine: FaultEngine, session: 
     assert [one.max_pct for one in rules.all("ACME").values()] == [6]
 
 
-def test_what_is_written_is_read_at_once(session: Session) -> None:
-    rules, pipelines = CalculationRules(session), Pipelines(session)
+def test_what_is_written_is_read_at_once(sessions: Sessions) -> None:
+    rules, pipelines = CalculationRules(sessions), Pipelines(sessions)
     rule = rules.put(CalculationRule(plan_id="ACME", calc_type="match", max_pct=Decimal(6)))
     assert rules.get("ACME", "match").max_pct == 6
     rules.put(rule.model_copy(update={"max_pct": Decimal(5)}))
