@@ -17,8 +17,9 @@ from benchmarks.peers import boto3_table, installed
 from benchmarks.processes import heard, partner
 from benchmarks.report import Goal, Line
 from bluestar_store import Settings, Store
+from bluestar_store.engines.opening import open_engine
 from bluestar_store.models.calculation import CALCULATION_RULE
-from bluestar_store.store import make_engine, tables_of
+from bluestar_store.store import tables_of
 from bluestar_store.testing import FaultEngine
 
 THREADS, PROCESSES = 64, 4
@@ -35,7 +36,7 @@ def rows(bench: Bench) -> Iterator[Line]:
 
 def counting_store(settings: Settings) -> tuple[Store, FaultEngine]:
     """A Store, and its engine, which counts its calls."""
-    engine = FaultEngine(make_engine(settings, tables_of(settings)))
+    engine = FaultEngine(open_engine(settings, tables_of(settings)))
     return Store(settings, engine), engine
 
 

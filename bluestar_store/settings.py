@@ -18,6 +18,7 @@ from bluestar_store.checks import fields as field_checks
 from bluestar_store.checks.meaning import Checks
 from bluestar_store.errors import ConfigurationError, did_you_mean
 from bluestar_store.mapping.values import Actor
+from bluestar_store.plugins import CACHES, ENGINES, Plugins
 from bluestar_store.redaction.names import DEFAULT_NAMES, words_of
 
 PREFIX = "BLUESTAR_"
@@ -77,10 +78,13 @@ class Settings(BaseSettings):
     )
 
     # ---- Where items live
-    persistence_mode: PersistenceMode = Field(
-        PersistenceMode.DYNAMO, validation_alias=AliasChoices("BLUESTAR_PERSISTENCE_MODE", "PERSISTENCE_MODE")
+    persistence_mode: PersistenceMode | str = Field(
+        PersistenceMode.DYNAMO,
+        union_mode="left_to_right",
+        validation_alias=AliasChoices("BLUESTAR_PERSISTENCE_MODE", "PERSISTENCE_MODE"),
     )
-    """The engine: DynamoDB, a folder, or this process's memory."""
+    """The engine: DynamoDB, a folder, or this process's memory; or one of an installed package, by the name that this
+    registers. See docs/adding-an-engine.md."""
     file_persistence_dir: Path | None = Field(
         None, validation_alias=AliasChoices("BLUESTAR_FILE_PERSISTENCE_DIR", "FILE_PERSISTENCE_DIR")
     )
@@ -130,7 +134,8 @@ class Settings(BaseSettings):
     # ---- Cache
     redis_url: SecretStr | None = None
     """The second tier of the cache: `redis://`, `rediss://` or `unix://`. Unset, the first tier works alone. In mode
-    `sentinel` it names the Sentinels: `redis://sentinel1:26379,sentinel2:26379`."""
+    `sentinel` it names the Sentinels: `redis://sentinel1:26379,sentinel2:26379`. Another scheme is that of a cache of
+    an installed package. See docs/adding-an-engine.md."""
     redis_mode: RedisMode = RedisMode.STANDALONE
     """What the URL leads to: one server, a cluster, or Sentinels."""
     redis_sentinel_service: str | None = None
@@ -209,8 +214,11 @@ class Settings(BaseSettings):
 
     @field_validator("persistence_mode", mode="before")
     @classmethod
-    def _mode_in_any_case(cls, value: Any) -> Any:
-        return value.lower() if isinstance(value, str) else value
+    def _mode_is_known(cls, value: Any) -> Any:
+        """The library's own in any case; else an engine of an installed package, which is not imported here."""
+        if not isinstance(value, str) or value.lower() in tuple(PersistenceMode):
+            return value.lower() if isinstance(value, str) else value
+        return _installed(ENGINES, value)
 
     @field_validator("table_prefix", "table_suffix")
     @classmethod
@@ -283,8 +291,20 @@ class Settings(BaseSettings):
     @classmethod
     def _redis_url_is_known(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("a Redis URL begins with redis://, rediss:// or unix://")
+            scheme, separator, _ = value.get_secret_value().partition("://")
+            if not separator or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
+                raise ValueError("a Redis URL begins with redis://, rediss:// or unix://")
+            _installed(CACHES, scheme)
         return value
+
+
+def _installed(plugins: Plugins, name: str) -> str:
+    """The name, when an installed package has it; ValueError lists what there is. Imports nothing."""
+    try:
+        plugins.check(name)
+    except ConfigurationError as error:
+        raise ValueError(str(error).partition(": ")[2]) from None
+    return name
 
 
 def keys_in(secret: SecretStr) -> tuple[bytes, ...]:

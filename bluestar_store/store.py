@@ -61,7 +61,7 @@ class Store:
     ) -> None:
         from datetime import timedelta
 
-        from bluestar_store.cache import CacheControl, open_cache
+        from bluestar_store.cache import CacheRequest, open_cache
         from bluestar_store.clock import SystemClock
         from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
         from bluestar_store.redaction.names import NAMES
@@ -89,14 +89,10 @@ class Store:
         for mapper in self.tables.kinds:
             NAMES.know(mapper.entity, mapper.keys.fields)
         namespace = _namespace(settings, engine)
-        cache = open_cache(
-            settings,
-            namespace,
-            _unit_fields(self.tables),
-            identify=_identify(engine, self.tables, namespace),
-            clock=self.clock.monotonic,
+        identify = _identify(engine, self.tables, namespace)
+        cache, self.cache = open_cache(
+            CacheRequest(settings, namespace, _unit_fields(self.tables), identify, self.clock.monotonic)
         )
-        self.cache = CacheControl(cache)
         encrypting = encrypting_engine(engine, self.tables, settings, self.clock)
         parts = StoreParts(
             encrypting or engine,
@@ -164,10 +160,11 @@ class Store:
         `kinds` are users' own kinds of items, besides those that `settings.kinds` names; see `repository`. `clock`
         tells the time, in tests; by default it is the computer's. Raises ConfigurationError.
         """
+        from bluestar_store.engines.opening import open_engine
         from bluestar_store.settings import Settings
 
         settings = settings or Settings()
-        return cls(settings, make_engine(settings, tables_of(settings, kinds)), kinds=kinds, clock=clock)
+        return cls(settings, open_engine(settings, tables_of(settings, kinds)), kinds=kinds, clock=clock)
 
     @overload
     def repository(self, mapper: Mapper[E]) -> Repository[E]: ...
@@ -399,28 +396,3 @@ def _unit_fields(tables: Tables) -> dict[str, tuple[str, ...]]:
     """The fields of what the cache keeps, by the first member of its units."""
     items = {mapper.name: mapper.keys.fields for mapper in tables.kinds}
     return items | {f"{mapper.name}*": mapper.partition_fields for mapper in tables.kinds}
-
-
-def make_engine(settings: Settings, tables: Tables) -> Engine:
-    """The engine that the settings ask for."""
-    from bluestar_store.settings import PersistenceMode
-
-    if settings.persistence_mode is PersistenceMode.MEMORY:
-        from bluestar_store.engines.memory.engine import MemoryEngine
-
-        return MemoryEngine()
-    if settings.persistence_mode is PersistenceMode.FILE:
-        from bluestar_store.engines.file.engine import FileEngine
-
-        if settings.file_persistence_dir is None:
-            raise ConfigurationError("file mode needs a folder: set BLUESTAR_FILE_PERSISTENCE_DIR (or --dir)")
-        return FileEngine(settings.file_persistence_dir)
-    from bluestar_store.engines.dynamo.connection import AwsConnection
-    from bluestar_store.engines.dynamo.engine import DynamoEngine
-    from bluestar_store.models.tables import index_specs
-
-    connection = AwsConnection.from_settings(settings)
-    indexes = [index for kind in tables.kinds for index in index_specs(kind).values()]
-    return DynamoEngine(
-        connection, indexes=indexes, parallel_calls=settings.parallel_calls, attempts=settings.conflict_attempts
-    )

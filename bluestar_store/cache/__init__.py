@@ -2,7 +2,17 @@
 
 from bluestar_store.cache.control import CacheControl, Explanation
 from bluestar_store.cache.null import NullCache
-from bluestar_store.cache.opening import open_cache
+from bluestar_store.cache.opening import CacheRequest, OpenedCache, open_cache, open_in_process, open_on_redis
 from bluestar_store.cache.stats import CacheStats
 
-__all__ = ["CacheControl", "CacheStats", "Explanation", "NullCache", "open_cache"]
+__all__ = [
+    "CacheControl",
+    "CacheRequest",
+    "CacheStats",
+    "Explanation",
+    "NullCache",
+    "OpenedCache",
+    "open_cache",
+    "open_in_process",
+    "open_on_redis",
+]

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from bluestar_store.doctor.findings import Finding, Severity
 from bluestar_store.errors import ConfigurationError
+from bluestar_store.plugins import CACHES
 from bluestar_store.settings import RedisMode, Settings
 
 TIMEOUT_MS = 2000
@@ -15,7 +16,7 @@ KEY = b"bluestar:{doctor}"
 
 def check(settings: Settings) -> Iterator[Finding]:
     """A finding when Redis does not do what the cache needs. Shows its address, never its user and password."""
-    if settings.redis_url is None:
+    if settings.redis_url is None or not CACHES.is_own(urlsplit(settings.redis_url.get_secret_value()).scheme):
         return
     fault = _fault(settings)
     if fault is not None:

@@ -37,7 +37,9 @@ def get_store(
         return FileStore(table_name, pk_name, id_generator, indexes=indexes, data_set=data_set, settings=settings)
     if settings.persistence_mode is PersistenceMode.DYNAMO:
         return PynamoStore(table_name, pk_name, id_generator, indexes=indexes, settings=settings)
-    raise ConfigurationError("documents have no mode memory: set PERSISTENCE_MODE to dynamo or file")
+    raise ConfigurationError(
+        f"documents have no mode {settings.persistence_mode}: set PERSISTENCE_MODE to dynamo or file"
+    )
 
 
 def table_exists(table_name: str, settings: Settings) -> bool:

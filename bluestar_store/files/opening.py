@@ -1,16 +1,55 @@
-"""From a URL to a file store."""
+"""From a URL to a file store; see `bluestar_store.plugins`. Its module is loaded when it was chosen."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.files.paths import InvalidPathError, checked_path
 from bluestar_store.files.protocol import FileStore
+from bluestar_store.keys import shown
+from bluestar_store.plugins import FILES
 from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.settings import Settings
 
 FORMS = "s3://bucket/prefix, az://container/prefix, file:///folder or memory://"
+
+
+@dataclass(frozen=True)
+class FilesUrl:
+    """A file store's URL, taken apart: `scheme://host/path`, without credentials, `?` and `#`.
+
+    `path` is decoded and begins with a slash, or is empty. `region` and `endpoint_url` are those of the settings.
+    """
+
+    text: str
+    scheme: str
+    host: str
+    path: str
+    region: str | None = None
+    endpoint_url: str | None = None
+
+    @property
+    def prefix(self) -> str:
+        """The path without the slashes around it: one that files can begin with. Raises ConfigurationError."""
+        prefix = self.path.strip("/")
+        if prefix:
+            try:
+                checked_path(prefix)
+            except InvalidPathError as error:
+                raise ConfigurationError(f"BLUESTAR_FILES_URL: {error}") from None
+        return prefix
+
+    def required_host(self) -> str:
+        """The bucket, container or server. Raises ConfigurationError for a URL without one."""
+        if not self.host:
+            raise self.unlike_any()
+        return self.host
+
+    def unlike_any(self) -> ConfigurationError:
+        """The error for a URL that does not have the form of its scheme."""
+        return ConfigurationError(f"BLUESTAR_FILES_URL: {self.text!r} is none of {FORMS}")
 
 
 @without_locals
@@ -18,6 +57,7 @@ def open_files(url: str, *, region: str | None = None, endpoint_url: str | None 
     """The file store of a URL. Nothing is sent before the first call. Raises ConfigurationError.
 
     `region` is for s3:// alone, `endpoint_url` for s3:// and az://. Without a region the AWS SDK's own order decides.
+    A scheme besides the library's is that of a file store of an installed package.
     """
     try:
         parts = urlsplit(url)
@@ -27,30 +67,11 @@ def open_files(url: str, *, region: str | None = None, endpoint_url: str | None 
         raise ConfigurationError("BLUESTAR_FILES_URL has a user or password; credentials come from the environment")
     if parts.query or parts.fragment:
         raise ConfigurationError("BLUESTAR_FILES_URL has a ? or a #; write them as %3F and %23")
-    prefix = unquote(parts.path)
-    match parts.scheme:
-        case "memory" if not parts.netloc and not parts.path:
-            from bluestar_store.files.memory import MemoryFileStore
-
-            return MemoryFileStore()
-        case "file" if parts.netloc in ("", "localhost") and prefix.startswith("/") and "\0" not in prefix:
-            from bluestar_store.files.local import LocalFileStore
-
-            return LocalFileStore(prefix)
-        case "s3" if parts.netloc:
-            from bluestar_store.files.s3 import S3FileStore
-
-            return S3FileStore(parts.netloc, region, endpoint_url, prefix=_checked(prefix))
-        case "az" if parts.netloc:
-            try:
-                from bluestar_store.files.azure import AzureFileStore
-            except ModuleNotFoundError as error:
-                if not str(error.name).startswith("azure"):
-                    raise
-                raise ConfigurationError("az:// needs the Azure SDK: pip install 'bluestar-store[azure]'") from None
-
-            return AzureFileStore(parts.netloc, endpoint_url, prefix=_checked(prefix))
-    raise ConfigurationError(f"BLUESTAR_FILES_URL: {url!r} is none of {FORMS}")
+    if "://" not in url:
+        raise ConfigurationError(f"BLUESTAR_FILES_URL: {shown(url)} is none of {FORMS}")
+    found = FilesUrl(url, parts.scheme, parts.netloc, unquote(parts.path), region, endpoint_url)
+    store: FileStore = FILES.open(parts.scheme, found)
+    return store
 
 
 def files_of(settings: Settings) -> FileStore:
@@ -60,12 +81,38 @@ def files_of(settings: Settings) -> FileStore:
     return open_files(settings.files_url, region=settings.aws_region, endpoint_url=settings.files_endpoint_url)
 
 
-def _checked(prefix: str) -> str:
-    """The prefix without the slashes around it."""
-    prefix = prefix.strip("/")
-    if prefix:
-        try:
-            checked_path(prefix)
-        except InvalidPathError as error:
-            raise ConfigurationError(f"BLUESTAR_FILES_URL: {error}") from None
-    return prefix
+def open_memory(url: FilesUrl) -> FileStore:
+    """Files in this process's memory: `memory://`."""
+    from bluestar_store.files.memory import MemoryFileStore
+
+    if url.host or url.path:
+        raise url.unlike_any()
+    return MemoryFileStore()
+
+
+def open_folder(url: FilesUrl) -> FileStore:
+    """Files in a folder: `file:///folder`."""
+    from bluestar_store.files.local import LocalFileStore
+
+    if url.host not in ("", "localhost") or not url.path.startswith("/") or "\0" in url.path:
+        raise url.unlike_any()
+    return LocalFileStore(url.path)
+
+
+def open_s3(url: FilesUrl) -> FileStore:
+    """Files in a bucket of S3: `s3://bucket/prefix`."""
+    from bluestar_store.files.s3 import S3FileStore
+
+    return S3FileStore(url.required_host(), url.region, url.endpoint_url, prefix=url.prefix)
+
+
+def open_azure(url: FilesUrl) -> FileStore:
+    """Files in a container of Azure Blob Storage: `az://container/prefix`."""
+    host, prefix = url.required_host(), url.prefix
+    try:
+        from bluestar_store.files.azure import AzureFileStore
+    except ModuleNotFoundError as error:
+        if not str(error.name).startswith("azure"):
+            raise
+        raise ConfigurationError("az:// needs the Azure SDK: pip install 'bluestar-store[azure]'") from None
+    return AzureFileStore(host, url.endpoint_url, prefix=prefix)

@@ -60,12 +60,12 @@ def _opened(settings: Settings, old: OldSettings | None) -> tuple[EngineRulesSto
     match settings.persistence_mode:
         case PersistenceMode.MEMORY:
             return MemoryRulesStore(cache=cache, actor=settings.actor), cache, files
-        case PersistenceMode.FILE:
+        case PersistenceMode.DYNAMO:
+            return DynamoDBRulesStore.from_settings(settings, cache), cache, files
+        case _:
             tables = tables_of(settings)
             store = EngineRulesStore(engine_of(settings, tables), tables, cache, actor=settings.actor)
             return store, cache, files
-        case PersistenceMode.DYNAMO:
-            return DynamoDBRulesStore.from_settings(settings, cache), cache, files
 
 
 def _cache(settings: Settings, old: OldSettings | None) -> ICacheBackend | None:

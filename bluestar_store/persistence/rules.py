@@ -11,6 +11,7 @@ from typing import Any, Self
 from bluestar_store.cache.null import NullCache
 from bluestar_store.clock import SystemClock
 from bluestar_store.engines.memory.engine import MemoryEngine
+from bluestar_store.engines.opening import open_engine
 from bluestar_store.errors import SchemaNotFoundError, TableMissingError
 from bluestar_store.keys import DEFAULT, GLOBAL, ItemKeys, Key, check_identifier, check_plan
 from bluestar_store.mapping.indexes import BY_LEVEL, level_prefix
@@ -44,7 +45,7 @@ from bluestar_store.repositories.revisions import is_of_level
 from bluestar_store.repositories.session import StoreParts
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.settings import PersistenceMode, Settings, TableLayout
-from bluestar_store.store import encrypting_engine, make_engine, tables_of
+from bluestar_store.store import encrypting_engine, tables_of
 
 PREFIX = "bluestar-"
 OLD_SCHEMAS = ItemKeys.of("VENDOR#{vendor_id}_{plan_id}_{pay_freq:plain}", "SCHEMA")
@@ -58,7 +59,7 @@ def tables_with(suffix: str) -> Tables:
 
 def engine_of(settings: Settings, tables: Tables) -> Engine:
     """The engine that the settings ask for, with encryption around it where they name a key."""
-    engine = make_engine(settings, tables)
+    engine = open_engine(settings, tables)
     return encrypting_engine(engine, tables, settings, SystemClock()) or engine
 
 

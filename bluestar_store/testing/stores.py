@@ -12,6 +12,7 @@ import pytest
 
 from bluestar_store.clock import Clock
 from bluestar_store.engines.memory.engine import MemoryEngine
+from bluestar_store.engines.opening import open_engine
 from bluestar_store.keys import DEFAULT, GLOBAL
 from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.mapper import Mapper
@@ -19,7 +20,7 @@ from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import ANY, Delete, Engine, scan_pages
 from bluestar_store.seeding import RuleSet, baseline, load, read
 from bluestar_store.settings import PersistenceMode, Settings
-from bluestar_store.store import Store, make_engine, tables_of
+from bluestar_store.store import Store, tables_of
 from bluestar_store.testing.environment import without_settings
 from bluestar_store.testing.fault_engine import FaultEngine
 from bluestar_store.testing.faults import Faults
@@ -93,7 +94,7 @@ class Stores:
         given = {**self._wanted.settings, "dynamodb_endpoint_url": None}
         settings = self._seeded.settings(PersistenceMode.DYNAMO, given)
         tables = tables_of(settings, self._wanted.kinds)
-        engine, seeded = make_engine(settings, tables), self._seeded.engine(tables)
+        engine, seeded = open_engine(settings, tables), self._seeded.engine(tables)
         engine.create_tables(tables.specs())
         for spec in tables.specs():
             engine.put_many(spec.name, (item for page in scan_pages(seeded, spec.name) for item in page))

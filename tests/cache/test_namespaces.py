@@ -16,8 +16,9 @@ import redis
 from bluestar_store import AccessDeniedError, CalculationRule, Settings, Store, UnavailableError
 from bluestar_store.cache.redis.messages import Namespace, read_message
 from bluestar_store.engines.memory.engine import MemoryEngine
+from bluestar_store.engines.opening import open_engine
 from bluestar_store.protocols import Engine
-from bluestar_store.store import make_engine, tables_of
+from bluestar_store.store import tables_of
 from bluestar_store.testing import FaultEngine, Signal
 from tests.cache.stores import rule, until
 from tests.redis_proxy import RedisProxy
@@ -235,7 +236,7 @@ def on_dynamo(url: str, redis_url: str, suffix: str) -> Iterator[Store]:
         redis_timeout_ms=1000,
         table_suffix=suffix,
     )
-    with Store(settings, make_engine(settings, tables_of(settings))) as store:
+    with Store(settings, open_engine(settings, tables_of(settings))) as store:
         yield store
 
 
@@ -289,7 +290,7 @@ def test_an_endpoint_is_named_where_it_is_not_aws_s_own(
     endpoint: str, foreign: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(persistence_mode="dynamo", aws_region="us-east-1", dynamodb_endpoint_url="http://unused:1")
-    connection: Any = make_engine(settings, tables_of(settings)).connection  # type: ignore[attr-defined]
+    connection: Any = open_engine(settings, tables_of(settings)).connection  # type: ignore[attr-defined]
     monkeypatch.setattr(connection, "_made", lambda: (None, Client(endpoint), None))
     assert connection.foreign_endpoint == foreign
 

@@ -16,9 +16,10 @@ from unittest.mock import patch
 
 from bluestar_store import RuleNotFoundError, Settings, Store
 from bluestar_store.cache.redis.tier import RedisTier
+from bluestar_store.engines.opening import open_engine
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Engine, Item
-from bluestar_store.store import make_engine, tables_of
+from bluestar_store.store import tables_of
 from bluestar_store.testing import FaultEngine
 from tests.cache.stores import rule
 
@@ -108,7 +109,7 @@ def main() -> None:
     patch.object(
         RedisTier, "listening_seconds", lambda remote: math.inf
     ).start()  # as of a process that has run for long
-    engine = SlowableEngine(make_engine(settings, tables_of(settings)))
+    engine = SlowableEngine(open_engine(settings, tables_of(settings)))
     with Store(settings, engine) as store:
         orders = Orders(store, engine)
         for line in sys.stdin:
