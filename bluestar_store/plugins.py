@@ -22,14 +22,9 @@ from bluestar_store.keys import shown
 class Plugins:
     """One group of entry points: everything of one kind that a setting can name."""
 
-    def __init__(
-        self, group: str, what: str, setting: str, members: Callable[[], Iterable[str]], own: Mapping[str, str]
-    ) -> None:
-        """`what` names one for people; `members` gives what each that is opened has; `own` are the library's, by name.
-
-        `setting` is the variable that chooses one.
-        """
-        self.group, self.what, self.setting, self._members = group, what, setting, members
+    def __init__(self, group: str, what: str, setting: str, own: Mapping[str, str]) -> None:
+        """`what` names one for people, `setting` the variable that chooses one; `own` are the library's, by name."""
+        self.group, self.what, self.setting = group, what, setting
         self._own = {name: EntryPoint(name, value, group) for name, value in own.items()}
 
     def names(self) -> list[str]:
@@ -44,15 +39,15 @@ class Plugins:
         """Raises ConfigurationError, with all names, for one that is not there. Imports nothing."""
         self._entry(name)
 
-    def open(self, name: str, *given: Any) -> Any:
-        """What the callable of this name returns for the arguments given.
+    def open(self, name: str, needs: Iterable[str], *given: Any) -> Any:
+        """What the callable of this name returns for the arguments given; `needs` are the members it has to have.
 
-        Raises ConfigurationError for a name that is not there, for a callable that cannot be imported, and where it
-        returned something else than the Protocol asks for; and what the callable raises.
+        Raises ConfigurationError for a name that is not there, for a callable that cannot be imported, and where what
+        it returned lacks a member; and what the callable raises.
         """
         entry = self._entry(name)
         opened = self._load(entry)(*given)
-        if name not in self._own and (lacking := [one for one in self._members() if not hasattr(opened, one)]):
+        if name not in self._own and (lacking := [one for one in needs if not hasattr(opened, one)]):
             raise ConfigurationError(
                 f"{self._told(entry)} opened a {type(opened).__name__}, which is no {self.what}: it lacks "
                 + ", ".join(lacking)
@@ -107,23 +102,10 @@ def _package(entry: EntryPoint) -> str:
     return entry.dist.name if entry.dist is not None else "bluestar-store"
 
 
-def _of_engine() -> list[str]:
-    from bluestar_store.protocols import Engine
-
-    return members(Engine)
-
-
-def _of_file_store() -> list[str]:
-    from bluestar_store.files.protocol import FileStore
-
-    return members(FileStore)
-
-
 ENGINES = Plugins(
     "bluestar_store.engines",
     "engine",
     "BLUESTAR_PERSISTENCE_MODE",
-    _of_engine,
     {name: f"bluestar_store.engines.opening:open_{name}" for name in ("dynamo", "file", "memory")},
 )
 """By the mode. Called with the Settings and the Tables; opens a `protocols.Engine`."""
@@ -132,7 +114,6 @@ FILES = Plugins(
     "bluestar_store.files",
     "file store",
     "BLUESTAR_FILES_URL",
-    _of_file_store,
     {
         "s3": "bluestar_store.files.opening:open_s3",
         "az": "bluestar_store.files.opening:open_azure",
@@ -146,7 +127,6 @@ CACHES = Plugins(
     "bluestar_store.caches",
     "cache",
     "BLUESTAR_REDIS_URL",
-    lambda: ("cache", "control"),
     dict.fromkeys(("redis", "rediss", "unix"), "bluestar_store.cache.opening:open_on_redis"),
 )
 """By the URL's scheme. Called with a `cache.CacheRequest`; opens a `cache.OpenedCache`."""

@@ -135,7 +135,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = None
     """The second tier of the cache: `redis://`, `rediss://` or `unix://`. Unset, the first tier works alone. In mode
     `sentinel` it names the Sentinels: `redis://sentinel1:26379,sentinel2:26379`. Another scheme is that of a cache of
-    an installed package. See docs/adding-an-engine.md."""
+    an installed package. See docs/cache.md."""
     redis_mode: RedisMode = RedisMode.STANDALONE
     """What the URL leads to: one server, a cluster, or Sentinels."""
     redis_sentinel_service: str | None = None

@@ -15,17 +15,18 @@ import math
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 from sortedcontainers import SortedDict
 
-from bluestar_store.engines.checks import check_isolated, check_keys, check_limit, check_question, checked
+from bluestar_store.engines.checks import check_keys, checked
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.engines.memory.images import Image
 from bluestar_store.engines.memory.tables import ItemTables, Table
 from bluestar_store.keys import Key
-from bluestar_store.protocols import Item, Page, Segment, Write
+from bluestar_store.protocols import Item, Page, Write
 
 SPREAD = 8.0
 """Calls, or seconds of the given clock: below the 10 seconds that the library reckons with."""
@@ -98,6 +99,7 @@ class AdversarialEngine(MemoryEngine):
         self._random, self._reads, self._settled = random.Random(seed), 0, settled
         self._now = now or (lambda: float(self._reads))
         self._spread, self._index_spread, self._eventual_spread = spread, index_spread, eventual_spread
+        self._shown: ItemTables | None = None
         self._seen, self._indexed = View(self.location), View(self.location)
         self._past: dict[Place, list[tuple[float, Item | None]]] = {}
 
@@ -136,68 +138,58 @@ class AdversarialEngine(MemoryEngine):
     def get(self, table: str, keys: Iterable[Key], *, consistent: bool = False) -> dict[Key, Item]:
         """See `protocols.Engine`: one key is a GetItem, more are a BatchGetItem."""
         wanted = check_keys(table, keys)
-        with self._lock:
-            self._turn()
-            items = self._items if len(set(wanted)) == 1 else self._seen.items
+        with self._turn():
+            items = self._items if len(wanted) == 1 else self._seen.items
             return self._as_asked(items, table, consistent=consistent).get(table, wanted)
 
     def get_isolated(self, table: str, keys: Iterable[Key]) -> dict[Key, Item]:
         """See `protocols.Engine`."""
-        wanted = check_isolated(table, keys)
-        with self._lock:
-            self._turn()
-            return self._items.get(table, wanted)
+        with self._turn():
+            return super().get_isolated(table, keys)
 
     def query(
-        self,
-        table: str,
-        pk: str,
-        sk_prefix: str = "",
-        *,
-        index: str | None = None,
-        newest_first: bool = False,
-        limit: int | None = None,
-        cursor: str | None = None,
-        consistent: bool = False,
+        self, table: str, *asked: Any, index: str | None = None, consistent: bool = False, **options: Any
     ) -> Page:
         """See `protocols.Engine`."""
-        check_question(table, pk, sk_prefix, limit)
-        with self._lock:
-            self._turn()
-            if index is not None:
-                items = self._indexed.items
-            else:
-                items = self._as_asked(self._seen.items, table, consistent=consistent)
-            return items.query(table, pk, sk_prefix, index, newest_first, limit, cursor)
+        with self._turn():
+            seen = self._indexed.items
+            if index is None:
+                seen = self._as_asked(self._seen.items, table, consistent=consistent)
+            with self._showing(seen):
+                return super().query(table, *asked, index=index, **options)
 
-    def scan(
-        self,
-        table: str,
-        *,
-        sk_prefix: str = "",
-        lacking: str | None = None,
-        limit: int | None = None,
-        cursor: str | None = None,
-        consistent: bool = False,
-        segment: Segment | None = None,
-    ) -> Page:
+    def scan(self, table: str, *, consistent: bool = False, **options: Any) -> Page:
         """See `protocols.Engine`."""
-        check_limit(limit)
-        with self._lock:
-            self._turn()
-            items = self._as_asked(self._seen.items, table, consistent=consistent)
-            return items.scan(table, sk_prefix, lacking, limit, cursor, segment)
+        with self._turn(), self._showing(self._as_asked(self._seen.items, table, consistent=consistent)):
+            return super().scan(table, **options)
 
-    def _turn(self) -> None:
-        """Time passes with each read."""
-        self._reads += 1
-        now = self._now()
-        for view in (self._seen, self._indexed):
-            view.catch_up(now)
-        for place, states in list(self._past.items()):
-            self._past[place] = [state for state in states if state[0] >= now]
-            if not self._past[place]:
-                del self._past[place]
+    @contextmanager
+    def _reading(self) -> Iterator[ItemTables]:
+        with self._lock:
+            yield self._items if self._shown is None else self._shown
+
+    @contextmanager
+    def _showing(self, items: ItemTables) -> Iterator[None]:
+        """Let a read of this thread, which holds the lock, see these."""
+        self._shown = items
+        try:
+            yield
+        finally:
+            self._shown = None
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Time passes with each read; around it."""
+        with self._lock:
+            self._reads += 1
+            now = self._now()
+            for view in (self._seen, self._indexed):
+                view.catch_up(now)
+            for place, states in list(self._past.items()):
+                self._past[place] = [state for state in states if state[0] >= now]
+                if not self._past[place]:
+                    del self._past[place]
+            yield
 
     def _as_asked(self, items: ItemTables, name: str, *, consistent: bool) -> ItemTables:
         """These, or with some of one table's items as they were shortly before."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,12 +119,12 @@ class CacheControl:
         return dict(sorted(counts.items()))
 
 
-def clear_quietly(cache: CacheControl) -> None:
-    """Invalidate everything of an environment; a failure of Redis is logged."""
+def clear_quietly(cache: CacheControl, tell: Callable[[str], object] = _log.warning) -> None:
+    """Invalidate everything of an environment; a failure of Redis is told, to the log by default."""
     try:
         cache.clear()
     except CacheError as error:
-        _log.warning("%s", error)
+        tell(str(error))
 
 
 def _not_told(reason: str) -> CacheError:

@@ -45,7 +45,7 @@ def open_cache(request: CacheRequest) -> OpenedCache:
     url = request.settings.redis_url
     if url is None:
         return open_in_process(request)
-    opened: OpenedCache = CACHES.open(url.get_secret_value().partition("://")[0], request)
+    opened: OpenedCache = CACHES.open(url.get_secret_value().partition("://")[0], OpenedCache._fields, request)
     return opened
 
 

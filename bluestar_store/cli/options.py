@@ -100,7 +100,12 @@ def show_version(wanted: bool) -> None:
 def global_options(
     ctx: typer.Context,
     mode: Annotated[
-        str | None, typer.Option(metavar="dynamo|file|memory", help="Where items live.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="dynamo|file|memory|...",
+            help="Where items live; or the engine of an installed package.",
+            show_default=False,
+        ),
     ] = None,
     directory: Annotated[
         str | None, typer.Option("--dir", metavar="FOLDER", help="The folder of mode file.", show_default=False)

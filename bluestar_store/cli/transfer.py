@@ -19,7 +19,6 @@ from bluestar_store.cli.records import Record
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from bluestar_store.store import Store
     from bluestar_store.transfer.files import Manifest, Progress
     from bluestar_store.transfer.merge.comparing import ImportReport
 
@@ -70,6 +69,7 @@ def import_(
     not gone on with there: make the tables anew and import again.
     """
     with opened_store(ctx, as_json) as (store, out):
+        from bluestar_store.cache.control import clear_quietly
         from bluestar_store.transfer.importing import import_ as import_items
 
         if overwrite and not merge:
@@ -77,18 +77,9 @@ def import_(
         one_person_may(store, fill=not merge)
         with phases() as progress:
             report = import_items(store, folder, merge=merge, overwrite=overwrite, progress=progress)
-        _forget_cached(store)
+        # What agents have cached of before the import, most of all that something was not there.
+        clear_quietly(store.cache, lambda text: tell(f"warning: {text}"))
         _show_report(out, f"Imported {folder}", report)
-
-
-def _forget_cached(store: Store) -> None:
-    """What agents have cached of before the import, most of all that something was not there."""
-    from bluestar_store.errors import CacheError
-
-    try:
-        store.cache.clear()
-    except CacheError as error:
-        tell(f"warning: {error}")
 
 
 def migrate_layout(

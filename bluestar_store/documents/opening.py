@@ -37,9 +37,7 @@ def get_store(
         return FileStore(table_name, pk_name, id_generator, indexes=indexes, data_set=data_set, settings=settings)
     if settings.persistence_mode is PersistenceMode.DYNAMO:
         return PynamoStore(table_name, pk_name, id_generator, indexes=indexes, settings=settings)
-    raise ConfigurationError(
-        f"documents have no mode {settings.persistence_mode}: set PERSISTENCE_MODE to dynamo or file"
-    )
+    raise _no_such_mode(settings)
 
 
 def table_exists(table_name: str, settings: Settings) -> bool:
@@ -49,4 +47,12 @@ def table_exists(table_name: str, settings: Settings) -> bool:
         if folder is None:
             check_private(folder := default_folder(), table_name)
         return settings.test_data_file is not None or (folder / f"{table_name}.json").exists()
-    return description(connection_of(settings), dynamo_table_name(table_name)) is not None
+    if settings.persistence_mode is PersistenceMode.DYNAMO:
+        return description(connection_of(settings), dynamo_table_name(table_name)) is not None
+    raise _no_such_mode(settings)
+
+
+def _no_such_mode(settings: Settings) -> ConfigurationError:
+    return ConfigurationError(
+        f"documents have no mode {settings.persistence_mode}: set PERSISTENCE_MODE to dynamo or file"
+    )

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bluestar_store.errors import ConfigurationError
-from bluestar_store.plugins import ENGINES
+from bluestar_store.plugins import ENGINES, members
+from bluestar_store.protocols import Engine
 
 if TYPE_CHECKING:
     from bluestar_store.models.tables import Tables
-    from bluestar_store.protocols import Engine
     from bluestar_store.settings import Settings
 
 
 def open_engine(settings: Settings, tables: Tables) -> Engine:
     """The engine of `settings.persistence_mode`, for these tables. Raises ConfigurationError."""
-    engine: Engine = ENGINES.open(settings.persistence_mode, settings, tables)
+    engine: Engine = ENGINES.open(settings.persistence_mode, members(Engine), settings, tables)
     return engine
 
 

@@ -9,7 +9,7 @@ from bluestar_store.errors import ConfigurationError
 from bluestar_store.files.paths import InvalidPathError, checked_path
 from bluestar_store.files.protocol import FileStore
 from bluestar_store.keys import shown
-from bluestar_store.plugins import FILES
+from bluestar_store.plugins import FILES, members
 from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.settings import Settings
 
@@ -70,7 +70,7 @@ def open_files(url: str, *, region: str | None = None, endpoint_url: str | None 
     if "://" not in url:
         raise ConfigurationError(f"BLUESTAR_FILES_URL: {shown(url)} is none of {FORMS}")
     found = FilesUrl(url, parts.scheme, parts.netloc, unquote(parts.path), region, endpoint_url)
-    store: FileStore = FILES.open(parts.scheme, found)
+    store: FileStore = FILES.open(parts.scheme, members(FileStore), found)
     return store
 
 

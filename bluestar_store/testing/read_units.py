@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from bluestar_store.engines.checks import item_bytes
 from bluestar_store.keys import Key
-from bluestar_store.protocols import Engine, Item, Page, Segment, settles_at_once
+from bluestar_store.protocols import Engine, Item, Page, settles_at_once
 from bluestar_store.testing.fault_engine import FaultEngine
 from bluestar_store.testing.faults import Faults
 
@@ -84,19 +84,9 @@ class ReadUnitEngine(FaultEngine):
         answer: T = found
         return answer
 
-    def scan(
-        self,
-        table: str,
-        *,
-        sk_prefix: str = "",
-        lacking: str | None = None,
-        limit: int | None = None,
-        cursor: str | None = None,
-        consistent: bool = False,
-        segment: Segment | None = None,
-    ) -> Page:
-        page = super().scan(table, limit=limit, cursor=cursor, consistent=consistent, segment=segment)
-        rate = CONSISTENT if consistent else EVENTUAL
+    def scan(self, table: str, *, sk_prefix: str = "", lacking: str | None = None, **options: Any) -> Page:
+        page = super().scan(table, **options)
+        rate = CONSISTENT if options.get("consistent") else EVENTUAL
         self._count(f"scan {table} SK={sk_prefix}*", rate * _page(page.items))
         wanted = (item for item in page.items if item["SK"]["S"].startswith(sk_prefix))
         return Page([item for item in wanted if lacking is None or lacking not in item], page.cursor)

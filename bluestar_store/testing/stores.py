@@ -67,7 +67,7 @@ class Seeded:
             with Store(self.settings(PersistenceMode.MEMORY, settings), engine, kinds=tables.kinds) as store:
                 store.create_tables()
                 load(store, baseline(store.tables.kinds))
-                levels = map(store._sessions.revisions.of_level, (GLOBAL, DEFAULT))
+                levels = map(store.revisions.of_level, (GLOBAL, DEFAULT))
                 engine.write(*(Delete(*place) for place in levels))  # long ago, as far as tests are concerned
             self._made[name] = (tables, engine)
         return self._made[name][1].copy()
