@@ -261,7 +261,7 @@ class ItemKeys:
     def level(self) -> str | None:
         """The level that every plan falls back to, GLOBAL or DEFAULT; None where there is none."""
         fixed = [values.get("plan_id") for _, values in self.forms]
-        forms = [part[2] for template in (self.sort, *(one for one, _ in self.forms)) for part in template._parts]
+        forms = [part[2] for template in (self.sort, *(one for one, _ in self.forms)) for part in template._parts]  # noqa: SLF001  # of the same file
         return next((level for level in (*fixed, *forms) if level in (GLOBAL, DEFAULT)), None)
 
     @cached_property

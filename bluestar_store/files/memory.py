@@ -118,7 +118,7 @@ class _MemoryWriter(FileWriter):
         self._content += data
 
     def _commit(self) -> None:
-        self._store._put(self._path, bytes(self._content), self._content_type, self._if_absent)
+        self._store._put(self._path, bytes(self._content), self._content_type, self._if_absent)  # noqa: SLF001  # its own writer
 
     def _drop(self) -> None:
         self._content.clear()

@@ -202,10 +202,10 @@ class Entity(BaseModel):
         return {name: as_masked(value) if name in hidden else value for name, value in values.items()}
 
     def __copy__(self) -> Self:
-        return super().__copy__()._as_read(self)
+        return super().__copy__()._as_read(self)  # noqa: SLF001  # the same class
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        return super().__deepcopy__(memo)._as_read(self)
+        return super().__deepcopy__(memo)._as_read(self)  # noqa: SLF001  # the same class
 
     def __getstate__(self) -> dict[Any, Any]:
         inherited = {} if self.inherited_by is None else {"inherited_by": self.inherited_by}

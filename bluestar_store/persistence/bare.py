@@ -30,11 +30,11 @@ def raw(entity: Entity) -> Item:
 class BareIndexReader(IndexReader):
     """Finds items by their partition and the beginning of their sort key: one without a number is one, too."""
 
-    def _owns(self, mapper: Mapper[Any], item: Item) -> bool:
+    def owns(self, mapper: Mapper[Any], item: Item) -> bool:
         key = key_of(item)
         return key.sk.startswith(mapper.keys.sort.prefix) and mapper.keys.partition_identity(key.pk) is not None
 
-    def _is_marked(self, mapper: Mapper[Any], index: str) -> bool:
+    def is_marked(self, mapper: Mapper[Any], index: str) -> bool:
         """Never: a mark says nothing of items without a number."""
         return False
 
@@ -44,10 +44,10 @@ class BareSchemas(VendorSchemas):
 
     def for_vendor(self, vendor_id: str, *, fresh: bool = False) -> tuple[VendorSchema, ...]:
         """All schemas of a vendor, but those whose plan or frequency is no text: they could not be asked for."""
-        pk = self._mapper.keys.partition({"vendor_id": vendor_id})
+        pk = self.mapper.keys.partition({"vendor_id": vendor_id})
         return tuple(
             bare(VENDOR_SCHEMA, item, _schema_identity(vendor_id, item), "plan_id", "pay_freq", "created")
-            for item in self._sessions.current().partition(self._mapper, pk)
+            for item in self._sessions.current().partition(self.mapper, pk)
             if all(item.get(name, {"NULL": True}).keys() <= {"S", "NULL"} for name in ("plan_id", "pay_freq"))
         )
 

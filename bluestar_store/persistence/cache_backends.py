@@ -48,7 +48,7 @@ class RedisCacheBackend:
         backend = cls.__new__(cls)  # not by the constructor: it makes a client of its own
         hide_data()
         with _failures("cannot be set up by its URL"):
-            backend._client = _redis().Redis.from_url(url, **_patience(timeout_seconds))
+            backend._client = _redis().Redis.from_url(url, **_patience(timeout_seconds))  # noqa: SLF001  # the same class
         return backend
 
     def get(self, key: str) -> str | None:

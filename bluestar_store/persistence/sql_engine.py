@@ -145,13 +145,13 @@ class Block:
                 transaction.rollback()
             except Exception:  # the failure that led here is the one to tell
                 if outer is not None:
-                    outer._failed = True
+                    outer._failed = True  # noqa: SLF001  # the same class
             raise
         try:
             transaction.commit()
         except Exception as error:
             if outer is not None:
-                outer._failed = True
+                outer._failed = True  # noqa: SLF001  # the same class
             with suppress(Exception):
                 transaction.rollback()
             raise translated(error, self._location) from None

@@ -86,7 +86,7 @@ class IndexReader:
             first = next(found)
         except IndexMissingError:
             return iter(()), self._all(mapper, index)
-        entries = filter(partial(self._owns, mapper), chain(first, chain.from_iterable(found)))
+        entries = filter(partial(self.owns, mapper), chain(first, chain.from_iterable(found)))
         return entries, self.merged(mapper, index, [whole])
 
     def stored(self, mapper: Mapper[Any], keys: Iterable[Key]) -> dict[Key, Item]:
@@ -116,7 +116,7 @@ class IndexReader:
             waiting = {value: keys for value, keys in waiting.items() if keys and value not in existing}
         return sorted(existing)
 
-    def _owns(self, mapper: Mapper[Any], item: Item) -> bool:
+    def owns(self, mapper: Mapper[Any], item: Item) -> bool:
         """Whether an item is one of the kind's."""
         return mapper.owns(item)
 
@@ -128,20 +128,20 @@ class IndexReader:
             found = chain.from_iterable(
                 pages(lambda cursor: engine.query(table, value, prefix, index=index, cursor=cursor))
             )
-            return [item for item in found if self._owns(mapper, item)]
+            return [item for item in found if self.owns(mapper, item)]
         except IndexMissingError:
             return None
 
     def _unindexed(self, mapper: Mapper[Any], index: str) -> Found:
         """The kind's items that lack the index's attribute; None when they are dear to find."""
-        if self._sessions.indexes_complete or self._is_marked(mapper, index):
+        if self._sessions.indexes_complete or self.is_marked(mapper, index):
             return []
         items, complete = self._sweep(mapper, index_specs(mapper)[index].partition_attribute)
         if not complete:  # its mark was taken back, or is not of this kind
             self.recheck.beside_list(mapper)
         return items if complete else None
 
-    def _is_marked(self, mapper: Mapper[Any], index: str) -> bool:
+    def is_marked(self, mapper: Mapper[Any], index: str) -> bool:
         """Whether the kind's table need not be scanned; beside the answer, a recheck that is late goes on."""
         if self.marks.checked(mapper, index) is None:
             return False
@@ -165,5 +165,5 @@ class IndexReader:
         # Where a call is no round trip, no table is dear.
         most = SWEEP_PAGES if engine.parallel_calls > 1 else None
         found = scan_pages(engine, session.table(mapper), sk_prefix=prefix, lacking=lacking)
-        items = [item for page in islice(found, most) for item in page if self._owns(mapper, item)]
+        items = [item for page in islice(found, most) for item in page if self.owns(mapper, item)]
         return items, next(found, None) is None
