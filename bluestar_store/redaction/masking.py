@@ -15,6 +15,19 @@ from immutabledict import immutabledict
 from pydantic import BaseModel, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from bluestar_store.redaction.digits import (
+    FORM,
+    KEYED,
+    MORE,
+    NAMED,
+    NINE,
+    ORDINARY,
+    PAIR,
+    RUN,
+    UNSEEN,
+    is_random,
+    passes,
+)
 from bluestar_store.redaction.names import (
     NAMES,
     is_identifier,
@@ -25,38 +38,6 @@ from bluestar_store.redaction.names import (
     tells_a_secret,
 )
 
-_DASHES = r"[\s_+\u2010-\u2015\u2212\ufe58\ufe63\uff0d-]"
-_APART = rf"(?:\s?[_+\u2010-\u2015\u2212\ufe58\ufe63\uff0d-]{{1,2}}\s?|{_DASHES})"
-_FORM = (
-    r"(?<!\d)(?:"
-    rf"\d{{3}}({_APART}|/)\d\d\1\d{{4}}|(?<!\d\.)\d{{3}}\.\d\d\.\d{{4}}"
-    rf"|\d{{4}}({_APART})\d{{4}}\2\d{{4}}\2\d{{4}}(?:\2\d{{1,3}})?|\d{{4}}({_APART})\d{{6}}\3\d{{5}})(?!\d)"
-)
-"""What has the form of an SSN or of a card."""
-_RUN = rf"(?<!\d)(?<!\d\.)(?:\d{{1,8}}({_DASHES})\d{{1,8}}(?:\1\d{{1,8}})+|\d{{9}}|\d{{13,19}})(?!\d)"
-"""What may be a routing number or a card, whatever stands between its digits."""
-_PAIR = r"(?<!\d)(?<!\d[.-])(\d{5,17})(?:\s?[/|:,-]\s?)(\d{5,17})(?!\d|-\d)"
-"""What may be a routing number with its account."""
-_NAMED = rf"\d[\dA-Za-z]*(?:(?:{_DASHES}|[./])[A-Za-z]{{0,4}}\d[\dA-Za-z]*)*"
-"""What may be a number that the words before it name."""
-_MORE = r"[\s,;:/|&'\"()\[\]<>=!+-]*(?:(?:and|or|to|vs|but|got|expected|is|now|not|was)\b[\s,;:'\"]*){0,3}"
-"""What stands between two numbers that one name is of."""
-_ORDINARY = (
-    r"(?:19|20)\d\d([-/.]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?:[T ]?\d{4}|[T ]?\d{6})?(?:[T ]\d\d)?"
-    r"|\d\d?([-/.])\d\d?\2(?:19|20)\d\d|\d+\.\d{1,2}|.*[A-Za-z].*"
-)
-"""Dates, amounts, and tokens with letters in them."""
-_UNSEEN = r"[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]+"
-"""What cannot be seen between digits."""
-_NINE = rf"(?<!\d)(?:\d{_DASHES}?){{8}}\d(?!\d)"
-_ULID = "01[A-HJKMNP-TV-Z][0-9A-HJKMNP-TV-Z]{23}"
-_KEYED = rf"hmac-sha256:(?:[0-9a-f]{{16}}(?:\.{_ULID})?|{_ULID}):[0-9a-f]{{64}}"
-"""A digest that takes a key: see `digest_keys`."""
-_UUID = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
-_OWN = rf"(?<![0-9A-Za-z])(?:{_KEYED}|[0-9a-f]{{64}}|[0-9a-f]{{32}}|{_UUID}|{_ULID})(?![0-9A-Za-z])"
-"""What the library makes itself: digests, salts, tokens, ids of batches, holds, keys and documents."""
-LONGEST_OWN = 128
-"""Characters of one of these, at most."""
 SHORTEST = 9
 """Characters of text, and of a number, that may be masked by its digits."""
 PUBLIC = frozenset(["The Social Security number must have nine digits, as 123456789 or 123-45-6789."])
@@ -66,9 +47,6 @@ LONGEST_KEPT = 200
 LEAST_DIGITS = 5
 """Digits of a number in text, or of a key, that its name makes a secret: years and counts have fewer."""
 _DIGIT = re.compile(r"\d")
-_WORD_END, _WORD_START = re.compile("[0-9A-Za-z]*$"), re.compile("[0-9A-Za-z]*")
-TOKEN_LENGTH = 24
-"""From which digests and ids of random letters and digits are long: what passes a check in them does so by chance."""
 LEAST_TOLD = 8
 """Digits of a number that a sentence, or a list, makes a secret: what is nearer to its name may have fewer."""
 MOST_DECODED = 3
@@ -139,7 +117,7 @@ def has_digit(value: Any) -> bool:
 
 def _tells_by_name(value: Any) -> bool:
     """Whether a value under a name that is masked is one: it has a digit, and is no digest that takes a key."""
-    return has_digit(value) and not (isinstance(value, str) and re.fullmatch(_KEYED, value))
+    return has_digit(value) and not (isinstance(value, str) and re.fullmatch(KEYED, value))
 
 
 def masked_digits(text: str, decoded: int = 0) -> str:
@@ -160,21 +138,21 @@ def masked_digits(text: str, decoded: int = 0) -> str:
         if shown != plain:
             return shown
 
-    if not text.isascii() and (plain := re.sub(_UNSEEN, "", text)) != text:
+    if not text.isascii() and (plain := re.sub(UNSEEN, "", text)) != text:
         shown = masked_digits(plain, decoded)
         if shown != plain:
             return shown
 
     def shown_run(found: re.Match[str]) -> str:
-        return found[0] if _is_random(found) or not _passes(found[0]) else masked(found[0])
+        return found[0] if is_random(found) or not passes(found[0]) else masked(found[0])
 
     def shown_pair(found: re.Match[str]) -> str:
-        pair = [number for number in found.groups() if not re.fullmatch(_ORDINARY, number)]
-        is_one = len(pair) == 2 and any(len(number) == 9 and _passes(number) for number in pair)
-        return masked(found[0]) if is_one and not _is_random(found) else found[0]
+        pair = [number for number in found.groups() if not re.fullmatch(ORDINARY, number)]
+        is_one = len(pair) == 2 and any(len(number) == 9 and passes(number) for number in pair)
+        return masked(found[0]) if is_one and not is_random(found) else found[0]
 
-    text = re.sub(_RUN, shown_run, re.sub(_FORM, shown_run, re.sub(_PAIR, shown_pair, text)))
-    return re.sub(_NAMED, _Named().shown, text)
+    text = re.sub(RUN, shown_run, re.sub(FORM, shown_run, re.sub(PAIR, shown_pair, text)))
+    return re.sub(NAMED, _Named().shown, text)
 
 
 class _Named:
@@ -201,12 +179,12 @@ class _Named:
 
     def _is_secret(self, found: re.Match[str], before: str, digits: int) -> bool:
         gap = found.string[self._end : found.start()] if 0 <= found.start() - self._end <= 24 else None
-        if self._end >= 0 and gap is not None and re.fullmatch(_MORE, gap):
-            return digits >= LEAST_TOLD and (self._is_birth or not re.fullmatch(_ORDINARY, found[0]))
+        if self._end >= 0 and gap is not None and re.fullmatch(MORE, gap):
+            return digits >= LEAST_TOLD and (self._is_birth or not re.fullmatch(ORDINARY, found[0]))
         self._is_birth = re.search("birth|dob", before, re.IGNORECASE) is not None
         if names_a_secret(before[-40:]):
             return True
-        is_told = digits >= LEAST_TOLD and (self._is_birth or not re.fullmatch(_ORDINARY, found[0]))
+        is_told = digits >= LEAST_TOLD and (self._is_birth or not re.fullmatch(ORDINARY, found[0]))
         return is_told and tells_a_secret(before)
 
 
@@ -230,30 +208,6 @@ def _as_tuples(value: Any) -> Any:
         case list():
             return tuple(map(_as_tuples, value))
     return value
-
-
-def _is_random(run: re.Match[str]) -> bool:
-    """Whether a run of digits is a part of what the library makes, or of a token with other digits here and there."""
-    own = re.compile(_OWN).finditer(run.string, max(0, run.start() - LONGEST_OWN), run.end() + LONGEST_OWN)
-    if any(one.start() <= run.start() and run.end() <= one.end() for one in own):
-        return True
-    before, behind = run.string[max(0, run.start() - 64) : run.start()], run.string[run.end() : run.end() + 64]
-    rest = f"{_WORD_END.search(before)[0]} {_WORD_START.match(behind)[0]}"  # type: ignore[index]  # may be empty
-    return len(rest) - 1 + len(run[0]) >= TOKEN_LENGTH and len(re.findall(r"\d+", rest)) > 1
-
-
-def _passes(run: str) -> bool:
-    groups = re.findall(r"\d+", run)
-    digits = [int(char) for char in "".join(groups)]
-    if len(digits) == 9:
-        if list(map(len, groups)) == [3, 2, 4]:
-            return digits[:3] != [0, 0, 0]
-        weights = (3, 7, 1) * 3
-        return any(digits) and sum(weight * digit for weight, digit in zip(weights, digits, strict=True)) % 10 == 0
-    if not 13 <= len(digits) <= 19:
-        return False
-    luhn = sum(digits[-1::-2]) + sum(2 * digit - 9 * (digit > 4) for digit in digits[-2::-2])
-    return digits[0] in (2, 3, 4, 5, 6) and luhn % 10 == 0
 
 
 def redacted(
@@ -323,14 +277,14 @@ def _shown(name: str, value: Any) -> Any:
             if is_identifier(name):
                 return value
             text = masked_digits(value)
-            return re.sub(_NINE, lambda found: masked(found[0]), text) if is_persons(name) else text
+            return re.sub(NINE, lambda found: masked(found[0]), text) if is_persons(name) else text
         case bytes():
             text = value.decode("latin-1")
             return value if (shown := masked_digits(text)) == text else shown.encode("latin-1", "replace")
         case int() | Decimal():
             text = _text(value)
-            is_one = re.fullmatch(_NINE, text) and is_persons(name)
-            return masked(text) if is_one or (re.fullmatch(_RUN, text) and _passes(text)) else value
+            is_one = re.fullmatch(NINE, text) and is_persons(name)
+            return masked(text) if is_one or (re.fullmatch(RUN, text) and passes(text)) else value
     return value
 
 
@@ -396,7 +350,7 @@ def has_secret(name: str, value: Any, *, numbers: bool = True, named: bool = Fal
 @lru_cache(2048)
 def _has_digits_masked(text: str, *, persons: bool) -> bool:
     """Whether text is masked by its digits: rules say the same again and again."""
-    return masked_digits(text) != text or (persons and re.search(_NINE, text) is not None)
+    return masked_digits(text) != text or (persons and re.search(NINE, text) is not None)
 
 
 NAMES.when_used(_has_digits_masked.cache_clear)
