@@ -6,9 +6,9 @@ A name is imported when it is first used, so that the command line answers `--he
 from __future__ import annotations
 
 import sys
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from bluestar_store.lazy import lazily
 from bluestar_store.moved_modules import MovedModules
 
 if TYPE_CHECKING:
@@ -322,15 +322,4 @@ _MODULES = {
 }
 sys.meta_path.append(MovedModules())  # for one release
 
-_HOME = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_HOME[name]), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazily(__name__, _MODULES, __all__)

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 
-def lazily(module: str, names: Mapping[str, tuple[str, ...]]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+def lazily(
+    module: str, names: Mapping[str, tuple[str, ...]], public: Sequence[str] | None = None
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """A module's `__getattr__` and `__dir__`: besides its own it gives `names`, those of other modules by module.
 
-    Type checkers are shown the same by imports under TYPE_CHECKING.
+    `public` is what `dir` shows, where that is not all. Type checkers are shown the same by imports under
+    TYPE_CHECKING.
     """
     homes = {name: home for home, given in names.items() for name in given}
 
     def imported(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        return getattr(import_module(homes[name]), name)
+        value = vars(sys.modules[module])[name] = getattr(import_module(homes[name]), name)
+        return value
 
     def listed() -> list[str]:
-        return sorted({*vars(sys.modules[module]), *homes})
+        return sorted({*vars(sys.modules[module]), *homes}) if public is None else list(public)
 
     return imported, listed
 

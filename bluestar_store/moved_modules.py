@@ -34,7 +34,7 @@ MOVED = {
     "engines.table_files": "engines.file.table_files",
     "engines.tables": "engines.memory.tables",
     "engines.tries": "engines.dynamo.tries",
-    "engines.whole_files": "engines.file.whole_files",
+    "engines.whole_files": "whole_files",
     "models.attributes": "mapping.attributes",
     "models.audit_model": "models.audit",
     "models.bare": "mapping.bare",

@@ -25,8 +25,6 @@ VARIABLES = (
 )
 """What agents give a value to: of the participant and the pay period, and of the rule itself."""
 FUNCTIONS = ("abs", "max", "min", "round", "vested_pct")
-LIMITS = "limits"
-"""The IRS limits of the year: `limits.catch_up`."""
 
 _TOO_DEEP = "is no formula: it is nested too deeply, or too long"
 _CHARACTERS = re.compile(r"[A-Za-z0-9_\s.,+\-*/%()<>=!]*")

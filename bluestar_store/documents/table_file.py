@@ -17,9 +17,9 @@ from bluestar_store.documents.store import checked_wire
 from bluestar_store.documents.values import UnsupportedValueError
 from bluestar_store.engines.exact_json import exact_json, pointer_part
 from bluestar_store.engines.file.table_files import MAX_TABLE_BYTES, Stamp, stamp_of
-from bluestar_store.engines.file.whole_files import replace_file, sync_names
 from bluestar_store.errors import ItemDecodeError
 from bluestar_store.protocols import Item
+from bluestar_store.whole_files import replace_file, sync_names
 
 MAX_PROBLEMS = 100
 """Mistakes that are told at once."""

@@ -10,10 +10,10 @@ from bluestar_store.documents.data_files import read_data, table_items
 from bluestar_store.documents.json_form import tables_text
 from bluestar_store.documents.store import DocumentStore
 from bluestar_store.documents.values import same_items
-from bluestar_store.engines.file.whole_files import write_whole
 from bluestar_store.errors import FileStoreError
 from bluestar_store.protocols import Item
 from bluestar_store.redaction.tracebacks import without_locals
+from bluestar_store.whole_files import write_whole
 
 OWNER_ONLY = 0o600
 """What agents keep about people is for the file's owner."""

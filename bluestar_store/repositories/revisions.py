@@ -104,11 +104,6 @@ class Revision:
         many = item.get(MANY, {}).get("N", "")
         return cls(moves, int(many) / 1000 if many.isdecimal() and len(many) <= MAX_TIME_DIGITS else None)
 
-    @property
-    def latest(self) -> float:
-        """When the last transaction was sent."""
-        return max((self.many or 0.0, *(move.at for move in self.moves.values())))
-
 
 class Revisions:
     """Moves the revisions of what is written. Safe for threads and for fork."""

@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bluestar_store.disk import read_plain
 from bluestar_store.engines.exact_json import exact_json
-from bluestar_store.engines.file.whole_files import write_whole
 from bluestar_store.engines.item_json import to_json
 from bluestar_store.errors import PlanRefusedError, RuleSetProblem
 from bluestar_store.mapping.mapper import reason_of
 from bluestar_store.mapping.values import Actor, UtcTime, utc_text
+from bluestar_store.whole_files import write_whole
 
 FORMAT = 2
 """1 is that of 0.1.0: it has no digest and names no store."""

@@ -11,8 +11,9 @@ A name is imported when it is first used, so that who needs no pytest does not h
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from bluestar_store.lazy import lazily
 
 if TYPE_CHECKING:
     from bluestar_store.testing.engine_case import EngineCase, SideDoor
@@ -53,28 +54,17 @@ __all__ = [
 ]
 
 _MODULES = {
-    "engine_case": ("EngineCase", "SideDoor"),
-    "engine_suite": ("EngineSuite",),
-    "fake_repository": ("FakeRepository",),
-    "fault_cache": ("CACHE_CALLS", "FaultCache"),
-    "fault_engine": ("ENGINE_CALLS", "READS", "WRITES", "FaultEngine"),
-    "faults": ("Call", "Faults", "Hold", "Signal"),
-    "files_suite": ("FilesSuite",),
-    "frozen_clock": ("FrozenClock",),
-    "read_units": ("ReadUnitEngine", "ReadUnits"),
-    "redis_server": ("RedisForTests",),
-    "round_trips": ("AssertReads",),
-    "stores": ("SeedRules",),
+    "bluestar_store.testing.engine_case": ("EngineCase", "SideDoor"),
+    "bluestar_store.testing.engine_suite": ("EngineSuite",),
+    "bluestar_store.testing.fake_repository": ("FakeRepository",),
+    "bluestar_store.testing.fault_cache": ("CACHE_CALLS", "FaultCache"),
+    "bluestar_store.testing.fault_engine": ("ENGINE_CALLS", "READS", "WRITES", "FaultEngine"),
+    "bluestar_store.testing.faults": ("Call", "Faults", "Hold", "Signal"),
+    "bluestar_store.testing.files_suite": ("FilesSuite",),
+    "bluestar_store.testing.frozen_clock": ("FrozenClock",),
+    "bluestar_store.testing.read_units": ("ReadUnitEngine", "ReadUnits"),
+    "bluestar_store.testing.redis_server": ("RedisForTests",),
+    "bluestar_store.testing.round_trips": ("AssertReads",),
+    "bluestar_store.testing.stores": ("SeedRules",),
 }
-_HOME = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazily(__name__, _MODULES, __all__)

@@ -22,7 +22,6 @@ from tenacity import sleep_using_event
 
 from bluestar_store.disk import keep_access, new_mode, open_new, sync, sync_folder
 from bluestar_store.engines.dynamo.attempts import attempts
-from bluestar_store.engines.file.whole_files import write_whole
 from bluestar_store.errors import AccessDeniedError, FileStoreError, ThrottledError
 from bluestar_store.keys import Key, shown
 from bluestar_store.mapping.mapper import Mapper
@@ -48,6 +47,7 @@ from bluestar_store.transfer.files import (
     make_folder,
 )
 from bluestar_store.transfer.layout import REST, TableMap, TransferStore
+from bluestar_store.whole_files import write_whole
 
 RUN_BYTES = 4 * 1024 * 1024
 """What the sorting of one table keeps in memory; layout `single` sorts all tables at once."""

@@ -20,7 +20,6 @@ from bluestar_store.disk import read_plain
 from bluestar_store.engines.checks import check_key
 from bluestar_store.engines.dynamo.bulk import chunks
 from bluestar_store.engines.exact_json import exact_json
-from bluestar_store.engines.file.whole_files import write_whole
 from bluestar_store.errors import ConflictError, FileStoreError, ImportRefusedError, InvalidKeyError
 from bluestar_store.keys import Key
 from bluestar_store.models.audit import Trail
@@ -44,6 +43,7 @@ from bluestar_store.transfer.layout import MARK, REST, AuditedStore, TableMap, T
 from bluestar_store.transfer.merge.aggregate_merge import AggregateMerge, ExportedAggregate
 from bluestar_store.transfer.merge.aggregates import METADATA, PIPELINES, pipeline_of
 from bluestar_store.transfer.merge.comparing import COMPARED_ITEMS, ImportReport, write_compared
+from bluestar_store.whole_files import write_whole
 
 ROUND_ITEMS, ROUND_BYTES = 1000, 8 * 1024 * 1024
 """Items between two notes of how far an import came: all of them are in memory."""

@@ -29,7 +29,7 @@ from pathlib import Path
 from bluestar_store import disk
 from bluestar_store.engines.file import engine as file
 from bluestar_store.engines.file import journal
-from bluestar_store.engines.file import whole_files
+from bluestar_store import whole_files
 from bluestar_store.protocols import Put
 
 folder, step = Path(sys.argv[1]), sys.argv[2]

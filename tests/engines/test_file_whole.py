@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bluestar_store.disk import make_folder
-from bluestar_store.engines.file.whole_files import replace_file, write_whole
+from bluestar_store.whole_files import replace_file, write_whole
 
 
 def test_a_file_is_replaced_and_nothing_is_left_beside_it(tmp_path: Path) -> None:

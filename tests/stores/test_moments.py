@@ -334,7 +334,9 @@ def test_a_commit_that_came_late_is_seen_whole(seed: int, lost: bool) -> None:
 
         def told() -> bool:
             item = engine.get_isolated(place[0], [place[1]])[place[1]]
-            return Revision.of(item).latest > clock.now().timestamp() - 1
+            revision = Revision.of(item)
+            latest = max((revision.many or 0.0, *(move.at for move in revision.moves.values())))
+            return latest > clock.now().timestamp() - 1
 
         if lost:  # in a thread: as soon as the engine takes it
             servers.wait_until(told, "readers are told of it", 10)

@@ -20,11 +20,11 @@ from typing import Any
 
 from botocore import awsrequest, endpoint, httpsession
 
-from bluestar_store import BatchState, BatchStatus, CalculationRule, Settings, StepClaim, Store
+from bluestar_store import BatchState, BatchStatus, CalculationRule, Settings, StepClaim, Store, whole_files
 from bluestar_store.engines.dynamo import connection as aws
 from bluestar_store.engines.dynamo import engine as dynamo
 from bluestar_store.engines.file import engine as file
-from bluestar_store.engines.file import journal, whole_files
+from bluestar_store.engines.file import journal
 from bluestar_store.repositories import session as session
 from bluestar_store.repositories import transaction
 

@@ -25,12 +25,12 @@ from bluestar_store.engines.file.shared_folders import (
     folder_lock,
 )
 from bluestar_store.engines.file.table_files import Stamp, read_table, stamp_of, write_table
-from bluestar_store.engines.file.whole_files import sync_names
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.engines.memory.images import Image
 from bluestar_store.engines.memory.tables import ItemTables, Table
 from bluestar_store.errors import ConfigurationError, ItemDecodeError
 from bluestar_store.forking import remember
+from bluestar_store.whole_files import sync_names
 
 CHECKPOINT_BYTES = 4 * 1024 * 1024
 """A journal is folded into the table files from this size on, and from twice the tables' own size."""

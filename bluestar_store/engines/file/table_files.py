@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from bluestar_store.disk import read_plain
-from bluestar_store.engines.file.whole_files import replace_file
 from bluestar_store.engines.item_json import item_from_json, to_json, unique_names
 from bluestar_store.engines.memory.tables import Table
 from bluestar_store.errors import InvalidWriteError, ItemDecodeError, ItemTooLargeError
 from bluestar_store.protocols import IndexSpec, TableSpec, key_of
+from bluestar_store.whole_files import replace_file
 
 MAX_TABLE_BYTES = 1024 * 1024 * 1024
 """Of a table's file, which is in memory as a whole."""
