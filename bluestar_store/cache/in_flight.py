@@ -31,6 +31,10 @@ class Loaded:
         return Loaded(value, self.moment)
 
 
+class Bypassed:
+    """The moment of values that were loaded without asking Redis about writers: consistent only within one load."""
+
+
 class InFlightLoad:
     """One load of a cache key. The thread that began it leads; others wait for its value or its error.
 

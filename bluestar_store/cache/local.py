@@ -14,7 +14,7 @@ from typing import Any
 
 from cachetools import LRUCache
 
-from bluestar_store.cache.in_flight import InFlightLoad, InFlightWrites, Loaded
+from bluestar_store.cache.in_flight import Bypassed, InFlightLoad, InFlightWrites, Loaded
 from bluestar_store.cache.limits import AHEAD
 from bluestar_store.protocols import MISSING, SETTLING_SECONDS, CacheKey, Heirs
 
@@ -68,10 +68,6 @@ class RecentlyUsed(LRUCache[CacheKey, Entry]):
             entry.used = False
             self[cache_key] = entry
         return super().popitem()
-
-
-class Bypassed:
-    """The moment of values that were loaded without asking Redis about writers: consistent only within one load."""
 
 
 class LocalCache:

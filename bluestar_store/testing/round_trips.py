@@ -28,7 +28,7 @@ class AssertReads:
     def watch(self, store: Store) -> None:
         """Count what a Store asks of its Redis from now on, if it has one: a single server."""
         if store.settings.redis_url is not None:
-            from bluestar_store.testing.counted_link import count_calls  # loads redis
+            from bluestar_store.testing.counted_redis import count_calls  # loads redis
 
             self._has_redis = True
             count_calls(store, self._redis.append)

@@ -11,9 +11,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from bluestar_store.cache.in_flight import InFlightWrites, Loaded
+from bluestar_store.cache.in_flight import Bypassed, InFlightWrites, Loaded
 from bluestar_store.cache.limits import CacheLimits
-from bluestar_store.cache.local import Bypassed
 from bluestar_store.cache.read_through import EngineLoader
 from bluestar_store.cache.redis.stored import (
     MAX_PAYLOAD_BYTES,
