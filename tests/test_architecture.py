@@ -85,6 +85,13 @@ def test_files_and_links_exist(page: str) -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def test_the_folders_and_files_of_tests_that_pages_name_exist() -> None:
+    texts = [*PAGES.values(), (ROOT / "tests" / "README.md").read_text(encoding="utf-8")]
+    named = {name for text in texts for name in re.findall(r"`(tests/[\w/.]+)`", text)}
+    assert len(named) > 10
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_anchors_within_the_pages_exist(page: str) -> None:
     def anchors(text: str) -> set[str]:

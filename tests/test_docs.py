@@ -22,7 +22,13 @@ from bluestar_store.testing.engine_case import EngineCase
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = sorted([*DOCS.glob("**/*.md"), *ROOT.glob("localstack/*.md"), ROOT / "SECURITY.md"])
+PAGES = sorted(
+    [
+        *DOCS.glob("**/*.md"),
+        *ROOT.glob("localstack/*.md"),
+        *(ROOT / f"{name}.md" for name in ("ARCHITECTURE", "CONTRIBUTING", "README", "SECURITY", "tests/README")),
+    ]
+)
 FOLDER = "build/docs-store"
 """The folder that the pages' commands use; the tests give them one of their own."""
 
