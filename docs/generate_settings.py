@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
@@ -92,9 +92,10 @@ def default(field: FieldInfo) -> str:
 
 
 def values(field: FieldInfo) -> str:
-    """The words that an enum has, or the bounds of a number."""
-    if isinstance(field.annotation, type) and issubclass(field.annotation, Enum):
-        return ", ".join(f"`{one.value}`" for one in field.annotation)
+    """The words that an enum has, alone or beside others, or the bounds of a number."""
+    for part in get_args(field.annotation) or (field.annotation,):
+        if isinstance(part, type) and issubclass(part, Enum):
+            return ", ".join(f"`{one.value}`" for one in part)
     return ", ".join(_bounds(field))
 
 
