@@ -244,11 +244,8 @@ class Mapper(Generic[E]):
             () if identity is None else (self.partition_cache_key(*(identity[name] for name in self.partition_fields)),)
         )
 
-    def units(self, key: Key) -> tuple[CacheKey, ...]:
-        """Every unit of a cache that a write of this item touches; none for a key that is no entity's."""
-        identity = self.keys.parse(key)
-        if identity is None:
-            return ()
+    def units(self, identity: Mapping[str, Any]) -> tuple[CacheKey, ...]:
+        """Every cache key that a write of the item of this identity touches."""
         return (
             self.item_cache_key(*(identity[name] for name in self.keys.fields)),
             self.partition_cache_key(*(identity[name] for name in self.partition_fields)),
@@ -262,9 +259,9 @@ class Mapper(Generic[E]):
         """Where the entity lies: the raw key it was read from while its identity is the same, else a built one."""
         identity = self.identity(entity)
         built = self.keys.build(identity)
-        if entity.origin is not None and self.keys.parse(entity.origin.key) == identity:
-            return entity.origin.key
-        return built
+        if entity.origin is None or (read := entity.origin.key) == built:
+            return built
+        return read if self.keys.parse(read) == identity else built
 
     def validated(self, entity: E) -> E:
         """The entity again, from its values: `model_copy(update=...)` does not look at what it is given."""

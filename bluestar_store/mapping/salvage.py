@@ -33,7 +33,7 @@ class BrokenOrigin(Origin):
         return BrokenOrigin, (self.wire, self.version, self.extra, self.broken)
 
 
-def salvaged(mapper: Mapper[E], item: Item, table: str | None = None) -> E:
+def salvaged(mapper: Mapper[E], item: Item, table: str | None = None, identity: Mapping[str, Any] | None = None) -> E:
     """The entity in an item; without the attributes that are no values of its fields, see `broken_attributes`.
 
     A write of it is checked against the whole item, as any entity's is. Raises ItemDecodeError where that is not enough
@@ -44,7 +44,7 @@ def salvaged(mapper: Mapper[E], item: Item, table: str | None = None) -> E:
     left = dict(item)
     while True:
         try:
-            entity = mapper.decode(left, table)
+            entity = mapper.decode(left, table, identity=identity)
         except ItemDecodeError as error:
             if isinstance(error, EncryptedValueError) and not error.is_lost:
                 raise

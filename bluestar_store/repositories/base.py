@@ -9,7 +9,7 @@ from enum import Enum
 from functools import partial
 from itertools import pairwise
 from types import FunctionType
-from typing import Any, Final, Generic, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Final, Generic, ParamSpec, TypeAlias, TypeVar, cast
 
 from bluestar_store.engines.dynamo.bulk import chunks
 from bluestar_store.errors import BlueStarError, EncryptedValueError
@@ -183,6 +183,10 @@ class Reader(Generic[E]):
         found = session.engine.get(session.table(self._mapper), keys, consistent=True)
         return {key: self._decode(item) for key, item in found.items()}
 
+    def _after(self, change: Change) -> E:
+        """The entity that a change of this kind leaves."""
+        return cast("E", change.entity_after())
+
     def _in_order(self, items: Iterable[Item]) -> tuple[E, ...]:
         return in_order(self._sessions, self._mapper, items)
 
@@ -277,7 +281,7 @@ class Repository(Reader[E]):
         was deleted meanwhile, and made again), EngineError.
         """
         change = self._written(put_change, self._to_put(entity), expected, actor)
-        return self._decode(change.after)
+        return self._after(change)
 
     def delete(self, entity: E, expected: PutExpectation = None, *, actor: str | None = None) -> None:
         """Delete the entity's item; one that was read is checked as for `put`.

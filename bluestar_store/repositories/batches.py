@@ -242,7 +242,7 @@ class Batches(Repository[BatchState]):
             )
             session.bookkeep(partial(check_unused, batch_id=batch_id, look=looks))
         self._recheck.beside_start()
-        return self._decode(begun.after)
+        return self._after(begun)
 
     def _pinned(self, plan_id: str, pay_freq: str, year: int) -> tuple[PlanSnapshot, datetime | None]:
         """The snapshot that a batch starts under, and the recheck that it relies on, if its table is marked."""
@@ -322,7 +322,7 @@ class Batches(Repository[BatchState]):
         beside = None if plan_id is None else partial(seen_holds, plan_id=plan_id)
 
         def rules(session: Session, change: Change, unit: Bookkeeping, found: Sequence[Any]) -> None:
-            after = self._decode(change.after)
+            after = self._after(change)
             before = self._decode(change.before) if change.before else None
             if before is None:
                 check_unused(session, unit, after.batch_id, look=True)

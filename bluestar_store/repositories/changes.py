@@ -47,17 +47,35 @@ MAX_OTHER_BYTES = 1024
 """Another program's attribute that is compared, too: all that a transaction compares counts to its 4 MB (AWS limit)."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Change:
-    """One write, the item that it found and the one that it leaves; empty where there is none.
+    """One write of an entity's item, the item that it found and the one that it leaves; empty where there is none.
 
     `settled`: a conflict answers the caller's expectation. Else it only means: look again, and tell what is there then.
+    `identity`: what the keys of both items say; None: they are parsed. Both items are decoded once at most.
     """
 
+    mapper: Mapper[Any]
     write: Write
     before: Item
     after: Item
     settled: bool
+    identity: Mapping[str, Any] | None = None
+    read: Entity | None = None
+    """What `before` was read as, if it was."""
+    _left: Entity | None = None
+
+    def entity_before(self) -> Entity:
+        """What `before` says. Raises ItemDecodeError."""
+        if self.read is None:
+            self.read = self.mapper.decode(self.before, self.write.table, identity=self.identity)
+        return self.read
+
+    def entity_after(self) -> Entity:
+        """What `after` says. Raises ItemDecodeError."""
+        if self._left is None:
+            self._left = self.mapper.decode(self.after, self.write.table, identity=self.identity)
+        return self._left
 
 
 def put_change(
@@ -93,7 +111,7 @@ def change_over(
     item = {**new_item(mapper, entity), **bookkeeping}
     item = {**session.sealed(mapper, key_of(item), item)}
     item |= {ACTOR: {"S": session.actor}} if session.actor else {}
-    return Change(Put(session.table(mapper), item, ABSENT), {}, item, settled)
+    return Change(mapper, Put(session.table(mapper), item, ABSENT), {}, item, settled, mapper.identity(entity))
 
 
 def check_new(mapper: Mapper[E], entity: E) -> None:
@@ -125,9 +143,9 @@ def delete_change(
     _check_expected(session, mapper, entity, expected, current)
     if current is None:
         key = mapper.keys.build(mapper.identity(entity))
-        return Change(Check(session.table(mapper), key, ABSENT), {}, {}, settled=False)
+        return Change(mapper, Check(session.table(mapper), key, ABSENT), {}, {}, settled=False)
     delete = Delete(session.table(mapper), key_of(current), as_read(session, mapper, current))
-    return Change(delete, current, {}, settled=False)
+    return Change(mapper, delete, current, {}, settled=False, identity=mapper.identity(entity))
 
 
 def refuse_inherited(parts: StoreParts, mapper: Mapper[E], entity: E) -> None:
@@ -238,7 +256,8 @@ def item_version(session: Session, mapper: Mapper[Any], item: Item) -> int:
 def _update(session: Session, mapper: Mapper[E], entity: E, item: Item, own: Mapping[str, AttributeValue]) -> Change:
     """Set and remove the attributes whose values differ, and our own, and nothing else."""
     expect = as_read(session, mapper, item)
-    encoded, stored = mapper.encode(entity), None
+    encoded, stored, read = mapper.encode(entity), None, None
+    identity = mapper.identity(entity)
     is_fresh = entity.origin is None or entity.origin.key != key_of(item)
     wanted: dict[str, AttributeValue] = {}
     gone = mapper.index_attributes - mapper.index_of(entity).keys()
@@ -250,7 +269,7 @@ def _update(session: Session, mapper: Mapper[E], entity: E, item: Item, own: Map
         if value == item.get(name):
             continue
         if stored is None:
-            stored = _encoded_again(session, mapper, item)
+            read, stored = _encoded_again(session, mapper, item, identity)
         if equal_values(stored.get(name), value):
             continue  # as it is spelled, a NULL too
         if value is None:
@@ -269,7 +288,8 @@ def _update(session: Session, mapper: Mapper[E], entity: E, item: Item, own: Map
     sets[VERSION] = {"N": str((expect.version or 0) + 1)}
     removes = frozenset(gone & item.keys())
     after = {name: value for name, value in item.items() if name not in removes} | sets
-    return Change(Update(session.table(mapper), key_of(item), sets, removes, expect), item, after, settled=False)
+    update = Update(session.table(mapper), key_of(item), sets, removes, expect)
+    return Change(mapper, update, item, after, settled=False, identity=identity, read=read)
 
 
 def _check_meaning(session: Session, mapper: Mapper[E], entity: E, fields: Collection[str] | None = None) -> None:
@@ -279,10 +299,18 @@ def _check_meaning(session: Session, mapper: Mapper[E], entity: E, fields: Colle
         raise InvalidEntityError(f"{mapper.entity.__name__}: {'; '.join(wrong)}")
 
 
-def _encoded_again(session: Session, mapper: Mapper[Any], item: Item) -> Mapping[str, AttributeValue]:
-    """What a stored item says, as the library would write it; what of it cannot be read, as it is."""
+def _encoded_again(
+    session: Session, mapper: Mapper[E], item: Item, identity: Mapping[str, Any]
+) -> tuple[E | None, Mapping[str, AttributeValue]]:
+    """The stored entity, if all of it can be read, and what its item says, as the library would write it.
+
+    What of it cannot be read is given as it is.
+    """
+    read: E | None = None
     try:
-        entity = salvaged(mapper, item, session.table(mapper))
-        return {**mapper.encode(entity), **{name: item[name] for name in broken_attributes(entity)}}
+        entity = salvaged(mapper, item, session.table(mapper), identity)
+        broken = broken_attributes(entity)
+        read = None if broken else entity
+        return read, {**mapper.encode(entity), **{name: item[name] for name in broken}}
     except (ItemDecodeError, InvalidEntityError):
-        return {name: value for name, value in item.items() if "NULL" not in value}
+        return read, {name: value for name, value in item.items() if "NULL" not in value}

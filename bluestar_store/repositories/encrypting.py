@@ -153,7 +153,7 @@ def _change(session: Session, mapper: Mapper[Any], item: Item) -> Change | None:
     sets |= {ACTOR: {"S": session.actor}} if session.actor else {}
     removes = frozenset() if session.actor else frozenset({ACTOR}) & item.keys()
     after = {name: value for name, value in item.items() if name not in removes} | sets
-    return Change(Update(session.table(mapper), key, sets, removes, expect), item, after, settled=False)
+    return Change(mapper, Update(session.table(mapper), key, sets, removes, expect), item, after, settled=False)
 
 
 def _keyed(session: Session, mapper: Mapper[Any], key: Key, item: Item) -> Mapping[str, AttributeValue]:

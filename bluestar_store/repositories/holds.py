@@ -149,7 +149,7 @@ class Holds(Repository[PlanHold]):
         """See Repository; the plan's guard goes with it."""
         entity = self._mapper.validated(entity)
         change = self._written(put_change, entity, expected, actor, *self._counting(entity))
-        return self._decode(change.after)
+        return self._after(change)
 
     def delete(self, entity: PlanHold, expected: PutExpectation = None, *, actor: str | None = None) -> None:
         """See Repository; the plan's guard goes with it. Released holds are records: mostly `release` is meant."""
@@ -168,7 +168,7 @@ class Holds(Repository[PlanHold]):
     ) -> None:
         change = change_over(session, self._mapper, self._mapper.validated(hold), before, {})
         unit.keep(change.write)
-        stored[:] = [self._decode(change.after)]
+        stored[:] = [self._after(change)]
         self._count(session, hold.plan_id, unit, stored_guard(session, hold.plan_id))
 
     def _count(self, session: Session, plan_id: str, unit: Bookkeeping, before: Item | None) -> None:

@@ -137,7 +137,7 @@ class Pipelines(Reader[PipelineStep]):
                 )
             return change
 
-        return self._decode(self._written(plan, self._to_put(step), expected, actor).after)
+        return self._after(self._written(plan, self._to_put(step), expected, actor))
 
     def _pk(self, plan_id: str, pay_freq: str) -> str:
         return self._mapper.keys.partition({"plan_id": plan_id, "pay_freq": pay_freq})

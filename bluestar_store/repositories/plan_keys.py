@@ -50,7 +50,7 @@ class PlanKeys(Reader[PlanKey]):
                 gone = self._mapper.validated(key.model_copy(update={"wrapped": None, "dropped": session.now()}))
                 change = change_over(session, self._mapper, gone, current_item(session, self._mapper, key), {})
                 unit.keep(change.write)
-                dropped.append(self._decode(change.after))
+                dropped.append(self._after(change))
             if not dropped:
                 raise PlanKeyNotFoundError(f"plan {plan_id!r} has no key in {session.table(self._mapper)} to drop")
             entry = AuditEntry(

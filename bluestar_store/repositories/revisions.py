@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from bluestar_store.engines.checks import checked
 from bluestar_store.errors import AccessDeniedError, BlueStarError, EngineError, InvalidWriteError, ItemTooLargeError
@@ -105,6 +105,13 @@ class Revision:
         return cls(moves, int(many) / 1000 if many.isdecimal() and len(many) <= MAX_TIME_DIGITS else None)
 
 
+class Located(NamedTuple):
+    """What is written at a place: its kind, and what its key says."""
+
+    mapper: Mapper[Any]
+    identity: Mapping[str, Any]
+
+
 class Revisions:
     """Moves the revisions of what is written. Safe for threads and for fork."""
 
@@ -124,10 +131,12 @@ class Revisions:
         self._late.forked()
 
     @cached_property
-    def _kinds(self) -> Mapping[str, tuple[Mapper[Any], ...]]:
-        """The kinds in each table."""
-        names = [(self._tables.name(kind), kind) for kind in self._tables.kinds]
-        return {name: tuple(kind for other, kind in names if other == name) for name, _ in names}
+    def _kinds(self) -> Mapping[str, list[tuple[str, Mapper[Any]]]]:
+        """The kinds in each table, with what their sort keys begin with."""
+        kinds: dict[str, list[tuple[str, Mapper[Any]]]] = {}
+        for kind in self._tables.kinds:
+            kinds.setdefault(self._tables.name(kind), []).append((kind.keys.sort.prefix, kind))
+        return kinds
 
     @cached_property
     def are_kept(self) -> bool:
@@ -191,14 +200,17 @@ class Revisions:
         except BlueStarError:
             return
 
-    def send(self, engine: Engine, writes: Mapping[Place, Write]) -> None:
+    def send(
+        self, engine: Engine, writes: Mapping[Place, Write], located: Mapping[Place, Located] | None = None
+    ) -> None:
         """Make the writes, and the moves that go with them, in one transaction.
 
         Where that has no room for the moves, they are made before it: a reader who is told of a transaction too early
         reads what it did not write yet, as it is. A write that took long, or whose outcome is unknown, may have been
-        committed later than its moves say: they are made once more. Raises what `Engine.write` raises.
+        committed later than its moves say: they are made once more. `located` is what `located` says of the writes.
+        Raises what `Engine.write` raises.
         """
-        moved = self._moved(writes)
+        moved = self._moved(writes, self.located(writes) if located is None else located)
         if not moved:
             engine.write(*writes.values())
             return
@@ -244,17 +256,16 @@ class Revisions:
                     stack.callback(self._turns[turn].release)
             yield
 
-    def _moved(self, writes: Mapping[Place, Write]) -> dict[Place, list[tuple[str, Key]]]:
+    def _moved(
+        self, writes: Mapping[Place, Write], located: Mapping[Place, Located]
+    ) -> dict[Place, list[tuple[str, Key]]]:
         """What is to be listed in which revision."""
         moved: dict[Place, list[tuple[str, Key]]] = {}
         if not self.are_kept:
             return moved
         batches: dict[str, list[tuple[str, Key]]] = {}
-        appended: set[str] = set()
-        for (table, key), write in writes.items():
-            mapper, identity = (None, {}) if isinstance(write, Check) else self._mapper(table, key)
-            if mapper is None:
-                continue
+        appended = {key.pk for (_, key), write in writes.items() if isinstance(write, Put) and write.once}
+        for (_, key), (mapper, identity) in located.items():
             if is_of_level(mapper):
                 moved.setdefault(self.of_level(identity.get("plan_id") or GLOBAL), []).append((mapper.table, key))
             elif mapper is PLAN_HOLD and (guard := self.of_holds(identity["plan_id"])) in writes:
@@ -270,12 +281,17 @@ class Revisions:
                 moved[head] = keys
         return moved
 
-    def _mapper(self, table: str, key: Key) -> tuple[Mapper[Any] | None, Mapping[str, Any]]:
-        """What lies at a place, and its identity."""
-        for mapper in self._kinds.get(table, ()):
-            if (identity := mapper.keys.parse(key)) is not None:
-                return mapper, identity
-        return None, {}
+    def located(self, writes: Mapping[Place, Write]) -> dict[Place, Located]:
+        """What is written where, each key parsed once; without checks, trails' entries and what is of no kind."""
+        found = {}
+        for (table, key), write in writes.items():
+            if isinstance(write, Check) or (isinstance(write, Put) and write.once):
+                continue
+            for prefix, mapper in self._kinds.get(table, ()):
+                if key.sk.startswith(prefix) and (identity := mapper.keys.parse(key)) is not None:
+                    found[table, key] = Located(mapper, identity)
+                    break
+        return found
 
     def _moves(self, moved: Moved) -> dict[Place, Update]:
         now = self._now().timestamp()

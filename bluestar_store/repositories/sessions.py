@@ -11,8 +11,7 @@ from contextvars import ContextVar, Token
 from typing import NoReturn
 
 from bluestar_store.forking import remember
-from bluestar_store.keys import Key
-from bluestar_store.protocols import CacheKey, Check, Write
+from bluestar_store.protocols import Place, Write
 from bluestar_store.repositories.session import Session, StoreParts
 from bluestar_store.repositories.transaction import Transaction
 
@@ -87,18 +86,11 @@ class Sessions(StoreParts):
         """Send it; in a context in which it is open."""
         transaction.commit(self._send)
 
-    def _send(self, writes: Mapping[tuple[str, Key], Write]) -> None:
-        units = [
-            unit for place, write in writes.items() if not isinstance(write, Check) for unit in self._units(*place)
-        ]
+    def _send(self, writes: Mapping[Place, Write]) -> None:
+        located = self.revisions.located(writes)
+        units = [unit for mapper, identity in located.values() if mapper.cached for unit in mapper.units(identity)]
         with self._cache.writing(units) if units else nullcontext():
-            self.revisions.send(self.committed, writes)
-
-    def _units(self, table: str, key: Key) -> Iterator[CacheKey]:
-        """What a cache may hold of an item."""
-        for mapper in self.tables.kinds:
-            if mapper.cached and self.table(mapper) == table:
-                yield from mapper.units(key)
+            self.revisions.send(self.committed, writes, located)
 
     @contextmanager
     def recorded_together(self) -> Iterator[None]:

@@ -155,7 +155,7 @@ class Claims(StepRecords[StepClaim]):
         before = found.origin.wire if found is not None and found.origin is not None else None
         change = change_over(session, self._mapper, self._mapper.validated(claim), before, {})
         unit.keep(change.write)
-        return self._decode(change.after)
+        return self._after(change)
 
 
 def check_claim(session: Session, claim: StepClaim, unit: Bookkeeping, stored: Item | None) -> None:
@@ -236,7 +236,7 @@ class Results(StepRecords[StepResult]):
                 )
                 change = change_over(session, self._mapper, self._with_digest(wanted, found_digest), None, {})
                 unit.keep(change.write)
-                saved[:] = [self._decode(change.after)]
+                saved[:] = [self._after(change)]
                 return
             saved[:] = [self._decode(item)]
             if _digest(saved[0]) != found_digest:

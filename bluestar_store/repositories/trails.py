@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from bluestar_store.engines.checks import MAX_DEPTH
@@ -54,7 +55,7 @@ def record_change(
     if isinstance(change.write, Check):
         return
     action = action or ("delete" if not change.after else "put" if change.before else "create")
-    details = change_details(session, mapper, change.before, change.after)
+    details = change_details(session, change)
     append_after(session, _entry(session, mapper, change.write.key.pk, action, details), head, unit)
 
 
@@ -77,13 +78,14 @@ def _entry(session: Session, mapper: Mapper[Any], pk: str, action: str, details:
     return AUDIT_ENTRY.validated(entry)
 
 
-def change_details(session: Session, mapper: Mapper[Any], before: Item, after: Item) -> dict[str, Any]:
+def change_details(session: Session, change: Change) -> dict[str, Any]:
     """What an entry says of a change: the item's sort key, its digests, and each attribute as it was and is.
 
     Empty stands for no item. Secrets are masked by type and name; on an item of a kind that has some, so is whatever
     another program put there, under whatever name. A value that is long or deep is told by its digest; of more changed
     attributes than there is room for, just their number, `changed_attributes`.
     """
+    mapper, before, after = change.mapper, change.before, change.after
     named = {attribute.attr_name: name for name, attribute in mapper.attributes.items()}
     hidden = {None, *mapper.sensitive_fields}
     names = sorted(name for name in {*before, *after} if name not in HIDDEN and not name.startswith(OWN_PREFIX))
@@ -99,8 +101,8 @@ def change_details(session: Session, mapper: Mapper[Any], before: Item, after: I
     fits = canonical_bytes(plain_value(changed)) <= LONGEST_CHANGE
     return {
         "item": key_of(after or before).sk,
-        "digest_before": _digest(session, mapper, before),
-        "digest_after": _digest(session, mapper, after),
+        "digest_before": _digest(session, mapper, before, change.entity_before),
+        "digest_after": _digest(session, mapper, after, change.entity_after),
         **({"changed": changed} if fits else {"changed_attributes": len(changed)}),
     }
 
@@ -128,14 +130,14 @@ def _levels(value: Any) -> int:
 
 
 def _digest_of_all(session: Session, mapper: Mapper[Any], items: Sequence[Item]) -> str | None:
-    return digest([_digest(session, mapper, item) for item in items]) if items else None
+    return digest([_digest(session, mapper, item, partial(mapper.decode, item)) for item in items]) if items else None
 
 
-def _digest(session: Session, mapper: Mapper[Any], item: Item) -> str | None:
+def _digest(session: Session, mapper: Mapper[Any], item: Item, read: Callable[[], Entity]) -> str | None:
     if not item:
         return None
     try:
-        entity: Entity = mapper.decode(item)
+        entity = read()
     except EncryptedValueError as error:
         if not error.is_lost:  # who cannot read it shall not write over it without knowing
             raise

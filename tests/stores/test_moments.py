@@ -279,7 +279,7 @@ def test_what_never_comes_to_rest_is_an_error_and_no_mixture(store: Store, monke
         store.engine.write(Update(*place, {MANY: {"N": now}}, expect=ANY))
 
     goes_on(0)
-    monkeypatch.setattr(store._sessions, "sleep", goes_on)
+    monkeypatch.setattr(store._sessions.outside, "sleep", goes_on)
     with pytest.raises(ChangingError, match="keeps changing"):
         formulas(store)
 
