@@ -215,10 +215,11 @@ class Settings(BaseSettings):
     @field_validator("persistence_mode", mode="before")
     @classmethod
     def _mode_is_known(cls, value: Any) -> Any:
-        """The library's own in any case; else an engine of an installed package, which is not imported here."""
-        if not isinstance(value, str) or value.lower() in tuple(PersistenceMode):
-            return value.lower() if isinstance(value, str) else value
-        return _installed(ENGINES, value)
+        """In any case: the library's own, or the engine of an installed package, which is not imported here."""
+        if not isinstance(value, str):
+            return value
+        name = value.lower()
+        return name if name in tuple(PersistenceMode) else _installed(ENGINES, name)
 
     @field_validator("table_prefix", "table_suffix")
     @classmethod

@@ -61,7 +61,7 @@ class Store:
     ) -> None:
         from datetime import timedelta
 
-        from bluestar_store.cache import CacheRequest, open_cache
+        from bluestar_store.cache import CacheRequest, open_requested
         from bluestar_store.clock import SystemClock
         from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
         from bluestar_store.redaction.names import NAMES
@@ -90,7 +90,7 @@ class Store:
             NAMES.know(mapper.entity, mapper.keys.fields)
         namespace = _namespace(settings, engine)
         identify = _identify(engine, self.tables, namespace)
-        cache, self.cache = open_cache(
+        cache, self.cache = open_requested(
             CacheRequest(settings, namespace, _unit_fields(self.tables), identify, self.clock.monotonic)
         )
         encrypting = encrypting_engine(engine, self.tables, settings, self.clock)

@@ -2,7 +2,14 @@
 
 from bluestar_store.cache.control import CacheControl, Explanation
 from bluestar_store.cache.null import NullCache
-from bluestar_store.cache.opening import CacheRequest, OpenedCache, open_cache, open_in_process, open_on_redis
+from bluestar_store.cache.opening import (
+    CacheRequest,
+    OpenedCache,
+    open_cache,
+    open_in_process,
+    open_on_redis,
+    open_requested,
+)
 from bluestar_store.cache.stats import CacheStats
 
 __all__ = [
@@ -15,4 +22,5 @@ __all__ = [
     "open_cache",
     "open_in_process",
     "open_on_redis",
+    "open_requested",
 ]

@@ -40,8 +40,23 @@ class CacheRequest:
     clock: Callable[[], float] = SystemClock.monotonic
 
 
-def open_cache(request: CacheRequest) -> OpenedCache:
-    """The cache of one environment; nothing is sent before the first read. ConfigurationError for a bad Redis URL."""
+def open_cache(
+    settings: Settings,
+    namespace: str,
+    fields: Fields,
+    *,
+    identify: Callable[[], str] | None = None,
+    clock: Callable[[], float] = SystemClock.monotonic,
+) -> Cache:
+    """The cache of one environment, without its control; see `CacheRequest` and `open_requested`."""
+    return open_requested(CacheRequest(settings, namespace, fields, identify, clock)).cache
+
+
+def open_requested(request: CacheRequest) -> OpenedCache:
+    """The cache that the settings of the request choose; nothing is sent before the first read.
+
+    Raises ConfigurationError for a bad Redis URL.
+    """
     url = request.settings.redis_url
     if url is None:
         return open_in_process(request)

@@ -37,7 +37,8 @@ def stats(ctx: typer.Context, as_json: AsJson = False) -> None:
         held = store.cache.held()
         found = store.cache.stats()
         data = {"redis": found.redis, "redis_error": found.redis_error, "keys": sum(held.values()), "kinds": dict(held)}
-        state = "none: BLUESTAR_REDIS_URL is not set" if found.redis == "off" else "answers"
+        why = "is not set" if store.settings.redis_url is None else "names a cache without one"
+        state = f"none: BLUESTAR_REDIS_URL {why}" if found.redis == "off" else "answers"
         rows = [
             [name.removesuffix("*"), "partitions" if name.endswith("*") else "items", n] for name, n in held.items()
         ]

@@ -17,8 +17,9 @@ from bluestar_store.documents.names import dynamo_table_name
 from bluestar_store.documents.store import DocumentStore, IdGenerator
 from bluestar_store.documents.values import same_items
 from bluestar_store.engines.dynamo.bulk import chunks
+from bluestar_store.engines.dynamo.cancelled import cancellation
 from bluestar_store.engines.dynamo.connection import AwsConnection
-from bluestar_store.engines.dynamo.engine import BATCH_GET_KEYS, DynamoEngine, refusal_of
+from bluestar_store.engines.dynamo.engine import BATCH_GET_KEYS, DynamoEngine
 from bluestar_store.engines.dynamo.expressions import update_expression
 from bluestar_store.errors import (
     AlreadyExistsError,
@@ -179,20 +180,13 @@ class PynamoStore(DocumentStore):
             "ExpressionAttributeNames": {"#key": self.pk_name} | names,
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
-        with _checked(operation):
-            self._engine.transact(self._table, [{kind: arguments}], self._refusal, look)
 
-    def _refusal(self, error: ClientError) -> BlueStarError:
-        """Why the transaction was cancelled."""
-        response: dict[str, Any] = dict(error.response)
-        (reason,) = response.get("CancellationReasons") or [{"Code": "TransactionConflict"}]
-        match reason["Code"]:
-            case "ConditionalCheckFailed":
-                return _ConditionFailed(reason.get("Item", {}))
-            case "TransactionConflict":
-                return TransactionConflictError(f"{self.table_name}: others kept writing an item; nothing was written")
-        request_id = str(response.get("ResponseMetadata", {}).get("RequestId", ""))
-        return refusal_of(reason, self._table, self._connection.location, request_id)
+        def refusal(error: ClientError) -> BlueStarError:
+            items = [(self._table, "an item")]
+            return cancellation(error, items, self._connection.location, lambda _, item: _ConditionFailed(item or {}))
+
+        with _checked(operation):
+            self._engine.transact(self._table, [{kind: arguments}], refusal, look)
 
     def _call(self, operation: str, method: str, **arguments: Any) -> dict[str, Any]:
         """A read. Raises as `_checked`."""

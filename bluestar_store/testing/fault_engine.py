@@ -39,6 +39,10 @@ class FaultEngine(PassingEngine):
         """The engine behind."""
         return self._engine
 
+    @inner.setter
+    def inner(self, engine: Engine) -> None:
+        self._engine = engine
+
     def __getattr__(self, name: str) -> Any:
         """Attributes of the inner engine beyond `protocols.Engine`, such as the connection of DynamoDB's."""
         if name == "_engine":  # copied or unpickled, and not yet made

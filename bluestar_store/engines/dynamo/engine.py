@@ -24,10 +24,10 @@ from bluestar_store.engines.conditions import conflict
 from bluestar_store.engines.cursors import decode_cursor, encode_cursor, question_of, question_of_query
 from bluestar_store.engines.dynamo import tables as dynamo_tables
 from bluestar_store.engines.dynamo.bulk import BulkWrite, Unfinished, chunks
+from bluestar_store.engines.dynamo.cancelled import ThrottledTransactionError, cancellation
 from bluestar_store.engines.dynamo.connection import AwsConnection
 from bluestar_store.engines.dynamo.expressions import transact_items
-from bluestar_store.engines.dynamo.translation import error_for
-from bluestar_store.engines.missing import missing_index, missing_table
+from bluestar_store.engines.missing import missing_index
 from bluestar_store.errors import (
     BlueStarError,
     ConflictError,
@@ -56,10 +56,6 @@ if TYPE_CHECKING:
 
 BATCH_GET_KEYS = 100
 """Keys of one BatchGetItem (AWS limit)."""
-
-
-class _ThrottledTransactionError(ThrottledError):
-    """A transaction was cancelled for load, which botocore, unlike for other calls, does not retry."""
 
 
 @without_locals
@@ -130,9 +126,9 @@ class DynamoEngine:
             return {}
         try:
             return self._asked_once(places)
-        except (TransactionConflictError, _ThrottledTransactionError) as error:  # only now load what tries again
+        except (TransactionConflictError, ThrottledTransactionError) as error:  # only now load what tries again
             told: Exception | None = error
-        for attempt in self._retrying(TransactionConflictError, _ThrottledTransactionError):
+        for attempt in self._retrying(TransactionConflictError, ThrottledTransactionError):
             with attempt:
                 if told is not None:
                     first, told = told, None
@@ -303,7 +299,7 @@ class DynamoEngine:
             self.connection,
             table,
             items,
-            retrying=self._retrying(TransactionConflictError, _ThrottledTransactionError),
+            retrying=self._retrying(TransactionConflictError, ThrottledTransactionError),
             refusal=refusal,
             look=look,
             clock=self._clock,
@@ -359,31 +355,11 @@ def _wire_key(key: Key) -> dict[str, Any]:
 
 def _refusal(writes: Sequence[Write], location: str, error: aws.ClientError) -> BlueStarError:
     """The error for the first write that AWS names as the reason of a cancelled transaction."""
-    request_id = str(error.response.get("ResponseMetadata", {}).get("RequestId", ""))
-    response: dict[str, Any] = dict(error.response)
-    reasons = [
-        (write, reason)
-        for write, reason in zip(writes, response.get("CancellationReasons", ()), strict=False)
-        if reason.get("Code", "None") != "None"
-    ]
-    for write, reason in reasons:
-        if reason["Code"] == "ConditionalCheckFailed":
-            found = conflict(write.table, write.key, write.expect, reason.get("Item"))
-            changed = ConflictError(f"{write.table}: {write.key}: changed while it was written")
-            changed.place = (write.table, write.key)
-            return found or changed
-    for write, reason in reasons:
-        if reason["Code"] != "TransactionConflict":
-            return refusal_of(reason, write.table, location, request_id)
-    place = f"{reasons[0][0].table}: {reasons[0][0].key}" if reasons else "the transaction"
-    return TransactionConflictError(f"{place}: other transactions kept writing it; nothing was written")
 
+    def unmet(number: int, item: Item | None) -> ConflictError:
+        write = writes[number]
+        changed = ConflictError(f"{write.table}: {write.key}: changed while it was written")
+        changed.place = (write.table, write.key)
+        return conflict(write.table, write.key, write.expect, item) or changed
 
-def refusal_of(reason: Mapping[str, Any], table: str, location: str, request_id: str) -> BlueStarError:
-    """The error for a reason of a cancelled transaction that is neither its condition nor another transaction."""
-    if reason["Code"].startswith("ResourceNotFound"):  # moto's way to miss a table
-        return missing_table(table, location)
-    told = error_for(reason["Code"], str(reason.get("Message", "")), table, request_id)
-    if isinstance(told, ThrottledError):
-        return _ThrottledTransactionError(str(told.args[0]), code=told.code, request_id=request_id)
-    return told
+    return cancellation(error, [(write.table, str(write.key)) for write in writes], location, unmet)
