@@ -6,7 +6,6 @@ import codecs
 import os
 import stat
 import tempfile
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ from bluestar_store.documents.names import dynamo_table_name
 from bluestar_store.documents.store import DocumentStore, IdGenerator, with_key
 from bluestar_store.documents.table_file import TableFile
 from bluestar_store.documents.values import check_size, same_items
-from bluestar_store.engines.file.shared_folders import LOCK, claim_of, claimed, folder_failures, folder_lock
+from bluestar_store.engines.file.shared_folders import LOCK, FolderLocks, claim_of, claimed, folder_lock
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.forking import remember
 from bluestar_store.protocols import Item
@@ -68,8 +67,7 @@ class FileStore(DocumentStore):
 
     def forked(self) -> None:
         """In a forked child: locks of its own, and the file read anew."""
-        self._lock = threading.RLock()
-        self._process_lock = folder_lock(self.folder, name=claim_of(self.table_name))
+        self._locks = FolderLocks(self.folder, name=claim_of(self.table_name))
         self._table = TableFile(self.folder / f"{self.table_name}.json", self.pk_name, self.indexes)
 
     @property
@@ -125,16 +123,16 @@ class FileStore(DocumentStore):
 
     @contextmanager
     def _reading(self) -> Iterator[TableFile]:
-        with self._lock, folder_failures(self.folder):
+        with self._locks.alone():
             self._make()
             self._table.refresh()
             yield self._table
 
     @contextmanager
     def _writing(self) -> Iterator[TableFile]:
-        with self._lock, folder_failures(self.folder):
+        with self._locks.alone():
             self._make()
-            with self._process_lock:
+            with self._locks.processes:
                 self._table.refresh()
                 yield self._table
 
@@ -155,7 +153,7 @@ class FileStore(DocumentStore):
                     f"{path} is no list of items, but perhaps a table of the file engine: give documents another "
                     "folder (FILE_PERSISTENCE_DIR) or another table name"
                 )
-            with self._process_lock:
+            with self._locks.processes:
                 if not path.exists():
                     self._table.save(items, alone=True)
 

@@ -198,7 +198,7 @@ def test_a_lock_that_another_process_keeps_is_unavailable(tmp_path: Path) -> Non
     engine = FileEngine(tmp_path, lock_timeout_seconds=0.05)
     engine.create_tables([TableSpec(TABLE)])
     other = opened(engine)
-    with other._process_lock, pytest.raises(UnavailableError, match="lock"):
+    with other._locks.processes, pytest.raises(UnavailableError, match="lock"):
         engine.write(Put(TABLE, item("A")))
     engine.write(Put(TABLE, item("A")))
     assert content(other) == [item("A")]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,10 +18,9 @@ from bluestar_store.disk import as_spelled, in_doubt, make_folder, other_spellin
 from bluestar_store.engines.file.journal import Journal
 from bluestar_store.engines.file.shared_folders import (
     LOCK_TIMEOUT_SECONDS,
+    FolderLocks,
     claim_of,
     claimed,
-    folder_failures,
-    folder_lock,
 )
 from bluestar_store.engines.file.table_files import Stamp, read_table, stamp_of, write_table
 from bluestar_store.engines.memory.engine import MemoryEngine
@@ -49,15 +47,14 @@ class FileEngine(MemoryEngine):
         self.folder = folder.absolute()
         super().__init__()
         self._journal = Journal(self.folder)
-        self._lock_timeout_seconds = lock_timeout_seconds
+        self._locks = FolderLocks(self.folder, lock_timeout_seconds)
         self._number = 0
         self.forked()
         remember(self)
 
     def forked(self) -> None:
         """In a forked child: locks of its own, and what the files say instead of what a thread was just reading."""
-        self._lock = threading.RLock()
-        self._process_lock = folder_lock(self.folder, self._lock_timeout_seconds)
+        self._locks.forked()
         self._stamps: dict[str, Stamp] = {}
 
     @property
@@ -72,15 +69,15 @@ class FileEngine(MemoryEngine):
 
     @contextmanager
     def _reading(self) -> Iterator[ItemTables]:
-        with self._lock, folder_failures(self.folder):
+        with self._locks.alone():
             self._catch_up()
             yield self._items
 
     @contextmanager
     def _writing(self) -> Iterator[ItemTables]:
-        with self._lock, folder_failures(self.folder):
+        with self._locks.alone():
             make_folder(self.folder)
-            with self._process_lock:
+            with self._locks.processes:
                 self._catch_up()
                 yield self._items
 
@@ -91,13 +88,13 @@ class FileEngine(MemoryEngine):
             replaced = inode != self._journal.inode or size < self._journal.offset
             if replaced or self._table_stamps() != self._stamps:
                 # Checkpoints happen under the lock, so under it no file is newer than another.
-                with self._process_lock:
+                with self._locks.processes:
                     self._load()
                 return
             if size > self._journal.offset:
-                if not self._journal.is_settled(size, locked=self._process_lock.is_locked):
+                if not self._journal.is_settled(size, locked=self._locks.processes.is_locked):
                     # Its writer died before it was on disk, or could not tell, or is of an older release.
-                    with self._process_lock:
+                    with self._locks.processes:
                         self._journal.settle()
                 self._replay({})
             # A checkpoint between the first look and the reading took away what was to be read: look again.

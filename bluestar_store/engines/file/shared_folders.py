@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,6 +34,28 @@ def folder_lock(folder: Path, timeout_seconds: float = LOCK_TIMEOUT_SECONDS, *, 
     """A lock that processes share: by default the one over which tables there are in the folder."""
     # Asked every millisecond: with the default of 50 a contended write would wait longer than it takes.
     return _Lock(folder / name, timeout=timeout_seconds, poll_interval=0.001, thread_local=False)
+
+
+class FolderLocks:
+    """Who may look into a folder: one thread of a process at a time, and one process at a time may write.
+
+    `processes` is the lock that processes share, to be held inside of `alone`.
+    """
+
+    def __init__(self, folder: Path, timeout_seconds: float = LOCK_TIMEOUT_SECONDS, *, name: str = LOCK) -> None:
+        self._folder, self._timeout_seconds, self._name = folder, timeout_seconds, name
+        self.forked()
+
+    def forked(self) -> None:
+        """In a forked child: locks that no thread of its parent's holds."""
+        self._threads = threading.RLock()
+        self.processes = folder_lock(self._folder, self._timeout_seconds, name=self._name)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """No other thread is in here meanwhile; what the system says of the folder is told as our errors."""
+        with self._threads, folder_failures(self._folder):
+            yield
 
 
 class _Lock(FileLock):
