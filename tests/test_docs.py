@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
+from bluestar_store.files import FileStore
 from bluestar_store.plugins import members
-from bluestar_store.protocols import Engine, ReadsPlaces, TellsTables
+from bluestar_store.protocols import Cache, Engine, ReadsPlaces, TellsTables
 from bluestar_store.testing.engine_case import EngineCase
 
 ROOT = Path(__file__).parents[1]
@@ -82,14 +83,25 @@ def test_the_engine_of_the_example_passes_its_suite(tmp_path: Path) -> None:
     assert " passed" in done.stdout
 
 
-def test_the_tables_of_the_engine_page_name_all_of_the_protocol_its_abilities_and_the_suites_flags() -> None:
-    page = (DOCS / "adding-an-engine.md").read_text(encoding="utf-8")
+def listed(page: str, heading: str) -> set[str]:
+    """The names in the first column of the page's last table under a heading."""
+    table = (DOCS / page).read_text(encoding="utf-8").rpartition(f"| {heading} | ")[2].partition("\n\n")[0]
+    return {name for row in re.findall(r"^\|([^|]+)\|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+
+
+@pytest.mark.parametrize(
+    ("page", "protocol"), [("adding-an-engine.md", Engine), ("files.md", FileStore), ("cache.md", Cache)]
+)
+def test_the_table_of_a_seam_names_all_that_its_protocol_asks_for(page: str, protocol: type) -> None:
+    assert listed(page, "member") == set(members(protocol))
+
+
+def test_the_engine_page_names_all_abilities_and_the_flags_of_the_suite() -> None:
     # The last two have no protocol: an engine's class says the one, and the other is DynamoDB's alone.
     abilities = {*members(ReadsPlaces), *members(TellsTables), "settles_at_once", "connection"} - set(members(Engine))
+    assert listed("adding-an-engine.md", "ability") == abilities
     flags = {name for name, value in vars(EngineCase).items() if isinstance(value, bool)}
-    for heading, wanted in (("member", set(members(Engine))), ("ability", abilities), ("flag", flags)):
-        table = page.partition(f"| {heading} | ")[2].partition("\n\n")[0]
-        assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == wanted
+    assert listed("adding-an-engine.md", "flag") == flags
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
