@@ -163,7 +163,7 @@ class Store:
         from bluestar_store.engines.opening import open_engine
         from bluestar_store.settings import Settings
 
-        settings = settings or Settings()
+        settings = _with_aws_retries(settings or Settings())
         return cls(settings, open_engine(settings, tables_of(settings, kinds)), kinds=kinds, clock=clock)
 
     @overload
@@ -396,3 +396,14 @@ def _unit_fields(tables: Tables) -> dict[str, tuple[str, ...]]:
     """The fields of what the cache keeps, by the first member of its units."""
     items = {mapper.name: mapper.keys.fields for mapper in tables.kinds}
     return items | {f"{mapper.name}*": mapper.partition_fields for mapper in tables.kinds}
+
+
+def _with_aws_retries(settings: Settings) -> Settings:
+    """The settings, with AWS's own number of tries where the library's is not set: the cache counts on it, too."""
+    from bluestar_store.settings import PersistenceMode
+
+    if settings.persistence_mode != PersistenceMode.DYNAMO:
+        return settings
+    from bluestar_store.engines.dynamo.retries import with_aws_retries
+
+    return with_aws_retries(settings)

@@ -15,13 +15,16 @@ from bluestar_store.protocols import Item
 
 def to_json(value: Any) -> str:
     """One line of JSON; binary as base64, as in DynamoDB's own JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_base64)
+    return _ENCODER.encode(value)
 
 
 def _base64(value: object) -> str:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     raise TypeError(f"{type(value).__name__} in an item")
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_base64)  # dumps would make one a call
 
 
 def item_from_json(table: str, item: Any) -> Item:

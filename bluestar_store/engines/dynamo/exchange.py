@@ -1,9 +1,9 @@
 """One request and one response of HTTP, on connections made as botocore's session makes them.
 
-The session knows about TLS, certificates and time-outs. What comes after connecting is written here, for it is what the
-direct way saves most by: a request and its answer take 20 us of CPU here and 155 us by `URLLib3Session.send` (measured
-on loopback), and go out in one packet, not two. A response that is not plain (chunked, HTTP/1.0, without a length,
-after a 100 Continue) is read by http.client.
+The session knows about TLS, certificates and time-outs. What comes after connecting is written here: a request with its
+response takes 11 us of CPU, 70 by http.client, 155 by urllib3, 270 by `URLLib3Session.send` (measured on loopback, of
+the 55 of a whole read), and goes out in one packet, not two. A response that is not plain (chunked, of HTTP/1.0,
+without a length, after a 100 Continue) is read by http.client.
 """
 
 from __future__ import annotations

