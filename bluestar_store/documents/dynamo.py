@@ -73,6 +73,11 @@ class PynamoStore(DocumentStore):
         self._index_names = prepare(self._connection, self._table, pk_name, self.indexes)
 
     @property
+    def connection(self) -> AwsConnection:
+        """The connection, which other stores share."""
+        return self._connection
+
+    @property
     def location(self) -> str:
         """DynamoDB, and the table's name on it."""
         return f"{self._connection.location}, table {self._table}"

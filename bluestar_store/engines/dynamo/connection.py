@@ -44,7 +44,7 @@ class AwsConnection:
     """One PynamoDB Connection, hence one botocore client, made at the first call, by one thread."""
 
     tracing: Callable[..., dict[str, Any]] | None = None
-    """Where set, it makes each call, by what it is given first: see `telemetry.trace`."""
+    """Where set, it makes each call, by the function that it is given first: see `telemetry.trace`."""
 
     def __init__(
         self,
@@ -90,6 +90,14 @@ class AwsConnection:
         if not self._location:
             self._location = told_location(self._region, self._endpoint_url)
         return self._location
+
+    def server(self) -> tuple[str, str, str]:
+        """Host, port and region of the client that there is; empty while there is none."""
+        made = self._ready
+        if made is None:
+            return "", "", ""
+        url = urlsplit(made.client.meta.endpoint_url)
+        return url.hostname or "", str(url.port or {"http": 80}.get(url.scheme, 443)), made.client.meta.region_name
 
     @property
     def foreign_endpoint(self) -> str:
