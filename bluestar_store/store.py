@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bluestar_store.unit_of_work import UnitOfWork
 
 E = TypeVar("E", bound="Entity")
+M = TypeVar("M", bound="ItemModel")
 R = TypeVar("R")
 
 KEEPERS = {
@@ -292,7 +293,7 @@ class Store:
 
         check(self._sessions.current(), entities)
 
-    def bind(self, model: type[ItemModel]) -> type[Any]:
+    def bind(self, model: type[M]) -> type[M]:
         """The Model as a PynamoDB class bound to this Store, for reading: get, query, scan, count.
 
         Queries and scans give the Model's own entity only. Writes are refused: they belong to the repositories.
@@ -308,7 +309,7 @@ class Store:
         mapper = next((mapper for mapper in self.tables.kinds if mapper.model is model), None)
         if mapper is None:
             raise ConfigurationError(f"{model.__name__} is no Model of this Store")
-        return bound(mapper, self.tables.spec(mapper), connection)
+        return bound(mapper, model, self.tables.spec(mapper), connection)
 
     @property
     def files(self) -> FileStore:

@@ -64,7 +64,7 @@ def opened_with_settings() -> None:
         assert_type(store.settings, Settings)
         assert_type(store.create_tables(upgrade=True), list[str])
         assert_type(store.describe_tables(), tuple[TableStatus, ...])
-        assert_type(store.bind(CalculationRuleModel), type[Any])
+        assert_type(store.bind(CalculationRuleModel), type[CalculationRuleModel])
 
 
 def every_question(store: Store) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from pynamodb.connection.base import MetaTable
 from pynamodb.connection.table import TableConnection
@@ -10,9 +10,11 @@ from pynamodb.connection.table import TableConnection
 from bluestar_store.engines.dynamo.connection import AwsConnection
 from bluestar_store.engines.dynamo.tables import table_schema
 from bluestar_store.errors import ConfigurationError
-from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.mapping.mapper import ItemModel, Mapper
 from bluestar_store.protocols import TableSpec
 from bluestar_store.redaction.tracebacks import without_locals
+
+M = TypeVar("M", bound=ItemModel)
 
 WRITES = ("save", "update", "delete", "batch_write", "create_table", "delete_table", "update_ttl")
 
@@ -61,16 +63,16 @@ class _EntityConnection(TableConnection):
         return answer
 
 
-def bound(mapper: Mapper[Any], spec: TableSpec, connection: AwsConnection) -> type[Any]:
-    """A subclass of the kind's Model whose reads go through the connection, and whose writes are refused."""
-    plain: Any = mapper.model.Meta
+def bound(mapper: Mapper[Any], model: type[M], spec: TableSpec, connection: AwsConnection) -> type[M]:
+    """A subclass of the kind's Model, `model`, whose reads go through the connection, and whose writes are refused."""
+    plain: Any = model.Meta
     meta = type("Meta", (plain,), {"table_name": spec.name})
-    members: dict[str, Any] = {"Meta": meta, "_connection": None, "__module__": mapper.model.__module__}
+    members: dict[str, Any] = {"Meta": meta, "_connection": None, "__module__": model.__module__}
     members |= {name: _refusing(mapper, name) for name in WRITES}
-    model: Any = type(mapper.model.__name__, (mapper.model,), members)
-    model.DoesNotExist = mapper.model.DoesNotExist
-    model._connection = _EntityConnection(mapper, spec, connection)
-    return model  # type: ignore[no-any-return]  # made by PynamoDB's metaclass
+    made: Any = type(model.__name__, (model,), members)
+    made.DoesNotExist = model.DoesNotExist
+    made._connection = _EntityConnection(mapper, spec, connection)
+    return made  # type: ignore[no-any-return]  # made by PynamoDB's metaclass
 
 
 def _refusing(mapper: Mapper[Any], name: str) -> Any:
