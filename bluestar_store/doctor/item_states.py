@@ -14,9 +14,9 @@ from bluestar_store.models.audit import AUDIT_ENTRY
 from bluestar_store.models.digest_keys import key_named_in
 from bluestar_store.protocols import OWN_PREFIX, Item, pages
 from bluestar_store.redaction.masking import has_secrets
-from bluestar_store.repositories.chain import decoded_entry
 from bluestar_store.repositories.digests import is_sensitive
 from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.trail import decoded_entry
 
 BEFORE, AFTER = SIDES = ("before", "after")
 """Of a change: an entry has a digest of each, and what each attribute that changed was."""

@@ -16,8 +16,8 @@ from bluestar_store.keys import DEFAULT, Key
 from bluestar_store.models.audit import CHAIN_HEAD, ChainHead
 from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION
 from bluestar_store.protocols import Item, key_of
-from bluestar_store.repositories.pipeline_head import COUNT
 from bluestar_store.repositories.session import Session
+from bluestar_store.repositories.trail import STEP_COUNT
 
 LOOKS = 5
 """How often a pipeline that is being replaced while we look is read again."""
@@ -95,7 +95,7 @@ def _revision(item: Item) -> str | None:
 
 def _written(item: Item | None) -> int:
     """The number of steps that a step or a head tells."""
-    text = (item or {}).get(COUNT, {}).get("N", "")
+    text = (item or {}).get(STEP_COUNT, {}).get("N", "")
     return int(text) if text.isdecimal() else 0
 
 

@@ -19,14 +19,20 @@ from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, AuditEntry, Cha
 from bluestar_store.models.batches import STEP_CLAIM, StepClaim
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.base import Reader, owned_but_lost
-from bluestar_store.repositories.chain import append_step, appended_item, decoded_entry, entry_hash
 from bluestar_store.repositories.combining import Combiner
 from bluestar_store.repositories.identifiers import check_known
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.steps import check_claim
 from bluestar_store.repositories.stored import current_item
-from bluestar_store.repositories.trail_items import has_head, trail_items
+from bluestar_store.repositories.trail import (
+    append_step,
+    appended_item,
+    decoded_entry,
+    entry_hash,
+    has_head,
+    trail_items,
+)
 from bluestar_store.repositories.transaction import Bookkeeping
 from bluestar_store.repositories.working import need_open_batch
 

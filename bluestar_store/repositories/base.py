@@ -35,7 +35,7 @@ from bluestar_store.repositories.session import Session, StoreParts
 from bluestar_store.repositories.sessions import NotInProcessError, Sessions
 from bluestar_store.repositories.sources import ItemSource, PartitionSource
 from bluestar_store.repositories.stored import Wanted, ambiguous, stored_items
-from bluestar_store.repositories.trails import record_change, trail_head
+from bluestar_store.repositories.trail import record_change, trail_head
 from bluestar_store.repositories.transaction import Bookkeeping
 
 E = TypeVar("E", bound=Entity)

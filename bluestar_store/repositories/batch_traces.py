@@ -16,11 +16,10 @@ from bluestar_store.mapping.values import utc_text
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, AuditEntry, ChainHead, Trail
 from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE, BatchState, BatchStatus
 from bluestar_store.protocols import ABSENT, Check, Delete, Item, key_of
-from bluestar_store.repositories.chain import append_after, stored_head
 from bluestar_store.repositories.changes import as_read, change_over
 from bluestar_store.repositories.revisions import says_nothing_else
 from bluestar_store.repositories.session import Session
-from bluestar_store.repositories.trail_items import trail_items
+from bluestar_store.repositories.trail import append_after, stored_head, trail_items
 from bluestar_store.repositories.transaction import Bookkeeping
 
 DELETED = "bs_deleted"

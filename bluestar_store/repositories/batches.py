@@ -51,7 +51,7 @@ from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.snapshot import PlanSnapshot, Snapshots
 from bluestar_store.repositories.steps import check_claim
 from bluestar_store.repositories.stored import Wanted, current_item
-from bluestar_store.repositories.trail_items import has_head, trail_items
+from bluestar_store.repositories.trail import has_head, trail_items
 from bluestar_store.repositories.transaction import Bookkeeping
 from bluestar_store.repositories.working import begins_step, check_step, need_no_open_hold
 

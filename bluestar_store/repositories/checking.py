@@ -16,12 +16,12 @@ from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.protocols import ABSENT, Check, Fit, Fits, Item, key_of
 from bluestar_store.repositories.changes import as_read, check_as_read
 from bluestar_store.repositories.moments import Part, read_levels
-from bluestar_store.repositories.pipeline_head import COUNT, head_key
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.stored import current_item
+from bluestar_store.repositories.trail import STEP_COUNT, pipeline_head_key
 from bluestar_store.repositories.transaction import Bookkeeping
 
-_NO_STEPS = Fits((Fit(COUNT, "one of", ({"N": "0"},)),))
+_NO_STEPS = Fits((Fit(STEP_COUNT, "one of", ({"N": "0"},)),))
 """Of the head of a pipeline: the library has left no steps there."""
 
 
@@ -88,7 +88,7 @@ def _insist_no_pipeline(session: Session, plan_id: str, pay_freq: str, unit: Boo
     for item in filter(PIPELINE_STEP.owns, read_levels(session, [plan_id], [part])[part]):
         raise _is_there(session, PIPELINE_STEP, item)
     with suppress(InvalidKeyError):  # of a pipeline whose key is too long for a head the library writes none
-        unit.insist(Check(session.table(CHAIN_HEAD), head_key(pk), _NO_STEPS))
+        unit.insist(Check(session.table(CHAIN_HEAD), pipeline_head_key(pk), _NO_STEPS))
 
 
 def _is_there(session: Session, mapper: Mapper[Any], item: Item) -> ConflictError:

@@ -23,7 +23,7 @@ from bluestar_store.repositories.changes import Change, as_read, item_version
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.stored import Wanted, stored_items
-from bluestar_store.repositories.trails import record_change, trail_head
+from bluestar_store.repositories.trail import record_change, trail_head
 from bluestar_store.repositories.transaction import Bookkeeping
 
 

@@ -19,11 +19,10 @@ from bluestar_store.repositories.changes import (
     refuse_inherited,
 )
 from bluestar_store.repositories.moments import Part, read_parts
-from bluestar_store.repositories.pipeline_head import head_key, head_write
 from bluestar_store.repositories.session import Session, StoreParts
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.stored import ambiguous
-from bluestar_store.repositories.trails import record_replacement
+from bluestar_store.repositories.trail import pipeline_head_key, pipeline_head_write, record_replacement
 from bluestar_store.repositories.transaction import Bookkeeping
 
 MAX_STEPS = 98
@@ -88,7 +87,7 @@ def replace_steps(
         if alone and items and not _is_stamped(items.values()):
             # Steps of other programs do not show a reader that they are being taken away: first give them a revision,
             # in a transaction before this one.
-            unit.keep(head_write(session, pk, head, len(items)), *_stamps(session, items.values()))
+            unit.keep(pipeline_head_write(session, pk, head, len(items)), *_stamps(session, items.values()))
             return
         own = _bookkeeping(len(wanted))
         if wanted and not items:
@@ -98,7 +97,9 @@ def replace_steps(
         deletes = [Delete(session.table(KIND), key_of(item), as_read(session, KIND, item)) for item in gone]
         made.append([change.after for change in changes])
         if changes or deletes or head is not None:  # the head of an emptied pipeline has to say so
-            unit.keep(head_write(session, pk, head, len(wanted)), *(change.write for change in changes), *deletes)
+            unit.keep(
+                pipeline_head_write(session, pk, head, len(wanted)), *(change.write for change in changes), *deletes
+            )
             if session.records:
                 record_replacement(session, KIND, pk, list(items.values()), made[0], unit)
 
@@ -111,7 +112,7 @@ def replace_steps(
 def _current(session: Session, pk: str) -> tuple[Item | None, dict[int, Item]]:
     """The trail's head, and the stored steps by number, as of one moment."""
     table, level = session.table(KIND), str((KIND.keys.partition_identity(pk) or {})["plan_id"])
-    part, head = Part(table, pk, KIND.keys.sort.prefix), (session.table(CHAIN_HEAD), head_key(pk))
+    part, head = Part(table, pk, KIND.keys.sort.prefix), (session.table(CHAIN_HEAD), pipeline_head_key(pk))
     found = read_parts(session, [session.revisions.of_level(level)], [part], beside=[head])
     items: dict[int, Item] = {}
     for item in found[part]:

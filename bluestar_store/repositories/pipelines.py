@@ -19,11 +19,11 @@ from bluestar_store.repositories.base import Reader, in_order
 from bluestar_store.repositories.changes import Change, PutExpectation, put_change
 from bluestar_store.repositories.inherited import inherited
 from bluestar_store.repositories.moments import Found, Part, read_as_one, read_levels
-from bluestar_store.repositories.pipeline_head import COUNT, steps_written
 from bluestar_store.repositories.pipeline_replacement import replace_steps, validated_steps
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.sources import PartitionSource
+from bluestar_store.repositories.trail import STEP_COUNT, steps_written
 
 MAX_ISOLATED = 100
 """Items of one isolated read (AWS limit)."""
@@ -187,8 +187,8 @@ class Pipelines(Reader[PipelineStep]):
         """Whether the steps prove themselves the whole of one replacement."""
         if not items or step_count(items[0]) != len(items):
             return False
-        revision, count = items[0].get(REVISION), items[0].get(COUNT)
-        stamps = [(item.get(REVISION), item.get(COUNT)) for item in items]
+        revision, count = items[0].get(REVISION), items[0].get(STEP_COUNT)
+        stamps = [(item.get(REVISION), item.get(STEP_COUNT)) for item in items]
         return revision is not None and stamps.count((revision, count)) == len(stamps)
 
     def whole(self, session: Session, pk: str, items: Iterable[Item]) -> tuple[PipelineStep, ...]:

@@ -8,11 +8,11 @@ from bluestar_store.errors import PlanKeyNotFoundError
 from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry
 from bluestar_store.models.plan_keys import PLAN_KEY, PlanKey
 from bluestar_store.repositories.base import Reader, owned
-from bluestar_store.repositories.chain import append_step
 from bluestar_store.repositories.changes import change_over
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.stored import current_item
+from bluestar_store.repositories.trail import append_step
 from bluestar_store.repositories.transaction import Bookkeeping
 
 

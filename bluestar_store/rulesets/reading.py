@@ -29,8 +29,8 @@ from bluestar_store.protocols import Item, key_of
 from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.repositories.changes import check_new, new_item
 from bluestar_store.repositories.inherited import inherited_rule_error
-from bluestar_store.repositories.pipeline_head import head_key
 from bluestar_store.repositories.pipeline_replacement import MAX_STEPS
+from bluestar_store.repositories.trail import pipeline_head_key
 
 
 def rule_files(kinds: Iterable[Mapper[Any]] = KINDS) -> Mapping[str, Mapping[str, Mapper[Any]]]:
@@ -215,7 +215,7 @@ class Reader:
             if sum(map(item_bytes, items)) > MAX_TRANSACTION_BYTES:
                 self.problem(file, pointer, f"{name} is over the 4 MB of one transaction (an AWS limit)")
             try:
-                head_key(items[0]["PK"]["S"])
+                pipeline_head_key(items[0]["PK"]["S"])
             except InvalidKeyError as error:
                 self.problem(file, pointer, f"{name}: {error}")
 

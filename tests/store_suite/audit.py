@@ -13,7 +13,7 @@ from bluestar_store.keys import Key
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, Trail
 from bluestar_store.protocols import Delete, Item
 from bluestar_store.repositories.base import Repository
-from bluestar_store.repositories.chain import entry_hash
+from bluestar_store.repositories.trail import entry_hash
 from bluestar_store.store import Store
 from tests.store_suite.side_door import BeforeWrite, RawGet, RawPut, in_thread, table
 

@@ -18,8 +18,8 @@ from bluestar_store.models.digest_keys import CURRENT, PARTITION
 from bluestar_store.models.limits import IrsLimits
 from bluestar_store.models.pipeline import PipelineStep
 from bluestar_store.protocols import Delete, key_of
-from bluestar_store.repositories.chain import entry_hash
 from bluestar_store.repositories.digests import Digests
+from bluestar_store.repositories.trail import entry_hash
 from bluestar_store.store import Store
 from tests.store_suite.side_door import RawGet, RawPut, table, wire
 

@@ -10,7 +10,7 @@ import pytest
 from bluestar_store import FileMissingError, Settings, Store, Trail
 from bluestar_store.models.audit import AUDIT_ENTRY
 from bluestar_store.protocols import Item
-from bluestar_store.repositories.chain import entry_hash
+from bluestar_store.repositories.trail import entry_hash
 from bluestar_store.transfer import export
 from bluestar_store.transfer.exported_trails import exported_trail_report
 from bluestar_store.transfer.files import Manifest, TableDigest, items_path, line_of, read_items

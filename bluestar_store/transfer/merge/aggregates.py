@@ -23,7 +23,7 @@ from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION
 from bluestar_store.models.plan_keys import PLAN_KEY
 from bluestar_store.protocols import AttributeValue, Engine, Item, key_of, pages
 from bluestar_store.repositories.batch_traces import DELETED
-from bluestar_store.repositories.pipeline_head import head_key
+from bluestar_store.repositories.trail import pipeline_head_key
 
 PIPELINES, METADATA = PIPELINE_STEP.table, BATCH_STATE.table
 """The tables whose items belong to aggregates."""
@@ -54,7 +54,7 @@ def root_of(placed: Placed) -> Place | None:
         return METADATA, Key(key.pk, CHAIN)
     if is_step(placed):
         try:
-            return METADATA, head_key(key.pk)
+            return METADATA, pipeline_head_key(key.pk)
         except InvalidKeyError:  # too long: then the library never wrote that pipeline
             return None
     return None

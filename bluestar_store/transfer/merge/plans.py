@@ -18,7 +18,7 @@ from bluestar_store.protocols import (
     key_of,
     pages,
 )
-from bluestar_store.repositories.pipeline_head import COUNT
+from bluestar_store.repositories.trail import STEP_COUNT
 from bluestar_store.transfer.files import line_of
 from bluestar_store.transfer.layout import TableMap, TransferStore
 from bluestar_store.transfer.merge.aggregates import (
@@ -156,7 +156,7 @@ class MergePlanner:
         count = step_count(steps[0][1])
         if isinstance(version, int) and not there and count is not None:
             table, key = root
-            longer = {COUNT: {"N": str(count)}, VERSION: {"N": str(version + 1)}}
+            longer = {STEP_COUNT: {"N": str(count)}, VERSION: {"N": str(version + 1)}}
             plan.writes[root] = Update(self._table_map.on_disk(table), key, longer, expect=version)
         else:
             plan.check(root, version)
