@@ -37,6 +37,8 @@ BlueStarError
     └── PlanRefusedError            a saved plan that is none, was altered, or is for another store or person
 """
 
+# One file, though a long one: the tree above is read as a whole, and a class is little more than its docstring.
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence

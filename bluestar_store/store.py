@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from bluestar_store.clock import Clock
-    from bluestar_store.encryption.engine import SealingEngine
     from bluestar_store.encryption.sealing import Sealing
     from bluestar_store.files import FileStore
     from bluestar_store.mapping.entity import Entity
@@ -64,6 +63,7 @@ class Store:
 
         from bluestar_store.cache import CacheRequest, open_requested
         from bluestar_store.clock import SystemClock
+        from bluestar_store.encryption.encrypting import encrypting_engine
         from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
         from bluestar_store.redaction.names import NAMES
         from bluestar_store.repositories.audit import Audit
@@ -338,6 +338,11 @@ class Store:
         return f"Store({self.engine.location}, tables {self.tables.prefix}*{self.tables.suffix})"
 
 
+def sessions_of(store: Store) -> Sessions:
+    """What a Store's repositories read and write through, for what else is laid round a Store."""
+    return store._sessions  # noqa: SLF001  # the class above
+
+
 def tables_of(settings: Settings, kinds: Sequence[Mapper[Any]] = ()) -> Tables:
     """The tables that the settings ask for, with users' own kinds in them. Raises ConfigurationError."""
     from bluestar_store.models.registry import kinds_named, with_kinds
@@ -345,23 +350,6 @@ def tables_of(settings: Settings, kinds: Sequence[Mapper[Any]] = ()) -> Tables:
 
     every = with_kinds((*kinds_named(settings.kinds), *kinds))
     return Tables(settings.table_prefix, settings.table_suffix, settings.table_layout, every)
-
-
-def encrypting_engine(engine: Engine, tables: Tables, settings: Settings, clock: Clock) -> SealingEngine | None:
-    """The engine with encryption around it; None where the settings name no key. Raises ConfigurationError."""
-    if settings.encryption_key is None and not settings.encryption_kms_key:
-        if settings.encrypt_records:
-            raise ConfigurationError(
-                "BLUESTAR_ENCRYPT_RECORDS needs a key: set BLUESTAR_ENCRYPTION_KEY or BLUESTAR_ENCRYPTION_KMS_KEY"
-            )
-        return None
-    try:
-        from bluestar_store.encryption.opening import sealing_engine
-    except ImportError as error:
-        raise ConfigurationError(
-            f"encryption needs a package that is not there ({error.name}): pip install 'bluestar-store[encryption]'"
-        ) from None
-    return sealing_engine(engine, tables, settings, clock)
 
 
 def _namespace(settings: Settings, engine: Engine) -> str:

@@ -32,7 +32,7 @@ from bluestar_store.models.config import AchConfig, ClientConfig
 from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.settings import Settings
-from bluestar_store.store import Store
+from bluestar_store.store import Store, sessions_of
 from bluestar_store.threads import Threads, in_another_thread
 from bluestar_store.unit_of_work import AsyncUnitOfWork
 
@@ -58,7 +58,7 @@ class AsyncStore:
         self.store, self.settings = store, store.settings
         self._owned = False
         self._threads = Threads(store.settings.parallel_calls, "bluestar-async")
-        self._sessions = store._sessions
+        self._sessions = sessions_of(store)
         calls = self.calls = AsyncCalls(self._sessions, self._threads)
         self.pipelines = AsyncPipelines(calls, store.pipelines)
         self.calculation_rules = AsyncCalculationRules(calls, store.calculation_rules)

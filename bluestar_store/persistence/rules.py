@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from bluestar_store.cache.null import NullCache
 from bluestar_store.clock import SystemClock
+from bluestar_store.encryption.encrypting import encrypting_engine
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.engines.opening import open_engine
 from bluestar_store.errors import SchemaNotFoundError, TableMissingError
@@ -45,7 +46,7 @@ from bluestar_store.repositories.revisions import is_of_level
 from bluestar_store.repositories.session import StoreParts
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.settings import PersistenceMode, Settings, TableLayout
-from bluestar_store.store import encrypting_engine, tables_of
+from bluestar_store.store import tables_of
 
 PREFIX = "bluestar-"
 OLD_SCHEMAS = ItemKeys.of("VENDOR#{vendor_id}_{plan_id}_{pay_freq:plain}", "SCHEMA")
