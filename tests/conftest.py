@@ -11,6 +11,8 @@ from functools import cache
 import botocore.loaders
 import hypothesis
 import pytest
+import typer.main
+import typer.testing
 
 # Before anything imports them: they are subclassed, not collected.
 pytest.register_assert_rewrite("bluestar_store.testing", "tests.store_suite")
@@ -100,6 +102,14 @@ def _service_models_are_read_once() -> Iterator[None]:
         load_file = botocore.loaders.JSONFileLoader.load_file
         load_once = cache(lambda path: load_file(botocore.loaders.JSONFileLoader(), path))
         patch.setattr(botocore.loaders.JSONFileLoader, "load_file", lambda _, path: load_once(path))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands_are_built_once() -> Iterator[None]:
+    """Typer's runner builds the tree of commands anew for each call, which takes longer than most commands."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.testing, "_get_command", cache(typer.main.get_command))
         yield
 
 
