@@ -106,6 +106,18 @@ def _service_models_are_read_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _nothing_waits_for_the_disk() -> Iterator[None]:
+    """One fsync takes milliseconds, and no test cuts the power: those about what is synced when listen to the calls.
+
+    A file that is closed already is an error as before.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        fstat = os.fstat
+        patch.setattr(os, "fsync", lambda descriptor: fstat(descriptor) and None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _commands_are_built_once() -> Iterator[None]:
     """Typer's runner builds the tree of commands anew for each call, which takes longer than most commands."""
     with pytest.MonkeyPatch.context() as patch:
