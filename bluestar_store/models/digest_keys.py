@@ -91,7 +91,7 @@ def pointer_item(current: DigestKey, version: int) -> Item:
 
 
 def salt_item(table: str, salt: bytes) -> Item:
-    """The item that makes the SHA-256 of a table's exported file one that tells nothing: see `seeding.salts`."""
+    """The item that makes the SHA-256 of a table's exported file one that tells nothing: see `transfer.digests`."""
     return {"PK": {"S": SALTS}, "SK": {"S": table}, "salt": {"B": salt}}
 
 

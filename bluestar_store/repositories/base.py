@@ -249,7 +249,7 @@ class Repository(Reader[E]):
 
         Missing ones are left out. For comparing many at once: some in one isolated call, a partition at a time where
         the key has a number. ItemDecodeError for an item that cannot be read; with `salvage`, what can be read of it:
-        for whoever mends it (see `models.salvage`).
+        for whoever mends it (see `mapping.salvage`).
         """
         session, mapper = self._sessions.current(), self._mapper
         decode = salvaged if salvage else Mapper.decode

@@ -59,7 +59,7 @@ class Catalog:
     def at_level(self, level: str, *, but_lost: bool = False) -> tuple[Entity, ...]:
         """Everything that a level has: a plan, GLOBAL (with limits and the vendors' own schemas) or DEFAULT.
 
-        `but_lost`: without values whose key was dropped, see `models.salvage.but_lost`.
+        `but_lost`: without values whose key was dropped, see `mapping.salvage.but_lost`.
         """
         session = self._sessions.current()
         decode = salvage.but_lost if but_lost else Mapper.decode

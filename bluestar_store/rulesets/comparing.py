@@ -78,7 +78,7 @@ class Action(StrEnum):
 class Change:
     """One attribute (by its field name) that differs: what the store has, what the rule set says. None: no value.
 
-    What the store has and cannot be read is UNREADABLE, or DROPPED: see `models.salvage`.
+    What the store has and cannot be read is UNREADABLE, or DROPPED: see `mapping.salvage`.
     """
 
     attribute: str

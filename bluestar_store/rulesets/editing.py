@@ -1,6 +1,6 @@
 """Changing one thing at a time: a rule, a year's limits, a configuration, a vendor's schema, a pipeline.
 
-Each function gives the Part to look at before `write_part` (see `load`) writes it, checked against the versions that
+Each function gives the Part to look at before `write_part` (see `loading`) writes it, checked against the versions that
 were read here. Nothing in this module writes.
 """
 

@@ -108,8 +108,8 @@ def open_plan(store: RuleStore, path: Path, *, digest: str | None = None, actor:
         there = f"{shown(plan.store.location)}, tables {shown(', '.join(sorted(plan.store.tables)))}"
         raise refusal(path, f"was made for another store ({there}) than {here.location}: make it again here")
     parts = [compare_part(store, part) for part in planned]
-    if moved := [place for then, now in zip(planned, parts, strict=True) for place in _moved(then, now)]:
-        raise PlanOutdatedError(moved)
+    if changed := [place for then, now in zip(planned, parts, strict=True) for place in _changed_items(then, now)]:
+        raise PlanOutdatedError(changed)
     check_meaning(store, parts)
     return SavedPlan(path, plan.digest, plan.proposed.actor, plan.proposed.at, Difference(tuple(parts)))
 
@@ -169,22 +169,22 @@ def _part_data(store: RuleStore, part: Part) -> dict[str, Any]:
     return {"kind": mapper.name, "outcome": outcome_of(part, overwrite=True), "wanted": wanted, "stored": stored}
 
 
-def _moved(then: Part, now: Part) -> list[str]:
+def _changed_items(then: Part, now: Part) -> list[str]:
     """The raw keys of items that came, went or changed, and who did that, as far as it is known.
 
     An item that another program changes keeps the name of whoever wrote it before: its version tells.
     """
     before, after = ({then.mapper.key(entity): entity for entity in part.stored} for part in (then, now))
-    moved = []
+    changed = []
     for key in sorted(before.keys() | after.keys()):
         old, new, place = before.get(key), after.get(key), " ".join(key)
         if new is None:
-            moved.append(f"{place} (deleted)")
+            changed.append(f"{place} (deleted)")
         elif old is None or new.version != old.version:
-            moved.append(place + (f" (by {new.written_by})" if new.written_by else ""))
+            changed.append(place + (f" (by {new.written_by})" if new.written_by else ""))
         elif canonical(new) != canonical(old) or _is_changed(then.mapper, old, new):
-            moved.append(f"{place} (by a program that keeps no versions)")
-    return moved
+            changed.append(f"{place} (by a program that keeps no versions)")
+    return changed
 
 
 def _is_changed(mapper: Mapper[Any], old: Entity, new: Entity) -> bool:

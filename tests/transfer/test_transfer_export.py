@@ -23,7 +23,7 @@ from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.protocols import Item, Page
 from bluestar_store.testing import FaultEngine
-from bluestar_store.transfer import export, exporting, import_, importing
+from bluestar_store.transfer import export, exporting, import_, importing, sorting
 from tests.transfer.test_transfer_round_trip import content, in_memory
 
 
@@ -182,8 +182,8 @@ class Endless(MemoryEngine):
 
 def test_memory_does_not_grow_with_the_items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # So that parts are sorted, merged and written on the way, as they are of millions of items.
-    monkeypatch.setattr(exporting, "RUN_BYTES", 1024 * 1024)
-    monkeypatch.setattr(exporting, "MAX_RUNS", 4)
+    monkeypatch.setattr(sorting, "RUN_BYTES", 1024 * 1024)
+    monkeypatch.setattr(sorting, "MAX_RUNS", 4)
     monkeypatch.setattr(importing, "ROUND_BYTES", 1024 * 1024)
     store = Store(Settings(persistence_mode=PersistenceMode.MEMORY), Endless())
     tracemalloc.start()

@@ -18,7 +18,7 @@ from bluestar_store.models.registry import KINDS
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import OWN_PREFIX, AttributeValue, Item
 from bluestar_store.settings import TableLayout
-from bluestar_store.transfer import exporting
+from bluestar_store.transfer import sorting
 from bluestar_store.transfer.files import Manifest, TableDigest, held, line_of, read_items
 from bluestar_store.transfer.layout import TableMap
 from tests.strategies import decimals, placed
@@ -111,9 +111,9 @@ def test_equal_items_have_one_line(attributes: Item, data: st.DataObject) -> Non
 @given(st.lists(st.tuples(NAMES, NAMES).map(Key._make), unique=True), st.integers(1, 400))
 def test_lines_sort_by_key_however_little_memory_there_is(keys: list[Key], run_bytes: int) -> None:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
-        patch.setattr(exporting, "RUN_BYTES", run_bytes)
-        patch.setattr(exporting, "MAX_RUNS", 3)
-        sorter = exporting.Sorter(Path(folder), "t")
+        patch.setattr(sorting, "RUN_BYTES", run_bytes)
+        patch.setattr(sorting, "MAX_RUNS", 3)
+        sorter = sorting.Sorter(Path(folder), "t")
         for key in keys:
             sorter.add(key, json.dumps(key).encode())
         assert [Key(*json.loads(line)) for line in sorter.lines()] == sorted(keys)
