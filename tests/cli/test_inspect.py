@@ -60,6 +60,7 @@ def test_the_overview_counts_items_and_names_indexes(seeded_run: Run) -> None:
     assert limits == {
         "name": "bluestar-irs-limits",
         "exists": True,
+        "state": "ACTIVE",
         "items": 8,
         "indexes": ["by_level"],
         "missing_indexes": [],
