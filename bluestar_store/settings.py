@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     read_timeout_seconds: Seconds = 5
     """How long one call to AWS waits for the next bytes of its answer."""
     max_attempts: Annotated[int, Field(ge=1, le=20)] = 4
-    """Attempts of one call to AWS, the first included."""
+    """Attempts of one call to AWS, the first included. Unset, `AWS_MAX_ATTEMPTS` or the AWS profile counts first."""
     conflict_attempts: Annotated[int, Field(ge=1, le=100)] = 12
     """Attempts of a transaction that others interfere with, and of a batch that comes back unfinished."""
     indexes_complete: bool = False

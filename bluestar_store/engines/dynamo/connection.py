@@ -12,8 +12,8 @@ import botocore.session
 from botocore.parsers import ResponseParserError
 from pynamodb.connection import Connection
 
-from bluestar_store.engines.dynamo import direct
 from bluestar_store.engines.dynamo.client_files import read_client_files_sparingly
+from bluestar_store.engines.dynamo.direct import ANSWERS as ITEM_ANSWERS
 from bluestar_store.engines.dynamo.direct import DirectCalls, Unanswered
 from bluestar_store.engines.dynamo.events import CallEvents
 from bluestar_store.engines.dynamo.location import host_is_of_aws, told_location
@@ -27,7 +27,7 @@ from bluestar_store.sending import about_to_send
 from bluestar_store.settings import Settings
 
 TRANSACTION = "transact_write_items"
-ANSWERS = direct.ANSWERS | {"describe_table": "Table"}
+ANSWERS = ITEM_ANSWERS | {"describe_table": "Table"}
 """What DynamoDB's answer to an operation always has: botocore takes other JSON, or none, for an empty answer."""
 
 
