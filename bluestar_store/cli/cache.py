@@ -143,9 +143,9 @@ def _show(store: Store, out: Output, count: int) -> None:
     out.show({"forgotten": count, "told": shared}, done if shared else alone)
 
 
-def explanations(store: Store, units: Mapping[str, Any]) -> tuple[list[dict[str, Any]], Grid]:
-    """Where units are kept, by level: as data and as a table."""
-    found = [{"level": level, **asdict(store.cache.explain(unit))} for level, unit in units.items()]
+def explanations(store: Store, cache_keys: Mapping[str, Any]) -> tuple[list[dict[str, Any]], Grid]:
+    """Where cache keys have values, by level: as data and as a table."""
+    found = [{"level": level, **asdict(store.cache.explain(cache_key))} for level, cache_key in cache_keys.items()]
     for one in found:
         del one["cache_key"]
         for name in ("age_seconds", "expires_in_seconds"):

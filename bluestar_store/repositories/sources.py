@@ -40,7 +40,7 @@ more digits than DynamoDB takes. Whoever hides one from this has made an item wh
 
 
 class MapperSource(Generic[E]):
-    """What items and partitions have in common. Encoded values name their unit, so that none is taken for another."""
+    """What sources of items and partitions share. An encoded value names its cache key, which reading it checks."""
 
     def __init__(self, session: Session, mapper: Mapper[E]) -> None:
         self._session, self._mapper, self._table = session, mapper, session.table(mapper)
@@ -78,87 +78,87 @@ class ItemSource(MapperSource[E]):
         self._kept_head = lru_cache(KEYS_KEPT)(self._head)
         self._kept_absence = lru_cache(KEYS_KEPT)(partial(_encoded, entities=()))
 
-    def key(self, unit: CacheKey) -> Key:
-        """Where the item of a unit lies. Raises InvalidKeyError."""
+    def key(self, cache_key: CacheKey) -> Key:
+        """The key of the item of a cache key. Raises InvalidKeyError."""
         try:
-            return self._kept_key(unit)
+            return self._kept_key(cache_key)
         except TypeError:  # it cannot be hashed
-            return self._key(unit)
+            return self._key(cache_key)
 
-    def check(self, units: Sequence[CacheKey]) -> None:
-        """InvalidKeyError for a unit that cannot be in a table."""
+    def check(self, cache_keys: Sequence[CacheKey]) -> None:
+        """InvalidKeyError for a cache key that cannot be in a table."""
         try:
-            for unit in units:
-                self._kept_key(unit)
+            for cache_key in cache_keys:
+                self._kept_key(cache_key)
         except TypeError:
-            for unit in units:
-                self._key(unit)
+            for cache_key in cache_keys:
+                self._key(cache_key)
 
     def settles(self, value: E | None) -> bool:
         """See Source."""
         return value is not None
 
-    def load(self, units: Sequence[CacheKey]) -> Mapping[CacheKey, E | ItemDecodeError | None]:
+    def load(self, cache_keys: Sequence[CacheKey]) -> Mapping[CacheKey, E | ItemDecodeError | None]:
         """All in one call to the engine.
 
         Several are read as of one moment: a rule that moves between a plan and GLOBAL is never missing.
         """
-        keys = {unit: self.key(unit) for unit in units}
+        keys = {cache_key: self.key(cache_key) for cache_key in cache_keys}
         engine = self._session.engine
         if len(keys) > 1:
             items = engine.get_isolated(self._table, keys.values())
         else:
             items = engine.get(self._table, keys.values(), consistent=True)
-        return {unit: self._decoded(items[key]) if key in items else None for unit, key in keys.items()}
+        return {cache_key: self._decoded(items[key]) if key in items else None for cache_key, key in keys.items()}
 
-    def _key(self, unit: CacheKey) -> Key:
-        return self._mapper.keys.build(dict(zip(self._mapper.keys.fields, unit[1:], strict=True)))
+    def _key(self, cache_key: CacheKey) -> Key:
+        return self._mapper.keys.build(dict(zip(self._mapper.keys.fields, cache_key[1:], strict=True)))
 
-    def encode(self, unit: CacheKey, value: E | None) -> bytes | None:
+    def encode(self, cache_key: CacheKey, value: E | None) -> bytes | None:
         """See Source."""
         if value is not None and not self._may_leave([value]):
             return None
         if value is not None and value.origin is not None:
             item, identity = value.origin.wire, self._mapper.identity(value)
             if self._mapper.reading.entity(item, identity) is not None:
-                return self._head(unit) + to_json(item).encode()[1:]
-        return _encoded(unit, [] if value is None else [value])
+                return self._head(cache_key) + to_json(item).encode()[1:]
+        return _encoded(cache_key, [] if value is None else [value])
 
-    def _head(self, unit: CacheKey) -> bytes:
-        """What the value of a unit begins with when it is an item as usual: its identity, before its attributes."""
+    def _head(self, cache_key: CacheKey) -> bytes:
+        """The beginning of the encoded value of an ordinary item: its identity, before its attributes."""
         mapper = self._mapper
-        identity = {"": [mapper.reading.form, *unit], **dict(zip(mapper.keys.fields, unit[1:], strict=True))}
+        identity = {"": [mapper.reading.form, *cache_key], **dict(zip(mapper.keys.fields, cache_key[1:], strict=True))}
         return f'{{"{KEY}":{to_json(identity)},'.encode()
 
-    def decode(self, unit: CacheKey, data: bytes) -> E | None:
+    def decode(self, cache_key: CacheKey, data: bytes) -> E | None:
         """See Source."""
         mapper = self._mapper
-        if data.startswith(self._kept_head(unit)) and _UNUSUAL(data) is None:
-            entity = mapper.reading.from_json(data, UnreadOrigin(partial(self._origin, unit), data))
+        if data.startswith(self._kept_head(cache_key)) and _UNUSUAL(data) is None:
+            entity = mapper.reading.from_json(data, UnreadOrigin(partial(self._origin, cache_key), data))
             if entity is not None:
                 return entity
-        if data == self._kept_absence(unit):
+        if data == self._kept_absence(cache_key):
             return None
-        items = _items(unit, data, self._table)
+        items = _items(cache_key, data, self._table)
         if not items:
             return None
-        self._check_key(unit, items[0])
-        return mapper.decode(items[0], self._table, identity=dict(zip(mapper.keys.fields, unit[1:], strict=True)))
+        self._check_key(cache_key, items[0])
+        return mapper.decode(items[0], self._table, identity=dict(zip(mapper.keys.fields, cache_key[1:], strict=True)))
 
-    def _origin(self, unit: CacheKey, data: bytes) -> Origin:
+    def _origin(self, cache_key: CacheKey, data: bytes) -> Origin:
         """What was not looked at when the value was taken: it comes from Redis, where it may have been forged."""
-        key = self._kept_key(unit)
+        key = self._kept_key(cache_key)
         try:
-            item = item_from_json(self._table, _items(unit, data, self._table)[0])
-            self._check_key(unit, item)
+            item = item_from_json(self._table, _items(cache_key, data, self._table)[0])
+            self._check_key(cache_key, item)
             return self._mapper.origin(item)
         except (BlueStarError, ValueError, TypeError, LookupError) as error:
             raise ItemDecodeError(
                 self._table, f"what Redis has of it cannot be read: {error}", pk=key.pk, sk=key.sk
             ) from None
 
-    def _check_key(self, unit: CacheKey, item: Item) -> None:
-        if key_of(item) != self._kept_key(unit):
+    def _check_key(self, cache_key: CacheKey, item: Item) -> None:
+        if key_of(item) != self._kept_key(cache_key):
             raise ValueError("has the key of another item")
 
     def weigh(self, value: E | None) -> int:
@@ -180,30 +180,32 @@ class PartitionSource(MapperSource[E]):
         self._in_order = in_order
         self._kept_pk = lru_cache(KEYS_KEPT)(self._pk)
 
-    def pk(self, unit: CacheKey) -> str:
-        """The partition key of a unit. Raises InvalidKeyError."""
+    def pk(self, cache_key: CacheKey) -> str:
+        """The partition key of a cache key. Raises InvalidKeyError."""
         try:
-            return self._kept_pk(unit)
+            return self._kept_pk(cache_key)
         except TypeError:  # it cannot be hashed
-            return self._pk(unit)
+            return self._pk(cache_key)
 
     def settles(self, value: tuple[E, ...]) -> bool:
         """See Source: all partitions are needed."""
         return False
 
-    def load(self, units: Sequence[CacheKey]) -> Mapping[CacheKey, tuple[E, ...] | BlueStarError]:
+    def load(self, cache_keys: Sequence[CacheKey]) -> Mapping[CacheKey, tuple[E, ...] | BlueStarError]:
         """A query each, all at once, and as of one moment: see `moments`."""
-        parts = {unit: Part(self._table, self.pk(unit), self._mapper.keys.sort.prefix) for unit in units}
-        levels = [self._level(unit) for unit in units] if is_of_level(self._mapper) else []
+        parts = {
+            cache_key: Part(self._table, self.pk(cache_key), self._mapper.keys.sort.prefix) for cache_key in cache_keys
+        }
+        levels = [self._level(cache_key) for cache_key in cache_keys] if is_of_level(self._mapper) else []
         found = read_levels(self._session, levels, list(parts.values()))
-        return {unit: self._answer(found[part]) for unit, part in parts.items()}
+        return {cache_key: self._answer(found[part]) for cache_key, part in parts.items()}
 
-    def _level(self, unit: CacheKey) -> str:
-        identity = dict(zip(self._mapper.partition_fields, unit[1:], strict=True))
+    def _level(self, cache_key: CacheKey) -> str:
+        identity = dict(zip(self._mapper.partition_fields, cache_key[1:], strict=True))
         return identity.get("plan_id") or GLOBAL
 
-    def _pk(self, unit: CacheKey) -> str:
-        return self._mapper.keys.partition(dict(zip(self._mapper.partition_fields, unit[1:], strict=True)))
+    def _pk(self, cache_key: CacheKey) -> str:
+        return self._mapper.keys.partition(dict(zip(self._mapper.partition_fields, cache_key[1:], strict=True)))
 
     def _answer(self, items: Iterable[Item]) -> tuple[E, ...] | BlueStarError:
         try:
@@ -211,15 +213,15 @@ class PartitionSource(MapperSource[E]):
         except ItemDecodeError as error:
             return error
 
-    def encode(self, unit: CacheKey, value: tuple[E, ...]) -> bytes | None:
+    def encode(self, cache_key: CacheKey, value: tuple[E, ...]) -> bytes | None:
         """See Source."""
-        return _encoded(unit, value) if self._may_leave(value) else None
+        return _encoded(cache_key, value) if self._may_leave(value) else None
 
-    def decode(self, unit: CacheKey, data: bytes) -> tuple[E, ...]:
+    def decode(self, cache_key: CacheKey, data: bytes) -> tuple[E, ...]:
         """See Source."""
-        known = dict(zip(self._mapper.partition_fields, unit[1:], strict=True))
-        decode, sort, pk = self._mapper.decode, self._mapper.keys.sort, {"S": self._kept_pk(unit)}
-        items = _items(unit, data, self._table)
+        known = dict(zip(self._mapper.partition_fields, cache_key[1:], strict=True))
+        decode, sort, pk = self._mapper.decode, self._mapper.keys.sort, {"S": self._kept_pk(cache_key)}
+        items = _items(cache_key, data, self._table)
         if any(item["PK"] != pk for item in items):
             raise ValueError("has an item of another partition")
         return tuple(decode(item, self._table, identity=known | (sort.parse(item["SK"]["S"]) or {})) for item in items)
@@ -229,20 +231,20 @@ class PartitionSource(MapperSource[E]):
         return sum(map(_weight, value))
 
 
-def _encoded(unit: CacheKey, entities: Iterable[Entity]) -> bytes:
+def _encoded(cache_key: CacheKey, entities: Iterable[Entity]) -> bytes:
     """The items as they were read, in DynamoDB's JSON: numbers are strings in it, and so stay exact."""
     items = [entity.origin.wire for entity in entities if entity.origin is not None]
-    return to_json([unit, items]).encode()
+    return to_json([cache_key, items]).encode()
 
 
-def _items(unit: CacheKey, data: bytes, table: str) -> list[Item]:
+def _items(cache_key: CacheKey, data: bytes, table: str) -> list[Item]:
     content = from_json(data)
     if isinstance(content, dict):
         named, items = content.pop(KEY)[""][1:], [content]
     else:
         named, items = content
-    if tuple(named) != unit or not isinstance(items, list):
-        raise ValueError("is the value of another unit")
+    if tuple(named) != cache_key or not isinstance(items, list):
+        raise ValueError("is the value of another cache key")
     # Only binary values look otherwise in JSON than on the wire.
     look = b'"B"' in data or b'"BS"' in data or _UNUSUAL(data) is not None
     return [item_from_json(table, item) for item in items] if look else items
