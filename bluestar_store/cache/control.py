@@ -41,7 +41,7 @@ class Explanation:
 
 @without_locals
 class CacheControl:
-    """`store.cache`. Only `invalidate` and `clear` raise CacheError, when Redis cannot be told."""
+    """`store.cache`. Only `invalidate`, `clear` and `held` raise CacheError, when Redis does not answer."""
 
     def __init__(self, cache: TieredCache) -> None:
         self._cache = cache
@@ -53,7 +53,7 @@ class CacheControl:
     def listen(self, listener: Listener) -> None:
         """Have a function called with the name of a count (a field of CacheStats) and by how much it grew.
 
-        Hits in the process are not told one by one: they would be slowed down; `stats` has them. A listener that
+        Not for hits in the process, which that would slow down: `stats` has them. A listener that
         raises is not called again.
         """
         self._cache.counters.listen(listener)
@@ -76,10 +76,10 @@ class CacheControl:
         try:
             remote = self._cache.attach()
             count += remote.forget(matches)
-            told = remote.publish_matching(kind, wanted)
+            published = remote.publish_matching(kind, wanted)
         except (RedisCallError, BlueStarError) as error:
             raise _not_told(str(error)) from None
-        if not told:
+        if not published:
             raise _not_told(self._cache.counters.last_error or "no answer")
         self._cache.forget_here(matches)  # values that were read from Redis meanwhile
         return count

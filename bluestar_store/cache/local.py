@@ -165,7 +165,7 @@ class LocalCache:
         return self._found.get(cache_key)
 
     def claim_refresh(self, cache_key: CacheKey, entry: Entry) -> bool:
-        """Whether the caller is the one to refresh an entry that is due; nobody else is told so again."""
+        """Whether the caller has to refresh an entry that is due: True for one caller only."""
         with self._lock:
             if entry.due >= entry.expires or self._found.get(cache_key) is not entry:
                 return False

@@ -70,7 +70,7 @@ class ReadThrough:
         self._local, self._limits, self._counters, self._clock = local, limits, counters, clock
         self.loader = loader
         self.is_degraded = False
-        """Whether changes by other processes are not heard, so that stored values live for a short time only."""
+        """Whether other processes' invalidations are not received: then values are kept for a short time only."""
         self.forked()
 
     def forked(self) -> None:

@@ -64,7 +64,7 @@ COUNTED = tuple(field.name for field in fields(CacheStats) if field.type == "int
 
 
 class Counters:
-    """Counts, safe for threads. A listener that raises is not asked again: it must not fail a read."""
+    """Counts, safe for threads. A listener that raises is removed: it must not fail a read."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -73,7 +73,7 @@ class Counters:
         self._listeners: tuple[Listener, ...] = ()
 
     def add(self, name: str, amount: int = 1) -> None:
-        """Count something, and tell the listeners."""
+        """Count something, and call the listeners."""
         if not amount:
             return
         with self._lock:
@@ -85,7 +85,7 @@ class Counters:
                 self.leave(listener)
 
     def forked(self) -> None:
-        """Have a lock of its own again: another thread of the parent may have held it."""
+        """Make a new lock: another thread of the parent may have held the old one."""
         self._lock = threading.Lock()
 
     def opened(self, reason: str) -> None:
@@ -94,16 +94,16 @@ class Counters:
         self.add("outages")
 
     def failed(self, reason: str) -> None:
-        """Keep what went wrong last."""
+        """Remember the last failure."""
         self.last_error = reason
 
     def listen(self, listener: Listener) -> None:
-        """Tell a listener from now on."""
+        """Add a listener."""
         with self._lock:
             self._listeners = (*self._listeners, listener)
 
     def leave(self, listener: Listener) -> None:
-        """Tell it nothing more."""
+        """Remove a listener."""
         with self._lock:
             self._listeners = tuple(one for one in self._listeners if one is not listener)
 

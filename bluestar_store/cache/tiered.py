@@ -163,7 +163,7 @@ class TieredCache:
                 if publisher is not None:
                     publisher.remove_tombstones(keys, writer)
             if publisher is not None and publisher.is_open:
-                self._start()  # a process that only writes has no listener yet, which would tell Redis later
+                self._start()  # a process that only writes has no listener yet, which would recover later
                 if self._listener is None or publisher is not self.remote:
                     publisher.recover()
 
@@ -174,14 +174,14 @@ class TieredCache:
             cache.local.writes.end(cache_keys, writer)
 
     def _publisher(self) -> InvalidationPublisher | None:
-        """What tells other processes of a write. Unlike a read, a write waits until the second tier is found."""
+        """Announces writes to other processes. Unlike a read, a write waits until the second tier is found."""
         if not self.is_shared:
             return None
         try:
             return self.attach()
         except BlueStarError as error:
             self.counters.failed(str(error))
-            return self._legacy  # processes of release 0.1.0 hear it, and those that have found the second tier
+            return self._legacy  # received by release 0.1.0, and by processes that have found the second tier
 
     @property
     def _legacy(self) -> InvalidationPublisher | None:

@@ -208,8 +208,8 @@ class RespConnection:
 
 
 def _error(text: bytes) -> Exception:
-    told = text.decode(errors="replace")
-    error: Exception = DefaultParser.parse_error(told)  # type: ignore[no-untyped-call]  # redis-py has no types there
+    message = text.decode(errors="replace")
+    error: Exception = DefaultParser.parse_error(message)  # type: ignore[no-untyped-call]  # redis-py has no types there
     if isinstance(error, RedisConnectionError):
         raise error
     return error

@@ -76,7 +76,7 @@ class StoredValue(_WithValue):
 
 
 class Outdated(_WithValue):
-    """A value from before an outage, or before a write that Redis was not told of: loaded, and replaced."""
+    """A value from before an outage, or before a write without a tombstone: loaded, and replaced."""
 
 
 class Unsigned(_WithValue):
