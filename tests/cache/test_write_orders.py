@@ -106,6 +106,30 @@ def test_a_value_loaded_before_a_write_does_not_come_in_after_it_without_redis()
         assert is_cached(store, engine, 6)
 
 
+def test_a_value_loaded_before_an_invalidation_does_not_come_in_after_it(redis_or_none: str | None) -> None:
+    with stored(1, redis_or_none) as ((store,), engine):
+        with engine.faults.hold("get", after=True) as hold:
+            thread = started(lambda: percent(store))
+            hold.reached.wait()
+            store.cache.invalidate("calculation-rule", {"plan_id": "ACME"})
+            hold.release()
+            done(thread)
+        assert is_nowhere(store)
+        assert is_cached(store, engine, 5)
+
+
+def test_a_value_loaded_before_everything_is_forgotten_does_not_come_in_after_it() -> None:
+    with stored(1, None) as ((store,), engine):
+        with engine.faults.hold("get", after=True) as hold:
+            thread = started(lambda: percent(store))
+            hold.reached.wait()
+            store.cache._cache.local.flush()  # as when the channel comes or goes
+            hold.release()
+            done(thread)
+        assert is_nowhere(store)
+        assert is_cached(store, engine, 5)
+
+
 @pytest.mark.parametrize("early", [True, False], ids=["loaded-before-the-tombstone", "loaded-under-it"])
 def test_a_value_that_comes_in_during_a_write_is_not_there_after_it(redis_or_none: str | None, early: bool) -> None:
     with stored(1, redis_or_none) as ((store,), engine), engine.faults.hold("write") as writing:
