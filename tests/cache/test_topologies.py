@@ -88,6 +88,8 @@ def test_a_cluster(redis_cluster: RedisCluster) -> None:
         for number in range(50):
             one.calculation_rules.put(rule(f"P{number}", number))
             one.calculation_rules.get(f"P{number}", "match")
+        one.calculation_rules.put(rule("ACME", 3))
+        until(lambda: other.calculation_rules.get("ACME", "match").max_pct == 3, "all before the last write is heard")
         engine.faults.forget()
         for number in range(50):
             assert other.calculation_rules.get(f"P{number}", "match").max_pct == number
