@@ -153,6 +153,21 @@ def test_a_value_that_comes_in_during_a_write_is_not_there_after_it(redis_or_non
         assert is_cached(store, engine, 6)
 
 
+def test_a_value_loaded_during_a_write_does_not_come_in_after_it(redis_or_none: str | None) -> None:
+    with stored(1, redis_or_none) as ((store,), engine), engine.faults.hold("write") as writing:
+        writer = started(lambda: put(store, 6))
+        writing.reached.wait()
+        with engine.faults.hold("get", after=True) as loading:
+            reader = started(lambda: percent(store))
+            loading.reached.wait()
+            writing.release()
+            done(writer)
+            loading.release()
+            done(reader)
+        assert is_nowhere(store)
+        assert is_cached(store, engine, 6)
+
+
 def test_a_hit_in_redis_from_before_a_write_does_not_come_into_the_process_after_it(redis_url: str) -> None:
     with stored(2, redis_url) as ((one, other), engine):
         assert percent(one) == 5
