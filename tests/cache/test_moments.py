@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -19,9 +20,11 @@ from bluestar_store import (
     Store,
     ValidationRule,
 )
+from bluestar_store.cache.in_flight import Loaded
+from bluestar_store.cache.local import LocalCache
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.models.config import CLIENT_CONFIG
-from bluestar_store.protocols import ANY, Update, Write
+from bluestar_store.protocols import ANY, MISSING, CacheKey, Update, Write
 from bluestar_store.testing.fault_engine import FaultEngine
 from tests.cache.stores import stores, until
 
@@ -166,3 +169,51 @@ def test_a_writer_that_is_not_heard_yet_leaves_no_mixture_with_what_is_in_memory
             change(uow, "new")
         assert found == ["new", "new"]
         until(lambda: unheard, "the messages come, and nobody hears them")
+
+
+class Interrupted(str):
+    """Part of a cache key at whose look-up something else happens first: as when another thread gets its turn."""
+
+    __slots__ = ("first",)
+    first: Callable[[], object]
+
+    def __hash__(self) -> int:
+        self.first()
+        return super().__hash__()
+
+
+class Plain:
+    """What is inherited is what was found."""
+
+    def get(self, own: CacheKey) -> None:
+        return None
+
+    def make(self, own: CacheKey, value: object) -> object:
+        return value
+
+
+OWN, GLOBALS = ("rule", "ACME"), ("rule", "GLOBAL")
+
+
+def cached_pair(own: object) -> LocalCache:
+    local, moment = LocalCache(10, 10**6, time.monotonic), object()
+    until = time.monotonic() + 100
+    loads = local.begin_anew([OWN, GLOBALS])
+    local.finish(loads, {OWN: Loaded(own, moment, until), GLOBALS: Loaded("global", moment, until)}, 100)
+    return local
+
+
+def test_an_absence_that_is_invalidated_between_two_lookups_is_none() -> None:
+    local, other = cached_pair(None), Interrupted("GLOBAL")
+    other.first = lambda: None
+    assert local.peek_first(("rule",), ("ACME",), (other,), Plain()) == "global"
+    other.first = lambda: local.drop([OWN])
+    assert local.peek_first(("rule",), ("ACME",), (other,), Plain()) is MISSING
+
+
+def test_a_value_that_is_invalidated_between_two_lookups_is_not_combined() -> None:
+    local, other = cached_pair("own"), Interrupted("GLOBAL")
+    other.first = lambda: None
+    assert local.peek_all([OWN, ("rule", other)], lambda value: False) == ["own", "global"]
+    other.first = lambda: local.drop([OWN])
+    assert local.peek_all([OWN, ("rule", other)], lambda value: False) is None
