@@ -41,6 +41,17 @@ def pytest_configure(config: pytest.Config) -> None:
         hypothesis.settings.load_profile("soak")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what a suite does not ask for with `every_rule`."""
+
+    def wanted(item: pytest.Item) -> bool:
+        suite = getattr(item, "cls", None)
+        return getattr(suite, "every_rule", True) or item.get_closest_marker("every_engine") is not None
+
+    config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
+    items[:] = filter(wanted, items)
+
+
 @pytest.fixture(scope="session")
 def soak(pytestconfig: pytest.Config) -> bool:
     """Whether --soak was given."""

@@ -49,6 +49,7 @@ class BatchSuite:
         assert store.get_batch_state("b1") == {}
         assert store.get_processing_results("b1") == {}
 
+    @pytest.mark.every_engine
     @pytest.mark.parametrize("state", STATES, ids=range(len(STATES)))
     def test_a_state_of_any_shape_comes_back_equal(self, store: EngineRulesStore, state: dict[str, Any]) -> None:
         store.save_batch_state("b1", {"before": 1})
@@ -105,6 +106,7 @@ class BatchSuite:
         store.save_batch_state("b1", {"status": "done"})
         assert store.get_batch_state("b1") == {"status": "done"}
 
+    @pytest.mark.every_engine
     def test_the_equal_result_again_writes_nothing_and_another_one_takes_its_place(
         self, store: EngineRulesStore
     ) -> None:
@@ -122,11 +124,13 @@ class BatchSuite:
         store.save_processing_result("b1", "a step with spaces", {"ok": True})
         assert store.get_processing_results("b1") == {"a step with spaces": {"ok": True}, "match": {"a": 1.2}}
 
+    @pytest.mark.every_engine
     def test_true_and_1_are_not_taken_for_each_other(self, store: EngineRulesStore) -> None:
         for value in (True, 1, False, 0):
             store.save_batch_state("b1", {"ok": value})
             assert type(store.get_batch_state("b1")["ok"]) is type(value)
 
+    @pytest.mark.every_engine
     def test_of_several_that_save_at_once_none_fails_and_one_stays(self, store: EngineRulesStore) -> None:
         def save(agent: int) -> None:
             for number in range(5):
@@ -136,6 +140,7 @@ class BatchSuite:
             assert list(executor.map(save, range(8))) == [None] * 8
         assert store.get_batch_state("b1")["number"] == 4
 
+    @pytest.mark.every_engine
     def test_an_entry_goes_into_the_chain_of_its_batch(self, store: EngineRulesStore) -> None:
         entry = {"batch_id": "b1", "actor": "VALIDATOR", "action": "checked", "seq": 7, "rate": 0.1, "rows": [1, {}]}
         store.append_audit_entry(entry)
@@ -192,6 +197,7 @@ class BatchSuite:
         with pytest.raises(InvalidWriteError, match=r"^the entry must be a dict, not list$"):
             store.append_audit_entry(wrong)
 
+    @pytest.mark.every_engine
     def test_what_is_too_large_is_refused(self, store: EngineRulesStore) -> None:
         with pytest.raises(ItemTooLargeError):
             store.save_batch_state("b1", {"text": "x" * 400 * 1024})

@@ -52,6 +52,7 @@ class RulesSuite:
         assert store.get_ach_config("ACME", "Weekly") == key | {"SK": "ACH", "account_number": "123456789"}
         assert store.get_client_config("ACME", "Monthly") == {}
 
+    @pytest.mark.every_engine
     def test_numbers_are_int_or_float_and_containers_plain(self, store: EngineRulesStore, put: Put) -> None:
         put(
             "irs-limits",
@@ -106,11 +107,13 @@ class RulesSuite:
         ):
             store.get_calculation_rule("ACME", "match")
 
+    @pytest.mark.every_engine
     def test_an_item_that_no_entity_could_be_is_given_as_it_is(self, store: EngineRulesStore, put: Put) -> None:
         put("calculation-rules", item("CLIENT#ACME", "CALC#match", max_pct="six", version="first"))
         found = store.get_calculation_rule("ACME", "match")
         assert (found["max_pct"], found["version"]) == ("six", "first")
 
+    @pytest.mark.every_engine
     def test_items_without_a_number_in_their_key_are_found_wherever_they_are_asked_for(
         self, store: EngineRulesStore, put: Put
     ) -> None:
@@ -120,6 +123,7 @@ class RulesSuite:
         assert [step["SK"] for step in store.get_pipeline("ACME")] == ["STEP#VALIDATE"]
         assert store.get_pipeline("ACME") == store.get_pipeline("ACME", "Weekly")
 
+    @pytest.mark.every_engine
     def test_validation_rules_are_in_the_order_of_their_numbers(self, store: EngineRulesStore, put: Put) -> None:
         for sk in ("RULE#1000", "RULE#999", "RULE#7", "RULE#010", "RULE#custom"):
             put("validation-rules", item("CATEGORY#SSN", sk))
@@ -129,6 +133,7 @@ class RulesSuite:
         keys = [rule["SK"] for rule in store.get_validation_rules("SSN")]
         assert keys == ["RULE#002", "RULE#7", "RULE#010", "RULE#999", "RULE#1000", "RULE#custom"]
 
+    @pytest.mark.every_engine
     def test_steps_are_in_the_order_of_step_order(self, store: EngineRulesStore, put: Put) -> None:
         pk = "CLIENT#ACME_Weekly"
         put("processing-pipeline", item(pk, "STEP#0100", stepOrder=300))
@@ -145,6 +150,7 @@ class RulesSuite:
         assert store.get_pipeline_steps("ACME", "Weekly") == []
         assert len(store.get_pipeline_steps("DEFAULT", "Weekly")) == 1
 
+    @pytest.mark.every_engine
     def test_steps_of_more_than_a_page_are_all_given(self, store: EngineRulesStore, put: Put) -> None:
         for number in range(1, 8):  # 8 would be 2.4 MB: a page of DynamoDB has 1 MB
             put("processing-pipeline", item("CLIENT#ACME_Weekly", f"STEP#{number:04d}", note="x" * 300_000))
@@ -156,6 +162,7 @@ class RulesSuite:
         put("batch-state", item("PLAN#ACME", "OTHER#1"))
         assert [hold["SK"] for hold in store.get_plan_holds("ACME")] == ["HOLD#1", "HOLD#2"]
 
+    @pytest.mark.every_engine
     def test_the_most_specific_vendor_schema_is_given(self, store: EngineRulesStore, put: Put) -> None:
         def schema(name: str, **attributes: Any) -> None:
             put("vendor-schema-mapping", item("VENDOR#ADP", f"SCHEMA#{name}", name=name, **attributes))
@@ -180,6 +187,7 @@ class RulesSuite:
         put("vendor-schema-mapping", item("VENDOR#ADP", "SCHEMA#1", columns={"L": [{"S": "Name"}]}))
         assert store.get_vendor_schema("ADP", "ACME", "Weekly")["columns"] == ["Name"]
 
+    @pytest.mark.every_engine
     def test_all_of_a_plans_steps_are_by_frequency_then_order(self, store: EngineRulesStore, put: Put) -> None:
         for pk in ("CLIENT#ACME_Weekly", "CLIENT#ACME_Monthly", "CLIENT#ACME_2_Weekly", "CLIENT#ACM_Weekly"):
             put("processing-pipeline", item(pk, "STEP#0200", stepOrder=200))
@@ -189,6 +197,7 @@ class RulesSuite:
         assert places == [(pk, sk) for pk in both for sk in ("STEP#100", "STEP#0200")]
         assert store.get_pipeline("ACME", "Weekly") == store.get_pipeline_steps("ACME", "Weekly")
 
+    @pytest.mark.every_engine
     def test_the_rules_of_a_field_are_every_categorys_with_the_clients_own(
         self, store: EngineRulesStore, put: Put
     ) -> None:

@@ -47,6 +47,8 @@ class TestMemory(RulesSuite, BatchSuite):
 
 
 class TestFile(RulesSuite, BatchSuite):
+    every_rule = False
+
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[EngineRulesStore]:
         engine, tables = FileEngine(tmp_path / "store"), tables_with("")
@@ -67,6 +69,8 @@ class TestFile(RulesSuite, BatchSuite):
 
 
 class TestMoto(RulesSuite, BatchSuite):
+    every_rule = False
+
     @pytest.fixture
     def store(self, shared_moto_tables: SharedTables) -> Iterator[DynamoDBRulesStore]:
         with DynamoDBRulesStore(shared_moto_tables.emptied(TableLayout.EIGHT)) as store:
@@ -78,6 +82,8 @@ class TestMoto(RulesSuite, BatchSuite):
 
 
 class TestDynamoDBLocal(RulesSuite, BatchSuite):
+    every_rule = False
+
     @pytest.fixture
     def store(self, shared_tables: SharedTables, dynamodb_local_url: str) -> Iterator[DynamoDBRulesStore]:
         suffix = shared_tables.emptied(TableLayout.EIGHT)
@@ -88,6 +94,7 @@ class TestDynamoDBLocal(RulesSuite, BatchSuite):
     def put(self, shared_tables: SharedTables) -> Put:
         return putting(shared_tables)
 
+    @pytest.mark.every_engine
     def test_tables_without_the_librarys_indexes_are_read_all_the_same(
         self, local_ddb: Any, suffix: str, dynamodb_local_url: str
     ) -> None:

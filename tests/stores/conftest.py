@@ -39,17 +39,6 @@ def store_on(tables: SharedTables, layout: TableLayout) -> Iterator[Store]:
         yield store
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what a suite does not ask for with `every_rule`."""
-
-    def wanted(item: pytest.Item) -> bool:
-        suite = getattr(item, "cls", None)
-        return getattr(suite, "every_rule", True) or item.get_closest_marker("every_engine") is not None
-
-    config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
-    items[:] = filter(wanted, items)
-
-
 @pytest.fixture(params=list(TableLayout), ids=str)
 def layout(request: pytest.FixtureRequest) -> TableLayout:
     """Each layout in turn."""
