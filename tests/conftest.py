@@ -123,8 +123,7 @@ def _nothing_waits_for_the_disk() -> Iterator[None]:
     A file that is closed already is an error as before.
     """
     with pytest.MonkeyPatch.context() as patch:
-        fstat = os.fstat
-        patch.setattr(os, "fsync", lambda descriptor: fstat(descriptor) and None)
+        patch.setattr(os, "fsync", os.fstat)
         yield
 
 
