@@ -61,7 +61,7 @@ class BarePipelines(Pipelines):
 
     def items(self, plan_id: str, pay_freq: str) -> list[Item]:
         """The steps, by stepOrder. Raises PipelineChangingError where steps of the library's keep disagreeing."""
-        pk = self._pk(plan_id, pay_freq)
+        pk = self.mapper.keys.partition({"plan_id": plan_id, "pay_freq": pay_freq})
         session = self._sessions.current()
         items = session.partition(PIPELINE_STEP, pk)
         if any(REVISION in item for item in items):
