@@ -34,20 +34,6 @@ E = TypeVar("E", bound="Entity")
 M = TypeVar("M", bound="ItemModel")
 R = TypeVar("R")
 
-KEEPERS = {
-    "pipeline-step": "pipelines",
-    "plan-hold": "holds",
-    "hold-guard": "holds",
-    "batch-state": "batches",
-    "batch-rules": "batches",
-    "step-result": "results",
-    "step-claim": "claims",
-    "chain-head": "audit",
-    "audit-entry": "audit",
-    "plan-key": "plan_keys",
-}
-"""Which attribute of a Store alone writes a kind, by the kind's name: a plain repository knows nothing of its rules."""
-
 
 @without_locals
 class Store:
@@ -185,10 +171,10 @@ class Store:
         own = (found for found in vars(self).values() if isinstance(found, Repository) and found.mapper is registered)
         if of is None and (found := next(own, None)) is not None:
             return found
-        if registered.name in KEEPERS:
+        if registered.owner is not None:
             raise ConfigurationError(
-                f"{registered.name}: only store.{KEEPERS[registered.name]} reads and writes it, another repository "
-                "could write past its rules"
+                f"{registered.name}: only store.{registered.owner} reads and writes it, another repository could write "
+                "past its rules"
             )
         return (of or Repository)(self._sessions, registered)
 
@@ -376,9 +362,7 @@ def _identify(engine: Engine, tables: Tables, namespace: str) -> Callable[[], st
 
 
 def _telling_table(tables: Tables) -> str:
-    from bluestar_store.models.pipeline import PIPELINE_STEP
-
-    return tables.name(PIPELINE_STEP)
+    return tables.name(tables.kinds[0])
 
 
 def _unit_fields(tables: Tables) -> dict[str, tuple[str, ...]]:

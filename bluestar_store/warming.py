@@ -11,6 +11,7 @@ from bluestar_store.keys import DEFAULT, GLOBAL
 from bluestar_store.models.config import AchConfig, ClientConfig
 from bluestar_store.models.pipeline import PipelineStep
 from bluestar_store.redaction.tracebacks import without_locals
+from bluestar_store.repositories.base import Repository
 from bluestar_store.store import Store
 
 
@@ -19,8 +20,8 @@ def warm(store: Store, plan_ids: Iterable[str] | None = None, *, progress: Calla
     """Read what applies to some plans (None: to every plan) through the cache; how many reads that was.
 
     Their rules by type and all at once, validation rules by category, pipelines and configurations by pay frequency,
-    and the limits of every year. An item that cannot be read raises as it would for an agent; one whose key was dropped
-    is passed over: no agent can read it either.
+    what a plan or DEFAULT has of other kinds, and the limits of every year. An item that cannot be read raises as it
+    would for an agent; one whose key was dropped is passed over: no agent can read it either.
     """
     count = 0
     for plan_id in store.plans() if plan_ids is None else plan_ids:
@@ -52,5 +53,11 @@ def _reads(store: Store, plan_id: str) -> Iterator[Callable[[], object]]:
         yield partial(store.calculation_rules.get, plan_id, calc_type)
     for category in store.categories():
         yield partial(store.validation_rules.for_category, category, plan_id)
+    for mapper in store.tables.kinds:
+        if mapper.is_of_plans and mapper.cached and mapper.owner is None:
+            repository = store.repository(mapper)
+            if type(repository) is Repository:  # of no questions of its own
+                named = [entity for entity in entities if type(entity) is mapper.entity]
+                yield from (partial(repository.first, *repository.levels(plan_id, one)) for one in named)
     for limits in store.irs_limits.all():
         yield partial(store.irs_limits.get, limits.year)

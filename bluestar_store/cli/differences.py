@@ -45,13 +45,14 @@ def entry_records(entries: Iterable[Entry]) -> list[Record]:
 def shown_value(kind: str, attribute: str, value: Any) -> Any:
     """A value of an entity of this kind as it may be shown: see `records`."""
     from bluestar_store.mapping.salvage import DROPPED, UNREADABLE
-    from bluestar_store.models.config import AchConfig
+    from bluestar_store.models.registry import KINDS
 
     if value in (UNREADABLE, DROPPED):
         return value
-    unknown_to_ach = kind == "ach-config" and attribute not in AchConfig.model_fields
+    mapper = next((mapper for mapper in KINDS if mapper.name == kind), None)  # None for a user's own
+    unknown = mapper is not None and mapper.sensitive and attribute not in mapper.entity.model_fields
     names_count = not (kind == "vendor-schema" and attribute == "mapping")
-    return plain(value, attribute, secret=unknown_to_ach, names_count=names_count)
+    return plain(value, attribute, secret=unknown, names_count=names_count)
 
 
 def difference_lines(entries: Iterable[Entry], *, whole: bool = False) -> Iterator[str]:

@@ -88,9 +88,8 @@ def one_person_may(store: Store, *, fill: bool = False) -> None:
 def _left_behind(store: Store, part: Part) -> Iterator[str]:
     """What a plan's first rule or configuration takes from the plan, for it stands alone; of limits, from the year."""
     from bluestar_store.models.limits import IrsLimits
-    from bluestar_store.models.pipeline import PIPELINE_STEP
 
-    for entity in part.wanted if part.mapper is not PIPELINE_STEP else ():
+    for entity in part.wanted if not part.mapper.replaced_whole else ():
         if isinstance(entity, IrsLimits):
             before, whose = {"year": entity.year - 1}, str(entity.year - 1)
         elif part.mapper.keys.level not in (None, entity.plan_id) and getattr(entity, "enabled", True):

@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from bluestar_store.doctor.findings import Finding, Severity
 from bluestar_store.doctor.reading import Seen
 from bluestar_store.engines.checks import MAX_ITEM_BYTES, item_bytes
-from bluestar_store.models.batches import BATCH_RULES
-from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.protocols import key_of
 from bluestar_store.repositories.index_reader import SWEEP_PAGES
 from bluestar_store.repositories.pipeline_replacement import MAX_STEPS
@@ -21,16 +19,18 @@ from bluestar_store.store import Store
 def check(session: Session, page: Sequence[Seen]) -> Iterator[Finding]:
     """A finding for each batch whose rules, and each pipeline whose steps, are over half of what there may be."""
     for one in page:
-        if one.mapper is BATCH_RULES and (size := item_bytes(one.item)) > MAX_ITEM_BYTES // 2:
-            what = f"the digests of its plan's rules take {size // 1024} KB of the 400 KB of an item (an AWS limit)"
-            mend = "switch off GLOBAL rules that nobody needs, or delete them: with twice as many no batch can start"
-            yield one.finding(Severity.WARNING, "limit", what, mend)
-    here = Counter(one.key.pk for one in page if one.mapper is PIPELINE_STEP)
-    for pk in (pk for pk, count in here.items() if count > MAX_STEPS // 4):  # the rest may be on another page
-        steps = list(session.partition_items(session.table(PIPELINE_STEP), pk, PIPELINE_STEP.keys.sort.prefix))
+        grows = one.mapper.grows if one.mapper is not None else None
+        if grows is not None and (size := item_bytes(one.item)) > MAX_ITEM_BYTES // 2:
+            what = f"{grows[0]} take {size // 1024} KB of the 400 KB of an item (an AWS limit)"
+            yield one.finding(Severity.WARNING, "limit", what, grows[1])
+    here = Counter((one.mapper, one.key.pk) for one in page if one.mapper is not None and one.mapper.replaced_whole)
+    for (mapper, pk), count in here.items():
+        if count <= MAX_STEPS // 4:  # the rest may be on another page
+            continue
+        steps = list(session.partition_items(session.table(mapper), pk, mapper.keys.sort.prefix))
         if len(steps) > MAX_STEPS // 2 and any(one.key == key_of(steps[0]) for one in page):
             what = f"has {len(steps)} steps: with over {MAX_STEPS} before and after, it cannot be replaced any more"
-            yield Finding(Severity.WARNING, "limit", what, "make one step of several", session.table(PIPELINE_STEP), pk)
+            yield Finding(Severity.WARNING, "limit", what, "make one step of several", session.table(mapper), pk)
 
 
 def check_scans(store: Store, table: str, pages: int) -> Iterator[Finding]:

@@ -31,7 +31,7 @@ def check(session: Session, page: Sequence[Seen]) -> Iterator[Finding]:
     """
     parts: dict[str, list[Seen]] = defaultdict(list)
     for one in page:
-        if one.mapper is PIPELINE_STEP:
+        if one.mapper is not None and one.mapper.replaced_whole:
             parts[one.key.pk].append(one)
     heads = _heads(session, [pk for pk, part in parts.items() if not any(_revision(one.item) for one in part)])
     for pk, part in parts.items():

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from bluestar_store.doctor.findings import Finding, Severity
 from bluestar_store.doctor.reading import Seen
 from bluestar_store.errors import AccessDeniedError, InvalidKeyError, TableMissingError
 from bluestar_store.keys import DEFAULT
+from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.batches import BatchState
 from bluestar_store.models.config import AchConfig, ClientConfig
-from bluestar_store.models.limits import IRS_LIMITS
+from bluestar_store.models.limits import IrsLimits
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.models.vendor import VendorSchema
 from bluestar_store.repositories.session import Session
@@ -22,17 +24,17 @@ def check(session: Session, page: Sequence[Seen]) -> Iterator[Finding]:
     """A finding for each item that no call of the library gives to a plan."""
     pipelines: dict[tuple[str, str], bool] = {}
     for one in page:
-        if one.mapper is IRS_LIMITS:
-            yield from _limits(one)
+        if isinstance(one.entity, IrsLimits) and one.mapper is not None:
+            yield from _limits(one, one.mapper)
         elif isinstance(one.entity, VendorSchema | BatchState):
             yield from _owner(one, one.entity)
         elif isinstance(one.entity, ClientConfig | AchConfig):
             yield from _config(session, one, one.entity, pipelines)
 
 
-def _limits(one: Seen) -> Iterator[Finding]:
+def _limits(one: Seen, mapper: Mapper[Any]) -> Iterator[Finding]:
     """Limits are asked for by key, and so found under the library's spelling of the year only."""
-    built = IRS_LIMITS.keys.partition(one.identity)
+    built = mapper.keys.partition(one.identity)
     if built != one.key.pk:
         what = f"limits are looked up under PK={built}: nobody gets these"
         yield one.finding(Severity.WARNING, CHECK, what, f"write them to PK={built}, then delete this item")

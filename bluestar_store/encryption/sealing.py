@@ -20,7 +20,6 @@ from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.digest_keys import is_digest_key
 from bluestar_store.models.free_form import FREE_STATE
-from bluestar_store.models.plan_keys import PLAN_KEY
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import AttributeValue, Engine, Item
 
@@ -101,7 +100,7 @@ class Sealing:
         mapper = self.kind_of(table, key)
         if mapper is None:
             return found if not is_digest_key(key) else self._sealed_digest_key(key, found)
-        said = plan_said(values.get("state", {})) if mapper is FREE_STATE else None
+        said = plan_said(values.get(mapper.tells_plan, {})) if mapper.tells_plan is not None else None
         for name, value in values.items():
             place = (mapper.table, *key, name)
             if isinstance(value, SealedValue) and value.place == place:
@@ -182,7 +181,7 @@ class Sealing:
 
     def _plan_of_trail(self, table: str, pk: str) -> str | None:
         for mapper in self._tables.kinds:
-            if mapper is PLAN_KEY:
+            if mapper.holds_keys:
                 continue  # whose key was dropped, not one of its own may tell
             if mapper.table == table and (found := mapper.keys.partition_identity(pk)) is not None:
                 return found.get("plan_id")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from immutabledict import immutabledict
@@ -66,17 +67,53 @@ class LevelModel(ItemModel):
     by_level = ByLevel()
 
 
+OTHERS = "others"
+"""Of a PlanSnapshot: what it has no attribute for."""
+
+
+class ListedIn(StrEnum):
+    """The revision of what belongs to no level."""
+
+    BATCH = "batch"
+    HOLDS = "holds"
+
+
+@dataclass(frozen=True)
+class Derived:
+    """`field` follows from the texts of `source`; `of` raises InvalidKeyError for some that it cannot follow from."""
+
+    field: str
+    source: str
+    of: Callable[[Sequence[str]], str]
+
+
 @dataclass(frozen=True)
 class Mapper(Generic[E]):
-    """How one entity lies on disk. `index` is for what is not indexed as `index_of` says.
+    """How one entity lies on disk, and all that the rest of the library has to know of its kind: it is said only here.
 
-    `rule_list` is the name of its list in the rule file `{table}.json`; None: no rule set holds it. `sensitive`: all of
-    it is, also what other programs put on its items; see `is_sensitive`. Such values never go to
-    Redis, nor come from there. Of a kind that is not `cached` every read goes
-    to the engine, and a write has no cache to tell. `records` are fields that hold
-    whatever an agent found, of people too: a setting encrypts them. `commands` are those that write over one item, or
-    delete it, whatever lies there: `rule set {plan_id} {calc_type} KEY=VALUE`. An `extensible` kind is one whose entity
-    users may give fields of their own, by `extended`.
+    - `index`: the index attributes of an entity, for what is not indexed as `index_of` says.
+    - `rule_list`: the name of its list in the rule file `{table}.json`; None: no rule set holds it.
+    - `sensitive`: all of it is, also what other programs put on its items; see `is_sensitive`. Such values never go to
+      Redis, nor come from there.
+    - `cached`: if not, every read goes to the engine, and a write has no cache to tell.
+    - `records`: fields that hold whatever an agent found, of people too: a setting encrypts them.
+    - `commands`: those that write over one item, or delete it, whatever lies there: `rule set {plan_id} {calc_type}
+      KEY=VALUE`.
+    - `extensible`: users may give its entity fields of their own, by `extended`.
+    - `owner`: the attribute of a Store that alone writes it, for what has rules that a plain repository does not know.
+    - `replaced_whole`: the items of a partition are one thing, and written and removed together: a pipeline's steps.
+    - `in_snapshot`: the attribute of a PlanSnapshot that has what applies to the plan of it, which batches pin: OTHERS,
+      where no attribute is made for it. Its partition key has no other fields than plan_id, pay_freq and year then.
+    - `diff_rank`: where differences of plans list it; those of one rank as they are registered.
+    - `listed_in`: which revision lists its transactions, for readers of several items at once; the level's for what
+      belongs to a level.
+    - `append_only`: its items are never changed, not to encrypt them either: the chain covers what they say.
+    - `holds_keys`: its items are the keys of plans' data: wrapped, not encrypted.
+    - `digested`: a field whose digest lies beside it in the attribute `digest`.
+    - `pins`: an attribute on disk that maps items (`{table}/{PK}/{SK}`) to their digests.
+    - `tells_plan`: a document among its fields that may name the plan of a batch that has no typed state.
+    - `derived`: a field of its key that rule files may leave out, the field it follows from, and how.
+    - `grows`: what of the item grows, and what to do about it, where `doctor` warns before the limit of an item.
     """
 
     name: str
@@ -91,6 +128,18 @@ class Mapper(Generic[E]):
     records: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     extensible: bool = False
+    owner: str | None = None
+    replaced_whole: bool = False
+    in_snapshot: str | None = None
+    diff_rank: int = 10
+    listed_in: ListedIn | None = None
+    append_only: bool = False
+    holds_keys: bool = False
+    digested: str | None = None
+    pins: str | None = None
+    tells_plan: str | None = None
+    derived: Derived | None = None
+    grows: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         """ConfigurationError, naming both, where the entity and its Model differ in what they have."""
@@ -130,6 +179,26 @@ class Mapper(Generic[E]):
         Its values do not go to Redis, unless a setting lets them; its digests need the store's key.
         """
         return self.sensitive or bool(self.sensitive_fields)
+
+    @cached_property
+    def is_of_level(self) -> bool:
+        """Whether its items belong to a level: a plan, GLOBAL or DEFAULT."""
+        return self.rule_list is not None or BY_LEVEL in self.index_names
+
+    @cached_property
+    def is_of_plans(self) -> bool:
+        """Whether a plan may have items of it of its own, by a key that names the plan."""
+        return BY_LEVEL in self.index_names and "plan_id" in self.keys.fields
+
+    @cached_property
+    def names_plan(self) -> bool:
+        """Whether its items are of the level that an attribute names, which their key does not tell."""
+        return BY_LEVEL in self.index_names and not self.is_of_plans and "plan_id" in self.entity.model_fields
+
+    @cached_property
+    def is_work(self) -> bool:
+        """Whether it tells what was done, or is being done, or holds keys: an import never writes over it."""
+        return self.owner is not None and self.rule_list is None
 
     @property
     def table(self) -> str:

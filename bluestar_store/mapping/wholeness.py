@@ -23,7 +23,7 @@ from bluestar_store.errors import ConfigurationError
 from bluestar_store.mapping.entity import PlanEntity
 from bluestar_store.mapping.immutability import IMMUTABLE, is_immutable
 from bluestar_store.mapping.indexes import BY_LEVEL
-from bluestar_store.mapping.mapper import ItemModel, LevelModel, Mapper
+from bluestar_store.mapping.mapper import OTHERS, ItemModel, LevelModel, Mapper
 from bluestar_store.protocols import OWN_PREFIX, VERSION
 
 LAYOUT_SINGLE = "store"
@@ -31,6 +31,9 @@ LAYOUT_SINGLE = "store"
 
 MAX_ATTRIBUTES = 100
 """Fields of one entity: a write expects each as it was read, and DynamoDB takes so many comparisons and a reserve."""
+
+SNAPSHOT_FIELDS = frozenset({"plan_id", "pay_freq", "year"})
+"""What a snapshot is of, and finds partitions by."""
 
 INEXACT: Mapping[type[Attribute[Any]], str] = {
     NumberAttribute: "makes floats of numbers; take DecimalAttribute or IntegerAttribute",
@@ -127,6 +130,9 @@ def _lists(mapper: Mapper[Any]) -> Iterator[str]:
         yield "a LevelModel is for kinds whose key has a plan_id; take ItemModel"
     if by_level and by_itself and not issubclass(mapper.entity, PlanEntity):
         yield "the entity of a LevelModel is a PlanEntity"
+    unread = sorted({*mapper.partition_fields} - SNAPSHOT_FIELDS)
+    if mapper.in_snapshot == OTHERS and unread:
+        yield f"a snapshot of a plan knows no {', '.join(unread)}, which its partition key has: leave in_snapshot out"
     if mapper.rule_list is not None and not by_level:
         yield "a kind with a rule_list needs a LevelModel: without it, seed --prune would not find its items"
     if by_level and not by_itself and "plan_id" in mapper.keys.fields:

@@ -82,7 +82,13 @@ TRAILS = (
     (KeyTemplate("TRAIL#{table}#{partition:raw}"), {"batch_id": None}),
 )
 CHAIN_HEAD = Mapper(
-    "chain-head", ChainHead, ChainHeadModel, ItemKeys(TRAILS, KeyTemplate("CHAIN")), NotFoundError, cached=False
+    "chain-head",
+    ChainHead,
+    ChainHeadModel,
+    ItemKeys(TRAILS, KeyTemplate("CHAIN")),
+    NotFoundError,
+    cached=False,
+    owner="audit",
 )
 AUDIT_ENTRY = Mapper(
     "audit-entry",
@@ -91,5 +97,7 @@ AUDIT_ENTRY = Mapper(
     ItemKeys(TRAILS, KeyTemplate("AUDIT#{seq:08d}")),
     NotFoundError,
     cached=False,
+    owner="audit",
+    append_only=True,
     records=("details",),
 )

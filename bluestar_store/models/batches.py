@@ -22,7 +22,7 @@ from bluestar_store.mapping.attributes import (
 )
 from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.indexes import ByPlan, index_part, index_text
-from bluestar_store.mapping.mapper import ItemModel, Mapper
+from bluestar_store.mapping.mapper import ItemModel, ListedIn, Mapper
 from bluestar_store.mapping.values import Count, Document, TextMap, UtcTime, utc_from_text, utc_text
 
 INDEXES_CHECKED = "bs_indexes_checked"
@@ -186,9 +186,22 @@ BATCH_STATE = Mapper(
     BatchNotFoundError,
     _plan_index,
     cached=False,
+    owner="batches",
+    listed_in=ListedIn.BATCH,
 )
 BATCH_RULES = Mapper(
-    "batch-rules", BatchRules, BatchRulesModel, ItemKeys.of(PARTITION, "RULES"), BatchNotFoundError, cached=False
+    "batch-rules",
+    BatchRules,
+    BatchRulesModel,
+    ItemKeys.of(PARTITION, "RULES"),
+    BatchNotFoundError,
+    cached=False,
+    owner="batches",
+    pins="items",
+    grows=(
+        "the digests of its plan's rules",
+        "switch off GLOBAL rules that nobody needs, or delete them: with twice as many no batch can start",
+    ),
 )
 STEP_RESULT = Mapper(
     "step-result",
@@ -197,7 +210,10 @@ STEP_RESULT = Mapper(
     ItemKeys.of(PARTITION, "RESULT#{step:04d}"),
     BatchNotFoundError,
     cached=False,
+    owner="results",
+    listed_in=ListedIn.BATCH,
     records=("result",),
+    digested="result",
 )
 STEP_CLAIM = Mapper(
     "step-claim",
@@ -206,4 +222,6 @@ STEP_CLAIM = Mapper(
     ItemKeys.of(PARTITION, "CLAIM#{step:04d}"),
     BatchNotFoundError,
     cached=False,
+    owner="claims",
+    listed_in=ListedIn.BATCH,
 )

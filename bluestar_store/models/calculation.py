@@ -50,5 +50,7 @@ CALCULATION_RULE = Mapper(
     ItemKeys.of("CLIENT#{plan_id:GLOBAL}", "CALC#{calc_type}"),
     RuleNotFoundError,
     rule_list="calculation_rules",
+    in_snapshot="calculation_rules",
+    diff_rank=1,
     commands=("rule set {plan_id} {calc_type} KEY=VALUE", "rule delete {plan_id} {calc_type}"),
 )

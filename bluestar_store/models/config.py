@@ -68,6 +68,8 @@ CLIENT_CONFIG = Mapper(
     ItemKeys.of(PARTITION, "CONFIG"),
     ConfigNotFoundError,
     rule_list="client_configs",
+    in_snapshot="client_config",
+    diff_rank=4,
     commands=("config set {plan_id} {pay_freq} KEY=VALUE", "config delete {plan_id} {pay_freq}"),
     extensible=True,
 )
@@ -79,6 +81,8 @@ ACH_CONFIG = Mapper(
     ItemKeys.of(PARTITION, "ACH"),
     ConfigNotFoundError,
     rule_list="ach_configs",
+    in_snapshot="ach_config",
+    diff_rank=5,
     sensitive=True,
     commands=("config set {plan_id} {pay_freq} KEY=VALUE --ach", "config delete {plan_id} {pay_freq} --ach"),
     extensible=True,

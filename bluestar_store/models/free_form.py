@@ -12,7 +12,7 @@ from bluestar_store.errors import BatchNotFoundError
 from bluestar_store.keys import ItemKeys
 from bluestar_store.mapping.attributes import DocumentAttribute, UtcAttribute
 from bluestar_store.mapping.entity import Entity
-from bluestar_store.mapping.mapper import ItemModel, Mapper
+from bluestar_store.mapping.mapper import ItemModel, ListedIn, Mapper
 from bluestar_store.mapping.values import Document, UtcTime
 from bluestar_store.models.batches import PARTITION
 
@@ -64,7 +64,9 @@ FREE_STATE = Mapper(
     ItemKeys.of(PARTITION, "FREE#STATE"),
     BatchNotFoundError,
     cached=False,
+    listed_in=ListedIn.BATCH,
     records=("state",),
+    tells_plan="state",
 )
 FREE_RESULT = Mapper(
     "free-result",
@@ -73,5 +75,6 @@ FREE_RESULT = Mapper(
     ItemKeys.of(PARTITION, "FREE#RESULT#{step}"),
     BatchNotFoundError,
     cached=False,
+    listed_in=ListedIn.BATCH,
     records=("result",),
 )

@@ -13,7 +13,7 @@ from bluestar_store.keys import ItemKeys
 from bluestar_store.mapping.attributes import IntegerAttribute, UtcAttribute
 from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.indexes import OpenHolds, index_text
-from bluestar_store.mapping.mapper import ItemModel, Mapper
+from bluestar_store.mapping.mapper import ItemModel, ListedIn, Mapper
 from bluestar_store.mapping.values import Count, UtcTime, utc_text
 
 
@@ -91,6 +91,8 @@ PLAN_HOLD = Mapper(
     HoldNotFoundError,
     _open_index,
     cached=False,
+    owner="holds",
+    listed_in=ListedIn.HOLDS,
     commands=("hold release {plan_id} {hold_id}",),
 )
 HOLD_GUARD = Mapper(
@@ -100,4 +102,5 @@ HOLD_GUARD = Mapper(
     ItemKeys.of("GUARD#{plan_id}", "HOLDS"),
     HoldNotFoundError,
     cached=False,
+    owner="holds",
 )

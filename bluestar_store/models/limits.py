@@ -68,5 +68,6 @@ IRS_LIMITS = Mapper(
     LimitsNotFoundError,
     lambda limits: {"bs_kind": "irs-limits", "bs_level": index_text(GLOBAL, f"{limits.year:04d}")},
     "irs_limits",
+    in_snapshot="limits",
     commands=("limits set {year} KEY=VALUE", "limits delete {year}"),
 )

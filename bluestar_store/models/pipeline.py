@@ -76,5 +76,9 @@ PIPELINE_STEP = Mapper(
     ItemKeys.of("CLIENT#{plan_id:DEFAULT}_{pay_freq:plain}", "STEP#{step_order:04d}"),
     PipelineNotFoundError,
     rule_list="steps",
+    owner="pipelines",
+    replaced_whole=True,
+    in_snapshot="steps",
+    diff_rank=3,
     commands=("pipeline replace {plan_id} {pay_freq} FILE", "pipeline remove {plan_id} {pay_freq}"),
 )

@@ -42,4 +42,6 @@ PLAN_KEY = Mapper(
     ItemKeys.of("PLANKEY#{plan_id:GLOBAL}", "KEY#{key_id}"),
     PlanKeyNotFoundError,
     cached=False,
+    owner="plan_keys",
+    holds_keys=True,
 )

@@ -59,6 +59,8 @@ VALIDATION_RULE = Mapper(
     ),
     RuleNotFoundError,
     rule_list="validation_rules",
+    in_snapshot="validation_rules",
+    diff_rank=2,
     commands=(
         "validation set {category} {number} KEY=VALUE --plan {plan_id}",
         "validation delete {category} {number} --plan {plan_id}",

@@ -14,7 +14,7 @@ from bluestar_store.keys import ItemKeys, check_plan
 from bluestar_store.mapping.attributes import TextListAttribute, TextMapAttribute, UtcAttribute
 from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.indexes import index_text
-from bluestar_store.mapping.mapper import LevelModel, Mapper
+from bluestar_store.mapping.mapper import Derived, LevelModel, Mapper
 from bluestar_store.mapping.values import TextMap, TextTuple, UtcTime
 
 
@@ -77,5 +77,6 @@ VENDOR_SCHEMA = Mapper(
     SchemaNotFoundError,
     _level_index,
     "vendor_schemas",
+    derived=Derived("fingerprint", "columns", fingerprint),
     commands=("schema set {vendor_id} {fingerprint} KEY=VALUE", "schema delete {vendor_id} {fingerprint}"),
 )

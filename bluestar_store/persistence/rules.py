@@ -16,7 +16,7 @@ from bluestar_store.engines.opening import open_engine
 from bluestar_store.errors import SchemaNotFoundError, TableMissingError
 from bluestar_store.keys import DEFAULT, GLOBAL, ItemKeys, Key, check_identifier, check_plan
 from bluestar_store.mapping.indexes import BY_LEVEL, level_prefix
-from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.mapping.mapper import ListedIn, Mapper
 from bluestar_store.mapping.sealed import readable
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
@@ -42,7 +42,6 @@ from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.repositories.answers import first
 from bluestar_store.repositories.catalog import Catalog
 from bluestar_store.repositories.moments import Part, read_levels, read_parts
-from bluestar_store.repositories.revisions import is_of_level
 from bluestar_store.repositories.session import StoreParts
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.settings import PersistenceMode, Settings, TableLayout
@@ -190,9 +189,9 @@ class EngineRulesStore:
     def _partition(self, mapper: Mapper[Any], **identity: Any) -> list[Item]:
         session = self._sessions.current()
         part = Part(session.table(mapper), mapper.keys.partition(identity), mapper.keys.sort.prefix)
-        if mapper is PLAN_HOLD:
+        if mapper.listed_in is ListedIn.HOLDS:
             return read_parts(session, [session.revisions.of_holds(identity["plan_id"])], [part])[part]
-        if not is_of_level(mapper):
+        if not mapper.is_of_level:
             return session.partition(mapper, part.pk)
         return read_levels(session, [identity.get("plan_id") or GLOBAL], [part])[part]
 

@@ -238,11 +238,35 @@ class Reader(Generic[E]):
         return made[0]
 
     def _missing(self, what: str) -> Exception:
+        """The kind's NotFoundError, which names the table: for a subclass to raise."""
         return self._mapper.missing(f"{what} in {self._sessions.table(self._mapper)}")
+
+    # What subclasses call; release 0.1.0 knew these by their names with an underscore only.
+    first, partitions, not_found = _first, _partitions, _missing
 
 
 class Repository(Reader[E]):
     """Reads, and versioned writes of single items."""
+
+    def levels(self, plan_id: str, like: E) -> list[tuple[Any, ...]]:
+        """The identities, for `first`, of what applies to a plan in an entity's place: the plan's, then the level's."""
+        identity = self._mapper.identity(like)
+        return [
+            tuple((identity | {"plan_id": level}).values()) for level in (plan_id, self._mapper.keys.level) if level
+        ]
+
+    def effective(self, plan_id: str, like: Iterable[E]) -> Iterable[E]:
+        """What applies to a plan where these do to it or to another, at least: for comparing plans, read consistently.
+
+        The plan's own, else that of the level that the key names.
+        """
+        named, found = list(like), dict[tuple[Any, ...], E]()
+        for level in filter(None, (self._mapper.keys.level, plan_id)):
+            at_level = [entity.model_copy(update={"plan_id": level}) for entity in named]
+            for entity in self.current(at_level).values():
+                identity = self._mapper.identity(entity) | {"plan_id": None}
+                found[tuple(identity.values())] = entity
+        return found.values()
 
     def current(self, entities: Iterable[E], *, salvage: bool = False) -> dict[Key, E]:
         """What is stored of the same identities, by the key that the library builds; read consistently.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from immutabledict import immutabledict
@@ -37,6 +37,10 @@ class CalculationRules(Repository[CalculationRule]):
         Empty when there is none. Two queries at once.
         """
         return self._laid_over((GLOBAL,), (plan_id,), partial(merged, plan_id), fresh=fresh)
+
+    def effective(self, plan_id: str, like: Iterable[CalculationRule]) -> Iterable[CalculationRule]:
+        """All, in two queries."""
+        return self.all(plan_id, fresh=True).values()
 
 
 def merged(plan_id: str, *levels: Sequence[CalculationRule]) -> Mapping[str, CalculationRule]:

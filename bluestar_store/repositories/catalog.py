@@ -12,7 +12,6 @@ from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.indexes import BY_LEVEL, level_prefix
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
-from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.vendor import VENDOR_SCHEMA
 from bluestar_store.protocols import Item, Place, key_of
@@ -30,16 +29,16 @@ class Catalog:
 
     def __init__(self, sessions: Sessions, index_reader: IndexReader) -> None:
         self._sessions, self._index_reader = sessions, index_reader
-        # Kinds whose key says which plan an item belongs to. A vendor schema says so in an attribute.
-        self._plan_kinds = tuple(
-            mapper
-            for mapper in sessions.tables.kinds
-            if BY_LEVEL in mapper.index_names and "plan_id" in mapper.keys.fields
-        )
+        by_level = [mapper for mapper in sessions.tables.kinds if BY_LEVEL in mapper.index_names]
+        self._plan_kinds = [mapper for mapper in by_level if mapper.is_of_plans]
+        self._naming_kinds = [mapper for mapper in by_level if mapper.names_plan]
+        self._shared_kinds = [mapper for mapper in by_level if not mapper.is_of_plans and not mapper.names_plan]
 
     def plans(self) -> tuple[str, ...]:
         """Every plan that has something of its own, sorted."""
-        plans = {plan_id for item in self._items(VENDOR_SCHEMA, "", lambda key: True) if (plan_id := _plan_of(item))}
+        plans: set[str] = set()
+        for kind in self._naming_kinds:
+            plans.update(filter(None, map(_plan_of, self._items(kind, "", lambda key: True))))
         for kind in self._plan_kinds:
             plans.update(self._values(kind, "plan_id"))
         return tuple(sorted(plans - {GLOBAL, DEFAULT}))
@@ -70,21 +69,20 @@ class Catalog:
         for mapper in self._kinds_of(level):
             table = session.table(mapper)
             items = [item for (name, _), item in listed.items.items() if name == table and mapper.owns(item)]
-            if mapper is VENDOR_SCHEMA:  # its key does not tell its plan; another plan's damage is not looked at
+            if mapper.names_plan:  # its key does not tell its plan; another plan's damage is not looked at
                 items = [item for item in items if (_plan_of(item) or GLOBAL) == level]
             found += self._decoded(mapper, items, decode)
         return tuple(found)
 
     def _kinds_of(self, level: str) -> tuple[Mapper[Any], ...]:
-        shared = (IRS_LIMITS,) if level == GLOBAL else ()
-        return (*self._plan_kinds, *shared, VENDOR_SCHEMA)
+        return (*self._plan_kinds, *(self._shared_kinds if level == GLOBAL else ()), *self._naming_kinds)
 
     def _listed(self, level: str) -> Listed:
         """What the indexes know of a level, and what of a transaction of late is of it."""
         items: dict[Place, Item] = {}
         for kind in self._kinds_of(level):
-            # A vendor's own schemas lie under no plan, and so under an empty text.
-            prefix = level_prefix("" if kind is VENDOR_SCHEMA and level == GLOBAL else level)
+            # What belongs to no plan, as a vendor's own schemas, lies under an empty text.
+            prefix = level_prefix("" if kind.names_plan and level == GLOBAL else level)
             found = self._items(kind, prefix, partial(_may_be_at, kind, level))
             items |= {(self._sessions.table(kind), key_of(item)): item for item in found}
         return Listed(items, partial(self._is_at, level))

@@ -51,7 +51,7 @@ def _insist(session: Session, unit: Bookkeeping, checked: Sequence[tuple[Mapper[
         plan_id = entity.inherited_by
         if plan_id is None or not isinstance(entity, PlanEntity):
             continue
-        if mapper is PIPELINE_STEP:
+        if mapper.replaced_whole:
             without_pipeline[plan_id, mapper.identity(entity)["pay_freq"]] = None
         else:
             _insist_absent(session, mapper, entity.for_plan(plan_id), unit)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeVar
 
+from bluestar_store.errors import ConfigNotFoundError, EncryptedValueError
 from bluestar_store.keys import DEFAULT
 from bluestar_store.mapping.entity import PlanEntity
-from bluestar_store.repositories.base import Repository
+from bluestar_store.repositories.base import Repository, left_of
 
 C = TypeVar("C", bound=PlanEntity)
 
@@ -24,3 +26,15 @@ class Configs(Repository[C]):
         if config is None:
             raise self._missing(f"no {self._mapper.entity.__name__} for plan {plan_id!r}, {pay_freq!r}")
         return config
+
+    def effective(self, plan_id: str, like: Iterable[C]) -> Iterable[C]:
+        """One for each pay frequency; of one whose key was dropped, what is left."""
+        for pay_freq in sorted({self._mapper.identity(config)["pay_freq"] for config in like}):
+            try:
+                yield self.get(plan_id, pay_freq, fresh=True)
+            except ConfigNotFoundError:
+                continue
+            except EncryptedValueError as error:
+                left = left_of(self, error)
+                if left is not None:
+                    yield left

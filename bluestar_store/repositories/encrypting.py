@@ -12,11 +12,8 @@ from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.mapping.sealed import SealedValue, is_ciphertext
 from bluestar_store.mapping.values import version_of
-from bluestar_store.models.audit import AUDIT_ENTRY
-from bluestar_store.models.batches import STEP_RESULT
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.digest_keys import is_digest_key
-from bluestar_store.models.plan_keys import PLAN_KEY
 from bluestar_store.protocols import ACTOR, VERSION, AsRead, AttributeValue, Item, Update, key_of, scan_pages
 from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.repositories.changes import Change, as_read, item_version
@@ -90,10 +87,10 @@ def encrypt_all(
                     expect = AsRead(version, {"key": item["key"]})
                     sets = {"key": item["key"], VERSION: {"N": str(version + 1)}}  # encrypted on its way
                     session.committed.write(Update(session.table(ACH_CONFIG), key, sets, expect=expect))
-            elif mapper is PLAN_KEY:
-                report.keys += sealing.keys.rewrapped(PLAN_KEY.decode(item), dry_run=dry_run)
+            elif mapper.holds_keys:
+                report.keys += sealing.keys.rewrapped(mapper.decode(item), dry_run=dry_run)
             elif plain_attributes(mapper, item, records=sealing.records):
-                if mapper is AUDIT_ENTRY:
+                if mapper.append_only:
                     report.kept += 1
                 elif dry_run or _encrypt(sessions, actor, mapper, mapper.decode(item, session.table(mapper)), key):
                     report.encrypted[mapper.name] = report.encrypted.get(mapper.name, 0) + 1
@@ -106,7 +103,7 @@ def encrypt_all(
 
 def _items(session: Session, progress: Callable[[int], None] | None) -> Iterator[tuple[Mapper[Any] | None, Item]]:
     """Every item of a kind that has something to encrypt, and every plan's key."""
-    kinds = [mapper for mapper in session.tables.kinds if mapper.is_sensitive or mapper.records or mapper is PLAN_KEY]
+    kinds = [mapper for mapper in session.tables.kinds if mapper.is_sensitive or mapper.records or mapper.holds_keys]
     for table in dict.fromkeys(map(session.table, kinds)):
         here = [mapper for mapper in kinds if session.table(mapper) == table]
         for items in scan_pages(session.engine, table):
@@ -158,6 +155,7 @@ def _change(session: Session, mapper: Mapper[Any], item: Item) -> Change | None:
 
 def _keyed(session: Session, mapper: Mapper[Any], key: Key, item: Item) -> Mapping[str, AttributeValue]:
     """The digest of a result that is to be encrypted: one that anybody can compute would tell it."""
-    plain = item.get("digest", {}).get("S") if mapper is STEP_RESULT else None
-    keyed = session.keyed_digest(mapper, key, "result", plain) if plain else None
+    if mapper.digested is None or not (plain := item.get("digest", {}).get("S")):
+        return {}
+    keyed = session.keyed_digest(mapper, key, mapper.digested, plain)
     return {"digest": {"S": keyed}} if keyed else {}

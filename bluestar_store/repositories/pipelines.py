@@ -7,8 +7,15 @@ number of its steps, and the head of the pipeline's trail that number too. A rea
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
-from bluestar_store.errors import BlueStarError, InvalidEntityError, ItemDecodeError, PipelineChangingError
+from bluestar_store.errors import (
+    BlueStarError,
+    InvalidEntityError,
+    ItemDecodeError,
+    PipelineChangingError,
+    PipelineNotFoundError,
+)
 from bluestar_store.keys import DEFAULT
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.mapping.salvage import salvaged
@@ -57,6 +64,12 @@ class Pipelines(Reader[PipelineStep]):
         if not fallback:
             return ()
         raise self._missing(f"no pipeline for plan {plan_id!r} nor {DEFAULT}, {pay_freq!r}")
+
+    def effective(self, plan_id: str, like: Iterable[PipelineStep]) -> Iterable[PipelineStep]:
+        """The pipelines of the pay frequencies: see `Repository.effective`."""
+        for pay_freq in sorted({step.pay_freq for step in like}):
+            with suppress(PipelineNotFoundError):
+                yield from self.steps(plan_id, pay_freq, fresh=True)
 
     def remains(self, plan_id: str, pay_freq: str) -> tuple[PipelineStep, ...]:
         """The plan's own steps as they lie there, in order, whether they are a whole pipeline or what is left of one.

@@ -30,12 +30,9 @@ from bluestar_store.errors import AccessDeniedError, BlueStarError, EngineError,
 from bluestar_store.forking import remember
 from bluestar_store.keys import GLOBAL, Key
 from bluestar_store.lazy import cached_property
-from bluestar_store.mapping.indexes import BY_LEVEL
-from bluestar_store.mapping.mapper import Mapper
-from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD
-from bluestar_store.models.batches import BATCH_STATE, STEP_CLAIM, STEP_RESULT
-from bluestar_store.models.free_form import FREE_RESULT, FREE_STATE
-from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
+from bluestar_store.mapping.mapper import ListedIn, Mapper
+from bluestar_store.models.audit import CHAIN_HEAD
+from bluestar_store.models.holds import HOLD_GUARD
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import (
     ANY,
@@ -85,8 +82,6 @@ TURN_SECONDS = 1.0
 
 REVISED = tuple(mapper.keys.sort.prefix for mapper in (CHAIN_HEAD, HOLD_GUARD))
 """Sort keys of the items that are revisions besides."""
-BATCH_KINDS = (BATCH_STATE, STEP_RESULT, STEP_CLAIM, FREE_STATE, FREE_RESULT)
-"""What is listed in a batch's revision. Its entries are not: the head of the trail says how many there are."""
 
 
 @dataclass(frozen=True)
@@ -266,14 +261,12 @@ class Revisions:
         batches: dict[str, list[tuple[str, Key]]] = {}
         appended = {key.pk for (_, key), write in writes.items() if isinstance(write, Put) and write.once}
         for (_, key), (mapper, identity) in located.items():
-            if is_of_level(mapper):
+            if mapper.is_of_level:
                 moved.setdefault(self.of_level(identity.get("plan_id") or GLOBAL), []).append((mapper.table, key))
-            elif mapper is PLAN_HOLD and (guard := self.of_holds(identity["plan_id"])) in writes:
+            elif mapper.listed_in is ListedIn.HOLDS and (guard := self.of_holds(identity["plan_id"])) in writes:
                 moved.setdefault(guard, []).append((mapper.table, key))
-            elif mapper in BATCH_KINDS:
+            elif mapper.listed_in is ListedIn.BATCH:
                 batches.setdefault(key.pk, []).append((mapper.table, key))
-            elif mapper is AUDIT_ENTRY:
-                appended.add(key.pk)
         for pk, keys in batches.items():
             head = self.of_trail(pk)
             count = len(keys) + (pk in appended) + isinstance(writes.get(head), Put | Update)
@@ -333,11 +326,6 @@ def _bytes(*moves: Mapping[str, Move]) -> int:
 def _together(moves: Collection[Move]) -> Move:
     keys = dict.fromkeys(key for move in moves for key in move.keys)
     return Move.of(max(move.at for move in moves), keys)
-
-
-def is_of_level(mapper: Mapper[Any]) -> bool:
-    """Whether items of the kind belong to a level."""
-    return mapper.rule_list is not None or BY_LEVEL in mapper.index_names
 
 
 @lru_cache(KNOWN)

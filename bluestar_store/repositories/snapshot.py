@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from bluestar_store.lazy import cached_property
 from bluestar_store.mapping.canonical import digest
 from bluestar_store.mapping.entity import Entity, PlanEntity
 from bluestar_store.mapping.indexes import BY_LEVEL, level_prefix
-from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.mapping.mapper import OTHERS, Mapper
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
 from bluestar_store.models.limits import IRS_LIMITS, IrsLimits
@@ -63,6 +63,8 @@ class PlanSnapshot:
     limits: IrsLimits
     item_digests: Mapping[str, str]
     digest: str
+    others: Mapping[str, tuple[Entity, ...]] = immutabledict()
+    """What applies of further kinds that are `in_snapshot`, by the kind's name."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class PlanContents:
     limits: IrsLimits | None
     unreadable: Mapping[str, EncryptedValueError]
     digests: Digests = field(repr=False, compare=False)
+    others: Mapping[Mapper[Any], tuple[Entity, ...]] = immutabledict()
 
     @cached_property
     def items(self) -> Mapping[str, tuple[Mapper[Any], Entity]]:
@@ -96,6 +99,7 @@ class PlanContents:
             (CALCULATION_RULE, self.calculation_rules.values()),
             (VALIDATION_RULE, [rule for rules in self.validation_rules.values() for rule in rules]),
             (IRS_LIMITS, [self.limits]),
+            *self.others.items(),
         ]
         items: dict[str, tuple[Mapper[Any], Entity]] = {}
         for mapper, entities in parts:
@@ -161,6 +165,7 @@ class Snapshots:
             found.limits,
             found.item_digests,
             found.digest,
+            immutabledict({mapper.name: entities for mapper, entities in found.others.items()}),
         )
 
     def contents(self, plan_id: str, pay_freq: str, year: int) -> PlanContents:
@@ -194,6 +199,12 @@ class Snapshots:
             limits=next(iter(self._decoded(IRS_LIMITS, filter(IRS_LIMITS.owns, found[asked.limits]))), None),
             unreadable=unreadable,
             digests=session.digests,
+            others=immutabledict(
+                {
+                    mapper: self._laid_over(session, plan_id, mapper, [found[part] for part in parts])
+                    for mapper, parts in asked.others.items()
+                }
+            ),
         )
 
     def _steps(
@@ -216,6 +227,20 @@ class Snapshots:
             if steps:
                 return steps, None
         return (), None
+
+    def _laid_over(
+        self, session: Session, plan_id: str, mapper: Mapper[Any], levels: Iterable[Iterable[Item]]
+    ) -> tuple[Entity, ...]:
+        """What a plan has of a kind, sorted: what a level has, and the plan's own over it."""
+        entities: dict[tuple[Any, ...], Entity] = {}
+        for items in levels:
+            for entity in in_order(session, mapper, filter(mapper.owns, items)):
+                entities[tuple((mapper.identity(entity) | {"plan_id": ""}).values())] = entity
+        found = [entities[identity] for identity in sorted(entities)]
+        return tuple(
+            one.inherited_as(plan_id) if mapper.is_of_plans and mapper.identity(one)["plan_id"] != plan_id else one
+            for one in found
+        )
 
     def _decoded(self, mapper: Mapper[E], items: Iterable[Item]) -> list[E]:
         return [mapper.decode(item, self._sessions.table(mapper)) for item in items]
@@ -248,13 +273,17 @@ class Asked:
         self.rules = [self._part(CALCULATION_RULE, {"plan_id": level}) for level in (plan_id, GLOBAL)]
         self.categories: dict[str, list[Part]] = {}
         """The rules of each category, GLOBAL's first."""
+        named = {"plan_id": plan_id, "pay_freq": pay_freq, "year": year}
+        others = (mapper for mapper in session.tables.kinds if mapper.in_snapshot == OTHERS)
+        self.others = {mapper: list(self._levels(mapper, named)) for mapper in others}
+        """What there is of further kinds, the level's first."""
 
     def read(self) -> Found:
         """Everything, in two rounds: which categories there are is known after the first."""
         categories = self._index_reader.calls(
             VALIDATION_RULE, BY_LEVEL, VALIDATION_RULE.name, level_prefix(GLOBAL), level_prefix(self._plan_id)
         )
-        parts = [*self.pipelines, *self.rules]
+        parts = [*self.pipelines, *self.rules, *(part for levels in self.others.values() for part in levels)]
         single = [partial(self._get, self.configs), partial(self._get, [self.limits])]
         first, others = len(parts), len(parts) + len(single)
         reads: list[Callable[[], Any]] = [*(partial(self._query, part) for part in parts), *single, *categories]
@@ -285,6 +314,13 @@ class Asked:
             name: [self._part(VALIDATION_RULE, {"category": name, "plan_id": level}) for level in levels]
             for name in sorted(names)
         }
+
+    def _levels(self, mapper: Mapper[Any], named: Mapping[str, Any]) -> Iterator[Part]:
+        levels = (mapper.keys.level, self._plan_id) if "plan_id" in mapper.partition_fields else (None,)
+        for level in dict.fromkeys(levels):
+            if level is not None or len(levels) == 1:
+                identity = {name: named[name] for name in mapper.partition_fields}
+                yield self._part(mapper, identity if level is None else identity | {"plan_id": level})
 
     def _part(self, mapper: Mapper[Any], identity: Mapping[str, Any]) -> Part:
         """The kind's items in a partition."""

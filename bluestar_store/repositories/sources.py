@@ -20,7 +20,6 @@ from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.protocols import CacheKey, Item, key_of
 from bluestar_store.repositories.digests import is_sensitive
 from bluestar_store.repositories.moments import Part, read_levels
-from bluestar_store.repositories.revisions import is_of_level
 from bluestar_store.repositories.session import Session
 
 E = TypeVar("E", bound=Entity)
@@ -196,7 +195,7 @@ class PartitionSource(MapperSource[E]):
         parts = {
             cache_key: Part(self._table, self.pk(cache_key), self._mapper.keys.sort.prefix) for cache_key in cache_keys
         }
-        levels = [self._level(cache_key) for cache_key in cache_keys] if is_of_level(self._mapper) else []
+        levels = [self._level(cache_key) for cache_key in cache_keys] if self._mapper.is_of_level else []
         found = read_levels(self._session, levels, list(parts.values()))
         return {cache_key: self._answer(found[part]) for cache_key, part in parts.items()}
 

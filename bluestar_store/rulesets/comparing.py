@@ -172,7 +172,7 @@ def _check_known(store: RuleStore, rule_set: RuleSet) -> None:
 def compare_part(store: RuleStore, part: Part) -> Part:
     """The part again, as the store has it now."""
     named = part.wanted or part.stored
-    if part.mapper is PIPELINE_STEP:
+    if part.mapper.replaced_whole:
         return pipeline_part(store, named[0].plan_id, named[0].pay_freq, part.wanted)
     stored = repositories(store)[part.mapper.name].current(named, salvage=True)
     return part_of(part.mapper, next(iter(part.wanted), None), next(iter(stored.values()), None))
@@ -180,7 +180,7 @@ def compare_part(store: RuleStore, part: Part) -> Part:
 
 def repositories(store: RuleStore) -> Mapping[str, Repository[Any]]:
     """Where the entities of a rule set live, pipelines apart, by the kind's name, in the order of its files."""
-    kinds = [mapper for mapper in store.tables.kinds if mapper.rule_list and mapper is not PIPELINE_STEP]
+    kinds = [mapper for mapper in store.tables.kinds if mapper.rule_list and not mapper.replaced_whole]
     return {mapper.name: store.repository(mapper) for mapper in kinds}
 
 
@@ -228,7 +228,7 @@ def _surplus(store: RuleStore, rule_set: RuleSet) -> list[Part]:
             if level not in named[mapper.name]:
                 continue
             found = stored.of(mapper)
-            if mapper is PIPELINE_STEP:
+            if mapper.replaced_whole:
                 surplus = [name for name in _pipelines(found) if name not in pipelines]
                 parts += [pipeline_part(store, *name, ()) for name in surplus]
             else:

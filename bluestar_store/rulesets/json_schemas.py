@@ -9,7 +9,6 @@ from typing import Any
 
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.registry import KINDS
-from bluestar_store.models.vendor import VENDOR_SCHEMA
 from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.rulesets.reading import rule_files
 
@@ -55,6 +54,6 @@ def _file_schema(file: str, lists: Mapping[str, Mapper[Any]]) -> dict[str, Any]:
 def _entity_schema(mapper: Mapper[Any]) -> dict[str, Any]:
     schema: dict[str, Any] = mapper.entity.model_json_schema(mode="validation")
     schema["description"] = str(schema.get("description", "")).partition("\n")[0]
-    if mapper is VENDOR_SCHEMA:
-        schema["required"].remove("fingerprint")  # it follows from the columns
+    if mapper.derived is not None:
+        schema["required"].remove(mapper.derived.field)  # it follows from another field
     return schema

@@ -13,7 +13,6 @@ from typing import Any
 from bluestar_store.errors import ConflictError
 from bluestar_store.mapping.canonical import canonical, digest
 from bluestar_store.models.audit import Trail
-from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.protocols import ABSENT
 from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.repositories.combining import REFUSALS
@@ -111,10 +110,10 @@ def _groups(parts: Sequence[Part], parallel: int, *, overwrite: bool) -> Iterato
 
     As few transactions as can be, for readers look at each; but as many as can be under way at once.
     """
-    count = sum(part.mapper is not PIPELINE_STEP and _is_to_write(part, overwrite) for part in parts)
+    count = sum(not part.mapper.replaced_whole and _is_to_write(part, overwrite) for part in parts)
     most, group, writes = min(MOST_TOGETHER, -(-count // parallel)), list[Part](), 0
     for part in parts:
-        is_alone, writes_too = part.mapper is PIPELINE_STEP, _is_to_write(part, overwrite)
+        is_alone, writes_too = part.mapper.replaced_whole, _is_to_write(part, overwrite)
         if group and (is_alone or (writes_too and writes == most)):
             yield group
             group, writes = [], 0
@@ -228,7 +227,7 @@ def write_part(store: RuleStore, part: Part, actor: str | None = None) -> None:
     compared.
     """
     expected = None if part.stored else ABSENT
-    if part.mapper is PIPELINE_STEP:
+    if part.mapper.replaced_whole:
         first = (part.wanted or part.stored)[0]
         plan, freq = first.plan_id, first.pay_freq
         if part.wanted:

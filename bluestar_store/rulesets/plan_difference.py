@@ -4,52 +4,35 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from bluestar_store.errors import ConfigNotFoundError, EncryptedValueError, PipelineNotFoundError
 from bluestar_store.keys import check_plan
 from bluestar_store.mapping.canonical import plain_value
 from bluestar_store.mapping.entity import Entity, PlanEntity
-from bluestar_store.mapping.indexes import BY_LEVEL
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.mapping.salvage import DROPPED
-from bluestar_store.models.calculation import CALCULATION_RULE
-from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
-from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
-from bluestar_store.models.registry import KINDS as EVERY_KIND
+from bluestar_store.models.pipeline import PipelineStep
 from bluestar_store.models.tables import Tables
-from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
 from bluestar_store.redaction.tracebacks import without_locals
-from bluestar_store.repositories.base import Repository, left_of
-from bluestar_store.repositories.calculation_rules import CalculationRules
-from bluestar_store.repositories.configs import Configs
-from bluestar_store.repositories.pipelines import Pipelines
-from bluestar_store.repositories.validation_rules import ValidationRules
+from bluestar_store.repositories.base import Repository
 from bluestar_store.rulesets.comparing import Change
 
 C = TypeVar("C", bound=PlanEntity)
 E = TypeVar("E", bound=Entity)
 Place: TypeAlias = tuple[Any, ...]
-KINDS: tuple[Mapper[Any], ...] = (CALCULATION_RULE, VALIDATION_RULE, PIPELINE_STEP, CLIENT_CONFIG, ACH_CONFIG)
-"""What is compared, in this order; users' own kinds behind them."""
+
+
+class Effective(Protocol):
+    """What answers for a kind: its repository, or the attribute of the Store that owns it."""
+
+    def effective(self, plan_id: str, like: Iterable[Any]) -> Iterable[Any]: ...
 
 
 class Plans(Protocol):
     """What comparing plans needs of a Store."""
 
-    @property
-    def pipelines(self) -> Pipelines: ...
-    @property
-    def calculation_rules(self) -> CalculationRules: ...
-    @property
-    def validation_rules(self) -> ValidationRules: ...
-    @property
-    def client_configs(self) -> Configs[ClientConfig]: ...
-    @property
-    def ach_configs(self) -> Configs[AchConfig]: ...
     @property
     def tables(self) -> Tables: ...
     def repository(self, mapper: Mapper[E]) -> Repository[E]: ...
@@ -79,15 +62,9 @@ def diff_plans(store: Plans, one: str, other: str) -> tuple[PlanDifference, ...]
     at least one of them overrides can differ, so other categories and pay frequencies are not read. Raises
     InvalidKeyError.
     """
-    kinds = (*KINDS, *_users_kinds(store.tables))
+    kinds = sorted((mapper for mapper in store.tables.kinds if mapper.is_of_plans), key=lambda one: one.diff_rank)
     own = [entity for plan in (one, other) for entity in store.at_level(check_plan(plan), but_lost=True)]
-    categories = sorted({entity.category for entity in own if isinstance(entity, ValidationRule)})
-    kept_by_frequency = (PipelineStep, ClientConfig, AchConfig)
-    frequencies = sorted({entity.pay_freq for entity in own if isinstance(entity, kept_by_frequency)})
-    left, right = (
-        _by_item(kinds, (*_effective(store, plan, categories, frequencies), *_users_effective(store, plan, own)))
-        for plan in (one, other)
-    )
+    left, right = (_by_item(kinds, _effective(store, plan, kinds, own)) for plan in (one, other))
     found = []
     for place in left.keys() | right.keys():
         pair = left.get(place), right.get(place)
@@ -121,45 +98,14 @@ def _attribute(entity: PlanEntity | None, name: str) -> Any:
 
 
 def _effective(
-    store: Plans, plan_id: str, categories: Iterable[str], frequencies: Iterable[str]
+    store: Plans, plan_id: str, kinds: Iterable[Mapper[Any]], overriding: Iterable[Entity]
 ) -> Iterator[PlanEntity]:
-    yield from store.calculation_rules.all(plan_id, fresh=True).values()
-    for category in categories:
-        yield from store.validation_rules.for_category(category, plan_id, fresh=True)
-    for pay_freq in frequencies:
-        with suppress(PipelineNotFoundError):
-            yield from store.pipelines.steps(plan_id, pay_freq, fresh=True)
-        yield from _config(store.client_configs, plan_id, pay_freq)
-        yield from _config(store.ach_configs, plan_id, pay_freq)
-
-
-def _config(configs: Configs[C], plan_id: str, pay_freq: str) -> Iterator[C]:
-    try:
-        yield configs.get(plan_id, pay_freq, fresh=True)
-    except ConfigNotFoundError:
-        return
-    except EncryptedValueError as error:
-        left = left_of(configs, error)
-        if left is not None:
-            yield left
-
-
-def _users_kinds(tables: Tables) -> tuple[Mapper[Any], ...]:
-    """Users' own kinds of what a plan may have of its own."""
-    known = {mapper.name for mapper in EVERY_KIND}
-    return tuple(mapper for mapper in tables.kinds if mapper.name not in known and BY_LEVEL in mapper.index_names)
-
-
-def _users_effective(store: Plans, plan_id: str, overriding: Iterable[Entity]) -> Iterator[PlanEntity]:
-    """What applies to a plan of the identities that are overridden, the plan's own over the shared level's."""
+    """What applies to a plan of what is overridden, kind by kind."""
     entities = list(overriding)
-    for mapper in _users_kinds(store.tables):
-        found: dict[Place, PlanEntity] = {}
-        named = [entity for entity in entities if type(entity) is mapper.entity]
-        for level in filter(None, (mapper.keys.level, plan_id)):
-            at_level = [entity.model_copy(update={"plan_id": level}) for entity in named]
-            found |= {_place((mapper,), one, {}): one for one in store.repository(mapper).current(at_level).values()}
-        yield from found.values()
+    for mapper in kinds:
+        if like := [entity for entity in entities if type(entity) is mapper.entity]:
+            reader: Effective = getattr(store, mapper.owner) if mapper.owner else store.repository(mapper)
+            yield from reader.effective(plan_id, like)
 
 
 def _by_item(kinds: Sequence[Mapper[Any]], entities: Iterable[PlanEntity]) -> dict[Place, PlanEntity]:

@@ -21,10 +21,8 @@ from bluestar_store.engines.exact_json import exact_json, pointer_part
 from bluestar_store.errors import BlueStarError, InvalidKeyError, RuleSetProblem, SeedError, did_you_mean
 from bluestar_store.keys import Key
 from bluestar_store.mapping.entity import Entity
-from bluestar_store.mapping.mapper import Mapper, reason_of
-from bluestar_store.models.pipeline import PIPELINE_STEP
+from bluestar_store.mapping.mapper import Derived, Mapper, reason_of
 from bluestar_store.models.registry import KINDS
-from bluestar_store.models.vendor import VENDOR_SCHEMA, fingerprint
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.repositories.changes import check_new, new_item
@@ -164,8 +162,8 @@ class Reader:
         if not isinstance(value, dict):
             self.problem(file, pointer, "must be an object")
             return
-        if mapper is VENDOR_SCHEMA:
-            value = self._with_fingerprint(file, pointer, value)
+        if mapper.derived is not None:
+            value = self._with_derived(file, pointer, value, mapper.derived)
         try:
             entity = mapper.entity.model_validate(value)
         except ValidationError as error:
@@ -184,25 +182,25 @@ class Reader:
             self.problem(file, pointer, str(error))
             return
         key = key_of(item)
-        if mapper is PIPELINE_STEP:
+        if mapper.replaced_whole:
             self._pipelines.setdefault((entity.plan_id, entity.pay_freq), []).append(item)
         if (first := self._places.setdefault((mapper.name, key), pointer)) != pointer:
             self.problem(file, pointer, f"is the same as {first}: {key}")
             return
         self.entities.append(entity)
 
-    def _with_fingerprint(self, file: str, pointer: str, value: dict[str, Any]) -> dict[str, Any]:
-        columns = value.get("columns")
-        if not isinstance(columns, list) or not all(isinstance(column, str) for column in columns):
+    def _with_derived(self, file: str, pointer: str, value: dict[str, Any], derived: Derived) -> dict[str, Any]:
+        texts = value.get(derived.source)
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             return value
         try:
-            right = fingerprint(columns)
+            right = derived.of(texts)
         except InvalidKeyError as error:
-            self.problem(file, f"{pointer}/columns", str(error))
+            self.problem(file, f"{pointer}/{derived.source}", str(error))
             return value
-        if value.setdefault("fingerprint", right) != right:
-            reason = f"does not belong to the columns, whose fingerprint is {right}"
-            self.problem(file, f"{pointer}/fingerprint", reason)
+        if value.setdefault(derived.field, right) != right:
+            reason = f"does not belong to the {derived.source}, whose {derived.field} is {right}"
+            self.problem(file, f"{pointer}/{derived.field}", reason)
         return value
 
     def check_pipelines(self) -> None:

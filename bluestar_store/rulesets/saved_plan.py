@@ -25,7 +25,6 @@ from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.mapping.salvage import salvaged
 from bluestar_store.mapping.values import utc_text
 from bluestar_store.models.audit import Trail
-from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.rulesets.comparing import Difference, Part, RuleStore, compare_part
 from bluestar_store.rulesets.loading import (
@@ -231,7 +230,7 @@ def _part(data: PlannedPart, store: RuleStore) -> Part:
         salvaged(mapper, store.decrypted(mapper, item_from_json(mapper.table, item))) for item in data.stored
     )
     part = Part(mapper, wanted, stored, ())
-    fields = mapper.partition_fields if mapper is PIPELINE_STEP else mapper.keys.fields
+    fields = mapper.partition_fields if mapper.replaced_whole else mapper.keys.fields
     together = {tuple(mapper.identity(entity)[name] for name in fields) for entity in (*wanted, *stored)}
     if len(together) != 1 or any(len(set(map(mapper.key, side))) != len(side) for side in (wanted, stored)):
         raise ValueError(f"a part of {mapper.name} that is not one item or one pipeline")

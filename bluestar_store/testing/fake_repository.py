@@ -9,7 +9,6 @@ from bluestar_store.cache import NullCache
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.mapper import Mapper
-from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import ANY, scan_pages
 from bluestar_store.repositories.base import Repository, in_order
@@ -61,7 +60,7 @@ class FakeRepository(Repository[E]):
             raise TypeError(
                 f"a {self._mapper.name} is found by {', '.join(keys.fields)}, not by {len(identity)} values"
             )
-        if keys.level is None or self._mapper is PIPELINE_STEP:
+        if keys.level is None or self._mapper.replaced_whole:
             return [identity]
         place = keys.fields.index("plan_id")
         return [identity, (*identity[:place], keys.level, *identity[place + 1 :])]

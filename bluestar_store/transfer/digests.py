@@ -12,8 +12,6 @@ from bluestar_store.keys import Key
 from bluestar_store.lazy import cached_property
 from bluestar_store.mapping.sealed import is_ciphertext
 from bluestar_store.mapping.wire import from_wire
-from bluestar_store.models.audit import AUDIT_ENTRY
-from bluestar_store.models.batches import BATCH_RULES, STEP_RESULT
 from bluestar_store.models.digest_keys import SALTS, SCHEME, DigestKey, key_named_in, salt_item
 from bluestar_store.protocols import OWN_PREFIX, Item, key_of
 from bluestar_store.redaction.masking import LONGEST_KEPT, SHORTEST
@@ -110,16 +108,16 @@ def digest_scopes(table_map: TableMap, item: Item, wants: Callable[[Item], bool]
     mapper, identity = table_map.identity(key)
     if mapper is None:
         return
-    if mapper.name == AUDIT_ENTRY.name:
+    if mapper.append_only:
         if identity.get("partition") is not None and _names_a_key(item):
             yield f"{identity['table']}/{identity['partition']}"
-    elif mapper.name == BATCH_RULES.name:
-        for name in _pinned_with_a_key(item):
+    elif mapper.pins is not None:
+        for name in _pinned_with_a_key(item, mapper.pins):
             table, _, place = name.partition("/")
             pk, _, sk = place.rpartition("/")
             if wants({"PK": {"S": pk}, "SK": {"S": sk}}):
                 yield f"{table}/{pk}"
-    elif table_map.hides(item) or (mapper.name == STEP_RESULT.name and _is_keyed(item.get("digest", {}).get("S"))):
+    elif table_map.hides(item) or (mapper.digested is not None and _is_keyed(item.get("digest", {}).get("S"))):
         yield scope_of(mapper, key.pk)
 
 
@@ -139,7 +137,7 @@ def _names_a_key(item: Item) -> bool:
     return details is not None and (is_ciphertext(details) or f"'{SCHEME}:" in repr(from_wire(details)))
 
 
-def _pinned_with_a_key(item: Item) -> Iterator[str]:
-    pinned = from_wire(item["items"]) if "items" in item else None
+def _pinned_with_a_key(item: Item, name: str) -> Iterator[str]:
+    pinned = from_wire(item[name]) if name in item else None
     if isinstance(pinned, Mapping):
         yield from (name for name, made in pinned.items() if _is_keyed(made))

@@ -21,6 +21,8 @@ NOT_AWAITED = {
     "close",  # aclose
     "decrypted",  # of saved plans, which are made and applied in one thread
     "encrypted",  # the same
+    *("effective", "levels"),  # for comparing plans and warming, which are made in one thread
+    *("first", "partitions", "not_found"),  # what subclasses make their calls of
     "one_for_all",  # of audit: around a bulk load, which is made in one thread
     "whole",  # of pipelines: takes raw items, for snapshots
 }

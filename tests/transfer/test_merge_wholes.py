@@ -14,12 +14,11 @@ from bluestar_store.errors import ClaimLostError
 from bluestar_store.keys import Key
 from bluestar_store.models.audit import AUDIT_ENTRY, Trail
 from bluestar_store.models.pipeline import PIPELINE_STEP
+from bluestar_store.models.registry import KINDS
 from bluestar_store.protocols import Delete
-from bluestar_store.store import KEEPERS
 from bluestar_store.testing import FrozenClock
 from bluestar_store.transfer import export
 from bluestar_store.transfer.importing import IMPORTS, import_
-from bluestar_store.transfer.merge.aggregates import WORK
 
 RULES = Trail(table="calculation-rules", partition="CLIENT#ACME")
 
@@ -58,7 +57,10 @@ def steps(*numbers: int) -> list[PipelineStep]:
 
 
 def test_nothing_that_has_rules_of_its_own_is_overwritten() -> None:
-    assert {mapper.name for mapper in WORK} | {PIPELINE_STEP.name} == set(KEEPERS)
+    assert {mapper.name for mapper in KINDS if mapper.is_work} == {
+        *("batch-state", "batch-rules", "step-claim", "step-result", "plan-hold", "hold-guard"),
+        *("audit-entry", "chain-head", "plan-key"),
+    }
 
 
 def test_a_trail_that_is_longer_in_the_export_is_left_as_it_is(

@@ -16,11 +16,10 @@ from dataclasses import dataclass, field
 from bluestar_store.errors import InvalidKeyError, ItemDecodeError
 from bluestar_store.keys import Key
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD
-from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE, STEP_CLAIM, STEP_RESULT
+from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE
 from bluestar_store.models.free_form import FREE_STATE
-from bluestar_store.models.holds import HOLD_GUARD, PLAN_HOLD
 from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION
-from bluestar_store.models.plan_keys import PLAN_KEY
+from bluestar_store.models.registry import KINDS
 from bluestar_store.protocols import AttributeValue, Engine, Item, key_of, pages
 from bluestar_store.repositories.batch_traces import DELETED
 from bluestar_store.repositories.trail import pipeline_head_key
@@ -30,8 +29,6 @@ PIPELINES, METADATA = PIPELINE_STEP.table, BATCH_STATE.table
 STATE, RULES, CHAIN, FREE = (
     mapper.keys.sort.build({}) for mapper in (BATCH_STATE, BATCH_RULES, CHAIN_HEAD, FREE_STATE)
 )
-WORK = (BATCH_STATE, BATCH_RULES, STEP_CLAIM, STEP_RESULT, PLAN_HOLD, HOLD_GUARD, AUDIT_ENTRY, CHAIN_HEAD, PLAN_KEY)
-"""Kinds of what was done, or is being done, and of keys: what the target has of them is never overwritten."""
 
 Place = tuple[str, Key]
 """A table, by its name without prefix, and a key in it."""
@@ -77,7 +74,7 @@ def is_of_batch(place: Place) -> bool:
 def is_work(place: Place) -> bool:
     """Whether what the target has there is never overwritten."""
     table, key = place
-    return any(mapper.table == table and mapper.keys.parse(key) for mapper in WORK)
+    return any(mapper.table == table and mapper.keys.parse(key) for mapper in KINDS if mapper.is_work)
 
 
 def is_step(placed: Placed) -> bool:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 from bluestar_store.keys import Key
-from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD
-from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE, STEP_CLAIM, STEP_RESULT
+from bluestar_store.models.audit import AUDIT_ENTRY
+from bluestar_store.models.registry import KINDS
 from bluestar_store.protocols import ABSENT, EXISTS, Engine, Item, key_of, pages
 from bluestar_store.repositories.batch_traces import DELETED
 from bluestar_store.repositories.revisions import says_nothing_else
@@ -22,6 +22,7 @@ from bluestar_store.transfer.files import line_of
 from bluestar_store.transfer.merge.aggregates import (
     CHAIN,
     FREE,
+    METADATA,
     RULES,
     STATE,
     Place,
@@ -36,7 +37,6 @@ from bluestar_store.transfer.merge.aggregates import (
 )
 from bluestar_store.transfer.merge.comparing import MergePlan, checkable_version
 
-TYPED = (BATCH_STATE, BATCH_RULES, STEP_CLAIM, STEP_RESULT, CHAIN_HEAD)
 NULL = {"NULL": True}
 
 
@@ -178,7 +178,10 @@ class BatchPlan:
 def is_typed(placed: Placed) -> bool:
     """Whether an item is a record of a batch as the library keeps it, or an entry of its trail."""
     table, key = place_of(placed)
-    return is_chained(placed) or any(mapper.table == table and mapper.keys.parse(key) for mapper in TYPED)
+    records = (mapper for mapper in KINDS if mapper.is_work and not mapper.append_only)
+    return is_chained(placed) or (
+        table == METADATA and any(mapper.table == table and mapper.keys.parse(key) for mapper in records)
+    )
 
 
 def comes_with_the_heads(placed: Placed) -> bool:
