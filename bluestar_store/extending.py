@@ -14,7 +14,7 @@ from bluestar_store.mapping.attributes import (
     UtcAttribute,
 )
 from bluestar_store.mapping.entity import Entity, PlanEntity
-from bluestar_store.mapping.mapper import ItemModel, LevelModel, Mapper
+from bluestar_store.mapping.mapper import OTHERS, ItemModel, LevelModel, Mapper
 from bluestar_store.mapping.values import Count, Document, Number, TextMap, TextTuple, UtcTime
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfigModel, ClientConfigModel
 from bluestar_store.repositories.answers import readable
@@ -24,6 +24,7 @@ from bluestar_store.repositories.configs import Configs
 __all__ = [
     "ACH_CONFIG",
     "CLIENT_CONFIG",
+    "OTHERS",
     "AchConfigModel",
     "AsyncCalls",
     "AsyncConfigs",

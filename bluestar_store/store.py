@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from bluestar_store.mapping.entity import Entity
     from bluestar_store.mapping.mapper import ItemModel, Mapper
     from bluestar_store.models.calculation import CalculationRule
-    from bluestar_store.models.config import AchConfig, ClientConfig
     from bluestar_store.models.tables import Tables
     from bluestar_store.protocols import Engine, Item, TableStatus, TellsTables
     from bluestar_store.repositories.base import Repository
@@ -50,24 +49,27 @@ class Store:
         from bluestar_store.cache import CacheRequest, open_requested
         from bluestar_store.clock import SystemClock
         from bluestar_store.encryption.encrypting import encrypting_engine
-        from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG
         from bluestar_store.redaction.names import NAMES
-        from bluestar_store.repositories.audit import Audit
-        from bluestar_store.repositories.batches import Batches
-        from bluestar_store.repositories.calculation_rules import CalculationRules
         from bluestar_store.repositories.catalog import Catalog
-        from bluestar_store.repositories.configs import Configs
-        from bluestar_store.repositories.holds import Holds
         from bluestar_store.repositories.index_reader import IndexReader
-        from bluestar_store.repositories.irs_limits import IrsLimitsByYear
-        from bluestar_store.repositories.pipelines import Pipelines
-        from bluestar_store.repositories.plan_keys import PlanKeys
+        from bluestar_store.repositories.of_store import (
+            AchConfigRepository,
+            AuditRepository,
+            BatchRepository,
+            CalculationRuleRepository,
+            ClientConfigRepository,
+            IrsLimitsRepository,
+            PipelineRepository,
+            PlanHoldRepository,
+            PlanKeyRepository,
+            StepClaimRepository,
+            StepResultRepository,
+            ValidationRuleRepository,
+            VendorSchemaRepository,
+        )
         from bluestar_store.repositories.session import StoreParts
         from bluestar_store.repositories.sessions import Sessions
         from bluestar_store.repositories.snapshot import Snapshots
-        from bluestar_store.repositories.steps import Claims, Results
-        from bluestar_store.repositories.validation_rules import ValidationRules
-        from bluestar_store.repositories.vendor_schemas import VendorSchemas
 
         NAMES.use(settings.masked_names)
         self.settings, self.engine, self.clock = settings, engine, clock or SystemClock()
@@ -95,24 +97,29 @@ class Store:
         )
         sessions = self._sessions = Sessions(parts)
         self.digests = sessions.digests
-        index_reader = IndexReader(sessions)
-        self.index_marks, self.revisions = index_reader.marks, sessions.revisions
-        self.pipelines = Pipelines(sessions)
-        self.calculation_rules = CalculationRules(sessions)
-        self.validation_rules = ValidationRules(sessions)
-        self.irs_limits = IrsLimitsByYear(sessions, index_reader)
-        self.client_configs: Configs[ClientConfig] = Configs(sessions, self.tables.registered(CLIENT_CONFIG))
-        self.ach_configs: Configs[AchConfig] = Configs(sessions, self.tables.registered(ACH_CONFIG))
-        self.vendor_schemas = VendorSchemas(sessions)
-        self.plan_keys = PlanKeys(sessions, lambda plan_id: self.cache.invalidate(fields={"plan_id": plan_id}))
-        self._snapshots = Snapshots(sessions, index_reader, self.pipelines)
-        self.holds = Holds(sessions, index_reader)
-        self.batches = Batches(sessions, index_reader, self._snapshots)
-        self.claims = Claims(sessions)
-        self.results = Results(sessions)
-        self.audit = Audit(sessions)
+        self.index_reader = IndexReader(sessions)
+        self.index_marks, self.revisions = self.index_reader.marks, sessions.revisions
+        self.pipelines = PipelineRepository(self)
+        self.calculation_rules = CalculationRuleRepository(self)
+        self.validation_rules = ValidationRuleRepository(self)
+        self.irs_limits = IrsLimitsRepository(self)
+        self.client_configs = ClientConfigRepository(self)
+        self.ach_configs = AchConfigRepository(self)
+        self.vendor_schemas = VendorSchemaRepository(self)
+        self.plan_keys = PlanKeyRepository(self)
+        self.snapshots = Snapshots(sessions, self.index_reader, self.pipelines)
+        self.holds = PlanHoldRepository(self)
+        self.batches = BatchRepository(self)
+        self.claims = StepClaimRepository(self)
+        self.results = StepResultRepository(self)
+        self.audit = AuditRepository(self)
         self._files: FileStore | None = None
-        self._catalog = Catalog(sessions, index_reader)
+        self._catalog = Catalog(sessions, self.index_reader)
+
+    @property
+    def sessions(self) -> Sessions:
+        """What the repositories read and write through: the first argument of a `Repository` of your own."""
+        return self._sessions
 
     @property
     def decrypting_engine(self) -> Engine:
@@ -160,7 +167,7 @@ class Store:
     def repository(self, mapper: Mapper[Any], of: Callable[[Sessions, Mapper[Any]], Any] | None = None) -> Any:
         """The repository of a kind: one of the Store's own, or for a user's kind a plain one.
 
-        `of` makes another one, mostly a subclass of Repository with reads of its own: its `_first` and `_partitions`
+        `of` makes another one, mostly a subclass of Repository with reads of its own: its `first` and `partitions`
         read through the cache. `Configs` makes one of an extended ClientConfig or AchConfig, typed as such. Raises
         ConfigurationError for a kind that the Store was not opened with, and where another repository than the Store's
         own could write past the rules: of pipelines, holds, batches, claims, results and audit trails.
@@ -250,11 +257,11 @@ class Store:
         attributes: one more call a MB of that table. A category younger than the index's lag (usually well under a
         second) may be missing; the rules of the others are current. Raises PipelineNotFoundError, LimitsNotFoundError.
         """
-        return self._snapshots.take(plan_id, pay_freq, year)
+        return self.snapshots.take(plan_id, pay_freq, year)
 
     def plan_contents(self, plan_id: str, pay_freq: str, year: int) -> PlanContents:
         """What there is of all that, whether a batch can run under it or not; it says what cannot be decrypted."""
-        return self._snapshots.contents(plan_id, pay_freq, year)
+        return self.snapshots.contents(plan_id, pay_freq, year)
 
     def unit_of_work(self) -> UnitOfWork[Store]:
         """A block whose writes are one transaction, or none: `with store.unit_of_work() as uow: uow.holds.place(...)`.

@@ -58,6 +58,6 @@ def _reads(store: Store, plan_id: str) -> Iterator[Callable[[], object]]:
             repository = store.repository(mapper)
             if type(repository) is Repository:  # of no questions of its own
                 named = [entity for entity in entities if type(entity) is mapper.entity]
-                yield from (partial(repository.first, *repository.levels(plan_id, one)) for one in named)
+                yield from (partial(repository.first, *repository.levels(plan_id, one), fresh=False) for one in named)
     for limits in store.irs_limits.all():
         yield partial(store.irs_limits.get, limits.year)

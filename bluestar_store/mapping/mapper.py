@@ -158,6 +158,9 @@ class Mapper(Generic[E]):
             what = f"{entity.__name__} has no field for {', '.join(missing)}, which {model.__name__} has"
             raise ConfigurationError(f"kind {self.name}: {what}")
 
+    def __hash__(self) -> int:
+        return hash(self.name)
+
     def extended(self, entity: type[F], model: type[ItemModel]) -> Mapper[F]:
         """The same kind with fields of a user's own: a subclass of the entity, and of its Model with an attribute each.
 
