@@ -267,6 +267,8 @@ class Revisions:
                 moved.setdefault(guard, []).append((mapper.table, key))
             elif mapper.listed_in is ListedIn.BATCH:
                 batches.setdefault(key.pk, []).append((mapper.table, key))
+            elif mapper.append_only:
+                appended.add(key.pk)
         for pk, keys in batches.items():
             head = self.of_trail(pk)
             count = len(keys) + (pk in appended) + isinstance(writes.get(head), Put | Update)
