@@ -114,7 +114,7 @@ class DigestTests:
 
     def test_what_is_pinned_by_plain_digests_still_verifies(self, store: Store, raw_put: RawPut) -> None:
         fill(store)
-        now = store._snapshots.contents("ACME", "Weekly", 2026)
+        now = store.snapshots.contents("ACME", "Weekly", 2026)
         plain = {name: digest(canonical(entity)) for name, (_, entity) in now.items.items()}
         raw_put(
             table(store, BATCH_RULES),

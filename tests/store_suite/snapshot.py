@@ -85,7 +85,7 @@ class SnapshotTests:
     @pytest.mark.every_engine
     def test_the_digest_is_the_same_on_every_engine_and_in_every_layout(self, store: Store) -> None:
         fill(store)
-        now = store._snapshots.contents("ACME", "Weekly", 2026)
+        now = store.snapshots.contents("ACME", "Weekly", 2026)
         plain = {name: plain_digest(canonical(entity)) for name, (_, entity) in now.items.items()}
         assert now.digest_of(plain) == DIGEST
         keyed = "agent-config/CLIENT#ACME_Weekly/ACH"
