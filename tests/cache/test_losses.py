@@ -321,3 +321,29 @@ def test_what_is_in_memory_is_not_given_before_a_heartbeat_after_a_pause(redis_u
 @pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="only Linux has this clock")
 def test_a_caches_times_count_what_the_computer_slept() -> None:
     assert abs(SystemClock().monotonic() - time.clock_gettime(time.CLOCK_BOOTTIME)) < 1
+
+
+def test_a_value_in_redis_is_not_taken_while_a_write_is_known_whose_tombstone_is_lost(redis_url: str) -> None:
+    engine = FaultEngine(MemoryEngine())
+    with stores(engine, 3, redis_url) as (writer, reader, unaware):
+        writer.calculation_rules.put(rule("ACME", 5))
+        for store in (writer, reader, unaware):
+            percent(store)
+            until(lambda store=store: store.cache.stats().channel, "the channel is there")  # type: ignore[misc]
+        with engine.faults.hold("write") as hold:
+            thread = threading.Thread(target=lambda: writer.calculation_rules.put(rule("ACME", 6)), daemon=True)
+            thread.start()
+            hold.reached.wait()
+            for store in (reader, unaware):
+                until(lambda store=store: store.cache._cache.local.writes.cover(CACHE_KEY), "the write is heard")  # type: ignore[misc]
+            remote_of(writer)._run([CACHE_KEY], lambda _, key: ("DEL", key(CACHE_KEY)))
+            unaware.cache._cache.local.writes.reset()  # as one that was opened later
+            assert percent(unaware) == 5
+            assert unaware.cache.explain(CACHE_KEY).tier == "process"
+            loads = reader.cache.stats().loads
+            for _ in range(2):
+                assert percent(reader) == 5
+            assert reader.cache.stats().loads == loads + 2
+            hold.release()
+            thread.join(10)
+        until(lambda: percent(reader) == 6, "the end of the write is heard")
