@@ -7,11 +7,12 @@ from importlib import import_module
 
 import pytest
 
-from bluestar_store import CalculationRule, Settings, Store, extending
+from bluestar_store import CalculationRule, Settings, Store, extending, seeding
 from bluestar_store.checks import fields
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.calculation import FORMULA
 from bluestar_store.moved_modules import MOVED
+from bluestar_store.rulesets import comparing, loading
 
 
 @pytest.mark.parametrize("old", MOVED)
@@ -46,3 +47,11 @@ def test_a_renamed_name_warns_and_is_what_it_is_now() -> None:
 def test_the_check_of_formulas_is_with_the_rules_whose_limits_it_knows() -> None:
     with pytest.warns(DeprecationWarning, match="calculation.FORMULA now"):
         assert fields.FORMULA is FORMULA
+
+
+def test_modules_that_are_called_like_a_function_of_seeding_are_found_and_leave_it_alone() -> None:
+    load, compare = (import_module(f"bluestar_store.seeding.{name}") for name in ("load", "compare"))
+    assert (load, compare) == (loading, comparing)
+    assert (seeding.load, seeding.compare) == (loading.load, comparing.compare)
+    with pytest.warns(DeprecationWarning, match="is bluestar_store.rulesets.loading.apply_difference now"):
+        assert load.settle is loading.apply_difference

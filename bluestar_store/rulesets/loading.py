@@ -10,6 +10,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
+from bluestar_store.deprecation import renamed
 from bluestar_store.errors import ConflictError
 from bluestar_store.mapping.canonical import canonical, digest
 from bluestar_store.models.audit import Trail
@@ -250,3 +251,6 @@ def _over(part: Part) -> list[Any]:
         found = stored.get(tuple(part.mapper.identity(wanted).values()))
         over.append(wanted if found is None else found.model_copy(update=dict(wanted)))
     return over
+
+
+__getattr__ = renamed(__name__, {"settle": f"{__name__}:apply_difference"})  # for one release
