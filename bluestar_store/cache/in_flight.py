@@ -6,8 +6,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, TypeVar
 
-from bluestar_store.errors import BlueStarError
-from bluestar_store.protocols import CacheKey
+from bluestar_store.protocols import CacheKey, FailedRead
 
 E = TypeVar("E", bound=Exception)
 
@@ -77,8 +76,8 @@ class InFlightLoad:
             self.running.release()  # for the next waiting thread
         if self.error is not None:
             raise copy_of(self.error)
-        if self.loaded is not None and isinstance(self.loaded.value, BlueStarError):
-            return self.loaded.replaced_by(copy_of(self.loaded.value))
+        if self.loaded is not None and isinstance(self.loaded.value, FailedRead):
+            return self.loaded.replaced_by(FailedRead(copy_of(self.loaded.value.error)))
         return self.loaded
 
 

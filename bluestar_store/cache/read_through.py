@@ -13,7 +13,7 @@ from bluestar_store.cache.limits import AHEAD, CacheLimits
 from bluestar_store.cache.local import Entry, LocalCache
 from bluestar_store.cache.stats import Counters
 from bluestar_store.errors import BlueStarError, may_pass
-from bluestar_store.protocols import CacheKey, Source, Stale
+from bluestar_store.protocols import CacheKey, FailedRead, Source, Stale
 from bluestar_store.threads import Threads
 
 ROUNDS = 3
@@ -43,7 +43,7 @@ class EngineLoader:
         return {key: self._loaded(value, moment, before, self._most_seconds, source) for key, value in values.items()}
 
     def _loaded(self, value: Any, moment: object, since: float, most_seconds: float, source: Source) -> Loaded:
-        if not self._limits.keeps or isinstance(value, BlueStarError):
+        if not self._limits.keeps or isinstance(value, FailedRead):
             return Loaded(value, moment)
         until = since + min(self._limits.lifetime_seconds(value), most_seconds)
         return Loaded(value, moment, until, source.weigh(value))
@@ -120,7 +120,7 @@ class ReadThrough:
             one = found.get(cache_key)
             if one is None:
                 continue
-            if isinstance(one.value, Stale | BlueStarError):
+            if isinstance(one.value, Stale | FailedRead):
                 return True
             needed[cache_key] = one
             if source.settles(one.value):

@@ -4,7 +4,17 @@ Items cross in DynamoDB's own wire form, `{"PK": {"S": "CLIENT#ACME"}, "max_pct"
 an engine returns belongs to the caller, and what it was given is never kept: both sides may change their objects.
 """
 
-from bluestar_store.protocols.cache import MISSING, Cache, CacheKey, ConsistentCache, Heirs, Missing, Source, Stale
+from bluestar_store.protocols.cache import (
+    MISSING,
+    Cache,
+    CacheKey,
+    ConsistentCache,
+    FailedRead,
+    Heirs,
+    Missing,
+    Source,
+    Stale,
+)
 from bluestar_store.protocols.engine import (
     SETTLING_SECONDS,
     Engine,
@@ -62,6 +72,7 @@ __all__ = [
     "Engine",
     "Expectation",
     "Expected",
+    "FailedRead",
     "Fit",
     "Fits",
     "Heirs",

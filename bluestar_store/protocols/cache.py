@@ -26,6 +26,13 @@ MISSING: Final = Missing.MISSING
 
 
 @dataclass(frozen=True)
+class FailedRead:
+    """Stands for a value that cannot be read; whoever needs the value raises `error`."""
+
+    error: BlueStarError
+
+
+@dataclass(frozen=True)
 class Stale:
     """A value that was kept past its time, because the engine failed with `error`."""
 
@@ -34,7 +41,7 @@ class Stale:
 
 
 class Source(Protocol):
-    """What a cache loads one kind of cache keys from. A value that is an error is passed on and never stored."""
+    """What a cache loads one kind of cache keys from. A FailedRead is passed on and never stored."""
 
     @property
     def sensitive(self) -> bool:

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from bluestar_store.errors import BlueStarError
 from bluestar_store.mapping.entity import Entity
-from bluestar_store.protocols import Stale
+from bluestar_store.protocols import FailedRead, Stale
 from bluestar_store.redaction.tracebacks import forget_locals
 
 V = TypeVar("V")
 E = TypeVar("E", bound=Entity)
 
 
-def readable(value: V | BlueStarError) -> V:
-    """The value, or its error raised."""
-    if isinstance(value, BlueStarError):
-        forget_locals(value)
-        raise value
+def readable(value: V | FailedRead) -> V:
+    """The value. Raises the error of one that cannot be read."""
+    if isinstance(value, FailedRead):
+        forget_locals(value.error)
+        raise value.error
     return value
 
 
@@ -31,8 +30,8 @@ def first(answers: Iterable[Any]) -> Any:
     error = None
     for answer in answers:
         value = answer
-        if isinstance(answer, BlueStarError):
-            raise answer
+        if isinstance(answer, FailedRead):
+            raise answer.error
         if isinstance(answer, Stale):
             error, value = answer.error, answer.value
         if value is not None:
@@ -43,7 +42,7 @@ def first(answers: Iterable[Any]) -> Any:
 
 
 def every(answers: Sequence[Any]) -> list[Any]:
-    """Partitions, or the errors in their places; all entities marked when one of the partitions is past its time.
+    """Partitions, or what failed in their places; all entities marked when one of the partitions is past its time.
 
     When one is, and there is no entity at all, each is the engine's error.
     """
@@ -52,8 +51,8 @@ def every(answers: Sequence[Any]) -> list[Any]:
         return list(answers)
     values = [answer.value if isinstance(answer, Stale) else answer for answer in answers]
     if not any(isinstance(value, tuple) and value for value in values):
-        return [value if isinstance(value, BlueStarError) else error for value in values]
-    return [value if isinstance(value, BlueStarError) else tuple(map(marked, value)) for value in values]
+        return [value if isinstance(value, FailedRead) else FailedRead(error) for value in values]
+    return [value if isinstance(value, FailedRead) else tuple(map(marked, value)) for value in values]
 
 
 def marked(entity: E) -> E:

@@ -12,13 +12,13 @@ from types import FunctionType
 from typing import Any, Final, Generic, ParamSpec, TypeAlias, TypeVar, cast
 
 from bluestar_store.engines.dynamo.bulk import chunks
-from bluestar_store.errors import BlueStarError, EncryptedValueError
+from bluestar_store.errors import EncryptedValueError
 from bluestar_store.keys import Key
 from bluestar_store.lazy import cached_property
 from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.mapping.salvage import but_lost, salvaged
-from bluestar_store.protocols import MISSING, Item
+from bluestar_store.protocols import MISSING, FailedRead, Item
 from bluestar_store.redaction.tracebacks import forget_locals, without_locals
 from bluestar_store.repositories.answers import every, first, readable
 from bluestar_store.repositories.changes import (
@@ -127,7 +127,7 @@ class Reader(Generic[E]):
             return found
         return found.inherited_as(plan_id)
 
-    def _partitions(self, *identities: tuple[Any, ...], fresh: bool) -> Sequence[tuple[E, ...] | BlueStarError]:
+    def _partitions(self, *identities: tuple[Any, ...], fresh: bool) -> Sequence[tuple[E, ...] | FailedRead]:
         """The entities of each partition, in order, or why it cannot be read (see `readable`); through the cache.
 
         An identity has the values of the partition key's fields. Partitions after one that settles the question are
@@ -145,9 +145,7 @@ class Reader(Generic[E]):
         except TypeError:  # what cannot be hashed is refused later
             return None
 
-    def _fetched(
-        self, identities: Sequence[tuple[Any, ...]], *, fresh: bool
-    ) -> Sequence[tuple[E, ...] | BlueStarError]:
+    def _fetched(self, identities: Sequence[tuple[Any, ...]], *, fresh: bool) -> Sequence[tuple[E, ...] | FailedRead]:
         """The answer of `_partitions` by way of the cache."""
         units = [self._mapper.partition_cache_key(*identity) for identity in identities]
         for unit in units:

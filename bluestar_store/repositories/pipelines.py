@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from bluestar_store.errors import (
-    BlueStarError,
     InvalidEntityError,
     ItemDecodeError,
     PipelineChangingError,
@@ -20,7 +19,7 @@ from bluestar_store.keys import DEFAULT
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.mapping.salvage import salvaged
 from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION, PipelineStep, step_count
-from bluestar_store.protocols import CacheKey, Item, Put
+from bluestar_store.protocols import CacheKey, FailedRead, Item, Put
 from bluestar_store.repositories.answers import readable
 from bluestar_store.repositories.base import Reader, in_order
 from bluestar_store.repositories.changes import Change, PutExpectation, put_change
@@ -157,7 +156,7 @@ class Pipelines(Reader[PipelineStep]):
 
     def _first_of(
         self, session: Session, pks: Sequence[str], *, every: bool = False
-    ) -> list[tuple[PipelineStep, ...] | BlueStarError]:
+    ) -> list[tuple[PipelineStep, ...] | FailedRead]:
         """The first pipeline of these partitions that there is, whole, with the empty ones before it; or its error.
 
         One query after the other: a plan that has its own pays for no more. Unless the first one proves itself whole,
@@ -184,14 +183,14 @@ class Pipelines(Reader[PipelineStep]):
             return not changed and self._agrees(found[parts[0]])
 
         found = read_as_one(session, revisions, ask, proved=proved)
-        answers: list[tuple[PipelineStep, ...] | BlueStarError] = []
+        answers: list[tuple[PipelineStep, ...] | FailedRead] = []
         for part in parts:
             if part not in read:  # the one before seemed to be there, and is gone
                 return self._first_of(session, pks, every=True)
             try:
                 answers.append(self.whole(session, part.pk, found[part]))
             except (ItemDecodeError, PipelineChangingError) as error:
-                answers.append(error)
+                answers.append(FailedRead(error))
             if answers[-1]:
                 break
         return answers
@@ -278,7 +277,7 @@ class PipelineSource(PartitionSource[PipelineStep]):
         """See Source."""
         return bool(value)
 
-    def load(self, units: Sequence[CacheKey]) -> Mapping[CacheKey, tuple[PipelineStep, ...] | BlueStarError]:
+    def load(self, units: Sequence[CacheKey]) -> Mapping[CacheKey, tuple[PipelineStep, ...] | FailedRead]:
         """As many as it takes."""
         return dict(zip(units, self._first_of(self._session, [self.pk(unit) for unit in units]), strict=False))
 

@@ -17,7 +17,7 @@ from bluestar_store.keys import GLOBAL, Key
 from bluestar_store.mapping.decoding import KEY
 from bluestar_store.mapping.entity import Entity, Origin, UnreadOrigin
 from bluestar_store.mapping.mapper import Mapper
-from bluestar_store.protocols import CacheKey, Item, key_of
+from bluestar_store.protocols import CacheKey, FailedRead, Item, key_of
 from bluestar_store.repositories.digests import is_sensitive
 from bluestar_store.repositories.moments import Part, read_levels
 from bluestar_store.repositories.session import Session
@@ -61,11 +61,11 @@ class MapperSource(Generic[E]):
         """Whether none of them has what is shown masked, such as an account number that another program put there."""
         return not any(is_sensitive(self._mapper, entity) for entity in entities)
 
-    def _decoded(self, item: Item) -> E | ItemDecodeError:
+    def _decoded(self, item: Item) -> E | FailedRead:
         try:
             return self._mapper.decode(item, self._table)
         except ItemDecodeError as error:
-            return error
+            return FailedRead(error)
 
 
 class ItemSource(MapperSource[E]):
@@ -97,7 +97,7 @@ class ItemSource(MapperSource[E]):
         """See Source."""
         return value is not None
 
-    def load(self, cache_keys: Sequence[CacheKey]) -> Mapping[CacheKey, E | ItemDecodeError | None]:
+    def load(self, cache_keys: Sequence[CacheKey]) -> Mapping[CacheKey, E | FailedRead | None]:
         """All in one call to the engine.
 
         Several are read as of one moment: a rule that moves between a plan and GLOBAL is never missing.
@@ -190,7 +190,7 @@ class PartitionSource(MapperSource[E]):
         """See Source: all partitions are needed."""
         return False
 
-    def load(self, cache_keys: Sequence[CacheKey]) -> Mapping[CacheKey, tuple[E, ...] | BlueStarError]:
+    def load(self, cache_keys: Sequence[CacheKey]) -> Mapping[CacheKey, tuple[E, ...] | FailedRead]:
         """A query each, all at once, and as of one moment: see `moments`."""
         parts = {
             cache_key: Part(self._table, self.pk(cache_key), self._mapper.keys.sort.prefix) for cache_key in cache_keys
@@ -206,11 +206,11 @@ class PartitionSource(MapperSource[E]):
     def _pk(self, cache_key: CacheKey) -> str:
         return self._mapper.keys.partition(dict(zip(self._mapper.partition_fields, cache_key[1:], strict=True)))
 
-    def _answer(self, items: Iterable[Item]) -> tuple[E, ...] | BlueStarError:
+    def _answer(self, items: Iterable[Item]) -> tuple[E, ...] | FailedRead:
         try:
             return self._in_order(items)
         except ItemDecodeError as error:
-            return error
+            return FailedRead(error)
 
     def encode(self, cache_key: CacheKey, value: tuple[E, ...]) -> bytes | None:
         """See Source."""

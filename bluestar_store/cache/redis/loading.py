@@ -29,8 +29,7 @@ from bluestar_store.cache.redis.stored import (
 )
 from bluestar_store.cache.redis.tier import LookResult, RedisTier
 from bluestar_store.cache.stats import Counters
-from bluestar_store.errors import BlueStarError
-from bluestar_store.protocols import CacheKey, Source
+from bluestar_store.protocols import CacheKey, FailedRead, Source
 
 Claim: TypeAlias = StoredValue | Outdated | Unsigned | AbandonedLease | OwnLease
 """What a loaded value may replace."""
@@ -155,7 +154,7 @@ class RedisLoader(EngineLoader):
         good = {
             cache_key: value
             for cache_key, value in values.items()
-            if not isinstance(value, BlueStarError) and not self._writes.cover(cache_key)
+            if not isinstance(value, FailedRead) and not self._writes.cover(cache_key)
         }
         self._give_back({cache_key: claim for cache_key, claim in claims.items() if cache_key not in good})
         fills = {
