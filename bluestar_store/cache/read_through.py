@@ -169,16 +169,16 @@ class ReadThrough:
 
     def _failed(self, cache_key: CacheKey, load: InFlightLoad, error: BlueStarError, *, serve: bool) -> Loaded:
         """The result when the engine fails: a stale value, if one may be served, or the error."""
-        failed = Loaded(error, error)
+        failed = Loaded(FailedRead(error), error)
         self._local.finish_unchanged(cache_key, load, failed)  # waiting threads look for a stale value themselves
-        return self._served(cache_key, failed) if serve else failed
+        return self._served(cache_key, failed, error) if serve else failed
 
-    def _served(self, cache_key: CacheKey, failed: Loaded) -> Loaded:
+    def _served(self, cache_key: CacheKey, failed: Loaded, error: BlueStarError) -> Loaded:
         entry, now = self._local.look(cache_key), self._clock()
         if entry is None or not entry.expires <= now < entry.expires + self._limits.stale_if_error_seconds:
             return failed
         self._counters.add("stale_served")
-        return failed.replaced_by(Stale(entry.value, failed.value))
+        return failed.replaced_by(Stale(entry.value, error))
 
     def _follow(self, cache_key: CacheKey, load: InFlightLoad, source: Source) -> Loaded | None:
         """The value of another thread's load; when its leader is interrupted or hangs, a waiting thread takes over."""
@@ -187,8 +187,9 @@ class ReadThrough:
             load, leads = self._local.take_over(cache_key, load)
             if leads:
                 return self._lead({cache_key: load}, source, math.inf).get(cache_key)
-        failed = may_pass(loaded.value)
-        return self._served(cache_key, loaded) if failed else loaded
+        if isinstance(loaded.value, FailedRead) and may_pass(loaded.value.error):
+            return self._served(cache_key, loaded, loaded.value.error)
+        return loaded
 
 
 class Refresher:

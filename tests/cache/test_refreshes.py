@@ -12,6 +12,7 @@ from bluestar_store import (
     LimitsNotFoundError,
     UnavailableError,
 )
+from bluestar_store.protocols import FailedRead
 from bluestar_store.testing import FrozenClock, Signal
 from tests.cache.loads import Numbers, one_cache, threads_named
 from tests.cache.stores import one_store, until
@@ -80,7 +81,8 @@ def test_a_refresh_that_fails_leaves_the_value_until_it_expires() -> None:
         assert cache.peek(CACHE_KEY) == 1
         clock.advance(20)
         answer = cache.fetch([CACHE_KEY], source, fresh=False)[CACHE_KEY]
-        assert isinstance(answer, UnavailableError)
+        assert isinstance(answer, FailedRead)
+        assert isinstance(answer.error, UnavailableError)
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["value", "absence"])
