@@ -15,6 +15,7 @@ import redis
 
 from bluestar_store import AccessDeniedError, CalculationRule, Settings, Store, UnavailableError
 from bluestar_store.cache.redis.messages import Namespace, read_message
+from bluestar_store.engines.dynamo.connection import Made
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.engines.opening import open_engine
 from bluestar_store.protocols import Engine
@@ -291,7 +292,7 @@ def test_an_endpoint_is_named_where_it_is_not_aws_s_own(
 ) -> None:
     settings = Settings(persistence_mode="dynamo", aws_region="us-east-1", dynamodb_endpoint_url="http://unused:1")
     connection: Any = open_engine(settings, tables_of(settings)).connection  # type: ignore[attr-defined]
-    monkeypatch.setattr(connection, "_made", lambda: (None, Client(endpoint), None))
+    monkeypatch.setattr(connection, "_made", lambda: Made(None, Client(endpoint), None))
     assert connection.foreign_endpoint == foreign
 
 
