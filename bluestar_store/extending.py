@@ -57,4 +57,4 @@ __all__ = [
     "readable",
 ]
 
-__getattr__ = renamed(__name__, {"Kind": "bluestar_store.mapping.mapper:Mapper"})
+__getattr__ = renamed(__name__, {"Kind": "bluestar_store.extending:Mapper"})

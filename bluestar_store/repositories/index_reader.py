@@ -26,10 +26,10 @@ from bluestar_store.repositories.recheck import Recheck
 from bluestar_store.repositories.sessions import Sessions
 
 SWEEP_PAGES = 32
-"""Pages (of 1 MB) that a scan for items without index attributes may read before it counts as dear."""
+"""Maximum pages (of 1 MB) of a scan for items without index attributes, before it is refused."""
 
 Found: TypeAlias = list[Item] | None
-"""What one read found; None when the index that it asked does not exist, or the table is dear to scan."""
+"""What one read found; None when the index that it asked does not exist, or the table is too large to scan."""
 
 
 class IndexReader:
@@ -43,7 +43,7 @@ class IndexReader:
         """Index entries (keys and index attributes) and, whole, the items that lack the index's attributes.
 
         The latter are all of the kind, whatever their value would be. Raises IndexMissingError when the table has no
-        such index and is dear to scan.
+        such index and is too large to scan.
         """
         return self.merged(
             mapper, index, self._sessions.current().together(self.calls(mapper, index, value, *prefixes))
@@ -133,7 +133,7 @@ class IndexReader:
             return None
 
     def _unindexed(self, mapper: Mapper[Any], index: str) -> Found:
-        """The kind's items that lack the index's attribute; None when they are dear to find."""
+        """The kind's items that lack the index's attribute; None when the table is too large to scan."""
         if self._sessions.indexes_complete or self.is_marked(mapper, index):
             return []
         items, complete = self._sweep(mapper, index_specs(mapper)[index].partition_attribute)
@@ -162,7 +162,7 @@ class IndexReader:
         """The kind's items that lack an attribute, and whether these are all."""
         session = self._sessions.current()
         engine, prefix = session.engine, mapper.keys.sort.prefix
-        # Where a call is no round trip, no table is dear.
+        # Where a call is no round trip, a table of any size is scanned.
         most = SWEEP_PAGES if engine.parallel_calls > 1 else None
         found = scan_pages(engine, session.table(mapper), sk_prefix=prefix, lacking=lacking)
         items = [item for page in islice(found, most) for item in page if self.owns(mapper, item)]

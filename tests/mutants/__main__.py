@@ -1,0 +1,120 @@
+"""Mutation tests (`make mutants`): the core's code, changed in one small thing at a time, against the tests of it.
+
+A mutant that no test fails for shows a rule that nobody holds. Each target is changed in a copy of the tree, by mutmut,
+which runs the tests that call the changed function, the quickest first. Prints the share that was killed, and which
+survived; fails under 85 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import configparser
+import json
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BUILD = ROOT / "build" / "mutants"
+COPIED = ("bluestar_store", "tests", "fixtures", "docs", "benchmarks", "localstack", "pyproject.toml", "README.md")
+COPIED_TOO = ("CHANGELOG.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "SECURITY.md", "Makefile", "constraints.txt")
+WANTED = 0.85
+KILLED = (1, 3, -24, 24, 152)
+"""Exit codes by which mutmut keeps that tests failed, or took all of their processor time: an endless loop is found."""
+SURVIVED = (0, 33)
+"""Exit codes by which it keeps that all tests passed, or that none calls the function."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Files to change, and the tests that are to notice."""
+
+    files: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+TARGETS = {
+    "keys": Target(("bluestar_store/keys.py",), ("tests/test_keys.py", "tests/test_key_templates.py")),
+    "mapper": Target(
+        ("bluestar_store/mapping/mapper.py",),
+        ("tests/test_models.py", "tests/test_entities.py", "tests/test_decoding.py", "tests/test_registration.py"),
+    ),
+    "changes": Target(("bluestar_store/repositories/changes.py",), ("tests/stores/test_memory.py",)),
+    "transaction": Target(
+        ("bluestar_store/repositories/transaction.py",),
+        ("tests/stores/test_memory.py", "tests/stores/test_unit_contexts.py"),
+    ),
+    "cache": Target(("bluestar_store/cache/*",), ("tests/cache",)),
+}
+
+
+def main() -> int:
+    """Exit code 1 where a target has fewer killed than wanted."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("targets", nargs="*", help=f"of {', '.join(TARGETS)}; all of them, when none is named")
+    parser.add_argument("--sample", type=int, help="of each target only this many mutants, chosen by chance")
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    shares = [_run(name, options.sample, options.workers) for name in options.targets or TARGETS]
+    return 0 if all(share >= WANTED for share in shares) else 1
+
+
+def _run(name: str, sample: int | None, workers: int) -> float:
+    folder, target = BUILD / name, TARGETS[name]
+    _copy(folder, target)
+    mutmut = (sys.executable, "-m", "mutmut", "run", "--max-children", str(workers))
+    named: Sequence[str] = ()
+    if sample is not None:
+        subprocess.run((*mutmut, "bluestar_store.no_such_mutant"), cwd=folder, check=False)
+        made = sorted(_outcomes(folder))
+        named = random.Random(name).sample(made, min(sample, len(made)))
+    subprocess.run((*mutmut, *named), cwd=folder, check=False)
+    outcomes = {mutant: code for mutant, code in _outcomes(folder).items() if code is not None}
+    survivors = sorted(mutant for mutant, code in outcomes.items() if code in SURVIVED)
+    killed = sum(code in KILLED for code in outcomes.values())
+    share = killed / max(len(outcomes), 1)
+    print(
+        f"{name}: {killed} of {len(outcomes)} mutants killed ({share:.0%}); survivors, for `mutmut show` in {folder}:"
+    )
+    print(*(f"  {mutant}" for mutant in survivors), sep="\n")
+    return share
+
+
+def _copy(folder: Path, target: Target) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for one in (*COPIED, *COPIED_TOO):
+        if (ROOT / one).is_dir():
+            shutil.copytree(ROOT / one, folder / one, ignore=shutil.ignore_patterns("__pycache__"))
+        elif (ROOT / one).exists():
+            shutil.copy(ROOT / one, folder / one)
+    settings = configparser.ConfigParser()
+    settings["mutmut"] = {
+        "source_paths": "bluestar_store",
+        "only_mutate": _lines(target.files),
+        "also_copy": _lines((*COPIED[2:], *COPIED_TOO)),
+        "pytest_add_cli_args": _lines(("-p", "no:cacheprovider", "-m", "not slow")),
+        "pytest_add_cli_args_test_selection": _lines(target.tests),
+    }
+    with (folder / "setup.cfg").open("w") as file:
+        settings.write(file)
+
+
+def _lines(values: Sequence[str]) -> str:
+    return "\n" + "\n".join(values)
+
+
+def _outcomes(folder: Path) -> dict[str, int | None]:
+    """What mutmut keeps of each mutant: the exit code of its tests, None before they have run."""
+    found: dict[str, int | None] = {}
+    for kept in (folder / "mutants").rglob("*.py.meta"):
+        found |= json.loads(kept.read_text())["exit_code_by_key"]
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
