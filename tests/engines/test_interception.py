@@ -66,6 +66,7 @@ PARTS_OF_OTHERS = {
     "_is_streaming_checksum_payload",
     "_should_sha256_sign_payload",
     "_host_from_url",
+    "_wrap_ipv6",  # of newer Pythons' http.client
     "_urljoin",
     "_determine_content_length",
     "_path_url",
