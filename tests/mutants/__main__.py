@@ -41,7 +41,13 @@ TARGETS = {
     "keys": Target(("bluestar_store/keys.py",), ("tests/test_keys.py", "tests/test_key_templates.py")),
     "mapper": Target(
         ("bluestar_store/mapping/mapper.py",),
-        ("tests/test_models.py", "tests/test_entities.py", "tests/test_decoding.py", "tests/test_registration.py"),
+        (
+            "tests/test_mapper.py",
+            "tests/test_models.py",
+            "tests/test_entities.py",
+            "tests/test_decoding.py",
+            "tests/test_registration.py",
+        ),
     ),
     "changes": Target(("bluestar_store/repositories/changes.py",), ("tests/stores/test_memory.py",)),
     "transaction": Target(
