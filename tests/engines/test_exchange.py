@@ -123,20 +123,20 @@ def test_an_answer_after_which_the_connection_ends_takes_one_request(shape: str)
 @pytest.mark.parametrize(
     ("answer", "requests"),
     [
-        (KEPT["chunked"][:-20], 3),
-        (b"", 3),
-        (b"SSH-2.0-OpenSSH\r\n\r\n", 3),
-        (b"\r\n\r\n" + BODY, 3),
-        (KEPT["plain"][:-5], 2),  # botocore takes what there is, and does not try again
-        (OK + TYPE, 2),
+        (KEPT["chunked"][:-20], [3]),
+        (b"", [3]),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", [3]),
+        (b"\r\n\r\n" + BODY, [3]),
+        (KEPT["plain"][:-5], [2, 3]),  # botocore takes what there is, and does not try again; 1.37 does
+        (OK + TYPE, [2]),
     ],
     ids=["chunks that end", "nothing", "another protocol", "no head", "a body that ends", "a head that ends"],
 )
 def test_an_answer_that_breaks_off_is_tried_again_by_botocore(
-    answer: bytes, requests: int, monkeypatch: pytest.MonkeyPatch
+    answer: bytes, requests: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda _: None))
     with served(answer, closes=True) as (server, engine):
         with pytest.raises(UnavailableError):
             found(engine)
-        assert server.requests == requests
+        assert server.requests in requests

@@ -43,6 +43,7 @@ COMPUTING = (
     "botocore.httpchecksum",
     "botocore.model",
     "botocore.retries",
+    "botocore.retryhandler",
     "botocore.useragent",
     "botocore.utils",
     "urllib3._collections",
