@@ -44,6 +44,7 @@ class _Completed(NullCache):
     """A Cache of four methods, as release 0.1.0 has them: what needs more goes to `fetch`, and reads look again."""
 
     def __init__(self, cache: Cache) -> None:
+        # Assigned, not called through: a hit must not cost one call more.
         self.peek, self.fetch, self.writing, self.close = cache.peek, cache.fetch, cache.writing, cache.close  # type: ignore[method-assign]
 
     def changed_lately(self, cache_key: CacheKey, /) -> bool:

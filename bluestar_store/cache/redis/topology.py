@@ -115,8 +115,8 @@ def _sentinel_pool(url: str, service: str, options: dict[str, Any]) -> Connectio
     tls |= {"ssl": True} if parts.scheme == "rediss" else {}
     quick = {name: options[name] for name in ("socket_timeout", "socket_connect_timeout", "retry")}
     addresses = [_address(host) for host in hosts.split(",")]
-    sentinel = Sentinel(addresses, sentinel_kwargs={**quick, **tls})  # type: ignore[no-untyped-call]  # see above
-    return SentinelConnectionPool(service, sentinel, **{**shared, **options, **tls})  # type: ignore[no-untyped-call]  # see above
+    sentinel = Sentinel(addresses, sentinel_kwargs={**quick, **tls})  # type: ignore[no-untyped-call]  # redis-py has no types
+    return SentinelConnectionPool(service, sentinel, **{**shared, **options, **tls})  # type: ignore[no-untyped-call]  # redis-py has no types
 
 
 def _address(host: str) -> tuple[str, int]:

@@ -73,7 +73,8 @@ class StagedEngine(PassingEngine):
         """See `protocols.ReadsPlaces`; for a unit on an engine that can it."""
         own = {place: self._writes[place] for place in places if place in self._writes}
         asked = [place for place in places if not isinstance(own.get(place), Put | Delete)]
-        stored: dict[Place, Item] = self._engine.get_places(asked) if asked else {}  # type: ignore[attr-defined]  # see above
+        # Asked only of an engine that has it: `reads_places`.
+        stored: dict[Place, Item] = self._engine.get_places(asked) if asked else {}  # type: ignore[attr-defined]
         seen = {place: _after(own[place], stored.get(place)) if place in own else stored.get(place) for place in places}
         return {place: item for place, item in seen.items() if item is not None}
 
