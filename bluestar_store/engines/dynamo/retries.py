@@ -28,7 +28,9 @@ def with_aws_retries(settings: Settings) -> Settings:
     if wanted is None:
         return settings
     if wanted < 1:
-        raise ConfigurationError(f"AWS_MAX_ATTEMPTS, or max_attempts of the AWS profile, is {wanted}, and has to be 1")
+        raise ConfigurationError(
+            f"AWS_MAX_ATTEMPTS, or max_attempts of the AWS profile, is {wanted}: it has to be 1 or more"
+        )
     return settings.model_copy(update={"max_attempts": wanted})
 
 
