@@ -76,7 +76,7 @@ class AsyncUnitOfWork(Generic[S]):
                         unit.check_process()
             return None
         if outer is not None and error is not None:
-            outer.doom(error)
+            outer.mark_failed(error)
         if opened is None:
             return None
         transaction, token = opened

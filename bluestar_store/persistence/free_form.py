@@ -31,7 +31,7 @@ from bluestar_store.repositories.moments import Part, read_parts
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.stored import current_item
-from bluestar_store.repositories.transaction import Bookkeeping
+from bluestar_store.repositories.transaction import StagedWrites
 
 E = TypeVar("E", bound=Entity)
 
@@ -79,17 +79,17 @@ class FreeForm:
         wanted = plain_value(getattr(entity, content))  # which tells True from 1
         batch_id: str = mapper.identity(entity)["batch_id"]
 
-        def keep(session: Session, unit: Bookkeeping) -> None:
+        def keep(session: Session, staged: StagedWrites) -> None:
             found = current_item(session, mapper, entity)
             if found is None:
                 for name in mapper.keys.sort.fields:
                     check_new_identifier(name, mapper.identity(entity)[name])
-                leave_trace(session, batch_id, traces_of(session, batch_id, unit), unit)
+                leave_trace(session, batch_id, traces_of(session, batch_id, staged), staged)
             if found is None or content not in found or plain_value(from_wire(found[content])) != wanted:
-                unit.keep(change_over(session, mapper, entity, found, {}).write)
+                staged.stage_retryable(change_over(session, mapper, entity, found, {}).write)
 
         with self._sessions.unit() as session:
-            session.bookkeep(keep)
+            session.run_step(keep)
 
     def results(self, batch_id: str) -> dict[str, PlainItem]:
         """The results by the names of their steps, sorted."""

@@ -33,7 +33,7 @@ from bluestar_store.repositories.trail import (
     has_head,
     trail_items,
 )
-from bluestar_store.repositories.transaction import Bookkeeping
+from bluestar_store.repositories.transaction import StagedWrites
 from bluestar_store.repositories.working import need_open_batch
 
 ENTRIES_AT_ONCE = 40
@@ -107,7 +107,7 @@ class Audit(Reader[AuditEntry]):
         if claim is not None:
             self._append_of_worker(entry, claim)
         elif session.transaction is not None:
-            session.bookkeep(partial(append_step, entry=entry))
+            session.run_step(partial(append_step, entry=entry))
         else:
             self._combiner.submit(self._partition(_trail(trail)), entry)
 
@@ -115,13 +115,13 @@ class Audit(Reader[AuditEntry]):
         if entry.batch_id != claim.batch_id:
             raise InvalidEntityError(f"a claim of batch {claim.batch_id!r} says nothing of another trail")
 
-        def append(session: Session, unit: Bookkeeping) -> None:
-            check_claim(session, claim, unit, current_item(session, STEP_CLAIM, claim))
-            need_open_batch(session, claim.batch_id, None, unit, claimed=True)
-            append_step(session, unit, entry)
+        def append(session: Session, staged: StagedWrites) -> None:
+            check_claim(session, claim, staged, current_item(session, STEP_CLAIM, claim))
+            need_open_batch(session, claim.batch_id, None, staged, claimed=True)
+            append_step(session, staged, entry)
 
         with self._sessions.unit() as session:
-            session.bookkeep(append)
+            session.run_step(append)
 
     @contextmanager
     def one_for_all(
@@ -138,7 +138,7 @@ class Audit(Reader[AuditEntry]):
     def _append_all(self, entries: Sequence[AuditEntry]) -> None:
         with self._sessions.unit() as session:
             for entry in entries:
-                session.bookkeep(partial(append_step, entry=entry))
+                session.run_step(partial(append_step, entry=entry))
 
     def verify(self, trail: Trail | str) -> tuple[ChainFault, ...]:
         """What is wrong with a trail, by number; empty for one that is whole, and for one that there is not."""

@@ -36,7 +36,7 @@ from bluestar_store.repositories.sessions import NotInProcessError, Sessions
 from bluestar_store.repositories.sources import ItemSource, PartitionSource
 from bluestar_store.repositories.stored import Wanted, ambiguous, stored_items
 from bluestar_store.repositories.trail import record_change, trail_head
-from bluestar_store.repositories.transaction import Bookkeeping
+from bluestar_store.repositories.transaction import StagedWrites
 
 E = TypeVar("E", bound=Entity)
 A = TypeVar("A")
@@ -45,7 +45,7 @@ R = TypeVar("R", bound="Reader[Any]")
 
 Plan: TypeAlias = Callable[[Session, Mapper[E], E, PutExpectation, Item | None], Change]
 """`put_change`, `delete_change`, or one of them with rules of its own."""
-Rules: TypeAlias = Callable[[Session, Change, Bookkeeping, Sequence[Any]], None]
+Rules: TypeAlias = Callable[[Session, Change, StagedWrites, Sequence[Any]], None]
 
 
 class Reader(Generic[E]):
@@ -220,19 +220,19 @@ class Reader(Generic[E]):
             if records:
                 wanted.append(trail_head(mapper, mapper.keys.build(mapper.identity(entity)).pk))
 
-            def step(session: Session, unit: Bookkeeping) -> None:
+            def step(session: Session, staged: StagedWrites) -> None:
                 others = [] if beside is None else [partial(beside, session)]
                 (current, *items), more = session.beside(partial(stored_items, session, wanted), others)
                 change = plan(session, mapper, entity, expected, current)
-                write = unit.insist if change.settled else unit.keep
+                write = staged.stage_strict if change.settled else staged.stage_retryable
                 write(change.write)
                 if records:
-                    record_change(session, mapper, change, unit, items.pop())
+                    record_change(session, mapper, change, staged, items.pop())
                 if rules is not None:
-                    rules(session, change, unit, [*items, *more])
+                    rules(session, change, staged, [*items, *more])
                 made[:] = [change]
 
-            session.bookkeep(step)
+            session.run_step(step)
         return made[0]
 
     def _missing(self, what: str) -> Exception:

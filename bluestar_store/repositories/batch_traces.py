@@ -20,7 +20,7 @@ from bluestar_store.repositories.changes import as_read, change_over
 from bluestar_store.repositories.revisions import says_nothing_else
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.trail import append_after, stored_head, trail_items
-from bluestar_store.repositories.transaction import Bookkeeping
+from bluestar_store.repositories.transaction import StagedWrites
 
 DELETED = "bs_deleted"
 """The attribute of a trail's head that says when its batch was deleted."""
@@ -40,7 +40,7 @@ class Traces:
     begun: BatchState | None = None
 
 
-def traces_of(session: Session, batch: BatchState | str, unit: Bookkeeping) -> Traces:
+def traces_of(session: Session, batch: BatchState | str, staged: StagedWrites) -> Traces:
     """Those of a batch, or of its id, in a step of the unit.
 
     Of one that was past RECEIVED when it was read nothing is read, unless the unit changes its state, or was refused
@@ -51,16 +51,16 @@ def traces_of(session: Session, batch: BatchState | str, unit: Bookkeeping) -> T
     table = session.table(BATCH_STATE)
     if isinstance(batch, BatchState) and _was_past_received(batch):
         place = table, state
-        if place not in unit.refused and isinstance(unit.writes.get(place), Check | None):
+        if place not in staged.refused and isinstance(staged.writes.get(place), Check | None):
             return Traces(begun=batch)
-    sure = session.is_sure()
+    sure = session.needs_isolated_read()
     found = {} if sure else session.engine.get(table, [state, head], consistent=True)
     if not found:  # else it may just have been started
         found = session.engine.get_isolated(table, [state, head])
     return Traces(found.get(state), found.get(head))
 
 
-def leave_trace(session: Session, batch_id: str, found: Traces, unit: Bookkeeping) -> None:
+def leave_trace(session: Session, batch_id: str, found: Traces, staged: StagedWrites) -> None:
     """A step of whoever makes a claim or a result, with what was read in it: now the batch cannot be deleted any more.
 
     Raises BatchNotFoundError for a batch that was deleted.
@@ -71,7 +71,7 @@ def leave_trace(session: Session, batch_id: str, found: Traces, unit: Bookkeepin
         raise BatchNotFoundError(f"batch {batch_id!r} was deleted")
     is_head = found.head is not None and not says_nothing_else(found.head)
     if not is_head and _is_received((found.state or {}).get("status", {}).get("S")):
-        unit.keep(change_over(session, CHAIN_HEAD, ChainHead(batch_id=batch_id), found.head, {}).write)
+        staged.stage_retryable(change_over(session, CHAIN_HEAD, ChainHead(batch_id=batch_id), found.head, {}).write)
 
 
 def _was_past_received(batch: BatchState) -> bool:
@@ -91,19 +91,19 @@ def _head_key(batch_id: str) -> Key:
     return CHAIN_HEAD.keys.build(CHAIN_HEAD.identity(ChainHead(batch_id=batch_id)))
 
 
-def check_unused(session: Session, unit: Bookkeeping, batch_id: str, *, look: bool) -> None:
+def check_unused(session: Session, staged: StagedWrites, batch_id: str, *, look: bool) -> None:
     """A step of whoever starts a batch: AlreadyExistsError for the id of one that was deleted.
 
     Without `look` there most likely is no trail yet, and the commit finds out.
     """
-    head = stored_head(session, Trail(batch_id=batch_id)) if look or unit.again else None
+    head = stored_head(session, Trail(batch_id=batch_id)) if look or staged.is_rerun else None
     if head is not None and DELETED in head:
         raise AlreadyExistsError(f"batch {batch_id!r} was deleted; an id is used once")
     expect = ABSENT if head is None else as_read(session, CHAIN_HEAD, head, DELETED)
-    unit.keep(Check(session.table(CHAIN_HEAD), _head_key(batch_id), expect))
+    staged.stage_retryable(Check(session.table(CHAIN_HEAD), _head_key(batch_id), expect))
 
 
-def delete_untouched(session: Session, batch: BatchState, unit: Bookkeeping) -> None:
+def delete_untouched(session: Session, batch: BatchState, staged: StagedWrites) -> None:
     """A step that goes with the deletion of a batch's state: its rules go too, and an entry says who did it.
 
     Raises InvalidTransitionError for a batch that is or has been worked on.
@@ -127,7 +127,7 @@ def delete_untouched(session: Session, batch: BatchState, unit: Bookkeeping) -> 
             f"{', '.join(traces[:SHOWN])}{more}"
         )
     if rules in items:
-        unit.keep(Delete(table, rules, as_read(session, BATCH_RULES, items[rules])))
+        staged.stage_retryable(Delete(table, rules, as_read(session, BATCH_RULES, items[rules])))
     now = session.now()
     entry = AuditEntry(
         batch_id=batch.batch_id,
@@ -137,4 +137,4 @@ def delete_untouched(session: Session, batch: BatchState, unit: Bookkeeping) -> 
         at=now,
         details={"plan_id": batch.plan_id, "pay_freq": batch.pay_freq, "rules_digest": batch.rules_digest},
     )
-    append_after(session, AUDIT_ENTRY.validated(entry), None, unit, {DELETED: {"S": utc_text(now)}})
+    append_after(session, AUDIT_ENTRY.validated(entry), None, staged, {DELETED: {"S": utc_text(now)}})

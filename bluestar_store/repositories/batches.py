@@ -52,7 +52,7 @@ from bluestar_store.repositories.snapshot import PlanSnapshot, Snapshots
 from bluestar_store.repositories.steps import check_claim
 from bluestar_store.repositories.stored import Wanted, current_item
 from bluestar_store.repositories.trail import has_head, trail_items
-from bluestar_store.repositories.transaction import Bookkeeping
+from bluestar_store.repositories.transaction import StagedWrites
 from bluestar_store.repositories.working import begins_step, check_step, need_no_open_hold
 
 TRANSITIONS: Mapping[BatchStatus, frozenset[BatchStatus]] = immutabledict(
@@ -240,7 +240,7 @@ class Batches(Repository[BatchState]):
             session.engine.write(
                 begun.write, change_over(session, BATCH_RULES, rules, None, pinned, settled=True).write
             )
-            session.bookkeep(partial(check_unused, batch_id=batch_id, look=looks))
+            session.run_step(partial(check_unused, batch_id=batch_id, look=looks))
         self._recheck.beside_start()
         return self._after(begun)
 
@@ -298,9 +298,9 @@ class Batches(Repository[BatchState]):
         other batch, which can be cancelled.
         """
 
-        def rules(session: Session, change: Change, unit: Bookkeeping, _: Sequence[Item | None]) -> None:
+        def rules(session: Session, change: Change, staged: StagedWrites, _: Sequence[Item | None]) -> None:
             if change.before:
-                delete_untouched(session, self._decode(change.before), unit)
+                delete_untouched(session, self._decode(change.before), staged)
 
         self._written(delete_change, entity, expected, actor, rules)
 
@@ -321,20 +321,20 @@ class Batches(Repository[BatchState]):
         plan_id = batch.plan_id if begins_step(read, batch, asked) else None
         beside = None if plan_id is None else partial(seen_holds, plan_id=plan_id)
 
-        def rules(session: Session, change: Change, unit: Bookkeeping, found: Sequence[Any]) -> None:
+        def rules(session: Session, change: Change, staged: StagedWrites, found: Sequence[Any]) -> None:
             after = self._after(change)
             before = self._decode(change.before) if change.before else None
             if before is None:
-                check_unused(session, unit, after.batch_id, look=True)
+                check_unused(session, staged, after.batch_id, look=True)
             else:
                 _check_move(before, after, asked)
                 if after.current_step is not None and after.current_step != before.current_step:
                     check_step(after.batch_id, after.current_step, change.before)
             if claim is not None:
-                check_claim(session, claim, unit, found[0])
+                check_claim(session, claim, staged, found[0])
             if begins_step(before, after, asked) and after.plan_id is not None:
                 holds = found[-1] if plan_id is not None else seen_holds(session, after.plan_id)
-                need_no_open_hold(session, after.plan_id, unit, holds)
+                need_no_open_hold(session, after.plan_id, staged, holds)
             stored[:] = [after]
 
         self._written(put_change, self._mapper.validated(batch), expected, actor, rules, looks, beside)

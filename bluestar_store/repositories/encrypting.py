@@ -21,7 +21,7 @@ from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.stored import Wanted, stored_items
 from bluestar_store.repositories.trail import record_change, trail_head
-from bluestar_store.repositories.transaction import Bookkeeping
+from bluestar_store.repositories.transaction import StagedWrites
 
 
 @dataclass
@@ -123,19 +123,19 @@ def _encrypt(sessions: Sessions, actor: str | None, mapper: Mapper[Any], entity:
     done = [False]
     wanted = [Wanted(mapper, entity, key)]
 
-    def step(session: Session, unit: Bookkeeping) -> None:
+    def step(session: Session, staged: StagedWrites) -> None:
         records = session.records and mapper.rule_list is not None
         item, *heads = stored_items(session, [*wanted, trail_head(mapper, key.pk)] if records else wanted)
         change = _change(session, mapper, item) if item is not None else None
         done[0] = change is not None
         if change is None:
             return
-        unit.keep(change.write)
+        staged.stage_retryable(change.write)
         if records:
-            record_change(session, mapper, change, unit, heads[0], action="encrypt")
+            record_change(session, mapper, change, staged, heads[0], action="encrypt")
 
     with sessions.unit(actor) as session:
-        session.bookkeep(step)
+        session.run_step(step)
     return done[0]
 
 

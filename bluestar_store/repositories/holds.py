@@ -34,7 +34,7 @@ from bluestar_store.repositories.order import by_created
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.stored import Wanted, current_item, stored_items
-from bluestar_store.repositories.transaction import Bookkeeping
+from bluestar_store.repositories.transaction import StagedWrites
 
 
 class Holds(Repository[PlanHold]):
@@ -102,15 +102,15 @@ class Holds(Repository[PlanHold]):
         check_new(self._mapper, wanted.model_copy(update={"batch_id": None}))
         placed = [wanted]
 
-        def step(session: Session, unit: Bookkeeping) -> None:
+        def step(session: Session, staged: StagedWrites) -> None:
             found = current_item(session, self._mapper, wanted)
             if found is not None:
                 placed[:] = [self._decode(found)]
                 return
-            self._keep(session, unit, wanted, None, placed)
+            self._keep(session, staged, wanted, None, placed)
 
         with self._sessions.unit(actor) as session:
-            session.bookkeep(step)
+            session.run_step(step)
         return placed[0]
 
     def release(
@@ -123,16 +123,16 @@ class Holds(Repository[PlanHold]):
         """
         released: list[PlanHold] = []
 
-        def step(session: Session, unit: Bookkeeping) -> None:
+        def step(session: Session, staged: StagedWrites) -> None:
             found = self._to_release(plan_id, hold_id)
             released[:] = [found]
             if found.is_open:
                 by = released_by or session.actor
                 after = found.model_copy(update={"released": session.now(), "released_by": by})
-                self._keep(session, unit, after, found.origin.wire if found.origin else None, released)
+                self._keep(session, staged, after, found.origin.wire if found.origin else None, released)
 
         with self._sessions.unit(actor) as session:
-            session.bookkeep(step)
+            session.run_step(step)
         return released[0]
 
     def _to_release(self, plan_id: str, hold_id: str) -> PlanHold:
@@ -158,27 +158,27 @@ class Holds(Repository[PlanHold]):
     def _counting(self, entity: PlanHold) -> tuple[Rules, Sequence[Wanted]]:
         """What counts the plan's holds when one of them is changed."""
 
-        def count(session: Session, _: Change, unit: Bookkeeping, found: Sequence[Item | None]) -> None:
-            self._count(session, entity.plan_id, unit, found[0])
+        def count(session: Session, _: Change, staged: StagedWrites, found: Sequence[Item | None]) -> None:
+            self._count(session, entity.plan_id, staged, found[0])
 
         return count, [guard_of(entity.plan_id)]
 
     def _keep(
-        self, session: Session, unit: Bookkeeping, hold: PlanHold, before: Item | None, stored: list[PlanHold]
+        self, session: Session, staged: StagedWrites, hold: PlanHold, before: Item | None, stored: list[PlanHold]
     ) -> None:
         change = change_over(session, self._mapper, self._mapper.validated(hold), before, {})
-        unit.keep(change.write)
+        staged.stage_retryable(change.write)
         stored[:] = [self._after(change)]
-        self._count(session, hold.plan_id, unit, stored_guard(session, hold.plan_id))
+        self._count(session, hold.plan_id, staged, stored_guard(session, hold.plan_id))
 
-    def _count(self, session: Session, plan_id: str, unit: Bookkeeping, before: Item | None) -> None:
+    def _count(self, session: Session, plan_id: str, staged: StagedWrites, before: Item | None) -> None:
         """The guard's part; counted anew each time, since other programs place and release holds without it.
 
         The guard was read before: who changes a hold meanwhile changes it.
         """
         is_open = [hold.is_open for hold in plan_holds(session, plan_id, salvaged)]
         guard = HoldGuard(plan_id=plan_id, open_holds=sum(is_open))
-        unit.keep(change_over(session, HOLD_GUARD, guard, before, {}).write)
+        staged.stage_retryable(change_over(session, HOLD_GUARD, guard, before, {}).write)
 
 
 def plan_holds(

@@ -23,7 +23,7 @@ from bluestar_store.repositories.session import Session, StoreParts
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.stored import ambiguous
 from bluestar_store.repositories.trail import pipeline_head_key, pipeline_head_write, record_replacement
-from bluestar_store.repositories.transaction import Bookkeeping
+from bluestar_store.repositories.transaction import StagedWrites
 
 MAX_STEPS = 98
 """Steps before and after a replacement together: a transaction takes 100 writes, two are the trail's head and entry."""
@@ -68,7 +68,7 @@ def replace_steps(
     made: list[list[Item]] = []
     alone = sessions.unit_here() is None
 
-    def replace(session: Session, unit: Bookkeeping) -> None:
+    def replace(session: Session, staged: StagedWrites) -> None:
         head, items = _current(session, pk)
         if expected is ABSENT and items:
             raise AlreadyExistsError(f"{session.table(KIND)}: a pipeline {pk} exists already")
@@ -87,7 +87,9 @@ def replace_steps(
         if alone and items and not _is_stamped(items.values()):
             # Steps of other programs do not show a reader that they are being taken away: first give them a revision,
             # in a transaction before this one.
-            unit.keep(pipeline_head_write(session, pk, head, len(items)), *_stamps(session, items.values()))
+            staged.stage_retryable(
+                pipeline_head_write(session, pk, head, len(items)), *_stamps(session, items.values())
+            )
             return
         own = _bookkeeping(len(wanted))
         if wanted and not items:
@@ -97,15 +99,15 @@ def replace_steps(
         deletes = [Delete(session.table(KIND), key_of(item), as_read(session, KIND, item)) for item in gone]
         made.append([change.after for change in changes])
         if changes or deletes or head is not None:  # the head of an emptied pipeline has to say so
-            unit.keep(
+            staged.stage_retryable(
                 pipeline_head_write(session, pk, head, len(wanted)), *(change.write for change in changes), *deletes
             )
             if session.records:
-                record_replacement(session, KIND, pk, list(items.values()), made[0], unit)
+                record_replacement(session, KIND, pk, list(items.values()), made[0], staged)
 
     while not made:
         with sessions.unit(actor) as session:
-            session.bookkeep(replace)
+            session.run_step(replace)
     return made[0]
 
 

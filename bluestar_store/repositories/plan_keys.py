@@ -13,7 +13,7 @@ from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.stored import current_item
 from bluestar_store.repositories.trail import append_step
-from bluestar_store.repositories.transaction import Bookkeeping
+from bluestar_store.repositories.transaction import StagedWrites
 
 
 class PlanKeys(Reader[PlanKey]):
@@ -42,14 +42,14 @@ class PlanKeys(Reader[PlanKey]):
         """
         dropped: list[PlanKey] = []
 
-        def step(session: Session, unit: Bookkeeping) -> None:
+        def step(session: Session, staged: StagedWrites) -> None:
             dropped.clear()
             for key in self.of_plan(plan_id):
                 if key.dropped is not None:
                     continue
                 gone = self._mapper.validated(key.model_copy(update={"wrapped": None, "dropped": session.now()}))
                 change = change_over(session, self._mapper, gone, current_item(session, self._mapper, key), {})
-                unit.keep(change.write)
+                staged.stage_retryable(change.write)
                 dropped.append(self._after(change))
             if not dropped:
                 raise PlanKeyNotFoundError(f"plan {plan_id!r} has no key in {session.table(self._mapper)} to drop")
@@ -62,10 +62,10 @@ class PlanKeys(Reader[PlanKey]):
                 at=session.now(),
                 details={"keys": [key.key_id for key in dropped]},
             )
-            append_step(session, unit, AUDIT_ENTRY.validated(entry))
+            append_step(session, staged, AUDIT_ENTRY.validated(entry))
 
         with self._sessions.unit(actor) as session:
-            session.bookkeep(step)
+            session.run_step(step)
         if self._sessions.sealing is not None:
             self._sessions.sealing.keys.forget(plan_id)
         self._forget(plan_id)

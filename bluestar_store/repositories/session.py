@@ -38,7 +38,7 @@ from bluestar_store.protocols import (
 )
 from bluestar_store.repositories.digests import Digests
 from bluestar_store.repositories.revisions import Revisions
-from bluestar_store.repositories.transaction import Bookkeeping, Transaction
+from bluestar_store.repositories.transaction import StagedWrites, Transaction
 from bluestar_store.threads import Threads
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 _ACTOR = TypeAdapter[str](Actor)
 _UNCACHED = NullCache()
-SessionStep: TypeAlias = "Callable[[Session, Bookkeeping], None]"
+SessionStep: TypeAlias = "Callable[[Session, StagedWrites], None]"
 
 
 class StoreParts:
@@ -158,19 +158,19 @@ class Session(StoreParts):
         other.actor = actor
         return other
 
-    def bookkeep(self, step: SessionStep) -> None:
-        """Do a step of the unit of work, which reads through this session: see `Transaction.bookkeep`."""
-        self.unit.bookkeep(partial(step, self))
+    def run_step(self, step: SessionStep) -> None:
+        """Run a step of the unit of work, which reads through this session: see `Transaction.run_step`."""
+        self.unit.run_step(partial(step, self))
 
-    def is_sure(self) -> bool:
-        """Whether who looks by a query, in a step of a unit of work, is to make sure that it is not behind.
+    def needs_isolated_read(self) -> bool:
+        """Whether a query in a step of a unit of work has to be checked by an isolated read now.
 
-        Else the unit knows that it may be, and does the step again before it tells of a refusal.
+        If not, the unit notes that the step read by a query, and runs it again, checked, before it raises an error.
         """
         if self.transaction is None or settles_at_once(self.committed):
             return False
-        self.transaction.engine.unsure = True
-        return self.transaction.engine.again
+        self.transaction.engine.may_be_stale = True
+        return self.transaction.engine.is_rerun
 
     def sealed(
         self, mapper: Mapper[Any], key: Key, values: Mapping[str, AttributeValue]

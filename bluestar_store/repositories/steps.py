@@ -29,7 +29,7 @@ from bluestar_store.repositories.moments import Part, read_parts
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.stored import Wanted, current_item, stored_items
-from bluestar_store.repositories.transaction import Bookkeeping
+from bluestar_store.repositories.transaction import StagedWrites
 from bluestar_store.repositories.working import need_no_open_hold, need_open_batch
 
 E = TypeVar("E", bound=Entity)
@@ -99,22 +99,24 @@ class Claims(StepRecords[StepClaim]):
         check_known(session, self._mapper, batch_id=wanted.batch_id)
         made: list[StepClaim] = []
 
-        def take(session: Session, unit: Bookkeeping) -> None:
-            found, (traces,) = session.beside(partial(self._found, wanted), [partial(traces_of, session, batch, unit)])
+        def take(session: Session, staged: StagedWrites) -> None:
+            found, (traces,) = session.beside(
+                partial(self._found, wanted), [partial(traces_of, session, batch, staged)]
+            )
             now = session.now()
             if found is not None and _holds_off(found, worker, now):
                 raise ClaimTakenError(_place(wanted), str(found.worker), found.expires or now)
             fence = (found.fence or 0) + 1 if found is not None else 1
             claim = wanted.model_copy(update={"fence": fence, "claimed": now, "expires": _end(now, lease_seconds)})
-            need_open_batch(session, wanted.batch_id, wanted.step, unit, traces.state, traces.begun)
+            need_open_batch(session, wanted.batch_id, wanted.step, staged, traces.state, traces.begun)
             if (plan_id := _plan_of(batch, traces.state)) is not None:
-                need_no_open_hold(session, plan_id, unit)
+                need_no_open_hold(session, plan_id, staged)
             if found is None:
-                leave_trace(session, wanted.batch_id, traces, unit)
-            made[:] = [self._keep(session, unit, claim, found)]
+                leave_trace(session, wanted.batch_id, traces, staged)
+            made[:] = [self._keep(session, staged, claim, found)]
 
         with self._sessions.unit(actor) as session:
-            session.bookkeep(take)
+            session.run_step(take)
         return made[0]
 
     def heartbeat(self, claim: StepClaim, lease_seconds: float, *, actor: str | None = None) -> StepClaim:
@@ -131,12 +133,12 @@ class Claims(StepRecords[StepClaim]):
     def _renewed(self, claim: StepClaim, update: Callable[[datetime], dict[str, Any]], actor: str | None) -> StepClaim:
         made: list[StepClaim] = []
 
-        def renew(session: Session, unit: Bookkeeping) -> None:
+        def renew(session: Session, staged: StagedWrites) -> None:
             found = self._owned(claim)
-            made[:] = [self._keep(session, unit, found.model_copy(update=update(session.now())), found)]
+            made[:] = [self._keep(session, staged, found.model_copy(update=update(session.now())), found)]
 
         with self._sessions.unit(actor) as session:
-            session.bookkeep(renew)
+            session.run_step(renew)
         return made[0]
 
     def _found(self, claim: StepClaim) -> StepClaim | None:
@@ -150,15 +152,15 @@ class Claims(StepRecords[StepClaim]):
             raise _lost(claim)
         return found
 
-    def _keep(self, session: Session, unit: Bookkeeping, claim: StepClaim, found: StepClaim | None) -> StepClaim:
+    def _keep(self, session: Session, staged: StagedWrites, claim: StepClaim, found: StepClaim | None) -> StepClaim:
         # Over what was looked at, and not what is there by now: that may be another worker's.
         before = found.origin.wire if found is not None and found.origin is not None else None
         change = change_over(session, self._mapper, self._mapper.validated(claim), before, {})
-        unit.keep(change.write)
+        staged.stage_retryable(change.write)
         return self._after(change)
 
 
-def check_claim(session: Session, claim: StepClaim, unit: Bookkeeping, stored: Item | None) -> None:
+def check_claim(session: Session, claim: StepClaim, staged: StagedWrites, stored: Item | None) -> None:
     """A step that lets its unit fail unless the claim stands, then and when it commits. Raises ClaimLostError.
 
     `stored` was read in the same step. Its time does not matter: as long as nobody else took the step, nobody else
@@ -167,7 +169,7 @@ def check_claim(session: Session, claim: StepClaim, unit: Bookkeeping, stored: I
     found = None if stored is None else STEP_CLAIM.decode(stored, session.table(STEP_CLAIM))
     if stored is None or not _is_standing(claim, found):
         raise _lost(claim)
-    unit.keep(Check(session.table(STEP_CLAIM), key_of(stored), as_read(session, STEP_CLAIM, stored)))
+    staged.stage_retryable(Check(session.table(STEP_CLAIM), key_of(stored), as_read(session, STEP_CLAIM, stored)))
 
 
 def _is_standing(claim: StepClaim, found: StepClaim | None) -> bool:
@@ -219,23 +221,23 @@ class Results(StepRecords[StepResult]):
         found_digest = _digest(wanted)
         saved = [wanted]
 
-        def keep(session: Session, unit: Bookkeeping) -> None:
+        def keep(session: Session, staged: StagedWrites) -> None:
             traces = Traces()
             if claim is None:
                 stored = partial(current_item, session, self._mapper, wanted)
-                item, (traces,) = session.beside(stored, [partial(traces_of, session, batch, unit)])
+                item, (traces,) = session.beside(stored, [partial(traces_of, session, batch, staged)])
                 if item is None:
-                    leave_trace(session, wanted.batch_id, traces, unit)
+                    leave_trace(session, wanted.batch_id, traces, staged)
             else:  # which has left a trace
                 item, claimed = stored_items(session, [Wanted(self._mapper, wanted), Wanted(STEP_CLAIM, claim)])
-                check_claim(session, claim, unit, claimed)
+                check_claim(session, claim, staged, claimed)
             if item is None:
                 is_claimed = claim is not None
                 need_open_batch(
-                    session, wanted.batch_id, wanted.step, unit, traces.state, traces.begun, claimed=is_claimed
+                    session, wanted.batch_id, wanted.step, staged, traces.state, traces.begun, claimed=is_claimed
                 )
                 change = change_over(session, self._mapper, self._with_digest(wanted, found_digest), None, {})
-                unit.keep(change.write)
+                staged.stage_retryable(change.write)
                 saved[:] = [self._after(change)]
                 return
             saved[:] = [self._decode(item)]
@@ -243,7 +245,7 @@ class Results(StepRecords[StepResult]):
                 raise ResultConflictError(f"{_place(wanted)} has another result already; it stays as it is")
 
         with self._sessions.unit(actor) as session:
-            session.bookkeep(keep)
+            session.run_step(keep)
         return saved[0]
 
     def _with_digest(self, result: StepResult, digest: str) -> StepResult:

@@ -58,7 +58,7 @@ def _by_number(session: Session, mapper: Mapper[Any], identity: dict[str, Any], 
     """
     table, key = place
     found = [item for item in session.partition(mapper, key.pk) if mapper.keys.parse(key_of(item)) == identity]
-    if session.is_sure():
+    if session.needs_isolated_read():
         found = list(session.engine.get_isolated(table, dict.fromkeys((key, *map(key_of, found)))).values())
     if len(found) > 1:
         raise ambiguous(table, key_of(found[0]), key_of(found[1]))

@@ -40,7 +40,7 @@ from bluestar_store.repositories.moments import Part, read_parts
 from bluestar_store.repositories.revisions import says_nothing_else
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.stored import Wanted, current_item
-from bluestar_store.repositories.transaction import Bookkeeping
+from bluestar_store.repositories.transaction import StagedWrites
 
 HIDDEN = ("PK", "SK", VERSION)
 """Attributes that say nothing of what changed."""
@@ -64,7 +64,7 @@ def record_change(
     session: Session,
     mapper: Mapper[Any],
     change: Change,
-    unit: Bookkeeping,
+    staged: StagedWrites,
     head: Item | None,
     action: str | None = None,
 ) -> None:
@@ -76,11 +76,11 @@ def record_change(
         return
     action = action or ("delete" if not change.after else "put" if change.before else "create")
     details = change_details(session, change)
-    append_after(session, _entry(session, mapper, change.write.key.pk, action, details), head, unit)
+    append_after(session, _entry(session, mapper, change.write.key.pk, action, details), head, staged)
 
 
 def record_replacement(
-    session: Session, mapper: Mapper[Any], pk: str, before: Sequence[Item], after: Sequence[Item], unit: Bookkeeping
+    session: Session, mapper: Mapper[Any], pk: str, before: Sequence[Item], after: Sequence[Item], staged: StagedWrites
 ) -> None:
     """The same for a whole pipeline: how many steps it had and has, and their digests."""
     details = {
@@ -88,7 +88,7 @@ def record_replacement(
         for when, items in (("before", before), ("after", after))
         for what, value in (("steps", len(items)), ("digest", _digest_of_all(session, mapper, items)))
     }
-    append_step(session, unit, _entry(session, mapper, pk, "replace" if after else "remove", details))
+    append_step(session, staged, _entry(session, mapper, pk, "replace" if after else "remove", details))
 
 
 def _entry(session: Session, mapper: Mapper[Any], pk: str, action: str, details: dict[str, Any]) -> AuditEntry:
@@ -220,42 +220,42 @@ def _no_head(trail: Trail) -> ChainHead:
     return ChainHead(batch_id=trail.batch_id, table=trail.table, partition=trail.partition)
 
 
-def append_step(session: Session, unit: Bookkeeping, entry: AuditEntry) -> None:
+def append_step(session: Session, staged: StagedWrites, entry: AuditEntry) -> None:
     """A step that appends an entry to its trail, with the number and the hash that it has there by then."""
-    append_after(session, entry, stored_head(session, entry), unit)
+    append_after(session, entry, stored_head(session, entry), staged)
 
 
 def append_after(
     session: Session,
     entry: AuditEntry,
     stored: Item | None,
-    unit: Bookkeeping,
+    staged: StagedWrites,
     bookkeeping: Mapping[str, AttributeValue] | None = None,
 ) -> None:
     """The same, for one who has read the trail's head in the same step; `bookkeeping` goes to the head."""
     session, entry = session.acting_as(entry.actor), _salted(entry)
     head = CHAIN_HEAD.decode(stored, session.table(CHAIN_HEAD)) if stored else _no_head(entry)
     chained = entry.model_copy(update={"seq": head.seq + 1, "previous": head.hash})
-    if unit.again:
-        _check_not_behind(session, head, chained, unit)
+    if staged.is_rerun:
+        _check_not_behind(session, head, chained, staged)
     item = appended_item(chained)
     item = {**session.sealed(AUDIT_ENTRY, key_of(item), item)}
     chained.read_from(Origin(item, 1, chained.extra))
     item["hash"] = {"S": entry_hash(chained)}
     longer = head.model_copy(update={"seq": chained.seq, "hash": item["hash"]["S"]})
-    unit.keep(
+    staged.stage_retryable(
         Put(session.table(AUDIT_ENTRY), item, ABSENT, once=True),
         change_over(session, CHAIN_HEAD, longer, stored, bookkeeping or {}).write,
     )
 
 
-def _check_not_behind(session: Session, head: ChainHead, chained: AuditEntry, unit: Bookkeeping) -> None:
+def _check_not_behind(session: Session, head: ChainHead, chained: AuditEntry, staged: StagedWrites) -> None:
     """ConflictError when the place after the head is taken: no append would ever succeed.
 
     The head is read once more after that, for an append writes both at once.
     """
     own = session.table(CHAIN_HEAD), CHAIN_HEAD.keys.build(CHAIN_HEAD.identity(head))
-    if own in unit.writes:  # others may be ahead of a head that the unit itself has put there
+    if own in staged.writes:  # others may be ahead of a head that the unit itself has put there
         return
     place = AUDIT_ENTRY.keys.build(AUDIT_ENTRY.identity(chained))
     if session.engine.get(session.table(AUDIT_ENTRY), [place], consistent=True):

@@ -1,4 +1,4 @@
-"""A unit of work: what is written within it, seen by its own reads, and sent as one transaction or not at all."""
+"""A unit of work: its writes are staged, its own reads see them, and they are sent as one transaction or not at all."""
 
 from __future__ import annotations
 
@@ -18,69 +18,70 @@ from bluestar_store.protocols import AsRead, Check, Engine, Fits, Place, TableSp
 T = TypeVar("T")
 
 ATTEMPTS = 100
-"""Tries of a unit whose bookkeeping others keep getting in the way of; every time at least one of them got through."""
+"""Maximum tries of a commit whose retryable writes meet others'; for each failed try another writer succeeded."""
 LONGEST_PAUSE_SECONDS = 0.5
 EXACT_ATTEMPTS = 3
-"""Tries that also expect other programs' attributes as they were read. One who keeps changing them stops nobody."""
+"""Number of first tries that also expect other programs' attributes as they were read; later tries ignore those."""
 
 
-class Bookkeeping(StagedEngine):
-    """What is written within a unit, laid over what is there.
+class StagedWrites(StagedEngine):
+    """An engine that stages a unit's writes: its reads see them over the stored items, and nothing is sent.
 
-    Who writes through it as through any engine writes what the user asked for.
+    A write is retryable (it follows from what its step read, and is made again by that step when somebody else's write
+    came in between) or strict (its conflict is raised to the caller). `write`, the engine's own method, is strict.
     """
 
-    def __init__(self, engine: Engine, specs: Iterable[TableSpec], bookkeep: Callable[[Step], None]) -> None:
+    def __init__(self, engine: Engine, specs: Iterable[TableSpec], run_step: Callable[[Step], None]) -> None:
         super().__init__(engine, specs)
-        self._bookkeep = bookkeep
-        self.insisted: frozenset[Place] = frozenset()
-        """Where a conflict is the user's to hear of."""
-        self.again = False
-        """Whether the steps are done anew, because of what somebody else wrote: now they look by isolated reads."""
+        self._run_step = run_step
+        self.strict: frozenset[Place] = frozenset()
+        """Places whose conflicts are raised to the caller."""
+        self.is_rerun = False
+        """Whether the steps run again after somebody else's write: queries are then checked by isolated reads."""
         self.refused: frozenset[Place] = frozenset()
-        """What was not as expected when the unit was sent before."""
-        self.unsure = False
-        """Whether a step looked by a query, which may be behind what is committed."""
-        self.looks = False
-        """Whether a step looked for what no condition of a write can say: it looks again before the unit is sent."""
+        """Places whose conditions failed when the unit was sent before."""
+        self.may_be_stale = False
+        """Whether the step that runs read by a query, which may be behind what is committed."""
+        self.rerun_before_commit = False
+        """Whether the steps run again before the commit: one of them relies on a read that no condition can repeat."""
 
     def write(self, *writes: Write) -> None:
-        """See `protocols.Engine`: as a step of the unit."""
-        self._bookkeep(lambda unit: unit.insist(*writes))
+        """Stage the writes as strict ones, as a step of the unit. Raises what `protocols.Engine.write` raises."""
+        self._run_step(lambda staged: staged.stage_strict(*writes))
 
-    def keep(self, *writes: Write) -> None:
-        """In a step: what follows from what it read, and is made anew when somebody else's write got in between."""
+    def stage_retryable(self, *writes: Write) -> None:
+        """In a step: stage writes that follow from what it read; on a conflict the step runs again."""
         super().write(*writes)
 
-    def insist(self, *writes: Write) -> None:
-        """In a step: what is as it is, whatever somebody else wrote."""
+    def stage_strict(self, *writes: Write) -> None:
+        """In a step: stage writes whose conflicts go to the caller."""
         super().write(*writes)
-        self.insisted |= {(write.table, write.key) for write in writes}
+        self.strict |= {(write.table, write.key) for write in writes}
 
-    def attempt(self, step: Step) -> None:
-        """Do a step, all of it or nothing."""
-        before, insisted, self.unsure = self._writes, self.insisted, False
+    def run(self, step: Step) -> None:
+        """Run a step; if it raises, nothing that it staged is left."""
+        before, strict, self.may_be_stale = self._writes, self.strict, False
         try:
             step(self)
         except BaseException:
-            self._writes, self.insisted = before, insisted
+            self._writes, self.strict = before, strict
             raise
 
-    def attempt_surely(self, step: Step) -> None:
-        """The same; what a step refuses because of what a query showed, it refuses after an isolated read only."""
+    def run_confirmed(self, step: Step) -> None:
+        """Run a step; raise an error that rests on a query only if an isolated read confirms it."""
         try:
-            self.attempt(step)
+            self.run(step)
         except BlueStarError as error:
-            if not self.unsure or self.again or isinstance(error, EngineError):
+            if not self.may_be_stale or self.is_rerun or isinstance(error, EngineError):
                 raise
-            self.again = True
+            self.is_rerun = True
             try:
-                self.attempt(step)
+                self.run(step)
             finally:
-                self.again = False
+                self.is_rerun = False
 
 
-Step: TypeAlias = Callable[[Bookkeeping], None]
+Step: TypeAlias = Callable[[StagedWrites], None]
 
 
 class State(Enum):
@@ -100,31 +101,31 @@ class Transaction:
         self._engine, self._specs = engine, tuple(specs)
         self._steps: list[Step] = []
         self._lock = threading.RLock()
-        self._bookkeeping = self._anew()
+        self._staged = self._nothing_staged()
         self._state, self._calls, self._changed = State.OPEN, 0, threading.Condition()
         self._failed: BaseException | None = None
         self._refused: frozenset[Place] = frozenset()
         self._process = os.getpid()
 
-    def _anew(self) -> Bookkeeping:
-        return Bookkeeping(self._engine, self._specs, self.bookkeep)
+    def _nothing_staged(self) -> StagedWrites:
+        return StagedWrites(self._engine, self._specs, self.run_step)
 
     @property
-    def engine(self) -> Bookkeeping:
+    def engine(self) -> StagedWrites:
         """What is read and written through within it. InvalidWriteError when it is over."""
         self.check_process()
         if self._state is State.OVER:
-            raise _over()
-        return self._bookkeeping
+            raise _closed_error()
+        return self._staged
 
     @property
-    def is_parents(self) -> bool:
+    def is_of_parent_process(self) -> bool:
         """Whether this is a forked child's copy of a unit that its parent began."""
         return self._process != os.getpid()
 
     def check_process(self) -> None:
         """InvalidWriteError in a forked child. Called before any lock: a thread of the parent may have held it."""
-        if self.is_parents:
+        if self.is_of_parent_process:
             raise InvalidWriteError(
                 "this unit of work was begun by the process that this one was forked from, which commits it or not: "
                 "nothing of it is written here; a forked child begins units of its own"
@@ -145,40 +146,40 @@ class Transaction:
 
     def _check_open(self) -> None:
         if self._state is not State.OPEN:
-            raise _over()
+            raise _closed_error()
 
-    def bookkeep(self, step: Step) -> None:
-        """Do what there is to write; done again, with what is there by then, when that changed.
+    def run_step(self, step: Step) -> None:
+        """Run a step: it reads, and stages writes. Raises what the step raises, which then has staged nothing.
 
-        A step reads, and it `keep`s or `insist`s; it raises what is to be told to the user, and then leaves nothing.
-        The steps are done again in their order, so that each sees what those before it left.
+        When a retryable write of the unit meets another writer's, all its steps run again, in their order, so that
+        each sees what those before it staged.
         """
         self.check_process()
         with self._lock:
             self._check_open()
             self._check_whole()
             try:
-                self._bookkeeping.attempt_surely(step)
+                self._staged.run_confirmed(step)
             except ConflictError as error:
                 place = error.place
                 if place is None or not self._is_unread(place):
                     raise
-                self._look_again(place)
-                self._bookkeeping.attempt_surely(step)
+                self._rerun_refused(place)
+                self._staged.run_confirmed(step)
             self._steps.append(step)
 
     def _is_unread(self, place: Place) -> bool:
-        """Whether the unit expects something of an item there without having looked at it."""
-        write = self._bookkeeping.writes.get(place)
+        """Whether the unit expects something of an item there without having read it."""
+        write = self._staged.writes.get(place)
         return isinstance(write, Check) and isinstance(write.expect, Fits)
 
-    def _look_again(self, place: Place) -> None:
-        """Do the steps anew, now that one of them was seen not to find what it expects there."""
+    def _rerun_refused(self, place: Place) -> None:
+        """Run the steps again, after one of them did not find what it expects there."""
         self._refused |= {place}
         try:
-            self._again()
+            self._rerun()
         except BaseException as error:
-            self.doom(error)
+            self.mark_failed(error)
             raise
 
     def commit(self, send: Callable[[Mapping[Place, Write]], None]) -> None:
@@ -193,12 +194,12 @@ class Transaction:
             self._check_whole()
             self._state = State.SENDING
         try:
-            self._send_until_settled(send)
+            self._send_until_applied(send)
         finally:
             self._state = State.OVER
 
-    def doom(self, error: BaseException) -> None:
-        """A block within it raised this half-way: nothing more is taken, and the commit is refused."""
+    def mark_failed(self, error: BaseException) -> None:
+        """A nested block raised this half-way: further steps and the commit raise InvalidWriteError."""
         self._failed = self._failed or error
 
     def _check_whole(self) -> None:
@@ -209,20 +210,20 @@ class Transaction:
             ) from self._failed
 
     def drop(self) -> None:
-        """Do not send it, unless that has begun."""
-        if self.is_parents:
+        """End it without sending anything, unless sending has begun."""
+        if self.is_of_parent_process:
             return
         with self._changed:
             if self._state is State.OPEN:
                 self._state = State.OVER
 
-    def _send_until_settled(self, send: Callable[[Mapping[Place, Write]], None]) -> None:
-        if self._bookkeeping.looks:
-            self._again()
+    def _send_until_applied(self, send: Callable[[Mapping[Place, Write]], None]) -> None:
+        if self._staged.rerun_before_commit:
+            self._rerun()
         for attempt in range(1, ATTEMPTS + 1):
             with self._lock:  # a step that was begun in time is in it
-                unit = self._bookkeeping
-            writes = unit.writes
+                staged = self._staged
+            writes = staged.writes
             if not writes:
                 return
             if attempt > EXACT_ATTEMPTS:
@@ -231,19 +232,19 @@ class Transaction:
                 send(writes)
                 return
             except ConflictError as error:
-                if error.place not in writes or error.place in unit.insisted or attempt == ATTEMPTS:
+                if error.place not in writes or error.place in staged.strict or attempt == ATTEMPTS:
                     raise
                 self._refused = self._refused.union(place for place in writes if place == error.place)
             # Full jitter: many who append to one chain at once would otherwise meet again.
             time.sleep(random.uniform(0, min(0.002 * 1.5**attempt, LONGEST_PAUSE_SECONDS)))  # noqa: S311  # no secret
-            self._again()
+            self._rerun()
 
-    def _again(self) -> None:
+    def _rerun(self) -> None:
         with self._lock:
-            self._bookkeeping = self._anew()
-            self._bookkeeping.again, self._bookkeeping.refused = True, self._refused
+            self._staged = self._nothing_staged()
+            self._staged.is_rerun, self._staged.refused = True, self._refused
             for step in self._steps:
-                step(self._bookkeeping)
+                step(self._staged)
 
 
 def _without_others(write: Write) -> Write:
@@ -251,7 +252,7 @@ def _without_others(write: Write) -> Write:
     return replace(write, expect=replace(expect, others={})) if isinstance(expect, AsRead) else write
 
 
-def _over() -> InvalidWriteError:
+def _closed_error() -> InvalidWriteError:
     return InvalidWriteError(
         "this unit of work is over: what was started within it belongs to it (asyncio.create_task copies the context); "
         "await it before the block ends, or start it outside"

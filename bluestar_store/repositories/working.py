@@ -18,7 +18,7 @@ from bluestar_store.protocols import ABSENT, AsRead, Check, Fit, Fits, Item, Wri
 from bluestar_store.repositories.changes import as_read, change_over
 from bluestar_store.repositories.holds import plan_holds, stored_guard
 from bluestar_store.repositories.session import Session
-from bluestar_store.repositories.transaction import Bookkeeping
+from bluestar_store.repositories.transaction import StagedWrites
 
 OVER = (BatchStatus.COMPLETED, BatchStatus.FAILED, BatchStatus.CANCELLED)
 """Nobody works on a batch that is one of these; a failed one may be run again, and then is not."""
@@ -28,7 +28,7 @@ _BEGUN = Fit("status", "one of", tuple({"S": one.value} for one in (BatchStatus.
 _STEPS_SHOWN = 12
 
 
-def need_no_open_hold(session: Session, plan_id: str, unit: Bookkeeping, seen: Sequence[PlanHold] = ()) -> None:
+def need_no_open_hold(session: Session, plan_id: str, staged: StagedWrites, seen: Sequence[PlanHold] = ()) -> None:
     """A step that lets its unit fail when the plan has an open hold as it commits. Raises PlanOnHoldError.
 
     `seen` are holds that were read already: an open one among them, which may be another program's, is looked at again.
@@ -36,19 +36,19 @@ def need_no_open_hold(session: Session, plan_id: str, unit: Bookkeeping, seen: S
     if any(hold.is_open for hold in seen):
         _refuse_open(session, plan_id)
     table, key = session.table(HOLD_GUARD), HOLD_GUARD.keys.build({"plan_id": plan_id})
-    if (table, key) not in unit.refused and isinstance(unit.writes.get((table, key)), Check | None):
-        unit.keep(Check(table, key, _NONE_OPEN))
+    if (table, key) not in staged.refused and isinstance(staged.writes.get((table, key)), Check | None):
+        staged.stage_retryable(Check(table, key, _NONE_OPEN))
         return
     guard = stored_guard(session, plan_id)  # before the holds: who changes one of them afterwards changes it
     _refuse_open(session, plan_id)
     if guard is None:
-        unit.keep(Check(table, key, ABSENT))
+        staged.stage_retryable(Check(table, key, ABSENT))
         return
     counted = salvaged(HOLD_GUARD, guard, table)
     if counted.open_holds or broken_attributes(counted):
-        unit.keep(change_over(session, HOLD_GUARD, HoldGuard(plan_id=plan_id), guard, {}).write)
+        staged.stage_retryable(change_over(session, HOLD_GUARD, HoldGuard(plan_id=plan_id), guard, {}).write)
     else:
-        unit.keep(Check(table, key, as_read(session, HOLD_GUARD, guard)))
+        staged.stage_retryable(Check(table, key, as_read(session, HOLD_GUARD, guard)))
 
 
 def _refuse_open(session: Session, plan_id: str) -> None:
@@ -60,7 +60,7 @@ def need_open_batch(
     session: Session,
     batch_id: str,
     step: int | None,
-    unit: Bookkeeping,
+    staged: StagedWrites,
     state: Item | None = None,
     begun: BatchState | None = None,
     *,
@@ -74,9 +74,9 @@ def need_open_batch(
     InvalidTransitionError, InvalidEntityError.
     """
     table, key = session.table(BATCH_STATE), BATCH_STATE.keys.build({"batch_id": batch_id})
-    write = unit.writes.get((table, key))
+    write = staged.writes.get((table, key))
     moved = not isinstance(write, Check | None)
-    if moved or (table, key) in unit.refused:
+    if moved or (table, key) in staged.refused:
         state = session.engine.get(table, [key], consistent=True).get(key)
     if state is not None:
         status = state.get("status", {}).get("S")
@@ -88,7 +88,7 @@ def need_open_batch(
     if not moved:
         has_step = () if step is None else (Fit(STEP_NUMBERS, "contains", ({"N": str(step)},)),)
         as_said = (_NOT_OVER,) if begun is None else (_BEGUN, *_of_plan(begun))
-        unit.keep(Check(table, key, Fits((*as_said, *has_step))))
+        staged.stage_retryable(Check(table, key, Fits((*as_said, *has_step))))
 
 
 def _of_plan(batch: BatchState) -> tuple[Fit, ...]:
