@@ -80,7 +80,7 @@ class Store:
         namespace = _namespace(settings, engine)
         identify = _identify(engine, self.tables, namespace)
         cache, self.cache = open_requested(
-            CacheRequest(settings, namespace, _unit_fields(self.tables), identify, self.clock.monotonic)
+            CacheRequest(settings, namespace, _cache_key_fields(self.tables), identify, self.clock.monotonic)
         )
         encrypting = encrypting_engine(engine, self.tables, settings, self.clock)
         parts = StoreParts(
@@ -372,8 +372,8 @@ def _telling_table(tables: Tables) -> str:
     return tables.name(tables.kinds[0])
 
 
-def _unit_fields(tables: Tables) -> dict[str, tuple[str, ...]]:
-    """The fields of what the cache keeps, by the first member of its units."""
+def _cache_key_fields(tables: Tables) -> dict[str, tuple[str, ...]]:
+    """The fields of each cache key, by its first member."""
     items = {mapper.name: mapper.keys.fields for mapper in tables.kinds}
     return items | {f"{mapper.name}*": mapper.partition_fields for mapper in tables.kinds}
 

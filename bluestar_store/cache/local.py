@@ -16,7 +16,7 @@ from cachetools import LRUCache
 
 from bluestar_store.cache.in_flight import Bypassed, InFlightLoad, InFlightWrites, Loaded
 from bluestar_store.cache.limits import AHEAD
-from bluestar_store.protocols import MISSING, SETTLING_SECONDS, CacheKey, Heirs
+from bluestar_store.protocols import MISSING, SETTLING_SECONDS, CacheKey, DerivedValues
 
 ENTRY_BYTES = 640
 """Size of an entry without its value: its slots, its key and its places in three dictionaries (measured)."""
@@ -99,7 +99,9 @@ class LocalCache:
         self._found.clear()
         self._entries = RecentlyUsed(self._max_bytes, self._found)
 
-    def _peeking(self) -> tuple[Callable[[CacheKey], Any], Callable[[CacheKey, CacheKey, CacheKey, Heirs], Any]]:
+    def _peeking(
+        self,
+    ) -> tuple[Callable[[CacheKey], Any], Callable[[CacheKey, CacheKey, CacheKey, DerivedValues], Any]]:
         """The functions of every hit: closures, so that a hit looks up no attribute that does not change."""
         get, clock = self._found.get, self._clock
 
@@ -115,7 +117,7 @@ class LocalCache:
             self.hits += 1
             return entry.value
 
-        def peek_first(kind: CacheKey, own: CacheKey, other: CacheKey, heirs: Heirs) -> Any:
+        def peek_first(kind: CacheKey, own: CacheKey, other: CacheKey, derived: DerivedValues) -> Any:
             """See Cache. The absence is looked up again after the other value: its entry shows that both were current.
 
             An absence that was invalidated and loaded again has another entry.
@@ -136,8 +138,8 @@ class LocalCache:
             self.hits += 2
             if (value := second.value) is None:
                 return None
-            kept = heirs.get(own)
-            return kept[2] if kept is not None and kept[0] is value else heirs.make(own, value)
+            kept = derived.get(own)
+            return kept[2] if kept is not None and kept[0] is value else derived.derive(own, value)
 
         return peek, peek_first
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
-from bluestar_store.protocols import MISSING, Cache, CacheKey, ConsistentCache, Heirs, Source
+from bluestar_store.protocols import MISSING, Cache, CacheKey, ConsistentCache, DerivedValues, Source
 
 
 class NullCache:
@@ -16,7 +16,7 @@ class NullCache:
         """MISSING."""
         return MISSING
 
-    def peek_first(self, kind: CacheKey, own: CacheKey, other: CacheKey, heirs: Heirs, /) -> Any:
+    def peek_first(self, kind: CacheKey, own: CacheKey, other: CacheKey, derived: DerivedValues, /) -> Any:
         """MISSING."""
         return MISSING
 

@@ -316,7 +316,7 @@ class Mapper(Generic[E]):
             () if identity is None else (self.partition_cache_key(*(identity[name] for name in self.partition_fields)),)
         )
 
-    def units(self, identity: Mapping[str, Any]) -> tuple[CacheKey, ...]:
+    def cache_keys(self, identity: Mapping[str, Any]) -> tuple[CacheKey, ...]:
         """Every cache key that a write of the item of this identity touches."""
         return (
             self.item_cache_key(*(identity[name] for name in self.keys.fields)),

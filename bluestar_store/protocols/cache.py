@@ -85,14 +85,14 @@ class Cache(Protocol):
         """End what runs in the background; may be called twice."""
 
 
-class Heirs(Protocol):
-    """Keeps what is made for one identity of another's value: GLOBAL's rule as a plan inherits it."""
+class DerivedValues(Protocol):
+    """Keeps, for an identity, the value that was derived from another's: GLOBAL's rule as a plan inherits it."""
 
     def get(self, own: CacheKey, /) -> tuple[Any, Any, Any] | None:
-        """The value that it was made of, anything, and what was made."""
+        """The value it was derived from, anything, and the derived value; None when nothing is kept."""
 
-    def make(self, own: CacheKey, value: Any, /) -> Any:
-        """Make it, and keep it with the value."""
+    def derive(self, own: CacheKey, value: Any, /) -> Any:
+        """Derive it from the value, keep it, and return it."""
 
 
 class ConsistentCache(Cache, Protocol):
@@ -101,8 +101,8 @@ class ConsistentCache(Cache, Protocol):
     For speed alone: `cache.null.consistent` gives any Cache these methods.
     """
 
-    def peek_first(self, kind: CacheKey, own: CacheKey, other: CacheKey, heirs: Heirs, /) -> Any:
-        """The value of the key `kind + own`; if that is an absence, what is made for `own` of `kind + other`'s value.
+    def peek_first(self, kind: CacheKey, own: CacheKey, other: CacheKey, derived: DerivedValues, /) -> Any:
+        """The value of the key `kind + own`; if that is an absence, the value derived from that of `kind + other`.
 
         None when both are absences; MISSING when one that is needed is not here. The two were current at one moment.
         """

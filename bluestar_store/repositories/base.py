@@ -29,7 +29,7 @@ from bluestar_store.repositories.changes import (
     refuse_inherited,
     wanted_of,
 )
-from bluestar_store.repositories.inherited import EntityTwins
+from bluestar_store.repositories.inherited import InheritedEntities
 from bluestar_store.repositories.moments import ISOLATED_AT_ONCE
 from bluestar_store.repositories.session import Session, StoreParts
 from bluestar_store.repositories.sessions import NotInProcessError, Sessions
@@ -54,8 +54,8 @@ class Reader(Generic[E]):
     def __init__(self, sessions: Sessions, mapper: Mapper[E]) -> None:
         self._sessions, self._mapper = sessions, mapper
         self._name, self._of_items, self._of_partitions = mapper.name, (mapper.name,), (f"{mapper.name}*",)
-        self._unit_here, self._twins = sessions.unit_here, EntityTwins(self._inherited)
-        self._hot = self._unit_here, sessions.peek, sessions.peek_first, self._of_items, self._twins
+        self._unit_here, self._derived = sessions.unit_here, InheritedEntities(self._inherited)
+        self._hot = self._unit_here, sessions.peek, sessions.peek_first, self._of_items, self._derived
         self._plan_at = mapper.keys.fields.index("plan_id") if "plan_id" in mapper.keys.fields else None
 
     def __init_subclass__(cls, **given: Any) -> None:
@@ -99,23 +99,23 @@ class Reader(Generic[E]):
         one call. An item that does not decode is an error only when it is the answer: a broken GLOBAL rule does
         not keep a plan from its own. What is of another plan than the first identity knows that this one inherits it.
         """
-        unit_here, peek, peek_first, of_items, twins = self._hot  # one look at this object, a quarter of a hit
+        unit_here, peek, peek_first, of_items, derived = self._hot  # one look at this object, a quarter of a hit
         if not fresh and unit_here() is None:
             try:
                 if other is None:
                     found = peek(of_items + identity)
                 else:
-                    found = peek_first(of_items, identity, other, twins)
+                    found = peek_first(of_items, identity, other, derived)
                 if found is not MISSING:
                     return found  # type: ignore[no-any-return]  # an E or None
             except TypeError:  # suppress() costs half of a hit; what cannot be hashed is refused below
                 pass
-        units = [(self._name, *one) for one in (identity, other) if one is not None]
-        self._items.check(units)
+        cache_keys = [(self._name, *one) for one in (identity, other) if one is not None]
+        self._items.check(cache_keys)
         try:
             session = self._sessions.current()
-            answers = session.cache_of(self._mapper).fetch(units, self._items.through(session), fresh=fresh)
-            entity: E | None = first(map(answers.__getitem__, units))  # no more of them than it takes
+            answers = session.cache_of(self._mapper).fetch(cache_keys, self._items.through(session), fresh=fresh)
+            entity: E | None = first(map(answers.__getitem__, cache_keys))  # no more of them than it takes
         except BaseException as error:
             forget_locals(error)
             raise
@@ -147,13 +147,13 @@ class Reader(Generic[E]):
 
     def _fetched(self, identities: Sequence[tuple[Any, ...]], *, fresh: bool) -> Sequence[tuple[E, ...] | FailedRead]:
         """The answer of `_partitions` by way of the cache."""
-        units = [self._mapper.partition_cache_key(*identity) for identity in identities]
-        for unit in units:
-            self._whole.pk(unit)
+        cache_keys = [self._mapper.partition_cache_key(*identity) for identity in identities]
+        for cache_key in cache_keys:
+            self._whole.pk(cache_key)
         try:
             session = self._sessions.current()
-            answers = session.cache_of(self._mapper).fetch(units, self._whole.through(session), fresh=fresh)
-            return every([answers[unit] for unit in units if unit in answers])
+            answers = session.cache_of(self._mapper).fetch(cache_keys, self._whole.through(session), fresh=fresh)
+            return every([answers[cache_key] for cache_key in cache_keys if cache_key in answers])
         except BaseException as error:
             forget_locals(error)
             raise
@@ -172,7 +172,7 @@ class Reader(Generic[E]):
         """
         found = None if fresh else self._here((shared, own))
         lower, upper = found or map(readable, self._fetched((shared, own), fresh=fresh))
-        return self._twins.of(own, lower, upper, make, keep=found is not None)
+        return self._derived.of(own, lower, upper, make, keep=found is not None)
 
     @without_locals
     def _stored(self, keys: Iterable[Key]) -> dict[Key, E]:
@@ -279,9 +279,9 @@ class Repository(Reader[E]):
         if not mapper.keys.sort.numbers:
             calls = [partial(self._isolated, session, some, decode) for some in chunks(keys, ISOLATED_AT_ONCE)]
             return {key: entity for found in session.together(calls) for key, entity in found.items()}
-        units = dict.fromkeys(unit for key in keys for unit in mapper.partition_cache_keys(key.pk))
+        cache_keys = dict.fromkeys(one for key in keys for one in mapper.partition_cache_keys(key.pk))
         whole = PartitionSource(session, mapper, lambda items: in_order(session, mapper, items, decode))
-        partitions = session.together([partial(whole.load, [unit]) for unit in units])
+        partitions = session.together([partial(whole.load, [cache_key]) for cache_key in cache_keys])
         found = [entity for loaded in partitions for answer in loaded.values() for entity in readable(answer)]
         stored = {mapper.keys.build(mapper.identity(entity)): entity for entity in found}
         return {key: stored[key] for key in keys if key in stored}

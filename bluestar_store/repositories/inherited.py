@@ -1,7 +1,7 @@
 """What plans inherit: the entities of GLOBAL or DEFAULT, as ones that know which plan they were read for.
 
-The cache has one entry of them for all plans. Each plan that reads them has twins, which share what the cached ones say
-and are made once, for as long as those stay cached.
+The cache has one entry of them for all plans. Each plan that reads them has copies, which share the cached entities'
+values and are made once, for as long as those stay cached.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ S = TypeVar("S")
 W = TypeVar("W")
 A = TypeVar("A")
 
-ANSWER_BYTES, TWIN_BYTES = 400, 120
-"""What an answer takes that is kept here, and each twin in it (measured)."""
+ANSWER_BYTES, COPY_BYTES = 400, 120
+"""Size of an answer that is kept here, and of each copy in it (measured)."""
 MAX_BYTES = 8 * 1024 * 1024
 """Of the answers that a repository keeps; when they are more it begins anew."""
 
@@ -42,8 +42,8 @@ def inherited_rule_error(item: str, entity: Entity, plan_id: str) -> InheritedRu
     )
 
 
-class Twins:
-    """Answers to a plan's questions, each with the cached values that it was made of. Safe for threads."""
+class DerivedAnswers:
+    """Answers to a plan's reads, each with the cached values that it was derived from. Safe for threads."""
 
     def __init__(self) -> None:
         self._kept: dict[tuple[Any, ...], tuple[Any, Any, Any]] = {}
@@ -63,21 +63,21 @@ class Twins:
         return made
 
     def _keep(self, identity: tuple[Any, ...], kept: tuple[Any, Any, Any]) -> None:
-        self._bytes += ANSWER_BYTES + TWIN_BYTES * (len(kept[2]) if hasattr(kept[2], "__len__") else 1)
+        self._bytes += ANSWER_BYTES + COPY_BYTES * (len(kept[2]) if hasattr(kept[2], "__len__") else 1)
         if self._bytes > MAX_BYTES:
             self._kept.clear()
             self._bytes = 0
         self._kept[identity] = kept
 
 
-class EntityTwins(Twins):
-    """Twins, also of single entities that lie in the cache."""
+class InheritedEntities(DerivedAnswers):
+    """The same for single entities; see `protocols.DerivedValues`."""
 
     def __init__(self, inherit: Callable[[tuple[Any, ...], Any], Any]) -> None:
         """`inherit` makes what the plan of an identity inherits of an entity."""
         super().__init__()
         self._inherit = inherit
 
-    def make(self, identity: tuple[Any, ...], shared: Any) -> Any:
-        """The twin for an identity, which is kept."""
+    def derive(self, identity: tuple[Any, ...], shared: Any) -> Any:
+        """The copy for an identity, which is kept."""
         return self.of(identity, shared, None, lambda one, _: self._inherit(identity, one), keep=True)

@@ -59,7 +59,7 @@ class Pipelines(Reader[PipelineStep]):
                 if level is levels[0]:
                     return steps
                 keep = here is not None
-                return self._twins.of(levels[0], steps, None, lambda steps, _: inherited(plan_id, steps), keep=keep)
+                return self._derived.of(levels[0], steps, None, lambda steps, _: inherited(plan_id, steps), keep=keep)
         if not fallback:
             return ()
         raise self._missing(f"no pipeline for plan {plan_id!r} nor {DEFAULT}, {pay_freq!r}")
@@ -277,9 +277,9 @@ class PipelineSource(PartitionSource[PipelineStep]):
         """See Source."""
         return bool(value)
 
-    def load(self, units: Sequence[CacheKey]) -> Mapping[CacheKey, tuple[PipelineStep, ...] | FailedRead]:
+    def load(self, cache_keys: Sequence[CacheKey]) -> Mapping[CacheKey, tuple[PipelineStep, ...] | FailedRead]:
         """As many as it takes."""
-        return dict(zip(units, self._first_of(self._session, [self.pk(unit) for unit in units]), strict=False))
+        return dict(zip(cache_keys, self._first_of(self._session, list(map(self.pk, cache_keys))), strict=False))
 
 
 def _agree(steps: Sequence[PipelineStep]) -> bool:

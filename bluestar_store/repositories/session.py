@@ -95,9 +95,9 @@ class StoreParts:
         """The tables."""
         return self.tables.specs()
 
-    def changed_lately(self, unit: CacheKey) -> bool:
+    def changed_lately(self, cache_key: CacheKey) -> bool:
         """Whether this process made or heard of a write of it that queries may not show yet."""
-        return not settles_at_once(self.committed) and self._cache.changed_lately(unit)
+        return not settles_at_once(self.committed) and self._cache.changed_lately(cache_key)
 
     def aside(self, call: Callable[[], object]) -> None:
         """Have a call made outside of any unit of work, without waiting for it where it is a round trip."""

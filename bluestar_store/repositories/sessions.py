@@ -88,8 +88,8 @@ class Sessions(StoreParts):
 
     def _send(self, writes: Mapping[Place, Write]) -> None:
         located = self.revisions.located(writes)
-        units = [unit for mapper, identity in located.values() if mapper.cached for unit in mapper.units(identity)]
-        with self._cache.writing(units) if units else nullcontext():
+        changed = [key for mapper, identity in located.values() if mapper.cached for key in mapper.cache_keys(identity)]
+        with self._cache.writing(changed) if changed else nullcontext():
             self.revisions.send(self.committed, writes, located)
 
     @contextmanager

@@ -188,7 +188,7 @@ class Plain:
     def get(self, own: CacheKey) -> None:
         return None
 
-    def make(self, own: CacheKey, value: object) -> object:
+    def derive(self, own: CacheKey, value: object) -> object:
         return value
 
 

@@ -264,14 +264,14 @@ def test_there_is_one_twin_for_each_cached_entry(store: Store) -> None:
     assert store.calculation_rules.all(PLAN)["match"].max_pct == 5
 
 
-def test_twins_are_bounded_and_none_is_kept_where_nothing_is_cached(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inherited, "MAX_BYTES", 10 * (inherited.ANSWER_BYTES + inherited.TWIN_BYTES))
+def test_derived_answers_are_bounded_and_none_is_kept_where_nothing_is_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inherited, "MAX_BYTES", 10 * (inherited.ANSWER_BYTES + inherited.COPY_BYTES))
     for entries, most in ((100_000, 10), (0, 0)):
         with seeded_store(cache_max_entries=entries) as store:
             for number in range(100):
                 for _ in range(3):
                     assert store.calculation_rules.get(f"P{number}", "match").inherited_by == f"P{number}"
-            assert len(store.calculation_rules._twins._kept) <= most
+            assert len(store.calculation_rules._derived._kept) <= most
 
 
 def test_a_unit_that_checks_what_a_plan_inherits_fails_when_the_plan_gets_its_own(store: Store) -> None:
