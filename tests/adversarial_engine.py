@@ -26,7 +26,7 @@ from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.engines.memory.images import Image
 from bluestar_store.engines.memory.tables import ItemTables, Table
 from bluestar_store.keys import Key
-from bluestar_store.protocols import Item, Page, Write
+from bluestar_store.protocols import BeforeAttempt, Item, Page, Write
 
 SPREAD = 8.0
 """Calls, or seconds of the given clock: below the 10 seconds that the library reckons with."""
@@ -206,10 +206,12 @@ class AdversarialEngine(MemoryEngine):
 
     # ------------------------------------------------------------------------------------------------------ writes
 
-    def write(self, *writes: Write) -> None:
+    def write(self, *writes: Write, before_attempt: BeforeAttempt | None = None) -> None:
         """See `protocols.Engine`: a write of one item is no transaction."""
         ready = checked(writes)
         with self._writing() as items:
+            if before_attempt is not None:
+                before_attempt()
             images = items.resolve(ready)
             self._take_over(images, self._spread if len(images) > 1 else 0)
         if self._settled:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
-from bluestar_store.protocols import MISSING, Cache, CacheKey, ConsistentCache, DerivedValues, Source
+from bluestar_store.protocols import MISSING, BeforeAttempt, Cache, CacheKey, ConsistentCache, DerivedValues, Source
 
 
 class NullCache:
@@ -28,7 +28,7 @@ class NullCache:
         """The values that the source loads."""
         return source.load(list(dict.fromkeys(cache_keys)))
 
-    def writing(self, cache_keys: Iterable[CacheKey], /) -> AbstractContextManager[None]:
+    def writing(self, cache_keys: Iterable[CacheKey], /) -> AbstractContextManager[BeforeAttempt | None]:
         """Nothing to do."""
         return nullcontext()
 

@@ -30,8 +30,7 @@ from bluestar_store.errors import (
     ItemTooLargeError,
 )
 from bluestar_store.forking import remember
-from bluestar_store.protocols import SETTLING_SECONDS, CacheKey, Source
-from bluestar_store.sending import before_each_sending
+from bluestar_store.protocols import SETTLING_SECONDS, BeforeAttempt, CacheKey, Source
 
 if TYPE_CHECKING:  # these load redis
     from bluestar_store.cache.redis.listener import InvalidationListener, Received
@@ -125,7 +124,7 @@ class TieredCache:
     # ------------------------------------------------------------------------------------------------------- writing
 
     @contextmanager
-    def writing(self, cache_keys: Iterable[CacheKey]) -> Iterator[None]:
+    def writing(self, cache_keys: Iterable[CacheKey]) -> Iterator[BeforeAttempt]:
         """See Cache. After an unknown outcome the keys stay out of the cache for as long as the commit may come."""
         keys, writer = list(dict.fromkeys(cache_keys)), new_token()
         publisher = self._publisher()
@@ -148,8 +147,7 @@ class TieredCache:
 
         known = False
         try:
-            with before_each_sending(renew):
-                yield
+            yield renew
             known = True
         except BlueStarError as error:
             # Other errors may follow a try whose answer was lost, and say nothing of that try.

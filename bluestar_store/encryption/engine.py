@@ -13,6 +13,7 @@ from bluestar_store.mapping.sealed import as_stored, item_as_stored
 from bluestar_store.protocols import (
     AsRead,
     AttributeValue,
+    BeforeAttempt,
     Engine,
     Expectation,
     Item,
@@ -59,9 +60,9 @@ class SealingEngine(PassingEngine):
             self.sealing.opened(table, item)
         return page
 
-    def write(self, *writes: Write) -> None:
-        """See `protocols.Engine`."""
-        self._engine.write(*map(self._sealed, writes))
+    def write(self, *writes: Write, before_attempt: BeforeAttempt | None = None) -> None:
+        """See `protocols.AnnouncesAttempts`."""
+        super().write(*map(self._sealed, writes), before_attempt=before_attempt)
 
     def _sealed(self, write: Write) -> Write:
         expect = _as_stored(write.expect)

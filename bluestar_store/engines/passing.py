@@ -6,7 +6,17 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from bluestar_store.keys import Key
-from bluestar_store.protocols import Engine, Item, Page, TableSpec, TableStatus, Write, settles_at_once
+from bluestar_store.protocols import (
+    BeforeAttempt,
+    Engine,
+    Item,
+    Page,
+    TableSpec,
+    TableStatus,
+    Write,
+    settles_at_once,
+    write_announced,
+)
 
 
 class PassingEngine:
@@ -51,9 +61,9 @@ class PassingEngine:
         """See `protocols.Engine`."""
         return self._engine.scan(*asked, **options)
 
-    def write(self, *writes: Write) -> None:
-        """See `protocols.Engine`."""
-        self._engine.write(*writes)
+    def write(self, *writes: Write, before_attempt: BeforeAttempt | None = None) -> None:
+        """See `protocols.AnnouncesAttempts`."""
+        write_announced(self._engine, writes, before_attempt)
 
     def put_many(self, table: str, items: Iterable[Item], *, progress: Callable[[int], None] | None = None) -> int:
         """See `protocols.Engine`."""

@@ -17,12 +17,16 @@ from bluestar_store.protocols.cache import (
 )
 from bluestar_store.protocols.engine import (
     SETTLING_SECONDS,
+    AnnouncesAttempts,
+    BeforeAttempt,
     Engine,
     ReadsPlaces,
     TellsTables,
+    announces_attempts,
     reads_places,
     scan_pages,
     settles_at_once,
+    write_announced,
 )
 from bluestar_store.protocols.items import (
     ABSENT,
@@ -62,8 +66,10 @@ __all__ = [
     "OWN_PREFIX",
     "SETTLING_SECONDS",
     "VERSION",
+    "AnnouncesAttempts",
     "AsRead",
     "AttributeValue",
+    "BeforeAttempt",
     "Cache",
     "CacheKey",
     "Check",
@@ -91,9 +97,11 @@ __all__ = [
     "TellsTables",
     "Update",
     "Write",
+    "announces_attempts",
     "key_of",
     "pages",
     "reads_places",
     "scan_pages",
     "settles_at_once",
+    "write_announced",
 ]

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any, Final, Protocol, TypeAlias
 
 from bluestar_store.errors import BlueStarError
+from bluestar_store.protocols.engine import BeforeAttempt
 
 CacheKey: TypeAlias = tuple[Any, ...]
 """What a cache keeps as one: an item, `("calculation-rule", "ACME", "match")`, or all items of a kind in a partition,
@@ -78,8 +79,11 @@ class Cache(Protocol):
         The values were current at one moment. Keys after one whose value settles the question may be left out.
         """
 
-    def writing(self, cache_keys: Iterable[CacheKey], /) -> AbstractContextManager[None]:
-        """Around a write that changes these keys, whether the write succeeds or its outcome is unknown."""
+    def writing(self, cache_keys: Iterable[CacheKey], /) -> AbstractContextManager[BeforeAttempt | None]:
+        """Around a write that changes these keys, whether the write succeeds or its outcome is unknown.
+
+        Gives what is to be called before each attempt at the write; None where that is nothing.
+        """
 
     def close(self) -> None:
         """End what runs in the background; may be called twice."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol, TypeGuard
+from functools import lru_cache
+from inspect import signature
+from typing import Any, Protocol, TypeAlias, TypeGuard
 
 from bluestar_store.keys import Key
 from bluestar_store.protocols.items import Item, Page, Place, Segment, TableSpec, TableStatus, Write, pages
@@ -11,6 +13,8 @@ from bluestar_store.protocols.items import Item, Page, Place, Segment, TableSpec
 SETTLING_SECONDS = 10.0
 """How long after its commit reads of several items may see a transaction in part, on DynamoDB: AWS says "soon", and it
 is mostly milliseconds."""
+BeforeAttempt: TypeAlias = Callable[[], None]
+"""What a cache does before each attempt at a write: it renews its tombstones, should the write have waited for long."""
 
 
 class Engine(Protocol):
@@ -106,6 +110,13 @@ class Engine(Protocol):
         """Let go of connections, files and threads; may be called twice."""
 
 
+class AnnouncesAttempts(Engine, Protocol):
+    """What an engine can besides that waits, for a lock or between attempts, before its writes are sent."""
+
+    def write(self, *writes: Write, before_attempt: BeforeAttempt | None = None) -> None:
+        """See Engine. Calls `before_attempt` before each attempt, after any wait for a lock."""
+
+
 class TellsTables(Protocol):
     """What an engine can besides whose `data_id` is alike for different data."""
 
@@ -126,6 +137,30 @@ class ReadsPlaces(Engine, Protocol):
 def reads_places(engine: Engine) -> TypeGuard[ReadsPlaces]:
     """Whether its class has `get_places`: what only passes on what another engine has may not see such calls."""
     return hasattr(type(engine), "get_places")
+
+
+def write_announced(engine: Engine, writes: Iterable[Write], before_attempt: BeforeAttempt | None) -> None:
+    """Write, and call `before_attempt` before each attempt; once, where the engine has no such parameter.
+
+    Raises what `Engine.write` raises.
+    """
+    if before_attempt is None:
+        engine.write(*writes)
+    elif announces_attempts(engine):
+        engine.write(*writes, before_attempt=before_attempt)
+    else:
+        before_attempt()
+        engine.write(*writes)
+
+
+def announces_attempts(engine: Engine) -> TypeGuard[AnnouncesAttempts]:
+    """Whether its `write` has the parameter `before_attempt`."""
+    return _has_before_attempt(getattr(engine.write, "__func__", engine.write))
+
+
+@lru_cache(maxsize=64)
+def _has_before_attempt(write: Callable[..., Any]) -> bool:
+    return "before_attempt" in signature(write).parameters
 
 
 def settles_at_once(engine: Engine) -> bool:

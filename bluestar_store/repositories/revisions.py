@@ -38,6 +38,7 @@ from bluestar_store.protocols import (
     ANY,
     EXISTS,
     SETTLING_SECONDS,
+    BeforeAttempt,
     Check,
     Delete,
     Engine,
@@ -46,6 +47,7 @@ from bluestar_store.protocols import (
     Put,
     Update,
     Write,
+    write_announced,
 )
 from bluestar_store.repositories.late_moves import LateMoves, Moved
 from bluestar_store.repositories.moves import MAX_TIME_DIGITS, Move
@@ -196,18 +198,22 @@ class Revisions:
             return
 
     def send(
-        self, engine: Engine, writes: Mapping[Place, Write], located: Mapping[Place, Located] | None = None
+        self,
+        engine: Engine,
+        writes: Mapping[Place, Write],
+        located: Mapping[Place, Located] | None = None,
+        before_attempt: BeforeAttempt | None = None,
     ) -> None:
         """Make the writes, and the moves that go with them, in one transaction.
 
         Where that has no room for the moves, they are made before it: a reader who is told of a transaction too early
         reads what it did not write yet, as it is. A write that took long, or whose outcome is unknown, may have been
-        committed later than its moves say: they are made once more. `located` is what `located` says of the writes.
-        Raises what `Engine.write` raises.
+        committed later than its moves say: they are made once more. `located` is what `located` says of the writes;
+        `before_attempt` is called before each attempt at them. Raises what `Engine.write` raises.
         """
         moved = self._moved(writes, self.located(writes) if located is None else located)
         if not moved:
-            engine.write(*writes.values())
+            write_announced(engine, writes.values(), before_attempt)
             return
         with self._in_turn(moved):
             began = self._monotonic()
@@ -217,13 +223,13 @@ class Revisions:
                 together[place] = _with(writes[place], move) if place in writes else move
             try:
                 try:
-                    engine.write(*together.values())
+                    write_announced(engine, together.values(), before_attempt)
                 except (InvalidWriteError, ItemTooLargeError):
                     checked(list(writes.values()))  # too much, or wrong, even without the moves
                     for place in filter(lambda place: is_level_revision(place[1]), moves):
                         self.tidy(engine, place)  # nobody read it for so long that it is full
                     engine.write(*moves.values())
-                    engine.write(*writes.values())
+                    write_announced(engine, writes.values(), before_attempt)
             except BlueStarError as error:
                 if isinstance(error, EngineError) and error.outcome_unknown:
                     self._move_later(engine, moved)

@@ -89,8 +89,8 @@ class Sessions(StoreParts):
     def _send(self, writes: Mapping[Place, Write]) -> None:
         located = self.revisions.located(writes)
         changed = [key for mapper, identity in located.values() if mapper.cached for key in mapper.cache_keys(identity)]
-        with self._cache.writing(changed) if changed else nullcontext():
-            self.revisions.send(self.committed, writes, located)
+        with self._cache.writing(changed) if changed else nullcontext() as before_attempt:
+            self.revisions.send(self.committed, writes, located, before_attempt)
 
     @contextmanager
     def recorded_together(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ from typing import TypeAlias, TypeVar
 
 from bluestar_store.engines.memory.staged import StagedEngine
 from bluestar_store.errors import BlueStarError, ConflictError, EngineError, InvalidWriteError
-from bluestar_store.protocols import AsRead, Check, Engine, Fits, Place, TableSpec, Write
+from bluestar_store.protocols import AsRead, BeforeAttempt, Check, Engine, Fits, Place, TableSpec, Write
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class StagedWrites(StagedEngine):
         self.rerun_before_commit = False
         """Whether the steps run again before the commit: one of them relies on a read that no condition can repeat."""
 
-    def write(self, *writes: Write) -> None:
+    def write(self, *writes: Write, before_attempt: BeforeAttempt | None = None) -> None:
         """Stage the writes as strict ones, as a step of the unit. Raises what `protocols.Engine.write` raises."""
         self._run_step(lambda staged: staged.stage_strict(*writes))
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from bluestar_store.engines.passing import PassingEngine
 from bluestar_store.keys import Key
-from bluestar_store.protocols import Engine, Item, Page, TableSpec, TableStatus, Write, settles_at_once
+from bluestar_store.protocols import BeforeAttempt, Engine, Item, Page, TableSpec, TableStatus, Write, settles_at_once
 from bluestar_store.testing.faults import Faults
 
 T = TypeVar("T")
@@ -75,8 +75,8 @@ class FaultEngine(PassingEngine):
         arguments = _named(SCAN, asked, options)
         return self._call("scan", partial(super().scan, **arguments), **arguments)
 
-    def write(self, *writes: Write) -> None:
-        self._call("write", partial(super().write, *writes), writes=writes)
+    def write(self, *writes: Write, before_attempt: BeforeAttempt | None = None) -> None:
+        self._call("write", partial(super().write, *writes, before_attempt=before_attempt), writes=writes)
 
     def put_many(self, table: str, items: Iterable[Item], *, progress: Callable[[int], None] | None = None) -> int:
         given = tuple(items)

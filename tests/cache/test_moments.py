@@ -24,7 +24,7 @@ from bluestar_store.cache.in_flight import Loaded
 from bluestar_store.cache.local import LocalCache
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.models.config import CLIENT_CONFIG
-from bluestar_store.protocols import ANY, MISSING, CacheKey, Update, Write
+from bluestar_store.protocols import ANY, MISSING, BeforeAttempt, CacheKey, Update, Write
 from bluestar_store.testing.fault_engine import FaultEngine
 from tests.cache.stores import stores, until
 
@@ -119,9 +119,9 @@ class Interrupting(MemoryEngine):
         super().__init__()
         self.then: list[Callable[[], object]] = []
 
-    def write(self, *writes: Write) -> None:
+    def write(self, *writes: Write, before_attempt: BeforeAttempt | None = None) -> None:
         """See Engine."""
-        super().write(*writes)
+        super().write(*writes, before_attempt=before_attempt)
         while self.then:
             self.then.pop(0)()
 

@@ -19,7 +19,7 @@ import pytest
 from bluestar_store import PipelineStep, Store, UnavailableError
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.keys import Key
-from bluestar_store.protocols import Engine, Item, Page, Write
+from bluestar_store.protocols import BeforeAttempt, Engine, Item, Page, Write
 from bluestar_store.testing import FaultEngine
 from tests.cache.stores import rule, stores
 
@@ -60,9 +60,9 @@ class LaggingEngine(MemoryEngine):
         reply_lag()
         return found
 
-    def write(self, *writes: Write) -> None:
+    def write(self, *writes: Write, before_attempt: BeforeAttempt | None = None) -> None:
         lag()
-        super().write(*writes)
+        super().write(*writes, before_attempt=before_attempt)
         lag()
 
 

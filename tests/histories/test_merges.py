@@ -17,7 +17,7 @@ import pytest
 
 from bluestar_store import BlueStarError, PipelineStep, Settings, Store
 from bluestar_store.engines.memory.engine import MemoryEngine
-from bluestar_store.protocols import Write
+from bluestar_store.protocols import BeforeAttempt, Write
 from bluestar_store.transfer import export, import_
 from tests.histories.agents import FREQ, one_value, whole_pipelines, work_in_threads
 from tests.histories.linear import misfits, register, told
@@ -34,9 +34,9 @@ class SlowEngine(MemoryEngine):
         super().__init__()
         self._chance = random.Random(seed)
 
-    def write(self, *writes: Write) -> None:
+    def write(self, *writes: Write, before_attempt: BeforeAttempt | None = None) -> None:
         time.sleep(self._chance.random() * 0.002)
-        super().write(*writes)
+        super().write(*writes, before_attempt=before_attempt)
         time.sleep(self._chance.random() * 0.001)
 
 

@@ -31,7 +31,7 @@ from bluestar_store import (
     VendorSchema,
 )
 from bluestar_store.persistence.rules import EngineRulesStore
-from bluestar_store.protocols import ABSENT, ANY, Update, Write
+from bluestar_store.protocols import ABSENT, ANY, BeforeAttempt, Update, Write
 from bluestar_store.repositories.revisions import MANY, Revision
 from bluestar_store.testing import FrozenClock
 from bluestar_store.testing.frozen_clock import START
@@ -304,12 +304,12 @@ class Slow(AdversarialEngine):
     clock: FrozenClock
     late = lost = False
 
-    def write(self, *writes: Write) -> None:
+    def write(self, *writes: Write, before_attempt: BeforeAttempt | None = None) -> None:
         """See `protocols.Engine`."""
         late, self.late = self.late, False
         if late:
             self.clock.advance(13)
-        super().write(*writes)
+        super().write(*writes, before_attempt=before_attempt)
         if late and self.lost:
             error = UnavailableError("nobody answers")
             error.outcome_unknown = True

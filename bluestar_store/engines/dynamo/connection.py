@@ -23,7 +23,6 @@ from bluestar_store.engines.dynamo.tries import Tries
 from bluestar_store.errors import BlueStarError, ConfigurationError, EngineError, UnavailableError
 from bluestar_store.forking import remember
 from bluestar_store.redaction.logs import hide_data
-from bluestar_store.sending import about_to_send
 from bluestar_store.settings import Settings
 
 TRANSACTION = "transact_write_items"
@@ -159,8 +158,6 @@ class AwsConnection:
         Raises the translated error; a cancelled transaction comes up as botocore's ClientError, for its reasons. The
         `tries` of a transaction that is written are told of each, and say in the error whether one may be applied.
         """
-        if operation == TRANSACTION:
-            about_to_send()
         try:
             if self.tracing is not None:
                 return self.tracing(self._answered, operation, table, tries, arguments)

@@ -37,6 +37,7 @@ from bluestar_store.errors import (
 from bluestar_store.keys import Key
 from bluestar_store.protocols import (
     ANY,
+    BeforeAttempt,
     Check,
     IndexSpec,
     Item,
@@ -273,8 +274,8 @@ class DynamoEngine:
         after = encode_cursor(question, [last[name]["S"] for name in names]) if last else None
         return Page(answer["Items"], after)
 
-    def write(self, *writes: Write) -> None:
-        """See `protocols.Engine`: one TransactWriteItems with a request token, also for a single write.
+    def write(self, *writes: Write, before_attempt: BeforeAttempt | None = None) -> None:
+        """See `protocols.AnnouncesAttempts`: one TransactWriteItems with a request token, also for a single write.
 
         The token makes every write safe to send again, deletes and creations too, which no attribute on the item
         could; AWS keeps it for ten minutes. The price is that of a transaction: two write units instead of one.
@@ -283,7 +284,8 @@ class DynamoEngine:
         if not ready:
             return
         table = ", ".join(dict.fromkeys(write.table for write in ready))
-        self.transact(table, transact_items(ready), partial(_refusal, ready, self.location), partial(self._told, ready))
+        refusal = partial(_refusal, ready, self.location)
+        self.transact(table, transact_items(ready), refusal, partial(self._told, ready), before_attempt)
 
     def transact(
         self,
@@ -291,6 +293,7 @@ class DynamoEngine:
         items: list[dict[str, Any]],
         refusal: Callable[[aws.ClientError], BlueStarError],
         look: Callable[[], bool | None] = lambda: None,
+        before_attempt: BeforeAttempt | None = None,
     ) -> None:
         """One transaction in DynamoDB's own form, applied once, on tables with any key; see `write_once`."""
         from bluestar_store.engines.dynamo.once import write_once
@@ -302,6 +305,7 @@ class DynamoEngine:
             retrying=self._retrying(TransactionConflictError, ThrottledTransactionError),
             refusal=refusal,
             look=look,
+            before_attempt=before_attempt,
             clock=self._clock,
             sleep=self._sleep,
         )

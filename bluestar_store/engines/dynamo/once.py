@@ -23,6 +23,7 @@ from bluestar_store.errors import (
     TransactionConflictError,
     UnavailableError,
 )
+from bluestar_store.protocols import BeforeAttempt
 
 ASKS = 5
 """Calls about one transaction, each of several tries of botocore's, until its outcome counts as unknown."""
@@ -36,17 +37,20 @@ def write_once(
     retrying: Retrying,
     refusal: Callable[[aws.ClientError], BlueStarError],
     look: Callable[[], bool | None],
+    before_attempt: BeforeAttempt | None,
     clock: Callable[[], float],
     sleep: Callable[[float], None],
 ) -> None:
     """One TransactWriteItems. `retrying` says how often a cancelled one is tried again, after which of the `refusal`s.
+
+    `before_attempt` is called before each call.
 
     While a try is in doubt, each further one has the same token, so that what was applied is not applied again. What
     was cancelled then proves nothing (the expectation may have been ended by this very write, and by others since), nor
     does a token that is too old: `look` says whether the transaction was written, as far as the items tell (None:
     they do not). Raises what the refusal is; UnavailableError with `outcome_unknown` where nobody knows.
     """
-    asking = _Asking(connection, table, items, Tries(clock), sleep)
+    asking = _Asking(connection, table, items, Tries(clock), sleep, before_attempt)
     try:
         for attempt in retrying:
             with attempt:
@@ -78,8 +82,10 @@ class _Asking:
         items: list[dict[str, Any]],
         tries: Tries,
         sleep: Callable[[float], None],
+        before_attempt: BeforeAttempt | None,
     ) -> None:
         self._connection, self._table, self._items, self._tries = connection, table, items, tries
+        self._before_attempt = before_attempt
         self._token = ""
         self._attempts = attempts(EngineError, when=_asks_again, most=ASKS, sleep=sleep)
 
@@ -95,6 +101,8 @@ class _Asking:
 
     def _ask(self) -> None:
         arguments = {"TransactItems": self._items, "ClientRequestToken": self._token}
+        if self._before_attempt is not None:
+            self._before_attempt()
         self._tries.check()
         begun = self._tries.now()
         try:

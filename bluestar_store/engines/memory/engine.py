@@ -20,9 +20,8 @@ from bluestar_store.engines.memory.images import Image
 from bluestar_store.engines.memory.tables import ItemTables, Table
 from bluestar_store.forking import remember
 from bluestar_store.keys import Key
-from bluestar_store.protocols import Item, Page, Segment, TableSpec, TableStatus, Write, key_of
+from bluestar_store.protocols import BeforeAttempt, Item, Page, Segment, TableSpec, TableStatus, Write, key_of
 from bluestar_store.redaction.tracebacks import without_locals
-from bluestar_store.sending import about_to_send
 
 BULK_ITEMS = 1000
 """Items that `put_many` takes over at once."""
@@ -131,11 +130,12 @@ class MemoryEngine:
             return items.scan(table, sk_prefix, lacking, limit, cursor, segment)
 
     @without_locals
-    def write(self, *writes: Write) -> None:
-        """See `protocols.Engine`."""
+    def write(self, *writes: Write, before_attempt: BeforeAttempt | None = None) -> None:
+        """See `protocols.AnnouncesAttempts`."""
         ready = checked(writes)
         with self._writing() as items:
-            about_to_send()
+            if before_attempt is not None:
+                before_attempt()
             self._commit(items.resolve(ready))
 
     @without_locals

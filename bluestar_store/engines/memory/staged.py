@@ -14,6 +14,7 @@ from bluestar_store.keys import Key
 from bluestar_store.protocols import (
     VERSION,
     AsRead,
+    BeforeAttempt,
     Check,
     Delete,
     Engine,
@@ -51,8 +52,11 @@ class StagedEngine(PassingEngine):
         with self._lock:
             return dict(self._writes)
 
-    def write(self, *writes: Write) -> None:
-        """Lay writes over what is there, all or none. Raises as `folded` and `Engine.write` do before sending."""
+    def write(self, *writes: Write, before_attempt: BeforeAttempt | None = None) -> None:
+        """Lay writes over what is there, all or none; nothing is sent, so `before_attempt` is not called.
+
+        Raises as `folded` and `Engine.write` do before sending.
+        """
         ready = checked(writes)
         with self._lock:
             after = dict(self._writes)
