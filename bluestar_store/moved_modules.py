@@ -23,7 +23,7 @@ MOVED = {
     "engines.exchange": "engines.dynamo.exchange",
     "engines.expressions": "engines.dynamo.expressions",
     "engines.folding": "engines.memory.folding",
-    "engines.images": "engines.memory.images",
+    "engines.images": "engines.memory.tables",
     "engines.journal": "engines.file.journal",
     "engines.journal_mark": "engines.file.journal_mark",
     "engines.once": "engines.dynamo.once",

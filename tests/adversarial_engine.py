@@ -21,10 +21,9 @@ from typing import Any, NamedTuple
 
 from sortedcontainers import SortedDict
 
-from bluestar_store.engines.checks import check_keys, checked
+from bluestar_store.engines.checks import check_keys, checked_places
 from bluestar_store.engines.memory.engine import MemoryEngine
-from bluestar_store.engines.memory.images import Image
-from bluestar_store.engines.memory.tables import ItemTables, Table
+from bluestar_store.engines.memory.tables import Image, ItemTables, Table
 from bluestar_store.keys import Key
 from bluestar_store.protocols import BeforeAttempt, Item, Page, Write
 
@@ -208,7 +207,7 @@ class AdversarialEngine(MemoryEngine):
 
     def write(self, *writes: Write, before_attempt: BeforeAttempt | None = None) -> None:
         """See `protocols.Engine`: a write of one item is no transaction."""
-        ready = checked(writes)
+        ready = checked_places(writes)
         with self._writing() as items:
             if before_attempt is not None:
                 before_attempt()

@@ -12,8 +12,7 @@ from typing import Any
 from bluestar_store.errors import ConfigurationError, InvalidKeyError, InvalidWriteError, ItemTooLargeError
 from bluestar_store.keys import MAX_PK_BYTES, MAX_SK_BYTES, Key, shown
 from bluestar_store.mapping.sealed import SealedValue
-from bluestar_store.mapping.values import number_text
-from bluestar_store.mapping.wire import visitor
+from bluestar_store.mapping.values import MAX_DIGITS, NORMAL_NUMBER, number_text
 from bluestar_store.protocols import (
     AsRead,
     AttributeValue,
@@ -22,6 +21,7 @@ from bluestar_store.protocols import (
     Expectation,
     Expected,
     Item,
+    Place,
     Put,
     TableSpec,
     Update,
@@ -53,32 +53,36 @@ MAX_ISOLATED_KEYS = 100
 
 def checked(writes: Sequence[Write]) -> list[Write]:
     """The writes with their numbers normalised; InvalidWriteError or ItemTooLargeError for what cannot be sent."""
+    return list(checked_places(writes).values())
+
+
+def checked_places(writes: Sequence[Write]) -> dict[Place, Write]:
+    """The same, by the places that are written, in the order of the writes."""
     if len(writes) > MAX_WRITES:
         raise InvalidWriteError(f"{len(writes)} writes; a transaction takes {MAX_WRITES} at most (an AWS limit)")
-    seen: set[tuple[str, Key]] = set()
     total = 0
-    result: list[Write] = []
+    result: dict[Place, Write] = {}
     for write in writes:
-        place = (write.table, write.key)
-        if place in seen:
-            raise InvalidWriteError(f"{write.table}: {write.key} is written twice in one transaction")
-        seen.add(place)
-        ready, size = (write, vars(write)[CHECKED]) if CHECKED in vars(write) else _checked(write)
-        vars(ready)[CHECKED] = size
-        total += size
-        result.append(ready)
+        ready = write if CHECKED in vars(write) else _checked(write)
+        place = ready.table, _key_in(ready.table, ready.item) if isinstance(ready, Put) else ready.key
+        if place in result:
+            raise InvalidWriteError(f"{write.table}: {place[1]} is written twice in one transaction")
+        total += vars(ready)[CHECKED]
+        result[place] = ready
     if total > MAX_TRANSACTION_BYTES:
         raise InvalidWriteError(f"the writes are {total} bytes together; a transaction takes 4 MB (an AWS limit)")
     return result
 
 
-def _checked(write: Write) -> tuple[Write, int]:
-    expect, compared = _expectation(write.table, write.key, write.expect)
+def _checked(write: Write) -> Write:
+    ready: Write
     match write:
         case Put():
-            item = checked_item(write.table, write.item)
-            return replace(write, item=item, expect=expect), item_bytes(item) + compared
+            key, item, size = _whole_item(write.table, write.item)
+            expect, compared = _expectation(write.table, key, write.expect)
+            ready = Put(write.table, item, expect, write.once)
         case Update():
+            expect, compared = _expectation(write.table, write.key, write.expect)
             check_key(write.table, write.key)
             if write.set.keys() & write.remove or {"PK", "SK"} & (write.set.keys() | write.remove):
                 raise InvalidWriteError(
@@ -86,18 +90,20 @@ def _checked(write: Write) -> tuple[Write, int]:
                 )
             if not 1 <= len(write.set) + len(write.remove) <= MAX_CHANGES:
                 raise InvalidWriteError(f"{write.table}: {write.key}: an update changes 1 to {MAX_CHANGES} attributes")
-            for name in write.remove:
-                _value(write.table, write.key, name, {"NULL": True})
-            changes = {name: _value(write.table, write.key, name, value) for name, value in write.set.items()}
-            size = item_bytes(changes)
+            if write.remove:
+                _attributes(write.table, write.key, dict.fromkeys(write.remove, _NULL))
+            changes, size = _attributes(write.table, write.key, write.set)
             if size > MAX_ITEM_BYTES:
                 raise _too_large(write.table, write.key, size)
-            return replace(write, set=changes, expect=expect), size + compared
+            ready = Update(write.table, write.key, changes, write.remove, expect)
         case Delete() | Check():
+            expect, compared = _expectation(write.table, write.key, write.expect)
             check_key(write.table, write.key)
             if isinstance(write, Check) and write.expect is Expected.ANY:
                 raise InvalidWriteError(f"{write.table}: {write.key}: a check that expects nothing")
-            return replace(write, expect=expect), compared
+            ready, size = replace(write, expect=expect), 0
+    vars(ready)[CHECKED] = size + compared
+    return ready
 
 
 def _expectation(table: str, key: Key, expect: Expectation) -> tuple[Expectation, int]:
@@ -107,30 +113,39 @@ def _expectation(table: str, key: Key, expect: Expectation) -> tuple[Expectation
     """
     if not isinstance(expect, AsRead):
         return expect, 0
-    if len(expect.all_attributes) > MAX_CONDITIONS:
+    compared = {**expect.attributes, **expect.others}
+    if len(compared) > MAX_CONDITIONS:
         raise InvalidWriteError(f"{table}: {key}: a write compares {MAX_CONDITIONS} attributes at most")
-
-    def normal(attributes: Mapping[str, AttributeValue | None]) -> dict[str, AttributeValue | None]:
-        return {name: None if value is None else _value(table, key, name, value) for name, value in attributes.items()}
-
-    ready = replace(expect, attributes=normal(expect.attributes), others=normal(expect.others))
-    return ready, item_bytes({name: value for name, value in ready.all_attributes.items() if value is not None})
+    present = {name: value for name, value in compared.items() if value is not None}
+    normal, size = _attributes(table, key, present)
+    attributes = {name: normal.get(name) for name in expect.attributes}
+    return AsRead(expect.version, attributes, {name: normal.get(name) for name in expect.others}), size
 
 
-def checked_item(table: str, item: Mapping[str, AttributeValue]) -> Item:
-    """A copy of a whole item with its numbers normalised."""
+def _whole_item(table: str, item: Mapping[str, AttributeValue]) -> tuple[Key, Item, int]:
+    key = _key_in(table, item)
+    check_key(table, key)
+    copy, size = _attributes(table, key, item)
+    if size > MAX_ITEM_BYTES:
+        raise _too_large(table, key, size)
+    return key, copy, size
+
+
+def _key_in(table: str, item: Mapping[str, AttributeValue]) -> Key:
     try:
         key = Key(item["PK"]["S"], item["SK"]["S"])
     except (KeyError, TypeError):
         raise InvalidWriteError(f"{table}: an item without text in PK and SK") from None
     if not all(isinstance(part, str) for part in key):
         raise InvalidWriteError(f"{table}: an item without text in PK and SK")
-    check_key(table, key)
-    copy = {name: _value(table, key, name, value) for name, value in item.items()}
-    size = item_bytes(copy)
-    if size > MAX_ITEM_BYTES:
-        raise _too_large(table, key, size)
-    return copy
+    return key
+
+
+def checked_item(table: str, item: Mapping[str, AttributeValue]) -> Item:
+    """A copy of a whole item with its numbers normalised. Raises InvalidWriteError, InvalidKeyError,
+    ItemTooLargeError.
+    """
+    return _whole_item(table, item)[1]
 
 
 def check_specs(specs: Iterable[TableSpec]) -> None:
@@ -192,43 +207,57 @@ def _too_large(table: str, key: Key, size: int) -> ItemTooLargeError:
     return ItemTooLargeError(f"{table}: {key}: {size} bytes; an item has 400 KB at most (an AWS limit)")
 
 
-def check_size(table: str, key: Key, item: Item) -> None:
+def check_sizes(items: Iterable[tuple[Place, Item]]) -> None:
     """ItemTooLargeError for an item that an update grew too far."""
-    size = item_bytes(item)
-    if size > MAX_ITEM_BYTES:
-        raise _too_large(table, key, size)
+    for (table, key), item in items:
+        if (size := item_bytes(item)) > MAX_ITEM_BYTES:
+            raise _too_large(table, key, size)
 
 
-def _value(table: str, key: Key, name: str, value: AttributeValue) -> AttributeValue:
-    try:
-        return normal_value(name, value)
-    except ValueError as error:
-        raise InvalidWriteError(f"{table}: {key}: attribute {shown(name)} {error}") from None
+def _attributes(table: str, key: Key, attributes: Mapping[str, AttributeValue]) -> tuple[Item, int]:
+    """A copy of attributes with their numbers normalised, and their size. InvalidWriteError for what is none."""
+    copy: Item = {}
+    total = 0
+    for name, value in attributes.items():
+        try:
+            name_bytes = _name_bytes(name)
+            copy[name], size = _normal(value, 0)
+        except UnicodeEncodeError:
+            raise InvalidWriteError(f"{table}: {key}: attribute {shown(name)} is not valid Unicode") from None
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InvalidWriteError(f"{table}: {key}: attribute {shown(name)} {error}") from None
+        total += name_bytes + size
+    return copy, total
 
 
 def normal_value(name: str, value: AttributeValue) -> AttributeValue:
     """A copy of an attribute's value with its numbers normalised; ValueError says what DynamoDB would refuse."""
     try:
-        _check_name(name)
-        return _normal(value, 0)
+        _name_bytes(name)
+        return _normal(value, 0)[0]
     except UnicodeEncodeError:
         raise ValueError("is not valid Unicode") from None
     except (TypeError, AttributeError) as error:
         raise ValueError(str(error)) from None
 
 
-def _check_name(name: str) -> None:
-    """ValueError for the name of an attribute that DynamoDB does not take."""
-    if not name:
+_NULL: AttributeValue = {"NULL": True}
+
+
+def _name_bytes(name: str) -> int:
+    """The bytes of an attribute's name; ValueError for one that DynamoDB does not take."""
+    size = len(name.encode())
+    if not size:
         raise ValueError("has or contains an empty name")
-    if len(name.encode()) > MAX_NAME_BYTES:
+    if size > MAX_NAME_BYTES:
         raise ValueError(f"has or contains a name of more than {MAX_NAME_BYTES} bytes (an AWS limit)")
+    return size
 
 
-def _normal(value: AttributeValue, depth: int) -> AttributeValue:
-    """A deep copy of a wire value, numbers normalised; ValueError for what DynamoDB does not take."""
+def _normal(value: AttributeValue, depth: int) -> tuple[AttributeValue, int]:
+    """A deep copy of a wire value, numbers normalised, and its size; ValueError for what DynamoDB does not take."""
     if type(value) is SealedValue:
-        return value.copy()
+        return value.copy(), _bytes(value)
     if len(value) != 1:
         raise ValueError("is not one value of one type")
     if depth >= MAX_DEPTH:
@@ -236,59 +265,74 @@ def _normal(value: AttributeValue, depth: int) -> AttributeValue:
     ((kind, content),) = value.items()
     match kind, content:
         case "S", str():
-            content.encode()
-            return {"S": content}
+            return {"S": content}, len(content.encode())
         case "N", str():
-            return {"N": number_text(content)}
+            usual = len(content) <= MAX_DIGITS and NORMAL_NUMBER.fullmatch(content)
+            text = content if usual else number_text(content)
+            return {"N": text}, _number_bytes(text)
         case "B", bytes():
-            return {"B": content}
-        case "BOOL", bool():
-            return {"BOOL": content}
-        case "NULL", True:
-            return {"NULL": True}
+            return {"B": content}, len(content)
+        case ("BOOL", bool()) | ("NULL", True):
+            return {kind: content}, 1
         case "L", list() | tuple():
-            return {"L": [_normal(inner, depth + 1) for inner in content]}
+            members = [_normal(inner, depth + 1) for inner in content]
+            return {"L": [member for member, _ in members]}, 3 + len(members) + sum(size for _, size in members)
         case "M", Mapping():
-            for name in content:
-                _check_name(name)
-            return {"M": {name: _normal(inner, depth + 1) for name, inner in content.items()}}
+            copy, total = {}, 3
+            for name, inner in content.items():
+                total += 1 + _name_bytes(name)
+                copy[name], size = _normal(inner, depth + 1)
+                total += size
+            return {"M": copy}, total
         case (("SS" | "NS" | "BS"), list() | tuple()):
-            return {kind: _normal_set(kind[0], content)}
+            return _normal_set(kind, content)
     raise ValueError(f"is no DynamoDB value of type {kind}")
 
 
-def _normal_set(kind: str, content: Sequence[Any]) -> list[Any]:
-    members = [_normal({kind: member}, 0)[kind] for member in content]
+def _normal_set(kind: str, content: Sequence[Any]) -> tuple[AttributeValue, int]:
+    of_one = kind[0]
+    measured = [_normal({of_one: member}, 0) for member in content]
+    members = [member[of_one] for member, _ in measured]
     if not members:
         raise ValueError("is an empty set, which DynamoDB does not keep")
     if len(set(members)) != len(members):
         raise ValueError("is a set that holds a member twice")
-    return members
+    return {kind: members}, sum(size for _, size in measured)
 
 
 def item_bytes(item: Mapping[str, AttributeValue]) -> int:
     """The size of an item by AWS's rules ("DynamoDB item sizes and formats" in the developer guide)."""
-    return sum(len(name.encode()) + _bytes(value) for name, value in item.items())
+    return sum(
+        len(name.encode()) + (len(value["S"].encode()) if "S" in value else _bytes(value))
+        for name, value in item.items()
+    )
+
+
+def _bytes(value: AttributeValue) -> int:
+    ((kind, content),) = value.items()
+    match kind:
+        case "S":
+            return len(content.encode())
+        case "N":
+            return _number_bytes(content)
+        case "B":
+            return len(content)
+        case "BOOL" | "NULL":
+            return 1
+        case "L":
+            return 3 + len(content) + sum(map(_bytes, content))
+        case "M":
+            return 3 + len(content) + item_bytes(content)
+        case "SS":
+            return sum(len(member.encode()) for member in content)
+        case "NS":
+            return sum(map(_number_bytes, content))
+        case "BS":
+            return sum(map(len, content))
+    raise ValueError(f"is of type {shown(kind)}, which DynamoDB does not have")
 
 
 def _number_bytes(text: str) -> int:
     """A byte for two significant digits, one more, and one for the sign; 21 at most."""
     digits = text.lstrip("-").replace(".", "").strip("0")
     return min(21, (len(digits) + 1) // 2 + 1 + text.startswith("-"))
-
-
-_bytes = visitor(
-    {
-        "S": lambda content: len(content.encode()),
-        "N": _number_bytes,
-        "B": len,
-        "BOOL": lambda _: 1,
-        "NULL": lambda _: 1,
-        "SS": lambda content: sum(len(member.encode()) for member in content),
-        "NS": lambda content: sum(map(_number_bytes, content)),
-        "BS": lambda content: sum(map(len, content)),
-    },
-    list_of=lambda sizes: 3 + len(sizes) + sum(sizes),
-    map_of=lambda sizes: 3 + len(sizes) + sum(sizes.values()) + sum(map(len, map(str.encode, sizes))),
-)
-"""The size of a wire value."""

@@ -24,13 +24,14 @@ ENDLESS = 100
 
 _EXACT = Context(MAX_DIGITS, Emin=MIN_EXPONENT, Emax=MAX_EXPONENT, traps=[Inexact, Overflow, Subnormal])
 """Raises for a number that it would have to change: one that DynamoDB cannot hold."""
-_NORMAL = re.compile(r"0|-?(?:[1-9][0-9]*|(?:0|[1-9][0-9]*)\.[0-9]*[1-9])")
+NORMAL_NUMBER = re.compile(r"0|-?(?:[1-9][0-9]*|(?:0|[1-9][0-9]*)\.[0-9]*[1-9])")
+"""What a number looks like that is spelled as DynamoDB gives it back, if it has no more than MAX_DIGITS characters."""
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 
 
 def exact_number(value: Any) -> Decimal:
     """The number, exactly; ValueError for a float, a bool, or what DynamoDB's 38 digits cannot hold."""
-    if isinstance(value, str) and len(value) <= MAX_DIGITS and _NORMAL.fullmatch(value):
+    if isinstance(value, str) and len(value) <= MAX_DIGITS and NORMAL_NUMBER.fullmatch(value):
         return Decimal(value)  # the usual case, too short to be too much
     if isinstance(value, float):
         raise ValueError("is a float, which is not exact: give a Decimal or text")
@@ -54,7 +55,7 @@ def exact_number(value: Any) -> Decimal:
 
 def number_text(value: Any) -> str:
     """The one spelling of a number that DynamoDB gives back: no exponent, no trailing zeros."""
-    if isinstance(value, str) and len(value) <= MAX_DIGITS and _NORMAL.fullmatch(value):
+    if isinstance(value, str) and len(value) <= MAX_DIGITS and NORMAL_NUMBER.fullmatch(value):
         return value  # the usual case, without the way through Decimal
     number = exact_number(value)
     text = format(number, "f")

@@ -1,9 +1,8 @@
 """DynamoDB's wire form of values, `{"S": "text"}` or `{"M": {name: value}}`, and the one way to go through it.
 
-`visitor` makes a function of wire values from what is done with each type. Everything that reads, measures, copies or
-spells a wire value is one: `from_wire` here, sizes in `engines.checks`, spellings of exports, documents, the drop-in's
-dicts. Only `engines.checks` and `engines.item_json` go through values by themselves: they are given what may be no wire
-value at all, and say why.
+`visitor` makes a function of wire values from what is done with each type. Everything that reads, copies, compares or
+spells a wire value is one: `from_wire` here, spellings of exports, documents, the drop-in's dicts. `engines.checks` and
+`engines.item_json` go through values by themselves: they are given what may be no wire value at all, and say why.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from immutabledict import immutabledict
 
 from bluestar_store.keys import shown
 from bluestar_store.mapping.values import number_text
-from bluestar_store.protocols import AttributeValue
+from bluestar_store.protocols import AttributeValue, Item
 
 
 def visitor(
@@ -30,19 +29,27 @@ def visitor(
     `leaves` has the types S, N, B, BOOL, NULL, SS, NS and BS. Of a list and a map the members are visited first. Raises
     ValueError for another type.
     """
+    plain = frozenset(kind for kind, leaf in leaves.items() if leaf is as_it_is)
 
     def visit(value: AttributeValue) -> Any:
         ((kind, content),) = value.items()
-        try:
-            of_type = visits[kind]
-        except KeyError:
-            raise ValueError(f"is of type {shown(kind)}, which DynamoDB does not have") from None
-        return of_type(content)
+        if kind in plain:
+            return content
+        if kind == "M":
+            return map_of({name: visit(member) for name, member in content.items()})
+        if kind == "L":
+            return list_of([visit(member) for member in content])
+        return of_type(leaves, kind)(content)
 
-    visits = dict(leaves)
-    visits["L"] = lambda content: list_of([visit(member) for member in content])
-    visits["M"] = lambda content: map_of({name: visit(member) for name, member in content.items()})
     return visit
+
+
+def of_type(functions: Mapping[str, Callable[[Any], Any]], kind: str) -> Callable[[Any], Any]:
+    """The function for values of a type. Raises ValueError for a type that DynamoDB does not have."""
+    try:
+        return functions[kind]
+    except KeyError:
+        raise ValueError(f"is of type {shown(kind)}, which DynamoDB does not have") from None
 
 
 def as_it_is(content: Any) -> Any:
@@ -50,6 +57,8 @@ def as_it_is(content: Any) -> Any:
     return content
 
 
+SCALARS = frozenset(("S", "N", "B", "BOOL", "NULL"))
+"""Types whose content is no container."""
 SETS = ("SS", "NS", "BS")
 """Types of sets; their content is a list."""
 PLAIN: Mapping[str, Callable[[Any], Any]] = {
@@ -63,15 +72,22 @@ PLAIN: Mapping[str, Callable[[Any], Any]] = {
 
 def rewriter(changes: Mapping[str, Callable[[Any], Any]]) -> Callable[[AttributeValue], AttributeValue]:
     """A function that makes a new wire value of one, the content of some types changed, that of a map `M` too."""
-    change_map = changes.get("M", as_it_is)
+    change_map = changes.get("M")
+    unchanged = SCALARS - changes.keys()
+    changed = {**dict.fromkeys(SETS, list), **changes}
 
-    def rewritten(kind: str, change: Callable[[Any], Any]) -> Callable[[Any], AttributeValue]:
-        return (lambda content: {kind: content}) if change is as_it_is else (lambda content: {kind: change(content)})
+    def rewritten(value: AttributeValue) -> AttributeValue:
+        ((kind, content),) = value.items()
+        if kind in unchanged:
+            return {kind: content}
+        if kind == "M":
+            members = {name: rewritten(member) for name, member in content.items()}
+            return {"M": members if change_map is None else change_map(members)}
+        if kind == "L":
+            return {"L": [rewritten(member) for member in content]}
+        return {kind: of_type(changed, kind)(content)}
 
-    unchanged: dict[str, Callable[[Any], Any]] = dict.fromkeys(("S", "N", "B", "BOOL", "NULL"), as_it_is)
-    unchanged |= dict.fromkeys(SETS, list)
-    leaves = {kind: rewritten(kind, changes.get(kind, change)) for kind, change in unchanged.items()}
-    return visitor(leaves, list_of=lambda members: {"L": members}, map_of=lambda members: {"M": change_map(members)})
+    return rewritten
 
 
 def in_order(members: dict[str, Any]) -> dict[str, Any]:
@@ -88,6 +104,23 @@ from_wire = visitor(
 
 copied_value = rewriter({})
 """A deep copy of a wire value."""
+
+
+def copied(item: Mapping[str, AttributeValue]) -> Item:
+    """A deep copy of a wire item."""
+    return {
+        name: value.copy() if SCALARS.issuperset(value) or type(value) is not dict else copied_value(value)
+        for name, value in item.items()
+    }
+
+
+comparable = visitor(
+    {**PLAIN, "N": Decimal, "NS": lambda content: frozenset(map(Decimal, content)), "SS": frozenset, "BS": frozenset}
+    | {"BOOL": lambda content: ("BOOL", content)},  # to Python, True is 1
+    list_of=tuple,
+    map_of=as_it_is,
+)
+"""What is equal for two wire values that DynamoDB's `=` takes for equal."""
 
 
 def to_wire(value: Any) -> AttributeValue:

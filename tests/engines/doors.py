@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from bluestar_store.engines.memory.engine import MemoryEngine
-from bluestar_store.engines.memory.images import copied
 from bluestar_store.keys import Key
+from bluestar_store.mapping.wire import copied
 from bluestar_store.protocols import Item, key_of
 from tests.adversarial_engine import AdversarialEngine
 

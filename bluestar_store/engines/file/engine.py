@@ -24,8 +24,7 @@ from bluestar_store.engines.file.shared_folders import (
 )
 from bluestar_store.engines.file.table_files import Stamp, read_table, stamp_of, write_table
 from bluestar_store.engines.memory.engine import MemoryEngine
-from bluestar_store.engines.memory.images import Image
-from bluestar_store.engines.memory.tables import ItemTables, Table
+from bluestar_store.engines.memory.tables import Image, ItemTables, Table
 from bluestar_store.errors import ConfigurationError, ItemDecodeError
 from bluestar_store.forking import remember
 from bluestar_store.whole_files import sync_names

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from bluestar_store.disk import in_doubt, open_plain, sync_data
 from bluestar_store.engines.file.journal_mark import Mark, MarkFile
 from bluestar_store.engines.item_json import item_from_json, to_json
-from bluestar_store.engines.memory.images import Image
+from bluestar_store.engines.memory.tables import Image
 from bluestar_store.errors import BlueStarError, ItemDecodeError
 from bluestar_store.keys import Key
 from bluestar_store.whole_files import replace_file, sync_names

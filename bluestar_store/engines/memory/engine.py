@@ -13,11 +13,10 @@ from bluestar_store.engines.checks import (
     check_limit,
     check_question,
     check_specs,
-    checked,
     checked_item,
+    checked_places,
 )
-from bluestar_store.engines.memory.images import Image
-from bluestar_store.engines.memory.tables import ItemTables, Table
+from bluestar_store.engines.memory.tables import Image, ItemTables, Table
 from bluestar_store.forking import remember
 from bluestar_store.keys import Key
 from bluestar_store.protocols import BeforeAttempt, Item, Page, Segment, TableSpec, TableStatus, Write, key_of
@@ -132,7 +131,7 @@ class MemoryEngine:
     @without_locals
     def write(self, *writes: Write, before_attempt: BeforeAttempt | None = None) -> None:
         """See `protocols.AnnouncesAttempts`."""
-        ready = checked(writes)
+        ready = checked_places(writes)
         with self._writing() as items:
             if before_attempt is not None:
                 before_attempt()

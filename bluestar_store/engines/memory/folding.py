@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from bluestar_store.engines.conditions import conflict
-from bluestar_store.engines.memory.images import updated
+from bluestar_store.engines.conditions import conflict, updated
 from bluestar_store.errors import InvalidWriteError
 from bluestar_store.protocols import (
     ABSENT,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from bluestar_store.engines.checks import check_isolated, check_keys, checked
+from bluestar_store.engines.checks import check_isolated, check_keys, checked_places
+from bluestar_store.engines.conditions import updated
 from bluestar_store.engines.memory.folding import folded
-from bluestar_store.engines.memory.images import copied, updated
 from bluestar_store.engines.passing import PassingEngine
 from bluestar_store.errors import InvalidWriteError
 from bluestar_store.keys import Key
+from bluestar_store.mapping.wire import copied
 from bluestar_store.protocols import (
     VERSION,
     AsRead,
@@ -57,11 +58,10 @@ class StagedEngine(PassingEngine):
 
         Raises as `folded` and `Engine.write` do before sending.
         """
-        ready = checked(writes)
+        ready = checked_places(writes)
         with self._lock:
             after = dict(self._writes)
-            for write in ready:
-                place = (write.table, write.key)
+            for place, write in ready.items():
                 after[place] = folded(after[place], write) if place in after else write
             self._writes = after
 

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
 from zlib import crc32
 
 from sortedcontainers import SortedDict
 
-from bluestar_store.engines.conditions import conflict
+from bluestar_store.engines.conditions import left_behind
 from bluestar_store.engines.cursors import decode_cursor, encode_cursor, question_of, question_of_query
-from bluestar_store.engines.memory.images import Image, copied, updated
 from bluestar_store.engines.missing import missing_index, missing_table
 from bluestar_store.errors import InvalidWriteError
 from bluestar_store.keys import MAX_PK_BYTES, MAX_SK_BYTES, Key
-from bluestar_store.protocols import (
-    AttributeValue,
-    Check,
-    Delete,
-    IndexSpec,
-    Item,
-    Page,
-    Put,
-    Segment,
-    TableSpec,
-    Update,
-    Write,
-    key_of,
-)
+from bluestar_store.mapping.wire import copied
+from bluestar_store.protocols import AttributeValue, IndexSpec, Item, Page, Place, Segment, TableSpec, Write, key_of
 
 PAGE_ITEMS = 1000
 """A page of a query or scan that asked for no limit."""
+
+
+class Image(NamedTuple):
+    """An item after a write; None when the write deleted it."""
+
+    table: str
+    key: Key
+    item: Item | None
 
 
 @dataclass
@@ -156,23 +152,10 @@ class ItemTables:
         ]
         return Page(items, encode_cursor(question, list(key_of(read[-1]))) if more else None)
 
-    def resolve(self, writes: Sequence[Write]) -> list[Image]:
+    def resolve(self, writes: Mapping[Place, Write]) -> list[Image]:
         """What the writes would leave behind; raises for the first expectation that does not hold. Changes nothing."""
-        images = []
-        for write in writes:
-            current = self.table(write.table).get(write.key)
-            if (error := conflict(write.table, write.key, write.expect, current)) is not None:
-                raise error
-            match write:
-                case Put():
-                    images.append(Image(write.table, write.key, write.item))
-                case Delete():
-                    images.append(Image(write.table, write.key, None))
-                case Update():
-                    images.append(Image(write.table, write.key, updated(write, current)))
-                case Check():
-                    pass
-        return self.checked(images)
+        found = [(place, write, self.table(place[0]).get(place[1])) for place, write in writes.items()]
+        return self.checked([Image(*place, item) for place, item in left_behind(found)])
 
     def checked(self, images: list[Image]) -> list[Image]:
         """The images; InvalidWriteError for one with an index attribute that is no key, as DynamoDB refuses it."""
