@@ -1,7 +1,7 @@
 """The library's own indexes: sparse, on attributes that nobody else writes, projecting keys only.
 
-Their entries may be older than the table and may miss items that other programs wrote; `repositories/finder.py` reads
-them with both in mind.
+Their entries may be older than the table and may miss items that other programs wrote;
+`repositories/index_reader.py` reads them with both in mind.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ class EngineRulesStore:
 
     def _frequencies(self, plan_id: str) -> list[str]:
         prefix = level_prefix(check_plan(plan_id, level=DEFAULT))
-        found = self._index_reader.find(PIPELINE_STEP, BY_LEVEL, PIPELINE_STEP.name, prefix)
+        found = self._index_reader.find(self._sessions.current(), PIPELINE_STEP, BY_LEVEL, PIPELINE_STEP.name, prefix)
         identities = (PIPELINE_STEP.keys.partition_identity(key_of(item).pk) or {} for item in found)
         return sorted({identity["pay_freq"] for identity in identities if identity.get("plan_id") == plan_id})
 

@@ -26,7 +26,7 @@ from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.free_form import old_state
 from bluestar_store.repositories.index_reader import IndexReader
 from bluestar_store.repositories.order import by_created
-from bluestar_store.repositories.sessions import Sessions
+from bluestar_store.repositories.session import Session
 
 SPEC = index_specs(BATCH_STATE)[BY_PLAN]
 
@@ -64,22 +64,22 @@ Placed: TypeAlias = tuple[Place, Key]
 class BatchPages:
     """See `Batches.for_plan`."""
 
-    def __init__(self, sessions: Sessions, index_reader: IndexReader) -> None:
-        self._sessions, self._index_reader = sessions, index_reader
+    def __init__(self, index_reader: IndexReader) -> None:
+        self._index_reader = index_reader
 
-    def page(self, plan_id: str, limit: int | None, cursor: str | None) -> BatchPage:
+    def page(self, session: Session, plan_id: str, limit: int | None, cursor: str | None) -> BatchPage:
         """The batches behind the cursor, `limit` at most."""
         check_limit(limit)
-        table, value = self._sessions.table(BATCH_STATE), index_part(check_plan(plan_id))
+        table, value = session.table(BATCH_STATE), index_part(check_plan(plan_id))
         question = question_of_query(table, BY_PLAN, value, "", True)
         behind = Place(*decode_cursor(question, cursor, len(Place._fields))) if cursor else None
         wanted = None if limit is None else limit + 1  # one more tells whether there is a next page
         found: list[tuple[Place, BatchState]] = []
         free: list[tuple[Place, FreeState]] = []
-        entries = self._entries(plan_id, value, behind, cursor, wanted)
+        entries = self._entries(session, plan_id, value, behind, cursor, wanted)
         while chunk := list(islice(entries, None if wanted is None else wanted - len(found))):
             # What the index says may be outdated: a batch is where it says itself that it is.
-            stored = self._index_reader.stored(BATCH_STATE, [key for _, key in chunk])
+            stored = self._index_reader.stored(session, BATCH_STATE, [key for _, key in chunk])
             for place, key in chunk:
                 if (item := stored.get(key)) is None or item.get("plan_id") != {"S": plan_id}:
                     continue
@@ -96,11 +96,11 @@ class BatchPages:
         )
 
     def _entries(
-        self, plan_id: str, value: str, behind: Place | None, cursor: str | None, limit: int | None
+        self, session: Session, plan_id: str, value: str, behind: Place | None, cursor: str | None, limit: int | None
     ) -> Iterator[Placed]:
         """Where there is something behind a place, each once, newest first; read as it is asked for."""
         # First what lacks the index's attributes: what gets them meanwhile is in the index by then.
-        indexed, whole = self._index_reader.newest_first(BATCH_STATE, BY_PLAN, value, cursor, limit)
+        indexed, whole = self._index_reader.newest_first(session, BATCH_STATE, BY_PLAN, value, cursor, limit)
         unindexed = sorted((placed for item in whole if (placed := _placed(item, plan_id))), reverse=True)
         later = [placed for placed in unindexed if behind is None or placed[0] < behind]
         seen: set[Key] = set()

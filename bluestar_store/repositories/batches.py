@@ -133,7 +133,7 @@ class Batches(Repository[BatchState]):
 
     def __init__(self, sessions: Sessions, index_reader: IndexReader, snapshots: Snapshots) -> None:
         super().__init__(sessions, BATCH_STATE)
-        self._pages, self._snapshots = BatchPages(sessions, index_reader), snapshots
+        self._pages, self._snapshots = BatchPages(index_reader), snapshots
         self._marks, self._recheck = index_reader.marks, index_reader.recheck
 
     def get(self, batch_id: str) -> BatchState:
@@ -152,7 +152,7 @@ class Batches(Repository[BatchState]):
         `free_states`. Each is as it is stored, as far as the index knows by now; not all as of one moment. Raises
         IndexMissingError for a large table without the index.
         """
-        return self._pages.page(plan_id, limit, cursor)
+        return self._pages.page(self._sessions.current(), plan_id, limit, cursor)
 
     def history(self, batch_id: str) -> BatchHistory:
         """The state, claims, results and audit trail of a batch, as of one moment. Raises BatchNotFoundError."""

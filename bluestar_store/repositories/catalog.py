@@ -17,6 +17,7 @@ from bluestar_store.models.vendor import VENDOR_SCHEMA
 from bluestar_store.protocols import Item, Place, key_of
 from bluestar_store.repositories.index_reader import IndexReader
 from bluestar_store.repositories.moments import Listed, read_as_one
+from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.sessions import Sessions
 
 
@@ -36,20 +37,20 @@ class Catalog:
 
     def plans(self) -> tuple[str, ...]:
         """Every plan that has something of its own, sorted."""
-        plans: set[str] = set()
+        session, plans = self._sessions.current(), set[str]()
         for kind in self._naming_kinds:
-            plans.update(filter(None, map(_plan_of, self._items(kind, "", lambda key: True))))
+            plans.update(filter(None, map(_plan_of, self._items(session, kind, "", lambda key: True))))
         for kind in self._plan_kinds:
-            plans.update(self._values(kind, "plan_id"))
+            plans.update(self._values(session, kind, "plan_id"))
         return tuple(sorted(plans - {GLOBAL, DEFAULT}))
 
     def categories(self) -> tuple[str, ...]:
         """Every category of validation rules, GLOBAL's and plans' own, sorted."""
-        return tuple(self._values(VALIDATION_RULE, "category"))
+        return tuple(self._values(self._sessions.current(), VALIDATION_RULE, "category"))
 
     def vendors(self) -> tuple[str, ...]:
         """Every vendor that has a schema, sorted."""
-        return tuple(self._values(VENDOR_SCHEMA, "vendor_id"))
+        return tuple(self._values(self._sessions.current(), VENDOR_SCHEMA, "vendor_id"))
 
     def overrides(self, plan_id: str, *, but_lost: bool = False) -> tuple[Entity, ...]:
         """Everything that is the plan's own: pipelines, rules, configs, schemas; by table, then key."""
@@ -64,35 +65,33 @@ class Catalog:
         decode = salvage.but_lost if but_lost else Mapper.decode
         # A vendor's schema is listed in GLOBAL's revision, whichever plan it is of: its key does not tell.
         revisions = [session.revisions.of_level(one) for one in dict.fromkeys((level, GLOBAL))]
-        listed = read_as_one(session, revisions, partial(self._listed, level))
+        listed = read_as_one(session, revisions, partial(self._listed, session, level))
         found: list[Entity] = []
         for mapper in self._kinds_of(level):
             table = session.table(mapper)
             items = [item for (name, _), item in listed.items.items() if name == table and mapper.owns(item)]
             if mapper.names_plan:  # its key does not tell its plan; another plan's damage is not looked at
                 items = [item for item in items if (_plan_of(item) or GLOBAL) == level]
-            found += self._decoded(mapper, items, decode)
+            found += self._decoded(session, mapper, items, decode)
         return tuple(found)
 
     def _kinds_of(self, level: str) -> tuple[Mapper[Any], ...]:
         return (*self._plan_kinds, *(self._shared_kinds if level == GLOBAL else ()), *self._naming_kinds)
 
-    def _listed(self, level: str) -> Listed:
+    def _listed(self, session: Session, level: str) -> Listed:
         """What the indexes know of a level, and what of a transaction of late is of it."""
         items: dict[Place, Item] = {}
         for kind in self._kinds_of(level):
             # What belongs to no plan, as a vendor's own schemas, lies under an empty text.
             prefix = level_prefix("" if kind.names_plan and level == GLOBAL else level)
-            found = self._items(kind, prefix, partial(_may_be_at, kind, level))
-            items |= {(self._sessions.table(kind), key_of(item)): item for item in found}
-        return Listed(items, partial(self._is_at, level))
+            found = self._items(session, kind, prefix, partial(_may_be_at, kind, level))
+            items |= {(session.table(kind), key_of(item)): item for item in found}
+        return Listed(items, partial(self._is_at, session, level))
 
-    def _is_at(self, level: str, place: Place) -> bool:
+    def _is_at(self, session: Session, level: str, place: Place) -> bool:
         table, key = place
         return any(
-            self._sessions.table(mapper) == table
-            and mapper.keys.parse(key) is not None
-            and _may_be_at(mapper, level, key)
+            session.table(mapper) == table and mapper.keys.parse(key) is not None and _may_be_at(mapper, level, key)
             for mapper in self._kinds_of(level)
         )
 
@@ -102,30 +101,34 @@ class Catalog:
         Each as it is stored; not all as of one moment, see above.
         """
         sk = CALCULATION_RULE.keys.sort.build({"calc_type": calc_type})
-        found: list[CalculationRule] = self._decoded(
-            CALCULATION_RULE, self._items(CALCULATION_RULE, "", lambda key: key.sk == sk)
-        )
+        session = self._sessions.current()
+        items = self._items(session, CALCULATION_RULE, "", lambda key: key.sk == sk)
+        found: list[CalculationRule] = self._decoded(session, CALCULATION_RULE, items)
         return tuple(sorted(found, key=lambda rule: rule.plan_id != GLOBAL))
 
-    def _values(self, mapper: Mapper[Any], field: str) -> list[str]:
+    def _values(self, session: Session, mapper: Mapper[Any], field: str) -> list[str]:
         def value_of(key: Key) -> str:
             return str((mapper.keys.partition_identity(key.pk) or {})[field])
 
-        return self._index_reader.existing(mapper, self._index_reader.find(mapper, BY_LEVEL, mapper.name), value_of)
+        items = self._index_reader.find(session, mapper, BY_LEVEL, mapper.name)
+        return self._index_reader.existing(session, mapper, items, value_of)
 
-    def _items(self, mapper: Mapper[Any], prefix: str, wanted: Callable[[Key], bool]) -> Iterable[Item]:
+    def _items(
+        self, session: Session, mapper: Mapper[Any], prefix: str, wanted: Callable[[Key], bool]
+    ) -> Iterable[Item]:
         """The items behind a prefix of the index, as the tables have them now."""
-        found = map(key_of, self._index_reader.find(mapper, BY_LEVEL, mapper.name, prefix))
-        return self._index_reader.stored(mapper, filter(wanted, found)).values()
+        found = map(key_of, self._index_reader.find(session, mapper, BY_LEVEL, mapper.name, prefix))
+        return self._index_reader.stored(session, mapper, filter(wanted, found)).values()
 
     def _decoded(
         self,
+        session: Session,
         mapper: Mapper[Any],
         items: Iterable[Item],
         decode: Callable[[Mapper[Any], Item, str], Any] = Mapper.decode,
     ) -> list[Any]:
         """The entities in items, by identity."""
-        entities = [decode(mapper, item, self._sessions.table(mapper)) for item in items]
+        entities = [decode(mapper, item, session.table(mapper)) for item in items]
         return sorted(entities, key=lambda entity: list(mapper.identity(entity).values()))
 
 

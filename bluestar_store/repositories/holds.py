@@ -65,9 +65,11 @@ class Holds(Repository[PlanHold]):
 
         Each as it is stored, as far as the index knows by now; not all as of one moment, as those of one plan are.
         """
-        entries = self._index_reader.find(self._mapper, OPEN_HOLDS, OPEN)
+        session = self._sessions.current()
+        entries = self._index_reader.find(session, self._mapper, OPEN_HOLDS, OPEN)
         # Released holds lack the index's attributes too; they come whole, so there is no need to read them again.
-        found = self._index_reader.stored(self._mapper, (key_of(entry) for entry in entries if not _is_released(entry)))
+        keys = (key_of(entry) for entry in entries if not _is_released(entry))
+        found = self._index_reader.stored(session, self._mapper, keys)
         return by_created(hold for hold in map(self._decode, found.values()) if hold.is_open)
 
     # ------------------------------------------------------------------------------------------------------- writing

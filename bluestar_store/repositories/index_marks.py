@@ -26,7 +26,7 @@ from bluestar_store.models.index_marks import (
     mark_of,
 )
 from bluestar_store.protocols import ABSENT, ANY, Expectation, Put, key_of, pages
-from bluestar_store.repositories.sessions import Sessions
+from bluestar_store.repositories.session import StoreParts
 
 KEPT_SECONDS = 30.0
 """How long a process goes by the marks that it read."""
@@ -46,13 +46,13 @@ def pause(recheck: timedelta, pages_of_a_pass: int) -> timedelta:
 class IndexMarks:
     """The marks of one environment's tables. Read past every unit of work, and never a part of one."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
+    def __init__(self, parts: StoreParts) -> None:
+        self._parts = parts
         self._kept: tuple[float, Mapping[str, IndexMark]] | None = None
 
     def current(self) -> Mapping[str, IndexMark]:
         """The marks by the names of their tables; read at most `KEPT_SECONDS` ago, eventually consistent."""
-        now = self._sessions.monotonic()
+        now = self._parts.monotonic()
         kept = self._kept
         if kept is None or now - kept[0] >= KEPT_SECONDS:
             kept = self._kept = now, self._read()
@@ -67,7 +67,7 @@ class IndexMarks:
         self._kept = None
 
     def _read(self) -> Mapping[str, IndexMark]:
-        engine, home = self._sessions.committed, self._sessions.table(BATCH_STATE)
+        engine, home = self._parts.committed, self._parts.table(BATCH_STATE)
         try:
             found = chain.from_iterable(pages(lambda cursor: engine.query(home, PARTITION, TABLES, cursor=cursor)))
             marks = [mark for item in found if is_mark(key_of(item)) and (mark := mark_of(item))]
@@ -77,23 +77,23 @@ class IndexMarks:
 
     def checked(self, mapper: Mapper[Any], index: str) -> datetime | None:
         """Until when all items of the kind are known to be in the index; None when its table has to be scanned."""
-        mark = self.current().get(self._sessions.table(mapper))
+        mark = self.current().get(self._parts.table(mapper))
         return None if mark is None else mark.checked.get(index_label(mapper, index))
 
     def last_checked(self, mapper: Mapper[Any], index: str) -> datetime | None:
         """The same by the marks that were read already; nothing is asked."""
-        mark = self.peek().get(self._sessions.table(mapper))
+        mark = self.peek().get(self._parts.table(mapper))
         return None if mark is None else mark.checked.get(index_label(mapper, index))
 
     def is_behind(self, mark: IndexMark, known: Iterable[str], share: float = BEHIND) -> bool:
         """Whether one of these indexes was not looked at for this share of `index_recheck_hours`, or never."""
-        now, most = self._sessions.now(), self._sessions.index_recheck * share
+        now, most = self._parts.now(), self._parts.index_recheck * share
         return any((at := mark.checked.get(label)) is None or not -SKEW <= now - at <= most for label in known)
 
     def stored(self, table: str) -> tuple[IndexMark | None, Expectation]:
         """The mark of a table as it is now, and what a write over it expects; None, too, for a damaged one."""
-        home, key = self._sessions.table(BATCH_STATE), mark_key(table)
-        found = self._sessions.committed.get(home, [key], consistent=True).get(key)
+        home, key = self._parts.table(BATCH_STATE), mark_key(table)
+        found = self._parts.committed.get(home, [key], consistent=True).get(key)
         if found is None:
             return None, ABSENT
         mark = mark_of(found)
@@ -102,13 +102,13 @@ class IndexMarks:
     def write(self, mark: IndexMark, expect: Expectation) -> None:
         """Put a mark in place of the one of this expectation. Raises ConflictError, and what `Engine.write` raises."""
         version = expect + 1 if isinstance(expect, int) else 1
-        item = mark_item(self._sessions.tables, mark, version)
-        self._sessions.committed.write(Put(self._sessions.table(BATCH_STATE), item, expect))
+        item = mark_item(self._parts.tables, mark, version)
+        self._parts.committed.write(Put(self._parts.table(BATCH_STATE), item, expect))
         self.forget()
 
     def completed(self, table: str, covered: frozenset[str], began: datetime, pages_read: int) -> None:
         """Note that every item of a table was looked at since `began`, for these indexes; a pass under way is over."""
-        due = self._sessions.now() + pause(self._sessions.index_recheck, pages_read)
+        due = self._parts.now() + pause(self._parts.index_recheck, pages_read)
         for _ in range(ATTEMPTS):
             before, expect = self.stored(table)
             kept = before.checked if before is not None else {}
@@ -130,7 +130,7 @@ class IndexMarks:
             if before is None:
                 return
             try:
-                self.write(IndexMark(table, {}, self._sessions.now(), before.pages), expect)
+                self.write(IndexMark(table, {}, self._parts.now(), before.pages), expect)
                 return
             except ConflictError as error:
                 conflict = error

@@ -23,7 +23,7 @@ from bluestar_store.models.tables import index_specs
 from bluestar_store.protocols import Item, Page, key_of, pages, scan_pages, settles_at_once
 from bluestar_store.repositories.index_marks import IndexMarks
 from bluestar_store.repositories.recheck import Recheck
-from bluestar_store.repositories.sessions import Sessions
+from bluestar_store.repositories.session import Session, StoreParts
 
 SWEEP_PAGES = 32
 """Maximum pages (of 1 MB) of a scan for items without index attributes, before it is refused."""
@@ -33,68 +33,70 @@ Found: TypeAlias = list[Item] | None
 
 
 class IndexReader:
-    """Keys by index value. What it finds may be outdated: read the items again and look at them (`stored`)."""
+    """Keys by index value, read through the session of the call.
 
-    def __init__(self, sessions: Sessions) -> None:
-        self._sessions, self.marks = sessions, IndexMarks(sessions)
-        self.recheck = Recheck(sessions, self.marks)
+    What it finds may be outdated: read the items again and look at them (`stored`).
+    """
 
-    def find(self, mapper: Mapper[Any], index: str, value: str, *prefixes: str) -> list[Item]:
+    def __init__(self, parts: StoreParts) -> None:
+        self.marks = IndexMarks(parts)
+        self.recheck = Recheck(parts, self.marks)
+
+    def find(self, session: Session, mapper: Mapper[Any], index: str, value: str, *prefixes: str) -> list[Item]:
         """Index entries (keys and index attributes) and, whole, the items that lack the index's attributes.
 
         The latter are all of the kind, whatever their value would be. Raises IndexMissingError when the table has no
         such index and is too large to scan.
         """
-        return self.merged(
-            mapper, index, self._sessions.current().together(self.calls(mapper, index, value, *prefixes))
-        )
+        answers = session.together(self.calls(session, mapper, index, value, *prefixes))
+        return self.merged(session, mapper, index, answers)
 
-    def calls(self, mapper: Mapper[Any], index: str, value: str, *prefixes: str) -> list[Callable[[], Found]]:
+    def calls(
+        self, session: Session, mapper: Mapper[Any], index: str, value: str, *prefixes: str
+    ) -> list[Callable[[], Found]]:
         """The independent reads of `find`, for a caller who makes others at once; `merged` takes the answers."""
-        queries = [partial(self._indexed, mapper, index, value, prefix) for prefix in prefixes or ("",)]
-        return [*queries, partial(self._unindexed, mapper, index)]
+        queries = [partial(self._indexed, session, mapper, index, value, prefix) for prefix in prefixes or ("",)]
+        return [*queries, partial(self._unindexed, session, mapper, index)]
 
-    def merged(self, mapper: Mapper[Any], index: str, answers: Sequence[Found]) -> list[Item]:
+    def merged(self, session: Session, mapper: Mapper[Any], index: str, answers: Sequence[Found]) -> list[Item]:
         """The answers of `calls` as one."""
         *indexed, unindexed = answers
         if any(found is None for found in indexed):
-            return self._all(mapper, index)
+            return self._all(session, mapper, index)
         if unindexed is None:
             raise ConfigurationError(
-                f"table {self._sessions.table(mapper)} is too large to be scanned for items that other programs wrote "
+                f"table {session.table(mapper)} is too large to be scanned for items that other programs wrote "
                 "without index attributes: run `bluestar-store create --upgrade`, which gives them the attributes and "
                 "marks the table as indexed (or set BLUESTAR_INDEXES_COMPLETE=true where nobody else writes)"
             )
         return [item for found in (*indexed, unindexed) for item in found or ()]
 
     def newest_first(
-        self, mapper: Mapper[Any], index: str, value: str, cursor: str | None, limit: int | None
+        self, session: Session, mapper: Mapper[Any], index: str, value: str, cursor: str | None, limit: int | None
     ) -> tuple[Iterator[Item], list[Item]]:
         """Index entries behind a cursor, last first, read a page of `limit` at a time; and what `find` gives whole.
 
         All of the kind is given whole when the table has no such index. Raises as `find` does.
         """
-        session = self._sessions.current()
         engine, table = session.engine, session.table(mapper)
 
         def page(after: str | None) -> Page:
             return engine.query(table, value, index=index, newest_first=True, limit=limit, cursor=after or cursor)
 
-        whole = self._unindexed(mapper, index)
+        whole = self._unindexed(session, mapper, index)
         found = pages(page)
         try:
             first = next(found)
         except IndexMissingError:
-            return iter(()), self._all(mapper, index)
+            return iter(()), self._all(session, mapper, index)
         entries = filter(partial(self.owns, mapper), chain(first, chain.from_iterable(found)))
-        return entries, self.merged(mapper, index, [whole])
+        return entries, self.merged(session, mapper, index, [whole])
 
-    def stored(self, mapper: Mapper[Any], keys: Iterable[Key]) -> dict[Key, Item]:
+    def stored(self, session: Session, mapper: Mapper[Any], keys: Iterable[Key]) -> dict[Key, Item]:
         """The items behind keys that were found, read consistently, as each is stored.
 
         What reads of several items do not show yet, though its transaction is committed, is read isolated.
         """
-        session = self._sessions.current()
         engine, table, wanted = session.engine, session.table(mapper), list(dict.fromkeys(keys))
         found = engine.get(table, wanted, consistent=True)
         missed = [] if settles_at_once(engine) else [key for key in wanted if key not in found]
@@ -102,7 +104,9 @@ class IndexReader:
             found |= engine.get_isolated(table, some)
         return {key: found[key] for key in wanted if key in found}
 
-    def existing(self, mapper: Mapper[Any], items: Iterable[Item], value_of: Callable[[Key], str]) -> list[str]:
+    def existing(
+        self, session: Session, mapper: Mapper[Any], items: Iterable[Item], value_of: Callable[[Key], str]
+    ) -> list[str]:
         """The distinct values that at least one of the items still stands for, sorted; reads one item a value."""
         waiting: dict[str, list[Key]] = {}
         for item in items:
@@ -111,7 +115,7 @@ class IndexReader:
         existing: set[str] = set()
         while waiting:
             asked = {value: keys.pop() for value, keys in waiting.items()}
-            found = self.stored(mapper, asked.values())
+            found = self.stored(session, mapper, asked.values())
             existing |= {value for value, key in asked.items() if key in found}
             waiting = {value: keys for value, keys in waiting.items() if keys and value not in existing}
         return sorted(existing)
@@ -120,9 +124,8 @@ class IndexReader:
         """Whether an item is one of the kind's."""
         return mapper.owns(item)
 
-    def _indexed(self, mapper: Mapper[Any], index: str, value: str, prefix: str) -> Found:
+    def _indexed(self, session: Session, mapper: Mapper[Any], index: str, value: str, prefix: str) -> Found:
         """The index's entries; None when the table has no such index."""
-        session = self._sessions.current()
         engine, table = session.engine, session.table(mapper)
         try:
             found = chain.from_iterable(
@@ -132,11 +135,11 @@ class IndexReader:
         except IndexMissingError:
             return None
 
-    def _unindexed(self, mapper: Mapper[Any], index: str) -> Found:
+    def _unindexed(self, session: Session, mapper: Mapper[Any], index: str) -> Found:
         """The kind's items that lack the index's attribute; None when the table is too large to scan."""
-        if self._sessions.indexes_complete or self.is_marked(mapper, index):
+        if session.indexes_complete or self.is_marked(mapper, index):
             return []
-        items, complete = self._sweep(mapper, index_specs(mapper)[index].partition_attribute)
+        items, complete = self._sweep(session, mapper, index_specs(mapper)[index].partition_attribute)
         if not complete:  # its mark was taken back, or is not of this kind
             self.recheck.beside_list(mapper)
         return items if complete else None
@@ -148,19 +151,18 @@ class IndexReader:
         self.recheck.beside_list(mapper)
         return True
 
-    def _all(self, mapper: Mapper[Any], index: str) -> list[Item]:
+    def _all(self, session: Session, mapper: Mapper[Any], index: str) -> list[Item]:
         """All items of the kind, where there is no index to ask."""
-        items, complete = self._sweep(mapper, None)
+        items, complete = self._sweep(session, mapper, None)
         if not complete:
             raise IndexMissingError(
-                f"table {self._sessions.table(mapper)} has no index {index} and is too large to scan for it; "
+                f"table {session.table(mapper)} has no index {index} and is too large to scan for it; "
                 "`bluestar-store create --upgrade` adds and fills the index"
             )
         return items
 
-    def _sweep(self, mapper: Mapper[Any], lacking: str | None) -> tuple[list[Item], bool]:
+    def _sweep(self, session: Session, mapper: Mapper[Any], lacking: str | None) -> tuple[list[Item], bool]:
         """The kind's items that lack an attribute, and whether these are all."""
-        session = self._sessions.current()
         engine, prefix = session.engine, mapper.keys.sort.prefix
         # Where a call is no round trip, a table of any size is scanned.
         most = SWEEP_PAGES if engine.parallel_calls > 1 else None

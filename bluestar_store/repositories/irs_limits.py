@@ -28,6 +28,7 @@ class IrsLimitsByYear(Repository[IrsLimits]):
 
     def all(self) -> tuple[IrsLimits, ...]:
         """The limits of every year there is, ascending; read consistently."""
-        keys = map(key_of, self._index_reader.find(self._mapper, BY_LEVEL, self._mapper.name))
-        found = map(self._decode, self._index_reader.stored(self._mapper, keys).values())
+        session = self._sessions.current()
+        keys = map(key_of, self._index_reader.find(session, self._mapper, BY_LEVEL, self._mapper.name))
+        found = map(self._decode, self._index_reader.stored(session, self._mapper, keys).values())
         return tuple(sorted(found, key=lambda limits: limits.year))

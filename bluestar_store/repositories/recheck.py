@@ -24,7 +24,7 @@ from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.index_marks import IndexMark, labels
 from bluestar_store.protocols import Page
 from bluestar_store.repositories.index_marks import BEHIND, KEPT_SECONDS, LATE, IndexMarks, pause
-from bluestar_store.repositories.sessions import Sessions
+from bluestar_store.repositories.session import Session, StoreParts
 from bluestar_store.repositories.upgrade import indexed_kinds, stamp
 
 LOG = logging.getLogger(__name__)
@@ -39,8 +39,8 @@ REST = 1 / 8
 class Recheck:
     """Of one environment's tables. Changes index attributes and marks, and nothing else."""
 
-    def __init__(self, sessions: Sessions, marks: IndexMarks) -> None:
-        self._sessions, self._marks = sessions, marks
+    def __init__(self, parts: StoreParts, marks: IndexMarks) -> None:
+        self._session, self._marks = Session(parts), marks
         self._next_list = 0.0
         """Until then, on the monotonic clock, lists of this process leave it to others."""
         self._is_denied = False
@@ -49,20 +49,20 @@ class Recheck:
     def beside_start(self) -> None:
         """Look at the page that is most overdue, if one is, without keeping the caller waiting."""
         if not self._is_denied:
-            self._sessions.aside(self.catch_up)
+            self._session.aside(self.catch_up)
 
     def beside_list(self, mapper: Mapper[Any]) -> None:
         """The same beside an answer from a kind's table, where that is late."""
-        table, now = self._sessions.table(mapper), self._sessions.monotonic()
+        table, now = self._session.table(mapper), self._session.monotonic()
         mark = self._marks.peek().get(table)
         if mark is None or self._is_denied or now < self._next_list or not self._is_behind(mark, LATE):
             return
         self._next_list = now + KEPT_SECONDS
-        age = max((self._sessions.now() - at for at in mark.checked.values()), default=timedelta(0))
-        if age > self._sessions.index_recheck:
+        age = max((self._session.now() - at for at in mark.checked.values()), default=timedelta(0))
+        if age > self._session.index_recheck:
             hours = age.total_seconds() / 3600
             LOG.warning("table %s was not rechecked for %.0f hours: lists may lack what others wrote", table, hours)
-        self._sessions.aside(self.catch_up)
+        self._session.aside(self.catch_up)
 
     def catch_up(self) -> None:
         """Look at the page that is most overdue, if one is, and at more of the tables that are late.
@@ -71,7 +71,7 @@ class Recheck:
         """
         try:
             for number in range(PAGES_AT_ONCE):
-                now = self._sessions.now()
+                now = self._session.now()
                 due = [mark for mark in self._known().values() if self._is_open(mark, now)]
                 if number:
                     due = [mark for mark in due if self._is_behind(mark, LATE) or self._is_slow(mark, now)]
@@ -85,11 +85,11 @@ class Recheck:
             LOG.info("a recheck for items without index attributes is left to the next one: %s", error)
 
     def _known(self) -> Mapping[str, IndexMark]:
-        tables = indexed_kinds(self._sessions.tables)
+        tables = indexed_kinds(self._session.tables)
         return {table: mark for table, mark in self._marks.current().items() if table in tables}
 
     def _labels(self, table: str) -> frozenset[str]:
-        return labels(indexed_kinds(self._sessions.tables).get(table, ()))
+        return labels(indexed_kinds(self._session.tables).get(table, ()))
 
     def _is_behind(self, mark: IndexMark, share: float = BEHIND) -> bool:
         return self._marks.is_behind(mark, self._labels(mark.table), share)
@@ -102,11 +102,11 @@ class Recheck:
             return mark.due <= now
         if self._begins_anew(mark):
             return not now < mark.due <= now + LEASE
-        return mark.due + self._sessions.index_recheck * REST <= now  # a page of ours takes out what we do not know
+        return mark.due + self._session.index_recheck * REST <= now  # a page of ours takes out what we do not know
 
     def _is_slow(self, mark: IndexMark, now: datetime) -> bool:
         """Whether a pass took longer than it should, which others wait for who know other kinds."""
-        is_old = mark.began is not None and now - mark.began > self._sessions.index_recheck / 4
+        is_old = mark.began is not None and now - mark.began > self._session.index_recheck / 4
         return is_old and not mark.checked.keys() <= self._labels(mark.table)
 
     def _begins_anew(self, mark: IndexMark) -> bool:
@@ -118,7 +118,7 @@ class Recheck:
         return mark.began is not None and mark.pages < PAGES_AT_ONCE and self._marks.is_behind(mark, missing, LATE)
 
     def _look(self, mark: IndexMark, now: datetime) -> None:
-        session = self._sessions.current()
+        session = self._session
         kinds = indexed_kinds(session.tables)[mark.table]
         known = labels(kinds)
         if self._begins_anew(mark):
@@ -144,14 +144,14 @@ class Recheck:
     def _page(self, mark: IndexMark) -> Page:
         """Read consistently: what was written before the pass began has to be seen by it."""
         try:
-            return self._sessions.committed.scan(mark.table, cursor=mark.cursor, consistent=True)
+            return self._session.committed.scan(mark.table, cursor=mark.cursor, consistent=True)
         except InvalidKeyError:  # a cursor of another release: the pass begins again
-            self._marks.write(IndexMark(mark.table, mark.checked, self._sessions.now(), mark.pages), mark.version + 1)
+            self._marks.write(IndexMark(mark.table, mark.checked, self._session.now(), mark.pages), mark.version + 1)
             raise
 
     def _pause(self, mark: IndexMark, known: frozenset[str], pages_read: int) -> timedelta:
         """Until the next page is due: none when an index that is known here has fallen behind."""
         if self._marks.is_behind(mark, known):
             return timedelta(0)
-        between = pause(self._sessions.index_recheck, max(mark.pages, pages_read))
-        return between if mark.began is not None else max(between, self._sessions.index_recheck * REST)
+        between = pause(self._session.index_recheck, max(mark.pages, pages_read))
+        return between if mark.began is not None else max(between, self._session.index_recheck * REST)

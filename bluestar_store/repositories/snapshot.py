@@ -281,7 +281,12 @@ class Asked:
     def read(self) -> Found:
         """Everything, in two rounds: which categories there are is known after the first."""
         categories = self._index_reader.calls(
-            VALIDATION_RULE, BY_LEVEL, VALIDATION_RULE.name, level_prefix(GLOBAL), level_prefix(self._plan_id)
+            self._session,
+            VALIDATION_RULE,
+            BY_LEVEL,
+            VALIDATION_RULE.name,
+            level_prefix(GLOBAL),
+            level_prefix(self._plan_id),
         )
         parts = [*self.pipelines, *self.rules, *(part for levels in self.others.values() for part in levels)]
         single = [partial(self._get, self.configs), partial(self._get, [self.limits])]
@@ -291,7 +296,7 @@ class Asked:
         found: dict[Part, list[Item]] = dict(zip(parts, answers, strict=False))
         for one in answers[first:others]:
             found |= one
-        self._find_categories(self._index_reader.merged(VALIDATION_RULE, BY_LEVEL, answers[others:]))
+        self._find_categories(self._index_reader.merged(self._session, VALIDATION_RULE, BY_LEVEL, answers[others:]))
         rules = [part for parts in self.categories.values() for part in parts]
         found |= dict(zip(rules, self._session.together([partial(self._query, part) for part in rules]), strict=True))
         return Found(found)
