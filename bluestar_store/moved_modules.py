@@ -58,7 +58,7 @@ MOVED = {
     "models.patterns": "checks.patterns",
     "models.pipeline_model": "models.pipeline",
     "models.plan_keys_model": "models.plan_keys",
-    "models.reading": "mapping.decoding",
+    "models.reading": "mapping.mapper",
     "models.salvage": "mapping.salvage",
     "models.sealed": "mapping.sealed",
     "models.secret_names": "redaction.names",

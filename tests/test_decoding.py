@@ -17,9 +17,8 @@ from pydantic import model_validator
 from bluestar_store import CalculationRule, ItemDecodeError
 from bluestar_store.engines.item_json import to_json
 from bluestar_store.mapping.attributes import BytesAttribute
-from bluestar_store.mapping.decoding import KEY, Reading
 from bluestar_store.mapping.entity import Entity
-from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.mapping.mapper import KEY, Mapper, Reading
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG

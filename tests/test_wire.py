@@ -10,7 +10,8 @@ import pytest
 from bluestar_store.documents.values import plain_value
 from bluestar_store.engines.checks import item_bytes
 from bluestar_store.engines.conditions import equal_values
-from bluestar_store.mapping.wire import copied_value, from_wire, to_wire
+from bluestar_store.mapping.values import to_wire
+from bluestar_store.mapping.wire import copied_value, from_wire
 from bluestar_store.protocols import AttributeValue
 
 EACH_TYPE: dict[str, tuple[AttributeValue, Any, int]] = {

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 from bluestar_store.engines.checks import MAX_ITEM_BYTES, item_bytes, normal_value
 from bluestar_store.keys import MAX_PK_BYTES, shown
-from bluestar_store.mapping.values import number_text
-from bluestar_store.mapping.wire import PLAIN, as_it_is, in_order, to_wire, visitor
+from bluestar_store.mapping.values import number_text, to_wire
+from bluestar_store.mapping.wire import PLAIN, as_it_is, in_order, visitor
 from bluestar_store.protocols import AttributeValue, Item
 
 Document: TypeAlias = dict[str, Any]

@@ -12,57 +12,39 @@ from pynamodb.attributes import Attribute
 from pynamodb.constants import BINARY, LIST, MAP, NUMBER, STRING
 
 from bluestar_store.mapping.values import (
-    exact_number,
+    map_to_wire,
     number_text,
     stored_time,
     utc_from_text,
     utc_text,
+    whole_number,
+    whole_number_text,
 )
-from bluestar_store.mapping.wire import from_wire, to_wire
+from bluestar_store.mapping.wire import from_wire
 
 
 class DecimalAttribute(Attribute[Decimal]):
     """An exact number. PynamoDB's NumberAttribute goes through json, so through float."""
 
     attr_type = NUMBER
-
-    def serialize(self, value: Any) -> str:
-        return number_text(value)
-
-    def deserialize(self, value: str) -> Decimal:
-        return Decimal(value)
+    serialize = staticmethod(number_text)
+    deserialize = staticmethod(Decimal)
 
 
 class IntegerAttribute(Attribute[int]):
     """A whole number; one with a fraction is refused instead of cut off."""
 
     attr_type = NUMBER
-
-    def serialize(self, value: Any) -> str:
-        number = exact_number(value)
-        if number != number.to_integral_value():
-            raise ValueError("is no whole number")
-        return str(int(number))
-
-    def deserialize(self, value: str) -> int:
-        if value.isdecimal() and value.isascii():  # the usual case, without the way through Decimal
-            return int(value)
-        number = Decimal(value)
-        if number != number.to_integral_value():
-            raise ValueError("is no whole number")
-        return int(number)
+    serialize = staticmethod(whole_number_text)
+    deserialize = staticmethod(whole_number)
 
 
 class UtcAttribute(Attribute[datetime]):
     """A UTC time as ISO 8601 text. PynamoDB's own refuses the dates without a time that other programs wrote."""
 
     attr_type = STRING
-
-    def serialize(self, value: datetime) -> str:
-        return stored_time(value)
-
-    def deserialize(self, value: str) -> datetime:
-        return utc_from_text(value)
+    serialize = staticmethod(stored_time)
+    deserialize = staticmethod(utc_from_text)
 
 
 class BytesAttribute(Attribute[bytes]):
@@ -74,8 +56,7 @@ class BytesAttribute(Attribute[bytes]):
 class EntryTimeAttribute(UtcAttribute):
     """The time of an audit entry, as 0.1.0 spells it, whose `audit verify` takes another spelling for a change."""
 
-    def serialize(self, value: datetime) -> str:
-        return utc_text(value)
+    serialize = staticmethod(utc_text)
 
 
 class EnumAttribute(Attribute[StrEnum]):
@@ -115,9 +96,7 @@ class DocumentAttribute(Attribute[Mapping[str, Any]]):
     """A free-form map. PynamoDB's DynamicMapAttribute writes a stray key and makes floats of numbers."""
 
     attr_type = MAP
-
-    def serialize(self, value: Any) -> dict[str, Any]:
-        return to_wire(value)[MAP]  # type: ignore[no-any-return]  # the content of a map is a map
+    serialize = staticmethod(map_to_wire)
 
     def deserialize(self, value: dict[str, Any]) -> Mapping[str, Any]:
         return from_wire({MAP: value})  # type: ignore[no-any-return]  # a map becomes an immutabledict

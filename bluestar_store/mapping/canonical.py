@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
-from collections.abc import Mapping, Set
-from datetime import date, datetime
-from decimal import Decimal
-from enum import Enum
 from typing import Any
 
-from pydantic import BaseModel
-
 from bluestar_store.mapping.entity import Entity
-from bluestar_store.mapping.values import number_text, utc_text
+from bluestar_store.mapping.values import plain_value
 
 
 def canonical(entity: Entity) -> Any:
@@ -22,9 +15,9 @@ def canonical(entity: Entity) -> Any:
 
     Numbers are tagged and spelled in one way; version, raw key and the library's own attributes are left out.
     """
-    fields = {name: getattr(entity, name) for name in type(entity).model_fields}
-    known = {name: plain_value(value) for name, value in fields.items() if value is not None}
-    return {"fields": known, "extra": plain_value(entity.extra)}
+    known = {name: value for name in type(entity).model_fields if (value := getattr(entity, name)) is not None}
+    extra = entity.origin.extra if entity.origin is not None else {}
+    return {"fields": plain_value(known)["M"], "extra": plain_value(extra)}
 
 
 def digest(value: Any) -> str:
@@ -39,33 +32,3 @@ def canonical_bytes(value: Any) -> int:
 
 def _text(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def plain_value(value: Any) -> Any:
-    """A frozen value in plain JSON values, in the one way that digests are made of."""
-    match value:
-        case None | bool() | str():
-            return value
-        case int() | Decimal():
-            return {"N": number_text(value)}
-        case Enum():
-            return plain_value(value.value)
-        case datetime():
-            return {"T": utc_text(value)}
-        case date():
-            return {"D": value.isoformat()}
-        case BaseModel():
-            return {"M": {name: plain_value(getattr(value, name)) for name in type(value).model_fields}}
-        case bytes():
-            return {"B": base64.b64encode(value).decode()}
-        case Mapping():
-            return {"M": {name: plain_value(inner) for name, inner in value.items()}}
-        case Set():
-            return {
-                "SET": sorted(
-                    (plain_value(inner) for inner in value), key=lambda inner: json.dumps(inner, sort_keys=True)
-                )
-            }
-        case list() | tuple():
-            return [plain_value(inner) for inner in value]
-    raise TypeError(f"{type(value).__name__} in an entity")

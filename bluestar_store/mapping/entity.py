@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from immutabledict import immutabledict
@@ -13,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from bluestar_store.keys import DEFAULT, GLOBAL, Key, check_plan
 from bluestar_store.mapping.sealed import lost_in
-from bluestar_store.protocols import ACTOR, Item, key_of
+from bluestar_store.protocols import ACTOR, Item
 from bluestar_store.redaction.masking import as_masked, redacted, sensitive_fields
 from bluestar_store.redaction.names import is_key_field
 
@@ -31,6 +33,7 @@ T = TypeVar("T")
 _set = object.__setattr__
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Origin:
     """Where an entity was read: the item as it was on disk, its version (0: none) and its unknown attributes.
 
@@ -39,20 +42,10 @@ class Origin:
     The repr leaves the attributes out: one of them may be a bank account number.
     """
 
-    __slots__ = ("extra", "stale", "version", "wire")
     wire: Item
     version: int
     extra: Mapping[str, Any]
-    stale: bool
-
-    def __init__(self, wire: Item, version: int, extra: Mapping[str, Any], stale: bool = False) -> None:
-        _set(self, "wire", wire)
-        _set(self, "version", version)
-        _set(self, "extra", extra)
-        _set(self, "stale", stale)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{type(self).__name__} is immutable")
+    stale: bool = False
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Origin):
@@ -79,12 +72,15 @@ class Origin:
     @property
     def key(self) -> Key:
         """The raw key, whatever its width."""
-        return key_of(self.wire)
+        return Key(self.wire["PK"]["S"], self.wire["SK"]["S"])
 
     @property
     def item(self) -> Item:
         """The item as it was on disk; a copy, and the caller's own. `wire` is shared with everybody who read it."""
         return deepcopy(self.wire)
+
+
+READ_OF_AN_ITEM = tuple(one.name for one in fields(Origin))
 
 
 class UnreadOrigin(Origin):
@@ -103,11 +99,11 @@ class UnreadOrigin(Origin):
 
     def __getattr__(self, name: str) -> Any:
         """Of a slot that is empty yet."""
-        if name not in Origin.__slots__:
+        if name not in READ_OF_AN_ITEM:
             raise AttributeError(name)
         read, data = self._source
         origin = read(data)  # two threads at once read the same
-        for slot in Origin.__slots__:
+        for slot in READ_OF_AN_ITEM:
             _set(self, slot, getattr(origin, slot))
         return getattr(origin, name)
 
@@ -123,7 +119,20 @@ class Entity(BaseModel):
     # No PrivateAttr, which pydantic sets up by Python code for every entity that is read: half of what reading costs.
     __slots__ = ("_inherited_by", "_origin")
 
-    if not TYPE_CHECKING:
+    if TYPE_CHECKING:
+        _inherited_by: str | None
+
+        @property
+        def origin(self) -> Origin | None:
+            """Where this entity was read; None for one made by hand."""
+
+    else:
+        origin = property(attrgetter("_origin"))  # every read and write asks for it: without a call of ours
+
+        def __getattr__(self, name: str) -> Any:
+            if name in Entity.__slots__:  # of one made by hand
+                return None
+            return super().__getattr__(name)
 
         def __init__(self, /, **data: Any) -> None:
             try:
@@ -156,12 +165,6 @@ class Entity(BaseModel):
             values, obj = [obj], None
             return _quietly(super().model_validate_strings, values, options)
 
-    @property
-    def origin(self) -> Origin | None:
-        """Where this entity was read; None for one made by hand."""
-        origin: Origin | None = getattr(self, "_origin", None)
-        return origin
-
     def read_from(self, origin: Origin | None) -> Self:
         """This entity, which from now on remembers where it was read: for those who decode and copy."""
         object.__setattr__(self, "_origin", origin)
@@ -173,8 +176,7 @@ class Entity(BaseModel):
 
         It is every plan's that has none of its own: `put` and `delete` refuse it with an InheritedRuleError.
         """
-        plan_id: str | None = getattr(self, "_inherited_by", None)
-        return plan_id
+        return self._inherited_by
 
     def inherited_as(self, plan_id: str | None) -> Self:
         """The same entity as this plan inherits it; None: as it is read by name. Values and origin are shared."""
@@ -189,7 +191,7 @@ class Entity(BaseModel):
 
     def _as_read(self, other: Entity) -> Self:
         """This copy of another, which from now on knows the same of where it was read."""
-        _set(self, "_inherited_by", getattr(other, "_inherited_by", None))
+        _set(self, "_inherited_by", other._inherited_by)  # the same class
         return self.read_from(other.origin)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
@@ -293,7 +295,8 @@ class PlanEntity(Entity):
     @property
     def inherited_by(self) -> str | None:
         """See Entity; a copy that names a plan of its own is that plan's."""
-        return super().inherited_by if self.scope is not Scope.CLIENT else None
+        plan_id = self._inherited_by
+        return plan_id if plan_id is not None and self.scope is not Scope.CLIENT else None
 
     def for_plan(self, plan_id: str) -> Self:
         """The plan's own: this entity where it is that already, else a copy of its values, to be put for this plan.

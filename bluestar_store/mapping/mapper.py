@@ -1,162 +1,53 @@
-"""A Mapper ties an entity to its PynamoDB Model and its keys, and translates between entity and wire item."""
+"""A Mapper ties an entity to its PynamoDB Model and its keys, and translates between entity and wire item.
+
+Nearly every item becomes its entity in one call of pydantic's core: pydantic's own way in needs the values taken out of
+the item before, by a loop in Python, which takes several times as long as all of pydantic's work (measured). So the
+entity's own schema is compiled once more (`Reading`), each field looking for its value at a path in the item, such as
+`max_pct` / `N`. Falls back to the loop, which reports errors, for what is not as usual: a null, another type, a number
+that is not the key's, any error.
+"""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from hashlib import sha256
 from typing import Any, Generic, TypeVar
 
 from immutabledict import immutabledict
 from pydantic import ValidationError
-from pynamodb.attributes import Attribute, UnicodeAttribute
-from pynamodb.constants import BINARY
-from pynamodb.models import Model
+from pydantic_core import SchemaError, SchemaValidator
+from pynamodb.attributes import Attribute, BooleanAttribute, UnicodeAttribute
+from pynamodb.constants import BINARY, BINARY_SET
 
-from bluestar_store.errors import (
-    ConfigurationError,
-    EncryptedValueError,
-    InvalidEntityError,
-    ItemDecodeError,
-    NotFoundError,
-)
-from bluestar_store.keys import ItemKeys, Key
+from bluestar_store.errors import EncryptedValueError, InvalidEntityError, ItemDecodeError
+from bluestar_store.keys import Key
 from bluestar_store.lazy import cached_property
-from bluestar_store.mapping.attributes import IntegerAttribute
-from bluestar_store.mapping.decoding import Reading
+from bluestar_store.mapping.attributes import DecimalAttribute
+from bluestar_store.mapping.declaration import OTHERS, Declaration, Derived, ItemModel, LevelModel, ListedIn
 from bluestar_store.mapping.entity import Entity, Origin
-from bluestar_store.mapping.indexes import BY_LEVEL, ByLevel, index_text
+from bluestar_store.mapping.indexes import BY_LEVEL, index_text
 from bluestar_store.mapping.sealed import SealedValue, is_ciphertext, why_unreadable
-from bluestar_store.mapping.values import check_unicode, content_of, version_of
+from bluestar_store.mapping.values import MAX_DIGITS, check_unicode, content_of, exact_number, version_of
 from bluestar_store.mapping.wire import from_wire
-from bluestar_store.protocols import OWN_PREFIX, VERSION, AttributeValue, CacheKey, Item, key_of
-from bluestar_store.redaction.masking import redacted, sensitive_fields
-from bluestar_store.redaction.names import is_secret_name
+from bluestar_store.protocols import OWN_PREFIX, VERSION, AttributeValue, Item, key_of
+
+__all__ = ["OTHERS", "Derived", "ItemModel", "LevelModel", "ListedIn", "Mapper", "Reading", "reason_of"]
 
 NOTHING: Mapping[str, Any] = immutabledict()
+KEY = "#"
+"""Where the values that the key says are put beside the attributes: no identifier, so no field's attribute."""
 
 E = TypeVar("E", bound=Entity)
 F = TypeVar("F", bound=Entity)
 
-
-class ItemModel(Model):
-    """What every item has. Subclasses set `Meta.table_name` to the table's name without prefix and suffix."""
-
-    PK = UnicodeAttribute(hash_key=True)
-    SK = UnicodeAttribute(range_key=True)
-    version = IntegerAttribute(null=True)
-    bs_actor = UnicodeAttribute(null=True)
-
-    def __repr__(self) -> str:
-        """PynamoDB's own, with bank numbers masked."""
-        shown = ", ".join(
-            f"{name}={redacted(name, value, numbers=False)!r}" for name, value in self.attribute_values.items()
-        )
-        return f"{type(self).__name__}({shown})"
-
-
-_OF_EVERY_ITEM = frozenset(ItemModel.get_attributes())
-
-
-class LevelModel(ItemModel):
-    """What every item has that a plan may have of its own, or share with every plan: see `Mapper.index_of`."""
-
-    bs_kind = UnicodeAttribute(null=True)
-    bs_level = UnicodeAttribute(null=True)
-    by_level = ByLevel()
-
-
-OTHERS = "others"
-"""Of a PlanSnapshot: what it has no attribute for."""
-
-
-class ListedIn(StrEnum):
-    """The revision of what belongs to no level."""
-
-    BATCH = "batch"
-    HOLDS = "holds"
+_set = object.__setattr__
 
 
 @dataclass(frozen=True)
-class Derived:
-    """`field` follows from the texts of `source`; `of` raises InvalidKeyError for some that it cannot follow from."""
-
-    field: str
-    source: str
-    of: Callable[[Sequence[str]], str]
-
-
-@dataclass(frozen=True)
-class Mapper(Generic[E]):
-    """How one entity lies on disk, and all that the rest of the library has to know of its kind: it is said only here.
-
-    - `index`: the index attributes of an entity, for what is not indexed as `index_of` says.
-    - `rule_list`: the name of its list in the rule file `{table}.json`; None: no rule set holds it.
-    - `sensitive`: all of it is, also what other programs put on its items; see `is_sensitive`. Such values never go to
-      Redis, nor come from there.
-    - `cached`: if not, every read goes to the engine, and a write has no cache to tell.
-    - `records`: fields that hold whatever an agent found, of people too: a setting encrypts them.
-    - `commands`: those that write over one item, or delete it, whatever lies there: `rule set {plan_id} {calc_type}
-      KEY=VALUE`.
-    - `extensible`: users may give its entity fields of their own, by `extended`.
-    - `owner`: the attribute of a Store that alone writes it, for what has rules that a plain repository does not know.
-    - `replaced_whole`: the items of a partition are one thing, and written and removed together: a pipeline's steps.
-    - `in_snapshot`: the attribute of a PlanSnapshot that has what applies to the plan of it, which batches pin: OTHERS,
-      where no attribute is made for it. Its partition key has no other fields than plan_id, pay_freq and year then.
-    - `diff_rank`: where differences of plans list it; those of one rank as they are registered.
-    - `listed_in`: which revision lists its transactions, for readers of several items at once; the level's for what
-      belongs to a level.
-    - `append_only`: its items are never changed, not to encrypt them either: the chain covers what they say.
-    - `holds_keys`: its items are the keys of plans' data: wrapped, not encrypted.
-    - `digested`: a field whose digest lies beside it in the attribute `digest`.
-    - `pins`: an attribute on disk that maps items (`{table}/{PK}/{SK}`) to their digests.
-    - `tells_plan`: a document among its fields that may name the plan of a batch that has no typed state.
-    - `derived`: a field of its key that rule files may leave out, the field it follows from, and how.
-    - `grows`: what of the item grows, and what to do about it, where `doctor` warns before the limit of an item.
-    """
-
-    name: str
-    entity: type[E]
-    model: type[ItemModel]
-    keys: ItemKeys
-    missing: type[NotFoundError]
-    index: Callable[[E], Mapping[str, str]] | None = None
-    rule_list: str | None = None
-    sensitive: bool = False
-    cached: bool = True
-    records: tuple[str, ...] = ()
-    commands: tuple[str, ...] = ()
-    extensible: bool = False
-    owner: str | None = None
-    replaced_whole: bool = False
-    in_snapshot: str | None = None
-    diff_rank: int = 10
-    listed_in: ListedIn | None = None
-    append_only: bool = False
-    holds_keys: bool = False
-    digested: str | None = None
-    pins: str | None = None
-    tells_plan: str | None = None
-    derived: Derived | None = None
-    grows: tuple[str, str] | None = None
-
-    def __post_init__(self) -> None:
-        """ConfigurationError, naming both, where the entity and its Model differ in what they have."""
-        entity, model = self.entity, self.model
-        given: tuple[type[Any], type[Any]] = entity, model  # which nobody's type checker may have seen
-        if not all(map(issubclass, given, (Entity, ItemModel))):
-            raise ConfigurationError(
-                f"kind {self.name}: its entity must be a subclass of Entity, its Model one of ItemModel or LevelModel"
-            )
-        fields, attributes = entity.model_fields.keys(), model.get_attributes().keys()
-        if missing := sorted(fields - attributes):
-            what = f"{model.__name__} has no attribute for {', '.join(missing)}, which {entity.__name__} has"
-            raise ConfigurationError(f"kind {self.name}: {what}")
-        own = (name for name in attributes - fields if name not in _OF_EVERY_ITEM and not name.startswith(OWN_PREFIX))
-        if missing := sorted(own):
-            what = f"{entity.__name__} has no field for {', '.join(missing)}, which {model.__name__} has"
-            raise ConfigurationError(f"kind {self.name}: {what}")
+class Mapper(Declaration[E]):
+    """Translates between an entity and its item; `Declaration` says what it is made with."""
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -171,59 +62,6 @@ class Mapper(Generic[E]):
         return extended  # type: ignore[no-any-return]  # of the entity that was given
 
     @cached_property
-    def sensitive_fields(self) -> frozenset[str]:
-        """The fields of type SensitiveText."""
-        return sensitive_fields(self.entity)
-
-    @cached_property
-    def is_sensitive(self) -> bool:
-        """Whether it is declared `sensitive`, or has a field of type SensitiveText.
-
-        Its values do not go to Redis, unless a setting lets them; its digests need the store's key.
-        """
-        return self.sensitive or bool(self.sensitive_fields)
-
-    @cached_property
-    def is_of_level(self) -> bool:
-        """Whether its items belong to a level: a plan, GLOBAL or DEFAULT."""
-        return self.rule_list is not None or BY_LEVEL in self.index_names
-
-    @cached_property
-    def is_of_plans(self) -> bool:
-        """Whether a plan may have items of it of its own, by a key that names the plan."""
-        return BY_LEVEL in self.index_names and "plan_id" in self.keys.fields
-
-    @cached_property
-    def names_plan(self) -> bool:
-        """Whether its items are of the level that an attribute names, which their key does not tell."""
-        return BY_LEVEL in self.index_names and not self.is_of_plans and "plan_id" in self.entity.model_fields
-
-    @cached_property
-    def is_work(self) -> bool:
-        """Whether it tells what was done, or is being done, or holds keys: an import never writes over it."""
-        return self.owner is not None and self.rule_list is None
-
-    @property
-    def table(self) -> str:
-        """The table's name without prefix and suffix."""
-        return self.model.Meta.table_name
-
-    @cached_property
-    def attributes(self) -> dict[str, Attribute[Any]]:
-        """The Model's attribute for each field of the entity, in the entity's order."""
-        known = self.model.get_attributes()
-        return {name: known[name] for name in self.entity.model_fields}
-
-    @cached_property
-    def compared(self) -> tuple[str, ...]:
-        """The attributes on disk that a write expects as they were read; what the key says too comes last.
-
-        A conflict names the first that differs.
-        """
-        fields = sorted(self.attributes, key=lambda field: field in self.keys.fields)
-        return tuple(self.attributes[field].attr_name for field in fields)
-
-    @cached_property
     def _read(self) -> tuple[tuple[str, str, str, Callable[[Any], Any] | None], ...]:
         """What is read of an item: the field, its name and type on disk, and how; of the key only what is a number.
 
@@ -234,6 +72,14 @@ class Mapper(Generic[E]):
             (name, attribute.attr_name, attribute.attr_type, None if _is_plain(attribute) else attribute.deserialize)
             for name, attribute in self.attributes.items()
             if name not in texts
+        )
+
+    @cached_property
+    def _written(self) -> tuple[tuple[str, str, str, Callable[[Any], Any] | None], ...]:
+        """What is written of an entity: the field, its name and type on disk, and how; None: as it is."""
+        return tuple(
+            (name, attribute.attr_name, attribute.attr_type, None if _is_text(attribute) else attribute.serialize)
+            for name, attribute in self.attributes.items()
         )
 
     @cached_property
@@ -252,41 +98,6 @@ class Mapper(Generic[E]):
         names = (attribute.attr_name for attribute in self.attributes.values())
         return frozenset((*names, "PK", "SK", VERSION))
 
-    @cached_property
-    def sensitive_attributes(self) -> frozenset[str]:
-        """The attributes that are encrypted where there is a key, by their names on disk: by type, and by name.
-
-        None of the key's, which has to be found, and no binary one: its ciphertext, which is binary too, could be taken
-        for what it says.
-        """
-        typed = sensitive_fields(self.entity)
-        fields = (
-            (name, attribute)
-            for name, attribute in self.attributes.items()
-            if name not in self.keys.fields and (name in typed or (self.sensitive and is_secret_name(name)))
-        )
-        return frozenset(attribute.attr_name for _, attribute in fields if attribute.attr_type != BINARY)
-
-    @cached_property
-    def record_attributes(self) -> frozenset[str]:
-        """The attributes of `records`, by their names on disk."""
-        return frozenset(self.attributes[name].attr_name for name in self.records)
-
-    @cached_property
-    def index_attributes(self) -> frozenset[str]:
-        """The attributes of the indexes that this kind's Model has."""
-        return frozenset(name for index in self.model._indexes.values() for name in index.Meta.attributes)
-
-    @cached_property
-    def index_names(self) -> frozenset[str]:
-        """The names of the indexes that this kind's Model has."""
-        return frozenset(self.model._indexes)
-
-    @cached_property
-    def partition_fields(self) -> tuple[str, ...]:
-        """The fields that make the partition key."""
-        return tuple(name for name in self.keys.fields if name not in self.keys.sort.fields)
-
     def index_of(self, entity: E) -> Mapping[str, str]:
         """The index attributes of an entity; one that is left out is removed by a write.
 
@@ -297,31 +108,13 @@ class Mapper(Generic[E]):
             return self.index(entity)
         if BY_LEVEL not in self.index_names:
             return {}
-        identity = self.identity(entity)
-        plan_id = identity.pop("plan_id")
-        return {"bs_kind": self.name, "bs_level": index_text(plan_id, str(next(iter(identity.values()), "")))}
+        plan_id, *others = (getattr(entity, name) for name in self._plan_first)
+        return {"bs_kind": self.name, "bs_level": index_text(plan_id, str(others[0]) if others else "")}
 
-    def item_cache_key(self, *values: Any) -> CacheKey:
-        """What a cache calls the item of an identity, its values in the order of `keys.fields`."""
-        return (self.name, *values)
-
-    def partition_cache_key(self, *values: Any) -> CacheKey:
-        """What a cache calls all items in a partition, by the values of `partition_fields`."""
-        return (f"{self.name}*", *values)
-
-    def partition_cache_keys(self, pk: str) -> tuple[CacheKey, ...]:
-        """What a cache calls all items in this partition; none for a partition that is no entity's."""
-        identity = self.keys.partition_identity(pk)
-        return (
-            () if identity is None else (self.partition_cache_key(*(identity[name] for name in self.partition_fields)),)
-        )
-
-    def cache_keys(self, identity: Mapping[str, Any]) -> tuple[CacheKey, ...]:
-        """Every cache key that a write of the item of this identity touches."""
-        return (
-            self.item_cache_key(*(identity[name] for name in self.keys.fields)),
-            self.partition_cache_key(*(identity[name] for name in self.partition_fields)),
-        )
+    @cached_property
+    def _plan_first(self) -> tuple[str, ...]:
+        """The fields that make the key, the plan before the others."""
+        return ("plan_id", *(name for name in self.keys.fields if name != "plan_id"))
 
     def identity(self, entity: E) -> dict[str, Any]:
         """The fields that make the key."""
@@ -331,9 +124,8 @@ class Mapper(Generic[E]):
         """Where the entity lies: the raw key it was read from while its identity is the same, else a built one."""
         identity = self.identity(entity)
         built = self.keys.build(identity)
-        if entity.origin is None or (read := entity.origin.key) == built:
-            return built
-        return read if self.keys.parse(read) == identity else built
+        read = entity.origin.key if entity.origin is not None else built
+        return read if read != built and self.keys.parse(read) == identity else built
 
     def validated(self, entity: E) -> E:
         """The entity again, from its values: `model_copy(update=...)` does not look at what it is given."""
@@ -342,32 +134,39 @@ class Mapper(Generic[E]):
                 f"this Store keeps {self.name} as {self.entity.__name__}, not {type(entity).__name__}; a class of your "
                 "own is registered when the Store is opened"
             )
-        return self.made(**entity.__dict__).read_from(entity.origin)
+        made = self.made(**entity.__dict__)
+        _set(made, "_origin", entity.origin)
+        return made
 
     def made(self, **values: Any) -> E:
         """A new entity of these values. Raises InvalidEntityError."""
         try:
-            return self.entity.model_validate(values)
+            made: E = self.entity.__pydantic_validator__.validate_python(values)
+            return made
         except ValidationError as error:
             problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {reason_of(e)}" for e in error.errors())
         values.clear()  # a traceback may show them
         raise InvalidEntityError(f"{self.entity.__name__}: {problems}")
 
-    def encode(self, entity: E) -> dict[str, AttributeValue]:
-        """The known attributes that have a value, by their names on disk; without key, version and indexes."""
+    def encode(self, entity: E, only: Container[str] | None = None) -> dict[str, AttributeValue]:
+        """The known attributes that have a value, by their names on disk; without key, version and indexes.
+
+        `only`: those of these names on disk. Raises InvalidEntityError.
+        """
         encoded = {}
-        for name, attribute in self.attributes.items():
+        for name, on_disk, kind, serialize in self._written:
             value = getattr(entity, name)
-            if value is not None:
-                try:
-                    if isinstance(value, str):
-                        check_unicode(value)
-                    encoded[attribute.attr_name] = {attribute.attr_type: attribute.serialize(value)}
-                except ValueError as error:
-                    raise InvalidEntityError(f"{self.entity.__name__}: {name} {error}") from None
-                except (TypeError, AttributeError):  # a value that is not the attribute's, its text unseen
-                    reason = f"is {type(value).__name__}, which {type(attribute).__name__} cannot write"
-                    raise InvalidEntityError(f"{self.entity.__name__}: {name} {reason}") from None
+            if value is None or (only is not None and on_disk not in only):
+                continue
+            try:
+                if isinstance(value, str) and not value.isascii():
+                    check_unicode(value)
+                encoded[on_disk] = {kind: value if serialize is None else serialize(value)}
+            except ValueError as error:
+                raise InvalidEntityError(f"{self.entity.__name__}: {name} {error}") from None
+            except (TypeError, AttributeError):  # a value that is not the attribute's, its text unseen
+                reason = f"is {type(value).__name__}, which {type(self.attributes[name]).__name__} cannot write"
+                raise InvalidEntityError(f"{self.entity.__name__}: {name} {reason}") from None
         return encoded
 
     def owns(self, item: Mapping[str, AttributeValue]) -> bool:
@@ -379,24 +178,26 @@ class Mapper(Generic[E]):
 
         `identity` is what the key is known to say, for an item that was decoded before.
         """
-        pk, sk = item["PK"]["S"], item["SK"]["S"]
-
-        def broken(attribute: str, reason: str) -> ItemDecodeError:
-            error = ItemDecodeError(table or self.table, reason, pk=pk, sk=sk, attribute=attribute)
-            error.mending = self._mending(identity) if table and identity else ""
-            return error
-
         if identity is None:
-            identity = self.keys.parse(Key(pk, sk))
+            identity = self.keys.parse(Key(item["PK"]["S"], item["SK"]["S"]))
         if identity is None:
-            raise broken("PK, SK", f"are not a key of a {self.entity.__name__}")
+            raise self._broken(item, table, None, "PK, SK", f"are not a key of a {self.entity.__name__}")
         entity = self.reading.entity(item, identity)
         if entity is None:
-            entity = self._read_by_parts(item, identity, broken, table or self.table)
+            entity = self._read_by_parts(item, identity, table)
         try:
-            return entity.read_from(self.origin(item))
+            _set(entity, "_origin", self.origin(item))
         except ValueError as error:
-            raise broken(VERSION, str(error)) from None
+            raise self._broken(item, table, identity, VERSION, str(error)) from None
+        return entity
+
+    def _broken(
+        self, item: Item, table: str | None, identity: Mapping[str, Any] | None, attribute: str, reason: str
+    ) -> ItemDecodeError:
+        key = key_of(item)
+        error = ItemDecodeError(table or self.table, reason, pk=key.pk, sk=key.sk, attribute=attribute)
+        error.mending = self._mending(identity) if table and identity else ""
+        return error
 
     def _mending(self, identity: Mapping[str, Any]) -> str:
         """What mends an item that cannot be read, for its error to say."""
@@ -407,11 +208,12 @@ class Mapper(Generic[E]):
 
     def origin(self, item: Item) -> Origin:
         """What an entity remembers of its item. ValueError for a version that is none."""
-        return Origin(item, version_of(item), NOTHING if self._own.issuperset(item) else self._extra(item))
+        text = item[VERSION].get("N", "") if VERSION in item else "0"
+        usual = text.isdecimal() and text.isascii() and len(text) < MAX_DIGITS
+        version = int(text) if usual else version_of(item)
+        return Origin(item, version, NOTHING if self._own.issuperset(item) else self._extra(item))
 
-    def _read_by_parts(
-        self, item: Item, identity: Mapping[str, Any], broken: Callable[[str, str], ItemDecodeError], table: str
-    ) -> E:
+    def _read_by_parts(self, item: Item, identity: Mapping[str, Any], table: str | None) -> E:
         """The entity, value by value, or what is wrong with the first that is no value of its field."""
         values: dict[str, Any] = {}
         for name, on_disk, kind, deserialize in self._read:
@@ -420,16 +222,18 @@ class Mapper(Generic[E]):
                 continue
             if kind != BINARY and is_ciphertext(wire):
                 key = key_of(item)
-                error = EncryptedValueError(table, why_unreadable(wire), pk=key.pk, sk=key.sk, attribute=on_disk)
+                error = EncryptedValueError(
+                    table or self.table, why_unreadable(wire), pk=key.pk, sk=key.sk, attribute=on_disk
+                )
                 error.is_lost = isinstance(wire, SealedValue) and wire.is_lost
                 raise error
             try:
                 content = content_of(wire, kind)
                 values[name] = content if deserialize is None else deserialize(content)
             except (ValueError, TypeError, ArithmeticError) as error:
-                raise broken(on_disk, str(error)) from None
+                raise self._broken(item, table, identity, on_disk, str(error)) from None
             if name in identity and values[name] != identity[name]:
-                raise broken(on_disk, f"is {values[name]}, the key says {identity[name]}")
+                raise self._broken(item, table, identity, on_disk, f"is {values[name]}, the key says {identity[name]}")
         values |= identity
         try:
             return self.entity.model_validate(values)
@@ -437,7 +241,7 @@ class Mapper(Generic[E]):
             first = error.errors()[0]
             name = str(first["loc"][0]) if first["loc"] else ""
             on_disk = self.attributes[name].attr_name if name in self.attributes else name
-            raise broken(on_disk, reason_of(first)) from None
+            raise self._broken(item, table, identity, on_disk, reason_of(first)) from None
 
     def _extra(self, item: Item) -> Mapping[str, Any]:
         known = self._known
@@ -445,8 +249,119 @@ class Mapper(Generic[E]):
         return immutabledict({name: from_wire(item[name]) for name in sorted(unknown)}) if unknown else NOTHING
 
 
+class Reading(Generic[E]):
+    """How items become one entity. `attributes` are those that are read of an item, `identity` what the key says."""
+
+    def __init__(self, entity: type[E], attributes: Mapping[str, Attribute[Any]], identity: Collection[str]) -> None:
+        self._entity = entity
+        self._names = frozenset(attribute.attr_name for name, attribute in attributes.items() if name not in identity)
+        self._again = tuple((name, attribute.attr_name) for name, attribute in attributes.items() if name in identity)
+        self._keyed = len(identity)
+        self._validator = _validator(entity, attributes, identity)
+        self._has_bytes = any(attribute.attr_type in (BINARY, BINARY_SET) for attribute in attributes.values())
+        read = sorted((name, one.attr_name, one.attr_type, type(one).__qualname__) for name, one in attributes.items())
+        self.form = sha256(repr((sorted(identity), read)).encode()).hexdigest()[:16]
+        """Names what is read, where and as what: an item that is as usual to one form is so wherever it is read."""
+
+    def entity(self, item: Item, identity: Mapping[str, Any]) -> E | None:
+        """The entity in an item, not yet knowing where it was read; None for what is not as usual."""
+        if self._validator is None or KEY in item:
+            return None
+        try:
+            values, _, given = self._validator.validate_python({**item, KEY: identity})
+        except (ValueError, TypeError, ArithmeticError):
+            return None
+        if len(given) - self._keyed != len(self._names & item.keys()):
+            return None  # something was not at its path
+        for name, on_disk in self._again:
+            if on_disk in item and item[on_disk] != {"N": str(values[name])}:
+                return None
+        return _made(self._entity, values, given, None)
+
+    def from_json(self, data: bytes, origin: Origin) -> E | None:
+        """The entity in the JSON of an item with its identity under KEY, known to be as usual to this form.
+
+        None for one that has bytes, which are text in JSON.
+        """
+        if self._validator is None or self._has_bytes:
+            return None
+        values, _, given = self._validator.validate_json(data)
+        return _made(self._entity, values, given, origin)
+
+
+def _made(entity: type[E], values: dict[str, Any], given: set[str], origin: Origin | None) -> E:
+    """As pydantic's own constructor does with values that it has validated."""
+    made = entity.__new__(entity)
+    _set(made, "__dict__", values)
+    _set(made, "__pydantic_fields_set__", given)
+    _set(made, "__pydantic_extra__", None)
+    _set(made, "__pydantic_private__", None)
+    _set(made, "_origin", origin)
+    return made
+
+
+def _validator(
+    entity: type[Entity], attributes: Mapping[str, Attribute[Any]], identity: Collection[str]
+) -> SchemaValidator | None:
+    """What gives an item's values and the names of those that were given; None for an entity it cannot be made for.
+
+    That is one with validators or private attributes of its own as a whole, or of a pydantic that builds otherwise.
+    """
+    schema: Any = entity.__pydantic_core_schema__
+    try:
+        fields = schema["schema"]
+        usual = (schema["type"], fields["type"], schema["custom_init"]) == ("model", "model-fields", False)
+        if not usual or "post_init" in schema or entity.__private_attributes__:
+            return None
+        paths = {
+            name: _at_key(name, field) if name in identity else _at(attributes[name], field)
+            for name, field in fields["fields"].items()
+        }
+        config = {**schema.get("config", {}), "extra_fields_behavior": "ignore"}
+        return SchemaValidator({"type": "model-fields", "fields": paths}, config)  # type: ignore[arg-type]  # a copy of one
+    except (KeyError, TypeError, SchemaError):
+        return None
+
+
+def _at_key(name: str, field: Mapping[str, Any]) -> dict[str, Any]:
+    return {**field, "validation_alias": [KEY, name]}
+
+
+def _at(attribute: Attribute[Any], field: Mapping[str, Any]) -> dict[str, Any]:
+    """A field that looks for its value on disk. A default stays outermost: it stands for what is not there."""
+    schema = field["schema"]
+    if schema["type"] == "default":
+        schema = {**schema, "schema": _deserialized(attribute, schema["schema"])}
+    else:
+        schema = _deserialized(attribute, schema)
+    return {**field, "schema": schema, "validation_alias": [attribute.attr_name, attribute.attr_type]}
+
+
+def _deserialized(attribute: Attribute[Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    if type(attribute).deserialize in (Attribute.deserialize, BooleanAttribute.deserialize):
+        return schema  # the value on disk is the value
+    if type(attribute) is DecimalAttribute and _before(schema) is exact_number:
+        return schema  # it reads text itself
+    return {
+        "type": "function-before",
+        "function": {"type": "no-info", "function": attribute.deserialize},
+        "schema": schema,
+    }
+
+
+def _before(schema: Mapping[str, Any]) -> Any:
+    """The validator that a value, or a value that may be None, comes to first; None where there is none."""
+    if schema["type"] == "nullable":
+        schema = schema["schema"]
+    return schema["function"]["function"] if schema["type"] == "function-before" else None
+
+
 def _is_plain(attribute: Attribute[Any]) -> bool:
     return type(attribute).deserialize is Attribute.deserialize
+
+
+def _is_text(attribute: Attribute[Any]) -> bool:
+    return type(attribute) is UnicodeAttribute
 
 
 def reason_of(error: Any) -> str:

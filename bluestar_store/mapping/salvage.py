@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from bluestar_store.errors import EncryptedValueError, ItemDecodeError
@@ -19,18 +20,14 @@ DROPPED = "(nobody can read it again: its key was dropped)"
 """Stands for a stored value that was encrypted with a key that is no more."""
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class BrokenOrigin(Origin):
     """Where an entity was read of which attributes were left out, `broken`: by their names on disk."""
 
-    __slots__ = ("broken",)
-    broken: frozenset[str]
-
-    def __init__(self, wire: Item, version: int, extra: Mapping[str, Any], broken: frozenset[str]) -> None:
-        super().__init__(wire, version, extra)
-        object.__setattr__(self, "broken", broken)
+    broken: frozenset[str] = frozenset()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return BrokenOrigin, (self.wire, self.version, self.extra, self.broken)
+        return BrokenOrigin, (self.wire, self.version, self.extra, self.stale, self.broken)
 
 
 def salvaged(mapper: Mapper[E], item: Item, table: str | None = None, identity: Mapping[str, Any] | None = None) -> E:
@@ -72,7 +69,8 @@ def _of_whole(item: Item, left: Item, entity: E) -> E:
     origin = entity.origin
     if len(left) == len(item) or origin is None:
         return entity
-    return entity.read_from(BrokenOrigin(item, origin.version, origin.extra, frozenset(item.keys() - left.keys())))
+    broken = frozenset(item.keys() - left.keys())
+    return entity.read_from(BrokenOrigin(item, origin.version, origin.extra, broken=broken))
 
 
 def stand_ins(entity: Entity | None) -> Mapping[str, str]:

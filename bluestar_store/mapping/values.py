@@ -1,15 +1,18 @@
-"""Values: exact numbers, UTC times, frozen containers."""
+"""Values: exact numbers, UTC times, frozen containers; as DynamoDB's wire form, and as digests spell them."""
 
 from __future__ import annotations
 
+import base64
+import json
 import re
-from collections.abc import Mapping, Set
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence, Set
+from datetime import UTC, date, datetime
 from decimal import Context, Decimal, Inexact, Overflow, Subnormal
+from enum import Enum
 from typing import Annotated, Any
 
 from immutabledict import immutabledict
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainSerializer
 
 from bluestar_store.keys import unseen
 from bluestar_store.protocols import VERSION, AttributeValue
@@ -64,6 +67,21 @@ def number_text(value: Any) -> str:
     return text
 
 
+def whole_number(value: Any) -> int:
+    """The whole number that a number, or the text of one, says; ValueError for one with a fraction."""
+    if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) <= MAX_DIGITS:
+        return int(value)  # the usual case, without the way through Decimal
+    number = exact_number(value)
+    if number != number.to_integral_value():
+        raise ValueError("is no whole number")
+    return int(number)
+
+
+def whole_number_text(value: Any) -> str:
+    """The text of a whole number; ValueError for what is none."""
+    return str(value) if type(value) is int and abs(value) < 10**MAX_DIGITS else str(whole_number(value))
+
+
 def utc(value: Any) -> datetime:
     """An aware UTC time from an aware datetime or ISO 8601 text; ValueError for a naive datetime."""
     if isinstance(value, str):
@@ -75,13 +93,13 @@ def utc(value: Any) -> datetime:
     return _as_utc(value)
 
 
-def utc_from_text(text: str) -> datetime:
+def utc_from_text(value: str) -> datetime:
     """ISO 8601 text as UTC. Other programs wrote dates without a time, and times without a zone: both mean UTC."""
     try:
-        value = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(value)
     except ValueError:
         raise ValueError("is no ISO 8601 date or time") from None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else _as_utc(value)
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else _as_utc(time)
 
 
 def _as_utc(value: datetime) -> datetime:
@@ -154,6 +172,93 @@ def plain(value: Any) -> Any:
     return value
 
 
+def to_wire(value: Any) -> AttributeValue:
+    """A Python value in DynamoDB's wire form; ValueError for a type that DynamoDB does not have."""
+    match value:
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
+        case str():
+            return {"S": value}
+        case int() | Decimal() | float():
+            return {"N": number_text(value)}
+        case bytes() | bytearray():
+            return {"B": bytes(value)}
+        case Mapping():
+            return {"M": map_to_wire(value)}
+        case Set():
+            return _set_to_wire(value)
+        case Sequence():
+            return {"L": [to_wire(inner) for inner in value]}
+    raise ValueError(f"is of type {type(value).__name__}, which DynamoDB cannot hold")
+
+
+def map_to_wire(value: Mapping[str, Any]) -> dict[str, AttributeValue]:
+    """A mapping as the content of a wire value of type M; ValueError as `to_wire`."""
+    return {str(key): to_wire(inner) for key, inner in value.items()}
+
+
+def _set_to_wire(value: Set[Any]) -> AttributeValue:
+    wired = [to_wire(inner) for inner in value]
+    kinds = {kind for inner in wired for kind in inner}
+    if len(kinds) != 1 or not kinds <= {"S", "N", "B"}:
+        raise ValueError("is a set that is empty, mixed, or not of texts, numbers or bytes")
+    kind = kinds.pop()
+    return {f"{kind}S": sorted(inner[kind] for inner in wired)}
+
+
+def plain_value(value: Any) -> Any:
+    """A frozen value in plain JSON values, in the one way that digests are made of."""
+    match value:
+        case None | bool() | str():
+            return value
+        case int() | Decimal():
+            return {"N": number_text(value)}
+        case Enum():
+            return plain_value(value.value)
+        case datetime():
+            return {"T": utc_text(value)}
+        case date():
+            return {"D": value.isoformat()}
+        case BaseModel():
+            return {"M": {name: plain_value(getattr(value, name)) for name in type(value).model_fields}}
+        case bytes():
+            return {"B": base64.b64encode(value).decode()}
+        case Mapping():
+            return {"M": {name: plain_value(inner) for name, inner in value.items()}}
+        case Set():
+            return {
+                "SET": sorted(
+                    (plain_value(inner) for inner in value), key=lambda inner: json.dumps(inner, sort_keys=True)
+                )
+            }
+        case list() | tuple():
+            return [plain_value(inner) for inner in value]
+    raise TypeError(f"{type(value).__name__} in an entity")
+
+
+def version_of(item: Mapping[str, AttributeValue]) -> int:
+    """The version of a wire item, 0 when it has none; ValueError when it is no whole number from 0."""
+    wire = item.get(VERSION)
+    if wire is None:
+        return 0
+    text = wire["N"] if "N" in wire else content_of(wire, "N")
+    if text.isdecimal() and text.isascii() and len(text) <= MAX_DIGITS:
+        return int(text)
+    number = exact_number(text)
+    if number != number.to_integral_value() or number < 0:
+        raise ValueError("is no whole number from 0")
+    return int(number)
+
+
+def content_of(wire: AttributeValue, needed: str) -> Any:
+    """The content of a wire value of the type that is needed; ValueError when it is of another type."""
+    if needed not in wire:
+        raise ValueError(f"is of type {next(iter(wire), '?')} where {needed} is needed")
+    return wire[needed]
+
+
 Number = Annotated[Decimal, BeforeValidator(exact_number)]
 """Money, a limit or a percentage: exact to 38 digits, never a float."""
 UtcTime = Annotated[datetime, BeforeValidator(utc)]
@@ -177,24 +282,3 @@ def _visible(value: str) -> str:
 
 Actor = Annotated[str, Field(min_length=1, max_length=MAX_ACTOR_CHARACTERS), AfterValidator(_visible)]
 """Who writes, as trails and items say it: in a name with invisible characters nobody sees who it was."""
-
-
-def version_of(item: Mapping[str, AttributeValue]) -> int:
-    """The version of a wire item, 0 when it has none; ValueError when it is no whole number from 0."""
-    wire = item.get(VERSION)
-    if wire is None:
-        return 0
-    text = wire["N"] if "N" in wire else content_of(wire, "N")
-    if text.isdecimal() and text.isascii() and len(text) <= MAX_DIGITS:
-        return int(text)
-    number = exact_number(text)
-    if number != number.to_integral_value() or number < 0:
-        raise ValueError("is no whole number from 0")
-    return int(number)
-
-
-def content_of(wire: AttributeValue, needed: str) -> Any:
-    """The content of a wire value of the type that is needed; ValueError when it is of another type."""
-    if needed not in wire:
-        raise ValueError(f"is of type {next(iter(wire), '?')} where {needed} is needed")
-    return wire[needed]

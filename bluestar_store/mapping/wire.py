@@ -7,14 +7,13 @@ spells a wire value is one: `from_wire` here, spellings of exports, documents, t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from immutabledict import immutabledict
 
 from bluestar_store.keys import shown
-from bluestar_store.mapping.values import number_text
 from bluestar_store.protocols import AttributeValue, Item
 
 
@@ -121,34 +120,3 @@ comparable = visitor(
     map_of=as_it_is,
 )
 """What is equal for two wire values that DynamoDB's `=` takes for equal."""
-
-
-def to_wire(value: Any) -> AttributeValue:
-    """A Python value in DynamoDB's wire form; ValueError for a type that DynamoDB does not have."""
-    match value:
-        case None:
-            return {"NULL": True}
-        case bool():
-            return {"BOOL": value}
-        case str():
-            return {"S": value}
-        case int() | Decimal() | float():
-            return {"N": number_text(value)}
-        case bytes() | bytearray():
-            return {"B": bytes(value)}
-        case Mapping():
-            return {"M": {str(key): to_wire(inner) for key, inner in value.items()}}
-        case Set():
-            return _set_to_wire(value)
-        case Sequence():
-            return {"L": [to_wire(inner) for inner in value]}
-    raise ValueError(f"is of type {type(value).__name__}, which DynamoDB cannot hold")
-
-
-def _set_to_wire(value: Set[Any]) -> AttributeValue:
-    wired = [to_wire(inner) for inner in value]
-    kinds = {kind for inner in wired for kind in inner}
-    if len(kinds) != 1 or not kinds <= {"S", "N", "B"}:
-        raise ValueError("is a set that is empty, mixed, or not of texts, numbers or bytes")
-    kind = kinds.pop()
-    return {f"{kind}S": sorted(inner[kind] for inner in wired)}

@@ -11,11 +11,10 @@ from typing import Any, TypeVar
 
 from bluestar_store.errors import InvalidWriteError
 from bluestar_store.keys import check_identifier, check_new_identifier, unseen
-from bluestar_store.mapping.canonical import plain_value
 from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.mapping.sealed import readable
-from bluestar_store.mapping.values import MAX_ACTOR_CHARACTERS
+from bluestar_store.mapping.values import MAX_ACTOR_CHARACTERS, plain_value
 from bluestar_store.mapping.wire import from_wire
 from bluestar_store.models.audit import Trail
 from bluestar_store.models.batches import BATCH_STATE

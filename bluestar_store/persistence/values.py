@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from bluestar_store.errors import InvalidWriteError
-from bluestar_store.mapping.values import ENDLESS
-from bluestar_store.mapping.wire import PLAIN, as_it_is, from_wire, to_wire, visitor
+from bluestar_store.mapping.values import ENDLESS, to_wire
+from bluestar_store.mapping.wire import PLAIN, as_it_is, from_wire, visitor
 from bluestar_store.persistence.protocols import PlainItem
 from bluestar_store.protocols import Item
 

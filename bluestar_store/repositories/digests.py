@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from bluestar_store.errors import AccessDeniedError, ConfigurationError, ConflictError, TableMissingError
 from bluestar_store.keys import Key
-from bluestar_store.mapping.canonical import canonical, digest, plain_value
+from bluestar_store.mapping.canonical import canonical, digest
 from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.mapping.sealed import as_stored, is_ciphertext, item_as_stored
-from bluestar_store.mapping.values import version_of
+from bluestar_store.mapping.values import plain_value, version_of
 from bluestar_store.mapping.wire import from_wire
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.digest_keys import (

@@ -7,7 +7,7 @@ values and are made once, for as long as those stay cached.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from typing import Any, TypeVar
 
 from bluestar_store.errors import InheritedRuleError
@@ -63,7 +63,7 @@ class DerivedAnswers:
         return made
 
     def _keep(self, identity: tuple[Any, ...], kept: tuple[Any, Any, Any]) -> None:
-        self._bytes += ANSWER_BYTES + COPY_BYTES * (len(kept[2]) if hasattr(kept[2], "__len__") else 1)
+        self._bytes += ANSWER_BYTES + COPY_BYTES * (len(kept[2]) if isinstance(kept[2], Sized) else 1)
         if self._bytes > MAX_BYTES:
             self._kept.clear()
             self._bytes = 0

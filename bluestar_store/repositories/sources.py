@@ -14,9 +14,8 @@ from bluestar_store.engines.checks import item_bytes
 from bluestar_store.engines.item_json import item_from_json, to_json
 from bluestar_store.errors import BlueStarError, ItemDecodeError
 from bluestar_store.keys import GLOBAL, Key
-from bluestar_store.mapping.decoding import KEY
 from bluestar_store.mapping.entity import Entity, Origin, UnreadOrigin
-from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.mapping.mapper import KEY, Mapper
 from bluestar_store.protocols import CacheKey, FailedRead, Item, key_of
 from bluestar_store.repositories.digests import is_sensitive
 from bluestar_store.repositories.moments import Part, read_levels

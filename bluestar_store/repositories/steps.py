@@ -15,8 +15,9 @@ from bluestar_store.errors import (
     ItemTooLargeError,
     ResultConflictError,
 )
-from bluestar_store.mapping.canonical import digest, plain_value
+from bluestar_store.mapping.canonical import digest
 from bluestar_store.mapping.entity import Entity
+from bluestar_store.mapping.values import plain_value
 from bluestar_store.models.batches import BATCH_STATE, STEP_CLAIM, STEP_RESULT, BatchState, StepClaim, StepResult
 from bluestar_store.models.merge_marks import merge_mark
 from bluestar_store.protocols import Check, Item, key_of

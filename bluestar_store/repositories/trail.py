@@ -25,10 +25,11 @@ from bluestar_store.errors import (
     TableMissingError,
 )
 from bluestar_store.keys import Key
-from bluestar_store.mapping.canonical import canonical, canonical_bytes, digest, plain_value
+from bluestar_store.mapping.canonical import canonical, canonical_bytes, digest
 from bluestar_store.mapping.entity import Entity, Origin
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.mapping.sealed import ciphertext_of, is_ciphertext
+from bluestar_store.mapping.values import plain_value
 from bluestar_store.mapping.wire import from_wire
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, SALT, AuditEntry, ChainHead, Trail
 from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE

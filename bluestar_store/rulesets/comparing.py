@@ -10,10 +10,10 @@ from typing import Any, Protocol, TypeVar
 
 from bluestar_store.clock import Clock
 from bluestar_store.errors import InvalidEntityError, ItemDecodeError, PipelineChangingError
-from bluestar_store.mapping.canonical import plain_value
 from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.mapping.salvage import stand_ins
+from bluestar_store.mapping.values import plain_value
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import VERSION, Engine, Item

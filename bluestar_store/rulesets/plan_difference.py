@@ -9,10 +9,10 @@ from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from bluestar_store.keys import check_plan
-from bluestar_store.mapping.canonical import plain_value
 from bluestar_store.mapping.entity import Entity, PlanEntity
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.mapping.salvage import DROPPED
+from bluestar_store.mapping.values import plain_value
 from bluestar_store.models.pipeline import PipelineStep
 from bluestar_store.models.tables import Tables
 from bluestar_store.redaction.tracebacks import without_locals

@@ -16,7 +16,8 @@ import pytest
 
 from bluestar_store import CalculationRule, Settings, Store
 from bluestar_store.errors import BlueStarError
-from bluestar_store.mapping.canonical import canonical, plain_value
+from bluestar_store.mapping.canonical import canonical
+from bluestar_store.mapping.values import plain_value
 from bluestar_store.mapping.wire import from_wire
 from bluestar_store.protocols import Item, Put, key_of, scan_pages
 from bluestar_store.redaction.masking import has_secrets

@@ -14,7 +14,7 @@ from moto import mock_aws
 
 from bluestar_store.documents import DocumentStore, get_store
 from bluestar_store.engines.dynamo.connection import AwsConnection
-from bluestar_store.mapping.wire import to_wire
+from bluestar_store.mapping.values import to_wire
 from bluestar_store.testing.documents_case import KEY, OpenStore
 
 TABLE = "customer-orders"

@@ -40,7 +40,7 @@ class Target:
 TARGETS = {
     "keys": Target(("bluestar_store/keys.py",), ("tests/test_keys.py", "tests/test_key_templates.py")),
     "mapper": Target(
-        ("bluestar_store/mapping/mapper.py",),
+        ("bluestar_store/mapping/mapper.py", "bluestar_store/mapping/declaration.py"),
         (
             "tests/test_mapper.py",
             "tests/test_models.py",
