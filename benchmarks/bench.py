@@ -57,12 +57,11 @@ class Bench:
     @cached_property
     def redis_url(self) -> str:
         """A Redis of our own on a free port. Values live as long in it as in one that has run for an hour."""
-        from bluestar_store.cache.redis.tier import (
-            RedisTier,
-        )  # not at the top: started processes import this module, too
+        # Not at the top: started processes import this module, too.
+        from bluestar_store.cache.redis.publisher import InvalidationPublisher
         from tests import redis_servers
 
-        self._stack.enter_context(patch.object(RedisTier, "retained_seconds", lambda remote: math.inf))
+        self._stack.enter_context(patch.object(InvalidationPublisher, "retained_seconds", lambda _: math.inf))
         return self._stack.enter_context(redis_servers.redis_process(self.folder("redis"))).url
 
     @cached_property

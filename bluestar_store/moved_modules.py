@@ -12,6 +12,10 @@ from types import ModuleType
 
 PACKAGE = "bluestar_store."
 MOVED = {
+    "cache.null": "cache.control",
+    "cache.opening": "cache.control",
+    "cache.stats": "cache.limits",
+    "cache.topology": "cache.redis.client",
     "debug_logs": "redaction.logs",
     "engines.attempts": "engines.dynamo.attempts",
     "engines.aws": "engines.dynamo.connection",

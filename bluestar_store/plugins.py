@@ -127,6 +127,6 @@ CACHES = Plugins(
     "bluestar_store.caches",
     "cache",
     "BLUESTAR_REDIS_URL",
-    dict.fromkeys(("redis", "rediss", "unix"), "bluestar_store.cache.opening:open_on_redis"),
+    dict.fromkeys(("redis", "rediss", "unix"), "bluestar_store.cache.control:open_on_redis"),
 )
 """By the URL's scheme. Called with a `cache.CacheRequest`; opens a `cache.OpenedCache`."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.metrics import CallbackOptions, Meter, Observation, get_meter
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, get_tracer
 
-from bluestar_store.cache.stats import GAUGES, CacheStats
+from bluestar_store.cache.limits import GAUGES, CacheStats
 from bluestar_store.errors import ConfigurationError
 from bluestar_store.store import Store
 

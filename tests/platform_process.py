@@ -155,7 +155,7 @@ def on_macos(folder: Path) -> None:
 def on_windows(folder: Path) -> None:
     """DynamoDB, memory, the command and the plugin work; what needs POSIX says so."""
     from bluestar_store import BatchState, Settings, Store, seeding
-    from bluestar_store.cache.redis.topology import open_topology
+    from bluestar_store.cache.redis.client import open_topology
     from bluestar_store.documents import get_store
     from bluestar_store.files import open_files
 

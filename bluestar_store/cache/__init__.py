@@ -1,16 +1,17 @@
 """The cache between repositories and the engine: values in this process, over values in Redis, over the engine."""
 
-from bluestar_store.cache.control import CacheControl, Explanation
-from bluestar_store.cache.null import NullCache
-from bluestar_store.cache.opening import (
+from bluestar_store.cache.control import (
+    CacheControl,
     CacheRequest,
+    Explanation,
+    NullCache,
     OpenedCache,
     open_cache,
     open_in_process,
     open_on_redis,
     open_requested,
 )
-from bluestar_store.cache.stats import CacheStats
+from bluestar_store.cache.limits import CacheStats
 
 __all__ = [
     "CacheControl",

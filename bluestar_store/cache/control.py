@@ -1,21 +1,115 @@
-"""`store.cache`: statistics, what is cached where, and invalidation."""
+"""The cache as a Store has it: opened as its settings say, or none, or one of a user's own; and `store.cache`.
+
+redis-py is loaded only when there is a second tier.
+"""
 
 from __future__ import annotations
 
 import logging
+import uuid
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, cast
 
+from bluestar_store.cache.limits import CacheLimits, CacheStats, Counters, Listener
 from bluestar_store.cache.redis.stored import StoredValue
-from bluestar_store.cache.stats import CacheStats, Listener
 from bluestar_store.cache.tiered import Fields, TieredCache, matcher
+from bluestar_store.clock import SystemClock
 from bluestar_store.errors import BlueStarError, CacheError
-from bluestar_store.protocols import CacheKey
+from bluestar_store.plugins import CACHES
+from bluestar_store.protocols import MISSING, BeforeAttempt, Cache, CacheKey, ConsistentCache, DerivedValues, Source
 from bluestar_store.redaction.tracebacks import without_locals
+from bluestar_store.settings import Settings, keys_in
 
 _log = logging.getLogger(__name__)
+
+
+class OpenedCache(NamedTuple):
+    """What repositories read through, and what `store.cache` is."""
+
+    cache: Cache
+    control: CacheControl
+
+
+@dataclass(frozen=True)
+class CacheRequest:
+    """The cache that is asked for: that of one environment.
+
+    `namespace` tells the environment from all others that may share a server. `identify` asks for the name that does,
+    where `namespace` alone does not; then `namespace` is the name that release 0.1.0 uses. `fields` are the fields of
+    each kind's cache keys, `clock` tells seconds.
+    """
+
+    settings: Settings
+    namespace: str
+    fields: Fields
+    identify: Callable[[], str] | None = None
+    clock: Callable[[], float] = SystemClock.monotonic
+
+
+def open_cache(
+    settings: Settings,
+    namespace: str,
+    fields: Fields,
+    *,
+    identify: Callable[[], str] | None = None,
+    clock: Callable[[], float] = SystemClock.monotonic,
+) -> Cache:
+    """The cache of one environment, without its control; see `CacheRequest` and `open_requested`."""
+    return open_requested(CacheRequest(settings, namespace, fields, identify, clock)).cache
+
+
+def open_requested(request: CacheRequest) -> OpenedCache:
+    """The cache that the settings of the request choose; nothing is sent before the first read.
+
+    Raises ConfigurationError for a bad Redis URL.
+    """
+    url = request.settings.redis_url
+    if url is None:
+        return open_in_process(request)
+    opened: OpenedCache = CACHES.open(url.get_secret_value().partition("://")[0], OpenedCache._fields, request)
+    return opened
+
+
+def open_in_process(request: CacheRequest) -> OpenedCache:
+    """A cache without a second tier."""
+    limits, counters = CacheLimits.of(request.settings), Counters()
+    return _opened(TieredCache(limits, request.namespace, request.fields, counters, clock=request.clock))
+
+
+def open_on_redis(request: CacheRequest) -> OpenedCache:
+    """A cache whose second tier is the Redis of the settings."""
+    from bluestar_store.cache.redis.client import RedisClient, Topology, open_topology
+    from bluestar_store.cache.redis.messages import Namespace, Signer
+    from bluestar_store.cache.redis.publisher import InvalidationPublisher
+    from bluestar_store.cache.redis.tier import RedisTier, TierFinder
+    from bluestar_store.redaction.logs import hide_data
+
+    hide_data()
+    settings, namespace, fields, clock = request.settings, request.namespace, request.fields, request.clock
+    limits, counters = CacheLimits.of(settings), Counters()
+    origin, signer = uuid.uuid4().hex, Signer(keys_in(settings.cache_key) if settings.cache_key else ())
+    topology = open_topology(settings)
+
+    def publisher(servers: Topology, name: str, legacy: Namespace | None = None) -> InvalidationPublisher:
+        client = RedisClient(servers, Namespace(name), counters, clock)
+        return InvalidationPublisher(client, origin, signer, counters, clock, legacy)
+
+    if request.identify is None:
+        remote = RedisTier(publisher(topology, namespace), clock)
+        return _opened(TieredCache(limits, namespace, fields, counters, remote=remote, clock=clock))
+
+    def found(name: str) -> RedisTier:
+        return RedisTier(publisher(topology, name, Namespace(namespace)), clock)
+
+    finder = TierFinder(request.identify, found, legacy=publisher(open_topology(settings), namespace))
+    return _opened(TieredCache(limits, namespace, fields, counters, finder=finder, clock=clock))
+
+
+def _opened(cache: TieredCache) -> OpenedCache:
+    return OpenedCache(cache, CacheControl(cache))
 
 
 @dataclass(frozen=True)
@@ -71,12 +165,12 @@ class CacheControl:
         count = self._cache.forget_here(matches)
         if not self._cache.is_shared:
             return count
-        from bluestar_store.cache.redis.connections import RedisCallError
+        from bluestar_store.cache.redis.connection import RedisCallError
 
         try:
-            remote = self._cache.attach()
-            count += remote.forget(matches)
-            published = remote.publish_matching(kind, wanted)
+            publisher = self._cache.attach().publisher
+            count += publisher.forget(matches)
+            published = publisher.publish_matching(kind, wanted)
         except (RedisCallError, BlueStarError) as error:
             raise _not_told(str(error)) from None
         if not published:
@@ -109,10 +203,10 @@ class CacheControl:
         counts: dict[str, int] = {}
         if not self._cache.is_shared:
             return counts
-        from bluestar_store.cache.redis.connections import RedisCallError
+        from bluestar_store.cache.redis.connection import RedisCallError
 
         try:
-            for cache_key in self._cache.attach().held_keys():
+            for cache_key in self._cache.attach().publisher.held_keys():
                 counts[cache_key[0]] = counts.get(cache_key[0], 0) + 1
         except (RedisCallError, BlueStarError) as error:
             raise CacheError(f"Redis cannot be asked: {error}") from None
@@ -141,3 +235,53 @@ def _check(fields: Fields, kind: str | None, wanted: Mapping[str, Any]) -> None:
         raise ValueError(f"there is no kind {kind!r}; there are {', '.join(n for n in fields if not n.endswith('*'))}")
     if strange := wanted.keys() - {name for names in known.values() for name in names}:
         raise ValueError(f"there is no field {', '.join(sorted(strange))} in the keys of {kind or 'any kind'}")
+
+
+class NullCache:
+    """Every read is a load. Writes have nothing to invalidate."""
+
+    def peek(self, cache_key: CacheKey, /) -> Any:
+        """MISSING."""
+        return MISSING
+
+    def peek_first(self, kind: CacheKey, own: CacheKey, other: CacheKey, derived: DerivedValues, /) -> Any:
+        """MISSING."""
+        return MISSING
+
+    def peek_all(self, cache_keys: Sequence[CacheKey], settles: Callable[[Any], bool], /) -> list[Any] | None:
+        """None."""
+        return None
+
+    def fetch(self, cache_keys: Sequence[CacheKey], source: Source, /, *, fresh: bool) -> Mapping[CacheKey, Any]:
+        """The values that the source loads."""
+        return source.load(list(dict.fromkeys(cache_keys)))
+
+    def writing(self, cache_keys: Iterable[CacheKey], /) -> AbstractContextManager[BeforeAttempt | None]:
+        """Nothing to do."""
+        return nullcontext()
+
+    def changed_lately(self, cache_key: CacheKey, /) -> bool:
+        """False."""
+        return False
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class _Completed(NullCache):
+    """A Cache of four methods, as release 0.1.0 has them: what needs more goes to `fetch`, and reads look again."""
+
+    def __init__(self, cache: Cache) -> None:
+        # Assigned, not called through: a hit must not cost one call more.
+        self.peek, self.fetch, self.writing, self.close = cache.peek, cache.fetch, cache.writing, cache.close  # type: ignore[method-assign]
+
+    def changed_lately(self, cache_key: CacheKey, /) -> bool:
+        """True: it may have been."""
+        return True
+
+
+def consistent(cache: Cache) -> ConsistentCache:
+    """The cache with the methods of ConsistentCache: its own, where it has all of them."""
+    if all(hasattr(cache, name) for name in ("peek_first", "peek_all", "changed_lately")):
+        return cast(ConsistentCache, cache)
+    return _Completed(cache)

@@ -9,9 +9,8 @@ from contextlib import suppress
 from typing import Any
 
 from bluestar_store.cache.in_flight import Bypassed, InFlightLoad, Loaded
-from bluestar_store.cache.limits import AHEAD, CacheLimits
+from bluestar_store.cache.limits import AHEAD, CacheLimits, Counters
 from bluestar_store.cache.local import Entry, LocalCache
-from bluestar_store.cache.stats import Counters
 from bluestar_store.errors import BlueStarError, may_pass
 from bluestar_store.protocols import CacheKey, FailedRead, Source, Stale
 from bluestar_store.threads import Threads

@@ -14,11 +14,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from bluestar_store.cache.limits import CacheLimits
+from bluestar_store.cache.limits import CacheLimits, CacheStats, Counters
 from bluestar_store.cache.local import LocalCache
 from bluestar_store.cache.read_through import EngineLoader, ReadThrough
 from bluestar_store.cache.redis.stored import new_token
-from bluestar_store.cache.stats import CacheStats, Counters
 from bluestar_store.clock import SystemClock, continuous
 from bluestar_store.errors import (
     BlueStarError,
@@ -95,7 +94,7 @@ class TieredCache:
             self._finder.forked()
         if self.remote is not None:
             self.remote.reset()
-            self.remote.origin = new_token().decode()  # other than its parent's and the other children's
+            self.remote.publisher.origin = new_token().decode()  # other than its parent's and the other children's
             self._use(self.remote)
 
     def _use(self, remote: RedisTier) -> None:
@@ -160,9 +159,9 @@ class TieredCache:
                 self._end_write(keys, writer)
                 if publisher is not None:
                     publisher.remove_tombstones(keys, writer)
-            if publisher is not None and publisher.is_open:
+            if publisher is not None and publisher.client.is_open:
                 self._start()  # a process that only writes has no listener yet, which would recover later
-                if self._listener is None or publisher is not self.remote:
+                if self._listener is None or self.remote is None or publisher is not self.remote.publisher:
                     publisher.recover()
 
     def _end_write(self, cache_keys: Sequence[CacheKey], writer: bytes) -> None:
@@ -176,7 +175,7 @@ class TieredCache:
         if not self.is_shared:
             return None
         try:
-            return self.attach()
+            return self.attach().publisher
         except BlueStarError as error:
             self.counters.failed(str(error))
             return self._legacy  # received by release 0.1.0, and by processes that have found the second tier
@@ -187,7 +186,8 @@ class TieredCache:
 
     def _publishers(self) -> list[InvalidationPublisher]:
         """All that may have something to publish."""
-        return [one for one in (self.remote, self._legacy) if one is not None]
+        found = None if self.remote is None else self.remote.publisher
+        return [one for one in (found, self._legacy) if one is not None]
 
     def peers(self) -> list[TieredCache]:
         """The caches of this process that share the data, this one among them."""
@@ -219,7 +219,7 @@ class TieredCache:
                 self._listener = listener
         # Where the second tier has to be found first, that goes on beside the first read.
         if known is not None and not listener.wait(self.limits.redis_timeout_seconds):
-            known.open("no answer in time")  # the next read need not wait as well
+            known.client.open("no answer in time")  # the next read need not wait as well
         self._started = True
 
     def changed_lately(self, cache_key: CacheKey) -> bool:
@@ -258,7 +258,7 @@ class TieredCache:
             matches = matcher(self.fields, message.kind, message.fields)
             self.local.drop_where(matches)
             if received.legacy:
-                remote.forget_quietly(matches)
+                remote.publisher.forget_quietly(matches)
 
     def _on_channel(self, there: bool) -> None:
         """The invalidation channel came or went: messages in between were missed, so no entry can be trusted."""
@@ -276,7 +276,7 @@ class TieredCache:
         if not self._channel or remote is None:
             return
         self.local.trusted_until = sent + self.limits.trust_seconds
-        if remote.listening_since is not None and remote.retained_seconds() >= self.limits.block_seconds:
+        if remote.listening_since is not None and remote.publisher.retained_seconds() >= self.limits.block_seconds:
             # Redis has lost nothing since before we listened: the tombstones of unfinished writes are still there.
             self.local.writes.end_announced(remote.listening_since)
 
@@ -292,7 +292,7 @@ class TieredCache:
         for publisher in self._publishers():
             if publisher.pending:
                 publisher.recover()  # the last chance to publish it
-            publisher.close()
+            publisher.client.close()
         PEERS.leave(self)
 
     def stats(self) -> CacheStats:
@@ -302,7 +302,7 @@ class TieredCache:
         counts["flushes"] = self.local.flushes
         remote = self.remote
         if remote is not None:
-            redis = "open" if remote.is_open else "closed"
+            redis = "open" if remote.client.is_open else "closed"
         else:
             redis = "open" if self._finder is not None and not self._finder.is_denied else "off"
         return CacheStats(

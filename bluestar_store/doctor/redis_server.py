@@ -35,8 +35,8 @@ def address(url: str) -> str:
 
 def _fault(settings: Settings) -> tuple[str, str] | None:
     """What is wrong, and what mends it. Redis's own texts are left out: they may repeat what was sent."""
-    from bluestar_store.cache.redis.connections import RedisCallError
-    from bluestar_store.cache.redis.topology import open_topology
+    from bluestar_store.cache.redis.client import open_topology
+    from bluestar_store.cache.redis.connection import RedisCallError
 
     try:
         topology = open_topology(settings.model_copy(update={"redis_timeout_ms": TIMEOUT_MS}))

@@ -14,7 +14,7 @@ from cachetools import TLRUCache
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from bluestar_store.cache.redis.connections import call_error
+from bluestar_store.cache.redis.connection import call_error
 from bluestar_store.errors import CacheError
 from bluestar_store.forking import remember
 from bluestar_store.redaction.logs import hide_data

@@ -8,7 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from bluestar_store.cache.null import NullCache
+from bluestar_store.cache.control import NullCache
 from bluestar_store.clock import SystemClock
 from bluestar_store.encryption.encrypting import encrypting_engine
 from bluestar_store.engines.memory.engine import MemoryEngine

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from bluestar_store.cache.null import NullCache, consistent
+from bluestar_store.cache.control import NullCache, consistent
 from bluestar_store.checks.meaning import ALL, Checks
 from bluestar_store.clock import Clock, SystemClock, sleep_of
 from bluestar_store.errors import InvalidEntityError

@@ -9,9 +9,9 @@ from typing import Any
 
 from redis.connection import ConnectionPool
 
-from bluestar_store.cache.redis.connections import ServerPool
+from bluestar_store.cache.redis.client import OneServer
+from bluestar_store.cache.redis.connection import ServerPool
 from bluestar_store.cache.redis.messages import Namespace
-from bluestar_store.cache.redis.topology import OneServer
 from bluestar_store.store import Store
 from bluestar_store.testing.redis_wire import RequestDecoder, command_name
 
@@ -26,8 +26,8 @@ def count_calls(store: Store, report: Callable[[str], None]) -> None:
     of connections is replaced.
     """
     remote = store.cache._cache.remote
-    if remote is not None and isinstance(server := remote.topology, OneServer):
-        server.single = server._server = CountedServer(server._server._pool, remote.namespace, report)
+    if remote is not None and isinstance(server := remote.client.topology, OneServer):
+        server.single = server._server = CountedServer(server._server._pool, remote.client.namespace, report)
 
 
 class CountedServer(ServerPool):

@@ -27,7 +27,7 @@ class Inside:
     def __init__(self, store: Store, process: RedisProcess) -> None:
         self.store, self.client = store, process.client()
         remote = store.cache._cache.attach()
-        self.space, self.run_id = remote.namespace, self.client.info("server")["run_id"].encode()
+        self.space, self.run_id = remote.client.namespace, self.client.info("server")["run_id"].encode()
 
     def key(self, *cache_key: Any) -> bytes:
         return self.space.redis_key(cache_key, self.run_id)

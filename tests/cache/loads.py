@@ -14,8 +14,7 @@ from typing import Any
 from bluestar_store import (
     Settings,
 )
-from bluestar_store.cache.limits import CacheLimits
-from bluestar_store.cache.stats import Counters
+from bluestar_store.cache.limits import CacheLimits, Counters
 from bluestar_store.cache.tiered import TieredCache
 from bluestar_store.protocols import CacheKey
 

@@ -21,7 +21,7 @@ from bluestar_store import (
     Store,
     ThrottledError,
 )
-from bluestar_store.cache.redis import publisher
+from bluestar_store.cache.redis import messages
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.protocols import Put
 from bluestar_store.testing import FaultEngine
@@ -166,7 +166,7 @@ def test_an_error_after_a_try_without_an_answer_counts_as_written(
 def test_more_than_can_be_kept_makes_everything_forgotten(
     redis_proxy: RedisProxy, redis_process: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publisher, "MAX_PENDING", 3)
+    monkeypatch.setattr(messages, "MAX_PENDING", 3)
     engine = FaultEngine(MemoryEngine())
     with (
         stores(engine, 1, redis_proxy.url, redis_timeout_ms=200, cache_heartbeat_seconds=0.1) as (writer,),

@@ -19,7 +19,7 @@ from bluestar_store import Settings, Store
 from bluestar_store.cache import limits as cache_limits
 from bluestar_store.cache.in_flight import MAX_KEYS_WRITTEN, InFlightWrites
 from bluestar_store.cache.limits import CacheLimits
-from bluestar_store.cache.redis.client import WITNESS_KEY
+from bluestar_store.cache.redis.publisher import WITNESS_KEY, InvalidationPublisher
 from bluestar_store.cache.redis.stored import StoredValue
 from bluestar_store.cache.redis.tier import RedisTier
 from bluestar_store.clock import SystemClock
@@ -61,7 +61,7 @@ def dying_writer(
             until(lambda store=store: store.cache.stats().channel, "the channel is there")  # type: ignore[misc]
         heard = [store.cache.stats().invalidations_in for store in others]
         with (
-            patch.object(remote_of(writer), "remove_tombstones"),
+            patch.object(remote_of(writer).publisher, "remove_tombstones"),
             patch.object(writer.cache._cache, "_end_write"),
             engine.faults.hold("write") as hold,
         ):
@@ -123,20 +123,20 @@ def test_who_comes_after_redis_lost_a_tombstone_keeps_shortly_what_it_reads(
             assert percent(late) == 5
             found = late.cache.explain(CACHE_KEY)
             assert found.expires_in_seconds is not None
-            assert found.expires_in_seconds <= max(DEGRADED_SECONDS, remote_of(late).retained_seconds())
+            assert found.expires_in_seconds <= max(DEGRADED_SECONDS, remote_of(late).publisher.retained_seconds())
 
 
 def aged(server: RedisProcess, store: Store, seconds: int) -> None:
     """As if the server had kept all it was told for so long."""
     remote, client = remote_of(store), server.client()
-    remote.witness()
-    key = remote.namespace.redis_key(WITNESS_KEY, client.info("server")["run_id"].encode())
+    remote.publisher.witness()
+    key = remote.client.namespace.redis_key(WITNESS_KEY, client.info("server")["run_id"].encode())
     content = client.get(key)
     assert isinstance(content, bytes)
     mark, _, since = content.rpartition(b" ")
     client.set(key, b"%b %d" % (mark, int(since) - 1000 * seconds), ex=60)
-    remote.witness()
-    assert remote.retained_seconds() >= seconds
+    remote.publisher.witness()
+    assert remote.publisher.retained_seconds() >= seconds
 
 
 def test_who_comes_late_keeps_long_what_it_reads_of_a_server_that_has_lost_nothing(redis_process: RedisProcess) -> None:
@@ -156,7 +156,7 @@ def test_a_loss_counts_before_the_next_heartbeat_tells_of_it(
         store.calculation_rules.put(rule("ACME", 5))
         until(lambda: store.cache.stats().channel or percent(store) == 0, "the channel is there")
         aged(redis_process, store, 3600)
-        with patch.object(RedisTier, "witness"):  # no heartbeat comes in between
+        with patch.object(InvalidationPublisher, "witness"):  # no heartbeat comes in between
             loss(redis_process)
             store.cache._cache.local.flush()
             assert percent(store) == 5
@@ -187,13 +187,13 @@ def test_a_server_that_has_kept_all_it_was_told_is_believed_for_the_whole_ttl(re
 def test_a_loss_is_seen(redis_process: RedisProcess, loss: str) -> None:
     with one_store(redis_process.url, young_redis=True, redis_timeout_ms=1000) as (store, _):
         remote = remote_of(store)
-        remote.witness()
+        remote.publisher.witness()
         time.sleep(0.3)
-        remote.witness()
-        assert remote.retained_seconds() >= 0.3
+        remote.publisher.witness()
+        assert remote.publisher.retained_seconds() >= 0.3
         LOSSES[loss](redis_process)
-        remote.witness()
-        assert remote.retained_seconds() < 0.3
+        remote.publisher.witness()
+        assert remote.publisher.retained_seconds() < 0.3
 
 
 # ----------------------------------------------------------------------------------------------------------- tombstones
@@ -241,7 +241,7 @@ def test_a_writer_bars_its_items_again_before_it_sends_when_half_its_time_is_ove
             thread = threading.Thread(target=lambda: store.calculation_rules.put(rule("ACME", 6)), daemon=True)
             thread.start()
             hold.reached.wait()
-            store.cache._cache.remote._run([CACHE_KEY], lambda _, key: ("DEL", key(CACHE_KEY)))  # type: ignore[union-attr]
+            store.cache._cache.remote.client.run([CACHE_KEY], lambda _, key: ("DEL", key(CACHE_KEY)))  # type: ignore[union-attr]
             clock.advance(part * store.cache._cache.limits.block_seconds)
             hold.release()
             thread.join(10)
@@ -308,7 +308,7 @@ def test_what_is_in_memory_is_not_given_before_a_heartbeat_after_a_pause(redis_u
         engine.faults.forget()
         before = store.cache.stats()
         remote = remote_of(store)
-        with patch.object(remote, "send_heartbeat"):
+        with patch.object(remote.publisher, "send_heartbeat"):
             clock.advance(store.cache._cache.limits.trust_seconds + 0.01)
             assert percent(store) == 5
             after = store.cache.stats()
@@ -336,7 +336,7 @@ def test_a_value_in_redis_is_not_taken_while_a_write_is_known_whose_tombstone_is
             hold.reached.wait()
             for store in (reader, unaware):
                 until(lambda store=store: store.cache._cache.local.writes.cover(CACHE_KEY), "the write is heard")  # type: ignore[misc]
-            remote_of(writer)._run([CACHE_KEY], lambda _, key: ("DEL", key(CACHE_KEY)))
+            remote_of(writer).client.run([CACHE_KEY], lambda _, key: ("DEL", key(CACHE_KEY)))
             unaware.cache._cache.local.writes.reset()  # as one that was opened later
             assert percent(unaware) == 5
             assert unaware.cache.explain(CACHE_KEY).tier == "process"

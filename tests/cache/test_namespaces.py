@@ -260,7 +260,7 @@ def test_a_table_that_was_made_again_has_a_tier_of_its_own(dynamodb_local_url: s
                     until(lambda store=store: has_channel(store), "the channel is there")  # type: ignore[misc]
             remote = store.cache._cache.remote
             assert remote is not None
-            names.append(remote.namespace.name)
+            names.append(remote.client.namespace.name)
             store.engine.delete_tables([spec.name for spec in store.tables.specs()])
     assert len(set(names)) == 2
 

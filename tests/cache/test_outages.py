@@ -230,7 +230,7 @@ def test_a_value_from_before_an_outage_is_not_believed_after_it(redis_proxy: Red
             until(lambda store=store: not store.cache.stats().channel, "the outage is noticed")  # type: ignore[misc]
             forget_here(store)
         changed(one, 4)
-        one.cache._cache.remote.pending.take()  # type: ignore[union-attr]  # its process died with what it had to tell
+        one.cache._cache.remote.publisher.pending.take()  # type: ignore[union-attr]  # its process died with what it had to tell
         with pytest.raises(LookupError):
             other.calculation_rules.get("NOBODY", "match")
         redis_proxy.pass_on()

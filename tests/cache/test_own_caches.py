@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bluestar_store import CalculationRule, PipelineStep, Settings
-from bluestar_store.cache.null import NullCache, consistent
+from bluestar_store.cache.control import NullCache, consistent
 from bluestar_store.cache.tiered import TieredCache
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.protocols import MISSING, Source

@@ -324,6 +324,6 @@ def test_nothing_is_stale_when_the_writer_dies_after_the_commit(redis_url: str, 
         assert race.writer is not None
         cache = race.writer.cache._cache
         assert cache.remote is not None
-        cache.remote.remove_tombstones = lambda cache_keys, writer: None  # type: ignore[method-assign]
+        cache.remote.publisher.remove_tombstones = lambda cache_keys, writer: None  # type: ignore[method-assign]
         cache._end_write = lambda cache_keys, writer: None  # type: ignore[method-assign]
         _race(race, rounds)

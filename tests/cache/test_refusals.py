@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from bluestar_store import Store
-from bluestar_store.cache.redis.tier import RedisTier
+from bluestar_store.cache.redis.publisher import InvalidationPublisher
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.testing import FaultEngine
 from tests.cache.stores import one_store, rule, stores, until
@@ -118,8 +118,8 @@ def test_what_redis_kept_from_before_is_not_believed_when_it_keeps_again_though_
     with two(redis_process.url) as (writer, reader, engine):
         assert writer.cache._cache.remote is not None
         assert reader.cache._cache.remote is not None
-        recover = writer.cache._cache.remote.recover
-        writer.cache._cache.remote.recover = lambda: False  # type: ignore[method-assign]  # it tells nobody later
+        recover = writer.cache._cache.remote.publisher.recover
+        writer.cache._cache.remote.publisher.recover = lambda: False  # type: ignore[method-assign]  # it tells nobody later
         REFUSALS[refusal](client)
         change(writer, 6)
         until(lambda: percent(reader) == 6, "the write is heard")
@@ -130,8 +130,8 @@ def test_what_redis_kept_from_before_is_not_believed_when_it_keeps_again_though_
             assert percent(reader) == 6
         with stores(engine, 1, redis_process.url, **TIMES, table_suffix=writer.settings.table_suffix) as (late,):
             until(lambda: percent(late) == 6, "who comes later does not find it either")
-        writer.cache._cache.remote.recover = recover  # type: ignore[method-assign]
-        writer.cache._cache.remote.pending.take()
+        writer.cache._cache.remote.publisher.recover = recover  # type: ignore[method-assign]
+        writer.cache._cache.remote.publisher.pending.take()
     client.close()
 
 
@@ -139,9 +139,9 @@ def test_what_redis_kept_from_before_is_not_believed_when_it_keeps_again_though_
 def test_the_message_says_that_redis_keeps_what_was_there_before(redis_process: RedisProcess, refusal: str) -> None:
     """Who did not ask Redis while it refused knows that only by the message."""
     client = redis_process.client()
-    with two(redis_process.url) as (writer, reader, _), patch.object(RedisTier, "check_writable"):
+    with two(redis_process.url) as (writer, reader, _), patch.object(InvalidationPublisher, "check_writable"):
         assert writer.cache._cache.remote is not None
-        with patch.object(writer.cache._cache.remote, "recover", return_value=False):  # it tells nobody later
+        with patch.object(writer.cache._cache.remote.publisher, "recover", return_value=False):  # it tells nobody later
             before = reader.cache.stats().invalidations_in
             REFUSALS[refusal](client)
             writer.calculation_rules.put(rule("ACME", 6))  # reads nothing before, and so is the first to be refused
@@ -150,7 +150,7 @@ def test_the_message_says_that_redis_keeps_what_was_there_before(redis_process: 
             for _ in range(3):
                 assert percent(reader) == 6
                 reader.cache._cache.local.flush()
-        writer.cache._cache.remote.pending.take()
+        writer.cache._cache.remote.publisher.pending.take()
     client.close()
 
 
@@ -205,7 +205,7 @@ def test_who_can_tell_nobody_says_so(
 def slot_of(store: Store, cluster: RedisCluster) -> int:
     remote = store.cache._cache.remote
     assert remote is not None
-    return int(ask(cluster.running[0], "CLUSTER", "KEYSLOT", remote.namespace.slot_key(CACHE_KEY).decode()))
+    return int(ask(cluster.running[0], "CLUSTER", "KEYSLOT", remote.client.namespace.slot_key(CACHE_KEY).decode()))
 
 
 def test_a_slot_that_is_being_moved_is_followed(redis_cluster: RedisCluster) -> None:
@@ -256,9 +256,9 @@ def test_the_message_goes_out_where_a_master_is_dead(tmp_path: Path, dead: str) 
         remote = writer.cache._cache.remote
         assert remote is not None
         if dead == "of the key":
-            cluster.master_of(remote.namespace.slot_key(CACHE_KEY).decode()).kill()
+            cluster.master_of(remote.client.namespace.slot_key(CACHE_KEY).decode()).kill()
         else:
-            first = next(iter(remote.topology.servers()))
+            first = next(iter(remote.client.topology.servers()))
             port = first._pool.connection_kwargs["port"]
             next(node for node in cluster.running if node.port == port).kill()
         for store in (writer, reader):

@@ -107,7 +107,7 @@ def test_a_cluster_that_loses_a_master_costs_no_read_and_brings_no_old_value_bac
     with two(cluster.url, redis_mode="cluster", redis_timeout_ms=200) as (one, other, _):
         check_shared(one, other, FaultEngine(MemoryEngine()))
         cache_key = ("calculation-rule", "ACME", "match")
-        key = one.cache._cache.remote.namespace.slot_key(cache_key).decode()  # type: ignore[union-attr]
+        key = one.cache._cache.remote.client.namespace.slot_key(cache_key).decode()  # type: ignore[union-attr]
         killed = cluster.master_of(key)
         killed.kill()
         for store in (one, other):

@@ -287,12 +287,12 @@ def test_who_has_no_key_lifts_no_bar_that_a_signed_message_put(redis_process: Re
         writes = inside.store.cache._cache.local.writes
         cache_key = ("calculation-rule", "ACME", "match")
         remote = writer.cache._cache.attach()
-        remote.put_tombstones([cache_key], b"f" * 16, 60)
+        remote.publisher.put_tombstones([cache_key], b"f" * 16, 60)
         until(lambda: writes.cover(cache_key), "the bar is heard")
         inside.say({"o": "x", "u": [CACHE_KEY], "w": "f" * 16})
         until(lambda: inside.store.cache.stats().unsigned, "the forged message is heard")
         assert writes.cover(cache_key)
-        remote.remove_tombstones([cache_key], b"f" * 16)
+        remote.publisher.remove_tombstones([cache_key], b"f" * 16)
         until(lambda: not writes.cover(cache_key), "the writer's own is heard")
         assert inside.store.cache.stats().unsigned == 1
 
@@ -304,10 +304,13 @@ def test_a_forged_heartbeat_keeps_no_process_answering_from_memory(redis_process
         assert keeper is not None
         assert remote is not None
         trusted = cache.local.trusted_until
-        remote.send_heartbeat = lambda nonce: None  # type: ignore[method-assign]  # what it says is withheld
+        remote.publisher.send_heartbeat = lambda nonce: None  # type: ignore[method-assign]  # what it says is withheld
         until(lambda: keeper._unanswered, "it waits for a heartbeat")
         for nonce in list(keeper._unanswered):
-            inside.client.publish(remote.namespace.own_channel(remote.origin), remote.namespace.heartbeat("x", nonce))
+            inside.client.publish(
+                remote.client.namespace.own_channel(remote.publisher.origin),
+                remote.client.namespace.heartbeat("x", nonce),
+            )
         until(lambda: cache.local.trusted_until <= cache.clock() or not cache._channel, "it notices")
         assert cache.local.trusted_until <= trusted + 1 or not cache._channel
 
@@ -333,7 +336,7 @@ def test_the_users_that_the_docs_show_keep_environments_apart(redis_process: Red
             assert store.cache.stats().outages == 0
             assert store.cache.clear()
             remote = store.cache._cache.attach()
-            found[name] = remote.namespace, redis.Redis.from_url(url)
+            found[name] = remote.client.namespace, redis.Redis.from_url(url)
         for name, (_, theirs) in found.items():
             for other, (space, _) in found.items():
                 key = space.redis_key(("calculation-rule", "ACME", "match"), client.info("server")["run_id"].encode())

@@ -14,7 +14,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, NoPermissionError, ResponseError
 
-from bluestar_store.cache.redis.protocol import MAX_ANSWER_BYTES, MAX_BULK_BYTES, RespConnection
+from bluestar_store.cache.redis.connection import MAX_ANSWER_BYTES, MAX_BULK_BYTES, RespConnection
 from tests.cache.stores import one_store, rule
 from tests.redis_servers import RedisProcess
 

@@ -240,7 +240,7 @@ def test_a_writer_that_dies_after_the_commit_leaves_nothing_behind(redis_url: st
         assert percent(other) == 5
         remote = one.cache._cache.remote
         assert remote is not None
-        with patch.object(remote, "remove_tombstones"):
+        with patch.object(remote.publisher, "remove_tombstones"):
             put(one, 6)
         until(lambda: percent(other) == 6, "the first announcement is heard")
         assert not is_cached(other, engine, 6)

@@ -26,7 +26,7 @@ from bluestar_store import (
     VendorSchema,
 )
 from bluestar_store.aio.files import AsyncFileReader, AsyncFileWriter
-from bluestar_store.cache.stats import CacheStats
+from bluestar_store.cache.limits import CacheStats
 from bluestar_store.extending import AsyncConfigs, AsyncRepository, Configs
 from bluestar_store.keys import Key
 from bluestar_store.unit_of_work import AsyncUnitOfWork, unit_of_work

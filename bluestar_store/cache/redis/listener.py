@@ -17,9 +17,9 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from bluestar_store.cache.limits import CacheLimits
-from bluestar_store.cache.redis.connections import RedisCallError
+from bluestar_store.cache.redis.connection import RedisCallError, RespConnection
 from bluestar_store.cache.redis.messages import Message, read_message
-from bluestar_store.cache.redis.protocol import RespConnection
+from bluestar_store.cache.redis.publisher import InvalidationPublisher
 from bluestar_store.cache.redis.tier import RedisTier
 from bluestar_store.threads import began
 
@@ -110,19 +110,19 @@ class InvalidationListener:
                 self._settled.set()
 
     def _recover(self, remote: RedisTier) -> None:
-        if remote.is_open and not self._closing.is_set():
-            remote.recover()
+        if remote.client.is_open and not self._closing.is_set():
+            remote.publisher.recover()
 
     def _hold_channel(self, remote: RedisTier) -> None:
         """One connection to the channel, from subscribing to its loss. Raises RedisCallError."""
-        connection = self._connection = remote.connect()
+        connection = self._connection = remote.publisher.connect()
         try:
             sent = self._subscribe(remote, connection)
             self._on_channel(True)
             self._on_heartbeat(sent)
             try:
                 self._settled.set()
-                remote.check_writable()  # after `_settled`: no read waits for that
+                remote.publisher.check_writable()  # after `_settled`: no read waits for that
                 self._listen(remote, connection)
             finally:
                 self._on_channel(False)
@@ -132,7 +132,9 @@ class InvalidationListener:
 
     def _subscribe(self, remote: RedisTier, connection: RespConnection) -> float:
         """Subscribe, and receive a first heartbeat; returns when that was sent. Raises RedisCallError."""
-        channels = [remote.namespace.own_channel(remote.origin), *(names.channel for names in remote.namespaces)]
+        publisher = remote.publisher
+        own = remote.client.namespace.own_channel(publisher.origin)
+        channels = [own, *(names.channel for names in publisher.namespaces)]
         connection.send(("SUBSCRIBE", *channels))
         connection.receive()  # the reply for the first channel; `_receive` ignores those for the others
         self._unanswered.clear()
@@ -148,7 +150,7 @@ class InvalidationListener:
         """Publish a heartbeat; returns when. Raises RedisCallError."""
         nonce = uuid.uuid4().hex
         heartbeat = self._unanswered[nonce] = Heartbeat(self._clock(), time.monotonic())
-        remote.send_heartbeat(nonce)
+        remote.publisher.send_heartbeat(nonce)
         return heartbeat.sent
 
     def _listen(self, remote: RedisTier, connection: RespConnection) -> None:
@@ -162,7 +164,7 @@ class InvalidationListener:
                 remote.discard_distrusted()
                 with suppress(RedisCallError):  # noticed below, as the heartbeat does not come back
                     self._send_heartbeat(remote)
-                remote.check_writable()
+                remote.publisher.check_writable()
             elif connection.is_ready(min(left, RECOVERY_SECONDS)):
                 self._receive(remote, connection)
                 continue
@@ -175,7 +177,7 @@ class InvalidationListener:
         return oldest is not None and time.monotonic() - oldest.ran > self._limits.trust_seconds
 
     def _receive(self, remote: RedisTier, connection: RespConnection) -> None:
-        received = _message(connection.receive(), remote)
+        received = _message(connection.receive(), remote.publisher)
         if received is None:
             return
         message = received.message
@@ -184,16 +186,16 @@ class InvalidationListener:
             if heartbeat is not None:
                 self._unanswered = {nonce: one for nonce, one in self._unanswered.items() if one.ran > heartbeat.ran}
                 self._on_heartbeat(heartbeat.sent)
-        elif message.origin != remote.origin:
+        elif message.origin != remote.publisher.origin:
             self._on_message(received)
 
 
-def _message(reply: object, remote: RedisTier) -> Received | None:
+def _message(reply: object, publisher: InvalidationPublisher) -> Received | None:
     """The message in a reply; None for anything else."""
     match reply:
         case [b"message", bytes(channel), bytes(data)]:
-            content, signed = remote.signer.opened_message(channel, data)
+            content, signed = publisher.signer.opened_message(channel, data)
             message = read_message(content)
-            legacy = remote.legacy is not None and channel == remote.legacy.channel
+            legacy = publisher.legacy is not None and channel == publisher.legacy.channel
             return None if message is None else Received(message, legacy, signed)
     return None

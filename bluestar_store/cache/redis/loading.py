@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from bluestar_store.cache.in_flight import Bypassed, InFlightWrites, Loaded
-from bluestar_store.cache.limits import CacheLimits
+from bluestar_store.cache.limits import CacheLimits, Counters
 from bluestar_store.cache.read_through import EngineLoader
 from bluestar_store.cache.redis.stored import (
     MAX_PAYLOAD_BYTES,
@@ -28,7 +28,6 @@ from bluestar_store.cache.redis.stored import (
     new_token,
 )
 from bluestar_store.cache.redis.tier import LookResult, RedisTier
-from bluestar_store.cache.stats import Counters
 from bluestar_store.protocols import CacheKey, FailedRead, Source
 
 Claim: TypeAlias = StoredValue | Outdated | Unsigned | AbandonedLease | OwnLease
@@ -124,7 +123,7 @@ class RedisLoader(EngineLoader):
                     claims[cache_key] = self._remote.take_over(cache_key, state)
                 case Unreadable():
                     self._counters.add("undecodable")
-                    self._remote.discard([cache_key])
+                    self._remote.publisher.discard([cache_key])
                     claims[cache_key] = None
                 case Tombstone():
                     claims[cache_key] = None
@@ -204,7 +203,7 @@ class RedisLoader(EngineLoader):
             and claim.payload != fill.payload
         ]
         if changed:
-            self._remote.publish_changed(changed)
+            self._remote.publisher.publish_changed(changed)
 
     def _give_back(self, claims: Mapping[CacheKey, Claim | None]) -> None:
         """Remove our leases: no value will come of them, and others should not wait."""

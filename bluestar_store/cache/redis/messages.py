@@ -1,9 +1,10 @@
-"""Names of an environment's keys and channels in Redis, and the messages that processes send on them, signed or not."""
+"""What processes tell each other: keys and channels of an environment, the messages on them, and those that wait."""
 
 from __future__ import annotations
 
 import hmac
 import json
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -16,6 +17,8 @@ from bluestar_store.protocols import CacheKey
 
 MAX_KEYS_A_MESSAGE = 10_000
 """Far more than a process of ours sends in one message."""
+MAX_PENDING = 100_000
+"""Notices that wait for Redis: about 40 MB."""
 SIGNATURE_CHARACTERS = 64
 _HEAD, _TAIL = b',"s":"', b'"}'
 _SIGNED_BYTES = len(_HEAD) + SIGNATURE_CHARACTERS + len(_TAIL)
@@ -145,6 +148,60 @@ def read_message(data: bytes) -> Message | None:
         probe=content.p,
     )
     return message if message.cache_keys or message.probe or message.fields is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """`writer` changes a cache key: until a time on the cache's clock at most, or (None) it is done."""
+
+    cache_key: CacheKey
+    writer: bytes
+    until: float | None
+
+
+class PendingNotices:
+    """Notices that could not be announced: the last one of each writer for each cache key. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._notices: dict[tuple[CacheKey, bytes], Notice] = {}
+        self.overflowed = False
+
+    def __bool__(self) -> bool:
+        return bool(self._notices) or self.overflowed
+
+    def __len__(self) -> int:
+        return len(self._notices)
+
+    def add(self, notices: Iterable[Notice]) -> None:
+        """Keep notices; each replaces an earlier one of the same writer.
+
+        When there are too many, those of finished writes are dropped, and everything has to be invalidated instead.
+        """
+        with self._lock:
+            self._notices.update({(notice.cache_key, notice.writer): notice for notice in notices})
+            if len(self._notices) > MAX_PENDING:
+                # Writes that may still be committed need tombstones.
+                self._notices = {at: notice for at, notice in self._notices.items() if notice.until is not None}
+                self.overflowed = True
+
+    def put_back(self, notices: Iterable[Notice], overflowed: bool) -> None:
+        """Keep notices that were taken, unless there is a later one by now."""
+        with self._lock:
+            self.overflowed |= overflowed
+            self._notices = {(notice.cache_key, notice.writer): notice for notice in notices} | self._notices
+
+    def all(self) -> Sequence[Notice]:
+        """The notices, which stay."""
+        with self._lock:
+            return list(self._notices.values())
+
+    def take(self) -> tuple[Sequence[Notice], bool]:
+        """Remove and return the notices, and whether some were dropped."""
+        with self._lock:
+            notices, self._notices = self._notices, {}
+            overflowed, self.overflowed = self.overflowed, False
+            return list(notices.values()), overflowed
 
 
 class Signer:

@@ -1,4 +1,4 @@
-"""Announcing writes: a tombstone in Redis for each cache key, and an invalidation message to all processes.
+"""Announcing writes: a tombstone in Redis for each cache key, an invalidation message to all processes, values removed.
 
 A message needs neither memory nor a master, so it is sent where the tombstone is refused: processes that receive it do
 not read the keys from Redis until they can be trusted again. What can be announced in neither way is kept as pending,
@@ -8,21 +8,24 @@ announced as soon as Redis is reached again, and counted and logged until then.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from itertools import groupby
 from typing import Any, TypeVar
 
-from bluestar_store.cache.redis.client import WITNESS_KEY, CommandOf, RedisClient
-from bluestar_store.cache.redis.connections import RedisCallError, ServerPool, check, is_refusal
-from bluestar_store.cache.redis.messages import Namespace, Signer
-from bluestar_store.cache.redis.protocol import Command, RespConnection
-from bluestar_store.cache.redis.stored import BLOCK, RELEASE, WITNESS
-from bluestar_store.cache.redis.topology import Topology
-from bluestar_store.cache.stats import Counters
+from bluestar_store.cache.limits import Counters
+from bluestar_store.cache.redis.client import CommandOf, RedisClient
+from bluestar_store.cache.redis.connection import (
+    Command,
+    RedisCallError,
+    RespConnection,
+    ServerPool,
+    check,
+    is_refusal,
+)
+from bluestar_store.cache.redis.messages import Namespace, Notice, PendingNotices, Signer
+from bluestar_store.cache.redis.stored import BLOCK, FORGET, RELEASE, WITNESS
 from bluestar_store.protocols import CacheKey
 
 _log = logging.getLogger(__name__)
@@ -32,62 +35,12 @@ KEYS_A_MESSAGE = 250
 """More keys go into several messages: receivers ignore messages that are too large."""
 WITNESS_SECONDS = 86_400
 """How long the witness outlives the last process."""
-MAX_PENDING = 100_000
-"""About 40 MB."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """`writer` changes a cache key: until a time on the cache's clock at most, or (None) it is done."""
-
-    cache_key: CacheKey
-    writer: bytes
-    until: float | None
-
-
-class PendingNotices:
-    """Notices that could not be announced: the last one of each writer for each cache key. Safe for threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._notices: dict[tuple[CacheKey, bytes], Notice] = {}
-        self.overflowed = False
-
-    def __bool__(self) -> bool:
-        return bool(self._notices) or self.overflowed
-
-    def __len__(self) -> int:
-        return len(self._notices)
-
-    def add(self, notices: Iterable[Notice]) -> None:
-        """Keep notices; each replaces an earlier one of the same writer.
-
-        When there are too many, those of finished writes are dropped, and everything has to be invalidated instead.
-        """
-        with self._lock:
-            self._notices.update({(notice.cache_key, notice.writer): notice for notice in notices})
-            if len(self._notices) > MAX_PENDING:
-                # Writes that may still be committed need tombstones.
-                self._notices = {at: notice for at, notice in self._notices.items() if notice.until is not None}
-                self.overflowed = True
-
-    def put_back(self, notices: Iterable[Notice], overflowed: bool) -> None:
-        """Keep notices that were taken, unless there is a later one by now."""
-        with self._lock:
-            self.overflowed |= overflowed
-            self._notices = {(notice.cache_key, notice.writer): notice for notice in notices} | self._notices
-
-    def all(self) -> Sequence[Notice]:
-        """The notices, which stay."""
-        with self._lock:
-            return list(self._notices.values())
-
-    def take(self) -> tuple[Sequence[Notice], bool]:
-        """Remove and return the notices, and whether some were dropped."""
-        with self._lock:
-            notices, self._notices = self._notices, {}
-            overflowed, self.overflowed = self.overflowed, False
-            return list(notices.values()), overflowed
+WITNESS_KEY: CacheKey = ("witness",)
+"""The key whose content shows since when a server has lost nothing (see WITNESS); writing it tests for writes."""
+_NOT_CACHE_KEYS = ("probe", *WITNESS_KEY)
+"""Keys without a cached value; release 0.1.0 writes the first, to test whether a server takes writes again."""
+SCAN_KEYS = 500
+"""Keys that one SCAN looks at."""
 
 
 class Delivery(Enum):
@@ -96,32 +49,31 @@ class Delivery(Enum):
     STORED, PUBLISHED, FAILED = range(3)
 
 
-class InvalidationPublisher(RedisClient):
-    """`legacy` are the names that release 0.1.0 uses, where they differ: writes are announced under both."""
+class InvalidationPublisher:
+    """Safe for threads. `origin` names this process in its messages.
+
+    `legacy` are the names that release 0.1.0 uses, where they differ: writes are announced under both.
+    """
 
     def __init__(
         self,
-        topology: Topology,
-        namespace: Namespace,
+        client: RedisClient,
         origin: str,
+        signer: Signer,
         counters: Counters,
         clock: Callable[[], float],
-        signer: Signer,
         legacy: Namespace | None = None,
     ) -> None:
-        self.legacy = legacy
-        self.namespaces = (namespace,) if legacy is None else (namespace, legacy)
-        super().__init__(topology, namespace, origin, counters, clock, signer)
+        self.client, self.origin, self.signer, self.legacy = client, origin, signer, legacy
+        self.namespaces = (client.namespace,) if legacy is None else (client.namespace, legacy)
+        self._counters, self._clock = counters, clock
+        self.reset()
 
     def reset(self) -> None:
-        """See RedisClient."""
-        super().reset()
+        """Start anew in a forked child."""
+        self.client.reset()
         self.pending = PendingNotices()
-        self.trusted_since = float("-inf")
-        """Values that were stored in Redis before are not trusted."""
         self._retained_since: float | None = None
-        self.listening_since: float | None = None
-        """Since when all messages of other processes have been received; None while the channel is down."""
         self._warned = False
 
     # -------------------------------------------------------------------------------------------------------- writers
@@ -136,11 +88,11 @@ class InvalidationPublisher(RedisClient):
         self._announce([Notice(cache_key, writer, None) for cache_key in cache_keys])
 
     def _announce(self, notices: Sequence[Notice]) -> None:
-        delivery = self._publish_only(notices) if self.is_open else self._store_and_publish(notices)
+        delivery = self._publish_only(notices) if self.client.is_open else self._store_and_publish(notices)
         if delivery is Delivery.STORED:
             return
         self.pending.add(notices)
-        self.open("a write could not be announced")  # it may have closed between these lines
+        self.client.open("a write could not be announced")  # it may have closed between these lines
         self._counters.add("unwritten" if delivery is Delivery.PUBLISHED else "unannounced")
         self._warn(delivery)
 
@@ -160,19 +112,19 @@ class InvalidationPublisher(RedisClient):
             )
 
     def _store_and_publish(self, notices: Sequence[Notice]) -> Delivery:
-        if (single := self.topology.single) is not None:
+        if (single := self.client.topology.single) is not None:
             try:
                 return self._in_one_round_trip(single, notices)
             except RedisCallError as error:
-                self.open(str(error))
+                self.client.open(str(error))
                 return Delivery.FAILED
         cache_keys = [notice.cache_key for notice in notices]
         stored = True
         for namespace in self.namespaces:
             try:
-                self._run_on_all(cache_keys, self._tombstone_commands(notices), namespace)
+                self.client.run_on_all(cache_keys, self._tombstone_commands(notices), namespace)
             except RedisCallError as error:
-                self.open(str(error))
+                self.client.open(str(error))
                 stored = False
         if not self._published(self._messages(notices, unwritten=not stored)):
             return Delivery.FAILED
@@ -199,17 +151,17 @@ class InvalidationPublisher(RedisClient):
         try:
             check(tombstones)
         except RedisCallError as error:
-            self.open(str(error))
+            self.client.open(str(error))
         again = self._published(self._messages(notices, unwritten=True))
         return Delivery.PUBLISHED if again else Delivery.FAILED
 
     def _publish_only(self, notices: Sequence[Notice]) -> Delivery:
         """While the breaker is open: by message alone. After a failure not again, until Redis is reached."""
-        if not self.may_publish:
+        if not self.client.may_publish:
             return Delivery.FAILED
         if self._published(self._messages(notices, unwritten=True)):
             return Delivery.PUBLISHED
-        self.may_publish = False
+        self.client.may_publish = False
         return Delivery.FAILED
 
     def _tombstone_commands(self, notices: Sequence[Notice]) -> CommandOf:
@@ -264,7 +216,7 @@ class InvalidationPublisher(RedisClient):
         try:
             self._publish(messages)
         except RedisCallError as error:
-            self.open(str(error))
+            self.client.open(str(error))
             return False
         self._counters.add("invalidations_out")
         return True
@@ -275,25 +227,66 @@ class InvalidationPublisher(RedisClient):
     def _on_any_server(self, done: Callable[[ServerPool], T]) -> T:
         """Each node of a cluster passes messages on to all others. Raises RedisCallError."""
         failed: RedisCallError | None = None
-        for server in self.topology.servers():
+        for server in self.client.topology.servers():
             try:
                 return done(server)
             except RedisCallError as error:
                 failed = error
         raise failed or RedisCallError("the cluster has no master")
 
+    # ------------------------------------------------------------------------------------------------- values removed
+
+    def discard(self, cache_keys: Sequence[CacheKey]) -> bool:
+        """Remove values and leases, but no tombstones; returns whether Redis did."""
+        return self.client.run(cache_keys, lambda number, key: ("EVAL", FORGET, 1, key(cache_keys[number]))) is not None
+
+    def forget(self, matches: Callable[[CacheKey], bool]) -> int:
+        """Remove the values and leases of all matching keys; returns how many there were. Raises RedisCallError."""
+        count = 0
+        for server, found in self._scanned():
+            redis_keys = [redis_key for cache_key, redis_key in found if matches(cache_key)]
+            if redis_keys:
+                count += sum(server.call(partial(_forgetting, redis_keys)))
+        return count
+
+    def forget_quietly(self, matches: Callable[[CacheKey], bool]) -> None:
+        """The same; a failure opens the breaker."""
+        if not self.client.is_open:
+            try:
+                self.forget(matches)
+            except RedisCallError as error:
+                self.client.open(str(error))
+
+    def held_keys(self) -> Iterator[CacheKey]:
+        """The cache keys that this run of the servers holds. Raises RedisCallError."""
+        for _, found in self._scanned():
+            yield from (cache_key for cache_key, _ in found)
+
+    def _scanned(self) -> Iterator[tuple[ServerPool, list[tuple[CacheKey, bytes]]]]:
+        for server in self.client.topology.servers():
+            cursor: object = 0
+            while True:
+                ((cursor, redis_keys),) = server.call(partial(self._scan, cursor))
+                found = ((self.client.namespace.cache_key(redis_key), redis_key) for redis_key in redis_keys)
+                yield server, [(key, redis_key) for key, redis_key in found if key and key[0] not in _NOT_CACHE_KEYS]
+                if cursor in (0, b"0"):
+                    break
+
+    def _scan(self, cursor: object, run_id: bytes) -> list[Command]:
+        return [("SCAN", cursor, "MATCH", self.client.namespace.pattern(run_id), "COUNT", SCAN_KEYS)]
+
     # --------------------------------------------------------------------------------------- for the listener's thread
 
     def recover(self) -> bool:
         """Try to reach Redis and announce what is pending; returns whether the breaker is closed again."""
         try:
-            self.topology.refresh()
+            self.client.topology.refresh()
             self.witness()
         except RedisCallError:
             # A server that is full, or has become a replica, stores nothing, but may deliver messages.
-            waiting = self.pending.all()
-            if not self.may_publish and (not waiting or self._published(self._messages(waiting, unwritten=True))):
-                self.may_publish = True
+            if not self.client.may_publish:
+                waiting = self.pending.all()
+                self.client.may_publish = not waiting or self._published(self._messages(waiting, unwritten=True))
             return False
         while True:
             waiting, overflowed = self.pending.take()
@@ -302,11 +295,15 @@ class InvalidationPublisher(RedisClient):
             ):
                 self.pending.put_back(waiting, overflowed)
                 return False
-            with self._lock:
-                if not self.pending:
-                    self.trusted_since = self._clock()
-                    self.is_open = self._warned = False
-                    return True
+            if self.client.close_breaker(self._is_all_announced):
+                return True
+
+    def _is_all_announced(self) -> bool:
+        """Whether nothing is pending; then the next outage is warned of. Called under the breaker's lock."""
+        if self.pending:
+            return False
+        self._warned = False
+        return True
 
     def _invalidate_all(self) -> bool:
         """Invalidate everything in all processes; returns whether that was possible."""
@@ -322,27 +319,27 @@ class InvalidationPublisher(RedisClient):
             self.witness()
         except RedisCallError as error:
             if error.is_refusal:
-                self.open(str(error))
+                self.client.open(str(error))
 
     def witness(self) -> None:
         """Ask each server, by a write, since when it has lost nothing. Raises RedisCallError."""
         retained_ms = list[int]()
-        for server in self.topology.servers():
+        for server in self.client.topology.servers():
             (reply,) = server.call(partial(self._witness_command, server))
             retained_ms.append(int(reply))
         self._retained_since = self._clock() - min(retained_ms, default=0) / 1000
 
     def _witness_command(self, server: ServerPool, run_id: bytes) -> list[Command]:
-        redis_key = self.namespace.redis_key(self._witness_key(server), run_id)
+        redis_key = self.client.namespace.redis_key(self._witness_key(server), run_id)
         return [("EVAL", WITNESS, 1, redis_key, WITNESS_SECONDS * 1000)]
 
     def _witness_key(self, server: ServerPool) -> CacheKey:
         """A key that this server holds."""
-        if self.topology.single is not None:
+        if self.client.topology.single is not None:
             return WITNESS_KEY
         for number in range(1000):
             cache_key = (*WITNESS_KEY, number)
-            if self.topology.server_for(self.namespace.slot_key(cache_key)) is server:
+            if self.client.topology.server_for(self.client.namespace.slot_key(cache_key)) is server:
                 return cache_key
         raise RedisCallError("a master has no slots")
 
@@ -350,20 +347,20 @@ class InvalidationPublisher(RedisClient):
         """For how long all servers have surely lost nothing; 0 when that is not known."""
         return 0.0 if self._retained_since is None else self._clock() - self._retained_since
 
-    def listening_seconds(self) -> float:
-        """For how long this process has received all messages; 0 while it does not."""
-        return 0.0 if self.listening_since is None else self._clock() - self.listening_since
-
     def connect(self) -> RespConnection:
         """A connection to subscribe with. Raises RedisCallError."""
         return self._on_any_server(ServerPool.connect)
 
     def send_heartbeat(self, nonce: str) -> None:
         """Publish a heartbeat on this process's own channel, as writers publish. Raises RedisCallError."""
-        channel = self.namespace.own_channel(self.origin)
-        self._publish([self._publish_command(channel, self.namespace.heartbeat(self.origin, nonce))])
+        channel = self.client.namespace.own_channel(self.origin)
+        self._publish([self._publish_command(channel, self.client.namespace.heartbeat(self.origin, nonce))])
 
 
 def _portions(cache_keys: Sequence[CacheKey]) -> Iterator[Sequence[CacheKey]]:
     """The keys in lists that fit into one message each."""
     return (cache_keys[first : first + KEYS_A_MESSAGE] for first in range(0, len(cache_keys), KEYS_A_MESSAGE))
+
+
+def _forgetting(redis_keys: Sequence[bytes], run_id: bytes) -> list[Command]:
+    return [("EVAL", FORGET, 1, redis_key) for redis_key in redis_keys]

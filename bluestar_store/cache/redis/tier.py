@@ -13,10 +13,9 @@ from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 from bluestar_store.cache.redis import stored
-from bluestar_store.cache.redis.client import WITNESS_KEY
-from bluestar_store.cache.redis.connections import RedisCallError
-from bluestar_store.cache.redis.protocol import Command, packed
-from bluestar_store.cache.redis.publisher import InvalidationPublisher
+from bluestar_store.cache.redis.client import follow_redirects
+from bluestar_store.cache.redis.connection import Command, RedisCallError, packed
+from bluestar_store.cache.redis.publisher import WITNESS_KEY, InvalidationPublisher
 from bluestar_store.cache.redis.stored import (
     CLOCKS_APART_MS,
     FILL,
@@ -30,7 +29,6 @@ from bluestar_store.cache.redis.stored import (
     StoredValue,
     Unsigned,
 )
-from bluestar_store.cache.redis.topology import follow_redirects
 from bluestar_store.errors import AccessDeniedError, BlueStarError
 from bluestar_store.protocols import CacheKey
 
@@ -47,12 +45,19 @@ LookResult: TypeAlias = tuple[Mapping[CacheKey, tuple[object, object]], bytes, f
 """What the keys held when we tried to put our lease there, with Redis's PTTL of each; that lease; and when that was."""
 
 
-class RedisTier(InvalidationPublisher):
-    """Safe for threads."""
+class RedisTier:
+    """Safe for threads. `publisher` tells other processes of writes; both send their commands by its `client`."""
+
+    def __init__(self, publisher: InvalidationPublisher, clock: Callable[[], float]) -> None:
+        self.publisher, self.client, self._signer, self._clock = publisher, publisher.client, publisher.signer, clock
+        self.reset()
 
     def reset(self) -> None:
         """Start anew in a forked child."""
-        super().reset()
+        self.publisher.reset()
+        self.listening_since: float | None = None
+        """Since when all messages of other processes have been received; None while the channel is down."""
+        self._lock = threading.Lock()
         self._leases = stored.leases()
         self._distrusted: dict[CacheKey, float] = {}
         self._to_discard: set[CacheKey] = set()
@@ -66,23 +71,23 @@ class RedisTier(InvalidationPublisher):
 
         One round trip a server.
         """
-        if self.is_open:
+        if self.client.is_open:
             return None
         lease = next(self._leases)
         try:
-            if (single := self.topology.single) is not None:
+            if (single := self.client.topology.single) is not None:
                 replies = iter(single.call_packed(partial(self._look_request, cache_keys, lease)))
                 pairs = zip(replies, replies, strict=True)
                 return dict(zip(cache_keys, pairs, strict=True)), lease, self._clock()
             found: dict[CacheKey, Any] = dict.fromkeys(cache_keys)  # in their order, whichever server answers first
-            for server, numbers in self._by_server(cache_keys, self.namespace):
+            for server, numbers in self.client.by_server(cache_keys, self.client.namespace):
                 asked = [cache_keys[number] for number in numbers]
                 replies = iter(server.call_packed(partial(self._look_request, asked, lease), errors=True))
                 for cache_key, pair in zip(asked, zip(replies, replies, strict=True), strict=True):
                     again = partial(self._look_commands, cache_key, lease)
-                    found[cache_key] = tuple(follow_redirects(self.topology, pair, again))
+                    found[cache_key] = tuple(follow_redirects(self.client.topology, pair, again))
         except RedisCallError as error:
-            self.open(str(error))
+            self.client.open(str(error))
             return None
         return found, lease, self._clock()
 
@@ -100,7 +105,7 @@ class RedisTier(InvalidationPublisher):
         return before, after
 
     def _look_commands(self, cache_key: CacheKey, lease: bytes, run_id: bytes) -> list[Command]:
-        redis_key = self.namespace.redis_key(cache_key, run_id)
+        redis_key = self.client.namespace.redis_key(cache_key, run_id)
         return [("SET", redis_key, lease, "NX", "GET", "PX", LEASE_MS), ("PTTL", redis_key)]
 
     def state(self, cache_key: CacheKey, content: object, left: object, lease: bytes, now: float) -> Stored:
@@ -111,11 +116,11 @@ class RedisTier(InvalidationPublisher):
         server that hung executes commands that its clients gave up long ago.
         """
         found = stored.parse(content, left, lease)
-        since = self.trusted_since
+        since = self.client.trusted_since
         if self._distrusted:
             since = max(since, self._distrusted.get(cache_key, since))
         if isinstance(found, StoredValue):
-            if self.signer and not self._is_signed(cache_key, found):
+            if self._signer and not self._is_signed(cache_key, found):
                 return Unsigned(found.token)
             return Outdated(found.token) if now - found.age_ms / 1000 < since else found
         if isinstance(found, OtherLease) and now - (LEASE_MS - found.remaining_ms) / 1000 < since:
@@ -127,7 +132,7 @@ class RedisTier(InvalidationPublisher):
 
         The signed time counts, because an attacker can put back an old value with a new PTTL.
         """
-        if value.signed is None or not self.signer.is_signed(self._context(cache_key), *value.signed):
+        if value.signed is None or not self._signer.is_signed(self._context(cache_key), *value.signed):
             return False
         lifetime_ms = value.age_ms + value.remaining_ms
         left_ms = value.written_ms + lifetime_ms + CLOCKS_APART_MS - int(time.time() * 1000)
@@ -135,28 +140,28 @@ class RedisTier(InvalidationPublisher):
         return left_ms > 0
 
     def _context(self, cache_key: CacheKey) -> bytes:
-        return self.namespace.slot_key(cache_key)
+        return self.client.namespace.slot_key(cache_key)
 
     def moment(self, cache_key: CacheKey, lease: bytes) -> object:
         """Equal for values that one look found on one server, which were current at the same time.
 
         A write puts all its tombstones before it commits, and a server executes one look as a whole.
         """
-        if self.topology.single is not None:
+        if self.client.topology.single is not None:
             return lease
-        return lease, self.topology.server_for(self.namespace.slot_key(cache_key))
+        return lease, self.client.topology.server_for(self.client.namespace.slot_key(cache_key))
 
     def inspect(self, cache_key: CacheKey) -> StoredValue | str:
         """What a key holds, without leaving a lease; in words, when it is no value."""
-        if self.is_open:
+        if self.client.is_open:
             return "Redis is out of the path"
         try:
-            server = self.topology.server_for(self.namespace.slot_key(cache_key))
+            server = self.client.topology.server_for(self.client.namespace.slot_key(cache_key))
             content, left = server.call(
-                lambda run_id: [(name, self.namespace.redis_key(cache_key, run_id)) for name in ("GET", "PTTL")]
+                lambda run_id: [(name, self.client.namespace.redis_key(cache_key, run_id)) for name in ("GET", "PTTL")]
             )
         except RedisCallError as error:
-            self.open(str(error))
+            self.client.open(str(error))
             return "Redis does not answer"
         match self.state(cache_key, content, left, b"", self._clock()):
             case StoredValue() as value:
@@ -183,18 +188,18 @@ class RedisTier(InvalidationPublisher):
                 self._distrusted[cache_key] = now
                 self._to_discard.add(cache_key)
             if len(self._distrusted) > MAX_DISTRUSTED:
-                self.trusted_since = now
+                self.client.distrust(before=now)
                 self._distrusted.clear()
                 self._to_discard.clear()
         self.discard_distrusted()
 
     def discard_distrusted(self) -> None:
         """Remove distrusted values from Redis, for processes that did not receive the message."""
-        if self.is_open or not self._to_discard:
+        if self.client.is_open or not self._to_discard:
             return
         with self._lock:
             cache_keys, self._to_discard = list(self._to_discard), set()
-        if not self.discard(cache_keys):
+        if not self.publisher.discard(cache_keys):
             with self._lock:
                 self._to_discard.update(cache_keys)
 
@@ -205,7 +210,7 @@ class RedisTier(InvalidationPublisher):
 
         Empty when Redis is out of the path.
         """
-        if self.is_open or not fills:
+        if self.client.is_open or not fills:
             return {}
 
         def command(number: int, redis_key: Callable[[CacheKey], bytes]) -> Command:
@@ -217,7 +222,7 @@ class RedisTier(InvalidationPublisher):
             return "EVAL", FILL, len(keys), *keys, fill.claim, content, fill.lifetime_ms, fill.sure_ms
 
         cache_keys, wanted = list(fills), list(fills.values())
-        replies = self._run(cache_keys, command) or ()
+        replies = self.client.run(cache_keys, command) or ()
         return {
             cache_key: reply if isinstance(reply, int) and 0 <= reply <= fill.lifetime_ms else 0
             for (cache_key, fill), reply in zip(fills.items(), replies, strict=bool(replies))
@@ -228,14 +233,18 @@ class RedisTier(InvalidationPublisher):
 
         In a cluster it cannot: a script sees the keys of one slot, and the witness is in another.
         """
-        return self.retained_seconds() if self.topology.single is not None else 0.0
+        return self.publisher.retained_seconds() if self.client.topology.single is not None else 0.0
+
+    def listening_seconds(self) -> float:
+        """For how long this process has received all messages; 0 while it does not."""
+        return 0.0 if self.listening_since is None else self._clock() - self.listening_since
 
     def _content(self, cache_key: CacheKey, fill: Fill) -> bytes:
         if fill.payload is None:
             return b""
-        if not self.signer:
+        if not self._signer:
             return stored.value(fill.token, fill.lifetime_ms, fill.payload)
-        sign = partial(self.signer.sign, self._context(cache_key))
+        sign = partial(self._signer.sign, self._context(cache_key))
         return stored.signed_value(fill.token, fill.lifetime_ms, fill.payload, sign, int(time.time() * 1000))
 
     def take_over(self, cache_key: CacheKey, other: OtherLease) -> OwnLease | None:
@@ -243,7 +252,7 @@ class RedisTier(InvalidationPublisher):
         token = stored.new_token()
         content = stored.lease(token)
         command = ("EVAL", FILL, 1), (other.claim, content, LEASE_MS)
-        replies = self._run([cache_key], lambda _, redis_key: (*command[0], redis_key(cache_key), *command[1]))
+        replies = self.client.run([cache_key], lambda _, redis_key: (*command[0], redis_key(cache_key), *command[1]))
         return OwnLease(token) if replies == [LEASE_MS] else None
 
 
