@@ -60,6 +60,8 @@ class AsyncUnitOfWork(Generic[S]):
             self._process = os.getpid()
             self._outer = self._sessions.unit_here()
             self._opened = self._sessions.begin() if self._outer is None else None
+            if self._outer is not None:
+                self._outer.begin_part()
         except BaseException:
             self._in_use.release()
             raise
@@ -75,8 +77,8 @@ class AsyncUnitOfWork(Generic[S]):
                     if unit is not None:
                         unit.check_process()
             return None
-        if outer is not None and error is not None:
-            outer.mark_failed(error)
+        if outer is not None:
+            outer.end_part(error)
         if opened is None:
             return None
         transaction, token = opened

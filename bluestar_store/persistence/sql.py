@@ -71,13 +71,18 @@ class SQLClient:
         outer = self._current()
         with self._database.transaction() if outer is None else outer.nested() as block:
             running = _Running(self, block)
-            before = _blocks.get()
-            _blocks.set((*before, running))
+            _blocks.set((*_blocks.get(), running))
             try:
                 yield self
+                if running not in _blocks.get():
+                    raise SqlError(
+                        "this transaction() was entered in another context (contextvars) than it is left in, so what "
+                        "was done in between may lie outside of it: it is rolled back; enter and leave it in one "
+                        "function"
+                    )
             finally:
                 running.block = None  # for tasks begun within, which have a copy of the context
-                _blocks.set(before)
+                _blocks.set(tuple(other for other in _blocks.get() if other is not running))
 
     @contextmanager
     def _block(self) -> Iterator[Block]:

@@ -112,21 +112,26 @@ class Database:
 class Block:
     """Statements in one transaction, or in a part of it that can be rolled back by itself."""
 
-    def __init__(self, connection: Connection, location: str, is_sqlite: bool) -> None:
-        self.connection, self._location, self._is_sqlite = connection, location, is_sqlite
-        self._failed = False
+    def __init__(self, connection: Connection, location: str, is_sqlite: bool, outer: Block | None = None) -> None:
+        self.connection, self._location, self._is_sqlite, self._outer = connection, location, is_sqlite, outer
+        self.failed = self.is_over = False
+        self._open_inner = 0
         self._process = os.getpid()
 
     @contextmanager
     def nested(self) -> Iterator[Block]:
         """A block within this one; where it fails, what it did is rolled back, and this one can go on."""
         self._check()
-        inner = Block(self.connection, self._location, self._is_sqlite)
-        with inner.committed(self.connection.begin_nested, outer=self):
-            yield inner
+        inner = Block(self.connection, self._location, self._is_sqlite, self)
+        self._open_inner += 1
+        try:
+            with inner.committed(self.connection.begin_nested):
+                yield inner
+        finally:
+            self._open_inner -= 1
 
     @contextmanager
-    def committed(self, begin: Callable[[], Any], outer: Block | None = None) -> Iterator[None]:
+    def committed(self, begin: Callable[[], Any]) -> Iterator[None]:
         """Begin, and commit at the end of the block; after any failure roll back.
 
         In a forked child neither: the transaction is its parent's. SqlError there, where the block ended well.
@@ -138,23 +143,28 @@ class Block:
         try:
             yield
             self._check()
+            self._check_inner()
         except BaseException:
-            if self._is_parents:
+            if self._is_parents or (self._outer is not None and self._outer.is_over):
                 raise
             try:
                 transaction.rollback()
             except Exception:  # the failure that led here is the one to tell
-                if outer is not None:
-                    outer._failed = True  # noqa: SLF001  # the same class
+                self._fail_outer()
             raise
+        finally:
+            self.is_over = True
         try:
             transaction.commit()
         except Exception as error:
-            if outer is not None:
-                outer._failed = True  # noqa: SLF001  # the same class
+            self._fail_outer()
             with suppress(Exception):
                 transaction.rollback()
             raise translated(error, self._location) from None
+
+    def _fail_outer(self) -> None:
+        if self._outer is not None:
+            self._outer.failed = True
 
     def execute(self, statement: str, sets: Sequence[Mapping[str, Any]]) -> int:
         """How many rows were affected, or given."""
@@ -186,10 +196,10 @@ class Block:
         try:
             return take(self.connection.execute(sqlalchemy.text(statement), given))
         except SqlError:
-            self._failed = True
+            self.failed = True
             raise
         except Exception as error:
-            self._failed = True
+            self.failed = True
             raise translated(error, self._location, sets) from None
 
     @property
@@ -203,10 +213,22 @@ class Block:
                 "this transaction was begun by the process that this one was forked from, which commits it or not; a "
                 "forked child begins transactions of its own"
             )
-        if self._failed:
+        if self._outer is not None and self._outer.is_over:
+            raise SqlError(
+                "the transaction() around this one is over, so this one is rolled back, or was with that one"
+            )
+        if self.failed:
             raise SqlError(
                 "a statement of this transaction failed, so all of it is rolled back; what may fail goes into a "
                 "transaction() of its own within it"
+            )
+
+    def _check_inner(self) -> None:
+        """What a task or a generator has half done is not committed."""
+        if self._open_inner:
+            raise SqlError(
+                "a transaction() within this one is still open, so both are rolled back; end it, or await the task "
+                "that it is in, before the block around it ends"
             )
 
 

@@ -32,7 +32,7 @@ from bluestar_store.repositories.changes import (
 from bluestar_store.repositories.inherited import InheritedEntities
 from bluestar_store.repositories.moments import ISOLATED_AT_ONCE
 from bluestar_store.repositories.session import Session, StoreParts
-from bluestar_store.repositories.sessions import NotInProcessError, Sessions
+from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.sources import ItemSource, PartitionSource
 from bluestar_store.repositories.stored import Wanted, ambiguous, stored_items
 from bluestar_store.repositories.trail import record_change, trail_head
@@ -332,27 +332,30 @@ def in_process(read: Callable[P, A]) -> Callable[P, A | WouldBlock] | None:
     repository, function = getattr(read, "__self__", None), getattr(read, "__func__", None)
     if not isinstance(repository, Reader) or "fresh" not in (getattr(function, "__kwdefaults__", None) or ()):
         return None
-    here: Callable[P, A] = getattr(_in_process(repository), read.__name__)
+    sessions = repository._sessions.in_process()
+    here: Callable[P, A] = getattr(_over(repository, sessions), read.__name__)
 
     def call(*args: P.args, **kwargs: P.kwargs) -> A | WouldBlock:
+        before = sessions.last_refused
         try:
-            return here(*args, **kwargs)
-        except NotInProcessError:
+            found = here(*args, **kwargs)
+        except Exception:
+            if sessions.last_refused is before:
+                raise
             return WOULD_BLOCK
+        # A repository of somebody else's may have caught the error, and answered something of its own.
+        return found if sessions.last_refused is before else WOULD_BLOCK
 
     return call
 
 
-def _in_process(reader: R) -> R:
-    """The same reads over what is in this process, and so those of the repositories that it has.
-
-    What needs more raises NotInProcessError.
-    """
+def _over(reader: R, sessions: Sessions) -> R:
+    """The same reads over other sessions, and so those of the repositories that it has."""
     other = copy(reader)
     for name, value in vars(reader).items():
         if isinstance(value, Reader):
-            setattr(other, name, _in_process(value))
-    other._sessions = reader._sessions.in_process()
+            setattr(other, name, _over(value, sessions))
+    other._sessions = sessions
     return other
 
 

@@ -101,9 +101,9 @@ class Sessions(StoreParts):
         finally:
             self._records.reset(token)
 
-    def in_process(self) -> Sessions:
-        """The same for reads that may look into this process only: whoever needs more raises NotInProcessError."""
-        return _InProcess(self)
+    def in_process(self) -> InProcessSessions:
+        """The same for reads that may look into this process only."""
+        return InProcessSessions(self)
 
     def close(self) -> None:
         """End the threads, the cache and the engine."""
@@ -114,17 +114,26 @@ class Sessions(StoreParts):
 
 
 class NotInProcessError(Exception):
-    """A read needs more than what is in this process. Only `in_process` sees it: its callers have a WouldBlock."""
+    """A read needs more than what is in this process: ends it early. `last_refused` says that it was raised."""
 
 
-class _InProcess(Sessions):
-    """Of reads that find all they need by `peek`, `peek_first` and `peek_all`, or nothing."""
+class InProcessSessions(Sessions):
+    """Of reads that find all they need by `peek`, `peek_first` and `peek_all`, or have no answer."""
 
     def __init__(self, sessions: Sessions) -> None:
         vars(self).update(vars(sessions))
+        self.last_refused: NotInProcessError | None = None
+        """Another one after a read that needed more, even if somebody caught it on its way to the caller."""
 
     def current(self) -> NoReturn:
-        raise NotInProcessError
+        """Raises NotInProcessError: a session may wait for the engine, or for Redis."""
+        raise self._refused()
 
     def begin(self) -> NoReturn:
-        raise NotInProcessError
+        """Raises NotInProcessError."""
+        raise self._refused()
+
+    def _refused(self) -> NotInProcessError:
+        # Its traceback would keep the reads' variables. Another thread's read may see it as its own: it waits in vain.
+        self.last_refused = NotInProcessError()
+        return NotInProcessError()

@@ -104,6 +104,7 @@ class Transaction:
         self._staged = self._nothing_staged()
         self._state, self._calls, self._changed = State.OPEN, 0, threading.Condition()
         self._failed: BaseException | None = None
+        self._open_parts = 0
         self._refused: frozenset[Place] = frozenset()
         self._process = os.getpid()
 
@@ -192,11 +193,35 @@ class Transaction:
             self._changed.wait_for(lambda: not self._calls)
             self._check_open()
             self._check_whole()
+            if self._open_parts:
+                raise InvalidWriteError(
+                    "a block within this unit of work is still open and may have done half of its work: nothing of the "
+                    "unit is written; await the task that it is in, or end it, before the block around it ends"
+                )
             self._state = State.SENDING
         try:
             self._send_until_applied(send)
         finally:
             self._state = State.OVER
+
+    def begin_part(self) -> None:
+        """A block within it begins: until `end_part` it is not committed. InvalidWriteError when it is over."""
+        self.check_process()
+        with self._changed:
+            self._check_open()
+            self._open_parts += 1
+
+    def end_part(self, error: BaseException | None) -> None:
+        """A block within it has ended, or raised this half-way: then further steps and the commit are refused.
+
+        Raises InvalidWriteError when the block ended well, but the unit was over before it.
+        """
+        with self._changed:
+            self._open_parts -= 1
+        if error is not None:
+            self.mark_failed(error)
+        else:
+            self._check_open()
 
     def mark_failed(self, error: BaseException) -> None:
         """A nested block raised this half-way: further steps and the commit raise InvalidWriteError."""

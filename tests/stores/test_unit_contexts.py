@@ -12,8 +12,10 @@ from functools import partial
 
 import pytest
 
-from bluestar_store import AsyncStore, InvalidWriteError, Settings, Store
+from bluestar_store import AsyncStore, CalculationRule, InvalidWriteError, RuleNotFoundError, Settings, Store
 from bluestar_store.repositories.base import WOULD_BLOCK, in_process
+from bluestar_store.repositories.calculation_rules import CalculationRules
+from bluestar_store.store import sessions_of
 from tests.cache.stores import rule
 
 
@@ -182,3 +184,79 @@ def test_a_read_that_may_not_wait_answers_that_it_would_and_reads_nothing(store:
 def test_only_reads_through_the_cache_can_be_asked_without_waiting(store: Store) -> None:
     assert in_process(store.calculation_rules.put) is None
     assert in_process(store.plans) is None
+
+
+class Cautious(CalculationRules):
+    """A repository of somebody else's, which takes every error for a rule that is not there."""
+
+    def get(self, plan_id: str, calc_type: str, *, fresh: bool = False) -> CalculationRule:
+        try:
+            return super().get(plan_id, calc_type, fresh=fresh)
+        except Exception:
+            return rule("NOBODY", 0)
+
+    def needed(self, plan_id: str, calc_type: str, *, fresh: bool = False) -> CalculationRule:
+        try:
+            return super().get(plan_id, calc_type, fresh=fresh)
+        except Exception as error:
+            raise LookupError(plan_id) from error
+
+
+@pytest.mark.parametrize("name", ["get", "needed"])
+def test_a_repository_that_catches_every_error_still_would_block(store: Store, name: str) -> None:
+    store.calculation_rules.put(rule("ACME", 4))
+    get = in_process(getattr(Cautious(sessions_of(store)), name))
+    assert get is not None
+    assert [get("ACME", "match"), get("ACME", "match")] == [WOULD_BLOCK] * 2
+    found = store.calculation_rules.get("ACME", "match")
+    assert [get("ACME", "match"), get("BETA", "match")] == [found, WOULD_BLOCK]
+
+
+def test_an_error_of_a_read_that_need_not_wait_is_raised(store: Store) -> None:
+    get = in_process(Cautious(sessions_of(store)).needed)
+    assert get is not None
+    with suppress(RuleNotFoundError):
+        store.calculation_rules.get("ACME", "match")
+    with pytest.raises(LookupError):
+        get("ACME", "match")
+
+
+def test_a_unit_is_not_committed_while_a_block_of_another_task_is_half_done(store: Store) -> None:
+    ends = asyncio.Event()
+
+    async def part(awaited: AsyncStore) -> None:
+        async with awaited.unit_of_work():
+            await awaited.calculation_rules.put(rule("ACME", 4))
+            await ends.wait()
+            await awaited.calculation_rules.put(rule("BETA", 4))
+
+    async def main() -> None:
+        awaited = AsyncStore(store)
+        begun: list[asyncio.Task[None]] = []
+        with pytest.raises(InvalidWriteError, match="still open"):  # noqa: PT012  # the end of the block
+            async with awaited.unit_of_work():
+                begun.append(asyncio.create_task(part(awaited)))
+                while not await awaited.plans():
+                    await asyncio.sleep(0)
+        ends.set()
+        with pytest.raises(InvalidWriteError, match="is over"):
+            await begun[0]
+        await awaited.aclose()
+
+    asyncio.run(main())
+    assert plans(store) == set()
+
+
+def test_generators_whose_blocks_end_out_of_order_are_told_so(store: Store) -> None:
+    def work(plan: str) -> Iterator[None]:
+        with store.unit_of_work():
+            store.calculation_rules.put(rule(plan, 4))
+            yield
+
+    outer, inner = work("ACME"), work("BETA")
+    next(outer)
+    next(inner)
+    for one, told in ((outer, "still open"), (inner, "is over")):
+        with pytest.raises(InvalidWriteError, match=told):
+            next(one)
+    assert plans(store) == set()
