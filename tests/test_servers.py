@@ -24,7 +24,7 @@ FaultProxyFactory = Callable[[str], FaultProxy]
 
 def dynamodb_client(url: str) -> Any:
     """A client that never tries again, so that a test sees each fault."""
-    once = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=10)
+    once = Config(retries={"total_max_attempts": 1}, connect_timeout=60, read_timeout=60)
     return botocore.session.get_session().create_client("dynamodb", endpoint_url=url, config=once)
 
 

@@ -32,7 +32,7 @@ _ULID = "01[A-HJKMNP-TV-Z][0-9A-HJKMNP-TV-Z]{23}"
 KEYED = rf"hmac-sha256:(?:[0-9a-f]{{16}}(?:\.{_ULID})?|{_ULID}):[0-9a-f]{{64}}"
 """A digest that takes a key: see `digest_keys`."""
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
-_OWN = rf"(?<![0-9A-Za-z])(?:{KEYED}|[0-9a-f]{{64}}|[0-9a-f]{{32}}|{_UUID}|{_ULID})(?![0-9A-Za-z])"
+OWN = rf"(?<![0-9A-Za-z])(?:{KEYED}|[0-9a-f]{{64}}|[0-9a-f]{{32}}|{_UUID}|{_ULID})(?![0-9A-Za-z])"
 """What the library makes itself: digests, salts, tokens, ids of batches, holds, keys and documents."""
 LONGEST_OWN = 128
 """Characters of one of these, at most."""
@@ -41,10 +41,15 @@ TOKEN_LENGTH = 24
 """From which digests and ids of random letters and digits are long: what passes a check in them does so by chance."""
 
 
+def own_around(run: re.Match[str]) -> re.Match[str] | None:
+    """What the library makes itself (an id, a digest) that a run of digits is a part of; None if there is nothing."""
+    found = re.compile(OWN).finditer(run.string, max(0, run.start() - LONGEST_OWN), run.end() + LONGEST_OWN)
+    return next((own for own in found if own.start() <= run.start() and run.end() <= own.end()), None)
+
+
 def is_random(run: re.Match[str]) -> bool:
     """Whether a run of digits is a part of what the library makes, or of a token with other digits here and there."""
-    own = re.compile(_OWN).finditer(run.string, max(0, run.start() - LONGEST_OWN), run.end() + LONGEST_OWN)
-    if any(one.start() <= run.start() and run.end() <= one.end() for one in own):
+    if own_around(run):
         return True
     before, behind = run.string[max(0, run.start() - 64) : run.start()], run.string[run.end() : run.end() + 64]
     rest = f"{_WORD_END.search(before)[0]} {_WORD_START.match(behind)[0]}"  # type: ignore[index]  # may be empty

@@ -26,6 +26,7 @@ from bluestar_store.redaction.digits import (
     RUN,
     UNSEEN,
     is_random,
+    own_around,
     passes,
 )
 from bluestar_store.redaction.names import (
@@ -169,7 +170,9 @@ class _Named:
         is_masked = text[max(0, start - 1) : start] == "*"
         if digits < LEAST_DIGITS and not is_masked:
             return found[0]
-        before = text[max(0, start - 60) : start].rstrip(" \t:=#.,>()[]'\"\\-*")
+        own = own_around(found)
+        named_at = own.start() if own else start  # the letters of an id are no name of its digits
+        before = text[max(0, named_at - 60) : named_at].rstrip(" \t:=#.,>()[]'\"\\-*")
         if is_masked and re.match(r"\d{1,4}[A-Za-z]", found[0]):  # text follows, no other number
             return found[0]
         if not self._is_secret(found, before, digits + 4 * is_masked):

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
+from bluestar_store.redaction.digits import OWN
+
 DEFAULT_NAMES = (
     "aba",
     "account",
@@ -151,7 +153,9 @@ def words_of(name: str) -> list[str]:
 
 @lru_cache(4096)
 def is_secret_name(name: str) -> bool:
-    """Whether an attribute of this name is a secret, which is masked."""
+    """Whether an attribute of this name is a secret, which is masked. An id or a digest for a key names nothing."""
+    if re.fullmatch(OWN, name):
+        return False
     words, patterns = words_of(name), NAMES.patterns
     return bool(re.search(patterns.part, " ".join(words)) or re.fullmatch(patterns.whole, "".join(words)))
 

@@ -57,16 +57,15 @@ class RemoteSuite(FilesSuite):
 
 class TestMoto(RemoteSuite):
     links_lead_here = False
+    listed_at_once = 20
+
+    @pytest.fixture(autouse=True)
+    def _small_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", str(self.listed_at_once))  # MiniStack lists 1,000 as S3 does
 
     @pytest.fixture
     def bucket(self, moto_bucket: Bucket) -> Bucket:
         return moto_bucket
-
-
-class TestMotoServer(RemoteSuite):
-    @pytest.fixture
-    def bucket(self, server_bucket: Bucket) -> Bucket:
-        return server_bucket
 
 
 class TestMiniStack(RemoteSuite):
@@ -95,15 +94,8 @@ def moto_bucket(moto_s3: None) -> Iterator[Bucket]:
 
 
 @pytest.fixture(scope="module")
-def server_bucket(moto_server: str) -> Iterator[Bucket]:
-    made = new_bucket(moto_server, "a prefix/of two")
-    yield made
-    made[0].close()
-
-
-@pytest.fixture(scope="module")
 def ministack_bucket(ministack: str) -> Iterator[Bucket]:
-    made = new_bucket(ministack)
+    made = new_bucket(ministack, "a prefix/of two")
     yield made
     made[0].close()
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
+import botocore.endpoint
 import pytest
+from azure.core.pipeline.transport import HttpTransport
 
 from bluestar_store.errors import AlreadyExistsError, FileStoreError
 from bluestar_store.files import FileStore
@@ -82,6 +85,13 @@ def service(request: pytest.FixtureRequest) -> Iterator[Service]:
     found.wire.reset()
     yield found
     found.wire.reset()
+
+
+@pytest.fixture(autouse=True)
+def _tries_follow_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDKs' back-off before the next try is no subject here."""
+    monkeypatch.setattr(HttpTransport, "sleep", lambda transport, seconds: None)
+    monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda seconds: None))
 
 
 def only(number: int, fate: Fate) -> Callable[[str, int], Fate]:
