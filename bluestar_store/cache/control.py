@@ -207,7 +207,8 @@ class CacheControl:
 
         try:
             for cache_key in self._cache.attach().publisher.held_keys():
-                counts[cache_key[0]] = counts.get(cache_key[0], 0) + 1
+                kind = str(cache_key[0])
+                counts[kind] = counts.get(kind, 0) + 1
         except (RedisCallError, BlueStarError) as error:
             raise CacheError(f"Redis cannot be asked: {error}") from None
         return dict(sorted(counts.items()))

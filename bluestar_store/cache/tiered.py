@@ -325,9 +325,10 @@ def matcher(fields: Fields, kind: str | None, wanted: Mapping[str, Any]) -> Call
     """
 
     def matches(cache_key: CacheKey) -> bool:
-        if kind not in (None, cache_key[0].removesuffix("*")):
+        name, *identity = cache_key
+        if kind not in (None, str(name).removesuffix("*")):
             return False
-        values = dict(zip(fields.get(cache_key[0], ()), cache_key[1:], strict=False))
+        values = dict(zip(fields.get(str(name), ()), identity, strict=False))
         common = wanted.keys() & values.keys()
         return all(str(values[name]) == str(wanted[name]) for name in common) and bool(common or kind or not wanted)
 

@@ -15,8 +15,7 @@ from bluestar_store.cli.records import record, records
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bluestar_store.errors import EncryptedValueError
-    from bluestar_store.repositories.snapshot import PlanContents, PlanSnapshot
+    from bluestar_store.repositories.snapshot import PlanContents, PlanSnapshot, Unreadable
     from bluestar_store.store import Store
 
 
@@ -72,7 +71,7 @@ def snapshot(
             "item_digests": dict(found.item_digests),
         }
         if lost:
-            data["unreadable"] = {name: error.reason for name, error in lost.items()}
+            data["unreadable"] = {name: one.reason for name, one in lost.items()}
         parts = [
             ("pipeline steps", found.steps),
             ("client configuration", filter(None, [found.client_config])),
@@ -92,7 +91,7 @@ def snapshot(
         if not lost:
             out.show(data, *views, f"digest {found.digest}")
             return
-        notes = [f"{name}: attribute {error.attribute} {error.reason}." for name, error in lost.items()]
+        notes = [f"{name}: attribute {one.attribute} {one.reason}." for name, one in lost.items()]
         out.show(
             data, *notes, "No batch can run under this: write it anew, or delete it (`config`). What is left:", *views
         )
@@ -101,7 +100,7 @@ def snapshot(
 
 def _snapshot(
     store: Store, plan: str, freq: str, year: int
-) -> tuple[PlanSnapshot | PlanContents, Mapping[str, EncryptedValueError]]:
+) -> tuple[PlanSnapshot | PlanContents, Mapping[str, Unreadable]]:
     """What a batch would run under; where a key was dropped, what is left, and the items that nobody can read."""
     from bluestar_store.errors import EncryptedValueError
 

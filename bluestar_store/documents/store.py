@@ -30,7 +30,7 @@ from bluestar_store.keys import shown, unseen
 from bluestar_store.protocols import Item
 from bluestar_store.redaction.tracebacks import without_locals
 
-IdGenerator: TypeAlias = Callable[..., Any]
+IdGenerator: TypeAlias = Callable[..., object]
 """Gives the key of an item without one: called with a copy of the item where it takes one, else without anything.
 
 It returns the key (a UUID becomes text), or the item with its key.

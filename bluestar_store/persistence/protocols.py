@@ -99,7 +99,7 @@ class ISQLClient(Protocol):
     def fetch_all(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """The rows in the order the database gives them, as dicts by the names of the columns; [] for none."""
 
-    def transaction(self) -> AbstractContextManager[Any]:
+    def transaction(self) -> AbstractContextManager[ISQLClient]:
         """A block: what it executes is committed when it ends well, else rolled back.
 
         Without one, each call is a transaction of its own. In a block within a block, only the inner one is rolled

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from bluestar_store.errors import BlueStarError
 from bluestar_store.protocols.engine import BeforeAttempt
 
-CacheKey: TypeAlias = tuple[Any, ...]
+CacheKey: TypeAlias = tuple[str | int | None, ...]
 """What a cache keeps as one: an item, `("calculation-rule", "ACME", "match")`, or all items of a kind in a partition,
 `("pipeline-step*", "ACME", "Weekly")`. The kind's name, and the fields of the identity."""
 

@@ -68,24 +68,33 @@ class PlanSnapshot:
 
 
 @dataclass(frozen=True)
+class Unreadable:
+    """An attribute that cannot be decrypted, and why. `is_lost`: its key was dropped, so that nobody can read it."""
+
+    attribute: str | None
+    reason: str
+    is_lost: bool
+
+
+@dataclass(frozen=True)
 class PlanContents:
     """What a plan has of all that, whether a batch could run under it or not: see `PlanSnapshot`.
 
-    `damage` is set where the steps are not a whole pipeline, but what lies there. `unreadable` has why an item that
-    counts, by `{table}/{PK}/{SK}`, cannot be decrypted.
+    `damage` says why the steps are not a whole pipeline, but what lies there; else None. `unreadable` has the items
+    that count and cannot be decrypted, by `{table}/{PK}/{SK}`.
     """
 
     plan_id: str
     pay_freq: str
     year: int
     steps: tuple[PipelineStep, ...]
-    damage: PipelineChangingError | None
+    damage: str | None
     client_config: ClientConfig | None
     ach_config: AchConfig | None
     calculation_rules: Mapping[str, CalculationRule]
     validation_rules: Mapping[str, tuple[ValidationRule, ...]]
     limits: IrsLimits | None
-    unreadable: Mapping[str, EncryptedValueError]
+    unreadable: Mapping[str, Unreadable]
     digests: Digests = field(repr=False, compare=False)
     others: Mapping[Mapper[Any], tuple[Entity, ...]] = immutabledict()
 
@@ -141,13 +150,9 @@ class Snapshots:
 
     def take(self, plan_id: str, pay_freq: str, year: int) -> PlanSnapshot:
         """See `Store.plan_snapshot`."""
-        found = self.contents(plan_id, pay_freq, year)
-        for error in found.unreadable.values():
-            raise error
+        found = self._contents(plan_id, pay_freq, year, strict=True)
         if found.limits is None:
             raise LimitsNotFoundError(f"no limits for {year} in {self._sessions.table(IRS_LIMITS)}")
-        if found.damage is not None:
-            raise found.damage
         if not found.steps:
             own, default = (
                 PIPELINE_STEP.keys.partition({"plan_id": level, "pay_freq": pay_freq}) for level in (plan_id, DEFAULT)
@@ -170,13 +175,18 @@ class Snapshots:
 
     def contents(self, plan_id: str, pay_freq: str, year: int) -> PlanContents:
         """What there is, read as for a snapshot."""
+        return self._contents(plan_id, pay_freq, year, strict=False)
+
+    def _contents(self, plan_id: str, pay_freq: str, year: int, *, strict: bool) -> PlanContents:
+        """The same; `strict`: raises what keeps a batch from running under it."""
         session = self._sessions.current()
         check_plan(plan_id)
         revisions = [session.revisions.of_level(level) for level in (plan_id, GLOBAL, DEFAULT)]
         while True:
             asked = Asked(session, self._index_reader, plan_id, pay_freq, year)
             found = read_as_one(session, revisions, asked.read, more=asked.misses)
-            steps, damage = self._steps(session, [(part.pk, found[part]) for part in asked.pipelines])
+            levels = [(part.pk, found[part]) for part in asked.pipelines]
+            steps, damage = self._steps(session, levels, strict=strict)
             if steps is not None:
                 break
         configs = [item for part in asked.configs for item in found[part]]
@@ -185,7 +195,7 @@ class Snapshots:
             category: applying(plan_id, *(in_order(session, VALIDATION_RULE, found[part]) for part in parts))
             for category, parts in asked.categories.items()
         }
-        unreadable: dict[str, EncryptedValueError] = {}
+        unreadable: dict[str, Unreadable] | None = None if strict else {}
         return PlanContents(
             plan_id,
             pay_freq,
@@ -197,7 +207,7 @@ class Snapshots:
             calculation_rules=merged(plan_id, global_rules, own_rules),
             validation_rules=immutabledict({category: rules for category, rules in validation.items() if rules}),
             limits=next(iter(self._decoded(IRS_LIMITS, filter(IRS_LIMITS.owns, found[asked.limits]))), None),
-            unreadable=unreadable,
+            unreadable=unreadable or {},
             digests=session.digests,
             others=immutabledict(
                 {
@@ -208,9 +218,9 @@ class Snapshots:
         )
 
     def _steps(
-        self, session: Session, levels: Iterable[tuple[str, Iterable[Item]]]
-    ) -> tuple[tuple[PipelineStep, ...] | None, PipelineChangingError | None]:
-        """The plan's own steps, else DEFAULT's; with an error, what lies there of a pipeline that is not whole.
+        self, session: Session, levels: Iterable[tuple[str, Iterable[Item]]], *, strict: bool
+    ) -> tuple[tuple[PipelineStep, ...] | None, str | None]:
+        """The plan's own steps, else DEFAULT's; or what lies there of a pipeline that is not whole, and why it is not.
 
         No steps when a pipeline was being replaced that is whole by now: the rest has to be read again, too.
         """
@@ -222,7 +232,9 @@ class Snapshots:
                 try:
                     self._pipelines._load_again(session, pk)
                 except PipelineChangingError as error:
-                    return in_order(session, PIPELINE_STEP, found), error
+                    if strict:
+                        raise
+                    return in_order(session, PIPELINE_STEP, found), str(error)
                 return None, None
             if steps:
                 return steps, None
@@ -246,15 +258,20 @@ class Snapshots:
         return [mapper.decode(item, self._sessions.table(mapper)) for item in items]
 
     def _first(
-        self, plan_id: str, mapper: Mapper[C], items: Iterable[Item], unreadable: dict[str, EncryptedValueError]
+        self, plan_id: str, mapper: Mapper[C], items: Iterable[Item], unreadable: dict[str, Unreadable] | None
     ) -> C | None:
-        """The plan's own configuration, else DEFAULT's, which it inherits; None for one that is `unreadable` now."""
+        """The plan's own configuration, else DEFAULT's, which it inherits; None for one that is `unreadable` now.
+
+        Raises EncryptedValueError for that one where there is nothing to note it in.
+        """
         found = [(mapper.keys.parse(key_of(item)) or {}, item) for item in items if mapper.owns(item)]
         for identity, item in sorted(found, key=lambda one: one[0]["plan_id"] == DEFAULT):
             try:
                 return inherited(plan_id, [mapper.decode(item, self._sessions.table(mapper))])[0]
             except EncryptedValueError as error:
-                unreadable[_name(mapper, identity)] = error.with_traceback(None)
+                if unreadable is None:
+                    raise
+                unreadable[_name(mapper, identity)] = Unreadable(error.attribute, error.reason, error.is_lost)
                 break
         return None
 

@@ -200,7 +200,7 @@ class PartitionSource(MapperSource[E]):
 
     def _level(self, cache_key: CacheKey) -> str:
         identity = dict(zip(self._mapper.partition_fields, cache_key[1:], strict=True))
-        return identity.get("plan_id") or GLOBAL
+        return str(identity.get("plan_id") or GLOBAL)
 
     def _pk(self, cache_key: CacheKey) -> str:
         return self._mapper.keys.partition(dict(zip(self._mapper.partition_fields, cache_key[1:], strict=True)))

@@ -82,8 +82,8 @@ class Change:
     """
 
     attribute: str
-    old: Any
-    new: Any
+    old: object
+    new: object
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -29,6 +29,8 @@ from bluestar_store.repositories.changes import check_new, new_item
 from bluestar_store.repositories.inherited import inherited_rule_error
 from bluestar_store.repositories.pipeline_replacement import MAX_STEPS
 from bluestar_store.repositories.trail import pipeline_head_key
+
+E = TypeVar("E", bound=Entity)
 
 
 def rule_files(kinds: Iterable[Mapper[Any]] = KINDS) -> Mapping[str, Mapping[str, Mapper[Any]]]:
@@ -68,7 +70,7 @@ class RuleSet:
         return len(self.entities)
 
     @without_locals
-    def of(self, mapper: Mapper[Any]) -> tuple[Any, ...]:
+    def of(self, mapper: Mapper[E]) -> tuple[E, ...]:
         """The entities of one kind, in order."""
         return tuple(entity for entity in self.entities if type(entity) is mapper.entity)
 
