@@ -23,6 +23,10 @@ BUILD = ROOT / "build" / "mutants"
 COPIED = ("bluestar_store", "tests", "fixtures", "docs", "benchmarks", "localstack", "pyproject.toml", "README.md")
 COPIED_TOO = ("CHANGELOG.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "SECURITY.md", "Makefile", "constraints.txt")
 WANTED = 0.85
+ONE_LAYOUT = "not single"
+"""Of the store suite: what the core does with an item does not depend on the table that it lies in."""
+TIMEOUT_SECONDS, TIMEOUT_FACTOR = 3, 5
+"""Beside a mutant's tests' own time, and times it: pauses and waits that a mutant makes endless are found."""
 KILLED = (1, 3, -24, 24, 152)
 """Exit codes by which mutmut keeps that tests failed, or took all of their processor time: an endless loop is found."""
 SURVIVED = (0, 33)
@@ -49,10 +53,17 @@ TARGETS = {
             "tests/test_registration.py",
         ),
     ),
-    "changes": Target(("bluestar_store/repositories/changes.py",), ("tests/stores/test_memory.py",)),
+    "changes": Target(
+        ("bluestar_store/repositories/changes.py",),
+        ("tests/stores/test_memory.py",),
+    ),
     "transaction": Target(
         ("bluestar_store/repositories/transaction.py",),
-        ("tests/stores/test_memory.py", "tests/stores/test_unit_contexts.py"),
+        (
+            "tests/stores/test_transaction_rules.py",
+            "tests/stores/test_unit_contexts.py",
+            "tests/stores/test_memory.py",
+        ),
     ),
     "cache": Target(("bluestar_store/cache/*",), ("tests/cache",)),
 }
@@ -103,8 +114,10 @@ def _copy(folder: Path, target: Target) -> None:
         "source_paths": "bluestar_store",
         "only_mutate": _lines(target.files),
         "also_copy": _lines((*COPIED[2:], *COPIED_TOO)),
-        "pytest_add_cli_args": _lines(("-p", "no:cacheprovider", "-m", "not slow")),
+        "pytest_add_cli_args": _lines(("-p", "no:cacheprovider", "-m", "not slow", "-k", ONE_LAYOUT)),
         "pytest_add_cli_args_test_selection": _lines(target.tests),
+        "timeout_constant": str(TIMEOUT_SECONDS),
+        "timeout_multiplier": str(TIMEOUT_FACTOR),
     }
     with (folder / "setup.cfg").open("w") as file:
         settings.write(file)
