@@ -231,16 +231,16 @@ class Store:
         """Every vendor that has a schema, sorted."""
         return self._catalog.vendors()
 
-    def overrides(self, plan_id: str, *, but_lost: bool = False) -> tuple[Entity, ...]:
+    def overrides(self, plan_id: str, *, without_lost: bool = False) -> tuple[Entity, ...]:
         """Everything that is the plan's own, by table and key; empty for a plan that lives on the defaults."""
-        return self._catalog.overrides(plan_id, but_lost=but_lost)
+        return self._catalog.overrides(plan_id, without_lost=without_lost)
 
-    def at_level(self, level: str, *, but_lost: bool = False) -> tuple[Entity, ...]:
+    def at_level(self, level: str, *, without_lost: bool = False) -> tuple[Entity, ...]:
         """Everything that a level has of its own: a plan, GLOBAL or DEFAULT; by table and key.
 
-        A value whose key was dropped is an EncryptedValueError, `but_lost`: None, named by `entity.unreadable`.
+        A value whose key was dropped is an EncryptedValueError, `without_lost`: None, named by `entity.unreadable`.
         """
-        return self._catalog.at_level(level, but_lost=but_lost)
+        return self._catalog.at_level(level, without_lost=without_lost)
 
     def rules_of_type(self, calc_type: str) -> tuple[CalculationRule, ...]:
         """Who has a calculation rule of this type: GLOBAL's first, then each plan's own, by plan; empty for none."""

@@ -43,7 +43,7 @@ def _read(read: Callable[[], object]) -> None:
 
 
 def _reads(store: Store, plan_id: str) -> Iterator[Callable[[], object]]:
-    entities = [entity for level in (plan_id, DEFAULT) for entity in store.at_level(level, but_lost=True)]
+    entities = [entity for level in (plan_id, DEFAULT) for entity in store.at_level(level, without_lost=True)]
     by_frequency = (PipelineStep, ClientConfig, AchConfig)
     for pay_freq in sorted({entity.pay_freq for entity in entities if isinstance(entity, by_frequency)}):
         yield partial(store.pipelines.steps, plan_id, pay_freq)

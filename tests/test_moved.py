@@ -44,6 +44,20 @@ def test_a_renamed_name_warns_and_is_what_it_is_now() -> None:
         assert found.entity is CalculationRule
 
 
+def test_renamed_methods_warn_their_caller_and_do_what_they_do_now() -> None:
+    with Store.open(Settings(persistence_mode="memory")) as store:
+        store.create_tables()
+        with pytest.warns(DeprecationWarning, match="`remains` is `stored_steps` now") as warned:
+            assert store.pipelines.remains("ACME", "Weekly") == store.pipelines.stored_steps("ACME", "Weekly") == ()
+        assert warned[0].filename == __file__
+        with pytest.warns(DeprecationWarning, match="`one_for_all` is `bulk_entry` now") as warned:
+            block = store.audit.one_for_all("B1", action="load", details={})
+        assert warned[0].filename == __file__
+        with block:
+            store.calculation_rules.put(CalculationRule(plan_id="ACME", calc_type="match"))
+        assert [entry.action for entry in store.audit.entries("B1")] == ["load"]
+
+
 def test_the_check_of_formulas_is_with_the_rules_whose_limits_it_knows() -> None:
     with pytest.warns(DeprecationWarning, match="calculation.FORMULA now"):
         assert fields.FORMULA is FORMULA

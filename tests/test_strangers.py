@@ -35,7 +35,7 @@ from bluestar_store.rulesets.plan_file import read_plan
 from bluestar_store.seeding import baseline, read
 from bluestar_store.transfer.exporting import export as export_
 from bluestar_store.transfer.files import Manifest, TableDigest
-from bluestar_store.transfer.importing import State, import_
+from bluestar_store.transfer.importing import ImportProgress, import_
 
 SECONDS, MEGABYTES = 10.0, 40
 """Generous: it takes a second of this process's time at most, and a few megabytes."""
@@ -254,7 +254,7 @@ def interrupted(folder: Path) -> tuple[Store, Path]:
         export_(source, folder)
     target = Store.open(Settings(persistence_mode="memory"))
     target.create_tables()
-    return target, State(folder, target, Manifest.read(folder))._path
+    return target, ImportProgress(folder, target, Manifest.read(folder))._path
 
 
 @pytest.mark.parametrize("make", [*MADE, empty])

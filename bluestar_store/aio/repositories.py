@@ -68,6 +68,7 @@ class AsyncPipelines(AsyncReader[PipelineStep]):
     def __init__(self, calls: AsyncCalls, pipelines: Pipelines) -> None:
         super().__init__(calls, pipelines)
         self.steps = calls.cached(pipelines.steps)
+        self.stored_steps = calls.awaited(pipelines.stored_steps)
         self.remains = calls.awaited(pipelines.remains)
         self.is_lost = calls.awaited(pipelines.is_lost)
         self.replace = calls.awaited(pipelines.replace)

@@ -26,7 +26,7 @@ def plan(ctx: typer.Context, plan: Plan, as_json: AsJson = False) -> None:
     dropped are told as such.
     """
     with opened_store(ctx, as_json) as (store, out):
-        entities = [(store.tables.kind_of(entity), entity) for entity in store.overrides(plan, but_lost=True)]
+        entities = [(store.tables.kind_of(entity), entity) for entity in store.overrides(plan, without_lost=True)]
         found = [(mapper.name, mapper.identity(entity), record(entity)) for mapper, entity in entities]
         data = [{"kind": name, **values} for name, _, values in found]
         left_out = ("plan_id", "scope", "version", "written_by", "extra")

@@ -15,7 +15,7 @@ from bluestar_store.cli.records import record, records
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bluestar_store.repositories.snapshot import PlanContents, PlanSnapshot, Unreadable
+    from bluestar_store.repositories.snapshot import PlanContents, PlanSnapshot, UnreadableItem
     from bluestar_store.store import Store
 
 
@@ -100,7 +100,7 @@ def snapshot(
 
 def _snapshot(
     store: Store, plan: str, freq: str, year: int
-) -> tuple[PlanSnapshot | PlanContents, Mapping[str, Unreadable]]:
+) -> tuple[PlanSnapshot | PlanContents, Mapping[str, UnreadableItem]]:
     """What a batch would run under; where a key was dropped, what is left, and the items that nobody can read."""
     from bluestar_store.errors import EncryptedValueError
 

@@ -32,11 +32,11 @@ def table_records(store: Store) -> list[Record]:
 def faults(table: Record) -> Iterator[str]:
     """What is not as it should be about a table that exists, a line each, with what mends it."""
     from bluestar_store.doctor.tables import remedy
-    from bluestar_store.engines.table_states import told_state
+    from bluestar_store.engines.table_states import describe_state
 
     name = escaped(table["name"])
     if table["exists"] and table["state"] != "ACTIVE":
-        what, mend = told_state(table["state"])
+        what, mend = describe_state(table["state"])
         yield f"state: table {name} {what}; mend it: {mend}"
     if table["missing_indexes"]:
         names = ", ".join(table["missing_indexes"])

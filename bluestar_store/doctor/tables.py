@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from bluestar_store.doctor.findings import Finding, Severity
-from bluestar_store.engines.table_states import told_state
+from bluestar_store.engines.table_states import describe_state
 from bluestar_store.errors import AccessDeniedError, BlueStarError, EngineError, TableMissingError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import TableSpec, TableStatus
@@ -87,7 +87,7 @@ def check(state: TableState) -> Iterator[Finding]:
         yield Finding(Severity.ERROR, "table-missing", "does not exist", mend, name)
         return
     if status.state != "ACTIVE":
-        what, mend = told_state(status.state)
+        what, mend = describe_state(status.state)
         yield Finding(_STATES.get(status.state, Severity.ERROR), "table-state", what, mend, name)
         if not status.is_usable:
             return

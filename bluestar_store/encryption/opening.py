@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bluestar_store.clock import Clock
 from bluestar_store.encryption.engine import PlacesSealingEngine, SealingEngine
-from bluestar_store.encryption.plan_keys import KEPT_SECONDS, PlanKeys
+from bluestar_store.encryption.plan_keys import KEPT_SECONDS, DataKeys
 from bluestar_store.encryption.sealing import Sealing
 from bluestar_store.encryption.wrapping import LocalKeys, Wrapper, Wrappers
 from bluestar_store.models.plan_keys import PLAN_KEY
@@ -30,7 +30,7 @@ def sealing_engine(engine: Engine, tables: Tables, settings: Settings, clock: Cl
         )
     if settings.encryption_key is not None:
         wrappers.append(LocalKeys(keys_in(settings.encryption_key)))
-    keys = PlanKeys(
+    keys = DataKeys(
         engine,
         tables.name(PLAN_KEY),
         Wrappers(wrappers),

@@ -53,7 +53,7 @@ class DataKey:
         return f"DataKey({self.name.plan_id!r}, {self.name.key_id!r})"
 
 
-class PlanKeys:
+class DataKeys:
     """Reads, unwraps and makes them. Safe for threads and for fork.
 
     They are read past every unit of work, and made outside of it: a key that is never used harms nobody.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from bluestar_store.encryption.plan_keys import PlanKeys, key_owner
+from bluestar_store.encryption.plan_keys import DataKeys, key_owner
 from bluestar_store.encryption.values import KeyName, UnreadableError, decrypted, encrypted, key_name_of
 from bluestar_store.engines.memory.staged import StagedEngine
 from bluestar_store.errors import InvalidKeyError
@@ -34,7 +34,7 @@ BATCHES_KEPT = 10_000
 class Sealing:
     """Encrypts and decrypts the attributes of items. Safe for threads."""
 
-    def __init__(self, tables: Tables, keys: PlanKeys, *, records: bool) -> None:
+    def __init__(self, tables: Tables, keys: DataKeys, *, records: bool) -> None:
         """`records`: whether results, states and details are encrypted besides sensitive attributes."""
         self._tables, self.keys, self.records = tables, keys, records
         self._plans: dict[str, str] = {}

@@ -15,7 +15,7 @@ _STATES = {
 }
 
 
-def told_state(state: str) -> tuple[str, str]:
+def describe_state(state: str) -> tuple[str, str]:
     """What a table in this state is, with the state's own name; and what mends that."""
     what, mend = _STATES.get(state, ("is in another state", "look at it in the AWS console"))
     return f"{what} ({state})", mend

@@ -52,7 +52,7 @@ def salvaged(mapper: Mapper[E], item: Item, table: str | None = None, identity: 
         return _of_whole(item, left, entity)
 
 
-def but_lost(mapper: Mapper[E], item: Item, table: str | None = None) -> E:
+def without_lost(mapper: Mapper[E], item: Item, table: str | None = None) -> E:
     """The entity in an item, without the values whose key was dropped: its `unreadable` names them.
 
     Raises ItemDecodeError for anything else that cannot be read.

@@ -26,7 +26,7 @@ from bluestar_store.repositories.audit import Audit
 from bluestar_store.repositories.batch_traces import leave_trace, traces_of
 from bluestar_store.repositories.changes import change_over
 from bluestar_store.repositories.identifiers import check_known
-from bluestar_store.repositories.moments import Part, read_parts
+from bluestar_store.repositories.moments import KeyRange, read_parts
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.stored import current_item
@@ -94,7 +94,7 @@ class FreeForm:
         """The results by the names of their steps, sorted."""
         session = self._sessions.current()
         pk = FREE_RESULT.keys.partition({"batch_id": batch_id})
-        part = Part(session.table(FREE_RESULT), pk, FREE_RESULT.keys.sort.prefix)
+        part = KeyRange(session.table(FREE_RESULT), pk, FREE_RESULT.keys.sort.prefix)
         items = read_parts(session, [session.revisions.of_trail(pk)], [part])[part]
         found = {key_of(item): readable(part.table, item) for item in items}
         steps = {step["step"]: item for key, item in found.items() if (step := FREE_RESULT.keys.parse(key)) is not None}

@@ -39,9 +39,9 @@ from bluestar_store.persistence.rule_cache import rule_cache
 from bluestar_store.persistence.values import plain_item, wire_item
 from bluestar_store.protocols import Engine, Item, key_of
 from bluestar_store.redaction.tracebacks import without_locals
-from bluestar_store.repositories.answers import first
+from bluestar_store.repositories.answers import first_entity
 from bluestar_store.repositories.catalog import Catalog
-from bluestar_store.repositories.moments import Part, read_levels, read_parts
+from bluestar_store.repositories.moments import KeyRange, read_levels, read_parts
 from bluestar_store.repositories.session import StoreParts
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.settings import PersistenceMode, Settings, TableLayout
@@ -116,7 +116,7 @@ class EngineRulesStore:
         def read() -> PlainItem:
             table = session.table(CALCULATION_RULE)
             found = session.engine.get_isolated(table, keys)  # a rule that moves between them is never missing
-            item = first(found.get(key) for key in keys)
+            item = first_entity(found.get(key) for key in keys)
             if item is None:
                 raise CALCULATION_RULE.missing(
                     f"no calculation rule {calc_type!r} for plan {plan_id!r} nor {GLOBAL} in {table}"
@@ -152,7 +152,7 @@ class EngineRulesStore:
         levels = [(category, level) for category in self._catalog.categories() for level in (GLOBAL, client_id)]
         keys, table = VALIDATION_RULE.keys, session.table(VALIDATION_RULE)
         pks = [keys.partition({"category": category, "plan_id": level}) for category, level in levels]
-        parts = [Part(table, pk, keys.sort.prefix) for pk in pks]
+        parts = [KeyRange(table, pk, keys.sort.prefix) for pk in pks]
         found = read_levels(session, (GLOBAL, client_id), parts)
         pairs = zip(parts[::2], parts[1::2], strict=True)
         rules = [rule for shared, own in pairs for rule in rules_laid_over(found[shared], found[own])]
@@ -188,7 +188,7 @@ class EngineRulesStore:
 
     def _partition(self, mapper: Mapper[Any], **identity: Any) -> list[Item]:
         session = self._sessions.current()
-        part = Part(session.table(mapper), mapper.keys.partition(identity), mapper.keys.sort.prefix)
+        part = KeyRange(session.table(mapper), mapper.keys.partition(identity), mapper.keys.sort.prefix)
         if mapper.listed_in is ListedIn.HOLDS:
             return read_parts(session, [session.revisions.of_holds(identity["plan_id"])], [part])[part]
         if not mapper.is_of_level:

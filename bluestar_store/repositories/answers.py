@@ -21,7 +21,7 @@ def readable(value: V | FailedRead) -> V:
     return value
 
 
-def first(answers: Iterable[Any]) -> Any:
+def first_entity(answers: Iterable[Any]) -> Any:
     """The first entity, marked when it, or an absence before it, is past its time; None when all are absent.
 
     Raises the error of what is reached and cannot be read; and, instead of None, the engine's error when one of the
@@ -35,13 +35,13 @@ def first(answers: Iterable[Any]) -> Any:
         if isinstance(answer, Stale):
             error, value = answer.error, answer.value
         if value is not None:
-            return value if error is None else marked(value)
+            return value if error is None else marked_stale(value)
     if error is not None:
         raise error
     return None
 
 
-def every(answers: Sequence[Any]) -> list[Any]:
+def marked_partitions(answers: Sequence[Any]) -> list[Any]:
     """Partitions, or what failed in their places; all entities marked when one of the partitions is past its time.
 
     When one is, and there is no entity at all, each is the engine's error.
@@ -52,10 +52,10 @@ def every(answers: Sequence[Any]) -> list[Any]:
     values = [answer.value if isinstance(answer, Stale) else answer for answer in answers]
     if not any(isinstance(value, tuple) and value for value in values):
         return [value if isinstance(value, FailedRead) else FailedRead(error) for value in values]
-    return [value if isinstance(value, FailedRead) else tuple(map(marked, value)) for value in values]
+    return [value if isinstance(value, FailedRead) else tuple(map(marked_stale, value)) for value in values]
 
 
-def marked(entity: E) -> E:
+def marked_stale(entity: E) -> E:
     """A copy that says that it is stale."""
     copy = entity.model_copy()
     return copy if entity.origin is None else copy.read_from(entity.origin.as_stale())

@@ -7,8 +7,9 @@ knows how they are made can still make another chain: docs/iam.md has the policy
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ from bluestar_store.mapping.values import stored_time
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, AuditEntry, ChainHead, Trail
 from bluestar_store.models.batches import STEP_CLAIM, StepClaim
 from bluestar_store.protocols import Item, key_of
-from bluestar_store.repositories.base import Reader, owned_but_lost
+from bluestar_store.repositories.base import Reader, owned_without_lost
 from bluestar_store.repositories.combining import Combiner
 from bluestar_store.repositories.identifiers import check_known
 from bluestar_store.repositories.session import Session
@@ -34,7 +35,7 @@ from bluestar_store.repositories.trail import (
     trail_items,
 )
 from bluestar_store.repositories.transaction import StagedWrites
-from bluestar_store.repositories.working import need_open_batch
+from bluestar_store.repositories.working import require_open_batch
 
 ENTRIES_AT_ONCE = 40
 """Of threads that append to one trail: a transaction takes 100 writes and 4 MB (AWS limits)."""
@@ -78,7 +79,7 @@ class Audit(Reader[AuditEntry]):
         is_begun = has_head(items)
         if not details:
             items = [{name: value for name, value in item.items() if name != "details"} for item in items]
-        return seen(owned_but_lost(session, self._mapper, items), has_head=is_begun)
+        return seen(owned_without_lost(session, self._mapper, items), has_head=is_begun)
 
     def append(
         self,
@@ -117,14 +118,14 @@ class Audit(Reader[AuditEntry]):
 
         def append(session: Session, staged: StagedWrites) -> None:
             check_claim(session, claim, staged, current_item(session, STEP_CLAIM, claim))
-            need_open_batch(session, claim.batch_id, None, staged, claimed=True)
+            require_open_batch(session, claim.batch_id, None, staged, claimed=True)
             append_step(session, staged, entry)
 
         with self._sessions.unit() as session:
             session.run_step(append)
 
     @contextmanager
-    def one_for_all(
+    def bulk_entry(
         self, trail: Trail | str, *, action: str, details: Mapping[str, Any], actor: str | None = None
     ) -> Iterator[None]:
         """Append one entry, and none for each change within the block: around a bulk load.
@@ -134,6 +135,13 @@ class Audit(Reader[AuditEntry]):
         self.append(trail, action=action, actor=actor, details=details)
         with self._sessions.recorded_together():
             yield
+
+    def one_for_all(
+        self, trail: Trail | str, *, action: str, details: Mapping[str, Any], actor: str | None = None
+    ) -> AbstractContextManager[None]:
+        """The old name of `bulk_entry`."""
+        warnings.warn("`one_for_all` is `bulk_entry` now", DeprecationWarning, stacklevel=3)
+        return self.bulk_entry(trail, action=action, details=details, actor=actor)
 
     def _append_all(self, entries: Sequence[AuditEntry]) -> None:
         with self._sessions.unit() as session:

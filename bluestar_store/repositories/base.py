@@ -17,10 +17,10 @@ from bluestar_store.keys import Key
 from bluestar_store.lazy import cached_property
 from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.mapper import Mapper
-from bluestar_store.mapping.salvage import but_lost, salvaged
+from bluestar_store.mapping.salvage import salvaged, without_lost
 from bluestar_store.protocols import MISSING, FailedRead, Item
 from bluestar_store.redaction.tracebacks import forget_locals, without_locals
-from bluestar_store.repositories.answers import every, first, readable
+from bluestar_store.repositories.answers import first_entity, marked_partitions, readable
 from bluestar_store.repositories.changes import (
     Change,
     PutExpectation,
@@ -115,7 +115,7 @@ class Reader(Generic[E]):
         try:
             session = self._sessions.current()
             answers = session.cache_of(self._mapper).fetch(cache_keys, self._items.through(session), fresh=fresh)
-            entity: E | None = first(map(answers.__getitem__, cache_keys))  # no more of them than it takes
+            entity: E | None = first_entity(map(answers.__getitem__, cache_keys))  # no more of them than it takes
         except BaseException as error:
             forget_locals(error)
             raise
@@ -153,7 +153,7 @@ class Reader(Generic[E]):
         try:
             session = self._sessions.current()
             answers = session.cache_of(self._mapper).fetch(cache_keys, self._whole.through(session), fresh=fresh)
-            return every([answers[cache_key] for cache_key in cache_keys if cache_key in answers])
+            return marked_partitions([answers[cache_key] for cache_key in cache_keys if cache_key in answers])
         except BaseException as error:
             forget_locals(error)
             raise
@@ -376,9 +376,9 @@ def owned(parts: StoreParts, mapper: Mapper[E], items: Iterable[Item]) -> tuple[
     return in_order(parts, mapper, filter(mapper.owns, items))
 
 
-def owned_but_lost(parts: StoreParts, mapper: Mapper[E], items: Iterable[Item]) -> tuple[E, ...]:
+def owned_without_lost(parts: StoreParts, mapper: Mapper[E], items: Iterable[Item]) -> tuple[E, ...]:
     """The same, without values that nobody can read again, which `unreadable` of the entity names: of a history."""
-    return in_order(parts, mapper, filter(mapper.owns, items), but_lost)
+    return in_order(parts, mapper, filter(mapper.owns, items), without_lost)
 
 
 def in_order(
@@ -389,7 +389,7 @@ def in_order(
 ) -> tuple[E, ...]:
     """Decoded, by number where the sort key has one: raw keys of other widths sort otherwise.
 
-    `decode` may be `salvaged` or `but_lost`. ItemDecodeError for two items of one number.
+    `decode` may be `salvaged` or `without_lost`. ItemDecodeError for two items of one number.
     """
     table = parts.table(mapper)
     entities = [decode(mapper, item, table) for item in items]

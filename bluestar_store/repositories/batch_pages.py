@@ -50,7 +50,7 @@ class BatchPage:
         return len(self.batches)
 
 
-class Place(NamedTuple):
+class IndexPosition(NamedTuple):
     """In the index: its sort attribute, and the item's key."""
 
     sort: str
@@ -58,7 +58,7 @@ class Place(NamedTuple):
     sk: str
 
 
-Placed: TypeAlias = tuple[Place, Key]
+Positioned: TypeAlias = tuple[IndexPosition, Key]
 
 
 class BatchPages:
@@ -72,10 +72,10 @@ class BatchPages:
         check_limit(limit)
         table, value = session.table(BATCH_STATE), index_part(check_plan(plan_id))
         question = question_of_query(table, BY_PLAN, value, "", True)
-        behind = Place(*decode_cursor(question, cursor, len(Place._fields))) if cursor else None
+        behind = IndexPosition(*decode_cursor(question, cursor, len(IndexPosition._fields))) if cursor else None
         wanted = None if limit is None else limit + 1  # one more tells whether there is a next page
-        found: list[tuple[Place, BatchState]] = []
-        free: list[tuple[Place, FreeState]] = []
+        found: list[tuple[IndexPosition, BatchState]] = []
+        free: list[tuple[IndexPosition, FreeState]] = []
         entries = self._entries(session, plan_id, value, behind, cursor, wanted)
         while chunk := list(islice(entries, None if wanted is None else wanted - len(found))):
             # What the index says may be outdated: a batch is where it says itself that it is.
@@ -96,13 +96,19 @@ class BatchPages:
         )
 
     def _entries(
-        self, session: Session, plan_id: str, value: str, behind: Place | None, cursor: str | None, limit: int | None
-    ) -> Iterator[Placed]:
+        self,
+        session: Session,
+        plan_id: str,
+        value: str,
+        behind: IndexPosition | None,
+        cursor: str | None,
+        limit: int | None,
+    ) -> Iterator[Positioned]:
         """Where there is something behind a place, each once, newest first; read as it is asked for."""
         # First what lacks the index's attributes: what gets them meanwhile is in the index by then.
         indexed, whole = self._index_reader.newest_first(session, BATCH_STATE, BY_PLAN, value, cursor, limit)
-        unindexed = sorted((placed for item in whole if (placed := _placed(item, plan_id))), reverse=True)
-        later = [placed for placed in unindexed if behind is None or placed[0] < behind]
+        unindexed = sorted((positioned for item in whole if (positioned := _positioned(item, plan_id))), reverse=True)
+        later = [positioned for positioned in unindexed if behind is None or positioned[0] < behind]
         seen: set[Key] = set()
         for place, key in heapq.merge(map(_entry, indexed), later, key=itemgetter(0), reverse=True):
             if key not in seen:
@@ -110,16 +116,16 @@ class BatchPages:
                 yield place, key
 
 
-def _entry(item: Item) -> Placed:
+def _entry(item: Item) -> Positioned:
     key = key_of(item)
-    return Place(item[SPEC.sort_attribute]["S"], *key), key
+    return IndexPosition(item[SPEC.sort_attribute]["S"], *key), key
 
 
-def _placed(item: Item, plan_id: str) -> Placed | None:
+def _positioned(item: Item, plan_id: str) -> Positioned | None:
     """A whole item, where the index would have it; None when it is another plan's."""
     key = key_of(item)
     identity = BATCH_STATE.keys.parse(key)
     if identity is None or item.get("plan_id") != {"S": plan_id}:
         return None
     state = bare(BATCH_STATE, item, identity, "plan_id", "created")
-    return Place(BATCH_STATE.index_of(state)[SPEC.sort_attribute], *key), key
+    return IndexPosition(BATCH_STATE.index_of(state)[SPEC.sort_attribute], *key), key

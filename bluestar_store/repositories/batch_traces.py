@@ -32,7 +32,7 @@ SHOWN = 3
 class Traces:
     """What tells whether a batch can be deleted: its state and the head of its trail, as they are stored.
 
-    Or, where nothing was read, `begun`: what the caller says of it, which has to be a condition (`need_open_batch`).
+    Or, where nothing was read, `begun`: what the caller says of it, which has to be a condition (`require_open_batch`).
     """
 
     state: Item | None = None

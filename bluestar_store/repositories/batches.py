@@ -32,7 +32,7 @@ from bluestar_store.models.free_form import FREE_STATE, FreeResult, FreeState
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.protocols import ABSENT, Item
 from bluestar_store.repositories.audit import seen
-from bluestar_store.repositories.base import Repository, owned, owned_but_lost
+from bluestar_store.repositories.base import Repository, owned, owned_without_lost
 from bluestar_store.repositories.batch_pages import BatchPage, BatchPages
 from bluestar_store.repositories.batch_traces import check_unused, delete_untouched
 from bluestar_store.repositories.changes import (
@@ -53,7 +53,7 @@ from bluestar_store.repositories.steps import check_claim
 from bluestar_store.repositories.stored import Wanted, current_item
 from bluestar_store.repositories.trail import has_head, trail_items
 from bluestar_store.repositories.transaction import StagedWrites
-from bluestar_store.repositories.working import begins_step, check_step, need_no_open_hold
+from bluestar_store.repositories.working import begins_step, check_step, require_no_open_hold
 
 TRANSITIONS: Mapping[BatchStatus, frozenset[BatchStatus]] = immutabledict(
     {
@@ -162,13 +162,13 @@ class Batches(Repository[BatchState]):
         states = owned(session, self._mapper, items)
         if not states:
             raise self._missing(f"no batch {batch_id!r}")
-        rules, free = owned(session, BATCH_RULES, items), owned_but_lost(session, FREE_STATE, items)
+        rules, free = owned(session, BATCH_RULES, items), owned_without_lost(session, FREE_STATE, items)
         return BatchHistory(
             states[0],
             rules[0] if rules else None,
             owned(session, STEP_CLAIM, items),
-            owned_but_lost(session, STEP_RESULT, items),
-            seen(owned_but_lost(session, AUDIT_ENTRY, items), has_head=has_head(items)),
+            owned_without_lost(session, STEP_RESULT, items),
+            seen(owned_without_lost(session, AUDIT_ENTRY, items), has_head=has_head(items)),
             free[0] if free else None,
             free_results(session, items),
         )
@@ -334,7 +334,7 @@ class Batches(Repository[BatchState]):
                 check_claim(session, claim, staged, found[0])
             if begins_step(before, after, asked) and after.plan_id is not None:
                 holds = found[-1] if plan_id is not None else seen_holds(session, after.plan_id)
-                need_no_open_hold(session, after.plan_id, staged, holds)
+                require_no_open_hold(session, after.plan_id, staged, holds)
             stored[:] = [after]
 
         self._written(put_change, self._mapper.validated(batch), expected, actor, rules, looks, beside)

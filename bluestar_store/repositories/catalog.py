@@ -52,17 +52,17 @@ class Catalog:
         """Every vendor that has a schema, sorted."""
         return tuple(self._values(self._sessions.current(), VENDOR_SCHEMA, "vendor_id"))
 
-    def overrides(self, plan_id: str, *, but_lost: bool = False) -> tuple[Entity, ...]:
+    def overrides(self, plan_id: str, *, without_lost: bool = False) -> tuple[Entity, ...]:
         """Everything that is the plan's own: pipelines, rules, configs, schemas; by table, then key."""
-        return self.at_level(check_plan(plan_id), but_lost=but_lost)
+        return self.at_level(check_plan(plan_id), without_lost=without_lost)
 
-    def at_level(self, level: str, *, but_lost: bool = False) -> tuple[Entity, ...]:
+    def at_level(self, level: str, *, without_lost: bool = False) -> tuple[Entity, ...]:
         """Everything that a level has: a plan, GLOBAL (with limits and the vendors' own schemas) or DEFAULT.
 
-        `but_lost`: without values whose key was dropped, see `mapping.salvage.but_lost`.
+        `without_lost`: without values whose key was dropped, see `mapping.salvage.without_lost`.
         """
         session = self._sessions.current()
-        decode = salvage.but_lost if but_lost else Mapper.decode
+        decode = salvage.without_lost if without_lost else Mapper.decode
         # A vendor's schema is listed in GLOBAL's revision, whichever plan it is of: its key does not tell.
         revisions = [session.revisions.of_level(one) for one in dict.fromkeys((level, GLOBAL))]
         listed = read_as_one(session, revisions, partial(self._listed, session, level))

@@ -15,7 +15,7 @@ from bluestar_store.models.audit import CHAIN_HEAD
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.protocols import ABSENT, Check, Fit, Fits, Item, key_of
 from bluestar_store.repositories.changes import as_read, check_as_read
-from bluestar_store.repositories.moments import Part, read_levels
+from bluestar_store.repositories.moments import KeyRange, read_levels
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.stored import current_item
 from bluestar_store.repositories.trail import STEP_COUNT, pipeline_head_key
@@ -84,7 +84,7 @@ def _expect_no_pipeline(session: Session, plan_id: str, pay_freq: str, staged: S
     """The plan has no step of its own; what the library writes changes the pipeline's head, others' has to be seen."""
     pk = PIPELINE_STEP.keys.partition({"plan_id": plan_id, "pay_freq": pay_freq})
     staged.rerun_before_commit = True
-    part = Part(session.table(PIPELINE_STEP), pk, PIPELINE_STEP.keys.sort.prefix)
+    part = KeyRange(session.table(PIPELINE_STEP), pk, PIPELINE_STEP.keys.sort.prefix)
     for item in filter(PIPELINE_STEP.owns, read_levels(session, [plan_id], [part])[part]):
         raise _is_there(session, PIPELINE_STEP, item)
     with suppress(InvalidKeyError):  # of a pipeline whose key is too long for a head the library writes none

@@ -153,8 +153,8 @@ class Digests:
     def _home(self) -> str:
         return self._tables.name(ACH_CONFIG)
 
-    def _read(self, *, surely: bool = True) -> tuple[Mapping[Key, DigestKey], Item | None]:
-        """The keys by their places, and the item that names the store's own; without `surely` as far as they are seen.
+    def _read(self, *, consistent: bool = True) -> tuple[Mapping[Key, DigestKey], Item | None]:
+        """The keys by their places, and the item that names the store's own; else as far as they are seen.
 
         That takes a sixth of the read units; a key that another has just taken the place of is one of the store still.
         """
@@ -162,7 +162,7 @@ class Digests:
         stored: dict[Key, Item] = {}
         hidden: set[str] = set()
         try:
-            for item in self._items(surely=surely):
+            for item in self._items(consistent=consistent):
                 if key_of(item) == CURRENT:
                     pointer = item
                     continue
@@ -177,12 +177,12 @@ class Digests:
         self._is_hidden = (pointer or {}).get("key_id", {}).get("S") in hidden
         return keys, pointer
 
-    def _items(self, *, surely: bool) -> Iterator[Item]:
+    def _items(self, *, consistent: bool) -> Iterator[Item]:
         """All of the partition; then what names the store's own key, and that key: a query may not show them yet."""
         engine = self._engine()
-        for page in pages(lambda cursor: engine.query(self._home, PARTITION, cursor=cursor, consistent=surely)):
+        for page in pages(lambda cursor: engine.query(self._home, PARTITION, cursor=cursor, consistent=consistent)):
             yield from page
-        if not surely:
+        if not consistent:
             return
         for pointer in engine.get(self._home, [CURRENT], consistent=True).values():
             yield pointer
@@ -190,7 +190,7 @@ class Digests:
                 yield from engine.get(self._home, [Key(PARTITION, f"KEY#{named}")], consistent=True).values()
 
     def _at_hand(self) -> DigestKey | None:
-        keys, pointer = self._read(surely=False)
+        keys, pointer = self._read(consistent=False)
         named = (pointer or {}).get("key_id", {}).get("S")
         return next((key for key in keys.values() if key.id == named and not key.scope), None)
 

@@ -10,7 +10,7 @@ from bluestar_store.models.batches import BATCH_STATE, STEP_RESULT
 from bluestar_store.models.free_form import FREE_RESULT, FreeResult, FreeState
 from bluestar_store.models.merge_marks import is_merge_mark
 from bluestar_store.protocols import Item, key_of
-from bluestar_store.repositories.base import owned_but_lost
+from bluestar_store.repositories.base import owned_without_lost
 from bluestar_store.repositories.session import Session
 
 
@@ -22,7 +22,7 @@ def free_results(session: Session, items: Iterable[Item]) -> tuple[FreeResult, .
     """
     found = list(items)
     old = (_old_result(item) for item in found if _is_old_result(item))
-    results = {result.step: result for result in (*old, *owned_but_lost(session, FREE_RESULT, found))}
+    results = {result.step: result for result in (*old, *owned_without_lost(session, FREE_RESULT, found))}
     return tuple(result for _, result in sorted(results.items()))
 
 

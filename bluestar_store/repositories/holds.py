@@ -29,7 +29,7 @@ from bluestar_store.repositories.changes import (
 )
 from bluestar_store.repositories.identifiers import check_known, new_id
 from bluestar_store.repositories.index_reader import IndexReader
-from bluestar_store.repositories.moments import Part, read_parts
+from bluestar_store.repositories.moments import KeyRange, read_parts
 from bluestar_store.repositories.order import by_created
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.sessions import Sessions
@@ -188,7 +188,9 @@ def plan_holds(
 ) -> tuple[PlanHold, ...]:
     """See `Holds.for_plan`. For whoever counts them `decode` is `salvaged`: what cannot be read holds, too."""
     guard = session.revisions.of_holds(plan_id)
-    part = Part(session.table(PLAN_HOLD), PLAN_HOLD.keys.partition({"plan_id": plan_id}), PLAN_HOLD.keys.sort.prefix)
+    part = KeyRange(
+        session.table(PLAN_HOLD), PLAN_HOLD.keys.partition({"plan_id": plan_id}), PLAN_HOLD.keys.sort.prefix
+    )
     return by_created(in_order(session, PLAN_HOLD, read_parts(session, [guard], [part])[part], decode))
 
 

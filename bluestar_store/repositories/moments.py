@@ -35,7 +35,7 @@ PATIENCE_SECONDS = 60.0
 """How long a reader waits for rules that are changed so fast that the changes cannot be listed."""
 
 
-class Part(NamedTuple):
+class KeyRange(NamedTuple):
     """Items of one partition whose sort keys begin with a prefix."""
 
     table: str
@@ -86,13 +86,13 @@ class Listed(Read):
 class Found(Read):
     """The items of parts, in order of their sort keys, as queries give them."""
 
-    def __init__(self, parts: Mapping[Part, Iterable[Item]]) -> None:
+    def __init__(self, parts: Mapping[KeyRange, Iterable[Item]]) -> None:
         super().__init__()
         self._parts = {part: list(items) for part, items in parts.items()}
-        self._changed: dict[Part, dict[Key, Item]] = {}
+        self._changed: dict[KeyRange, dict[Key, Item]] = {}
         """Those that something was laid over."""
 
-    def __getitem__(self, part: Part) -> list[Item]:
+    def __getitem__(self, part: KeyRange) -> list[Item]:
         if (items := self._changed.get(part)) is not None:
             return [items[key] for key in sorted(items)]
         return self._parts[part]
@@ -112,17 +112,17 @@ class Found(Read):
                 self._changed[part][place[1]] = item
 
 
-def read_levels(session: Session, levels: Iterable[str], parts: Sequence[Part]) -> Found:
+def read_levels(session: Session, levels: Iterable[str], parts: Sequence[KeyRange]) -> Found:
     """Parts of these levels; see `read_parts`."""
     return read_parts(session, [session.revisions.of_level(level) for level in dict.fromkeys(levels)], parts)
 
 
 def read_parts(
-    session: Session, revisions: Sequence[Place], parts: Sequence[Part], *, beside: Sequence[Place] = ()
+    session: Session, revisions: Sequence[Place], parts: Sequence[KeyRange], *, beside: Sequence[Place] = ()
 ) -> Found:
     """Parts that have these revisions, each by one query, all at once; see `read_as_one`."""
 
-    def query(part: Part) -> list[Item]:
+    def query(part: KeyRange) -> list[Item]:
         return list(session.partition_items(*part))
 
     def ask() -> Found:
@@ -149,7 +149,7 @@ def read_as_one(
     clock, pause = session.monotonic, FIRST_PAUSE_SECONDS
     patience = clock() + PATIENCE_SECONDS
     while True:
-        look = Look(session, revisions)
+        look = ReadAttempt(session, revisions)
         found = ask()
         if proved(found) or look.settle(found, beside, more):
             return found
@@ -169,7 +169,7 @@ class Failure(Enum):
     SLOW, TOO_MANY, MORE, BUSY = range(4)
 
 
-class Look:
+class ReadAttempt:
     """One try. It begins when it is made."""
 
     def __init__(self, session: Session, places: Sequence[Place]) -> None:

@@ -18,7 +18,7 @@ from bluestar_store.repositories.changes import (
     item_version,
     refuse_inherited,
 )
-from bluestar_store.repositories.moments import Part, read_parts
+from bluestar_store.repositories.moments import KeyRange, read_parts
 from bluestar_store.repositories.session import Session, StoreParts
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.stored import ambiguous
@@ -114,7 +114,7 @@ def replace_steps(
 def _current(session: Session, pk: str) -> tuple[Item | None, dict[int, Item]]:
     """The trail's head, and the stored steps by number, as of one moment."""
     table, level = session.table(KIND), str((KIND.keys.partition_identity(pk) or {})["plan_id"])
-    part, head = Part(table, pk, KIND.keys.sort.prefix), (session.table(CHAIN_HEAD), pipeline_head_key(pk))
+    part, head = KeyRange(table, pk, KIND.keys.sort.prefix), (session.table(CHAIN_HEAD), pipeline_head_key(pk))
     found = read_parts(session, [session.revisions.of_level(level)], [part], beside=[head])
     items: dict[int, Item] = {}
     for item in found[part]:

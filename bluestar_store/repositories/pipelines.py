@@ -6,6 +6,7 @@ number of its steps, and the head of the pipeline's trail that number too. A rea
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
@@ -24,7 +25,7 @@ from bluestar_store.repositories.answers import readable
 from bluestar_store.repositories.base import Reader, in_order
 from bluestar_store.repositories.changes import Change, PutExpectation, put_change
 from bluestar_store.repositories.inherited import inherited
-from bluestar_store.repositories.moments import Found, Part, read_as_one, read_levels
+from bluestar_store.repositories.moments import Found, KeyRange, read_as_one, read_levels
 from bluestar_store.repositories.pipeline_replacement import replace_steps, validated_steps
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.sessions import Sessions
@@ -70,7 +71,7 @@ class Pipelines(Reader[PipelineStep]):
             with suppress(PipelineNotFoundError):
                 yield from self.steps(plan_id, pay_freq, fresh=True)
 
-    def remains(self, plan_id: str, pay_freq: str) -> tuple[PipelineStep, ...]:
+    def stored_steps(self, plan_id: str, pay_freq: str) -> tuple[PipelineStep, ...]:
         """The plan's own steps as they lie there, in order, whether they are a whole pipeline or what is left of one.
 
         Of a step that cannot be read, what can be. For mending what `steps` refuses with PipelineChangingError or
@@ -79,11 +80,16 @@ class Pipelines(Reader[PipelineStep]):
         session = self._sessions.current()
         return in_order(session, self._mapper, self._as_one(session, self._pk(plan_id, pay_freq)), salvaged)
 
+    def remains(self, plan_id: str, pay_freq: str) -> tuple[PipelineStep, ...]:
+        """The old name of `stored_steps`."""
+        warnings.warn("`remains` is `stored_steps` now", DeprecationWarning, stacklevel=3)
+        return self.stored_steps(plan_id, pay_freq)
+
     def is_lost(self, plan_id: str, pay_freq: str) -> bool:
         """Whether another program deleted all steps of a pipeline that the library wrote; `remove` mends that too."""
         session = self._sessions.current()
         written = steps_written(session, self._pk(plan_id, pay_freq))  # first: one being made now is not lost
-        return written > 0 and not self.remains(plan_id, pay_freq)
+        return written > 0 and not self.stored_steps(plan_id, pay_freq)
 
     def replace(
         self,
@@ -164,11 +170,11 @@ class Pipelines(Reader[PipelineStep]):
         where one was heard of lately, all is as of one moment, too. `every`: read all, whether it seems to be needed or
         not.
         """
-        parts = [Part(session.table(self._mapper), pk, self._mapper.keys.sort.prefix) for pk in pks]
-        read: list[Part] = []
+        parts = [KeyRange(session.table(self._mapper), pk, self._mapper.keys.sort.prefix) for pk in pks]
+        read: list[KeyRange] = []
 
         def ask() -> Found:
-            found: dict[Part, list[Item]] = {}
+            found: dict[KeyRange, list[Item]] = {}
             for part in parts:
                 found[part] = session.partition(self._mapper, part.pk)
                 if found[part] and not every:
@@ -229,7 +235,7 @@ class Pipelines(Reader[PipelineStep]):
 
     def _as_one(self, session: Session, pk: str) -> list[Item]:
         """What lies there, as of one moment where the library wrote it."""
-        part = Part(session.table(self._mapper), pk, self._mapper.keys.sort.prefix)
+        part = KeyRange(session.table(self._mapper), pk, self._mapper.keys.sort.prefix)
         return read_levels(session, [self._level(pk)], [part])[part]
 
     def _level(self, pk: str) -> str:

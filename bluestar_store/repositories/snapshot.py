@@ -32,7 +32,7 @@ from bluestar_store.repositories.calculation_rules import merged
 from bluestar_store.repositories.digests import Digests
 from bluestar_store.repositories.index_reader import IndexReader
 from bluestar_store.repositories.inherited import inherited
-from bluestar_store.repositories.moments import Found, Part, read_as_one
+from bluestar_store.repositories.moments import Found, KeyRange, read_as_one
 from bluestar_store.repositories.pipelines import Pipelines
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.sessions import Sessions
@@ -68,7 +68,7 @@ class PlanSnapshot:
 
 
 @dataclass(frozen=True)
-class Unreadable:
+class UnreadableItem:
     """An attribute that cannot be decrypted, and why. `is_lost`: its key was dropped, so that nobody can read it."""
 
     attribute: str | None
@@ -94,7 +94,7 @@ class PlanContents:
     calculation_rules: Mapping[str, CalculationRule]
     validation_rules: Mapping[str, tuple[ValidationRule, ...]]
     limits: IrsLimits | None
-    unreadable: Mapping[str, Unreadable]
+    unreadable: Mapping[str, UnreadableItem]
     digests: Digests = field(repr=False, compare=False)
     others: Mapping[Mapper[Any], tuple[Entity, ...]] = immutabledict()
 
@@ -195,7 +195,7 @@ class Snapshots:
             category: applying(plan_id, *(in_order(session, VALIDATION_RULE, found[part]) for part in parts))
             for category, parts in asked.categories.items()
         }
-        unreadable: dict[str, Unreadable] | None = None if strict else {}
+        unreadable: dict[str, UnreadableItem] | None = None if strict else {}
         return PlanContents(
             plan_id,
             pay_freq,
@@ -258,7 +258,7 @@ class Snapshots:
         return [mapper.decode(item, self._sessions.table(mapper)) for item in items]
 
     def _first(
-        self, plan_id: str, mapper: Mapper[C], items: Iterable[Item], unreadable: dict[str, Unreadable] | None
+        self, plan_id: str, mapper: Mapper[C], items: Iterable[Item], unreadable: dict[str, UnreadableItem] | None
     ) -> C | None:
         """The plan's own configuration, else DEFAULT's, which it inherits; None for one that is `unreadable` now.
 
@@ -271,7 +271,7 @@ class Snapshots:
             except EncryptedValueError as error:
                 if unreadable is None:
                     raise
-                unreadable[_name(mapper, identity)] = Unreadable(error.attribute, error.reason, error.is_lost)
+                unreadable[_name(mapper, identity)] = UnreadableItem(error.attribute, error.reason, error.is_lost)
                 break
         return None
 
@@ -288,7 +288,7 @@ class Asked:
         self.configs = [self._part(kind, level) for kind in (CLIENT_CONFIG, ACH_CONFIG) for level in levels]
         self.limits = self._part(IRS_LIMITS, {"year": year})
         self.rules = [self._part(CALCULATION_RULE, {"plan_id": level}) for level in (plan_id, GLOBAL)]
-        self.categories: dict[str, list[Part]] = {}
+        self.categories: dict[str, list[KeyRange]] = {}
         """The rules of each category, GLOBAL's first."""
         named = {"plan_id": plan_id, "pay_freq": pay_freq, "year": year}
         others = (mapper for mapper in session.tables.kinds if mapper.in_snapshot == OTHERS)
@@ -310,7 +310,7 @@ class Asked:
         first, others = len(parts), len(parts) + len(single)
         reads: list[Callable[[], Any]] = [*(partial(self._query, part) for part in parts), *single, *categories]
         answers = self._session.together(reads)
-        found: dict[Part, list[Item]] = dict(zip(parts, answers, strict=False))
+        found: dict[KeyRange, list[Item]] = dict(zip(parts, answers, strict=False))
         for one in answers[first:others]:
             found |= one
         self._find_categories(self._index_reader.merged(self._session, VALIDATION_RULE, BY_LEVEL, answers[others:]))
@@ -337,24 +337,24 @@ class Asked:
             for name in sorted(names)
         }
 
-    def _levels(self, mapper: Mapper[Any], named: Mapping[str, Any]) -> Iterator[Part]:
+    def _levels(self, mapper: Mapper[Any], named: Mapping[str, Any]) -> Iterator[KeyRange]:
         levels = (mapper.keys.level, self._plan_id) if "plan_id" in mapper.partition_fields else (None,)
         for level in dict.fromkeys(levels):
             if level is not None or len(levels) == 1:
                 identity = {name: named[name] for name in mapper.partition_fields}
                 yield self._part(mapper, identity if level is None else identity | {"plan_id": level})
 
-    def _part(self, mapper: Mapper[Any], identity: Mapping[str, Any]) -> Part:
+    def _part(self, mapper: Mapper[Any], identity: Mapping[str, Any]) -> KeyRange:
         """The kind's items in a partition."""
-        return Part(self._session.table(mapper), mapper.keys.partition(dict(identity)), mapper.keys.sort.prefix)
+        return KeyRange(self._session.table(mapper), mapper.keys.partition(dict(identity)), mapper.keys.sort.prefix)
 
-    def _get(self, parts: Sequence[Part]) -> dict[Part, list[Item]]:
+    def _get(self, parts: Sequence[KeyRange]) -> dict[KeyRange, list[Item]]:
         """Those of one table that are one item each, whose sort key is the whole prefix."""
         keys = {part: Key(part.pk, part.prefix) for part in parts}
         items = self._session.engine.get(parts[0].table, list(keys.values()), consistent=True)
         return {part: [items[key]] if key in items else [] for part, key in keys.items()}
 
-    def _query(self, part: Part) -> list[Item]:
+    def _query(self, part: KeyRange) -> list[Item]:
         return list(self._session.partition_items(*part))
 
 

@@ -18,7 +18,7 @@ from bluestar_store.mapping.entity import Entity, Origin, UnreadOrigin
 from bluestar_store.mapping.mapper import KEY, Mapper
 from bluestar_store.protocols import CacheKey, FailedRead, Item, key_of
 from bluestar_store.repositories.digests import is_sensitive
-from bluestar_store.repositories.moments import Part, read_levels
+from bluestar_store.repositories.moments import KeyRange, read_levels
 from bluestar_store.repositories.session import Session
 
 E = TypeVar("E", bound=Entity)
@@ -192,7 +192,8 @@ class PartitionSource(MapperSource[E]):
     def load(self, cache_keys: Sequence[CacheKey]) -> Mapping[CacheKey, tuple[E, ...] | FailedRead]:
         """A query each, all at once, and as of one moment: see `moments`."""
         parts = {
-            cache_key: Part(self._table, self.pk(cache_key), self._mapper.keys.sort.prefix) for cache_key in cache_keys
+            cache_key: KeyRange(self._table, self.pk(cache_key), self._mapper.keys.sort.prefix)
+            for cache_key in cache_keys
         }
         levels = [self._level(cache_key) for cache_key in cache_keys] if self._mapper.is_of_level else []
         found = read_levels(self._session, levels, list(parts.values()))

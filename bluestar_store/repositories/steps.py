@@ -26,12 +26,12 @@ from bluestar_store.repositories.base import Reader, owned
 from bluestar_store.repositories.batch_traces import Traces, leave_trace, traces_of
 from bluestar_store.repositories.changes import as_read, change_over
 from bluestar_store.repositories.identifiers import check_known
-from bluestar_store.repositories.moments import Part, read_parts
+from bluestar_store.repositories.moments import KeyRange, read_parts
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.stored import Wanted, current_item, stored_items
 from bluestar_store.repositories.transaction import StagedWrites
-from bluestar_store.repositories.working import need_no_open_hold, need_open_batch
+from bluestar_store.repositories.working import require_no_open_hold, require_open_batch
 
 E = TypeVar("E", bound=Entity)
 
@@ -64,7 +64,7 @@ class StepRecords(Reader[E]):
         """The records of a batch by step, as of one moment; empty when there is none."""
         session = self._sessions.current()
         pk, table = self._mapper.keys.partition({"batch_id": batch_id}), session.table(self._mapper)
-        part = Part(table, pk, self._mapper.keys.sort.prefix)
+        part = KeyRange(table, pk, self._mapper.keys.sort.prefix)
         items = read_parts(session, [session.revisions.of_trail(pk)], [part])[part]
         if merge_mark(self._mapper, pk) in map(key_of, items):
             state = BATCH_STATE.keys.build({"batch_id": batch_id})
@@ -109,9 +109,9 @@ class Claims(StepRecords[StepClaim]):
                 raise ClaimTakenError(_place(wanted), str(found.worker), found.expires or now)
             fence = (found.fence or 0) + 1 if found is not None else 1
             claim = wanted.model_copy(update={"fence": fence, "claimed": now, "expires": _end(now, lease_seconds)})
-            need_open_batch(session, wanted.batch_id, wanted.step, staged, traces.state, traces.begun)
+            require_open_batch(session, wanted.batch_id, wanted.step, staged, traces.state, traces.begun)
             if (plan_id := _plan_of(batch, traces.state)) is not None:
-                need_no_open_hold(session, plan_id, staged)
+                require_no_open_hold(session, plan_id, staged)
             if found is None:
                 leave_trace(session, wanted.batch_id, traces, staged)
             made[:] = [self._keep(session, staged, claim, found)]
@@ -234,7 +234,7 @@ class Results(StepRecords[StepResult]):
                 check_claim(session, claim, staged, claimed)
             if item is None:
                 is_claimed = claim is not None
-                need_open_batch(
+                require_open_batch(
                     session, wanted.batch_id, wanted.step, staged, traces.state, traces.begun, claimed=is_claimed
                 )
                 change = change_over(session, self._mapper, self._with_digest(wanted, found_digest), None, {})

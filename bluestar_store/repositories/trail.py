@@ -37,7 +37,7 @@ from bluestar_store.models.pipeline import PIPELINE_STEP, step_count
 from bluestar_store.protocols import ABSENT, ACTOR, OWN_PREFIX, VERSION, AttributeValue, Check, Item, Put, Write, key_of
 from bluestar_store.redaction.masking import has_secret, has_secrets, masked, redacted
 from bluestar_store.repositories.changes import Change, change_over, new_item
-from bluestar_store.repositories.moments import Part, read_parts
+from bluestar_store.repositories.moments import KeyRange, read_parts
 from bluestar_store.repositories.revisions import says_nothing_else
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.stored import Wanted, current_item
@@ -280,7 +280,7 @@ def trail_items(session: Session, pk: str) -> list[Item]:
     the query did not see yet are read by key.
     """
     table, head = session.table(CHAIN_HEAD), session.revisions.of_trail(pk)
-    part = Part(table, pk, "")
+    part = KeyRange(table, pk, "")
     found = read_parts(session, [head], [part], beside=[head])
     items = found[part]
     known = {identity["seq"] for item in items if (identity := AUDIT_ENTRY.keys.parse(key_of(item)))}

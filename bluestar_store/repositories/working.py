@@ -28,7 +28,7 @@ _BEGUN = Fit("status", "one of", tuple({"S": one.value} for one in (BatchStatus.
 _STEPS_SHOWN = 12
 
 
-def need_no_open_hold(session: Session, plan_id: str, staged: StagedWrites, seen: Sequence[PlanHold] = ()) -> None:
+def require_no_open_hold(session: Session, plan_id: str, staged: StagedWrites, seen: Sequence[PlanHold] = ()) -> None:
     """A step that lets its unit fail when the plan has an open hold as it commits. Raises PlanOnHoldError.
 
     `seen` are holds that were read already: an open one among them, which may be another program's, is looked at again.
@@ -56,7 +56,7 @@ def _refuse_open(session: Session, plan_id: str) -> None:
         raise PlanOnHoldError(plan_id, found)
 
 
-def need_open_batch(
+def require_open_batch(
     session: Session,
     batch_id: str,
     step: int | None,

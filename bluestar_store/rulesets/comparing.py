@@ -59,7 +59,7 @@ class RuleStore(Protocol):
     @property
     def digests(self) -> Digests: ...
     def repository(self, mapper: Mapper[E]) -> Repository[E]: ...
-    def at_level(self, level: str, *, but_lost: bool = False) -> tuple[Entity, ...]: ...
+    def at_level(self, level: str, *, without_lost: bool = False) -> tuple[Entity, ...]: ...
     def encrypted(self, mapper: Mapper[Any], item: Item) -> Item: ...
     def decrypted(self, mapper: Mapper[Any], item: Item) -> Item: ...
     def unit_of_work(self) -> UnitOfWork: ...
@@ -198,7 +198,7 @@ def pipeline_part(store: RuleStore, plan_id: str, pay_freq: str, wanted: tuple[P
     try:
         stored = store.pipelines.steps(plan_id, pay_freq, fallback=False, fresh=True)
     except (PipelineChangingError, ItemDecodeError):  # damaged: what is compared here can mend it
-        stored, damaged = store.pipelines.remains(plan_id, pay_freq), True
+        stored, damaged = store.pipelines.stored_steps(plan_id, pay_freq), True
     by_number = {step.step_order: step for step in stored}
     entries = [_entry(PIPELINE_STEP, step, by_number.pop(step.step_order, None)) for step in wanted]
     entries += [_entry(PIPELINE_STEP, None, step) for step in by_number.values()]
@@ -223,7 +223,7 @@ def _surplus(store: RuleStore, rule_set: RuleSet) -> list[Part]:
     pipelines = _pipelines(rule_set.of(PIPELINE_STEP))
     parts = []
     for level in sorted(set().union(*named.values())):
-        stored = RuleSet(store.at_level(level, but_lost=True))
+        stored = RuleSet(store.at_level(level, without_lost=True))
         for mapper in kinds:
             if level not in named[mapper.name]:
                 continue

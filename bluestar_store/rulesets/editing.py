@@ -30,7 +30,7 @@ from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.repositories.changes import check_new
 from bluestar_store.rulesets.comparing import Action, Entry, Part, RuleStore, part_of, pipeline_part, repositories
 from bluestar_store.rulesets.meaning import changed_findings
-from bluestar_store.rulesets.reading import Reader, nearest
+from bluestar_store.rulesets.reading import RuleFilesReader, nearest
 
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,40}")
 _TEXTS = (str, MaskedText, Decimal, datetime)
@@ -129,7 +129,7 @@ def read_steps(path: Path, plan_id: str, pay_freq: str, checks: Checks = ALL) ->
     Raises SeedError with every mistake, InvalidKeyError.
     """
     PIPELINE_STEP.keys.partition({"plan_id": plan_id, "pay_freq": pay_freq})
-    reader = Reader({}, checks)
+    reader = RuleFilesReader({}, checks)
     content = reader.content(path)
     if isinstance(content, dict) and isinstance(content.get("steps"), list):
         belongs = {"plan_id": plan_id, "pay_freq": pay_freq}
@@ -152,7 +152,7 @@ def read_steps(path: Path, plan_id: str, pay_freq: str, checks: Checks = ALL) ->
 @without_locals
 def read_columns(path: Path) -> dict[str, Any]:
     """`columns` and `mapping` of a vendor schema, from a JSON file with one of them or both. Raises SeedError."""
-    reader = Reader({}, ALL)
+    reader = RuleFilesReader({}, ALL)
     content = reader.content(path)
     values: dict[str, Any] = {}
     if isinstance(content, dict):

@@ -165,7 +165,7 @@ def one_entry(
     ]
     counts = Counter(entry.action.value for entry in writes.entries)
     details = {"rule_set": digest(entities), "entities": len(entities), "writes": dict(counts), **(about or {})}
-    return store.audit.one_for_all(LOADS, action="load", actor=actor, details=details)
+    return store.audit.bulk_entry(LOADS, action="load", actor=actor, details=details)
 
 
 def watched(parts: Iterable[Part], progress: Callable[[int], None] | None) -> Iterable[Part]:

@@ -36,7 +36,7 @@ class Plans(Protocol):
     @property
     def tables(self) -> Tables: ...
     def repository(self, mapper: Mapper[E]) -> Repository[E]: ...
-    def at_level(self, level: str, *, but_lost: bool = False) -> tuple[Entity, ...]: ...
+    def at_level(self, level: str, *, without_lost: bool = False) -> tuple[Entity, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def diff_plans(store: Plans, one: str, other: str) -> tuple[PlanDifference, ...]
     InvalidKeyError.
     """
     kinds = sorted((mapper for mapper in store.tables.kinds if mapper.is_of_plans), key=lambda one: one.diff_rank)
-    own = [entity for plan in (one, other) for entity in store.at_level(check_plan(plan), but_lost=True)]
+    own = [entity for plan in (one, other) for entity in store.at_level(check_plan(plan), without_lost=True)]
     left, right = (_by_item(kinds, _effective(store, plan, kinds, own)) for plan in (one, other))
     found = []
     for place in left.keys() | right.keys():

@@ -91,7 +91,7 @@ def read(folder: Path | str, kinds: Iterable[Mapper[Any]] = KINDS, *, checks: Ch
     folder = Path(folder)
     if not folder.is_dir():
         raise SeedError([RuleSetProblem(str(folder), "", "is not a folder")])
-    reader = Reader(rule_files(kinds), checks)
+    reader = RuleFilesReader(rule_files(kinds), checks)
     files = sorted(folder.glob("*.json"))
     if not files:
         reader.problem(str(folder), "", f"holds none of {', '.join(reader.files)}")
@@ -103,7 +103,7 @@ def read(folder: Path | str, kinds: Iterable[Mapper[Any]] = KINDS, *, checks: Ch
     return RuleSet(tuple(reader.entities))
 
 
-class Reader:
+class RuleFilesReader:
     """Collects entities and problems over all files."""
 
     def __init__(self, files: Mapping[str, Mapping[str, Mapper[Any]]], checks: Checks) -> None:

@@ -114,7 +114,7 @@ class Import:
                 f"{folder} has tables that are not known here: {', '.join(sorted(unknown))}; kinds of your own are "
                 "named by BLUESTAR_KINDS"
             )
-        self.state = State(folder, target, self.manifest)
+        self.state = ImportProgress(folder, target, self.manifest)
 
     def is_begun(self) -> bool:
         """Whether an earlier run began to write, and the target still has what that one noted."""
@@ -306,7 +306,7 @@ def _is_filled(engine: Engine, table: str) -> bool:
 MAX_STATE_BYTES = 1024 * 1024
 
 
-class State:
+class ImportProgress:
     """How far an import came: how many items of each table are in the target, and the key of the last one."""
 
     def __init__(self, folder: Path, target: TransferStore, manifest: Manifest) -> None:

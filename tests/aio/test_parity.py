@@ -23,7 +23,7 @@ NOT_AWAITED = {
     "encrypted",  # the same
     *("effective", "levels"),  # for comparing plans and warming, which are made in one thread
     *("first", "partitions", "not_found"),  # what subclasses make their calls of
-    "one_for_all",  # of audit: around a bulk load, which is made in one thread
+    *("bulk_entry", "one_for_all"),  # of audit: around a bulk load, which is made in one thread
     "whole",  # of pipelines: takes raw items, for snapshots
 }
 PLAIN = {"listen", "open", "repository", "stats", "unit_of_work"}

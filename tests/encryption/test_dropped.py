@@ -156,7 +156,7 @@ def test_reading_it_from_python_is_an_error_unless_what_is_left_is_asked_for(pro
         with pytest.raises(EncryptedValueError) as caught:
             read()
         assert caught.value.is_lost
-    (left,) = keyed.overrides("ACME", but_lost=True)
+    (left,) = keyed.overrides("ACME", without_lost=True)
     assert isinstance(left, AchConfig)
     assert (left.account_number, left.bank_id, left.unreadable) == (None, "7", ("account_number",))
     assert keyed.plan_contents("ACME", FREQ, 2026).unreadable.keys() == {f"agent-config/CLIENT#ACME_{FREQ}/ACH"}

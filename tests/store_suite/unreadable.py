@@ -234,7 +234,7 @@ class UnreadableTests:
         raw_put(name, item | {"timeoutSeconds": {"S": "long"}, "stepOrder": {"N": "9"}})
         with pytest.raises(ItemDecodeError, match="bluestar-store pipeline replace ACME Weekly FILE"):
             store.pipelines.steps("ACME", "Weekly", fresh=True)
-        left = store.pipelines.remains("ACME", "Weekly")
+        left = store.pipelines.stored_steps("ACME", "Weekly")
         assert [(step.step_order, step.timeout_seconds) for step in left] == [(1, None), (2, None)]
         if how == "replace":
             store.pipelines.replace("ACME", "Weekly", steps)

@@ -161,7 +161,7 @@ def test_a_child_of_a_coroutine_begins_without_a_unit(store: Store) -> None:
 
 
 def test_a_child_that_is_forked_during_a_bulk_load_records_its_own_changes(store: Store) -> None:
-    with store.audit.one_for_all(TRAIL, action="load", details={}):
+    with store.audit.bulk_entry(TRAIL, action="load", details={}):
         in_child(lambda: store.calculation_rules.put(rule("ACME", 2, "childs")))
         store.calculation_rules.put(rule("ACME", 1, "parents"))
     assert [entry.action for entry in store.audit.entries(TRAIL)] == ["load", "create"]

@@ -227,7 +227,7 @@ def test_readers_see_nothing_of_what_is_half_there_and_the_next_run_completes_it
 
 
 def target_steps(store: Store) -> tuple[PipelineStep, ...]:
-    found = store.pipelines.remains("ACME", "Weekly")
+    found = store.pipelines.stored_steps("ACME", "Weekly")
     return found if len(found) == 2 else ()
 
 

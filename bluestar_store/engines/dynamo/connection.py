@@ -16,7 +16,7 @@ from bluestar_store.engines.dynamo.client_files import read_client_files_sparing
 from bluestar_store.engines.dynamo.direct import ANSWERS as ITEM_ANSWERS
 from bluestar_store.engines.dynamo.direct import DirectCalls, Unanswered
 from bluestar_store.engines.dynamo.events import CallEvents
-from bluestar_store.engines.dynamo.location import host_is_of_aws, told_location
+from bluestar_store.engines.dynamo.location import describe_location, host_is_of_aws
 from bluestar_store.engines.dynamo.retries import retry_mode, with_aws_retries
 from bluestar_store.engines.dynamo.translation import FAILURES, code_of, credentials_error, translated
 from bluestar_store.engines.dynamo.tries import Tries
@@ -87,7 +87,7 @@ class AwsConnection:
     def location(self) -> str:
         """The endpoint, or the region whose usual one it is. No call is made to find out, and no client."""
         if not self._location:
-            self._location = told_location(self._region, self._endpoint_url)
+            self._location = describe_location(self._region, self._endpoint_url)
         return self._location
 
     def server(self) -> tuple[str, str, str]:
@@ -123,7 +123,7 @@ class AwsConnection:
             if self._ready is None:
                 hide_data()
                 connection, client = self._connected()
-                self._location = told_location(client.meta.region_name, client.meta.endpoint_url)
+                self._location = describe_location(client.meta.region_name, client.meta.endpoint_url)
                 try:
                     self._ready = Made(connection, client, DirectCalls.of(client, connection))
                 except aws.BotoCoreError as error:

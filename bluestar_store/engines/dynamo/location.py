@@ -17,7 +17,7 @@ def host_is_of_aws(host: str) -> bool:
     return host.endswith(AWS_HOSTS)
 
 
-def told_location(region: str | None, endpoint_url: str | None) -> str:
+def describe_location(region: str | None, endpoint_url: str | None) -> str:
     """Such as `DynamoDB in eu-west-1`, which is at its usual endpoint, or `DynamoDB at http://localhost:8000`.
 
     Without a URL, AWS's environment and configuration are asked for one; a region is looked up likewise.

@@ -9,7 +9,7 @@ from typing import Any
 
 from bluestar_store.engines.dynamo.connection import AwsConnection
 from bluestar_store.engines.missing import missing_table
-from bluestar_store.engines.table_states import told_state
+from bluestar_store.engines.table_states import describe_state
 from bluestar_store.errors import ConfigurationError, EngineError, TableMissingError
 from bluestar_store.protocols import IndexSpec, TableSpec, TableStatus
 
@@ -219,7 +219,7 @@ def check_state(name: str, found: dict[str, Any]) -> None:
     """ConfigurationError for a table that cannot be used and does not become usable by itself."""
     state = str(found.get("TableStatus", ACTIVE))
     if state not in (ACTIVE, CREATING, UPDATING, DELETING):
-        what, mend = told_state(state)
+        what, mend = describe_state(state)
         raise ConfigurationError(f"table {name} {what}: {mend}")
 
 

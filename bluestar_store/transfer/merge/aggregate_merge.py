@@ -82,7 +82,7 @@ class AggregateMerge:
         """Bring in aggregates that fit a transaction each, several to a transaction where others do not interfere."""
         pending, report = list(aggregates), ImportReport()
         for attempt in range(ATTEMPTS):
-            plans = self._planner.plans(pending, sure=bool(attempt))
+            plans = self._planner.plans(pending, isolated=bool(attempt))
             to_write = [plan for plan in plans if plan.writes]
             if to_write:
                 self._before_write()

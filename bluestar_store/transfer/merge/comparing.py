@@ -81,7 +81,7 @@ def write_compared(
     pending = {key_of(item): item for item in items}
     report = ImportReport()
     for attempt in range(ATTEMPTS):
-        stored = stored_of(target.engine, on_disk, pending, sure=bool(attempt))
+        stored = stored_of(target.engine, on_disk, pending, isolated=bool(attempt))
         barred = not_to_write(target.engine, table, on_disk, pending, stored)
         puts = []
         for key, item in pending.items():
@@ -136,11 +136,11 @@ def _at_least(version: int, item: Item) -> Item:
     return item if own is None or own == -1 or own >= version else item | {VERSION: {"N": str(version)}}
 
 
-def stored_of(engine: Engine, on_disk: str, keys: Iterable[Key], *, sure: bool) -> dict[Key, Item]:
-    """What a table has of these keys; `sure`: read isolated, so that no transaction of late is overlooked."""
+def stored_of(engine: Engine, on_disk: str, keys: Iterable[Key], *, isolated: bool) -> dict[Key, Item]:
+    """What a table has of these keys; `isolated`: read isolated, so that no transaction of late is overlooked."""
     found: dict[Key, Item] = {}
     for some in chunks(keys, MAX_ISOLATED_KEYS):
-        found |= engine.get_isolated(on_disk, some) if sure else engine.get(on_disk, some, consistent=True)
+        found |= engine.get_isolated(on_disk, some) if isolated else engine.get(on_disk, some, consistent=True)
     return {key: without_moves(item) for key, item in found.items()}
 
 

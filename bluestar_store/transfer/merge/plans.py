@@ -46,8 +46,8 @@ class MergePlanner:
     def __init__(self, target: TransferStore, table_map: TableMap, *, overwrite: bool) -> None:
         self._engine, self._table_map, self._overwrite = target.engine, table_map, overwrite
 
-    def plans(self, aggregates: Sequence[Aggregate], *, sure: bool = False) -> list[MergePlan]:
-        """What to write of each, given what the target has now; `sure`: see `stored_of`."""
+    def plans(self, aggregates: Sequence[Aggregate], *, isolated: bool = False) -> list[MergePlan]:
+        """What to write of each, given what the target has now; `isolated`: see `stored_of`."""
         keys: dict[str, dict[Key, None]] = {
             METADATA: {},
             PIPELINES: {},
@@ -58,7 +58,7 @@ class MergePlanner:
         stored = {
             (table, key): item
             for table, wanted in keys.items()
-            for key, item in stored_of(self._engine, self._table_map.on_disk(table), wanted, sure=sure).items()
+            for key, item in stored_of(self._engine, self._table_map.on_disk(table), wanted, isolated=isolated).items()
         }
         return [self._plan(aggregate, stored) for aggregate in aggregates]
 
