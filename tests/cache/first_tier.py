@@ -79,7 +79,7 @@ class Values(Numbers):
     def load(self, cache_keys: Sequence[CacheKey]) -> Mapping[CacheKey, Any]:
         self.asked.append(list(cache_keys))
         numbers = super().load(cache_keys)
-        found = {key: self.values.get(key[0], numbers[key]) for key in cache_keys}
+        found = {key: self.values.get(str(key[0]), numbers[key]) for key in cache_keys}
         return {key: value for key, value in found.items() if value != "left out"}
 
     def settles(self, value: Any) -> bool:

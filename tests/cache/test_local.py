@@ -91,7 +91,7 @@ def test_the_first_of_two_is_missing_without_the_values_it_takes(local: LocalCac
 def test_the_first_of_two_is_missing_when_one_that_it_takes_is_due(
     local: LocalCache, clock: Clock, earlier: CacheKey
 ) -> None:
-    values = {KEY: None, OTHER: "shared"}
+    values: dict[CacheKey, object] = {KEY: None, OTHER: "shared"}
     put(local, earlier, values[earlier])
     clock.now += 1
     later = OTHER if earlier == KEY else KEY

@@ -9,7 +9,7 @@ import pytest
 from bluestar_store.cache import local as module
 from bluestar_store.cache.in_flight import Bypassed, Loaded
 from bluestar_store.cache.local import LocalCache
-from bluestar_store.protocols import MISSING, SETTLING_SECONDS
+from bluestar_store.protocols import MISSING, SETTLING_SECONDS, CacheKey
 from tests.cache.first_tier import DUE, KEY, LIFE, OTHER, Clock, never, put
 
 
@@ -172,7 +172,7 @@ def test_a_value_that_is_equal_past_redis_keeps_its_moment(
 ) -> None:
     kept = moment()
     put(local, OTHER, "shared", kept)
-    loaded = {KEY: Loaded(None, now := moment()), OTHER: Loaded(again, now)}
+    loaded: dict[CacheKey, Loaded] = {KEY: Loaded(None, now := moment()), OTHER: Loaded(again, now)}
     local.rejoin(loaded)
     assert [one.moment for one in loaded.values()] == ([kept, kept] if rejoins else [now, now])
 
