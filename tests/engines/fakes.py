@@ -83,6 +83,7 @@ def http_server(
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # an answer is one packet: the body would wait 40 ms for the head to be acknowledged
 
         def do_POST(self) -> None:
             request = self.rfile.read(int(self.headers.get("Content-Length", 0)))

@@ -47,6 +47,7 @@ def playing(*answers: Told, certificate: tuple[Path, Path] | None = None, max_at
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # an answer is one packet: the body would wait 40 ms for the head to be acknowledged
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
@@ -71,7 +72,7 @@ def playing(*answers: Told, certificate: tuple[Path, Path] | None = None, max_at
         context, scheme = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), "https"
         context.load_cert_chain(*certificate)
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, args=(0.01,))  # which looks so often whether to end
     thread.start()
     url = f"{scheme}://{HOST}:{server.server_port}"
     engine = DynamoEngine(connection_to(url, max_attempts=max_attempts), indexes=())

@@ -48,7 +48,7 @@ def engine_at(url: str | None, region: str | None = "us-east-1") -> DynamoEngine
         max_attempts=1,
         pool_connections=8,
     )
-    return DynamoEngine(connection, indexes=INDEXES)
+    return DynamoEngine(connection, indexes=INDEXES, sleep=lambda seconds: None)
 
 
 def calls(engine: DynamoEngine) -> dict[str, Callable[[], object]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
+import botocore.endpoint
 import pytest
 
 from bluestar_store.engines.dynamo.connection import AwsConnection
@@ -26,6 +28,16 @@ OLD_KEY, NEW_KEY = Key("OLD", "A"), Key("NEW", "A")
 @pytest.fixture
 def proxy(fault_proxy: Callable[[str], FaultProxy], dynamodb_local_url: str) -> FaultProxy:
     return fault_proxy(dynamodb_local_url)
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda _: None))
+
+
+def engine_at(proxy: FaultProxy, **connection: Any) -> DynamoEngine:
+    """An engine through the proxy that asks again at once."""
+    return DynamoEngine(connection_to(proxy.url, **connection), indexes=INDEXES, sleep=lambda _: None)
 
 
 def cut_replies(proxy: FaultProxy) -> int:
@@ -51,7 +63,7 @@ def test_a_write_whose_reply_is_lost_succeeds_once(
         "delete": (Delete(table, OLD_KEY, EXISTS),),
         "several": (update, Put(other, NEW, ABSENT)),
     }
-    engine = DynamoEngine(connection_to(proxy.url), indexes=INDEXES)
+    engine = engine_at(proxy)
     proxy.cut_reply("TransactWriteItems", times=cuts)
     engine.write(*writes[case])  # a repetition taken for a second write would fail its own expectation
     assert cut_replies(proxy) == cuts
@@ -75,7 +87,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 def test_after_a_lost_reply_nothing_is_said_before_the_outcome_is_known(
     later: str, proxy: FaultProxy, local_tables: tuple[TableSpec, ...]
 ) -> None:
-    engine = DynamoEngine(connection_to(proxy.url, max_attempts=2), indexes=INDEXES)
+    engine = engine_at(proxy, max_attempts=2)
     proxy.cut_reply("TransactWriteItems")
     proxy.add_rule({"operation": "TransactWriteItems", "times": 3} | FAULTS[later])
     engine.write(Put(local_tables[0].name, NEW, ABSENT))
@@ -91,7 +103,7 @@ def test_when_nobody_answers_any_more_the_error_says_that_the_outcome_is_unknown
     local_tables: tuple[TableSpec, ...],
 ) -> None:
     table = local_tables[0].name
-    engine = DynamoEngine(connection_to(proxy.url, max_attempts=2), indexes=INDEXES)
+    engine = engine_at(proxy, max_attempts=2)
     proxy.cut_reply("TransactWriteItems")
     proxy.add_rule({"operation": "TransactWriteItems"} | FAULTS[later])
     with pytest.raises(UnavailableError, match="nobody says whether the transaction was written") as caught:
@@ -103,7 +115,7 @@ def test_when_nobody_answers_any_more_the_error_says_that_the_outcome_is_unknown
 
 
 def test_a_refusal_of_all_that_was_sent_is_no_doubt(proxy: FaultProxy, local_tables: tuple[TableSpec, ...]) -> None:
-    engine = DynamoEngine(connection_to(proxy.url, max_attempts=2), indexes=INDEXES)
+    engine = engine_at(proxy, max_attempts=2)
     proxy.add_rule({"operation": "TransactWriteItems"} | FAULTS["refusals"])
     with pytest.raises(ThrottledError) as caught:
         engine.write(Put(local_tables[0].name, NEW, ABSENT))
@@ -116,7 +128,7 @@ def test_answers_that_come_too_late_are_asked_for_again(
     proxy: FaultProxy, local_connection: AwsConnection, local_tables: tuple[TableSpec, ...]
 ) -> None:
     table = local_tables[0].name
-    engine = DynamoEngine(connection_to(proxy.url, max_attempts=1, read_timeout_seconds=0.3), indexes=INDEXES)
+    engine = engine_at(proxy, max_attempts=1, read_timeout_seconds=0.3)
     engine.get(table, [NEW_KEY])
     proxy.add_rule({"operation": "TransactWriteItems", "times": 2, "latency": 1000})
     engine.write(Put(table, NEW, ABSENT))
@@ -129,7 +141,7 @@ def test_a_bulk_and_a_read_whose_replies_are_lost_succeed(
     proxy: FaultProxy, local_connection: AwsConnection, local_tables: tuple[TableSpec, ...]
 ) -> None:
     table = local_tables[0].name
-    engine = DynamoEngine(connection_to(proxy.url), indexes=INDEXES)
+    engine = engine_at(proxy)
     proxy.cut_reply("BatchWriteItem")
     proxy.cut_reply("BatchGetItem")
     assert engine.put_many(table, [STORED, NEW]) == 2

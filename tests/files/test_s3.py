@@ -172,6 +172,7 @@ def test_a_file_that_changed_while_it_was_read_is_an_error(files: S3FileStore) -
             file.read(1)
 
 
+@pytest.mark.slow
 def test_two_gib_stream_in_under_64_mib(answered: S3FileStore) -> None:
     """Without a server, which would have to keep them."""
     created = "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"

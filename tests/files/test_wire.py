@@ -171,7 +171,6 @@ def test_a_write_cut_at_any_call_leaves_what_was_there(service: Service, fate: F
         assert service.files.list_files() == ["a"]
 
 
-@pytest.mark.slow
 def test_one_lost_answer_is_made_good(service: Service) -> None:
     """The SDK sends the call again; what it then hears of its own work is no failure."""
     actions: list[Callable[[], object]] = [

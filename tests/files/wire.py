@@ -68,6 +68,7 @@ def wire(upstream: str) -> Iterator[tuple[Wire, str]]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # the content would wait 40 ms for the head to be acknowledged
     wire: Wire
 
     def _pass_on(self) -> None:
