@@ -43,6 +43,7 @@ def check_demo(found: dict[str, Any]) -> None:
         assert shown.startswith(begin)
 
 
+@pytest.mark.slow
 def test_macos_works_whole_and_what_is_promised_is_past_the_drives_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -52,6 +53,7 @@ def test_macos_works_whole_and_what_is_promised_is_past_the_drives_cache(
     assert found == {"imports": [], "limits": "24500", "files": ["a/c"]}
 
 
+@pytest.mark.slow
 def test_on_windows_dynamodb_memory_the_command_and_the_plugin_work_and_the_rest_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

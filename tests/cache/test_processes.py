@@ -79,7 +79,7 @@ def ask_all(workers: list[Worker], order: str, *arguments: Any) -> list[Any]:
     return [worker.answer() for worker in workers]
 
 
-@pytest.fixture(params=["file", "dynamodb"])
+@pytest.fixture(params=["file", pytest.param("dynamodb", marks=pytest.mark.slow)])
 def options(request: pytest.FixtureRequest, tmp_path: Path, redis_url: str) -> Options:
     """The settings of all processes of a test."""
     shared = {"redis_url": redis_url, "redis_timeout_ms": 20_000, "table_suffix": f"-{uuid.uuid4().hex[:12]}"}
@@ -136,7 +136,9 @@ def test_four_processes_on_a_cold_key_make_one_engine_read(options: Options) -> 
             assert after["hits_local"] == before["hits_local"] + 1
 
 
-@pytest.mark.parametrize("seconds", [0.001, 0.2], ids=["fast-loads", "slow-loads"])
+@pytest.mark.parametrize(
+    "seconds", [pytest.param(0.001, id="fast-loads", marks=pytest.mark.slow), pytest.param(0.2, id="slow-loads")]
+)
 def test_when_the_leader_is_killed_while_it_loads_one_other_takes_its_place(options: Options, seconds: float) -> None:
     with working(options, 4) as (leader, *others):
         leader.ask("write", "ACME", 5)

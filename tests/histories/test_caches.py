@@ -135,6 +135,7 @@ def check(history: list[Operation], bound_seconds: float = BOUND_SECONDS) -> Non
     assert not back, f"{len(back)} reads, such as\n" + "\n".join(back[:3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_what_a_redis_that_refuses_writes_cannot_bar_is_seen_all_the_same(
     name: str, options: dict[str, Any], server: RedisProcess, tmp_path: Path, seed: int, times: int
@@ -169,6 +170,7 @@ def test_a_redis_that_forgets_everything_now_and_then_makes_nothing_stale(
     check(course.history)
 
 
+@pytest.mark.slow
 def test_a_process_that_was_stopped_asks_before_it_answers(
     options: dict[str, Any], tmp_path: Path, seed: int, times: int
 ) -> None:

@@ -30,8 +30,17 @@ def check(operations: list[Operation]) -> None:
         assert not wrong, f"{subject}: {told(wrong, history)}"
 
 
-@pytest.mark.parametrize("work", ["rules that are put alone", "rules"])
-@pytest.mark.parametrize("target", ["memory", "file", "dynamo"])
+@pytest.mark.parametrize(
+    ("target", "work"),
+    [
+        ("memory", "rules that are put alone"),
+        ("file", "rules"),
+        ("dynamo", "rules that are put alone"),
+        pytest.param("memory", "rules", marks=pytest.mark.slow),
+        pytest.param("file", "rules that are put alone", marks=pytest.mark.slow),
+        pytest.param("dynamo", "rules", marks=pytest.mark.slow),
+    ],
+)
 def test_versioned_writes_by_threads_are_linearizable(
     target: str,
     work: str,

@@ -36,22 +36,37 @@ def new() -> Iterator[Partner]:
         yield process
 
 
-@pytest.fixture(params=["file", "dynamo"])
-def settings(request: pytest.FixtureRequest, tmp_path: Path, redis_url: str) -> dict[str, Any]:
-    """Of a store that nobody else uses, in each layout."""
+def settings_on(mode: str, request: pytest.FixtureRequest, tmp_path: Path, redis_url: str) -> dict[str, Any]:
+    """Of a store that nobody else uses, in the layout of the mode."""
     suffix = f"-{uuid.uuid4().hex[:12]}"
-    values = {"persistence_mode": request.param, "table_suffix": suffix, "redis_url": redis_url, "actor": "A"}
-    if request.param == "file":
+    values = {"persistence_mode": mode, "table_suffix": suffix, "redis_url": redis_url, "actor": "A"}
+    if mode == "file":
         return values | {"file_persistence_dir": str(tmp_path / "store")}
     url = request.getfixturevalue("dynamodb_local_url")
     dynamo = {"dynamodb_endpoint_url": url, "aws_region": "us-east-1", "redis_timeout_ms": 1000}
     return values | dynamo | {"table_layout": "single"}
 
 
-@pytest.fixture(params=["old first", "new first"])
-def pair(request: pytest.FixtureRequest, old: Partner, new: Partner, settings: dict[str, Any]) -> Pair:
+@pytest.fixture(params=["file", "dynamo"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path, redis_url: str) -> dict[str, Any]:
+    """Of a store that nobody else uses, in each layout."""
+    return settings_on(request.param, request, tmp_path, redis_url)
+
+
+PAIRS = [
+    pytest.param(("old", "file"), id="old first-file"),
+    pytest.param(("new", "dynamo"), id="new first-dynamo"),
+    pytest.param(("old", "dynamo"), id="old first-dynamo", marks=pytest.mark.slow),
+    pytest.param(("new", "file"), id="new first-file", marks=pytest.mark.slow),
+]
+
+
+@pytest.fixture(params=PAIRS)
+def pair(request: pytest.FixtureRequest, old: Partner, new: Partner, tmp_path: Path, redis_url: str) -> Pair:
     """`one` writes first and `other` follows: each of the two releases in turn. `one` makes the tables."""
-    one, other = (old, new) if request.param == "old first" else (new, old)
+    first, mode = request.param
+    settings = settings_on(mode, request, tmp_path, redis_url)
+    one, other = (old, new) if first == "old" else (new, old)
     for process in (one, other):
         process.open(settings)
         if process is one:

@@ -22,6 +22,7 @@ from tests.workflow.agents import advance, opened, running, settings_of
 
 ROOT = Path(__file__).parents[2]
 TARGETS = ("memory", "file", "dynamo")
+FAST = ("memory", "file", pytest.param("dynamo", marks=pytest.mark.slow))
 
 
 @pytest.fixture(params=TARGETS)
@@ -47,6 +48,7 @@ def counted_writes(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
+@pytest.mark.parametrize("settings", FAST, indirect=True)
 def test_threads_that_advance_one_batch_lose_no_update(
     store: Store, soak: bool, record_property: Callable[[str, object], None]
 ) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -274,5 +275,14 @@ class Holds(RuleBasedStateMachine):
             assert {hold.hold_id for hold in self.store.holds.open(plan)} == is_open
 
 
-def test_a_store_does_what_the_model_says(soak: bool) -> None:
-    run_state_machine_as_test(Holds, settings=settings(stateful_step_count=30, max_examples=2000 if soak else 60))
+def check(examples: int) -> None:
+    run_state_machine_as_test(Holds, settings=settings(stateful_step_count=30, max_examples=examples))
+
+
+def test_a_store_does_what_the_model_says() -> None:
+    check(15)
+
+
+@pytest.mark.slow
+def test_a_store_does_what_the_model_says_for_long(soak: bool) -> None:
+    check(2000 if soak else 60)
