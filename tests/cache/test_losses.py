@@ -223,18 +223,18 @@ def test_the_cache_knows_how_often_an_engine_asks() -> None:
 
 
 @pytest.mark.parametrize(("part", "again"), [(0.4, False), (0.6, True)])
-def test_a_writer_bars_its_items_again_before_it_sends_when_half_its_time_is_over(
+def test_a_writer_renews_its_tombstones_before_it_sends_when_half_their_time_is_over(
     redis_url: str, part: float, again: bool
 ) -> None:
     clock = FrozenClock()
     with one_store(redis_url, clock=clock) as (store, engine):
         store.calculation_rules.put(rule("ACME", 5))
-        barred: list[str | None] = []
+        notes: list[str | None] = []
         assert isinstance(engine.inner, MemoryEngine)
         commit = engine.inner._commit
 
         def committing(images: Any) -> None:
-            barred.append(store.cache.explain(CACHE_KEY).note)
+            notes.append(store.cache.explain(CACHE_KEY).note)
             commit(images)
 
         with patch.object(engine.inner, "_commit", committing), engine.faults.hold("write") as hold:
@@ -245,10 +245,10 @@ def test_a_writer_bars_its_items_again_before_it_sends_when_half_its_time_is_ove
             clock.advance(part * store.cache._cache.limits.block_seconds)
             hold.release()
             thread.join(10)
-        assert barred[0] == ("it is being written" if again else "nothing in Redis")  # a late commit is told once more
+        assert notes[0] == ("it is being written" if again else "nothing in Redis")  # a late commit is told once more
 
 
-def test_bars_of_different_writers_stand_until_each_is_lifted_or_over() -> None:
+def test_writes_of_different_writers_cover_a_key_until_each_ends_or_is_over() -> None:
     clock = FrozenClock()
     writes = InFlightWrites(clock.monotonic)
     writes.begin([CACHE_KEY], b"one", 10)
@@ -264,7 +264,7 @@ def test_bars_of_different_writers_stand_until_each_is_lifted_or_over() -> None:
     assert not writes.cover(CACHE_KEY)
 
 
-def test_more_bars_than_can_be_kept_bar_everything() -> None:
+def test_more_writes_than_can_be_kept_cover_every_key() -> None:
     clock = FrozenClock()
     writes = InFlightWrites(clock.monotonic)
     writes.begin([("rule", number) for number in range(MAX_KEYS_WRITTEN + 1)], b"one", 10)

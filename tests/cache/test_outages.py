@@ -290,7 +290,7 @@ def test_a_write_whose_outcome_is_unknown_keeps_its_item_out_of_both_tiers(redis
             assert store.calculation_rules.get("ACME", "match").max_pct == 5
         assert engine.faults.counts == {"get": 4}
         assert one.cache.explain(cache_key).note == "it is being written"
-        # Another write that is known to have taken place does not lift the bar of the first one.
+        # Another write that is known to have taken place does not remove the tombstone of the first one.
         one.calculation_rules.put(stored.model_copy(update={"max_pct": Decimal(3)}))
         assert one.calculation_rules.get("ACME", "match").max_pct == 3
         assert one.cache.explain(cache_key).note == "it is being written"

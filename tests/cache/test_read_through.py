@@ -227,6 +227,21 @@ def test_who_waits_for_a_load_that_fails_is_served_a_value_past_its_time(setup: 
     assert str(found.error) == str(error)
 
 
+def test_who_waits_for_a_leader_whose_engine_fails_is_told_so(setup: Setup) -> None:
+    source, error, read = Values(), UnavailableError("no engine"), list[Callable[[], list[Any]]]()
+
+    def fail() -> None:
+        read.append(waiting(setup, Values(), A))
+        raise error
+
+    source.before = fail
+    assert setup.fetch(source, A) == [FailedRead(error)]
+    (found,) = read[0]()
+    assert isinstance(found, FailedRead)
+    assert found.error is not error
+    assert str(found.error) == str(error)
+
+
 def test_who_waits_for_what_cannot_be_read_is_told_so(setup: Setup) -> None:
     source, broken = Values(), FailedRead(InvalidKeyError("broken"))
     setup.fetch(source, A)

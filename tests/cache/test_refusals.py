@@ -101,9 +101,9 @@ def test_others_forget_before_the_commit_where_redis_keeps_nothing(redis_process
             thread = threading.Thread(target=change, args=(writer, 6), daemon=True)
             thread.start()
             hold.reached.wait()
-            until(lambda: reader.cache.explain(CACHE_KEY).tier != "process", "the bar is heard")
+            until(lambda: reader.cache.explain(CACHE_KEY).tier != "process", "the write is heard of")
             assert percent(reader) == 5
-            assert reader.cache.explain(CACHE_KEY).tier != "process"  # what is read under the bar is not kept
+            assert reader.cache.explain(CACHE_KEY).tier != "process"  # what is read during a write is not kept
             hold.release()
             thread.join(10)
         until(lambda: percent(reader) == 6, "the write is heard")

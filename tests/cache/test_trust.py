@@ -288,7 +288,7 @@ def test_who_has_no_key_lifts_no_bar_that_a_signed_message_put(redis_process: Re
         cache_key = ("calculation-rule", "ACME", "match")
         remote = writer.cache._cache.attach()
         remote.publisher.put_tombstones([cache_key], b"f" * 16, 60)
-        until(lambda: writes.cover(cache_key), "the bar is heard")
+        until(lambda: writes.cover(cache_key), "the write is heard of")
         inside.say({"o": "x", "u": [CACHE_KEY], "w": "f" * 16})
         until(lambda: inside.store.cache.stats().unsigned, "the forged message is heard")
         assert writes.cover(cache_key)
@@ -300,13 +300,13 @@ def test_who_has_no_key_lifts_no_bar_that_a_signed_message_put(redis_process: Re
 def test_a_forged_heartbeat_keeps_no_process_answering_from_memory(redis_process: RedisProcess) -> None:
     with attacked(redis_process, cache_key=KEY) as inside:
         cache = inside.store.cache._cache
-        keeper, remote = cache._listener, cache.remote
-        assert keeper is not None
+        listener, remote = cache._listener, cache.remote
+        assert listener is not None
         assert remote is not None
         trusted = cache.local.trusted_until
         remote.publisher.send_heartbeat = lambda nonce: None  # type: ignore[method-assign]  # what it says is withheld
-        until(lambda: keeper._unanswered, "it waits for a heartbeat")
-        for nonce in list(keeper._unanswered):
+        until(lambda: listener._unanswered, "it waits for a heartbeat")
+        for nonce in list(listener._unanswered):
             inside.client.publish(
                 remote.client.namespace.own_channel(remote.publisher.origin),
                 remote.client.namespace.heartbeat("x", nonce),
