@@ -41,6 +41,16 @@ class Target:
     tests: tuple[str, ...]
 
 
+UNITS = (
+    "tests/stores/test_transaction_rules.py",
+    "tests/stores/test_unit_contexts.py",
+)
+CHANGES = (
+    "tests/stores/test_change_rules.py",
+    "tests/stores/test_inherited.py",
+    "tests/stores/test_identifiers.py",
+    "tests/stores/test_meaning.py",
+)
 TARGETS = {
     "keys": Target(("bluestar_store/keys.py",), ("tests/test_keys.py", "tests/test_key_templates.py")),
     "mapper": Target(
@@ -53,18 +63,8 @@ TARGETS = {
             "tests/test_registration.py",
         ),
     ),
-    "changes": Target(
-        ("bluestar_store/repositories/changes.py",),
-        ("tests/stores/test_memory.py",),
-    ),
-    "transaction": Target(
-        ("bluestar_store/repositories/transaction.py",),
-        (
-            "tests/stores/test_transaction_rules.py",
-            "tests/stores/test_unit_contexts.py",
-            "tests/stores/test_memory.py",
-        ),
-    ),
+    "changes": Target(("bluestar_store/repositories/changes.py",), (*UNITS, *CHANGES)),
+    "transaction": Target(("bluestar_store/repositories/transaction.py",), UNITS),
     "cache": Target(("bluestar_store/cache/*",), ("tests/cache",)),
 }
 

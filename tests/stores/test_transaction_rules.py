@@ -11,24 +11,20 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextvars import copy_context
-from itertools import count
-from typing import Any
 
 import pytest
 
 from bluestar_store import AsyncStore, InvalidWriteError, Settings, Store, VersionConflictError
-from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.errors import AlreadyExistsError, ConflictError, RuleNotFoundError, UnavailableError
 from bluestar_store.keys import Key
-from bluestar_store.models.calculation import CALCULATION_RULE
-from bluestar_store.protocols import ABSENT, Item, Put, Write
+from bluestar_store.protocols import ABSENT, Item, Put
 from bluestar_store.store import sessions_of
 from tests.cache.stores import rule
 from tests.store_suite.side_door import in_thread
+from tests.stores.busy_engine import MATCH, BusyEngine, meddle, rules_table
 
-MATCH = Key("CLIENT#ACME", "CALC#match")
 OVER = (
     "this unit of work is over: what was started within it belongs to it (asyncio.create_task copies the context); "
     "await it before the block ends, or start it outside"
@@ -45,29 +41,6 @@ STILL_OPEN = (
     "a block within this unit of work is still open and may have done half of its work: nothing of the unit is "
     "written; await the task that it is in, or end it, before the block around it ends"
 )
-
-
-class BusyEngine(MemoryEngine):
-    """In memory; calls `before` when a unit is about to be written, and keeps what was sent."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.before: Callable[[], object] = lambda: None
-        self.before_read: Callable[[list[Key]], object] = lambda _keys: None
-        self.sent: list[tuple[Write, ...]] = []
-        self.was_sent = threading.Event()
-        self.meddled = [10]
-
-    def write(self, *writes: Write, **options: Any) -> None:
-        self.sent.append(writes)
-        self.was_sent.set()
-        self.before()
-        super().write(*writes, **options)
-
-    def get_isolated(self, table: str, keys: Iterable[Key]) -> dict[Key, Item]:
-        asked = list(keys)
-        self.before_read(asked)
-        return super().get_isolated(table, asked)
 
 
 @pytest.fixture
@@ -89,27 +62,6 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     monkeypatch.setattr(random, "uniform", lambda _least, most: most)
     monkeypatch.setattr(time, "sleep", longest.append)
     return longest
-
-
-def table(store: Store) -> str:
-    return store.tables.name(CALCULATION_RULE)
-
-
-def meddle(store: Store, engine: BusyEngine, times: float, **attributes: Any) -> None:
-    """Before so many of its writes, another program changes the rule: these attributes, to a number not seen before."""
-    calls = count(1)
-
-    def before() -> None:
-        if next(calls) <= times:
-            engine.meddled.append(engine.meddled[-1] + 1)
-            item = engine.get(table(store), [MATCH], consistent=True).get(MATCH) or {
-                "PK": {"S": MATCH.pk},
-                "SK": {"S": MATCH.sk},
-            }
-            item |= {name: {"N": str(engine.meddled[-1])} for name in attributes}
-            MemoryEngine.write(engine, Put(table(store), item))
-
-    engine.before = before
 
 
 def percent(store: Store) -> int:
@@ -223,15 +175,15 @@ def test_the_engine_of_a_unit_writes_what_its_caller_asked_for_and_tells_of_its_
 ) -> None:
     item: Item = {"PK": {"S": MATCH.pk}, "SK": {"S": MATCH.sk}, "max_pct": {"N": "9"}}
     with sessions_of(store).unit() as session:
-        session.engine.write(Put(table(store), item, ABSENT))
-        assert session.engine.get(table(store), [MATCH])[MATCH] == item
+        session.engine.write(Put(rules_table(store), item, ABSENT))
+        assert session.engine.get(rules_table(store), [MATCH])[MATCH] == item
         assert engine.sent == []
     assert percent(store) == 9
     meddle(store, engine, 1, max_pct=0)
     other = item | {"SK": {"S": "CALC#cap"}}
     with pytest.raises(AlreadyExistsError), sessions_of(store).unit() as session:  # noqa: PT012  # as it is committed
-        session.engine.write(Put(table(store), other, ABSENT))
-        session.engine.write(Put(table(store), item, ABSENT))
+        session.engine.write(Put(rules_table(store), other, ABSENT))
+        session.engine.write(Put(rules_table(store), item, ABSENT))
     assert (len(engine.sent), pauses) == (2, [])
     assert set(store.calculation_rules.all("ACME", fresh=True)) == {"match"}
 
