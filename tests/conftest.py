@@ -23,8 +23,9 @@ from tests import postgres_servers, redis_servers, servers  # noqa: E402  # see 
 pytest_plugins = ["pytester"]
 
 # No deadlines: a first call that makes a client or a table is slow without being wrong.
-hypothesis.settings.register_profile("default", deadline=None)
-hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+EXAMPLES = 30
+hypothesis.settings.register_profile("default", deadline=None, max_examples=EXAMPLES)
+hypothesis.settings.register_profile("ci", deadline=None, max_examples=EXAMPLES, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("default")  # pytest --hypothesis-profile=ci takes the other
 
 
@@ -35,21 +36,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)  # after Hypothesis has loaded the profile that its own option names
 def pytest_configure(config: pytest.Config) -> None:
-    """With --soak ten times the examples, also for tests that take a multiple of the profile's."""
+    """With --soak many more examples, also for tests that take a multiple of the profile's."""
     if config.getoption("--soak"):
-        hypothesis.settings.register_profile("soak", max_examples=10 * hypothesis.settings().max_examples)
+        hypothesis.settings.register_profile("soak", max_examples=1000)
         hypothesis.settings.load_profile("soak")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest looks at the marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what a suite does not ask for with `every_rule`."""
-
-    def wanted(item: pytest.Item) -> bool:
-        suite = getattr(item, "cls", None)
-        return getattr(suite, "every_rule", True) or item.get_closest_marker("every_engine") is not None
-
-    config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
-    items[:] = filter(wanted, items)
+    """Leave out, or put off, what a suite does not ask for with `every_rule`."""
+    unwanted = set[pytest.Item]()
+    for item in items:
+        every_rule = getattr(getattr(item, "cls", None), "every_rule", True)
+        if every_rule is True or item.get_closest_marker("every_engine"):
+            continue
+        if every_rule == "slow":
+            item.add_marker("slow")
+        else:
+            unwanted.add(item)
+    config.hook.pytest_deselected(items=list(unwanted))
+    items[:] = [item for item in items if item not in unwanted]
 
 
 @pytest.fixture(scope="session")
@@ -125,6 +131,12 @@ def _nothing_waits_for_the_disk() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", os.fstat)
         yield
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipeline that lost steps is given up at the second look: nobody is replacing it."""
+    monkeypatch.setattr("bluestar_store.repositories.pipelines.READ_ATTEMPTS", 2)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -42,7 +42,7 @@ def item(place: tuple[str, str], **attributes: Any) -> Item:
 
 @pytest.mark.parametrize("mapper", KINDS, ids=lambda mapper: mapper.name)
 @given(data=st.data())
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 def test_what_is_encoded_decodes_to_the_same_entity(mapper: Mapper[Any], data: st.DataObject) -> None:
     entity = data.draw(entities(mapper))
     key = mapper.keys.build(mapper.identity(entity))
@@ -194,7 +194,7 @@ def outcome(mapper: Mapper[Any], one: Item) -> Entity | ItemDecodeError:
 
 @pytest.mark.parametrize("mapper", KINDS, ids=lambda mapper: mapper.name)
 @given(data=st.data())
-@settings(max_examples=30)
+@settings(max_examples=settings().max_examples // 3)
 def test_the_short_way_reads_every_item_that_the_library_wrote(mapper: Mapper[Any], data: st.DataObject) -> None:
     entity = data.draw(entities(mapper))
     one = item(mapper.keys.build(mapper.identity(entity)), **mapper.encode(entity), version={"N": "1"})
@@ -224,7 +224,7 @@ WIRE = st.one_of(
 
 @pytest.mark.parametrize("mapper", KINDS, ids=lambda mapper: mapper.name)
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=settings().max_examples // 2)
 def test_the_short_way_and_the_ordinary_one_say_the_same_of_every_item(
     mapper: Mapper[Any], data: st.DataObject
 ) -> None:

@@ -55,6 +55,7 @@ def test_its_python_prints_what_it_says(page: Path, monkeypatch: pytest.MonkeyPa
         assert printed.getvalue().splitlines() == promised
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", having("sh"), ids=lambda page: page.stem)
 def test_its_commands_work(page: Path, tmp_path: Path) -> None:
     """The blocks of a page are one session in a shell; what needs a server stands in `console` blocks."""

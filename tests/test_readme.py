@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 README = Path(__file__).parents[1] / "README.md"
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
@@ -28,6 +30,7 @@ def test_its_python_prints_what_it_says() -> None:
         assert printed.getvalue().splitlines() == promised
 
 
+@pytest.mark.slow
 def test_its_commands_work(tmp_path: Path) -> None:
     """`make` and `pip` run in CI; here, the commands of bluestar-store."""
     (block,) = (text for text in blocks("sh") if "bluestar-store" in text)

@@ -118,6 +118,7 @@ async def cancelled_after(work: Work, store: AsyncStore, turns: int) -> None:
     await store.aclose()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WORKS)
 def test_at_any_other_moment_too(name: str) -> None:
     seen = set()
@@ -175,6 +176,7 @@ def _reads(store: AsyncStore, plan_id: str) -> list[Callable[[], Awaitable[objec
     ]
 
 
+@pytest.mark.slow
 def test_wherever_a_read_is_cancelled_other_processes_load_at_once(redis_url: str) -> None:
     with async_stores(2, redis_url) as ((store, other), _):
         for turns in range(ROUNDS):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from bluestar_store import DEFAULT, AsyncStore, BatchStatus, IrsLimits, VersionConflictError
 from bluestar_store.engines.dynamo.connection import AwsConnection
 from tests.aio.stores import STEPS
@@ -21,6 +23,7 @@ def made(make_store: MakeStore, connection: AwsConnection) -> AsyncStore:
     return AsyncStore(store)
 
 
+@pytest.mark.slow
 def test_a_unit_that_is_cancelled_at_any_moment_is_whole_or_not_there(
     make_store: MakeStore,
     local_connection: AwsConnection,

@@ -16,6 +16,8 @@ from tests.stores.conftest import MakeStore
 
 
 class TestAsyncStore(StoreSuite):
+    every_rule = "slow"
+
     @pytest.fixture
     def layout(self) -> TableLayout:
         """Awaiting a call is no question of the tables below it; both layouts are tried in memory."""

@@ -134,6 +134,7 @@ def stamped(number: int, revision: str | None, count: int = 3) -> Item:
     ],
     ids=["two revisions", "a step lost", "a step lost among others'"],
 )
+@pytest.mark.usefixtures("impatient")
 def test_a_pipeline_that_is_not_whole(steps: list[Item], store: Store, damage: Damage) -> None:
     damage(PIPELINE_STEP, *steps)
     assert told(store) == [("error", "pipeline", "CLIENT#P_Weekly", None)]
@@ -163,6 +164,7 @@ def fresh(steps: Iterable[PipelineStep]) -> list[PipelineStep]:
 
 
 @pytest.mark.parametrize("left", [11, 0], ids=["one step", "all steps"])
+@pytest.mark.usefixtures("impatient")
 def test_a_pipeline_of_ours_that_another_program_took_steps_from(left: int, store: Store) -> None:
     steps = store.pipelines.steps("ACME", "BiWeeklyFri")
     table = store.tables.name(PIPELINE_STEP)
@@ -348,6 +350,7 @@ def test_of_much_damage_some_is_listed_and_the_rest_counted(store: Store, damage
     assert findings[-1].count == 2500 - LISTED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", [TableLayout.EIGHT], indirect=True)
 def test_the_memory_it_takes_does_not_grow_with_the_tables(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     table, scan = store.tables.name(CALCULATION_RULE), store.engine.scan

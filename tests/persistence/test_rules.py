@@ -68,6 +68,7 @@ class TestFile(RulesSuite, BatchSuite):
         return put
 
 
+@pytest.mark.slow
 class TestMoto(RulesSuite, BatchSuite):
     every_rule = False
 

@@ -109,6 +109,7 @@ class ScriptSuite:
             seed_pipeline_data(ddb, suffix)
 
 
+@pytest.mark.slow
 class TestMoto(ScriptSuite):
     @pytest.fixture
     def ddb(self, moto_ddb: Any) -> Any:

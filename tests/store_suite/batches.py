@@ -87,6 +87,7 @@ class BatchTests:
         with_rules(store)
         assert store.batches.verify_rules(batch).unchanged
 
+    @pytest.mark.usefixtures("impatient")
     def test_steps_that_another_program_took_away_are_named(self, store: Store) -> None:
         batch = started(store)
         name, pk = table(store, PIPELINE_STEP), "CLIENT#DEFAULT_Weekly"

@@ -93,6 +93,7 @@ class PipelineTests:
                 refused()
 
     @pytest.mark.every_engine
+    @pytest.mark.usefixtures("impatient")
     def test_a_pipeline_that_lost_a_step_is_never_returned(self, store: Store) -> None:
         store.pipelines.replace(DEFAULT, "Weekly", steps(100, plan_id=DEFAULT))
         store.pipelines.replace("ACME", "Weekly", steps(100, 200, 300))

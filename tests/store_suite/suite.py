@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar, Literal
 
 import pytest
 
@@ -68,10 +69,11 @@ class StoreSuite(
 
     A target that does not isolate transactions sets `isolated_transactions` to False; the tests that need it are
     skipped. One that only has another engine below sets `every_rule` to False: what is left are the tests marked
-    `every_engine`, those that an engine could break although it passes EngineSuite. See tests/README.md.
+    `every_engine`, those that an engine could break although it passes EngineSuite. With "slow" the others are left to
+    `make test-slow`. See tests/README.md.
     """
 
-    every_rule = True
+    every_rule: ClassVar[Literal[True, False, "slow"]] = True
     """Also the rules that no engine can break."""
 
     isolated_transactions = True

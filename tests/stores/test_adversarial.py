@@ -43,6 +43,8 @@ AT_ONCE = (
 
 
 class TestAdversarial(StoreSuite):
+    every_rule = "slow"
+
     @pytest.fixture
     def layout(self) -> TableLayout:
         """The one in which everything lies beside each other; both are tried in memory."""

@@ -17,6 +17,11 @@ from tests.stores.conftest import store_on
 class TestDynamoDbLocal(StoreSuite):
     every_rule = False
 
+    @pytest.fixture(params=[TableLayout.EIGHT, pytest.param(TableLayout.SINGLE, marks=pytest.mark.slow)], ids=str)
+    def layout(self, request: pytest.FixtureRequest) -> TableLayout:
+        """The layout that Stores have when nobody says another; both are tried in memory."""
+        return TableLayout(request.param)
+
     @pytest.fixture
     def store(self, shared_tables: SharedTables, layout: TableLayout) -> Iterator[Store]:
         with store_on(shared_tables, layout) as store:

@@ -16,6 +16,11 @@ from tests.stores.conftest import MakeStore
 class TestFile(StoreSuite):
     every_rule = False
 
+    @pytest.fixture(params=[TableLayout.SINGLE, pytest.param(TableLayout.EIGHT, marks=pytest.mark.slow)], ids=str)
+    def layout(self, request: pytest.FixtureRequest) -> TableLayout:
+        """The one in which everything lies beside each other; both are tried in memory."""
+        return TableLayout(request.param)
+
     @pytest.fixture
     def store(self, make_store: MakeStore, layout: TableLayout, tmp_path: Path) -> Store:
         return make_store(persistence_mode="file", file_persistence_dir=tmp_path / "store", table_layout=layout)

@@ -1,4 +1,4 @@
-"""The store suite on moto, which does not isolate transactions."""
+"""The store suite on moto, which does not isolate transactions. DynamoDB Local answers first."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.store_suite.suite import StoreSuite
 from tests.stores.conftest import store_on
 
 
+@pytest.mark.slow
 class TestMoto(StoreSuite):
     every_rule = False
     isolated_transactions = False

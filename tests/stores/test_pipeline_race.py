@@ -65,7 +65,7 @@ def reading(stores: list[Store]) -> Iterator[Counter[str]]:
         raise errors[0]
 
 
-@pytest.fixture(params=["memory", "dynamodb-local"])
+@pytest.fixture(params=["memory", pytest.param("dynamodb-local", marks=pytest.mark.slow)])
 def stores(request: pytest.FixtureRequest, make_store: MakeStore, layout: TableLayout) -> Iterator[list[Store]]:
     """Three Stores over the same tables; in memory it is one Store three times."""
     if request.param == "memory":

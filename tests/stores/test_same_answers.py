@@ -278,9 +278,10 @@ def test_memory_and_file_answer_the_same_in_both_layouts(make_store: MakeStore, 
         make_store(persistence_mode="file", file_persistence_dir=tmp_path / layout, table_layout=layout)
         for layout in TableLayout
     ]
-    run(stores, *((400, 60) if soak else (60, 30)))
+    run(stores, *((400, 60) if soak else (15, 30)))
 
 
+@pytest.mark.slow
 def test_dynamodb_answers_as_memory_does_in_both_layouts(
     make_store: MakeStore, local_connection: AwsConnection, soak: bool
 ) -> None:

@@ -180,6 +180,7 @@ class Endless(MemoryEngine):
         return sum(1 for _ in items)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # So that parts are sorted, merged and written on the way, as they are of millions of items.
     monkeypatch.setattr(sorting, "RUN_BYTES", 1024 * 1024)

@@ -104,6 +104,7 @@ importing.import_(Store.open(settings), Path(folder), progress=told)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("point", "number"), [("progress", 1), ("progress", 7), ("before", 1), ("after", 1), ("before", 5), ("after", 8)]
 )

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 from bluestar_store import PersistenceMode, Settings, Store, TableLayout
@@ -50,7 +51,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 @given(stores())
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=settings().max_examples // 3, suppress_health_check=[HealthCheck.too_slow])
 def test_eight_to_file_to_single_and_back_is_byte_identical(tables: dict[str, list[Item]]) -> None:
     with (
         tempfile.TemporaryDirectory() as scratch,
@@ -71,6 +72,7 @@ def test_eight_to_file_to_single_and_back_is_byte_identical(tables: dict[str, li
         assert len(content(folders[0])) == 9
 
 
+@pytest.mark.slow
 @given(tables=stores())
 @settings(max_examples=8, suppress_health_check=list(HealthCheck))
 def test_through_dynamodb_it_is_byte_identical_too(dynamodb_local_url: str, tables: dict[str, list[Item]]) -> None:
