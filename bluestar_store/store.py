@@ -384,6 +384,6 @@ def _with_aws_retries(settings: Settings) -> Settings:
 
     if settings.persistence_mode != PersistenceMode.DYNAMO:
         return settings
-    from bluestar_store.engines.dynamo.retries import with_aws_retries
+    from bluestar_store.engines.dynamo.retry_settings import with_aws_retries
 
     return with_aws_retries(settings)

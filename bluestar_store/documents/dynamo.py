@@ -16,7 +16,6 @@ from bluestar_store.documents.failures import GET, PUT, QUERY, UPDATE, condition
 from bluestar_store.documents.names import dynamo_table_name
 from bluestar_store.documents.store import DocumentStore, IdGenerator
 from bluestar_store.documents.values import same_items
-from bluestar_store.engines.dynamo.bulk import chunks
 from bluestar_store.engines.dynamo.cancelled import cancellation
 from bluestar_store.engines.dynamo.connection import AwsConnection
 from bluestar_store.engines.dynamo.engine import BATCH_GET_KEYS, DynamoEngine
@@ -29,6 +28,7 @@ from bluestar_store.errors import (
     TransactionConflictError,
 )
 from bluestar_store.protocols import AttributeValue, Item
+from bluestar_store.protocols.items import chunks
 from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.settings import Settings
 

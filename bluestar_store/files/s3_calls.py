@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import botocore.exceptions as aws
@@ -93,14 +94,12 @@ class S3Calls:
 
     def _sent(self, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """The call, again when somebody else's write of the same file was under way: S3 asks for that."""
-        for left in reversed(range(CONFLICT_ATTEMPTS)):
-            try:
-                answer: dict[str, Any] = getattr(self.client, operation)(Bucket=self.bucket, **arguments)
-                return answer
-            except aws.ClientError as error:
-                if not left or operation != "put_object" or code_of(error) != "ConditionalRequestConflict":
-                    raise
-        raise AssertionError("unreachable")
+        call = partial(getattr(self.client, operation), Bucket=self.bucket, **arguments)
+        if operation != "put_object":
+            return dict(call())
+        from bluestar_store.retrying import attempts
+
+        return dict(attempts(aws.ClientError, when=_is_overtaken, most=CONFLICT_ATTEMPTS)(call))
 
     def _check_bucket(self) -> None:
         """ConfigurationError when there is no bucket: a HEAD of a file does not say which of the two is missing."""
@@ -136,6 +135,10 @@ class S3Calls:
     def close(self) -> None:
         """Close the connections; the next call makes new ones."""
         self._client.close()
+
+
+def _is_overtaken(error: BaseException) -> bool:
+    return isinstance(error, aws.ClientError) and code_of(error) == "ConditionalRequestConflict"
 
 
 def code_of(error: aws.ClientError) -> str:

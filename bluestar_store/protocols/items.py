@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal, NamedTuple, TypeAlias
+from itertools import islice
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from bluestar_store.keys import Key
 from bluestar_store.lazy import cached_property
+
+T = TypeVar("T")
 
 AttributeValue: TypeAlias = dict[str, Any]
 """A value in DynamoDB's wire form: `{"N": "6"}`."""
@@ -153,6 +156,13 @@ class Segment(NamedTuple):
 
     number: int
     of: int
+
+
+def chunks(values: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The values in lists of `size`, the last one shorter."""
+    iterator = iter(values)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
 
 
 def pages(ask: Callable[[str | None], Page]) -> Iterator[list[Item]]:

@@ -11,7 +11,6 @@ from itertools import pairwise
 from types import FunctionType
 from typing import Any, Final, Generic, ParamSpec, TypeAlias, TypeVar, cast
 
-from bluestar_store.engines.dynamo.bulk import chunks
 from bluestar_store.errors import EncryptedValueError
 from bluestar_store.keys import Key
 from bluestar_store.lazy import cached_property
@@ -19,6 +18,7 @@ from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.mapping.salvage import salvaged, without_lost
 from bluestar_store.protocols import MISSING, FailedRead, Item
+from bluestar_store.protocols.items import chunks
 from bluestar_store.redaction.tracebacks import forget_locals, without_locals
 from bluestar_store.repositories.answers import first_entity, marked_partitions, readable
 from bluestar_store.repositories.changes import (

@@ -7,7 +7,7 @@ one after the other do not ask for it again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
@@ -109,29 +109,31 @@ class IndexMarks:
     def completed(self, table: str, covered: frozenset[str], began: datetime, pages_read: int) -> None:
         """Note that every item of a table was looked at since `began`, for these indexes; a pass under way is over."""
         due = self._parts.now() + pause(self._parts.index_recheck, pages_read)
-        for _ in range(ATTEMPTS):
-            before, expect = self.stored(table)
+
+        def completed(before: IndexMark | None) -> IndexMark:
             kept = before.checked if before is not None else {}
-            mark = IndexMark(table, {**kept, **dict.fromkeys(covered, began)}, due, max(1, pages_read))
-            try:
-                self.write(mark, expect)
-                return
-            except ConflictError as error:
-                conflict = error
-        raise conflict
+            return IndexMark(table, {**kept, **dict.fromkeys(covered, began)}, due, max(1, pages_read))
+
+        self._change(table, completed)
 
     def distrust(self, table: str) -> None:
         """Before items without index attributes are written to a table that may be marked: it is no longer.
 
         The mark stays, without what it says, so that rechecks go on from there.
         """
-        for _ in range(ATTEMPTS):
+
+        def distrusted(before: IndexMark | None) -> IndexMark | None:
+            return None if before is None else IndexMark(table, {}, self._parts.now(), before.pages)
+
+        self._change(table, distrusted)
+
+    def _change(self, table: str, change: Callable[[IndexMark | None], IndexMark | None]) -> None:
+        """Write what `change` makes of the stored mark; None: nothing. Raises ConflictError after `ATTEMPTS` tries."""
+        from bluestar_store.retrying import attempts
+
+        def attempt() -> None:
             before, expect = self.stored(table)
-            if before is None:
-                return
-            try:
-                self.write(IndexMark(table, {}, self._parts.now(), before.pages), expect)
-                return
-            except ConflictError as error:
-                conflict = error
-        raise conflict
+            if (mark := change(before)) is not None:
+                self.write(mark, expect)
+
+        attempts(ConflictError, most=ATTEMPTS, first_seconds=0.005, sleep=self._parts.sleep)(attempt)

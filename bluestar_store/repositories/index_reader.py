@@ -15,12 +15,12 @@ from itertools import chain, islice
 from typing import Any, TypeAlias
 
 from bluestar_store.engines.checks import MAX_ISOLATED_KEYS
-from bluestar_store.engines.dynamo.bulk import chunks
 from bluestar_store.errors import ConfigurationError, IndexMissingError
 from bluestar_store.keys import Key
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.tables import index_specs
 from bluestar_store.protocols import Item, Page, key_of, pages, scan_pages, settles_at_once
+from bluestar_store.protocols.items import chunks
 from bluestar_store.repositories.index_marks import IndexMarks
 from bluestar_store.repositories.recheck import Recheck
 from bluestar_store.repositories.session import Session, StoreParts

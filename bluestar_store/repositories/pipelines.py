@@ -227,7 +227,7 @@ class Pipelines(Reader[PipelineStep]):
 
     def _load_again(self, session: Session, pk: str) -> tuple[PipelineStep, ...]:
         """The pipeline once its steps agree."""
-        from bluestar_store.engines.dynamo.attempts import attempts
+        from bluestar_store.retrying import attempts
 
         retrying = attempts(PipelineChangingError, most=READ_ATTEMPTS, first_seconds=0.005, longest_seconds=0.5)
         steps: tuple[PipelineStep, ...] = retrying(lambda: self._proved_of(session, pk, self._as_one(session, pk)))

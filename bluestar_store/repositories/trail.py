@@ -16,7 +16,6 @@ from typing import Any
 from immutabledict import immutabledict
 
 from bluestar_store.engines.checks import MAX_DEPTH, MAX_ISOLATED_KEYS
-from bluestar_store.engines.dynamo.bulk import chunks
 from bluestar_store.errors import (
     ConflictError,
     EncryptedValueError,
@@ -35,6 +34,7 @@ from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, SALT, AuditEntr
 from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE
 from bluestar_store.models.pipeline import PIPELINE_STEP, step_count
 from bluestar_store.protocols import ABSENT, ACTOR, OWN_PREFIX, VERSION, AttributeValue, Check, Item, Put, Write, key_of
+from bluestar_store.protocols.items import chunks
 from bluestar_store.redaction.masking import has_secret, has_secrets, masked, redacted
 from bluestar_store.repositories.changes import Change, change_over, new_item
 from bluestar_store.repositories.moments import KeyRange, read_parts

@@ -19,7 +19,6 @@ from immutabledict import immutabledict
 from tenacity import sleep_using_event
 
 from bluestar_store.disk import keep_access, new_mode, open_new, sync, sync_folder
-from bluestar_store.engines.dynamo.attempts import attempts
 from bluestar_store.errors import AccessDeniedError, FileStoreError, ThrottledError
 from bluestar_store.keys import Key, shown
 from bluestar_store.mapping.mapper import Mapper
@@ -32,6 +31,7 @@ from bluestar_store.models.merge_marks import MERGING, is_merge_mark
 from bluestar_store.protocols import Engine, Item, Page, Segment, key_of, pages, scan_pages
 from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.repositories.revisions import LEVEL_PARTITIONS, REVISED, is_level_revision, without_moves
+from bluestar_store.retrying import attempts
 from bluestar_store.threads import ahead
 from bluestar_store.transfer.digests import Hidden, Salts, digest_scopes, scoped_keys
 from bluestar_store.transfer.files import (

@@ -18,7 +18,6 @@ from pathlib import Path
 
 from bluestar_store.disk import read_plain
 from bluestar_store.engines.checks import check_key
-from bluestar_store.engines.dynamo.bulk import chunks
 from bluestar_store.engines.exact_json import exact_json
 from bluestar_store.errors import ConflictError, FileStoreError, ImportRefusedError, InvalidKeyError
 from bluestar_store.keys import Key
@@ -26,6 +25,7 @@ from bluestar_store.models.audit import Trail
 from bluestar_store.models.digest_keys import CURRENT, SALTS, is_digest_key
 from bluestar_store.models.index_marks import is_mark
 from bluestar_store.protocols import Engine, Item, key_of, pages
+from bluestar_store.protocols.items import chunks
 from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.rulesets.loading import LOADS
 from bluestar_store.threads import Pool

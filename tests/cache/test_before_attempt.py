@@ -9,8 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from bluestar_store.encryption.engine import SealingEngine
-from bluestar_store.engines.dynamo.attempts import attempts
-from bluestar_store.engines.dynamo.once import write_once
+from bluestar_store.engines.dynamo.transactions import write_once
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.engines.passing import PassingEngine
 from bluestar_store.errors import TransactionConflictError
@@ -24,6 +23,7 @@ from bluestar_store.protocols import (
     announces_attempts,
     write_announced,
 )
+from bluestar_store.retrying import attempts
 from bluestar_store.testing import FaultEngine
 from tests.cache.loads import background
 

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from bluestar_store.clock import continuous
 from bluestar_store.engines.dynamo.connection import AwsConnection
 from bluestar_store.engines.dynamo.engine import DynamoEngine
-from bluestar_store.engines.dynamo.tries import Tries
+from bluestar_store.engines.dynamo.events import Tries
 
 Answer = dict[str, Any] | Exception | Callable[[dict[str, Any]], dict[str, Any]]
 

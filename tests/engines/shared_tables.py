@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bluestar_store.engines.dynamo.bulk import BATCH_WRITE_ITEMS, chunks
+from bluestar_store.engines.dynamo.bulk import BATCH_WRITE_ITEMS
 from bluestar_store.engines.dynamo.connection import AwsConnection
 from bluestar_store.engines.dynamo.engine import DynamoEngine
 from bluestar_store.errors import TableMissingError
 from bluestar_store.models.registry import KINDS
 from bluestar_store.models.tables import Tables, index_specs
 from bluestar_store.protocols import Item, TableSpec
+from bluestar_store.protocols.items import chunks
 from bluestar_store.settings import TableLayout
 
 INDEXES = tuple(index for kind in KINDS for index in index_specs(kind).values())

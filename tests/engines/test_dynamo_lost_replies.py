@@ -11,7 +11,7 @@ import pytest
 
 from bluestar_store.engines.dynamo.connection import AwsConnection
 from bluestar_store.engines.dynamo.engine import DynamoEngine
-from bluestar_store.engines.dynamo.once import ASKS
+from bluestar_store.engines.dynamo.transactions import ASKS
 from bluestar_store.errors import ThrottledError, UnavailableError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import ABSENT, EXISTS, Delete, Put, TableSpec, Update, Write

@@ -15,8 +15,8 @@ from bluestar_store import CalculationRule, ConflictError, Settings, Store
 from bluestar_store.clock import Continuous
 from bluestar_store.engines.dynamo.connection import AwsConnection
 from bluestar_store.engines.dynamo.engine import DynamoEngine
+from bluestar_store.engines.dynamo.events import RESEND_SECONDS
 from bluestar_store.engines.dynamo.outcome import is_written, telling
-from bluestar_store.engines.dynamo.tries import RESEND_SECONDS
 from bluestar_store.errors import AlreadyExistsError, UnavailableError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import ABSENT, ANY, EXISTS, Check, Delete, Item, Put, TableSpec, Update, Write

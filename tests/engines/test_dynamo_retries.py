@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bluestar_store.engines.dynamo.engine import DynamoEngine
-from bluestar_store.engines.dynamo.once import ASKS
+from bluestar_store.engines.dynamo.transactions import ASKS
 from bluestar_store.errors import (
     AccessDeniedError,
     AlreadyExistsError,

@@ -26,12 +26,12 @@ from bluestar_store import (
     Store,
     TableLayout,
 )
-from bluestar_store.engines.dynamo.bulk import chunks
 from bluestar_store.keys import Key
 from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.merge_marks import is_merge_mark
 from bluestar_store.persistence.free_form import FreeForm
 from bluestar_store.protocols import Delete, Item, key_of, pages
+from bluestar_store.protocols.items import chunks
 from bluestar_store.repositories.batch_traces import DELETED
 from bluestar_store.repositories.revisions import says_nothing_else, without_moves
 from bluestar_store.testing import FrozenClock

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from bluestar_store import AlreadyExistsError, BatchNotFoundError, IrsLimits, PipelineStep, Settings, Store, TableLayout
-from bluestar_store.engines.dynamo.bulk import chunks
 from bluestar_store.keys import Key
 from bluestar_store.models.batches import BATCH_STATE, STEP_NUMBERS
 from bluestar_store.protocols import EXISTS, Update
+from bluestar_store.protocols.items import chunks
 from bluestar_store.transfer import export, import_
 from tests.transfer.merging_beside import Beside, Between, Killed, KilledBefore
 

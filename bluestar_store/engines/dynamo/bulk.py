@@ -9,13 +9,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bluestar_store.engines.checks import checked_item
 from bluestar_store.errors import ThrottledError, UnavailableError, UnprocessedItemsError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import Item, key_of
+from bluestar_store.protocols.items import chunks
 from bluestar_store.threads import Threads
 
 if TYPE_CHECKING:
@@ -29,13 +29,6 @@ BATCH_WRITE_ITEMS = 25
 
 class Unfinished(Exception):
     """Something is left to do after this attempt."""
-
-
-def chunks(values: Iterable[T], size: int) -> Iterator[list[T]]:
-    """The values in lists of `size`, the last one shorter."""
-    iterator = iter(values)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
 
 
 class Window:

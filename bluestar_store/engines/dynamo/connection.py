@@ -15,11 +15,10 @@ from pynamodb.connection import Connection
 from bluestar_store.engines.dynamo.client_files import read_client_files_sparingly
 from bluestar_store.engines.dynamo.direct import ANSWERS as ITEM_ANSWERS
 from bluestar_store.engines.dynamo.direct import DirectCalls, Unanswered
-from bluestar_store.engines.dynamo.events import CallEvents
+from bluestar_store.engines.dynamo.events import CallEvents, Tries
 from bluestar_store.engines.dynamo.location import describe_location, host_is_of_aws
-from bluestar_store.engines.dynamo.retries import retry_mode, with_aws_retries
+from bluestar_store.engines.dynamo.retry_settings import retry_mode, with_aws_retries
 from bluestar_store.engines.dynamo.translation import FAILURES, code_of, credentials_error, translated
-from bluestar_store.engines.dynamo.tries import Tries
 from bluestar_store.errors import BlueStarError, ConfigurationError, EngineError, UnavailableError
 from bluestar_store.forking import remember
 from bluestar_store.redaction.logs import hide_data

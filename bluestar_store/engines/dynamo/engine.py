@@ -23,7 +23,7 @@ from bluestar_store.engines.checks import (
 from bluestar_store.engines.conditions import conflict
 from bluestar_store.engines.cursors import decode_cursor, encode_cursor, question_of, question_of_query
 from bluestar_store.engines.dynamo import tables as dynamo_tables
-from bluestar_store.engines.dynamo.bulk import BulkWrite, Unfinished, chunks
+from bluestar_store.engines.dynamo.bulk import BulkWrite, Unfinished
 from bluestar_store.engines.dynamo.cancelled import ThrottledTransactionError, cancellation
 from bluestar_store.engines.dynamo.connection import AwsConnection
 from bluestar_store.engines.dynamo.expressions import transact_items
@@ -49,6 +49,7 @@ from bluestar_store.protocols import (
     Write,
     key_of,
 )
+from bluestar_store.protocols.items import chunks
 from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.threads import Threads
 
@@ -94,7 +95,7 @@ class DynamoEngine:
         return dynamo_tables.identity(self.connection, table)
 
     def _retrying(self, *errors: type[Exception], given_up: threading.Event | None = None) -> Retrying:
-        from bluestar_store.engines.dynamo.attempts import attempts
+        from bluestar_store.retrying import attempts
 
         return attempts(*errors, most=self._attempts, given_up=given_up, sleep=self._sleep)
 
@@ -296,7 +297,7 @@ class DynamoEngine:
         before_attempt: BeforeAttempt | None = None,
     ) -> None:
         """One transaction in DynamoDB's own form, applied once, on tables with any key; see `write_once`."""
-        from bluestar_store.engines.dynamo.once import write_once
+        from bluestar_store.engines.dynamo.transactions import write_once
 
         write_once(
             self.connection,

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from bluestar_store.engines.checks import MAX_ISOLATED_KEYS
 from bluestar_store.engines.conditions import found_version
-from bluestar_store.engines.dynamo.bulk import chunks
 from bluestar_store.errors import ConflictError, InvalidWriteError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import (
@@ -23,6 +22,7 @@ from bluestar_store.protocols import (
     Write,
     key_of,
 )
+from bluestar_store.protocols.items import chunks
 from bluestar_store.repositories.revisions import without_moves
 from bluestar_store.transfer.files import line_of
 from bluestar_store.transfer.layout import TableMap, TransferStore

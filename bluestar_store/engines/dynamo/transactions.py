@@ -12,9 +12,8 @@ from typing import Any
 import botocore.exceptions as aws
 from tenacity import Retrying
 
-from bluestar_store.engines.dynamo.attempts import attempts
 from bluestar_store.engines.dynamo.connection import TRANSACTION, AwsConnection
-from bluestar_store.engines.dynamo.tries import TooLateError, Tries
+from bluestar_store.engines.dynamo.events import TooLateError, Tries
 from bluestar_store.errors import (
     BlueStarError,
     ConfigurationError,
@@ -24,6 +23,7 @@ from bluestar_store.errors import (
     UnavailableError,
 )
 from bluestar_store.protocols import BeforeAttempt
+from bluestar_store.retrying import attempts
 
 ASKS = 5
 """Calls about one transaction, each of several tries of botocore's, until its outcome counts as unknown."""
