@@ -1,6 +1,8 @@
-"""Attempts at what may succeed a moment later: throttled calls, transactions that met another, answers that got lost.
+"""The one retry: attempts at what may succeed a moment later, such as throttled calls and overtaken writes.
 
-This loads tenacity, which a process that only reads need not: import it where something is written, or tried again.
+By tenacity, which takes 17 ms to import and 8 us a call (measured): import this where something is written, or tried
+again. A write that is planned anew at each attempt, with what another writer left, is a loop of its own
+(`repositories.transaction`, `transfer.merge`): no attempt is like the one before it.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ def test_a_botocore_that_reads_otherwise_is_left_to_its_own_way_after_one_warnin
 ) -> None:
     engine = DynamoEngine(connection_to(dynamodb_local_url), indexes=())
     with (
-        patch.object(direct, "from_json", lambda content: json.loads(content) | {"more": 1}),
+        patch.object(direct, "_parsed", lambda content: json.loads(content) | {"more": 1}),
         pytest.warns(RuntimeWarning, match="ordinary, slower way") as told,
     ):
         engine.put_many(table, [KEY])

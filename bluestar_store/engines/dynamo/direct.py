@@ -257,23 +257,20 @@ def _holds_items(found: Any) -> bool:
 
 
 def _parsed(content: bytes) -> dict[str, Any]:
-    answer = from_json(content)
+    has_binary = b'"B":' in content or b'"BS":' in content
+    answer = json.loads(content, object_hook=_with_bytes) if has_binary else from_json(content)
     if not isinstance(answer, dict):
         raise ValueError("is no object")
-    return _with_bytes(answer) if b'"B":' in content or b'"BS":' in content else answer
+    return answer
 
 
-def _with_bytes(value: Any) -> Any:
-    """The same with binary values, which are base64 in JSON, as bytes."""
+def _with_bytes(value: dict[str, Any]) -> dict[str, Any]:
+    """An object of JSON; a binary value, which is base64 in JSON, with bytes."""
     match value:
         case {"B": str(text), **rest} if not rest:
             return {"B": base64.b64decode(text)}
         case {"BS": [*texts], **rest} if not rest:
             return {"BS": [base64.b64decode(text) for text in texts]}
-        case dict():
-            return {name: _with_bytes(inner) for name, inner in value.items()}
-        case list():
-            return [_with_bytes(inner) for inner in value]
     return value
 
 
