@@ -128,3 +128,11 @@ def test_a_value_that_redis_refuses_is_kept_nowhere(tiers: tuple[RedisTier, Redi
     assert counters.counts()["fills_refused"] == 1
     again = loader.load([KEY], source, max_age_seconds=math.inf)[KEY]
     assert (again.value, source.loads) == (2, 2)
+
+
+def test_what_is_discarded_or_forgotten_is_no_tombstone(tiers: tuple[RedisTier, RedisTier]) -> None:
+    one, other = tiers
+    other.publisher.put_tombstones([KEY], b"f" * 16, 60)
+    assert one.publisher.discard([KEY])
+    assert one.publisher.forget(lambda _: True) == 0
+    assert isinstance(look(one), Tombstone)

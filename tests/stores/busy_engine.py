@@ -11,7 +11,7 @@ from bluestar_store import Store
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.keys import Key
 from bluestar_store.models.calculation import CALCULATION_RULE
-from bluestar_store.protocols import Item, Put, Write
+from bluestar_store.protocols import Item, Page, Put, Write
 
 MATCH = Key("CLIENT#ACME", "CALC#match")
 """The rule that others change."""
@@ -28,6 +28,11 @@ class BusyEngine(MemoryEngine):
         self.was_sent = threading.Event()
         self.meddled = [10]
         """The numbers that others wrote."""
+        self.isolated: list[Key] = []
+        """What was read isolated."""
+        self.stale: Page | None = None
+        """What queries give, instead of what is there."""
+        self.queries = 0
 
     def write(self, *writes: Write, **options: Any) -> None:
         self.sent.append(writes)
@@ -37,8 +42,13 @@ class BusyEngine(MemoryEngine):
 
     def get_isolated(self, table: str, keys: Iterable[Key]) -> dict[Key, Item]:
         asked = list(keys)
+        self.isolated += asked
         self.before_read(asked)
         return super().get_isolated(table, asked)
+
+    def query(self, *asked: Any, **options: Any) -> Page:
+        self.queries += 1
+        return super().query(*asked, **options) if self.stale is None else self.stale
 
 
 def rules_table(store: Store) -> str:

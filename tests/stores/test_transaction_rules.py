@@ -17,7 +17,12 @@ from contextvars import copy_context
 import pytest
 
 from bluestar_store import AsyncStore, InvalidWriteError, Settings, Store, VersionConflictError
-from bluestar_store.errors import AlreadyExistsError, ConflictError, RuleNotFoundError, UnavailableError
+from bluestar_store.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    RuleNotFoundError,
+    UnavailableError,
+)
 from bluestar_store.keys import Key
 from bluestar_store.protocols import ABSENT, Item, Put
 from bluestar_store.store import sessions_of
@@ -59,7 +64,12 @@ def store(engine: BusyEngine) -> Iterator[Store]:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The longest that each pause could be, in seconds; nobody waits."""
     longest: list[float] = []
-    monkeypatch.setattr(random, "uniform", lambda _least, most: most)
+
+    def uniform(least: float, most: float) -> float:
+        assert least == 0
+        return most
+
+    monkeypatch.setattr(random, "uniform", uniform)
     monkeypatch.setattr(time, "sleep", longest.append)
     return longest
 
@@ -126,8 +136,9 @@ def test_a_try_that_ignores_other_programs_attributes_still_expects_the_version(
 
 def test_a_creation_that_met_another_is_not_tried_again(store: Store, engine: BusyEngine, pauses: list[float]) -> None:
     meddle(store, engine, 1, max_pct=0)
-    with pytest.raises(AlreadyExistsError):
+    with pytest.raises(AlreadyExistsError), store.unit_of_work():  # noqa: PT012  # as it is committed
         store.calculation_rules.put(rule("ACME", 4), ABSENT)
+        store.calculation_rules.put(rule("BETA", 4), ABSENT)
     assert (len(engine.sent), pauses) == (1, [])
 
 
