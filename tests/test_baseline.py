@@ -7,87 +7,39 @@ import re
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
-import bluestar_store
 from bluestar_store.keys import DEFAULT, GLOBAL, Key
 from bluestar_store.mapping.entity import Entity, PlanEntity
 from bluestar_store.mapping.mapper import Mapper
-from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
-from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
-from bluestar_store.models.limits import IRS_LIMITS, IrsLimits
-from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
-from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
-from bluestar_store.models.vendor import VENDOR_SCHEMA, VendorSchema
+from bluestar_store.models.calculation import CalculationRule
+from bluestar_store.models.config import ClientConfig
+from bluestar_store.models.limits import IrsLimits
+from bluestar_store.models.pipeline import PipelineStep
+from bluestar_store.models.validation import ValidationRule
 from bluestar_store.redaction.masking import has_secrets
 from bluestar_store.seeding import baseline
+from tests.shipped_rules import BASELINE, DEMO, LISTS, baseline_pipeline, documents, entities, of_type, rule
 
-BASELINE = Path(bluestar_store.__file__).parent / "rulesets" / "baseline"
-DEMO = Path(__file__).parent.parent / "fixtures" / "demo"
 FOLDERS = pytest.mark.parametrize("folder", [BASELINE, DEMO], ids=["baseline", "demo"])
 
-E = TypeVar("E", bound=Entity)
 
 FREQUENCIES = ["BiWeeklyFri", "Weekly", "SemiMonthly", "Monthly"]
+
+
 YEARS = range(2019, 2027)
-LISTS: dict[str, dict[str, Mapper[Any]]] = {
-    "processing-pipeline": {"steps": PIPELINE_STEP},
-    "validation-rules": {"validation_rules": VALIDATION_RULE},
-    "calculation-rules": {"calculation_rules": CALCULATION_RULE},
-    "irs-limits": {"irs_limits": IRS_LIMITS},
-    "agent-config": {"client_configs": CLIENT_CONFIG, "ach_configs": ACH_CONFIG},
-    "vendor-schema-mapping": {"vendor_schemas": VENDOR_SCHEMA},
-}
+
+
 KIND_OF: dict[type[Entity], Mapper[Any]] = {
     mapper.entity: mapper for lists in LISTS.values() for mapper in lists.values()
 }
 
 
-def documents(folder: Path) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """The files of a rule set, by table; without the schema that they name, see seeding/test_json_schemas.py."""
-    found = {}
-    for file in sorted(folder.glob("*.json")):
-        content = json.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
-        found[file.stem] = {name: rows for name, rows in content.items() if name != "$schema"}
-    return found
-
-
-def entities(folder: Path) -> list[Entity]:
-    return [
-        LISTS[table][name].entity.model_validate(values)
-        for table, lists in documents(folder).items()
-        for name, rows in lists.items()
-        for values in rows
-    ]
-
-
-def of_type(folder: Path, entity: type[E]) -> list[E]:
-    return [found for found in entities(folder) if isinstance(found, entity)]
-
-
 def key_of(entity: Entity) -> tuple[str, Key]:
     mapper = KIND_OF[type(entity)]
     return mapper.table, mapper.keys.build(mapper.identity(entity))
-
-
-def baseline_pipeline(pay_freq: str) -> list[PipelineStep]:
-    return [step for step in of_type(BASELINE, PipelineStep) if step.pay_freq == pay_freq]
-
-
-def rule(folder: Path, plan_id: str, category: str, number: int) -> ValidationRule:
-    identity = (plan_id, category, number)
-    rules = of_type(folder, ValidationRule)
-    return next(found for found in rules if (found.plan_id, found.category, found.number) == identity)
-
-
-def passes_aba_checksum(routing_number: str) -> bool:
-    weighted = zip((3, 7, 1) * 3, map(int, routing_number), strict=True)
-    return sum(weight * digit for weight, digit in weighted) % 10 == 0
-
-
-# ---------------------------------------------------------------------------------------------------------- both sets
 
 
 @FOLDERS
@@ -152,9 +104,6 @@ def test_every_step_says_what_it_does_and_how_long_it_may_take(folder: Path) -> 
         assert step.timeout_seconds
 
 
-# ----------------------------------------------------------------------------------------------- baseline: pipelines
-
-
 def test_the_baseline_belongs_to_no_plan() -> None:
     levels = {entity.plan_id for entity in entities(BASELINE) if isinstance(entity, PlanEntity)}
     assert levels == {GLOBAL, DEFAULT}
@@ -191,9 +140,6 @@ def test_money_moves_after_the_hold_check_and_contributions_are_computed_before_
     hold_check = [step.subroutine_name for step in baseline_pipeline(pay_freq)].index("HOLD_CHECK")
     assert "FUNDING" not in agents[:hold_check]
     assert "CALCULATOR" not in agents[hold_check:]
-
-
-# --------------------------------------------------------------------------------------------------- baseline: rules
 
 
 def test_the_validation_rules_cover_eight_categories_with_three_to_six_rules_each() -> None:
@@ -273,9 +219,6 @@ def test_a_global_rule_exists_for_every_calculation() -> None:
     assert "60-63" in (rules["super_catch_up"].description or "")
 
 
-# -------------------------------------------------------------------------------------------------- baseline: limits
-
-
 def limits(year: int) -> IrsLimits:
     return next(found for found in of_type(BASELINE, IrsLimits) if found.year == year)
 
@@ -320,85 +263,6 @@ def test_there_is_a_super_catch_up_limit_from_2025_and_none_before(year: int) ->
 @pytest.mark.parametrize("year", YEARS)
 def test_there_is_a_roth_catch_up_wage_only_where_a_notice_gives_it(year: int) -> None:
     assert limits(year).roth_catch_up_wage == {2025: 145000, 2026: 150000}.get(year)
-
-
-# ------------------------------------------------------------------------------------------------------------- demo
-
-
-def test_the_demo_has_three_plans_and_each_has_a_config_and_a_bank_account() -> None:
-    plans = {"ACME": "BiWeeklyFri", "BETA": "Weekly", "GAMMA_LLC": "SemiMonthly"}
-    assert {entity.plan_id for entity in entities(DEMO) if isinstance(entity, PlanEntity)} == plans.keys()
-    assert {config.plan_id: config.pay_freq for config in of_type(DEMO, ClientConfig)} == plans
-    assert {config.plan_id: config.pay_freq for config in of_type(DEMO, AchConfig)} == plans
-
-
-def test_the_demo_plans_override_different_things() -> None:
-    assert {step.plan_id for step in of_type(DEMO, PipelineStep)} == {"ACME"}
-    assert {found.plan_id for found in of_type(DEMO, CalculationRule)} == {"ACME", "BETA"}
-    assert {found.plan_id for found in of_type(DEMO, ValidationRule)} == {"ACME", "GAMMA_LLC"}
-
-
-def test_acmes_pipeline_has_12_steps_that_the_default_one_knows() -> None:
-    steps = of_type(DEMO, PipelineStep)
-    assert [step.step_order for step in steps] == list(range(100, 1300, 100))
-    default = {(step.subroutine_name, step.agent) for step in baseline_pipeline("BiWeeklyFri")}
-    assert {(step.subroutine_name, step.agent) for step in steps} <= default
-
-
-def test_acme_overrides_a_global_rule_switches_one_off_and_adds_one() -> None:
-    shared = {(found.category, found.number) for found in of_type(BASELINE, ValidationRule)}
-    own = [found for found in of_type(DEMO, ValidationRule) if found.plan_id == "ACME"]
-    changes = [((found.category, found.number) in shared, found.enabled) for found in own]
-    assert sorted(changes) == [(False, True), (True, False), (True, True)]
-
-
-@pytest.mark.parametrize(
-    ("plan_id", "category", "number", "good", "bad"),
-    [
-        ("ACME", "DEFERRAL", 1, ["0", "9.5", "74.9999", "75", "75.00"], ["75.01", "76", "100", "-1", ""]),
-        ("ACME", "CENSUS", 101, ["UNION", "OFFICE"], ["UNIONOFFICE", "union", ""]),
-        ("GAMMA_LLC", "SSN", 1, ["123456789"], ["123-45-6789", ""]),
-        ("GAMMA_LLC", "SITE", 1, ["TX-014"], ["TX14", "tx-014", ""]),
-    ],
-)
-def test_a_plans_own_pattern_matches_good_values_and_no_bad_one(
-    plan_id: str, category: str, number: int, good: list[str], bad: list[str]
-) -> None:
-    pattern = rule(DEMO, plan_id, category, number).pattern
-    assert pattern is not None
-    assert [value for value in good if not re.fullmatch(pattern, value)] == []
-    assert [value for value in bad if re.fullmatch(pattern, value)] == []
-
-
-def test_acmes_match_stops_at_four_percent() -> None:
-    rules = {found.calc_type: found for found in of_type(DEMO, CalculationRule) if found.plan_id == "ACME"}
-    assert rules.keys() == {"match", "er_contrib"}
-    assert rules["match"].max_pct == Decimal(4)
-
-
-def test_a_demo_bank_account_passes_the_checks_of_form_but_can_belong_to_no_bank() -> None:
-    assigned = rule(BASELINE, GLOBAL, "BANK", 3).pattern or ""
-    account_form = rule(BASELINE, GLOBAL, "BANK", 4).pattern or ""
-    for config in of_type(DEMO, AchConfig):
-        assert re.fullmatch("[0-9]{9}", config.routing_number or "")
-        assert passes_aba_checksum(config.routing_number or "")
-        assert not re.fullmatch(assigned, config.routing_number or "")
-        assert re.fullmatch(account_form, config.account_number or "")
-
-
-def test_the_vendor_schemas_have_the_fingerprint_of_their_columns_and_map_only_those() -> None:
-    for schema in of_type(DEMO, VendorSchema):
-        assert schema.fingerprint == VendorSchema.fingerprint_of(schema.columns)
-        assert schema.mapping
-        assert set(schema.mapping) <= set(schema.columns)
-        assert len(set(schema.mapping.values())) == len(schema.mapping)
-
-
-def test_the_vendor_schemas_are_of_every_specificity_and_of_different_times() -> None:
-    schemas = of_type(DEMO, VendorSchema)
-    paywell = [(schema.plan_id, schema.pay_freq) for schema in schemas if schema.vendor_id == "PAYWELL"]
-    assert paywell == [(None, None), ("ACME", None), ("ACME", "BiWeeklyFri")]
-    assert len({schema.created for schema in schemas}) == len(schemas)
 
 
 def test_nothing_of_the_baseline_is_masked() -> None:

@@ -7,15 +7,12 @@ import inspect
 import json
 import math
 import pickle
-import traceback
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
@@ -41,44 +38,20 @@ from bluestar_store import (
 from bluestar_store.cli import app
 from bluestar_store.engines.file.engine import FileEngine
 from bluestar_store.engines.memory.engine import MemoryEngine
-from bluestar_store.errors import BlueStarError, ConflictError
+from bluestar_store.errors import BlueStarError
 from bluestar_store.files import open_files
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.persistence import EngineRulesStore, MemoryRulesStore, SQLClient
 from bluestar_store.protocols import Engine, Put, TableSpec, scan_pages
-from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.rulesets.plan_difference import diff_plans
 from bluestar_store.testing import FakeRepository, FaultEngine
 from bluestar_store.testing.faults import any_call
 from bluestar_store.transfer import export, import_
 from bluestar_store.unit_of_work import unit_of_work
 from bluestar_store.warming import warm
+from tests.planted import ACCOUNT, SSN, leaks, raised_by
 
-ACCOUNT, SSN = "998877665541", "987-65-4329"
 RESULT = {"rows": ({"ssn": SSN, "memo": ACCOUNT},)}
-
-
-def leaks(error: BaseException) -> list[str]:
-    """Where a planted value shows: in locals of frames that are not the tests', or in what an error itself keeps."""
-    found, pending, known = [], [error], set[int]()
-    while pending:
-        one = pending.pop()
-        if id(one) in known:
-            continue
-        known.add(id(one))
-        for frame, line in traceback.walk_tb(one.__traceback__):
-            module = frame.f_globals.get("__name__", "")
-            if not module.startswith("tests."):
-                said = {name: repr(value) for name, value in frame.f_locals.items()}
-                found += [f"{module}:{line} {name}" for name, text in said.items() if ACCOUNT in text or SSN in text]
-        with suppress(TypeError, AttributeError, pickle.PicklingError):
-            dump = pickle.dumps(one)
-            found += ["pickle"] if ACCOUNT.encode() in dump or SSN.encode() in dump else []
-        kept = repr((one.args, vars(one), getattr(one, "__notes__", ()), str(one)))
-        found += [f"{type(one).__name__}: {kept}"] if ACCOUNT in kept or SSN in kept else []
-        pending += [other for other in (one.__cause__, one.__context__) if other is not None]
-        pending += one.exceptions if isinstance(one, BaseExceptionGroup) else []
-    return found
 
 
 def ach(plan_id: str = "ACME") -> AchConfig:
@@ -158,7 +131,11 @@ def step(order: int, plan_id: str = "ACME") -> PipelineStep:
 
 
 ERRORS = (UnavailableError, KeyboardInterrupt, ThrottledError)
+
+
 FAILING = ("get", "query", "scan", "write", "put_many", "create_tables", "describe")
+
+
 CALLS: dict[str, Callable[[Store], object]] = {
     "create": lambda store: store.create_tables(upgrade=True),
     "describe": lambda store: store.describe_tables(),
@@ -222,14 +199,6 @@ class At:
         self.left -= 1
         if self.left == -1:
             raise self._error
-
-
-def raised_by(call: Callable[..., object], given: object) -> BaseException | None:
-    try:
-        call(given)
-    except BaseException as error:
-        return error
-    return None
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -368,95 +337,6 @@ def test_neither_does_another_call_that_fails(what: str, tmp_path: Path) -> None
     error = raised_by(OTHERS[what], tmp_path)
     assert error is not None
     assert leaks(error) == []
-
-
-def test_an_error_of_botocores_keeps_no_item_of_the_answer() -> None:
-    item = {"account_number": {"S": ACCOUNT}}
-    answer: Any = {"Error": {"Code": "x"}, "Item": item, "CancellationReasons": [{"Code": "None"}, {"Item": item}]}
-
-    @without_locals
-    def call() -> None:
-        raise ConflictError("changed meanwhile") from ClientError(answer, "TransactWriteItems")
-
-    error = raised_by(lambda _: call(), None)
-    assert error is not None
-    assert leaks(error) == []
-
-
-class OwnError(Exception):
-    """Of a caller, raised in place of another one."""
-
-
-def own_error() -> None:
-    try:
-        json.loads("{")
-    except ValueError:
-        raise OwnError from None
-
-
-def while_handled(raises: Callable[[], object], call: Callable[[], object]) -> BaseException:
-    """An error of the caller's, after a call of the library failed in its handler."""
-    try:
-        raises()
-    except (ClientError, OwnError) as mine:
-        assert isinstance(raised_by(lambda _: call(), None), BlueStarError)
-        return mine
-    raise AssertionError
-
-
-async def while_handled_awaited(raises: Callable[[], object], store: Store) -> BaseException:
-    try:
-        raises()
-    except (ClientError, OwnError) as mine:
-        with suppress(BlueStarError):
-            await AsyncStore(store).batches.get("nope")
-        return mine
-    raise AssertionError
-
-
-def test_what_the_caller_handles_meanwhile_stays_as_it_is() -> None:
-    def answered() -> None:
-        answer: Any = {"Error": {"Code": "x"}, "Item": {"PK": {"S": "mine"}}}
-        raise ClientError(answer, "PutItem")
-
-    with Store.open(Settings(persistence_mode="memory")) as store:
-        store.create_tables()
-        calls = (lambda: store.batches.get("nope"), lambda: store.irs_limits.get(1999))
-        kept = [while_handled(answered, call) for call in calls]
-        kept.append(asyncio.run(while_handled_awaited(answered, store)))
-        assert all("Item" in error.response for error in kept)  # type: ignore[attr-defined]
-        others = [while_handled(own_error, call) for call in calls]
-        others.append(asyncio.run(while_handled_awaited(own_error, store)))
-        assert all(isinstance(error.__context__, ValueError) for error in others)
-
-
-def test_a_generator_that_handled_the_error_goes_on() -> None:
-    """One of the packages whose frames are cleared, be it the library's or one that the caller uses too."""
-    code = """
-def numbers(call):
-    try:
-        call()
-    except Exception as error:
-        caught = error
-    yield caught
-    yield "goes on"
-
-def fails(secret):
-    yield 1
-    raise ValueError("no")
-"""
-    names: dict[str, Any] = {"__name__": "sqlalchemy.numbers"}
-    exec(code, names)  # noqa: S102  # frames of a package's name
-    going = names["numbers"](lambda: list(names["fails"](ACCOUNT)))
-
-    @without_locals
-    def call() -> None:
-        raise ConflictError("no") from next(going)
-
-    error = raised_by(lambda _: call(), None)
-    assert error is not None
-    assert leaks(error.__cause__ or error) == []
-    assert next(going) == "goes on"
 
 
 MODULES = (bluestar_store, bluestar_store.seeding, documents, persistence)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -12,114 +9,31 @@ from pathlib import Path
 import pytest
 
 from bluestar_store import (
-    AccessDeniedError,
     ConfigurationError,
     IrsLimits,
-    PersistenceMode,
     PipelineStep,
     PlanHold,
-    Settings,
     Store,
     TableLayout,
-    UnavailableError,
     ValidationRule,
     VendorSchema,
 )
-from bluestar_store.engines.memory import tables
 from bluestar_store.engines.memory.engine import MemoryEngine
-from bluestar_store.keys import ItemKeys, Key
+from bluestar_store.keys import Key
 from bluestar_store.models.batches import BATCH_RULES, BATCH_STATE
 from bluestar_store.models.calculation import CALCULATION_RULE
-from bluestar_store.models.index_marks import PARTITION, index_label, mark_key
+from bluestar_store.models.index_marks import PARTITION, mark_key
 from bluestar_store.models.validation import VALIDATION_RULE
-from bluestar_store.protocols import Delete, Item, scan_pages
+from bluestar_store.protocols import Delete, scan_pages
 from bluestar_store.repositories import index_reader as index_reader
-from bluestar_store.repositories import recheck
 from bluestar_store.repositories.upgrade import indexed_kinds
-from bluestar_store.testing import Call, FrozenClock, ReadUnitEngine
+from bluestar_store.testing import FrozenClock
 from bluestar_store.transfer import export, import_
 from tests.own_kinds import KINDS, PAY_CALENDAR
 from tests.store_suite.side_door import wire
+from tests.stores.marked_tables import LISTS, Marked, Waiting, fill, marked, waiting
 
-PAGE = 20
-
-
-class Waiting(list[Callable[[], object]]):
-    """Calls that are to be made aside."""
-
-    def work(self) -> None:
-        """Make them."""
-        while self:
-            self.pop(0)()
-
-
-class Marked:
-    """A Store whose calls count as round trips, on a clock of its own; a page has twenty items, two pages are cheap."""
-
-    def __init__(self, engine: MemoryEngine, clock: FrozenClock, layout: TableLayout, **settings: float) -> None:
-        self.engine, self.clock = ReadUnitEngine(engine), clock
-        values = Settings(persistence_mode=PersistenceMode.MEMORY, table_layout=layout)
-        self.store = Store(values.model_copy(update=settings), self.engine, clock=clock)
-
-    def put(self, kind: object, *items: Item) -> None:
-        """As other programs do."""
-        self.engine.put_many(self.store.tables.name(kind), items)  # type: ignore[arg-type]
-
-    def start(self) -> str:
-        return self.store.batches.start("ACME", "Weekly", 2026).batch_id
-
-    def scans(self, call: Callable[[], object]) -> int:
-        before = self.engine.faults.counts["scan"]
-        call()
-        return self.engine.faults.counts["scan"] - before
-
-    def pass_time(self, **span: float) -> None:
-        self.clock.advance(timedelta(**span))
-
-
-@pytest.fixture(params=TableLayout)
-def marked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Marked]:
-    """With what a batch of ACME needs, upgraded."""
-    monkeypatch.setattr(tables, "PAGE_ITEMS", PAGE)
-    monkeypatch.setattr(index_reader, "SWEEP_PAGES", 2)
-    monkeypatch.setattr(MemoryEngine, "parallel_calls", 2)
-    monkeypatch.setattr("bluestar_store.repositories.session.StoreParts.aside", lambda self, call: call())
-    made = Marked(MemoryEngine(), FrozenClock(), request.param)
-    with made.store as store:
-        store.create_tables()
-        step = PipelineStep(plan_id="ACME", pay_freq="Weekly", step_order=100)
-        store.pipelines.replace("ACME", "Weekly", [step])
-        store.irs_limits.put(IrsLimits(year=2026))
-        store.validation_rules.put(ValidationRule(category="SSN", number=1))
-        store.create_tables(upgrade=True)
-        yield made
-
-
-def foreign_rules(count: int) -> list[Item]:
-    return [wire(f"CATEGORY#OTHER#CLIENT#P{n:03d}", "RULE#001", message="x") for n in range(count)]
-
-
-def fill(marked: Marked) -> None:
-    """More than may be scanned, of all kinds, with index attributes."""
-    marked.put(VALIDATION_RULE, *foreign_rules(100))
-    marked.put(CALCULATION_RULE, *(wire(f"CLIENT#P{n:03d}", "CALC#match") for n in range(100)))
-    marked.put(BATCH_STATE, *(wire(f"BATCH#o{n:03d}", "STATE", plan_id="OTHER") for n in range(100)))
-    marked.put(BATCH_STATE, *(wire(f"BATCH#o{n:03d}", "RESULT#0001", result="x" * 100) for n in range(100)))
-    marked.store.create_tables(upgrade=True)
-
-
-LISTS: dict[str, Callable[[Store], object]] = {
-    "plans": Store.plans,
-    "categories": Store.categories,
-    "vendors": Store.vendors,
-    "overrides": lambda store: store.overrides("ACME"),
-    "rules_of_type": lambda store: store.rules_of_type("match"),
-    "all_open": lambda store: store.holds.all_open(),
-    "for_plan": lambda store: store.batches.for_plan("ACME", limit=10),
-    "limits": lambda store: store.irs_limits.all(),
-    "plan_snapshot": lambda store: store.plan_snapshot("ACME", "Weekly", 2026),
-    "start": lambda store: store.batches.start("ACME", "Weekly", 2026),
-}
+__all__ = ["marked", "waiting"]  # fixtures
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -199,168 +113,6 @@ def test_a_recheck_changes_nothing_but_index_attributes(marked: Marked) -> None:
     table = marked.store.tables.name(CALCULATION_RULE)
     found = marked.engine.get(table, [Key("CLIENT#BETA", "CALC#match")])[Key("CLIENT#BETA", "CALC#match")]
     assert found == theirs | {"bs_kind": {"S": "calculation-rule"}, "bs_level": {"S": "BETA\x1fmatch"}}
-
-
-@pytest.fixture
-def waiting(marked: Marked, monkeypatch: pytest.MonkeyPatch) -> Waiting:
-    """The same, where what is to be done aside waits until the test has it done."""
-    fill(marked)
-    waiting = Waiting()
-    monkeypatch.setattr("bluestar_store.repositories.session.StoreParts.aside", lambda self, call: waiting.append(call))
-    return waiting
-
-
-@pytest.mark.parametrize("name", LISTS)
-def test_nor_does_it_fail_however_long_nobody_started_a_batch(marked: Marked, waiting: Waiting, name: str) -> None:
-    for days in (1, 2, 365):  # nothing aside is ever done
-        marked.pass_time(days=days)
-        assert marked.scans(lambda: LISTS[name](marked.store)) == 0
-
-
-def test_lists_and_starts_alone_renew_a_mark_that_is_late_beside_their_answers(
-    marked: Marked, waiting: Waiting
-) -> None:
-    marked.put(VALIDATION_RULE, wire("CATEGORY#NEW#CLIENT#ACME", "RULE#001", message="x"))
-    marked.pass_time(hours=63)
-    for asked in (marked.store.categories, marked.start):
-        assert marked.scans(asked) == 0
-        assert len(waiting) > 0
-        assert marked.scans(waiting.work) <= recheck.PAGES_AT_ONCE * len(LISTS)
-        assert marked.store.categories() == ("NEW", "OTHER", "SSN")
-        marked.pass_time(hours=63)
-
-
-def test_lists_alone_keep_the_recheck_within_its_time(marked: Marked) -> None:
-    fill(marked)
-    for _ in range(4):
-        marked.pass_time(hours=1)
-        marked.store.categories()
-        marked.put(VALIDATION_RULE, wire("CATEGORY#NEW#CLIENT#ACME", "RULE#001", message="x"))
-        for _ in range(10):
-            marked.pass_time(hours=2)
-            marked.store.categories()
-        marked.pass_time(hours=2)
-        assert "NEW" in marked.store.categories()
-        table = marked.store.tables.name(VALIDATION_RULE)
-        marked.engine.write(Delete(table, Key("CATEGORY#NEW#CLIENT#ACME", "RULE#001")))
-
-
-def test_a_page_that_a_process_read_which_knows_fewer_kinds_does_not_count_for_the_others(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(tables, "PAGE_ITEMS", PAGE)
-    fewer = Marked(MemoryEngine(), FrozenClock(), TableLayout.SINGLE)
-    home = fewer.store.tables.name(BATCH_STATE)
-    more = Store(fewer.store.settings, fewer.engine, kinds=KINDS, clock=fewer.clock)
-    more.create_tables()
-    fewer.put(BATCH_STATE, *(wire(f"CLIENT#P{n:03d}", "CALC#match") for n in range(5 * PAGE)))
-    more.create_tables(upgrade=True)
-    theirs = Key("CLIENT#ACME", "PAYDAYS#2026")  # on the first page
-    fewer.put(BATCH_STATE, wire(*theirs))
-    written = fewer.clock.now()
-    (index,) = PAY_CALENDAR.index_names
-    found, checked = False, None
-    for turn in range(60):  # each time another one reads the next page
-        fewer.pass_time(minutes=80)
-        for store in (more, fewer.store) if turn % 2 else (fewer.store, more):
-            store.index_marks.forget()
-            recheck.Recheck(store._sessions, store.index_marks).catch_up()
-        more.index_marks.forget()
-        checked = more.index_marks.checked(PAY_CALENDAR, index)
-        found = "bs_kind" in fewer.engine.get(home, [theirs])[theirs]
-        assert checked is not None
-        assert found or checked <= written
-    assert found
-    assert checked is not None
-    assert checked > written
-
-
-@pytest.mark.parametrize("pages", [3, 10, 40])
-@pytest.mark.parametrize("rarer", [2, 5])
-def test_processes_that_know_different_kinds_keep_the_recheck_of_all_of_them_within_its_time(
-    monkeypatch: pytest.MonkeyPatch, pages: int, rarer: int
-) -> None:
-    monkeypatch.setattr(tables, "PAGE_ITEMS", PAGE)
-    bonus = replace(
-        PAY_CALENDAR,
-        name="bonus-calendar",
-        keys=ItemKeys.of("CLIENT#{plan_id:DEFAULT}", "BONUSDAYS#{year:04d}"),
-        rule_list="bonus_calendars",
-    )
-    plain = Marked(MemoryEngine(), FrozenClock(), TableLayout.SINGLE)
-    plain.store.create_tables()
-    plain.put(BATCH_STATE, *(wire(f"CLIENT#P{n:04d}", "CALC#match") for n in range(pages * PAGE)))
-    plain.store.create_tables(upgrade=True)  # neither index was ever looked at
-    home = plain.store.tables.name(BATCH_STATE)
-    settings, engine, clock = plain.store.settings, plain.engine, plain.clock
-    stores = [Store(settings, engine, kinds=(kind,), clock=clock) for kind in (PAY_CALENDAR, bonus)]
-    for turn in range(10 * 36):  # ten days
-        plain.pass_time(minutes=40)
-        store = stores[turn % rarer == 0]
-        store.index_marks.forget()
-        recheck.Recheck(store._sessions, store.index_marks).catch_up()
-        if turn > 3 * 36:
-            store.index_marks.forget()
-            checked = store.index_marks.current()[home].checked
-            for kind in (PAY_CALENDAR, bonus):
-                assert clock.now() - checked[index_label(kind, "by_level")] < timedelta(hours=24)
-
-
-def test_a_pass_that_others_do_not_go_on_with_is_ended_by_who_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "PAGE_ITEMS", PAGE)
-    fewer = Marked(MemoryEngine(), FrozenClock(), TableLayout.SINGLE)
-    more = Store(fewer.store.settings, fewer.engine, kinds=KINDS, clock=fewer.clock)
-    more.create_tables()
-    fewer.put(BATCH_STATE, *(wire(f"CLIENT#P{n:03d}", "CALC#match") for n in range(5 * PAGE)))
-    more.create_tables(upgrade=True)
-    fewer.pass_time(hours=7)
-    recheck.Recheck(more._sessions, more.index_marks).catch_up()  # and is never seen again
-    for _ in range(18):
-        fewer.pass_time(hours=1)
-        fewer.store.index_marks.forget()
-        recheck.Recheck(fewer.store._sessions, fewer.store.index_marks).catch_up()
-    checked = fewer.store.index_marks.checked(CALCULATION_RULE, "by_level")
-    assert checked is not None
-    assert fewer.clock.now() - checked < timedelta(hours=24)
-
-
-def test_a_list_reads_nothing_beside_its_answer_while_the_recheck_keeps_up(marked: Marked, waiting: Waiting) -> None:
-    for _ in range(18):
-        marked.pass_time(hours=1)
-        marked.store.categories()
-        assert not waiting
-    marked.pass_time(hours=1)
-    marked.store.categories()
-    assert len(waiting) == 1
-
-
-def test_no_call_reads_more_than_its_pages_beside_its_answer(
-    marked: Marked, waiting: Waiting, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recheck, "PAGES_AT_ONCE", 3)
-    marked.pass_time(days=7)
-    marked.store.categories()
-    assert marked.scans(waiting.work) == 3
-    for _ in range(20):
-        marked.start()
-        assert marked.scans(waiting.work) <= 6  # the list of categories in it, and the start
-    marks = marked.store.index_marks.current().values()
-    assert all(marked.clock.now() - at < timedelta(hours=1) for mark in marks for at in mark.checked.values())
-
-
-def test_who_may_not_write_to_a_table_that_is_late_answers_and_asks_no_more(marked: Marked, waiting: Waiting) -> None:
-    marked.pass_time(days=7)
-    marked.engine.faults.fail("write", AccessDeniedError, times=100)
-    before = marked.engine.faults.counts["write"]
-    for _ in range(20):
-        assert marked.store.categories() == ("OTHER", "SSN")
-        waiting.work()
-        marked.pass_time(minutes=1)
-    assert marked.engine.faults.counts["write"] - before == 1
-    for _ in range(5):
-        marked.store.batches._recheck.beside_start()
-    waiting.work()
-    assert marked.engine.faults.counts["write"] - before == 1
 
 
 def test_a_list_that_relies_on_a_mark_that_is_too_old_says_so_in_the_log(
@@ -488,53 +240,6 @@ def test_a_unit_of_work_that_fails_takes_nothing_of_a_recheck_with_it(marked: Ma
             uow.batches.start("ACME", "Weekly", 1 // len(uow.batches.start("ACME", "Weekly", 2026).extra))
     assert marked.store.categories() == ("NEW", "SSN")
     assert not marked.store.batches.for_plan("ACME").batches
-
-
-def test_a_start_does_not_wait_for_the_recheck_and_a_close_does(
-    marked: Marked, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.undo()  # no call of this test is made at once
-    monkeypatch.setattr(MemoryEngine, "parallel_calls", 2)
-    marked.pass_time(hours=12)
-    store = Store(marked.store.settings, marked.engine, clock=marked.clock)
-    with marked.engine.faults.hold("scan", which=lambda call: call.arguments["table"].startswith("bluestar")) as hold:
-        store.batches.start("ACME", "Weekly", 2026)
-        hold.reached.wait()
-    due = {mark.table: mark.due for mark in store.index_marks.current().values()}
-    store.close()
-    marked.store.index_marks.forget()
-    after = {mark.table: mark.due for mark in marked.store.index_marks.current().values()}
-    assert sum(after[table] > at for table, at in due.items()) == 1
-
-
-def test_a_recheck_that_fails_is_left_to_the_next_start(marked: Marked) -> None:
-    marked.put(VALIDATION_RULE, wire("CATEGORY#NEW#CLIENT#ACME", "RULE#001", message="x"))
-    marked.pass_time(hours=12)
-    marked.engine.faults.fail("scan", UnavailableError, times=3)
-    for _ in range(3):
-        marked.start()
-    assert marked.store.categories() == ("SSN",)
-    for _ in range(12):
-        marked.pass_time(minutes=1)
-        marked.start()
-    assert marked.store.categories() == ("NEW", "SSN")
-
-
-def test_an_item_that_changes_while_it_gets_its_attributes_is_read_again(marked: Marked) -> None:
-    theirs = wire("BATCH#theirs", "STATE", plan_id="ALPHA")
-    marked.put(BATCH_STATE, theirs)
-    with marked.engine.faults.hold("write", which=_stamps) as hold, ThreadPoolExecutor(1) as executor:
-        upgraded = executor.submit(marked.store.create_tables, upgrade=True)
-        hold.reached.wait()
-        marked.put(BATCH_STATE, theirs | {"plan_id": {"S": "BETA"}, "version": {"N": "1"}})
-        hold.release()
-        upgraded.result()
-    assert [batch.batch_id for batch in marked.store.batches.for_plan("BETA")] == ["theirs"]
-
-
-def _stamps(call: Call) -> bool:
-    """Whether a call gives the other program's batch its attributes."""
-    return any(write.key.pk == "BATCH#theirs" for write in call.arguments["writes"])
 
 
 def test_where_the_indexes_are_said_to_be_complete_no_mark_is_asked_for(marked: Marked) -> None:

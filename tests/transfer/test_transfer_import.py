@@ -5,70 +5,27 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bluestar_store import (
-    CalculationRule,
-    ConflictError,
-    FileMissingError,
-    FileStoreError,
-    ItemDecodeError,
-    Store,
-    VersionConflictError,
-)
+from bluestar_store import CalculationRule, ConflictError, FileMissingError, FileStoreError, ItemDecodeError, Store
 from bluestar_store.engines.file.engine import FileEngine
-from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.keys import Key
-from bluestar_store.protocols import Item, Put, Write
+from bluestar_store.protocols import Put, Write
 from bluestar_store.transfer import export, import_, importing
 from bluestar_store.transfer.files import Manifest, TableDigest
 from bluestar_store.transfer.merge.comparing import ImportReport
+from tests.transfer.importing_stores import COUNT, RULE, exported, item, source, stored, target
 from tests.transfer.test_transfer_round_trip import SINGLE, content, fill, in_folder, in_memory
 
-COUNT = 90
-RULE = Key("CLIENT#A", "CALC#match")
-
-
-def item(key: Key, **attributes: Any) -> Item:
-    return {"PK": {"S": key.pk}, "SK": {"S": key.sk}} | attributes
-
-
-@pytest.fixture
-def source() -> Iterator[Store]:
-    """Three tables with items, 90 of them in the largest."""
-    with in_memory() as store:
-        results = [item(Key(f"BATCH#{n % 7}", f"RESULT#{n:04d}"), n={"N": str(n)}) for n in range(COUNT)]
-        foreign = [item(Key("THEIRS", str(n)), b={"BS": [b"2", b"1"]}) for n in range(10)]
-        rules = [item(RULE, max_pct={"N": "6"}, version={"N": "3"}, note={"S": "theirs"})]
-        fill(store, {"processing-metadata": results, "agent-config": foreign, "calculation-rules": rules})
-        yield store
-
-
-@pytest.fixture
-def exported(source: Store, tmp_path: Path) -> Path:
-    export(source, tmp_path / "export")
-    return tmp_path / "export"
-
-
-@pytest.fixture
-def target() -> Iterator[Store]:
-    with in_memory() as store:
-        yield store
+__all__ = ["exported", "source", "target"]  # fixtures
 
 
 def has_items(store: Store) -> bool:
     return any(store.engine.scan(spec.name).items for spec in store.tables.specs())
 
-
-def stored(store: Store, key: Key) -> Item | None:
-    return store.engine.get(store.tables.name(store.calculation_rules.mapper), [key]).get(key)
-
-
-# ------------------------------------------------------------------------------------------------------ interruptions
 
 CHILD = """
 import os, signal, sys
@@ -186,9 +143,6 @@ def test_notes_of_another_export_or_target_do_not_count(
         import_(target, exported)
 
 
-# ----------------------------------------------------------------------------------------------------- what is refused
-
-
 def test_a_changed_file_is_refused_before_anything_is_written(target: Store, exported: Path) -> None:
     path = exported / "processing-metadata.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"N":"89"', b'"N":"88"'))
@@ -263,146 +217,6 @@ def test_an_item_without_room_for_the_name_of_its_table_cannot_go_into_layout_si
     export(target, tmp_path)
     with in_memory(SINGLE) as single, pytest.raises(ConflictError, match="too large for the name of its table"):
         import_(single, tmp_path)
-
-
-# -------------------------------------------------------------------------------------------------------------- merging
-
-
-@pytest.mark.parametrize("layout", ["eight", "single"])
-def test_merging_writes_what_is_absent_and_leaves_what_differs(exported: Path, layout: Any) -> None:
-    theirs = item(RULE, max_pct={"N": "7"}, version={"N": "9"})
-    with in_memory(layout) as target:
-        fill(target, {"calculation-rules": [theirs], "batch-state": [item(Key("PLAN#A", "HOLD#1"))]})
-        report = import_(target, exported, merge=True)
-        assert report == ImportReport(written=COUNT + 10, left_alone=1, left_alone_keys=(("calculation-rules", RULE),))
-        assert stored(target, RULE) == theirs
-        assert import_(target, exported, merge=True).same == COUNT + 10
-
-
-def test_overwriting_replaces_what_differs_by_what_was_exported(source: Store, target: Store, exported: Path) -> None:
-    fill(target, {"calculation-rules": [item(RULE, max_pct={"N": "7"})]})
-    report = import_(target, exported, merge=True, overwrite=True)
-    assert report == ImportReport(written=COUNT + 10, overwritten=1)
-    assert stored(target, RULE) == stored(source, RULE)
-
-
-@pytest.mark.parametrize(
-    ("exported_version", "found", "written"),
-    [
-        ("3", "7", "8"),
-        ("3", "3", "4"),
-        ("9", "7", "9"),
-        (None, "7", "8"),
-        ("0", "7", "8"),
-        ("3", None, "3"),
-        (None, None, None),
-    ],
-)
-@pytest.mark.parametrize("layout", ["eight", "single"])
-def test_what_overwrites_an_item_has_a_version_that_nobody_who_read_that_knows(
-    tmp_path: Path, layout: Any, exported_version: str | None, found: str | None, written: str | None
-) -> None:
-    def at(version: str | None, max_pct: str) -> Item:
-        return item(RULE, max_pct={"N": max_pct}) | ({} if version is None else {"version": {"N": version}})
-
-    with in_memory() as source, in_memory(layout) as target:
-        fill(source, {"calculation-rules": [at(exported_version, "6")]})
-        fill(target, {"calculation-rules": [at(found, "7")]})
-        read = target.calculation_rules.get("A", "match")
-        export(source, tmp_path)
-        assert import_(target, tmp_path, merge=True, overwrite=True) == ImportReport(overwritten=1)
-        assert stored(target, RULE) == at(written, "6")
-        assert import_(target, tmp_path, merge=True, overwrite=True) == ImportReport(same=1)  # it may be run again
-        assert stored(target, RULE) == at(written, "6")
-        if written is not None:
-            with pytest.raises(VersionConflictError):
-                target.calculation_rules.put(read.model_copy(update={"max_pct": 1}))
-
-
-def test_an_item_that_changes_while_it_is_overwritten_gets_a_version_above_the_latest(
-    target: Store, exported: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fill(target, {"calculation-rules": [item(RULE, version={"N": "7"})]})
-    write, rules = MemoryEngine.write, target.tables.name(target.calculation_rules.kind)
-    left = 1
-
-    def racing(engine: MemoryEngine, *writes: Write) -> None:
-        nonlocal left
-        if left and any(one.key == RULE for one in writes):
-            left -= 1
-            write(engine, Put(rules, item(RULE, version={"N": "8"})))
-        write(engine, *writes)
-
-    monkeypatch.setattr(MemoryEngine, "write", racing)
-    assert import_(target, exported, merge=True, overwrite=True).overwritten == 1
-    assert (stored(target, RULE) or {})["version"] == {"N": "9"}
-
-
-@pytest.mark.parametrize("version", [{"N": "1.5"}, {"S": "v1"}])
-def test_a_version_of_another_program_that_is_no_number_to_count_up_overwrites_as_it_is(
-    source: Store, target: Store, tmp_path: Path, version: Any
-) -> None:
-    fill(source, {"calculation-rules": [item(RULE, version=version)]})
-    fill(target, {"calculation-rules": [item(RULE, version={"N": "7"})]})
-    export(source, tmp_path)
-    assert import_(target, tmp_path, merge=True, overwrite=True).overwritten == 1
-    assert (stored(target, RULE) or {})["version"] == version
-
-
-def test_without_overwrite_an_item_that_differs_in_its_version_only_is_left_alone(
-    source: Store, target: Store, exported: Path
-) -> None:
-    fill(target, {"calculation-rules": [(stored(source, RULE) or {}) | {"version": {"N": "9"}}]})
-    assert import_(target, exported, merge=True).left_alone == 1
-
-
-@pytest.mark.parametrize("version", [{"N": "0"}, {"N": "1.5"}, {"S": "3"}])
-def test_an_item_whose_version_no_condition_can_check_is_not_overwritten(
-    target: Store, exported: Path, version: Any
-) -> None:
-    fill(target, {"calculation-rules": [item(RULE, version=version)]})
-    assert import_(target, exported, merge=True, overwrite=True).left_alone == 1
-
-
-def test_an_item_of_another_table_is_not_overwritten_in_layout_single(source: Store, tmp_path: Path) -> None:
-    export(source, tmp_path)
-    with in_memory(SINGLE) as target:
-        theirs = item(Key("THEIRS", "1"), bs_table={"S": "irs-limits"})
-        fill(target, {"store": []})
-        target.engine.put_many(target.tables.specs()[0].name, [theirs])
-        report = import_(target, tmp_path, merge=True, overwrite=True)
-        assert report.left_alone_keys == (("agent-config", Key("THEIRS", "1")),)
-        assert target.engine.get(target.tables.specs()[0].name, [Key("THEIRS", "1")]) == {Key("THEIRS", "1"): theirs}
-
-
-def test_overwrite_without_merge_makes_no_sense(target: Store, exported: Path) -> None:
-    with pytest.raises(ValueError, match="belongs to merge"):
-        import_(target, exported, overwrite=True)
-
-
-def test_what_changes_between_comparison_and_write_is_compared_again(
-    target: Store, exported: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write = MemoryEngine.write
-    theirs = item(RULE, max_pct={"N": "9"}, version={"N": "1"})
-
-    def racing(engine: MemoryEngine, *writes: Write) -> None:
-        if any(one.key == RULE for one in writes) and stored(target, RULE) is None:
-            write(engine, Put(target.tables.name(target.calculation_rules.kind), theirs))
-        write(engine, *writes)
-
-    monkeypatch.setattr(MemoryEngine, "write", racing)
-    report = import_(target, exported, merge=True)
-    assert (report.written, report.left_alone) == (COUNT + 10, 1)
-    assert stored(target, RULE) == theirs
-
-
-def test_large_items_are_merged_though_no_transaction_takes_all_of_them(target: Store, tmp_path: Path) -> None:
-    with in_memory() as source:
-        large = [item(Key("THEIRS", str(n)), text={"S": "x" * 400_000}) for n in range(25)]
-        fill(source, {"irs-limits": large})
-        export(source, tmp_path)
-    assert import_(target, tmp_path, merge=True).written == 25
 
 
 def test_progress_tells_checking_and_importing_up_to_the_total(target: Store, exported: Path) -> None:
