@@ -1,4 +1,4 @@
-"""The limits of a cache, and how long what is loaded may live by them."""
+"""The figures of a cache: limits, how long what is loaded may live by them, and counts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from bluestar_store import Settings
-from bluestar_store.cache.limits import JITTER, CacheLimits
+from bluestar_store.cache.limits import JITTER, CacheLimits, Counters
 from bluestar_store.cache.read_through import EngineLoader
 from bluestar_store.errors import UnavailableError
 from bluestar_store.protocols import FailedRead
@@ -100,3 +100,51 @@ def test_values_live_as_long_as_the_loader_says_at_most(setup: Setup) -> None:
 def test_a_cache_without_room_keeps_nothing_that_it_loads() -> None:
     setup = Setup(replace(LIMITS, max_entries=0))
     assert setup.loader.load([A], Values(), max_age_seconds=0)[A].until is None
+
+
+# --------------------------------------------------------------------------------------------------------------- counts
+
+
+def test_counts_grow_and_listeners_are_told_by_how_much() -> None:
+    counters, told = Counters(), list[tuple[str, int]]()
+    counters.listen(lambda name, amount: told.append((name, amount)))
+    counters.add("loads")
+    counters.add("misses", 3)
+    counters.add("misses", 0)
+    counters.add("misses", 2)
+    assert told == [("loads", 1), ("misses", 3), ("misses", 2)]
+    found = counters.counts()
+    assert (found["loads"], found["misses"], found["waits"]) == (1, 5, 0)
+    found["loads"] = 9
+    assert counters.counts()["loads"] == 1
+
+
+def test_a_listener_that_raises_is_not_called_again() -> None:
+    counters, told = Counters(), list[str]()
+
+    def raising(name: str, amount: int) -> None:
+        told.append("raising")
+        raise ZeroDivisionError
+
+    counters.listen(raising)
+    counters.listen(lambda name, amount: told.append(name))
+    counters.add("loads")
+    counters.add("waits")
+    assert told == ["raising", "loads", "waits"]
+
+
+def test_an_outage_is_counted_with_its_reason() -> None:
+    counters = Counters()
+    counters.failed("a reason")
+    assert (counters.last_error, counters.counts()["outages"]) == ("a reason", 0)
+    counters.opened("another")
+    assert (counters.last_error, counters.counts()["outages"]) == ("another", 1)
+
+
+def test_a_forked_child_counts_with_a_lock_of_its_own() -> None:
+    counters = Counters()
+    counters.add("loads")
+    lock = counters._lock
+    counters.forked()
+    assert counters._lock is not lock
+    assert counters.counts()["loads"] == 1

@@ -119,6 +119,21 @@ def test_a_value_that_may_not_be_kept_takes_an_older_one_away(local: LocalCache,
     assert (local.entries, local.bytes) == (0, 0)
 
 
+def test_a_value_may_be_kept_for_less_than_a_second(local: LocalCache) -> None:
+    local.finish(local.begin_anew([KEY]), {KEY: Loaded("v", object(), 1000.5)}, math.inf)
+    assert local.peek(KEY) == "v"
+
+
+def test_every_value_of_a_load_is_stored_and_given(local: LocalCache) -> None:
+    leading = local.begin([("left out",), ("ended",), ("b",), ("c",)], never)[1]
+    waiting = local.begin([("c",)], never)[2][("c",)]
+    local.drop([("ended",)])
+    loaded: dict[CacheKey, Loaded] = {(name,): Loaded(name, object(), 2000) for name in ("ended", "b", "c")}
+    local.finish(leading, loaded, math.inf)
+    assert sorted(local._found) == [("b",), ("c",)]
+    assert waiting.wait(0) is loaded[("c",)]
+
+
 def test_a_key_that_its_leader_left_out_is_led_by_who_waits(local: LocalCache) -> None:
     put(local)
     leading = local.begin([("a",), ("b",)], never)[1]
@@ -248,6 +263,8 @@ def test_a_flush_ends_entries_and_loads(local: LocalCache) -> None:
     assert local.peek(KEY) is MISSING
     put(local)
     assert local.peek(KEY) == "v"
+    local.flush()
+    assert local.flushes == 2
 
 
 def test_a_cache_that_is_turned_off_stores_nothing_any_more(local: LocalCache) -> None:

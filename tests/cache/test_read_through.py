@@ -127,6 +127,16 @@ def test_a_value_that_settles_need_not_be_of_one_moment_with_the_next(setup: Set
     assert setup.fetch(source, A, B) == (["here"] if settling else [1, 1])
 
 
+def test_a_value_that_settles_is_enough_though_another_of_the_keys_is_of_another_moment(setup: Setup) -> None:
+    """The second is loaded by another thread when the first is found, and settles."""
+    source = Values(b="v")
+    source.settling = "v"
+    loads = setup.local.begin([A, C], source.settles)[1]
+    answer = waiting(setup, source, A, B, C)
+    setup.local.finish(loads, {A: Loaded("a", now := object(), 2000), C: Loaded("c", now)}, math.inf)
+    assert answer()[:2] == ["a", "v"]
+
+
 def test_values_are_kept_shortly_while_invalidations_are_not_heard(setup: Setup) -> None:
     setup.reads.is_degraded = True
     setup.fetch(Values(), A)
@@ -240,6 +250,20 @@ def test_who_waits_for_a_leader_whose_engine_fails_is_told_so(setup: Setup) -> N
     assert isinstance(found, FailedRead)
     assert found.error is not error
     assert str(found.error) == str(error)
+
+
+def test_who_waits_for_a_leader_whose_load_raises_raises_the_same(setup: Setup) -> None:
+    source, read = Values(), list[Callable[[], list[Any]]]()
+
+    def fail() -> None:
+        read.append(waiting(setup, Values(), A))
+        raise InvalidKeyError("bad")
+
+    source.before = fail
+    with pytest.raises(InvalidKeyError):
+        setup.fetch(source, A)
+    with pytest.raises(InvalidKeyError, match="bad"):
+        read[0]()
 
 
 def test_who_waits_for_what_cannot_be_read_is_told_so(setup: Setup) -> None:
