@@ -47,7 +47,7 @@ class BareSchemas(VendorSchemas):
         pk = self.mapper.keys.partition({"vendor_id": vendor_id})
         return tuple(
             bare(VENDOR_SCHEMA, item, _schema_identity(vendor_id, item), "plan_id", "pay_freq", "created")
-            for item in self._sessions.current().partition(self.mapper, pk)
+            for item in self.session().partition(self.mapper, pk)
             if all(item.get(name, {"NULL": True}).keys() <= {"S", "NULL"} for name in ("plan_id", "pay_freq"))
         )
 
@@ -62,13 +62,13 @@ class BarePipelines(Pipelines):
     def items(self, plan_id: str, pay_freq: str) -> list[Item]:
         """The steps, by stepOrder. Raises PipelineChangingError where steps of the library's keep disagreeing."""
         pk = self.mapper.keys.partition({"plan_id": plan_id, "pay_freq": pay_freq})
-        session = self._sessions.current()
+        session = self.session()
         items = session.partition(PIPELINE_STEP, pk)
         if any(REVISION in item for item in items):
             items = [raw(step) for step in self.whole(session, pk, items)]
         return sorted(items, key=_step_order)
 
-    def _in_order(self, items: Iterable[Item]) -> tuple[PipelineStep, ...]:
+    def entities(self, items: Iterable[Item]) -> tuple[PipelineStep, ...]:
         """The steps in any order: `items` sorts them."""
         unknown = {"plan_id": "?", "pay_freq": "?", "step_order": 0}
         return tuple(bare(PIPELINE_STEP, item, PIPELINE_STEP.keys.parse(key_of(item)) or unknown) for item in items)

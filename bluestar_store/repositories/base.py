@@ -79,7 +79,7 @@ class Reader(Generic[E]):
 
     @cached_property
     def _whole(self) -> PartitionSource[E]:
-        return PartitionSource(self._sessions.outside, self._mapper, self._in_order)
+        return PartitionSource(self._sessions.outside, self._mapper, self.entities)
 
     @property
     def mapper(self) -> Mapper[E]:
@@ -185,7 +185,12 @@ class Reader(Generic[E]):
         """The entity that a change of this kind leaves."""
         return cast("E", change.entity_after())
 
-    def _in_order(self, items: Iterable[Item]) -> tuple[E, ...]:
+    def session(self) -> Session:
+        """What a call that is made here goes through: a subclass asks once in each of its calls, and hands it on."""
+        return self._sessions.current()
+
+    def entities(self, items: Iterable[Item]) -> tuple[E, ...]:
+        """The entities of a partition's items, in order; a subclass may decode otherwise. Raises ItemDecodeError."""
         return in_order(self._sessions, self._mapper, items)
 
     def _decode(self, item: Item) -> E:

@@ -114,9 +114,7 @@ class Pipelines(Reader[PipelineStep]):
         wanted = validated_steps(self._sessions, plan_id, pay_freq, steps)
         if not wanted:
             raise InvalidEntityError("a pipeline without steps; use remove to fall back to DEFAULT's")
-        return self._in_order(
-            replace_steps(self._sessions, actor, self._pk(plan_id, pay_freq), wanted, expected, known)
-        )
+        return self.entities(replace_steps(self._sessions, actor, self._pk(plan_id, pay_freq), wanted, expected, known))
 
     def remove(
         self,
@@ -223,7 +221,7 @@ class Pipelines(Reader[PipelineStep]):
 
         `settled`: all that the library changed of late is in it, so that the head may be a moment old.
         """
-        return self._proved_steps(session, pk, self._in_order(items), settled=settled)
+        return self._proved_steps(session, pk, self.entities(items), settled=settled)
 
     def _load_again(self, session: Session, pk: str) -> tuple[PipelineStep, ...]:
         """The pipeline once its steps agree."""
@@ -260,7 +258,7 @@ class Pipelines(Reader[PipelineStep]):
         """Other programs may have added or overwritten steps of ours: that looks the same in an isolated read."""
         table = session.table(self._mapper)
         keys = [step.origin.key for step in steps if step.origin is not None][:MAX_ISOLATED]
-        seen = self._in_order(session.engine.get_isolated(table, keys).values())
+        seen = self.entities(session.engine.get_isolated(table, keys).values())
         ours = [step for step in seen if step.revision is not None]
         needed = ours[0].pipeline_length or 0 if ours else written
         if len({step.revision for step in ours}) <= 1 and len(steps) == len(seen) >= needed:
@@ -276,7 +274,7 @@ class PipelineSource(PartitionSource[PipelineStep]):
     """Pipelines of which the first that there is is the answer: those of the levels after it are not even read."""
 
     def __init__(self, session: Session, pipelines: Pipelines) -> None:
-        super().__init__(session, PIPELINE_STEP, pipelines._in_order)
+        super().__init__(session, PIPELINE_STEP, pipelines.entities)
         self._first_of = pipelines._first_of
 
     def settles(self, value: tuple[PipelineStep, ...]) -> bool:

@@ -22,7 +22,7 @@ NOT_AWAITED = {
     "decrypted",  # of saved plans, which are made and applied in one thread
     "encrypted",  # the same
     *("effective", "levels"),  # for comparing plans and warming, which are made in one thread
-    *("first", "partitions", "not_found"),  # what subclasses make their calls of
+    *("first", "partitions", "not_found", "session", "entities"),  # what subclasses make their calls of
     *("bulk_entry", "one_for_all"),  # of audit: around a bulk load, which is made in one thread
     "whole",  # of pipelines: takes raw items, for snapshots
 }
