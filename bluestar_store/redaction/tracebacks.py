@@ -10,7 +10,7 @@ import dis
 import inspect
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import wraps
 from traceback import walk_tb
 from types import FrameType, FunctionType, TracebackType
@@ -120,7 +120,8 @@ def _quiet(call: Any) -> Any:
     if inspect.iscoroutinefunction(call):
         quiet = _awaited(call)
     elif inspect.isgeneratorfunction(inspect.unwrap(call)):
-        quiet = _iterated(call) if inspect.isgeneratorfunction(call) else _entered(call)
+        # What `contextmanager` made is made again of its function, which the block's own errors go through, too.
+        quiet = _iterated(call) if inspect.isgeneratorfunction(call) else contextmanager(_iterated(call.__wrapped__))
     else:
         quiet = _called(call)
     return wraps(call)(quiet)
@@ -160,23 +161,3 @@ def _iterated(call: Callable[..., Any]) -> Callable[..., Any]:
             raise
 
     return quiet
-
-
-def _entered(call: Callable[..., Any]) -> Callable[..., Any]:
-    def quiet(*args: Any, **kwargs: Any) -> Any:
-        return _Block(call(*args, **kwargs))
-
-    return quiet
-
-
-class _Block:
-    """A context manager whose errors are quiet; those of the block itself are the caller's."""
-
-    def __init__(self, block: Any) -> None:
-        self._enter, self._exit = _called(block.__enter__), _called(block.__exit__)
-
-    def __enter__(self) -> Any:
-        return self._enter()
-
-    def __exit__(self, *failure: Any) -> Any:
-        return self._exit(*failure)
