@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bluestar_store.cache.limits import Counters
@@ -25,6 +25,11 @@ class Recorder:
         self.events: list[tuple[Any, ...]] = []
         self.publisher = self.client = self
         self.listening_since: float | None = None
+        self.held: Any = "it is being written"
+        self.keys: list[CacheKey] = []
+        self.published = True
+        self.error: Exception | None = None
+        self.while_publishing: Callable[[], None] = lambda: None
         self.is_open, self.retained, self.pending, self.origin = False, 0.0, list[object](), "origin"
 
     def put_tombstones(self, keys: Iterable[CacheKey], writer: bytes, seconds: float) -> None:
@@ -38,6 +43,29 @@ class Recorder:
 
     def forget_quietly(self, matches: Callable[[CacheKey], bool]) -> None:
         self.events.append(("forget", [key for key in (A, B, C) if matches(key)]))
+
+    def forget(self, matches: Callable[[CacheKey], bool]) -> int:
+        self._fail()
+        found = [key for key in (A, B, C) if matches(key)]
+        self.events.append(("forget", found))
+        return len(found)
+
+    def publish_matching(self, kind: str | None, fields: Mapping[str, Any]) -> bool:
+        self.events.append(("matching", kind, dict(fields)))
+        self.while_publishing()
+        return self.published
+
+    def inspect(self, key: CacheKey) -> Any:
+        self.events.append(("inspect", key))
+        return self.held
+
+    def held_keys(self) -> list[CacheKey]:
+        self._fail()
+        return self.keys
+
+    def _fail(self) -> None:
+        if self.error is not None:
+            raise self.error
 
     def retained_seconds(self) -> float:
         return self.retained
