@@ -1,4 +1,4 @@
-"""The time as the library tells it: one seam for what it writes and for what it lets expire."""
+"""Clocks: the time that is written, and the time by which things expire. Tests inject their own."""
 
 from __future__ import annotations
 

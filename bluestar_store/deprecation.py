@@ -1,4 +1,4 @@
-"""Names that were public in the last release and have other ones now: each still works for one release, and warns."""
+"""Old public names: each works for one release with a DeprecationWarning."""
 
 from __future__ import annotations
 

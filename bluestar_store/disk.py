@@ -1,6 +1,6 @@
-"""Files as the operating systems keep them: syncing, owners and permissions, and names that differ in case only.
+"""Files by operating system: syncing, owners and permissions, and names that differ in case only.
 
-Everything that one system lacks and another has is asked for here, when it is used: the package imports everywhere.
+What one system has and another lacks is looked up when it is used, so that the package can be imported on each.
 """
 
 from __future__ import annotations

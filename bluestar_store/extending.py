@@ -1,4 +1,4 @@
-"""All that it takes to give BlueStar items of your own: see docs/adding-an-entity.md."""
+"""The public names for declaring entities of your own: see docs/adding-an-entity.md."""
 
 from bluestar_store.aio.calls import AsyncCalls
 from bluestar_store.aio.repositories import AsyncConfigs, AsyncReader, AsyncRepository

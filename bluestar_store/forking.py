@@ -1,4 +1,4 @@
-"""What a forked child has to forget: locks that other threads held, connections and threads of its parent."""
+"""What objects reset in a forked child: locks of other threads, and the parent's connections and threads."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A few threads, made when there is work for them.
+"""A small pool of threads, started when there is work.
 
-Where no thread can be had (the interpreter is ending, the main thread is over, the system allows no more of them), the
-caller's own does the work: see `Pool`.
+If no thread can be started (the interpreter is shutting down, or the system allows no more), the caller's own thread
+does the work: see `Pool`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files that are replaced whole or not at all, whenever the process or the machine stops."""
+"""Replaces files atomically: whole or not at all, whenever the process or the machine stops."""
 
 from __future__ import annotations
 

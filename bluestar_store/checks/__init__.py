@@ -1,1 +1,1 @@
-"""Checks of meaning: what a value may not say however well its type fits."""
+"""Checks of values beyond their types, such as the check digit of a routing number."""

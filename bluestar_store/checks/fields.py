@@ -1,4 +1,4 @@
-"""The checks of meaning that fields are declared with: see `meaning`."""
+"""The checks that fields of entities are declared with: see `meaning`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Formulas as the library understands them: arithmetic over known names. They are parsed, and never evaluated."""
+"""Parses formulas: arithmetic over known names. They are never evaluated."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Checks of meaning: what a value cannot say however well its type fits, declared beside the field that it is about.
+"""Checks of values beyond their types, declared beside the field that they are about.
 
     routing_number: Annotated[SensitiveText | None, ROUTING_NUMBER] = None
 
-They are asked where rules are written, never where they are read: what lies in a table stays readable, and what a write
-leaves as it was is not looked at. Each can be switched off by its name (`checks_off` of the settings).
+Checks run when rules are written, never when they are read: stored items stay readable, and values that a write leaves
+unchanged are not checked. Each check can be switched off by its name (setting `checks_off`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The automaton of a regular expression: in how many ways Python's engine reads a text by it."""
+"""Makes an automaton of a regular expression: an edge for each way in which Python's engine reads a character."""
 
 from __future__ import annotations
 

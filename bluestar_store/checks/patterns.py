@@ -1,8 +1,8 @@
-"""Regular expressions that may take for ever: Python's engine tries every way in which a text can be read.
+"""Finds regular expressions for which Python's backtracking engine may need exponential time.
 
-In the automaton of a pattern, two edges over the same character are two ways that the engine tries. So it may take for
-ever if, at a state to which the automaton can come back, the same text can be read in two ways (twice as many ways with
-each time), or if there are very many ways for one short text (`a?a?a?...`, `.*.*.*.*`).
+In the automaton of a pattern, two edges for the same character are two ways that the engine tries. It may need
+exponential time if, from a state that it can return to, the same text can be read in two ways (their number doubles in
+each round), or if one short text can be read in very many ways (`a?a?a?...`, `.*.*.*.*`).
 """
 
 from __future__ import annotations

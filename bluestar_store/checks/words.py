@@ -1,4 +1,4 @@
-"""Words that a list knows, and words that are nearly one of them."""
+"""Finds words that differ from a known word by a typing slip."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data to begin with: JSON files {table: [items]}, or named sets of them in a folder; checked before they are used."""
+"""Reads test data, JSON files {table: [items]} or named sets of them in a folder, and checks it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of tables and keys, and where an environment says that a table has another name on DynamoDB."""
+"""Checks names of tables and keys, and finds a table's name on DynamoDB, which the environment may set."""
 
 from __future__ import annotations
 

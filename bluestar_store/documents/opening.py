@@ -1,4 +1,4 @@
-"""Which store the environment asks for."""
+"""Opens the document store that the environment's settings ask for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a schemaless store is asked. Any class with these methods will do."""
+"""The protocol of document stores. Any class with these methods will do."""
 
 from __future__ import annotations
 

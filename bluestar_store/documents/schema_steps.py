@@ -1,7 +1,8 @@
-"""JSON Schema's keywords, counted: a check ends soon, however a stranger made its schema and what is checked.
+"""Bounds the work of a check against a JSON Schema, however the schema or the content was made.
 
-Checks are jsonschema's. What takes it longer than it says (comparing all with all, regular expressions that go back) is
-done here; all else costs steps, of which there are as many as the size of what is checked asks for.
+The checks are jsonschema's. Each keyword costs steps, whose number follows from the size of the content; a check that
+uses up its steps is refused. Keywords for which jsonschema needs more than linear time (comparing each item with each
+other one, backtracking regular expressions) are implemented here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a store does in both modes; where the items lie is left to its subclasses."""
+"""The operations of a document store that are alike in both modes; subclasses hold the items."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Items between stores and files, exactly as they are: from one mode to the other, or to keep as test data."""
+"""Copies documents between stores and files unchanged: between modes, or to keep them as test data."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Documents, plain dicts of the caller's, and the wire items that they are stored as.
+"""Converts documents, plain dicts, to wire items and back.
 
-Numbers are exact: what is whole comes back as int, everything else as Decimal. A float is refused, as by boto3.
+Numbers are exact: whole ones come back as int, others as Decimal. A float is refused, as by boto3.
 """
 
 from __future__ import annotations

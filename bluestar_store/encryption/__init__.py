@@ -1,5 +1,5 @@
-"""Encryption at rest: sensitive attributes, and on demand whole results and audit details, each with its plan's key.
+"""Encryption at rest: sensitive attributes, and optionally whole results and audit details, by a key for each plan.
 
-A plan's data key lies in agent-config, wrapped by the key of the settings or by AWS KMS. Without it what it encrypted
-is unreadable, for ever: dropping it is how a plan's data is made unreadable everywhere at once.
+A plan's data key is an item of agent-config, wrapped by a key of the settings or by AWS KMS. Without it what it
+encrypted cannot be read again: dropping the key makes a plan's data unreadable everywhere at once.
 """

@@ -1,4 +1,4 @@
-"""Whether the settings ask for encryption; the package that it needs is loaded only when they do."""
+"""Tells whether the settings ask for encryption; loads the package that it needs only if they do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An engine around another one: what goes in is encrypted, what comes out is decrypted, all else is the other's."""
+"""An engine that wraps another one: it encrypts on writes and decrypts on reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans' data keys wrapped by AWS KMS: the key that wraps never leaves it, and its policy says who may use it."""
+"""Wraps plans' data keys by AWS KMS: the wrapping key never leaves it, and its policy says who may use it."""
 
 from __future__ import annotations
 

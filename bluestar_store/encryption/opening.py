@@ -1,4 +1,4 @@
-"""The engine that a Store's items go through, as the settings ask for it."""
+"""Wraps the engine of a Store in one that encrypts, if the settings ask for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data keys of plans: items of agent-config, made when they are first needed, kept in the process for a while."""
+"""The data keys of plans: items of agent-config, created at first use and cached in the process for a short time."""
 
 from __future__ import annotations
 

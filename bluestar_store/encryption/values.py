@@ -1,8 +1,8 @@
-"""The form of an encrypted value: AES-256-GCM, bound to the table, the key and the attribute that it lies in.
+"""The format of an encrypted value: AES-256-GCM, bound to its table, key and attribute.
 
 MAGIC, two bytes and a plan, one byte and the id of one of its keys, 12 bytes of nonce, ciphertext and tag. All before
-the nonce is authenticated too, beside the place: a ciphertext that is copied to another item, attribute or table does
-not decrypt. What is encrypted is one byte (1: compressed) and the value in DynamoDB's own JSON.
+the nonce is authenticated too, as is the place: a ciphertext that was copied to another item, attribute or table does
+not decrypt. The plain text is one byte (1: compressed) and the value in DynamoDB's own JSON.
 """
 
 from __future__ import annotations

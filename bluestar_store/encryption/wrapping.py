@@ -1,4 +1,4 @@
-"""What wraps plans' data keys: the keys of the settings here, or AWS KMS (see `kms`)."""
+"""Wraps plans' data keys: by keys of the settings here, or by AWS KMS (see `kms`)."""
 
 from __future__ import annotations
 

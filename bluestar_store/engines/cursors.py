@@ -1,7 +1,7 @@
-"""Cursors: opaque texts that say where a page ended, and are good for the same question only.
+"""Cursors: opaque texts that mark where a page ended, valid only for the query or scan that returned them.
 
-A cursor holds a position, never a partition: that comes from the question itself, so that no forged cursor leads into
-another partition.
+A cursor holds a position and no partition, which comes from the query itself: no forged cursor leads into another
+partition.
 """
 
 from __future__ import annotations

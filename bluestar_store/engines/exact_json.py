@@ -1,4 +1,4 @@
-"""JSON read exactly: numbers as int and Decimal, and nothing dropped in silence."""
+"""Reads JSON exactly: numbers as int and Decimal, and an error for names that are given twice."""
 
 from __future__ import annotations
 

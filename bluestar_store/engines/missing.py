@@ -1,4 +1,4 @@
-"""The errors for what is not there, with what makes it."""
+"""Errors for missing tables and indexes, with the command that creates them."""
 
 from __future__ import annotations
 

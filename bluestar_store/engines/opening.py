@@ -1,4 +1,4 @@
-"""Opening the engine that the settings ask for; its module is loaded then. See `plugins`."""
+"""Opens the engine that the settings name; its module is loaded then. See `plugins`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An engine around another one, to which it passes on what it does not do otherwise."""
+"""An engine that wraps another one and delegates every call to it, for subclasses that change some."""
 
 from __future__ import annotations
 

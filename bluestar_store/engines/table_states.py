@@ -1,4 +1,4 @@
-"""The states of a table that is not simply there, in words."""
+"""Describes the states of DynamoDB tables in words."""
 
 from __future__ import annotations
 

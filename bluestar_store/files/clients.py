@@ -1,4 +1,4 @@
-"""An SDK's client, made when it is needed, and once in each process."""
+"""An SDK's client: created at first use, once in each process."""
 
 from __future__ import annotations
 

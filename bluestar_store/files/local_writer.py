@@ -1,4 +1,4 @@
-"""Writing a local file whole or not at all: a file beside it, read back, then named as the one that is meant."""
+"""Writes a local file atomically: to a temporary file that is read back and then renamed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files in this process: for tests."""
+"""Files in this process's memory, for tests."""
 
 from __future__ import annotations
 

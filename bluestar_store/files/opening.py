@@ -1,4 +1,4 @@
-"""From a URL to a file store; see `bluestar_store.plugins`. Its module is loaded when it was chosen."""
+"""Opens the file store of a URL; its module is loaded then. See `bluestar_store.plugins`."""
 
 from __future__ import annotations
 

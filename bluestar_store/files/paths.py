@@ -1,4 +1,4 @@
-"""Names of files: the same ones are good on every store, and none leads out of it."""
+"""Checks the names of files: the same names are valid in every store, and none leads out of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The seam: what every file store promises. `bluestar_store.testing.FilesSuite` holds a store to it."""
+"""The protocol of file stores. `bluestar_store.testing.FilesSuite` tests an implementation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the file stores on a service have in common: keys under a prefix, and moves that are a copy and a delete."""
+"""The common part of remote file stores: keys under a prefix, and moves as a copy and a delete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams from and to a service: a reader that takes up again where it broke off, a writer that sends in parts."""
+"""Streams of remote file stores: a reader that resumes where its connection broke, a writer that uploads parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams into a file store, and what all stores do by streams."""
+"""The common part of file stores' streams."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The library's choices, made on raw items: each is decoded as far as a choice needs it, and no further.
+"""The library's repositories over raw items: of each item only the attributes that a choice needs are decoded.
 
-So nothing else on an item of an older table can be an error, and there is one implementation of specificity, of
-overlaying and of what is a whole pipeline.
+So no other attribute of an older table's item can be an error, and specificity, overlays and whole pipelines are
+implemented once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Backends for a cache of texts: Redis, or this process's memory."""
+"""Cache backends for text: Redis, or this process's memory."""
 
 from __future__ import annotations
 

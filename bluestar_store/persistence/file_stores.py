@@ -1,4 +1,4 @@
-"""Where agents keep files: on S3 or in memory. These are the file stores of `bluestar_store.files`, under old names."""
+"""The file stores of `bluestar_store.files` under the names that old agents use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What old agents keep of a batch: a state and results of any shape, and entries of its audit trail.
+"""The batch states, results and audit entries of old agents, of any shape.
 
 State and results lie beside the batch's typed items (models/free_form.py), so neither can break or change the other.
 """

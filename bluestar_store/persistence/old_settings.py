@@ -1,4 +1,4 @@
-"""Settings of old modules: any object, or mapping, with sections `redis`, `dynamodb` and `s3` in it."""
+"""Reads settings of old modules: any object or mapping with sections `redis`, `dynamodb` and `s3`."""
 
 from __future__ import annotations
 

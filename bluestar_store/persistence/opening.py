@@ -1,4 +1,4 @@
-"""The one place that wires the drop-in: from settings, of whatever kind, to its three parts."""
+"""Wires the drop-in's three parts, from settings of either kind."""
 
 from __future__ import annotations
 

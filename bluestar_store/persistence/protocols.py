@@ -1,4 +1,4 @@
-"""What agents ask of rules, of batches, of a cache and of SQL. Any class with these methods will do.
+"""The protocols that agents use for rules, batches, a cache and SQL. Any class with these methods will do.
 
 An item is a dict of all its attributes by their names on disk, PK and SK among them; numbers are int, or float where
 they are not whole. It belongs to the caller.

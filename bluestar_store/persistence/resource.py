@@ -1,4 +1,4 @@
-"""The library's engine over a boto3 resource of the caller's: its credentials, its endpoint, its retries."""
+"""Runs the library's engine over a boto3 resource of the caller's, with its credentials, endpoint and retries."""
 
 from __future__ import annotations
 

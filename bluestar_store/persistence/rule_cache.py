@@ -1,4 +1,4 @@
-"""Calculation rules in a cache of the caller's: never a reason for a read to fail."""
+"""Keeps calculation rules in a cache of the caller's, whose failures never make a read fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules as raw items, and what agents keep of a batch, on any engine of the library's."""
+"""The drop-in for rules and batches: raw items as dicts, on any of the library's engines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One translation of what SQLAlchemy and the drivers raise."""
+"""Translates the errors of SQLAlchemy and the drivers."""
 
 from __future__ import annotations
 

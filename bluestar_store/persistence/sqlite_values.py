@@ -1,4 +1,4 @@
-"""What SQLite has no type for: exact numbers, dates and times."""
+"""Converts exact numbers, dates and times, for which SQLite has no type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wire items as dicts of plain Python, and back."""
+"""Converts wire items to dicts of plain Python values, and back."""
 
 from __future__ import annotations
 

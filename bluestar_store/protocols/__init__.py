@@ -1,7 +1,7 @@
-"""The seams: what an engine and a cache are asked, and the values that cross.
+"""The protocols of engines and caches, and the types that they exchange.
 
-Items cross in DynamoDB's own wire form, `{"PK": {"S": "CLIENT#ACME"}, "max_pct": {"N": "6"}}`, binary as bytes. What
-an engine returns belongs to the caller, and what it was given is never kept: both sides may change their objects.
+Items are in DynamoDB's own wire form, `{"PK": {"S": "CLIENT#ACME"}, "max_pct": {"N": "6"}}`, binary as bytes. What an
+engine returns belongs to the caller, and an engine never keeps what it was given: both sides may change their objects.
 """
 
 from bluestar_store.protocols.cache import (

@@ -1,1 +1,1 @@
-"""Redaction: what is never shown whole, in values, logs and tracebacks."""
+"""Redaction of secrets in values, logs and tracebacks."""

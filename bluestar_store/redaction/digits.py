@@ -1,4 +1,4 @@
-"""Runs of digits in text that may be account numbers: their forms, their check digits, and what they are not."""
+"""Finds runs of digits in text that may be account numbers, by their form and check digits."""
 
 from __future__ import annotations
 

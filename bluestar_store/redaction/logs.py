@@ -1,6 +1,6 @@
-"""The debug logs of the libraries beneath: they show requests and answers whole, items and credentials in them.
+"""Hides items and credentials in the debug logs of botocore, urllib3 and the other libraries beneath.
 
-Filters of loggers stay whatever an application configures before or after: it replaces handlers and levels only.
+It adds filters to loggers: configuring logging replaces handlers and levels, and leaves filters.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Masking of secrets: told by their type, by their name (see `names`), or by their digits."""
+"""Masks secrets, which are known by their type, by their name (see `names`), or by their digits."""
 
 from __future__ import annotations
 

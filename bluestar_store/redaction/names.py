@@ -1,6 +1,6 @@
 """Names of secrets, and texts that mention one.
 
-They are compared by word parts, so that `employee_ssn`, `acctNumber` and `Account No` are found and `discard` is not.
+Names are compared by word parts: `employee_ssn`, `acctNumber` and `Account No` are found, `discard` is not.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Errors without the local variables of the library's frames, in which items lie as they are stored.
+"""Clears the local variables of the library's frames in tracebacks: items are in them.
 
-Whoever reports a traceback with its locals, as error trackers do, would report account numbers. Files, lines and the
-caller's own frames stay. Every public call is `without_locals`: the classes and functions that users have.
+Error trackers that report tracebacks with locals would report account numbers. Files, lines and the caller's own frames
+stay. Every public class and function is `without_locals`.
 """
 
 from __future__ import annotations

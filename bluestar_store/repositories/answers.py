@@ -1,4 +1,4 @@
-"""What a cache answered: values, errors, and values past their time, as repositories give them on."""
+"""Unpacks what a cache returned: entities, failed reads, and stale values."""
 
 from __future__ import annotations
 

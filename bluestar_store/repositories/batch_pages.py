@@ -1,7 +1,7 @@
 """A plan's batches, page by page, newest first.
 
-The index `by_plan` gives the order. A page goes on behind a place in it, so batches that are started meanwhile move
-nothing. Batches without the index's attributes take the places that they would have had.
+The index `by_plan` gives the order. A cursor is a position in it, so batches that are started meanwhile move nothing.
+Batches without the index's attributes are sorted in where they would be.
 """
 
 from __future__ import annotations

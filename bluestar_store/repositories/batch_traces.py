@@ -1,9 +1,9 @@
-"""What work on a batch leaves behind, so that a batch that somebody works on is never deleted, and an id is used once.
+"""Keeps a batch that somebody works on from being deleted, and its id from being used twice.
 
-An entry comes with the head of the batch's trail (`CHAIN`), and so does the first claim or result of a batch that
-could be deleted, or is not there yet. Whoever deletes a batch expects that there is no head, and leaves one that says
-so. So of a first claim and a deletion at the same time one finds the other. Of a batch that is said to be past RECEIVED
-nothing is read: that it is becomes a condition of the claim.
+An audit entry writes the head of the batch's trail (`CHAIN`), and so does the first claim or result of a batch that
+could be deleted or does not exist yet. Deleting a batch is conditional on there being no head, and leaves one that
+marks the deletion. So of a first claim and a deletion at the same time, one fails. A batch past RECEIVED cannot be
+deleted: its status becomes a condition of the claim, and nothing is read for it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What there is: plans, categories, vendors, and everything that a plan overrides."""
+"""Lists plans, categories, vendors, and everything that a plan overrides."""
 
 from __future__ import annotations
 

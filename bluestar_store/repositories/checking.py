@@ -1,4 +1,4 @@
-"""Letting a unit of work depend on what it only read."""
+"""Makes items that a unit of work only read conditions of its transaction (`uow.check`)."""
 
 from __future__ import annotations
 

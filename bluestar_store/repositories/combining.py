@@ -1,6 +1,6 @@
-"""Many threads that want to write to one place: one of them writes for all that wait, the others wait for it.
+"""Combines writes of many threads to one contended item: one thread writes for all that wait.
 
-What would be one contended transaction each becomes one for all that came meanwhile.
+What would be one contended transaction for each is one transaction for all.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Digests of entities: plain, or by the store's key where they cover what is sensitive. See `digest_keys`."""
+"""Digests of entities: plain, or keyed by the store's key where they cover sensitive values. See `digest_keys`."""
 
 from __future__ import annotations
 

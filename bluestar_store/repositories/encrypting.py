@@ -1,4 +1,4 @@
-"""Encrypting what lies there in plain text: item by item, as a versioned write each, so that it may be cut off."""
+"""Encrypts stored plain text: item by item, each by a versioned write, so that it can be interrupted."""
 
 from __future__ import annotations
 

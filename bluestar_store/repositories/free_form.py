@@ -1,4 +1,4 @@
-"""What other programs keep of batches in shapes of their own, given beside what is typed: `FreeState`, `FreeResult`."""
+"""Free-form states and results of other programs' batches, given beside the typed ones: `FreeState`, `FreeResult`."""
 
 from __future__ import annotations
 

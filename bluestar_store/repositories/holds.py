@@ -1,9 +1,8 @@
 """Holds: why a plan's batches must wait. Never cached, read consistently.
 
-Placing and releasing a hold counts the open ones in the plan's guard, in the same transaction, and whoever begins a
-step of a batch makes it a condition that the guard counts none: see `working`. Other programs place holds without the
-guard: each advance looks at those that are there, beside the batch that it reads; one that comes right after is noticed
-at the next advance.
+Placing or releasing a hold updates the count of open holds in the plan's guard, in the same transaction. Whoever begins
+a step of a batch makes it a condition that the guard counts none: see `working`. Other programs place holds without the
+guard: advancing a batch reads the plan's holds too, and so notices them, at the next advance at the latest.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Identifiers of what is made here."""
+"""Creates identifiers, and checks those that are given."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Which tables are marked as indexed: there a list need not scan for items without index attributes.
+"""Marks of tables whose items all have the index attributes: there a list need not scan for items without them.
 
-A mark says when every item was last looked at, by `create --upgrade` or by the recheck (see `recheck`). Lists go by it
-however old it is: they would fail for a large table else. It is kept in the process for a short while, so that calls
-one after the other do not ask for it again.
+A mark says when all items were last checked, by `create --upgrade` or by the recheck (see `recheck`). Lists use it
+however old it is, since without it they would fail for a large table. Each process caches the marks for a short time.
 """
 
 from __future__ import annotations

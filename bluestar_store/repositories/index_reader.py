@@ -1,10 +1,9 @@
-"""Finding items by the library's own indexes, without missing what other programs wrote.
+"""Finds items by the library's own indexes, without missing what other programs wrote.
 
-An index knows only items that carry its attributes. A table that is marked (see `index_marks`) is not scanned for
-others, however long ago that was; what other programs wrote since may be missing. In any other table, what lacks the
-attributes is found by scanning, as far as that is cheap. Where it is not, a ConfigurationError says what mends it. An
-operator who knows that every item carries the attributes says so by `BLUESTAR_INDEXES_COMPLETE`: then nothing is
-scanned either.
+An index has only items that carry its attributes. A table with a mark (see `index_marks`) is not scanned for others,
+however old the mark is; what other programs wrote since may be missing. Any other table is scanned for items without
+the attributes, if it is small. If it is not, a ConfigurationError says what to do. With the setting
+`BLUESTAR_INDEXES_COMPLETE` (every item carries the attributes) no table is scanned.
 """
 
 from __future__ import annotations

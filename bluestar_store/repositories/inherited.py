@@ -1,7 +1,7 @@
-"""What plans inherit: the entities of GLOBAL or DEFAULT, as ones that know which plan they were read for.
+"""What plans inherit: entities of GLOBAL or DEFAULT that know which plan they were read for.
 
-The cache has one entry of them for all plans. Each plan that reads them has copies, which share the cached entities'
-values and are made once, for as long as those stay cached.
+The cache has one entry of each for all plans. A plan's copies share the cached entity's values; each is made once, and
+kept as long as that stays cached.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Reads of several items, as of one moment: no transaction of the library is seen in part.
+"""Consistent reads of several items: none sees a part of one of the library's transactions.
 
-Items are read as cheaply as can be, and then the revisions of all that they belong to, isolated. When no transaction
-was sent lately, what was read is whole. Else what the revisions list is read again together with them, isolated, and
-laid over: no other item changed lately, so all of it is as it was at that moment.
+Items are read by cheap queries, and then the revisions of all levels that they belong to, isolated. If no transaction
+was sent lately, the items are consistent. Otherwise the items that the revisions list are read again, in one isolated
+read with the revisions, and replace those of the queries. No other item changed lately, so all are as of that moment.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Pipelines: read whole or not at all, written whole in one transaction.
 
 A query is not isolated from a transaction, so each step carries the revision of the replacement that wrote it and the
-number of its steps, and the head of the pipeline's trail that number too. A reader who sees them disagree reads again.
+number of its steps, which the head of the pipeline's trail has too. A reader that finds a mismatch reads again.
 """
 
 from __future__ import annotations

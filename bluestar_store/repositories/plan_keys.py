@@ -1,4 +1,4 @@
-"""The keys that plans' data is encrypted with, as a person sees them: what there is, and dropping them."""
+"""Lists and drops the keys that plans' data is encrypted with."""
 
 from __future__ import annotations
 

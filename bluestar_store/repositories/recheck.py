@@ -1,14 +1,13 @@
-"""The recheck: finds, page by page, what other programs wrote to marked tables without index attributes.
+"""The recheck: finds items that other programs wrote to marked tables without index attributes.
 
-Whoever starts a batch reads a page (1 MB) beside its answer, when one is due, and gives the items the attributes that
-they lack; a cursor in the table's mark says where the next one goes on. The pages are spread over a quarter of
-`index_recheck_hours`. A table that nobody was through with for half of that time is behind: then each start reads a
-page. One that is late, after three quarters, is read as a whole beside the next start or list of it, as far as
-`PAGES_AT_ONCE` go.
+Starting a batch also reads one page (1 MB) of a table when that is due, and adds the attributes to the items that lack
+them; a cursor in the table's mark says where the next page begins. The pages are spread over a quarter of
+`index_recheck_hours`. A table whose last pass is older than half of that time is behind: then each start reads a page.
+After three quarters the table is late: then the next start or list reads the rest of it, up to `PAGES_AT_ONCE`.
 
-Processes may know different kinds. A pass ends as it was begun: those who do not know all that it covers leave it to
-those who do, unless nobody goes on for an eighth of the time. After it comes a pause as long, in which those who have
-an index that is behind begin the next.
+Processes may know different kinds. A pass covers the kinds that it began with: processes that do not know them all
+leave it to those that do, unless nobody continues it for an eighth of the time. After a pass comes a pause of the same
+length, in which processes with an index that is behind begin the next.
 """
 
 from __future__ import annotations

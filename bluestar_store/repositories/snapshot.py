@@ -1,4 +1,4 @@
-"""A plan's snapshot: everything a batch needs, read consistently, with digests that are equal on every engine."""
+"""A plan's snapshot: everything that a batch needs, read consistently, with digests that are equal on every engine."""
 
 from __future__ import annotations
 

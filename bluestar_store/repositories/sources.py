@@ -1,4 +1,4 @@
-"""Where a cache's values come from: items and partitions of one kind, loaded, and as they cross to Redis."""
+"""Cache sources: load items and partitions of one kind, and encode them for Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backfill: give the items that lack them the library's index attributes, and change nothing else."""
+"""Backfills the library's index attributes on items that lack them, and changes nothing else."""
 
 from __future__ import annotations
 

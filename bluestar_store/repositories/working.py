@@ -1,9 +1,9 @@
-"""Whether somebody may work on a batch: its plan has no open hold, the batch is not over, and it has the step.
+"""Conditions for work on a batch: its plan has no open hold, the batch is not over, and it has the step.
 
-Who claims a step, saves a result or moves a batch on makes that a condition of the transaction: the plan's guard counts
-no open hold, the batch's state is none of those that are over. Nothing is read for it. Where a condition refused, what
-is there is looked at and told. A guard that counts holds which are not open any more, because another program released
-or deleted them, is mended then.
+Claiming a step, saving a result and advancing a batch make this a condition of their transaction: the plan's guard
+counts no open hold, and the batch's status is not a final one. Nothing is read for it. If the condition fails, the
+items are read to say why. A guard whose count is too high, because another program released or deleted a hold, is
+corrected then.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the checks of meaning find in a difference: what is refused before it is written, and what is asked about."""
+"""Runs the checks of values over a difference: what is refused before it is written, and what is asked about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file of a saved plan: what lies in it, its digest, and the checks on a file that a stranger may have written."""
+"""The file of a saved plan: its content, its digest, and the checks of a file that a stranger may have written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of a store as a transfer sees them: which one an item belongs to, and whether it can lie there."""
+"""Maps items to tables for transfers between layouts, and tells whether an item can be stored in the target."""
 
 from __future__ import annotations
 

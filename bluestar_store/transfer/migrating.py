@@ -1,4 +1,4 @@
-"""Moving a whole store to another engine or layout, and taking over the tables of older programs."""
+"""Moves a whole store to another engine or layout, and takes over the tables of older programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sorting the lines of a table in constant memory: sorted files, merged."""
+"""Sorts the lines of a table in constant memory: sorted files, merged."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from bluestar_store.clock import Continuous
 from bluestar_store.engines.dynamo.connection import AwsConnection
 from bluestar_store.engines.dynamo.engine import DynamoEngine
 from bluestar_store.engines.dynamo.events import RESEND_SECONDS
-from bluestar_store.engines.dynamo.outcome import is_written, telling
+from bluestar_store.engines.dynamo.outcome import is_written, witness_write
 from bluestar_store.errors import AlreadyExistsError, UnavailableError
 from bluestar_store.keys import Key
 from bluestar_store.protocols import ABSENT, ANY, EXISTS, Check, Delete, Item, Put, TableSpec, Update, Write
@@ -56,7 +56,7 @@ OTHER = Put(TABLE, {"PK": {"S": "Q"}, "SK": {"S": "A"}, "tags": {"SS": ["a", "b"
 def test_an_item_that_is_written_once_tells_whether_its_transaction_was_written(
     found: Item | None, written: bool
 ) -> None:
-    assert telling([MOVE, OTHER, ENTRY]) is ENTRY
+    assert witness_write([MOVE, OTHER, ENTRY]) is ENTRY
     assert is_written(ENTRY, found) is written
 
 
@@ -64,7 +64,7 @@ def test_an_item_that_is_written_once_tells_whether_its_transaction_was_written(
     "write", [MOVE, OTHER, Put(TABLE, item(1), 0), Delete(TABLE, KEY, 2), Check(TABLE, KEY, ABSENT)], ids=repr
 )
 def test_no_other_item_tells_for_what_is_equal_may_be_somebody_elses(write: Write) -> None:
-    assert telling([write]) is None
+    assert witness_write([write]) is None
 
 
 class Suspended:

@@ -1,4 +1,4 @@
-"""Why a transaction was cancelled: DynamoDB names a reason for each of its items, and one of them is the error."""
+"""Translates a cancelled transaction into one error: DynamoDB gives a reason for each of its items."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The files that botocore makes a client of, read in a fifth of the memory.
+"""Loads botocore's data files with a fifth of the memory.
 
 Measured: a client made by botocore alone adds 11 MB to a process of 50, this way 2, in the same time (50 ms of CPU).
 
-More than half of it are the endpoints of every other AWS service, and all of it is kept in OrderedDicts. Only the
-public side of botocore's loader is used, and a file that cannot be read like this is left to botocore.
+More than half of these files are the endpoints of every other AWS service, and botocore keeps all of it in
+OrderedDicts. Only the public side of botocore's loader is used, and a file that cannot be read so is left to botocore.
 """
 
 from __future__ import annotations

@@ -312,9 +312,9 @@ class DynamoEngine:
         )
 
     def _told(self, writes: Sequence[Write]) -> bool | None:
-        from bluestar_store.engines.dynamo.outcome import is_written, telling
+        from bluestar_store.engines.dynamo.outcome import is_written, witness_write
 
-        write = telling(writes)
+        write = witness_write(writes)
         if write is None:
             return None
         place = (write.table, write.key)

@@ -1,12 +1,12 @@
-"""Whether somebody stands between a call and the network: a tracer, a stub, a recorder, a test.
+"""Detects code that intercepts calls between botocore and the network: a tracer, a stub, a recorder, a test.
 
-They replace functions of botocore, urllib3 or http.client, set attributes on the parts of one client, or register
-handlers of its events. The direct way passes none of these, so it is taken only while there are none: each function
+Such code replaces functions of botocore, urllib3 or http.client, sets attributes on the parts of one client, or
+registers event handlers. The direct way calls none of these, so it is taken only while there are none: each function
 that a call, its request or its response passes is the object that was there at import, and was one of those packages'
-own then; the client has the parts and the handlers that it was made with. Looked at for each call, in 2.5 us, and at
-most once in a millisecond more closely, in 8 more (measured; the whole of a read of one item takes 55 us of CPU).
+own then; the client has the parts and the handlers that it was made with. This is checked for each call, in 2.5 us, and
+at most once in a millisecond more closely, in 8 more (measured; a whole read of one item takes 55 us of CPU).
 
-Not watched are functions that only compute on a piece of a request, such as a URL, a header or a time-out.
+Functions that only compute a piece of a request, such as a URL, a header or a time-out, are not checked.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether a transaction was written, as far as an item tells it: for when no answer does."""
+"""Tells from a stored item whether a transaction was written, when its answer was lost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bluestar_store.engines.conditions import equal_values
 from bluestar_store.protocols import Item, Put, Write
 
 
-def telling(writes: Sequence[Write]) -> Put | None:
+def witness_write(writes: Sequence[Write]) -> Put | None:
     """The write whose item tells whether its transaction was written; None where there is none.
 
     Only an item that is written once (`Put.once`) does. What is equal to what the transaction writes, at the version

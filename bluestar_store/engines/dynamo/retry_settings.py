@@ -1,4 +1,4 @@
-"""How often a call is tried, where no setting of the library says it: by AWS's own variables and configuration file."""
+"""Number and mode of retries from AWS's own variables and configuration file, unless a setting gives them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How far the file engine's journal is known to be on disk: a small file beside it.
+"""A small file beside the file engine's journal that says how far the journal is known to be on disk.
 
-It is overwritten in place and never synced: an old one, or none, costs a sync. Readers need it, since a line that can
-be read need not be on disk: its writer may be waiting for just that, or have died doing so.
+It is overwritten in place and never synced: an outdated or missing mark costs one sync. Readers need it because a line
+that can be read need not be on disk: its writer may still be syncing it, or have died before.
 """
 
 from __future__ import annotations

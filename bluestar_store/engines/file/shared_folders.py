@@ -1,4 +1,4 @@
-"""A folder that several processes use: its locks, and our errors for what the system says of it."""
+"""Locks of a folder that several processes use, and the translation of its OSErrors."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Aggregates: items that a merge writes together or not at all. They are batches, audit trails and pipelines.
+"""Aggregates: items that a merge writes together or not at all: batches, audit trails and pipelines.
 
 Readers begin with one item of an aggregate, its root: the STATE of a batch, the CHAIN of a trail, and for a pipeline
 the CHAIN of its trail, which each replacement of the pipeline writes. An aggregate is written on condition that the
-target has no root of it; where the target has one, its own items stay.
+target does not have its root; if it has, the target's items stay.
 
-All items in the partition of a batch are one aggregate, its trail too. It has several heads, not all of which need
+All items in the partition of a batch are one aggregate, its trail included. It has several heads, not all of which need
 exist: see `heads_of`.
 """
 

@@ -1,8 +1,7 @@
-"""What a merge writes of a batch: all that lies in its partition is one aggregate, its trail and its tombstone too.
+"""What a merge writes of a batch, all of whose partition is one aggregate, its trail and its deletion mark included.
 
-Two batches may have one id: that of the export and that of the target, or what is left of one that was deleted. What
-the target has stays then, as it is. Only where it has nothing is the export's brought in, on condition that there still
-is nothing.
+Two batches may have the same id: the export's and the target's, or what is left of a deleted one. Then the target's
+items stay as they are. The export's batch is written only if the target has nothing there, on that condition.
 """
 
 from __future__ import annotations

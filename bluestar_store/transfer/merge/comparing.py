@@ -1,4 +1,4 @@
-"""Writing items into tables in use: each is compared with the stored one, and written on condition of that one."""
+"""Writes items into tables in use: each is compared with the stored one, and written if that is unchanged."""
 
 from __future__ import annotations
 
