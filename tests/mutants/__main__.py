@@ -55,6 +55,14 @@ CHANGES = (
     "tests/stores/test_identifiers.py",
     "tests/stores/test_meaning.py",
 )
+CACHE_MODULES = ("control", "tiered", "read_through", "local", "in_flight", "limits")
+"""Those of this process."""
+CACHE_TESTS = (
+    *("local", "local_loads", "in_flight", "read_through", "limits", "tiered", "tiered_messages", "opening"),
+    *("control", "own_caches", "moments", "refreshes", "before_attempt"),
+)
+"""Quick ones."""
+
 TARGETS = {
     "keys": Target(("bluestar_store/keys.py",), ("tests/test_keys.py", "tests/test_key_templates.py")),
     "mapper": Target(
@@ -69,7 +77,11 @@ TARGETS = {
     ),
     "changes": Target(("bluestar_store/repositories/changes.py",), (*UNITS, *CHANGES)),
     "transaction": Target(("bluestar_store/repositories/transaction.py",), UNITS),
-    "cache": Target(("bluestar_store/cache/*",), ("tests/cache",)),
+    "cache": Target(
+        tuple(f"bluestar_store/cache/{name}.py" for name in CACHE_MODULES),
+        tuple(f"tests/cache/test_{name}.py" for name in CACHE_TESTS),
+    ),
+    "redis": Target(("bluestar_store/cache/redis/*",), ("tests/cache",)),
 }
 
 
