@@ -15,10 +15,23 @@ if TYPE_CHECKING:
 
 PACKAGE = "bluestar_store."
 MOVED = {
+    "cache.family": "cache.tiered",
+    "cache.flights": "cache.in_flight",
+    "cache.keeper": "cache.redis.listener",
+    "cache.keys": "cache.redis.messages",
+    "cache.link": "cache.redis.connection",
+    "cache.loading": "cache.read_through",
+    "cache.matching": "cache.tiered",
     "cache.null": "cache.control",
     "cache.opening": "cache.control",
+    "cache.pending": "cache.redis.messages",
+    "cache.refreshing": "cache.read_through",
+    "cache.remote": "cache.redis.tier",
+    "cache.scripts": "cache.redis.stored",
     "cache.stats": "cache.limits",
+    "cache.stored": "cache.redis.stored",
     "cache.topology": "cache.redis.client",
+    "cache.wire": "cache.redis.connection",
     "debug_logs": "redaction.logs",
     "engines.attempts": "retrying",
     "engines.aws": "engines.dynamo.connection",
