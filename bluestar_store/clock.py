@@ -11,10 +11,10 @@ from typing import Protocol, runtime_checkable
 
 
 class Clock(Protocol):
-    """What a Store asks for the time."""
+    """The clock of a Store."""
 
     def now(self) -> datetime:
-        """The time of day, aware and in UTC: what the library writes as `created` and the like."""
+        """The time of day, aware and in UTC; it is stored as `created` and the like."""
 
     def monotonic(self) -> float:
         """Seconds since some moment, never less than before, those included that the computer slept.
@@ -25,7 +25,7 @@ class Clock(Protocol):
 
 @runtime_checkable
 class Sleeping(Protocol):
-    """What a Clock can besides."""
+    """An optional part of a Clock."""
 
     def sleep(self, seconds: float) -> None:
         """Wait for so long by this clock."""

@@ -97,7 +97,7 @@ __all__ = [
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """What an error adds about a name that is nearly a known one; empty when none is near."""
+    """The end of an error's text for a name that is nearly a known one; empty if none is near."""
     from difflib import get_close_matches
 
     near = get_close_matches(name, list(known), n=1)
@@ -150,7 +150,7 @@ class InheritedRuleError(BlueStarError):
 
 
 class ItemDecodeError(BlueStarError):
-    """A stored item is not what its entity needs.
+    """A stored item cannot be decoded as its entity.
 
     `where` names the table (or the file and line), `pk` and `sk` the item's raw key, `attribute` what is wrong about
     it; the last three are None where the text is not even an item. The text of what was read from a table ends with the
@@ -277,7 +277,7 @@ class PlanOnHoldError(ConflictError):
 
 
 class ClaimTakenError(ConflictError):
-    """Another worker owns the step: `worker`, until `expires` if it is not heard of (UTC)."""
+    """Another worker owns the step: `worker`, until `expires` (UTC) unless it sends a heartbeat."""
 
     def __init__(self, step: str, worker: str, expires: datetime) -> None:
         super().__init__(step, worker, expires)
@@ -345,7 +345,7 @@ class UnavailableError(EngineError):
 
 
 def may_pass(error: object) -> bool:
-    """Whether it is an error that may pass by itself, so that a value past its time may be served instead."""
+    """Whether an error may be temporary, so that a stale value may be served instead."""
     if isinstance(error, ConfigurationError):
         return error.may_pass
     return isinstance(error, ThrottledError | UnavailableError)

@@ -53,7 +53,7 @@ def shown(value: object) -> str:
 
 
 def check_identifier(name: str, value: object) -> str:
-    """The value itself when it can stand in a key; InvalidKeyError when it could not be told apart or stored."""
+    """The value itself if it can be part of a key; InvalidKeyError if keys with it would be ambiguous or refused."""
     if not isinstance(value, str):
         raise InvalidKeyError(f"{name} must be text, not {type(value).__name__}")
     if not value:

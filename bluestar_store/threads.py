@@ -23,7 +23,7 @@ _END: Final = object()
 
 
 class Pool:
-    """Like ThreadPoolExecutor, but `submit` never fails for want of a thread: then it makes the call itself.
+    """Like ThreadPoolExecutor, but if no thread can be started, `submit` makes the call itself.
 
     concurrent.futures refuses work once the main thread is over, though other threads still run and atexit functions
     still read. A call that it has queued before a new thread could not be started is made once, by whoever is first.

@@ -37,10 +37,12 @@ class AsyncUnitOfWork(Generic[S]):
 
     The block is given the Store. Within another unit of work of the same Store it is a part of that one: when it
     raises, nothing of that one is written either, even if somebody catches the error, for it may have done half of its
-    work. The commit raises what the first write that does not hold would have raised; then nothing of the unit was
-    written. It is made in a thread, and whoever stops waiting for it does not stop it half-way: then all of the unit is
-    written, or nothing. One object for one block at a time: InvalidWriteError for one that is in use, and where a
-    forked child comes to the end of a block of its parent's, which only the parent commits.
+    work. The commit raises the error of the first write whose condition fails; then nothing of the unit was written.
+    It is made in a thread, which a cancelled task does not interrupt: all of the unit is written, or nothing. It raises
+    InvalidWriteError while a block within the unit is still open, in a task or a generator.
+
+    One object is for one block at a time: InvalidWriteError for one that is in use, and if a forked child comes to the
+    end of a block of its parent's, which only the parent commits.
     """
 
     def __init__(self, store: S, sessions: Sessions, in_thread: InThread = in_another_thread) -> None:

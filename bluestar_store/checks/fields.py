@@ -169,7 +169,7 @@ class Mapping(Check):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NeverLess(Check):
-    """A figure that is not below that of the year before, which `shrunk` is asked about: here is no other year."""
+    """A figure that is not below the year before's. It needs two years, so `shrunk` compares them."""
 
     name: str = "limits"
 

@@ -32,7 +32,7 @@ ALWAYS: Condition = frozenset()
 
 
 class TooLargeError(Exception):
-    """The automaton would have more states or edges than are looked at."""
+    """The automaton would have too many states or edges."""
 
 
 @dataclass

@@ -32,7 +32,7 @@ class BadUsage(Exception):
 
 
 class Declined(Exception):
-    """What a command asked for was not agreed to."""
+    """The user did not confirm what the command asked."""
 
 
 @contextmanager

@@ -47,7 +47,7 @@ class Grid:
 
     @classmethod
     def card(cls, title: str, found: Record) -> Grid:
-        """One record, a line for each value that it has; what is unknown to the library is told apart."""
+        """One record, a line for each value that it has; attributes that the library does not know are marked."""
         rows = [[name, value] for name, value in found.items() if name != "extra" and value is not None]
         rows += [[f"extra: {name}", value] for name, value in found.get("extra", {}).items()]
         return cls(title, (), rows)

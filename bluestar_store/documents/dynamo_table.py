@@ -12,7 +12,7 @@ from bluestar_store.errors import ConfigurationError, TableMissingError
 
 
 def prepare(connection: AwsConnection, table: str, pk_name: str, fields: Collection[str]) -> dict[str, str]:
-    """See to the table and its indexes, and wait until they can be used; the name of the index on each field.
+    """Create the table and its indexes if they are missing, and wait for them; returns each field's index.
 
     A table that is being deleted is made when it is gone.
 

@@ -24,7 +24,7 @@ def now() -> datetime:
 
 
 def stamped(item: Item, at: datetime) -> Item:
-    """The new item with both timestamps; the one that it brings is kept, and gives the other one its shape."""
+    """The new item with both timestamps; one that it has already stays, and the other takes its shape."""
     example = item.get(CREATED) or item.get(MODIFIED)
     stamp = shaped(example, at) or shaped(None, at) or {}
     return {CREATED: stamp, MODIFIED: stamp} | item

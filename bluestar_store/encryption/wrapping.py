@@ -25,7 +25,7 @@ class Wrapper(Protocol):
         """The byte that what it wrapped begins with."""
 
     def wrap(self, key: bytes, place: tuple[str, ...]) -> bytes:
-        """The wrapped key. Raises EngineError where somebody has to be asked."""
+        """The wrapped key. Raises EngineError if a service that wraps it fails."""
 
     def unwrap(self, wrapped: bytes, place: tuple[str, ...]) -> bytes:
         """The key again. Raises UnreadableError for what cannot be unwrapped here, and EngineError."""
@@ -71,7 +71,7 @@ class LocalKeys:
 
 
 def key_id(key: bytes) -> bytes:
-    """What errors call a key: it tells nothing of 32 random bytes."""
+    """The name of a key in errors, which reveals nothing of its 32 random bytes."""
     return hashlib.sha256(b"bluestar-store key id\0" + key).digest()[:ID_BYTES]
 
 

@@ -16,7 +16,7 @@ from bluestar_store.keys import MAX_PK_BYTES
 
 
 def question_of(*parts: object) -> str:
-    """A short digest of what was asked; two questions share a cursor only when it is the same."""
+    """A short digest of a query; a cursor is valid only for queries with the same digest."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
@@ -31,7 +31,7 @@ def encode_cursor(question: str, position: list[str]) -> str:
 
 
 def decode_cursor(question: str, cursor: str, length: int, prefix: str = "") -> list[str]:
-    """The position: `length` texts, the first with the prefix that was asked for.
+    """The position: `length` texts, the first of which has the query's prefix.
 
     InvalidKeyError when the cursor was made for another question, or by nobody.
     """

@@ -159,7 +159,7 @@ class AzureCalls:
         return f"{blob.url}?{signature}"
 
     def translated(self, error: Exception, path: str) -> BlueStarError:
-        """Our error for one of the SDK's. Of its text the first line alone: what follows may tell what was signed."""
+        """Our error for one of the SDK's, with the first line of its text only: the rest may show what was signed."""
         if isinstance(error, azure.HttpResponseError) and error.response is not None:
             code = code_of(error)
             if code == "ContainerNotFound":

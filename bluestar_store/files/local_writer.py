@@ -102,7 +102,7 @@ class LocalWriter(FileWriter):
 
 
 def in_place_of_empty(folder: int, name: str, put: Callable[[], None]) -> None:
-    """Put something there; folders without files, left when those were deleted, are in nobody's way.
+    """Put something there, in place of folders without files if some were left there.
 
     IsADirectoryError for one that has files.
     """

@@ -43,7 +43,7 @@ class BareSchemas(VendorSchemas):
     """Chooses a vendor's schema by plan, frequency and date."""
 
     def for_vendor(self, vendor_id: str, *, fresh: bool = False) -> tuple[VendorSchema, ...]:
-        """All schemas of a vendor, but those whose plan or frequency is no text: they could not be asked for."""
+        """All schemas of a vendor, but those whose plan or frequency is no text: no caller could name them."""
         pk = self.mapper.keys.partition({"vendor_id": vendor_id})
         return tuple(
             bare(VENDOR_SCHEMA, item, _schema_identity(vendor_id, item), "plan_id", "pay_freq", "created")

@@ -101,7 +101,7 @@ def _failures(what: str) -> Iterator[None]:
 
 @without_locals
 class MemoryCacheBackend:
-    """See `ICacheBackend`. `clock` tells seconds; the default is the monotonic one."""
+    """See `ICacheBackend`. `clock` returns seconds; the default is the monotonic clock."""
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
         self._texts: TLRUCache[str, tuple[int, str]] = TLRUCache(

@@ -66,7 +66,7 @@ class IBatchStore(Protocol):
         """The state of a batch as it was saved, without keys of the store's; {} when there is none."""
 
     def save_processing_result(self, batch_id: str, step: str, result: dict[str, Any]) -> None:
-        """Keep what a step came to, in place of what was kept before; the equal result again changes nothing."""
+        """Store a step's result, in place of an earlier one; an equal result changes nothing."""
 
     def append_audit_entry(self, entry: dict[str, Any]) -> None:
         """Add an entry to the audit trail of its `batch_id`, with its `actor` and `action`, and the rest as details."""

@@ -20,7 +20,7 @@ class RuleCache(Protocol):
     """What lies before the read of a calculation rule."""
 
     def rule(self, plan_id: str, calc_type: str, read: Callable[[], PlainItem]) -> PlainItem:
-        """The rule that is kept, else the one that `read` gives. Raises what `read` raises, and nothing else."""
+        """The cached rule, else the one that `read` returns. Raises only what `read` raises."""
 
 
 class NoRuleCache:
@@ -32,13 +32,13 @@ class NoRuleCache:
 
 
 class BackendRuleCache:
-    """Keeps rules as JSON under `calc_rule:{plan_id}:{calc_type}`; GLOBAL's too, under the plan that asked."""
+    """Caches rules as JSON under `calc_rule:{plan_id}:{calc_type}`; GLOBAL's under the plan that read them."""
 
     def __init__(self, backend: ICacheBackend) -> None:
         self._backend = backend
 
     def rule(self, plan_id: str, calc_type: str, read: Callable[[], PlainItem]) -> PlainItem:
-        """See `RuleCache`. What is kept and is no rule counts as missing."""
+        """See `RuleCache`. A cached value that is no rule counts as missing."""
         if ":" in plan_id or ":" in calc_type:  # two rules would share the key: none of them is kept
             return read()
         key = f"calc_rule:{plan_id}:{calc_type}"

@@ -171,7 +171,7 @@ class EngineRulesStore:
         self._free_form.save_result(batch_id, step, result)
 
     def get_processing_results(self, batch_id: str) -> dict[str, PlainItem]:
-        """What `save_processing_result` kept of a batch, by the names of the steps, sorted; {} when there is none."""
+        """The results of a batch that `save_processing_result` stored, sorted by step; {} if there are none."""
         return self._free_form.results(batch_id)
 
     def append_audit_entry(self, entry: dict[str, Any]) -> None:

@@ -46,7 +46,7 @@ TELLING = (
 
 
 def translated(error: Exception, location: str, sets: Sequence[Mapping[str, Any]] = ()) -> BlueStarError:
-    """The library's error. It tells of the driver's text only what can hold no parameter and no password."""
+    """The library's error, with those parts of the driver's text that can contain no parameter and no password."""
     cause: Any = getattr(error, "orig", None) or error
     code = _code(cause)
     reason = _reason(cause, code, sets) or type(cause).__name__

@@ -188,5 +188,5 @@ def is_identifier(name: str) -> bool:
 
 
 def is_key_field(entity: type, name: str) -> bool:
-    """The same of a field of an entity: those of its key, users' own kinds' too, but not what tells people apart."""
+    """Whether a field is part of an entity's key, users' own kinds' included, and identifies no person."""
     return name in NAMES.keys_of(entity) and not is_secret_name(name) and not is_persons(name)

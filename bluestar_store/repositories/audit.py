@@ -90,7 +90,7 @@ class Audit(Reader[AuditEntry]):
         details: Mapping[str, Any] | None = None,
         claim: StepClaim | None = None,
     ) -> None:
-        """Append an entry to a trail (a batch's, by its id). `actor` is who does it, the setting's where none is given.
+        """Append an entry to a trail (a batch's, by its id). `actor` defaults to the setting's.
 
         It has its number and hash when it is committed. What several threads append to one trail at once is written
         together. With the `claim` of a worker it is this one's entry: ClaimLostError when the claim is over,

@@ -30,7 +30,7 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Traces:
-    """What tells whether a batch can be deleted: its state and the head of its trail, as they are stored.
+    """The stored items that decide whether a batch can be deleted: its state and the head of its trail.
 
     Or, where nothing was read, `begun`: what the caller says of it, which has to be a condition (`require_open_batch`).
     """
@@ -61,7 +61,7 @@ def traces_of(session: Session, batch: BatchState | str, staged: StagedWrites) -
 
 
 def leave_trace(session: Session, batch_id: str, found: Traces, staged: StagedWrites) -> None:
-    """A step of whoever makes a claim or a result, with what was read in it: now the batch cannot be deleted any more.
+    """Part of a step that claims or saves a result, given what it read: from then on the batch cannot be deleted.
 
     Raises BatchNotFoundError for a batch that was deleted.
     """
@@ -92,7 +92,7 @@ def _head_key(batch_id: str) -> Key:
 
 
 def check_unused(session: Session, staged: StagedWrites, batch_id: str, *, look: bool) -> None:
-    """A step of whoever starts a batch: AlreadyExistsError for the id of one that was deleted.
+    """A step of starting a batch: AlreadyExistsError for the id of a deleted one.
 
     Without `look` there most likely is no trail yet, and the commit finds out.
     """

@@ -119,12 +119,12 @@ class RulesVerification:
 
     @property
     def unchanged(self) -> bool:
-        """Whether they are, all of them; False, too, where that cannot be told."""
+        """Whether all are unchanged; False, too, if that cannot be determined."""
         return self.started_under == self.current
 
     @property
     def cannot_tell(self) -> bool:
-        """Whether nothing is known to have changed, but of what is `unknown` it cannot be told."""
+        """Whether no item is known to have changed, but some are `unknown`."""
         return bool(self.unknown) and not (self.changed or self.came or self.went)
 
 

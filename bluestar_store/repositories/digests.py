@@ -88,7 +88,7 @@ class Digests:
         return digest(canonical(entity)) if self._plain_pins else self.of(mapper, entity)
 
     def again(self, mapper: Mapper[Any], entity: Entity, made: str) -> str | None:
-        """The digest as the one that was `made` was made; None where that cannot be told, for want of its key."""
+        """The digest, made with the key and form of the one that was `made`; None if that key is missing."""
         named = key_named_in(made)
         if named is None:
             return digest(canonical(entity))

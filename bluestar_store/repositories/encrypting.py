@@ -65,7 +65,7 @@ def encrypt_all(
     progress: Callable[[int], None] | None = None,
     actor: str | None = None,
 ) -> EncryptionReport:
-    """Encrypt every value that the settings want encrypted, and plans' keys under the first of the settings' keys.
+    """Encrypt every value that the settings say, and rewrap plans' keys under the first of the settings' keys.
 
     Safe beside writers, and to be repeated: what was done is not done again. An item's version counts it, and a rule's
     trail tells it. Raises ConfigurationError without a key, and EngineError.

@@ -147,13 +147,13 @@ class Holds(Repository[PlanHold]):
             return salvaged(self._mapper, item, session.table(self._mapper))
 
     def put(self, entity: PlanHold, expected: PutExpectation = None, *, actor: str | None = None) -> PlanHold:
-        """See Repository; the plan's guard goes with it."""
+        """See Repository; updates the plan's guard."""
         entity = self._mapper.validated(entity)
         change = self._written(put_change, entity, expected, actor, *self._counting(entity))
         return self._after(change)
 
     def delete(self, entity: PlanHold, expected: PutExpectation = None, *, actor: str | None = None) -> None:
-        """See Repository; the plan's guard goes with it. Released holds are records: mostly `release` is meant."""
+        """See Repository; updates the plan's guard. Released holds are records: use `release` in most cases."""
         self._written(delete_change, entity, expected, actor, *self._counting(entity))
 
     def _counting(self, entity: PlanHold) -> tuple[Rules, Sequence[Wanted]]:
@@ -185,7 +185,7 @@ class Holds(Repository[PlanHold]):
 def plan_holds(
     session: Session, plan_id: str, decode: Callable[[Mapper[PlanHold], Item, str], PlanHold] = Mapper.decode
 ) -> tuple[PlanHold, ...]:
-    """See `Holds.for_plan`. For whoever counts them `decode` is `salvaged`: what cannot be read holds, too."""
+    """See `Holds.for_plan`. To count holds, pass `salvaged`: one that cannot be read counts as open."""
     guard = session.revisions.of_holds(plan_id)
     part = KeyRange(
         session.table(PLAN_HOLD), PLAN_HOLD.keys.partition({"plan_id": plan_id}), PLAN_HOLD.keys.sort.prefix
@@ -194,7 +194,7 @@ def plan_holds(
 
 
 def seen_holds(session: Session, plan_id: str) -> tuple[PlanHold, ...]:
-    """The same in one query, which may see a transaction in part: for whoever also makes the guard a condition.
+    """The same by one query, which may see a transaction in part: for callers that make the guard a condition, too.
 
     Of one that cannot be read what can be: what is open, so far, is looked at again.
     """
@@ -203,7 +203,7 @@ def seen_holds(session: Session, plan_id: str) -> tuple[PlanHold, ...]:
 
 
 def guard_of(plan_id: str) -> Wanted:
-    """The guard of a plan's holds, to be read before the holds: who changes one of them afterwards changes it."""
+    """The guard of a plan's holds. Read it before the holds: any later change of one changes the guard."""
     return Wanted(HOLD_GUARD, HoldGuard(plan_id=plan_id))
 
 

@@ -58,7 +58,7 @@ class IndexMarks:
         return kept[1]
 
     def peek(self) -> Mapping[str, IndexMark]:
-        """The marks as far as they were read already; nothing is asked."""
+        """The cached marks; reads nothing."""
         return self._kept[1] if self._kept is not None else {}
 
     def forget(self) -> None:
@@ -80,12 +80,12 @@ class IndexMarks:
         return None if mark is None else mark.checked.get(index_label(mapper, index))
 
     def last_checked(self, mapper: Mapper[Any], index: str) -> datetime | None:
-        """The same by the marks that were read already; nothing is asked."""
+        """The same by the cached marks; reads nothing."""
         mark = self.peek().get(self._parts.table(mapper))
         return None if mark is None else mark.checked.get(index_label(mapper, index))
 
     def is_behind(self, mark: IndexMark, known: Iterable[str], share: float = BEHIND) -> bool:
-        """Whether one of these indexes was not looked at for this share of `index_recheck_hours`, or never."""
+        """Whether one of these indexes was not checked for this share of `index_recheck_hours`, or never."""
         now, most = self._parts.now(), self._parts.index_recheck * share
         return any((at := mark.checked.get(label)) is None or not -SKEW <= now - at <= most for label in known)
 
@@ -106,7 +106,7 @@ class IndexMarks:
         self.forget()
 
     def completed(self, table: str, covered: frozenset[str], began: datetime, pages_read: int) -> None:
-        """Note that every item of a table was looked at since `began`, for these indexes; a pass under way is over."""
+        """Note that all items of a table were checked since `began`, for these indexes; ends a pass under way."""
         due = self._parts.now() + pause(self._parts.index_recheck, pages_read)
 
         def completed(before: IndexMark | None) -> IndexMark:

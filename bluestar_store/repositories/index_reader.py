@@ -53,7 +53,7 @@ class IndexReader:
     def calls(
         self, session: Session, mapper: Mapper[Any], index: str, value: str, *prefixes: str
     ) -> list[Callable[[], Found]]:
-        """The independent reads of `find`, for a caller who makes others at once; `merged` takes the answers."""
+        """The independent reads of `find`, to make beside other reads; pass the answers to `merged`."""
         queries = [partial(self._indexed, session, mapper, index, value, prefix) for prefix in prefixes or ("",)]
         return [*queries, partial(self._unindexed, session, mapper, index)]
 

@@ -79,5 +79,5 @@ class InheritedEntities(DerivedAnswers):
         self._inherit = inherit
 
     def derive(self, identity: tuple[Any, ...], shared: Any) -> Any:
-        """The copy for an identity, which is kept."""
+        """The copy for an identity, which is cached."""
         return self.of(identity, shared, None, lambda one, _: self._inherit(identity, one), keep=True)

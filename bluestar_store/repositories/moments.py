@@ -56,7 +56,7 @@ class Read:
         """What was read together with the revisions."""
 
     def has(self, place: Place) -> bool:
-        """Whether it belongs to what was asked for."""
+        """Whether a place belongs to the read."""
         raise NotImplementedError
 
     def lay_over(self, place: Place, item: Item | None) -> None:
@@ -65,7 +65,7 @@ class Read:
 
 
 class Listed(Read):
-    """Items of any places of which one can tell whether they are wanted."""
+    """Items of any places; `wanted` says which places belong to the read."""
 
     def __init__(self, items: Mapping[Place, Item], wanted: Callable[[Place], bool]) -> None:
         super().__init__()

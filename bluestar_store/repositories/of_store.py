@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class OpenStore(Protocol):
-    """What repositories need of a Store."""
+    """The part of a Store that repositories use."""
 
     @property
     def sessions(self) -> Sessions:
@@ -44,7 +44,7 @@ class OpenStore(Protocol):
 
     @property
     def cache(self) -> CacheControl:
-        """What is asked of the cache itself."""
+        """Calls on the cache itself: statistics, invalidation."""
         ...
 
 
@@ -112,7 +112,7 @@ class BatchRepository(Batches):
 
 
 class StepClaimRepository(Claims):
-    """Who works on which step of a batch."""
+    """Claims: which worker works on which step of a batch."""
 
     def __init__(self, store: OpenStore) -> None:
         super().__init__(store.sessions)

@@ -134,7 +134,7 @@ class PlanContents:
         return digest({**named, "items": dict(item_digests)})
 
     def digests_again(self, then: Mapping[str, str]) -> Mapping[str, str | None]:
-        """The digest of each item, made as it was made `then`; None where that cannot be told, for want of its key."""
+        """The digest of each item, made with the same key and form as `then`; None if that key is missing."""
         again = self.digests.again
         return dict.fromkeys(self.unreadable) | {
             name: again(kind, entity, then[name]) if name in then else self.digests.pinned(kind, entity)

@@ -42,7 +42,7 @@ class UnitOfWork(Protocol):
 
 
 class RuleStore(Protocol):
-    """What rule sets need of a Store."""
+    """The part of a Store that rule sets use."""
 
     @property
     def settings(self) -> Settings: ...
@@ -66,7 +66,7 @@ class RuleStore(Protocol):
 
 
 class Action(StrEnum):
-    """What it takes to bring the store to the rule set."""
+    """The change that would bring the store to the rule set."""
 
     ADD = "add"
     CHANGE = "change"

@@ -35,7 +35,7 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of each entity of the rule set, and of what was compared besides."""
+    """The outcome for each entity of the rule set."""
 
     added: tuple[Entry, ...] = ()
     overwritten: tuple[Entry, ...] = ()
@@ -169,7 +169,7 @@ def one_entry(
 
 
 def watched(parts: Iterable[Part], progress: Callable[[int], None] | None) -> Iterable[Part]:
-    """The parts, one after the other; `progress` is told of each when the next one is asked for."""
+    """Yields the parts; calls `progress` with each when the next one is requested."""
     for part in parts:
         yield part
         if progress is not None:

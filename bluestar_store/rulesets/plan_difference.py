@@ -31,7 +31,7 @@ class Effective(Protocol):
 
 
 class Plans(Protocol):
-    """What comparing plans needs of a Store."""
+    """The part of a Store that comparing plans uses."""
 
     @property
     def tables(self) -> Tables: ...

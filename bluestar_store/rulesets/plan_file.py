@@ -54,7 +54,7 @@ class PlannedPart(_Shape):
 
 
 class PlanFile(_Shape):
-    """All that a plan says. `digest` covers the rest; for the `salt`, nobody who sees only a digest can try values."""
+    """The content of a plan. `digest` covers the rest; the `salt` keeps values from being guessed by the digest."""
 
     format: int
     digest: str

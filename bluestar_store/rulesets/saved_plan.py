@@ -69,7 +69,7 @@ class _WrongPartError(Exception):
 
 @without_locals
 def save_plan(store: RuleStore, difference: Difference, path: Path, *, actor: str | None = None) -> str:
-    """Write a difference as a plan, and who proposes it (the setting's actor where none is given); returns its digest.
+    """Write a difference as a plan file with its proposer, by default the setting's actor; returns its digest.
 
     The file is replaced whole. Where four eyes are demanded, an entry in the store's trail PROPOSALS goes before it,
     and whoever applies the plan is held against that: where the entry cannot be made, there is no file either. Raises
@@ -257,17 +257,17 @@ PROPOSE = "propose"
 
 
 def acting(store: RuleStore, actor: str | None) -> str | None:
-    """Who acts: the setting's actor where none is given."""
+    """The actor, by default the setting's."""
     return store.settings.actor if actor is None else actor
 
 
 def is_person(actor: str | None) -> bool:
-    """Whether an actor has a name to tell it from others by."""
+    """Whether an actor has a name that distinguishes it from others."""
     return actor is not None and bool(_person(actor))
 
 
 def record_proposal(store: RuleStore, digest: str, actor: str | None) -> None:
-    """Append an entry that says who proposes the plan of this digest."""
+    """Append an entry that names the proposer of the plan with this digest."""
     store.audit.append(PROPOSALS, action=PROPOSE, actor=actor, details={"plan": digest})
 
 

@@ -125,7 +125,7 @@ class Import:
     def run(
         self, *, merge: bool = False, overwrite: bool = False, before_write: Callable[[], None] = _nothing
     ) -> ImportReport:
-        """Check and write; whoever calls removes `state` when all is well.
+        """Check and write. The caller removes `state` afterwards.
 
         `before_write` is called, in any thread, before each write of items that were compared.
         """

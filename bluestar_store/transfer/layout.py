@@ -27,7 +27,7 @@ MARK = HOME
 
 
 class TransferStore(Protocol):
-    """What a transfer needs of a Store."""
+    """The part of a Store that transfers use."""
 
     @property
     def engine(self) -> Engine: ...
@@ -89,7 +89,7 @@ class TableMap:
 
     @staticmethod
     def says_secrets(item: Item) -> bool:
-        """The same of an item that is of no sensitive kind."""
+        """The same for an item of a kind that is not sensitive."""
         names = (name for name in item if name not in ("PK", "SK") and not name.startswith(OWN_PREFIX))
         return has_secrets({name: from_wire(item[name]) for name in names})
 

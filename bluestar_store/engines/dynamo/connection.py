@@ -152,7 +152,7 @@ class AwsConnection:
         return connection, client
 
     def call(self, operation: str, table: str, tries: Tries | None = None, **arguments: Any) -> dict[str, Any]:
-        """One call by botocore's method name. Retries of what may pass by itself are botocore's.
+        """One call by botocore's method name. botocore retries transient errors.
 
         Raises the translated error; a cancelled transaction comes up as botocore's ClientError, for its reasons. The
         `tries` of a transaction that is written are told of each, and say in the error whether one may be applied.

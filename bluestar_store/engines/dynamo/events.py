@@ -113,7 +113,7 @@ class CallEvents:
 
     @contextmanager
     def calling(self, tries: Tries | None, outcome: Any) -> Iterator[None]:
-        """One call of botocore's, whose tries are told to `tries`.
+        """One call of botocore's; its tries are recorded in `tries`.
 
         An `outcome`, a response or an error, is what a first try past botocore brought: botocore's own first try is
         answered with it.
@@ -155,12 +155,12 @@ class CallEvents:
             self._call.tries.refused()
 
     def follow(self, client: Any) -> None:
-        """Be told of the client's calls."""
+        """Register for the client's events."""
         for event, hear in self._heard_of():
             client.meta.events.register(event, hear)
 
     def leave(self, client: Any) -> None:
-        """Not any more."""
+        """Unregister."""
         for event, hear in self._heard_of():
             client.meta.events.unregister(event, hear)
 

@@ -9,7 +9,7 @@ from bluestar_store.protocols import Item, Put, Write
 
 
 def witness_write(writes: Sequence[Write]) -> Put | None:
-    """The write whose item tells whether its transaction was written; None where there is none.
+    """The write whose item proves whether its transaction was written; None if no write's does.
 
     Only an item that is written once (`Put.once`) does. What is equal to what the transaction writes, at the version
     that it writes, somebody else may have written just so; and an item that is as it was before, or is otherwise, may

@@ -74,7 +74,7 @@ def add_index(
     definitions: list[dict[str, str]],
     sleep: Callable[[float], None],
 ) -> None:
-    """See to it that the table has the index, and wait until it is filled.
+    """Add the index to the table if it is missing, and wait until it is filled.
 
     DynamoDB takes one change of a table at a time: somebody else's is waited for, and somebody else's index of that
     name is as good.

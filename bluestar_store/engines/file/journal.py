@@ -85,7 +85,7 @@ class Journal:
             return os.fstat(file.fileno()).st_ino == mark.inode and (b"%08x" % mark.crc).startswith(found)
 
     def settle(self) -> None:
-        """See to it that all of the journal is on disk. To be called under the lock, under which nobody writes.
+        """Sync all of the journal to disk. Call it under the lock, so that nobody writes meanwhile.
 
         What lies behind the mark is written once more: after a sync that failed, one that succeeds proves nothing. That
         such an entry counts is right: an older release may have acknowledged it.

@@ -53,7 +53,7 @@ class FolderLocks:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """No other thread is in here meanwhile; what the system says of the folder is told as our errors."""
+        """Keep other threads out of the block, and raise its OSErrors as the library's errors."""
         with self._threads, folder_failures(self._folder):
             yield
 

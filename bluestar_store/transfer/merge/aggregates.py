@@ -58,7 +58,7 @@ def root_of(placed: Placed) -> Place | None:
 
 
 def heads_of(root: Place) -> tuple[Place, ...]:
-    """What tells whether there is one: its root; of a batch the state, the trail's head, the drop-in's state."""
+    """The keys that tell whether an aggregate exists: its root; of a batch its state, trail head and old state."""
     if not is_of_batch(root):
         return (root,)
     table, key = root
@@ -72,7 +72,7 @@ def is_of_batch(place: Place) -> bool:
 
 
 def is_work(place: Place) -> bool:
-    """Whether what the target has there is never overwritten."""
+    """Whether a merge never overwrites the target's item there."""
     table, key = place
     return any(mapper.table == table and mapper.keys.parse(key) for mapper in KINDS if mapper.is_work)
 
@@ -131,7 +131,7 @@ class Aggregate:
 
 
 def roots_in(items: Iterable[Placed]) -> dict[Place, Item]:
-    """Those of the items that are roots or heads; and the first entry of a trail, which tells it from another."""
+    """The items that are roots or heads, and the first entries of trails, which distinguish trails."""
     return {place_of(one): one[1] for one in items if is_head(one) or is_first(one)}
 
 

@@ -38,7 +38,7 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What became of the items. `left_alone`: they differ in the target; the first of their tables and keys.
+    """The outcome of a merge. `left_alone`: they differ in the target; the first of their tables and keys.
 
     `resumed`: items that an interrupted run had brought in before.
     """

@@ -47,7 +47,7 @@ class MergePlanner:
         self._engine, self._table_map, self._overwrite = target.engine, table_map, overwrite
 
     def plans(self, aggregates: Sequence[Aggregate], *, isolated: bool = False) -> list[MergePlan]:
-        """What to write of each, given what the target has now; `isolated`: see `stored_of`."""
+        """The writes of each aggregate, given the target's current items; `isolated`: see `stored_of`."""
         keys: dict[str, dict[Key, None]] = {
             METADATA: {},
             PIPELINES: {},
