@@ -230,4 +230,4 @@ def test_names_of_key_fields_hide_nothing_elsewhere() -> None:
         rule = CalculationRule(plan_id="ACME", calc_type="021000021")
         assert "calc_type='021000021'" in repr(rule)
         assert redacted("", rule)["calc_type"] == "021000021"
-        assert ":" not in store._sessions.digests.of(CALCULATION_RULE, rule)  # which takes no key
+        assert ":" not in store.sessions.digests.of(CALCULATION_RULE, rule)  # which takes no key

@@ -82,6 +82,11 @@ class EngineRulesStore:
         self._pipelines, self._schemas = BarePipelines(sessions), BareSchemas(sessions)
         self._free_form = FreeForm(sessions)
 
+    @property
+    def sessions(self) -> Sessions:
+        """What it reads and writes through, for repositories and tests over the same items; see `Store.sessions`."""
+        return self._sessions
+
     def get_client_config(self, plan_id: str, pay_freq: str) -> PlainItem:
         """See `IRulesStore`."""
         return self._one(CLIENT_CONFIG, plan_id=plan_id, pay_freq=pay_freq)

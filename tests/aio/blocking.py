@@ -53,7 +53,7 @@ class Blocking:
 
     def unit_of_work(self) -> UnitOfWork[Any]:
         """Of the sync Store: a `with` block cannot await."""
-        return UnitOfWork(self, self._sync._sessions)
+        return UnitOfWork(self, self._sync.sessions)
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._target, name, None)

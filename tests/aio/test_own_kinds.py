@@ -46,7 +46,7 @@ def test_an_own_repository_takes_a_line_for_each_method(monkeypatch: pytest.Monk
             plain = store.repository(PAY_CALENDAR)
             assert type(plain) is AsyncRepository
             assert list((await plain.current([stored])).values()) == [stored]
-            assert plain.kind.name == PAY_CALENDAR.name
+            assert plain.mapper.name == PAY_CALENDAR.name
 
     asyncio.run(run())
 
@@ -74,7 +74,7 @@ def test_any_function_of_the_library_can_be_awaited_and_is_part_of_the_unit() ->
 
 def write_blindly(store: Store) -> None:
     """Without a look at what is there."""
-    with store._sessions.unit() as unit:
+    with store.sessions.unit() as unit:
         unit.engine.write(Put(store.tables.name(PLAN_HOLD), wire("PLAN#BETA", "HOLD#h1")))
 
 

@@ -37,7 +37,9 @@ def store() -> Iterator[AsyncStore]:
 
 
 def public(thing: Any) -> set[str]:
-    return {name for name in dir(thing) if not name.startswith("_") and callable(getattr(thing, name))}
+    names = (name for name in dir(thing) if not name.startswith("_"))
+    asked = (name for name in names if not isinstance(inspect.getattr_static(thing, name), property))  # old names warn
+    return {name for name in asked if callable(getattr(thing, name))}
 
 
 def pairs(store: AsyncStore) -> dict[str, tuple[Any, Any]]:

@@ -180,7 +180,7 @@ def test_writers_beside_it_lose_nothing(process: Process, monkeypatch: pytest.Mo
 def test_an_item_that_cannot_be_read_is_told_and_the_others_are_encrypted(process: Process) -> None:
     plain = process()
     work(plain)
-    table = plain.tables.name(plain.ach_configs.kind)
+    table = plain.tables.name(plain.ach_configs.mapper)
     broken = wire(f"CLIENT#A_{FREQ}", "ACH", account_number=ACCOUNT, bank_id={"N": "1"})
     plain.engine.put_many(table, [broken])
     report = process(FIRST).encrypt()

@@ -130,7 +130,7 @@ def test_a_digest_that_names_a_key_that_is_not_there_cannot_be_told(process: Pro
     keyed = process(FIRST)
     account(keyed)
     batch = keyed.batches.start("ACME", FREQ, 2026, "b1")
-    table = keyed.tables.name(keyed.plan_keys.kind)
+    table = keyed.tables.name(keyed.plan_keys.mapper)
     for key in keyed.plan_keys.of_plan("ACME"):
-        keyed.engine.write(Delete(table, keyed.plan_keys.kind.key(key)))
+        keyed.engine.write(Delete(table, keyed.plan_keys.mapper.key(key)))
     assert process(FIRST).batches.verify_rules(batch).unknown == (PLACE,)

@@ -161,7 +161,7 @@ def test_a_batch_of_a_unit_that_was_dropped_does_not_lend_its_plan(process: Proc
 def test_a_forged_ciphertext_is_one_error_and_quick(process: Process) -> None:
     keyed = process(FIRST)
     work(keyed)
-    table = keyed.tables.name(keyed.ach_configs.kind)
+    table = keyed.tables.name(keyed.ach_configs.mapper)
     good = next(item for item in all_items(keyed) if item["SK"]["S"] == "ACH")
     sealed: bytes = good["account_number"]["B"]
     forged: list[bytes] = [sealed[:5], sealed[:6], sealed[:-1], sealed[:20], sealed + b"x"]

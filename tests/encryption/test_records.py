@@ -81,7 +81,7 @@ def test_a_trail_verifies_with_the_key_without_it_and_with_another_one(process: 
 @pytest.mark.parametrize("what", ["another ciphertext", "plain text", "no details"])
 def test_details_that_were_changed_are_found_by_who_has_no_key(process: Process, keyed: Store, what: str) -> None:
     work(keyed)
-    table = keyed.tables.name(keyed.audit.kind)
+    table = keyed.tables.name(keyed.audit.mapper)
     item = item_at(keyed, "BATCH#b1", "AUDIT#00000001")
     details = {
         "another ciphertext": item_at(keyed, "BATCH#b1", "AUDIT#00000002")["details"],
@@ -182,12 +182,12 @@ def test_a_plans_key_that_was_touched_is_an_error_of_what_it_encrypts(
 ) -> None:
     work(keyed)
     work(keyed, batch_id="other", plan="OTHER")
-    table = keyed.tables.name(keyed.plan_keys.kind)
+    table = keyed.tables.name(keyed.plan_keys.mapper)
     (acme,), (other,) = (keyed.plan_keys.of_plan(plan) for plan in ("ACME", "OTHER"))
-    item = dict(item_at(keyed, *keyed.plan_keys.kind.key(acme)))
+    item = dict(item_at(keyed, *keyed.plan_keys.mapper.key(acme)))
     *head, last = acme.wrapped or b""
     wrapped = other.wrapped if damage == "copied" else bytes([*head, last ^ 1])
     keyed.engine.write(Put(table, item | {"wrapped": {"B": wrapped}}))
     with pytest.raises(EncryptedValueError, match="does not decrypt: it was changed, or copied here"):
         process(FIRST).results.get("b1", 100)
-    assert Key(*keyed.plan_keys.kind.key(acme)).pk == "PLANKEY#ACME"
+    assert Key(*keyed.plan_keys.mapper.key(acme)).pk == "PLANKEY#ACME"

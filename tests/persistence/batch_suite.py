@@ -31,7 +31,7 @@ ENDLESS["inner"] = [ENDLESS]
 
 def typed(store: EngineRulesStore) -> Store:
     """A typed Store over the same items, where the plan ACME can start batches."""
-    tables, engine = store._sessions.tables, store._sessions.current().engine
+    tables, engine = store.sessions.tables, store.sessions.current().engine
     settings = Settings(persistence_mode="memory", table_prefix=tables.prefix, table_suffix=tables.suffix)
     found = Store(settings, engine)
     found.pipelines.replace("ACME", "Weekly", [PipelineStep(plan_id="ACME", pay_freq="Weekly", step_order=100)])
@@ -112,9 +112,9 @@ class BatchSuite:
     ) -> None:
         def version() -> Any:
             key = FREE_RESULT.keys.build({"batch_id": "b1", "step": "match"})
-            return store._sessions.current().engine.get(store._sessions.table(FREE_RESULT), [key], consistent=True)[
-                key
-            ]["version"]
+            return store.sessions.current().engine.get(store.sessions.table(FREE_RESULT), [key], consistent=True)[key][
+                "version"
+            ]
 
         for sums in ({"a": 1.10, "b": {"y", "x"}}, {"b": {"x", "y"}, "a": Decimal("1.1")}):
             store.save_processing_result("b1", "match", sums)
@@ -190,7 +190,7 @@ class BatchSuite:
         for call in calls:
             with pytest.raises(InvalidWriteError):
                 call()
-        assert list(store._sessions.current().partition_items(store._sessions.table(FREE_RESULT), "BATCH#b1", "")) == []
+        assert list(store.sessions.current().partition_items(store.sessions.table(FREE_RESULT), "BATCH#b1", "")) == []
 
     def test_what_is_no_dict_is_called_by_its_name(self, store: EngineRulesStore) -> None:
         wrong: Any = [1]

@@ -53,8 +53,8 @@ def written_by(store: EngineRulesStore) -> list[str | None]:
     """Who the state was saved by, and who is the actor of an entry that names none."""
     store.save_batch_state("b1", {"status": "new"})
     store.append_audit_entry({"batch_id": "b1", "action": "begin"})
-    table = store._sessions.table(FREE_STATE)
-    items = list(store._sessions.current().partition_items(table, "BATCH#b1", ""))
+    table = store.sessions.table(FREE_STATE)
+    items = list(store.sessions.current().partition_items(table, "BATCH#b1", ""))
     (state,) = (FREE_STATE.decode(item) for item in items if FREE_STATE.owns(item))
     (entry,) = (AUDIT_ENTRY.decode(item) for item in items if AUDIT_ENTRY.owns(item))
     return [state.written_by, entry.actor]
@@ -97,7 +97,7 @@ def test_an_actor_without_a_name_is_none() -> None:
 
 def entries(store: EngineRulesStore) -> list[AuditEntry]:
     """The entries of batch b1."""
-    items = store._sessions.current().partition_items(store._sessions.table(AUDIT_ENTRY), "BATCH#b1", "AUDIT#")
+    items = store.sessions.current().partition_items(store.sessions.table(AUDIT_ENTRY), "BATCH#b1", "AUDIT#")
     return [AUDIT_ENTRY.decode(item) for item in items]
 
 

@@ -76,7 +76,7 @@ def refuse_reads(store: EngineRulesStore, monkeypatch: pytest.MonkeyPatch) -> No
     def get(table: str, keys: list[Key], *, consistent: bool = False) -> dict[Key, Item]:
         pytest.fail("the engine was asked")
 
-    monkeypatch.setattr(store._sessions.current().engine, "get", get)
+    monkeypatch.setattr(store.sessions.current().engine, "get", get)
 
 
 def test_a_rule_is_kept_as_json_for_300_seconds() -> None:

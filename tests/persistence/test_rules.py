@@ -42,7 +42,7 @@ class TestMemory(RulesSuite, BatchSuite):
 
     @pytest.fixture
     def put(self, store: MemoryRulesStore) -> Put:
-        engine: Any = store._sessions.current().engine
+        engine: Any = store.sessions.current().engine
         return lambda table, wire: MemoryDoor(engine).put(f"bluestar-{table}", wire)
 
 

@@ -72,10 +72,10 @@ EXPECTED = {
 
 
 def fill(rules: EngineRulesStore) -> None:
-    tables = {spec.name.removeprefix("bluestar-"): spec.name for spec in rules._sessions.tables.specs()}
+    tables = {spec.name.removeprefix("bluestar-"): spec.name for spec in rules.sessions.tables.specs()}
     for name, items in ITEMS.items():
         [table] = [full for short, full in tables.items() if short.startswith(name)]
-        rules._sessions.current().engine.put_many(table, map(wire_item, items))
+        rules.sessions.current().engine.put_many(table, map(wire_item, items))
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ class ActorTests:
         ]
 
     def test_the_actor_of_a_call_comes_before_the_settings(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(store._sessions, "actor", "ops")
+        monkeypatch.setattr(store.sessions, "actor", "ops")
         made = store.calculation_rules.put(RULE, actor="ann")
         changed = store.calculation_rules.put(made)
         store.pipelines.replace("ACME", "Weekly", STEPS, actor="ann")
@@ -128,7 +128,7 @@ class ActorTests:
     def test_within_a_unit_of_work_each_call_has_its_own_actor(
         self, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(store._sessions, "actor", "ops")
+        monkeypatch.setattr(store.sessions, "actor", "ops")
         with store.unit_of_work() as uow:
             made = uow.calculation_rules.put(RULE, actor="ann")
             uow.calculation_rules.put(made.model_copy(update={"max_pct": Decimal(5)}), actor="bob")

@@ -173,7 +173,7 @@ class CatalogTests:
         marks = store.index_marks
         for mark in marks.current().values():
             marks.write(replace(mark, due=store.clock.now()), mark.version)
-        recheck = Recheck(store._sessions, marks)
+        recheck = Recheck(store.sessions, marks)
         for _ in range(len(marks.current())):
             recheck.catch_up()
         calls = Calls.of(store, monkeypatch)

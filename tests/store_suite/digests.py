@@ -47,7 +47,7 @@ def forget_keys(store: Store) -> None:
     name = table(store, ACH_CONFIG)
     for item in store.engine.query(name, PARTITION, consistent=True).items:
         store.engine.write(Delete(name, key_of(item)))
-    store._sessions.digests.__init__(lambda: store.engine, store.tables)  # type: ignore[misc]  # as a new process has it
+    store.sessions.digests.__init__(lambda: store.engine, store.tables)  # type: ignore[misc]  # as a new process has it
 
 
 class DigestTests:

@@ -53,7 +53,7 @@ class TrailTests:
         assert store.audit.verify(RULES) == ()
 
     def test_an_entry_names_who_wrote(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(store._sessions, "actor", "ops")
+        monkeypatch.setattr(store.sessions, "actor", "ops")
         store.irs_limits.put(IrsLimits(year=2026))
         (entry,) = store.audit.entries(Trail(table="irs-limits", partition="YEAR#2026"))
         assert (entry.actor, entry.action) == ("ops", "create")

@@ -30,7 +30,7 @@ RUNNING = BatchStatus.RUNNING
 def frozen(store: Store, monkeypatch: pytest.MonkeyPatch) -> FrozenClock:
     """A clock that the Store, however it was opened, dates by from now on."""
     clock = FrozenClock()
-    monkeypatch.setattr(store._sessions, "now", clock.now)
+    monkeypatch.setattr(store.sessions, "now", clock.now)
     return clock
 
 

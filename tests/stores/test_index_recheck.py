@@ -81,7 +81,7 @@ def test_a_page_that_a_process_read_which_knows_fewer_kinds_does_not_count_for_t
         fewer.pass_time(minutes=80)
         for store in (more, fewer.store) if turn % 2 else (fewer.store, more):
             store.index_marks.forget()
-            recheck.Recheck(store._sessions, store.index_marks).catch_up()
+            recheck.Recheck(store.sessions, store.index_marks).catch_up()
         more.index_marks.forget()
         checked = more.index_marks.checked(PAY_CALENDAR, index)
         found = "bs_kind" in fewer.engine.get(home, [theirs])[theirs]
@@ -115,7 +115,7 @@ def test_processes_that_know_different_kinds_keep_the_recheck_of_all_of_them_wit
         plain.pass_time(minutes=40)
         store = stores[turn % rarer == 0]
         store.index_marks.forget()
-        recheck.Recheck(store._sessions, store.index_marks).catch_up()
+        recheck.Recheck(store.sessions, store.index_marks).catch_up()
         if turn > 3 * 36:
             store.index_marks.forget()
             checked = store.index_marks.current()[home].checked
@@ -131,11 +131,11 @@ def test_a_pass_that_others_do_not_go_on_with_is_ended_by_who_is_there(monkeypat
     fewer.put(BATCH_STATE, *(wire(f"CLIENT#P{n:03d}", "CALC#match") for n in range(5 * PAGE)))
     more.create_tables(upgrade=True)
     fewer.pass_time(hours=7)
-    recheck.Recheck(more._sessions, more.index_marks).catch_up()  # and is never seen again
+    recheck.Recheck(more.sessions, more.index_marks).catch_up()  # and is never seen again
     for _ in range(18):
         fewer.pass_time(hours=1)
         fewer.store.index_marks.forget()
-        recheck.Recheck(fewer.store._sessions, fewer.store.index_marks).catch_up()
+        recheck.Recheck(fewer.store.sessions, fewer.store.index_marks).catch_up()
     checked = fewer.store.index_marks.checked(CALCULATION_RULE, "by_level")
     assert checked is not None
     assert fewer.clock.now() - checked < timedelta(hours=24)

@@ -269,7 +269,7 @@ def test_what_changes_too_fast_to_be_listed_is_waited_for(store: Store) -> None:
 
 
 def test_what_never_comes_to_rest_is_an_error_and_no_mixture(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, place = store.clock, store._sessions.revisions.of_level(GLOBAL)
+    clock, place = store.clock, store.sessions.revisions.of_level(GLOBAL)
     assert isinstance(clock, FrozenClock)
 
     def goes_on(seconds: float) -> None:
@@ -279,7 +279,7 @@ def test_what_never_comes_to_rest_is_an_error_and_no_mixture(store: Store, monke
         store.engine.write(Update(*place, {MANY: {"N": now}}, expect=ANY))
 
     goes_on(0)
-    monkeypatch.setattr(store._sessions.outside, "sleep", goes_on)
+    monkeypatch.setattr(store.sessions.outside, "sleep", goes_on)
     with pytest.raises(ChangingError, match="keeps changing"):
         formulas(store)
 
@@ -330,7 +330,7 @@ def test_a_commit_that_came_late_is_seen_whole(seed: int, lost: bool) -> None:
         engine.late = True
         with pytest.raises(UnavailableError) if lost else nullcontext():
             write(store, 1)
-        place = store._sessions.revisions.of_level(GLOBAL)
+        place = store.sessions.revisions.of_level(GLOBAL)
 
         def told() -> bool:
             item = engine.get_isolated(place[0], [place[1]])[place[1]]

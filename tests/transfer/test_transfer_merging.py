@@ -74,7 +74,7 @@ def test_an_item_that_changes_while_it_is_overwritten_gets_a_version_above_the_l
     target: Store, exported: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(target, {"calculation-rules": [item(RULE, version={"N": "7"})]})
-    write, rules = MemoryEngine.write, target.tables.name(target.calculation_rules.kind)
+    write, rules = MemoryEngine.write, target.tables.name(target.calculation_rules.mapper)
     left = 1
 
     def racing(engine: MemoryEngine, *writes: Write) -> None:
@@ -139,7 +139,7 @@ def test_what_changes_between_comparison_and_write_is_compared_again(
 
     def racing(engine: MemoryEngine, *writes: Write) -> None:
         if any(one.key == RULE for one in writes) and stored(target, RULE) is None:
-            write(engine, Put(target.tables.name(target.calculation_rules.kind), theirs))
+            write(engine, Put(target.tables.name(target.calculation_rules.mapper), theirs))
         write(engine, *writes)
 
     monkeypatch.setattr(MemoryEngine, "write", racing)
