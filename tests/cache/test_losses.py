@@ -23,7 +23,7 @@ from bluestar_store.cache.redis.publisher import WITNESS_KEY, InvalidationPublis
 from bluestar_store.cache.redis.stored import StoredValue
 from bluestar_store.cache.redis.tier import RedisTier
 from bluestar_store.clock import SystemClock
-from bluestar_store.engines.dynamo import once
+from bluestar_store.engines.dynamo import transactions
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.testing import FaultEngine, FrozenClock
 from tests.cache.stores import one_store, rule, stores, until
@@ -213,13 +213,13 @@ def test_a_tombstone_outlives_the_longest_commit(conflict_attempts: int, max_att
         )
     )
     pauses = sum(min(2**n, 20) for n in range(max_attempts - 1))  # botocore's standard mode
-    transaction = once.ASKS * (max_attempts * 2 * timeout + pauses) + (once.ASKS - 1) * 2
+    transaction = transactions.ASKS * (max_attempts * 2 * timeout + pauses) + (transactions.ASKS - 1) * 2
     assert found.block_seconds > conflict_attempts * (transaction + 2)
     assert found.block_seconds / 2 > transaction
 
 
 def test_the_cache_knows_how_often_an_engine_asks() -> None:
-    assert cache_limits.ASKS == once.ASKS
+    assert cache_limits.ASKS == transactions.ASKS
 
 
 @pytest.mark.parametrize(("part", "again"), [(0.4, False), (0.6, True)])

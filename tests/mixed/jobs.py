@@ -5,6 +5,7 @@ Every release has to know all that is called here, so nothing newer than the old
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -29,8 +30,10 @@ from bluestar_store import (
 from bluestar_store.doctor import examine
 from bluestar_store.documents import get_store
 from bluestar_store.seeding import baseline, compare, load
-from bluestar_store.seeding.export import export  # type: ignore[import-not-found]  # found by its name of 0.1.0
-from bluestar_store.seeding.importing import import_  # type: ignore[import-not-found]
+
+with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # the names of 0.1.0, where these run too
+    from bluestar_store.seeding.export import export  # type: ignore[import-not-found]
+    from bluestar_store.seeding.importing import import_  # type: ignore[import-not-found]
 
 FREQ, YEAR, STEPS = "Weekly", 2026, 3
 

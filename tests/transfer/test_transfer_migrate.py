@@ -24,7 +24,7 @@ from bluestar_store.protocols import Item, Put, TableSpec, key_of
 from bluestar_store.repositories.revisions import is_level_revision
 from bluestar_store.transfer import migrate, migrating, take_over
 from bluestar_store.transfer.exporting import digests
-from tests.transfer.test_transfer_import import item
+from tests.transfer.importing_stores import item
 from tests.transfer.test_transfer_round_trip import SINGLE, in_folder, in_memory, opened
 
 
