@@ -33,12 +33,18 @@ class BusyEngine(MemoryEngine):
         self.stale: Page | None = None
         """What queries give, instead of what is there."""
         self.queries = 0
+        self.reads = 0
+        """Calls that read items by their keys."""
 
     def write(self, *writes: Write, **options: Any) -> None:
         self.sent.append(writes)
         self.was_sent.set()
         self.before()
         super().write(*writes, **options)
+
+    def get(self, table: str, keys: Iterable[Key], *, consistent: bool = False) -> dict[Key, Item]:
+        self.reads += 1
+        return super().get(table, keys, consistent=consistent)
 
     def get_isolated(self, table: str, keys: Iterable[Key]) -> dict[Key, Item]:
         asked = list(keys)

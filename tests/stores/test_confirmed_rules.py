@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from bluestar_store import Settings, Store, ValidationRule
-from bluestar_store.errors import AlreadyExistsError, InvalidWriteError, PlanOnHoldError, UnavailableError
+from bluestar_store.errors import (
+    AlreadyExistsError,
+    InvalidWriteError,
+    PlanOnHoldError,
+    UnavailableError,
+    VersionConflictError,
+)
 from bluestar_store.models.batches import BatchState, BatchStatus
 from bluestar_store.models.holds import PLAN_HOLD
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.protocols import ABSENT, Delete, Item, Page
+from tests.cache.stores import rule
 from tests.store_suite.side_door import in_thread
 from tests.stores.busy_engine import BusyEngine
 
@@ -79,6 +86,31 @@ def test_an_engine_that_fails_is_not_asked_again(
     with pytest.raises(UnavailableError):
         store.validation_rules.put(NUMBERED)
     assert engine.queries == 1
+
+
+def test_a_refusal_that_rests_on_no_query_is_told_at_once_and_no_step_runs_again(
+    store: Store, engine: LateEngine
+) -> None:
+    made = store.calculation_rules.put(rule("ACME", 4))
+    store.calculation_rules.put(made)
+
+    def reads(call: Callable[[], object]) -> int:
+        before = engine.reads
+        call()
+        return engine.reads - before
+
+    def refused() -> None:
+        for entity, expected in ((rule("ACME", 4), ABSENT), (made, None)):
+            with pytest.raises((AlreadyExistsError, VersionConflictError)):
+                store.calculation_rules.put(entity, expected)
+
+    with store.unit_of_work() as uow:
+        of_a_put = reads(lambda: uow.calculation_rules.put(rule("BETA", 4)))
+        assert reads(refused) == 2 * of_a_put
+        uow.check(rule("CORP", 4))
+        with pytest.raises(AlreadyExistsError):
+            uow.check(rule("BETA", 4))
+        assert reads(lambda: uow.calculation_rules.put(rule("CORP", 4))) == of_a_put
 
 
 def test_steps_that_run_again_look_by_isolated_reads(store: Store, engine: LateEngine) -> None:
