@@ -49,7 +49,7 @@ class Plugins:
         opened = self._load(entry)(*given)
         if name not in self._own and (lacking := [one for one in needs if not hasattr(opened, one)]):
             raise ConfigurationError(
-                f"{self._told(entry)} opened a {type(opened).__name__}, which is no {self.what}: it lacks "
+                f"{self._described(entry)} opened a {type(opened).__name__}, which is no {self.what}: it lacks "
                 + ", ".join(lacking)
             )
         return opened
@@ -78,17 +78,17 @@ class Plugins:
         except (Exception, SystemExit) as error:  # whatever importing a module of another package raises
             if isinstance(error, ModuleNotFoundError) and entry.extras:
                 raise ConfigurationError(
-                    f"{self._told(entry)} needs a package that is not there ({error.name}): "
+                    f"{self._described(entry)} needs a package that is not there ({error.name}): "
                     f"pip install '{_package(entry)}[{','.join(entry.extras)}]'"
                 ) from None
             raise ConfigurationError(
-                f"{self._told(entry)} cannot be imported ({entry.value}): {type(error).__name__}: {error}"
+                f"{self._described(entry)} cannot be imported ({entry.value}): {type(error).__name__}: {error}"
             ) from error
         if not callable(loaded):
-            raise ConfigurationError(f"{self._told(entry)} is nothing that can be called ({entry.value})")
+            raise ConfigurationError(f"{self._described(entry)} is nothing that can be called ({entry.value})")
         return loaded
 
-    def _told(self, entry: EntryPoint) -> str:
+    def _described(self, entry: EntryPoint) -> str:
         return f"{self.setting}: {self.what} {entry.name} of {_package(entry)}"
 
 

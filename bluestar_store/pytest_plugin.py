@@ -21,9 +21,9 @@ REDIS_KINDS = ("fake", "server")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The one choice there is: which Redis."""
-    told = "what bluestar_redis is: fake (fakeredis, the default) or server (a redis-server of its own, from PATH)"
-    parser.getgroup("bluestar-store").addoption("--bluestar-redis", choices=REDIS_KINDS, help=told)
-    parser.addini("bluestar_redis", told, default="fake")
+    help_text = "what bluestar_redis is: fake (fakeredis, the default) or server (a redis-server of its own, from PATH)"
+    parser.getgroup("bluestar-store").addoption("--bluestar-redis", choices=REDIS_KINDS, help=help_text)
+    parser.addini("bluestar_redis", help_text, default="fake")
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def bluestar_dynamo_store(_bluestar_aws: None, _bluestar: Stores) -> Iterator[St
 def bluestar_redis(_bluestar_redis_server: RedisForTests, request: pytest.FixtureRequest) -> RedisForTests:
     """An empty Redis: `url`, `host`, `port`, `client` and `outage()`. The Stores of a test that asks for it use it."""
     _bluestar_redis_server.clear()
-    if clock := _asked(request, "bluestar_clock"):
+    if clock := _fixture_value(request, "bluestar_clock"):
         clock.on_advance(_bluestar_redis_server.pass_time)
     return _bluestar_redis_server
 
@@ -83,7 +83,7 @@ def bluestar_cache(request: pytest.FixtureRequest) -> FaultCache:
     from bluestar_store.persistence import MemoryCacheBackend
     from bluestar_store.testing import CACHE_CALLS, FaultCache, Faults
 
-    clock = _asked(request, "bluestar_clock")
+    clock = _fixture_value(request, "bluestar_clock")
     return FaultCache(MemoryCacheBackend(clock and clock.monotonic), _faults(request, Faults, CACHE_CALLS))
 
 
@@ -107,13 +107,13 @@ def assert_reads(_bluestar: Stores) -> AssertReads:
 # ------------------------------------------------------------------------------------------- what the fixtures share
 
 
-def _asked(request: pytest.FixtureRequest, name: str) -> Any:
+def _fixture_value(request: pytest.FixtureRequest, name: str) -> Any:
     """The value of a fixture that the test, or a fixture of its, asks for; None when none of them does."""
     return request.getfixturevalue(name) if name in request.fixturenames else None
 
 
 def _faults(request: pytest.FixtureRequest, kind: type[Faults], names: Sequence[str]) -> Faults:
-    clock = _asked(request, "bluestar_clock")
+    clock = _fixture_value(request, "bluestar_clock")
     return kind(names, sleep=clock.sleep) if clock else kind(names)
 
 
@@ -128,10 +128,10 @@ def _bluestar(
     from bluestar_store.testing.stores import Stores, Wanted
 
     settings = {"files_url": "memory://", **bluestar_settings}
-    if redis := _asked(request, "bluestar_redis"):
+    if redis := _fixture_value(request, "bluestar_redis"):
         # Two seconds rather than 50 ms: a busy machine is no outage, and fakeredis shares this process's time.
         settings = {"redis_timeout_ms": 2000, **settings, "redis_url": redis.url}
-    wanted = Wanted(settings, bluestar_kinds, bluestar_faults, _asked(request, "bluestar_clock"))
+    wanted = Wanted(settings, bluestar_kinds, bluestar_faults, _fixture_value(request, "bluestar_clock"))
     return Stores(_bluestar_seeded, wanted)
 
 

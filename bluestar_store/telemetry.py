@@ -90,10 +90,10 @@ def _traced(tracer: Tracer, server: Callable[[], tuple[str, str, str]]) -> Calla
                 raise
             finally:
                 if span.is_recording():
-                    span.set_attributes(dict(_asked(table.split(", "), arguments)))
+                    span.set_attributes(dict(_request_attributes(table.split(", "), arguments)))
                     span.set_attributes(dict(_server(*server())))
             if span.is_recording():
-                span.set_attributes(dict(_told(answer)))
+                span.set_attributes(dict(_response_attributes(answer)))
             return answer
 
     return call
@@ -101,17 +101,17 @@ def _traced(tracer: Tracer, server: Callable[[], tuple[str, str, str]]) -> Calla
 
 def _fail(span: Span, error: Exception) -> None:
     """The kind of error and AWS's code; no text, which may repeat what was sent."""
-    told: Mapping[str, Any] = getattr(error, "response", {})
-    code = str(told.get("Error", {}).get("Code", ""))
+    response: Mapping[str, Any] = getattr(error, "response", {})
+    code = str(response.get("Error", {}).get("Code", ""))
     span.set_status(Status(StatusCode.ERROR))
     span.set_attribute("error.type", code or type(error).__qualname__)
     if code:
         span.set_attribute("db.response.status_code", code)
-    if request := told.get("ResponseMetadata", {}).get("RequestId"):
+    if request := response.get("ResponseMetadata", {}).get("RequestId"):
         span.set_attribute("aws.request_id", request)
 
 
-def _asked(tables: list[str], arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _request_attributes(tables: list[str], arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "db.system.name", "aws.dynamodb"
     yield "aws.dynamodb.table_names", tables
     if len(tables) == 1:
@@ -140,7 +140,7 @@ def _server(address: str, port: str, region: str) -> Iterator[tuple[str, Any]]:
         yield "cloud.region", region
 
 
-def _told(answer: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _response_attributes(answer: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     consumed = answer.get("ConsumedCapacity", [])
     if consumed:
         each = consumed if isinstance(consumed, list) else [consumed]

@@ -100,7 +100,7 @@ def _left_behind(store: Store, part: Part) -> Iterator[str]:
         inherited = _current(store, part.mapper, before)
         if inherited is None:
             if not isinstance(entity, IrsLimits):
-                yield f"{whose} has {_likely_meant(store, entity)}"
+                yield f"{whose} has {_suggestion(store, entity)}"
             continue
         lost = inherited.unreadable
         gone = [n for n, value in inherited if (value is not None or n in lost) and getattr(entity, n) is None]
@@ -118,7 +118,7 @@ def _current(store: Store, mapper: Mapper[Any], identity: dict[str, Any]) -> Any
     return next(iter(found.values()), None)
 
 
-def _likely_meant(store: Store, entity: Any) -> str:
+def _suggestion(store: Store, entity: Any) -> str:
     from bluestar_store.errors import did_you_mean
     from bluestar_store.models.calculation import CalculationRule
 

@@ -90,7 +90,7 @@ def get(
             return
         target = _local_target(file or Path(), path)
         size = files.stat(path).size_bytes
-        with _kept(), files.open(path) as source, _written(target.absolute(), force) as local:
+        with _naming_the_option(), files.open(path) as source, _written(target.absolute(), force) as local:
             size = _carried(f"Fetching {target.name}", source, local, size)
         out.show({"path": path, "file": str(target), "size_bytes": size}, f"Fetched {path} to {target}: {size} bytes.")
 
@@ -172,7 +172,7 @@ def put(
         path = _inside(path, file.name)
         kind = content_type or mimetypes.guess_type(path)[0] or BINARY
         with (
-            _kept(),
+            _naming_the_option(),
             _opened(file) as source,
             files.open(path, "wb", kind, if_absent=not force) as target,
         ):
@@ -248,7 +248,7 @@ def _to_another_path(ctx: typer.Context, src: str, dst: str, force: bool, as_jso
         from bluestar_store.errors import AlreadyExistsError
 
         dst = _inside(dst, src.rpartition("/")[2])
-        with _kept():
+        with _naming_the_option():
             files.stat(src)  # what is missing is told first
             if not force and dst != src and files.exists(dst):
                 raise AlreadyExistsError(f"{dst} is there already")
@@ -259,7 +259,7 @@ def _to_another_path(ctx: typer.Context, src: str, dst: str, force: bool, as_jso
 
 
 @contextmanager
-def _kept() -> Iterator[None]:
+def _naming_the_option() -> Iterator[None]:
     """Say how to replace a file that is there already."""
     from bluestar_store.errors import AlreadyExistsError
 

@@ -206,7 +206,7 @@ def _plain(folder: int, name: str, path: str) -> os.stat_result:
     return found
 
 
-def _told(error: OSError) -> None:
+def _raise_unless_missing(error: OSError) -> None:
     """A folder that cannot be read is no empty one; one that was deleted meanwhile is."""
     if not isinstance(error, FileNotFoundError):
         raise error
@@ -214,7 +214,7 @@ def _told(error: OSError) -> None:
 
 def _under(folder: int, prefix: str) -> Iterator[str]:
     """The paths of all files in the open folder; links and what is still being written are no files."""
-    for base, folders, names, descriptor in walk(".", folder, onerror=_told):
+    for base, folders, names, descriptor in walk(".", folder, onerror=_raise_unless_missing):
         inner = prefix + ("" if base == "." else f"{base[2:]}/")
         folders[:] = [name for name in folders if not name.endswith(TEMPORARY)]
         for name in names:

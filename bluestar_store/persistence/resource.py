@@ -26,14 +26,14 @@ class ResourceConnection(AwsConnection):
         )
         self._callers = ddb.meta.client
         self._client = _WireClient(self._callers)
-        self._events.follow(self._callers)
+        self._events.register(self._callers)
 
     def _made(self) -> Made:
         return Made(None, self._client, None)
 
     def close(self) -> None:
         """Leave the client, which is the caller's, as it was."""
-        self._events.leave(self._callers)
+        self._events.unregister(self._callers)
 
 
 class _WireClient:

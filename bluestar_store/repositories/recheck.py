@@ -76,7 +76,7 @@ class Recheck:
                     due = [mark for mark in due if self._is_behind(mark, LATE) or self._is_slow(mark, now)]
                 if not due:
                     return
-                self._look(min(due, key=lambda mark: mark.due), now)
+                self._recheck_page(min(due, key=lambda mark: mark.due), now)
         except AccessDeniedError as error:  # who may not write to it is not asked to
             self._is_denied = True
             LOG.info("a recheck for items without index attributes is left to others: %s", error)
@@ -116,7 +116,7 @@ class Recheck:
         missing = self._labels(mark.table) - mark.covers
         return mark.began is not None and mark.pages < PAGES_AT_ONCE and self._marks.is_behind(mark, missing, LATE)
 
-    def _look(self, mark: IndexMark, now: datetime) -> None:
+    def _recheck_page(self, mark: IndexMark, now: datetime) -> None:
         session = self._session
         kinds = indexed_kinds(session.tables)[mark.table]
         known = labels(kinds)

@@ -51,7 +51,7 @@ class Hidden:
     def _sensitive(self) -> frozenset[str]:
         return frozenset(mapper.table for mapper in self._table_map.kinds if mapper.is_sensitive)
 
-    def look(self, table: str, item: Item) -> None:
+    def inspect(self, table: str, item: Item) -> None:
         """Look at an item of this table."""
         is_sensitive = table in self._sensitive
         if table in self.tables or (not is_sensitive and self._is_known(item)):

@@ -208,7 +208,7 @@ def _sorted_tables(
                     if wanted is None or wanted.wants(plain):
                         line = line_of(plain)
                         sorters[place].add(at if table else key_of(plain), line)
-                        hidden.look(place, plain)
+                        hidden.inspect(place, plain)
                         if wanted is not None:
                             scopes.update(digest_scopes(table_map, plain, wanted.wants))
                 done += len(items)

@@ -205,7 +205,7 @@ class Import:
             except ValueError as error:
                 yield key, table, str(error)
             else:
-                unmarked.look(table, item)
+                unmarked.inspect(table, item)
                 yield key, table, ""
 
     def _aggregates(self) -> Iterator[ExportedAggregate]:

@@ -145,7 +145,7 @@ class Unmarked:
         self._kinds = {name: kinds for name, kinds in indexed_kinds(target.tables).items() if name in marked}
         self._lacking: set[str] = set()
 
-    def look(self, table: str, item: Item) -> None:
+    def inspect(self, table: str, item: Item) -> None:
         """Look at one item that is to come, of a table by its name without prefix."""
         name = self._table_map.on_disk(table)
         if name in self._kinds and name not in self._lacking and missing(name, self._kinds[name], item) is not None:

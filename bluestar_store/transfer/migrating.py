@@ -102,7 +102,7 @@ def take_over(target: TransferStore, old_table: str, *, progress: Progress | Non
             except ValueError:
                 report += ImportReport(left_alone=1, left_alone_keys=((table, key_of(item)),))
         for item in ready:
-            unmarked.look(table, item)
+            unmarked.inspect(table, item)
         unmarked.distrust()
         for start in range(0, len(ready), COMPARED_ITEMS):
             report += write_compared(target, table_map, table, ready[start : start + COMPARED_ITEMS])

@@ -49,7 +49,7 @@ def _other(reason: dict[str, Any], table: str, location: str, request_id: str) -
     """The error for a reason that is neither a condition nor another transaction."""
     if reason["Code"].startswith("ResourceNotFound"):  # moto's way to miss a table
         return missing_table(table, location)
-    told = error_for(reason["Code"], str(reason.get("Message", "")), table, request_id)
-    if isinstance(told, ThrottledError):
-        return ThrottledTransactionError(str(told.args[0]), code=told.code, request_id=request_id)
-    return told
+    failure = error_for(reason["Code"], str(reason.get("Message", "")), table, request_id)
+    if isinstance(failure, ThrottledError):
+        return ThrottledTransactionError(str(failure.args[0]), code=failure.code, request_id=request_id)
+    return failure

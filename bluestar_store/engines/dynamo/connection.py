@@ -148,7 +148,7 @@ class AwsConnection:
             client: Any = connection.client
         except (aws.BotoCoreError, ValueError) as error:  # a region or an endpoint that cannot be one
             raise translated(error, "", self.location) from error
-        self._events.follow(client)
+        self._events.register(client)
         return connection, client
 
     def call(self, operation: str, table: str, tries: Tries | None = None, **arguments: Any) -> dict[str, Any]:

@@ -129,11 +129,11 @@ class DynamoEngine:
         try:
             return self._asked_once(places)
         except (TransactionConflictError, ThrottledTransactionError) as error:  # only now load what tries again
-            told: Exception | None = error
+            failure: Exception | None = error
         for attempt in self._retrying(TransactionConflictError, ThrottledTransactionError):
             with attempt:
-                if told is not None:
-                    first, told = told, None
+                if failure is not None:
+                    first, failure = failure, None
                     raise first
                 found = self._asked_once(places)
         return found
@@ -144,8 +144,8 @@ class DynamoEngine:
         try:
             answer = self.connection.call("transact_get_items", table, TransactItems=gets)
         except aws.ClientError as error:
-            told = _refusal([Check(*place, ANY) for place in places], self.location, error)
-            raise told from (None if isinstance(told, ConflictError) else error)
+            failure = _refusal([Check(*place, ANY) for place in places], self.location, error)
+            raise failure from (None if isinstance(failure, ConflictError) else error)
         items = (found.get("Item") for found in answer["Responses"])
         return {place: item for place, item in zip(places, items, strict=True) if item}
 
@@ -286,7 +286,7 @@ class DynamoEngine:
             return
         table = ", ".join(dict.fromkeys(write.table for write in ready))
         refusal = partial(_refusal, ready, self.location)
-        self.transact(table, transact_items(ready), refusal, partial(self._told, ready), before_attempt)
+        self.transact(table, transact_items(ready), refusal, partial(self._outcome_by_item, ready), before_attempt)
 
     def transact(
         self,
@@ -311,7 +311,7 @@ class DynamoEngine:
             sleep=self._sleep,
         )
 
-    def _told(self, writes: Sequence[Write]) -> bool | None:
+    def _outcome_by_item(self, writes: Sequence[Write]) -> bool | None:
         from bluestar_store.engines.dynamo.outcome import is_written, witness_write
 
         write = witness_write(writes)

@@ -128,12 +128,12 @@ class CallEvents:
         finally:
             self._call.tries = self._call.outcome = None
 
-    def _signing(self, **_: Any) -> None:
+    def _before_sign(self, **_: Any) -> None:
         """Before a try is signed."""
         if self._call.tries is not None:
             self._call.tries.check()
 
-    def _sending(self, **_: Any) -> Any:
+    def _before_send(self, **_: Any) -> Any:
         """Before a try is sent, as it is."""
         outcome, self._call.outcome = self._call.outcome, None
         if isinstance(outcome, Exception):
@@ -142,7 +142,7 @@ class CallEvents:
             self._call.tries.sent()
         return outcome
 
-    def _heard(self, response: Any = None, caught_exception: Exception | None = None, **_: Any) -> None:
+    def _after_try(self, response: Any = None, caught_exception: Exception | None = None, **_: Any) -> None:
         """After every try of which botocore could make out anything."""
         if response is None:
             refused = isinstance(caught_exception, NEVER_SENT)
@@ -154,20 +154,20 @@ class CallEvents:
         if refused and self._call.tries is not None:
             self._call.tries.refused()
 
-    def follow(self, client: Any) -> None:
+    def register(self, client: Any) -> None:
         """Register for the client's events."""
-        for event, hear in self._heard_of():
-            client.meta.events.register(event, hear)
+        for event, handler in self._handlers():
+            client.meta.events.register(event, handler)
 
-    def leave(self, client: Any) -> None:
+    def unregister(self, client: Any) -> None:
         """Unregister."""
-        for event, hear in self._heard_of():
-            client.meta.events.unregister(event, hear)
+        for event, handler in self._handlers():
+            client.meta.events.unregister(event, handler)
 
-    def _heard_of(self) -> Iterator[tuple[str, Callable[..., Any]]]:
-        for event, hear in (
-            ("before-sign", self._signing),
-            ("before-send", self._sending),
-            ("needs-retry", self._heard),
+    def _handlers(self) -> Iterator[tuple[str, Callable[..., Any]]]:
+        for event, handler in (
+            ("before-sign", self._before_sign),
+            ("before-send", self._before_send),
+            ("needs-retry", self._after_try),
         ):
-            yield f"{event}.dynamodb", hear
+            yield f"{event}.dynamodb", handler

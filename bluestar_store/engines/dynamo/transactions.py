@@ -57,12 +57,12 @@ def write_once(
                 try:
                     asking.ask()
                 except aws.ClientError as error:
-                    told = refusal(error)
-                    raise told from (None if isinstance(told, ConflictError) else error)
+                    failure = refusal(error)
+                    raise failure from (None if isinstance(failure, ConflictError) else error)
     except BlueStarError as error:
         if not asking.in_doubt:
             raise
-        written = _seen(look)
+        written = _outcome_or_none(look)
         if written:
             return
         # Where others were merely in the way, a try that is still on its way may find the way free.
@@ -122,7 +122,7 @@ def _asks_again(error: BaseException) -> bool:
     return isinstance(error, EngineError) and error.outcome_unknown and not isinstance(error, TooLateError)
 
 
-def _seen(look: Callable[[], bool | None]) -> bool | None:
+def _outcome_or_none(look: Callable[[], bool | None]) -> bool | None:
     try:
         return look()
     except BlueStarError:
@@ -130,11 +130,11 @@ def _seen(look: Callable[[], bool | None]) -> bool | None:
 
 
 def _unknown(error: BlueStarError) -> UnavailableError:
-    told = UnavailableError(
+    failure = UnavailableError(
         f"{error.args[0] if isinstance(error, EngineError) else error}; nobody says whether the transaction was "
         "written, and the items do not tell: read before you write it again",
         code=getattr(error, "code", ""),
         request_id=getattr(error, "request_id", ""),
     )
-    told.outcome_unknown = True
-    return told
+    failure.outcome_unknown = True
+    return failure

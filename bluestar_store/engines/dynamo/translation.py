@@ -152,16 +152,16 @@ def _is_of_credentials(error: Exception) -> bool:
 def credentials_error(error: Exception | None) -> ConfigurationError:
     """The error for credentials that cannot be had, with the reason that their source gave; None: nobody has any."""
     if isinstance(error, aws.ProfileNotFound | aws.ConfigParseError | aws.ConfigNotFound):
-        told = ConfigurationError(f"{error}: mend AWS_PROFILE or the AWS configuration files")
+        failure = ConfigurationError(f"{error}: mend AWS_PROFILE or the AWS configuration files")
     elif error is None or isinstance(error, aws.NoCredentialsError):
-        told = ConfigurationError(
+        failure = ConfigurationError(
             "no AWS credentials found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
             "(for DynamoDB Local any values will do)"
         )
     else:
-        told = ConfigurationError(
+        failure = ConfigurationError(
             f"no AWS credentials can be had ({type(error).__name__}): {str(error).strip()}; sign in again, or mend "
             "AWS_PROFILE or what it names"
         )
-    told.may_pass = True
-    return told
+    failure.may_pass = True
+    return failure

@@ -81,6 +81,6 @@ def folder_failures(folder: Path) -> Iterator[None]:
         raise ConfigurationError(f"BLUESTAR_FILE_PERSISTENCE_DIR (or --dir) {folder} is not a folder") from None
     except OSError as error:
         kind = AccessDeniedError if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else UnavailableError
-        told = kind(f"{error.filename or folder}: {error.strerror}")
-        told.outcome_unknown = isinstance(error, InDoubtError)
-        raise told from error
+        failure = kind(f"{error.filename or folder}: {error.strerror}")
+        failure.outcome_unknown = isinstance(error, InDoubtError)
+        raise failure from error
