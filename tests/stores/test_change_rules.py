@@ -24,7 +24,8 @@ from bluestar_store.errors import (
 from bluestar_store.keys import GLOBAL, Key
 from bluestar_store.models.batches import BATCH_STATE, BatchState
 from bluestar_store.models.holds import PLAN_HOLD
-from bluestar_store.protocols import ABSENT, ANY, EXISTS, VERSION, Put, Update, Write
+from bluestar_store.models.pipeline import PIPELINE_STEP
+from bluestar_store.protocols import ABSENT, ANY, EXISTS, VERSION, Delete, Put, Update, Write
 from tests.cache.stores import rule
 from tests.stores.busy_engine import MATCH, BusyEngine, meddle, raw, raw_put, rules_table
 
@@ -103,8 +104,10 @@ def test_what_has_to_be_there_and_is_may_have_any_version(store: Store) -> None:
 def test_a_version_that_cannot_be_read_is_written_over_by_who_says_so_only(store: Store, engine: BusyEngine) -> None:
     for expected in (None, 1, 0, EXISTS):
         raw_put(store, engine, version={"S": "two"}, max_pct=number(1))
-        with pytest.raises(ItemDecodeError, match="version"):
+        with pytest.raises(ItemDecodeError) as caught:
             store.calculation_rules.put(rule("ACME", 4), expected)
+        told = "bluestar-calculation-rules: item PK='CLIENT#ACME' SK='CALC#match': attribute 'version' "
+        assert str(caught.value).startswith(told + "is ")
     assert raw(store, engine)["version"] == {"S": "two"}
     assert store.calculation_rules.put(rule("ACME", 4), ANY).version == 1
 
@@ -113,6 +116,24 @@ def test_a_deletion_of_nothing_is_sent_again_when_something_came(store: Store, e
     meddle(store, engine, 1, max_pct=0)
     store.calculation_rules.delete(rule("ACME", 4))
     assert (len(engine.sent), raw(store, engine)) == (2, {})
+
+
+def test_a_deletion_that_expects_nothing_takes_what_others_made_of_it(store: Store, engine: BusyEngine) -> None:
+    store.calculation_rules.put(rule("ACME", 4))
+    engine.sent.clear()
+    meddle(store, engine, 1, max_pct=0)
+    store.calculation_rules.delete(rule("ACME", 4))
+    assert (len(engine.sent), raw(store, engine)) == (2, {})
+
+
+def test_what_lies_under_another_spelling_of_its_number_was_made_again(store: Store, engine: BusyEngine) -> None:
+    read = store.pipelines.replace("ACME", "Weekly", [step()])
+    name, key = store.tables.name(PIPELINE_STEP), Key("CLIENT#ACME_Weekly", "STEP#0001")
+    item = engine.get(name, [key], consistent=True)[key]
+    engine.write(Delete(name, key), Put(name, item | {"SK": {"S": "STEP#1"}}))
+    with pytest.raises(VersionConflictError) as caught:
+        store.pipelines.replace("ACME", "Weekly", [step()], known=read)
+    assert caught.value.found is None
 
 
 def test_a_deletion_expects_what_it_read(store: Store, engine: BusyEngine) -> None:
@@ -132,6 +153,17 @@ def test_another_programs_attribute_is_expected_as_it_was_read_up_to_1024_bytes(
     store.calculation_rules.put(rule("ACME", 4))
     assert len(engine.sent) == tries
     assert raw(store, engine)["note"] == number(engine.meddled[-1])
+
+
+def test_what_another_program_did_to_attributes_of_its_own_before_the_look_is_no_conflict(
+    store: Store, engine: BusyEngine
+) -> None:
+    for theirs in ({}, {"note": number(1)}, {"note": number(2)}):
+        raw_put(store, engine, max_pct=number(4), note={"S": "read"}, version=number(1))
+        read = store.calculation_rules.get("ACME", "match", fresh=True)
+        raw_put(store, engine, max_pct=number(4), version=number(1), **theirs)
+        assert store.calculation_rules.put(read).version == 2
+        assert raw(store, engine).get("note") == theirs.get("note")
 
 
 def test_as_many_attributes_are_expected_as_fit_the_kinds_own_first(store: Store, engine: BusyEngine) -> None:
