@@ -56,7 +56,7 @@ def is_random(run: re.Match[str]) -> bool:
     return len(rest) - 1 + len(run[0]) >= TOKEN_LENGTH and len(re.findall(r"\d+", rest)) > 1
 
 
-def passes(run: str) -> bool:
+def passes_checksum(run: str) -> bool:
     """Whether a run of digits has the check digits of a routing number (ABA) or a card (Luhn), or an SSN's form."""
     groups = re.findall(r"\d+", run)
     digits = [int(char) for char in "".join(groups)]

@@ -27,7 +27,7 @@ from bluestar_store.redaction.digits import (
     UNSEEN,
     is_random,
     own_around,
-    passes,
+    passes_checksum,
 )
 from bluestar_store.redaction.names import (
     NAMES,
@@ -145,11 +145,11 @@ def masked_digits(text: str, decoded: int = 0) -> str:
             return shown
 
     def shown_run(found: re.Match[str]) -> str:
-        return found[0] if is_random(found) or not passes(found[0]) else masked(found[0])
+        return found[0] if is_random(found) or not passes_checksum(found[0]) else masked(found[0])
 
     def shown_pair(found: re.Match[str]) -> str:
         pair = [number for number in found.groups() if not re.fullmatch(ORDINARY, number)]
-        is_one = len(pair) == 2 and any(len(number) == 9 and passes(number) for number in pair)
+        is_one = len(pair) == 2 and any(len(number) == 9 and passes_checksum(number) for number in pair)
         return masked(found[0]) if is_one and not is_random(found) else found[0]
 
     text = re.sub(RUN, shown_run, re.sub(FORM, shown_run, re.sub(PAIR, shown_pair, text)))
@@ -287,7 +287,7 @@ def _shown(name: str, value: Any) -> Any:
         case int() | Decimal():
             text = _text(value)
             is_one = re.fullmatch(NINE, text) and is_persons(name)
-            return masked(text) if is_one or (re.fullmatch(RUN, text) and passes(text)) else value
+            return masked(text) if is_one or (re.fullmatch(RUN, text) and passes_checksum(text)) else value
     return value
 
 

@@ -79,7 +79,7 @@ class Audit(Reader[AuditEntry]):
         is_begun = has_head(items)
         if not details:
             items = [{name: value for name, value in item.items() if name != "details"} for item in items]
-        return seen(owned_without_lost(session, self._mapper, items), has_head=is_begun)
+        return visible_entries(owned_without_lost(session, self._mapper, items), has_head=is_begun)
 
     def append(
         self,
@@ -162,7 +162,7 @@ class Audit(Reader[AuditEntry]):
         return self._mapper.keys.partition(dict(trail))
 
 
-def seen(entries: tuple[AuditEntry, ...], *, has_head: bool) -> tuple[AuditEntry, ...]:
+def visible_entries(entries: tuple[AuditEntry, ...], *, has_head: bool) -> tuple[AuditEntry, ...]:
     """The entries but for those of a trail that an import has not done with: it writes head and first entry last."""
     if has_head or any(entry.seq == 1 for entry in entries):
         return entries

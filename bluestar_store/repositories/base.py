@@ -32,7 +32,7 @@ from bluestar_store.repositories.changes import (
 from bluestar_store.repositories.inherited import InheritedEntities
 from bluestar_store.repositories.moments import ISOLATED_AT_ONCE
 from bluestar_store.repositories.session import Session, StoreParts
-from bluestar_store.repositories.sessions import Sessions
+from bluestar_store.repositories.sessions import NotInProcessError, Sessions
 from bluestar_store.repositories.sources import ItemSource, PartitionSource
 from bluestar_store.repositories.stored import Wanted, ambiguous, stored_items
 from bluestar_store.repositories.trail import record_change, trail_head
@@ -341,6 +341,12 @@ def in_process(read: Callable[P, A]) -> Callable[P, A | WouldBlock] | None:
     here: Callable[P, A] = getattr(_over(repository, sessions), read.__name__)
 
     def call(*args: P.args, **kwargs: P.kwargs) -> A | WouldBlock:
+        try:
+            return here(*args, **kwargs)
+        except NotInProcessError:
+            return WOULD_BLOCK
+
+    def checked_call(*args: P.args, **kwargs: P.kwargs) -> A | WouldBlock:
         before = sessions.last_refused
         try:
             found = here(*args, **kwargs)
@@ -348,10 +354,11 @@ def in_process(read: Callable[P, A]) -> Callable[P, A | WouldBlock] | None:
             if sessions.last_refused is before:
                 raise
             return WOULD_BLOCK
-        # A repository of somebody else's may have caught the error, and answered something of its own.
         return found if sessions.last_refused is before else WOULD_BLOCK
 
-    return call
+    # A repository of somebody else's may catch the error on its way, and answer something of its own.
+    is_ours = type(repository).__module__.startswith("bluestar_store.")
+    return call if is_ours else checked_call
 
 
 def _over(reader: R, sessions: Sessions) -> R:

@@ -31,7 +31,7 @@ from bluestar_store.models.batches import (
 from bluestar_store.models.free_form import FREE_STATE, FreeResult, FreeState
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.protocols import ABSENT, Item
-from bluestar_store.repositories.audit import seen
+from bluestar_store.repositories.audit import visible_entries
 from bluestar_store.repositories.base import Repository, owned, owned_without_lost
 from bluestar_store.repositories.batch_pages import BatchPage, BatchPages
 from bluestar_store.repositories.batch_traces import check_unused, delete_untouched
@@ -168,7 +168,7 @@ class Batches(Repository[BatchState]):
             rules[0] if rules else None,
             owned(session, STEP_CLAIM, items),
             owned_without_lost(session, STEP_RESULT, items),
-            seen(owned_without_lost(session, AUDIT_ENTRY, items), has_head=has_head(items)),
+            visible_entries(owned_without_lost(session, AUDIT_ENTRY, items), has_head=has_head(items)),
             free[0] if free else None,
             free_results(session, items),
         )

@@ -30,7 +30,7 @@ from bluestar_store.threads import side_by_side
 E = TypeVar("E", bound=Entity)
 
 
-class UnitOfWork(Protocol):
+class RuleUnitOfWork(Protocol):
     """A unit of work."""
 
     @property
@@ -62,7 +62,7 @@ class RuleStore(Protocol):
     def at_level(self, level: str, *, without_lost: bool = False) -> tuple[Entity, ...]: ...
     def encrypted(self, mapper: Mapper[Any], item: Item) -> Item: ...
     def decrypted(self, mapper: Mapper[Any], item: Item) -> Item: ...
-    def unit_of_work(self) -> UnitOfWork: ...
+    def unit_of_work(self) -> RuleUnitOfWork: ...
 
 
 class Action(StrEnum):
