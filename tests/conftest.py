@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
+from typing import Any
 
 import botocore.loaders
 import hypothesis
 import pytest
 import typer.main
 import typer.testing
+from pydantic_settings import EnvSettingsSource
 
 # Before anything imports them: they are subclassed, not collected.
 pytest.register_assert_rewrite("bluestar_store.testing", "tests.store_suite")
@@ -119,6 +121,29 @@ def _service_models_are_read_once() -> Iterator[None]:
         load_file = botocore.loaders.JSONFileLoader.load_file
         load_once = cache(lambda path: load_file(botocore.loaders.JSONFileLoader(), path))
         patch.setattr(botocore.loaders.JSONFileLoader, "load_file", lambda _, path: load_once(path))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fields_of_settings_are_looked_at_once() -> Iterator[None]:
+    """Pydantic asks the type of each field anew for each Settings, which takes most of the time that one does."""
+    fields = list[Any]()  # kept, so that no other gets the id of one
+
+    def once(look: Callable[..., Any]) -> Callable[..., Any]:
+        found = dict[tuple[object, ...], Any]()
+
+        def look_once(source: EnvSettingsSource, field: Any, *name: str) -> Any:
+            key = (type(source), id(field), *name)
+            if key not in found:
+                fields.append(field)
+                found[key] = look(source, field, *name)
+            return found[key]
+
+        return look_once
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_field_is_complex", "_extract_field_info"):
+            patch.setattr(EnvSettingsSource, name, once(getattr(EnvSettingsSource, name)))
         yield
 
 

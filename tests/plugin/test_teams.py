@@ -21,6 +21,7 @@ REAL = {
 }
 
 
+@pytest.mark.slow
 def test_what_one_test_writes_no_other_sees(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
@@ -43,6 +44,7 @@ def test_what_one_test_writes_no_other_sees(pytester: pytest.Pytester) -> None:
     pytester.runpytest_subprocess("-p", "xdist", "-n", "2").assert_outcomes(passed=11)
 
 
+@pytest.mark.slow
 def test_moto_is_all_that_is_reached_with_real_credentials_in_the_environment(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,7 +121,7 @@ def test_a_failed_count_is_shown_with_the_calls_and_without_our_frames(pytester:
     done.stdout.no_fnmatch_line("*round_trips.py*")
 
 
-@pytest.mark.parametrize("how", ["option", "ini"])
+@pytest.mark.parametrize("how", ["option", pytest.param("ini", marks=pytest.mark.slow)])
 def test_a_real_redis_is_used_when_it_is_asked_for(pytester: pytest.Pytester, how: str) -> None:
     if shutil.which("redis-server") is None:
         servers.unavailable("redis-server is not on PATH")

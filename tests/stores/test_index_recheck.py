@@ -92,7 +92,7 @@ def test_a_page_that_a_process_read_which_knows_fewer_kinds_does_not_count_for_t
     assert checked > written
 
 
-@pytest.mark.parametrize("pages", [3, 10, 40])
+@pytest.mark.parametrize("pages", [3, 10, pytest.param(40, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("rarer", [2, 5])
 def test_processes_that_know_different_kinds_keep_the_recheck_of_all_of_them_within_its_time(
     monkeypatch: pytest.MonkeyPatch, pages: int, rarer: int

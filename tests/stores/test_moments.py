@@ -44,7 +44,7 @@ Read: TypeAlias = Callable[[Store], set[Any]]
 SETTINGS = Settings(persistence_mode="memory", cache_max_entries=0, indexes_complete=True)
 
 
-@pytest.fixture(params=range(2))
+@pytest.fixture(params=[0, pytest.param(1, marks=pytest.mark.slow)])
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     """A Store whose engine shows the items of a transaction one by one, seconds later."""
     clock = FrozenClock()

@@ -181,8 +181,15 @@ def started(layout: TableLayout) -> Iterator[Started]:
         yield made
 
 
-@pytest.mark.parametrize("layout", TableLayout)
-@pytest.mark.parametrize(("pipeline", "rules"), [(PLAN, "GLOBAL"), ("DEFAULT", PLAN)])
+@pytest.mark.parametrize(
+    ("layout", "pipeline", "rules"),
+    [
+        (TableLayout.EIGHT, PLAN, "GLOBAL"),
+        (TableLayout.SINGLE, "DEFAULT", PLAN),
+        pytest.param(TableLayout.SINGLE, PLAN, "GLOBAL", marks=pytest.mark.slow),
+        pytest.param(TableLayout.EIGHT, "DEFAULT", PLAN, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("others", OTHERS, ids=lambda others: others.__name__)
 def test_a_start_reads_at_most_30_units_whatever_else_lies_in_the_tables(
     started: Started, others: Callable[[Started], None], pipeline: str, rules: str

@@ -96,13 +96,19 @@ def batch(store: Store, results: int) -> None:
                 uow.results.save(started, step, {"rows": step})
 
 
+def few_and(many: int) -> list[Any]:
+    """Few items in both layouts; many too, where the layout makes no difference that it does not make for few."""
+    both = [(TableLayout.EIGHT, many), pytest.param(TableLayout.SINGLE, many, marks=pytest.mark.slow)]
+    return [(TableLayout.EIGHT, 1), (TableLayout.SINGLE, 1), *both]
+
+
 @pytest.fixture(params=list(TableLayout), ids=str)
 def layout(request: pytest.FixtureRequest) -> TableLayout:
     found: TableLayout = request.param
     return found
 
 
-@pytest.mark.parametrize("versions", [1, 80])
+@pytest.mark.parametrize(("layout", "versions"), few_and(80))
 def test_a_pipeline_that_is_replaced_meanwhile_is_the_writers_and_no_mixture(
     layout: TableLayout, tmp_path: Path, versions: int
 ) -> None:
@@ -140,7 +146,7 @@ def test_a_pipeline_that_others_removed_before_is_taken_whole_or_is_the_writers(
         assert not target.pipelines.is_lost("ACME", "Weekly")
 
 
-@pytest.mark.parametrize("entries", [3, LONG])
+@pytest.mark.parametrize(("layout", "entries"), few_and(LONG))
 def test_a_trail_that_is_begun_meanwhile_is_the_writers_or_goes_on_behind_the_merged_one(
     layout: TableLayout, tmp_path: Path, entries: int
 ) -> None:
@@ -298,6 +304,7 @@ def test_writers_in_threads_and_a_merge_leave_each_whole(tmp_path: Path) -> None
                 assert target.audit.verify(f"b{number}") == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", list(TableLayout), ids=str)
 def test_on_dynamodb_a_merge_that_was_killed_is_completed_and_a_writer_goes_before_it(
     tmp_path: Path, dynamodb_local_url: str, layout: TableLayout
