@@ -46,7 +46,7 @@ def rule(max_pct: int, plan_id: str = "ACME") -> CalculationRule:
 # ------------------------------------------------------------------------------------------------------------ the Store
 
 
-@pytest.fixture(params=["bluestar_store", "bluestar_dynamo_store"])
+@pytest.fixture(params=["bluestar_store", pytest.param("bluestar_dynamo_store", marks=pytest.mark.slow)])
 def store(request: pytest.FixtureRequest) -> Store:
     """Each Store that the plugin has."""
     found: Store = request.getfixturevalue(request.param)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,20 +13,32 @@ import pytest
 from bluestar_store import ABSENT, AchConfig, ClientConfig, Settings, Store, seeding
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.protocols import Put
+from tests.seeded import seeded_store
 from tests.store_suite.side_door import wire
 
 ACCOUNT, SSN = "998877665541", "987-65-4329"
 ACH = AchConfig(plan_id="ACME", pay_freq="Weekly", account_number=ACCOUNT)
 
 
-@pytest.fixture(params=["memory", "file"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    settings = Settings(
-        persistence_mode=request.param, file_persistence_dir=tmp_path if request.param == "file" else None
-    )
-    with Store.open(settings) as store:
+@pytest.fixture(scope="module")
+def _seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("seeded") / "store"
+    with Store.open(Settings(persistence_mode="file", file_persistence_dir=folder)) as store:
         store.create_tables()
         seeding.load(store, seeding.baseline())
+    return folder
+
+
+def opened(mode: str, seeded: Path, folder: Path) -> Store:
+    if mode == "memory":
+        return seeded_store()
+    shutil.copytree(seeded, folder)
+    return Store.open(Settings(persistence_mode="file", file_persistence_dir=folder))
+
+
+@pytest.fixture(params=["memory", "file"])
+def store(request: pytest.FixtureRequest, _seeded: Path, tmp_path: Path) -> Iterator[Store]:
+    with opened(request.param, _seeded, tmp_path / "store") as store:
         store.ach_configs.put(ACH)
         name = store.tables.name(ACH_CONFIG)
         store.engine.write(

@@ -70,6 +70,7 @@ def run_all(stores: dict[str, Store]) -> None:
             assert rule.description == f"{name} {thread} {ROUNDS - 1}"
 
 
+@pytest.mark.slow  # a second server
 def test_stores_of_different_suffix_layout_and_endpoint_do_not_touch_each_other(
     make_store: MakeStore, dynamodb_local_url: str, other_url: str, clients: list[str]
 ) -> None:
@@ -108,6 +109,7 @@ def test_eight_threads_that_make_the_first_call_at_once_make_one_client(
         assert clients == [dynamodb_local_url]
 
 
+@pytest.mark.slow  # a second server
 def test_a_model_bound_to_two_stores_reads_each_ones_items(
     make_store: MakeStore, dynamodb_local_url: str, other_url: str, clients: list[str]
 ) -> None:

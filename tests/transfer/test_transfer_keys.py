@@ -16,6 +16,7 @@ from bluestar_store.protocols import Delete, key_of
 from bluestar_store.transfer import export, import_
 from bluestar_store.transfer.migrating import exported_keys, migrate
 from tests.own_kinds import KINDS, PAY_CALENDAR, PayCalendar, PayCalendars
+from tests.seeded import seeded_store
 from tests.store_suite.side_door import wire
 
 ACH = AchConfig(plan_id="ACME", pay_freq="Weekly", account_number="9988776655")
@@ -30,8 +31,8 @@ def opened(layout: TableLayout) -> Store:
 @pytest.fixture(params=list(product(TableLayout, TableLayout)), ids=lambda pair: "-".join(pair))
 def stores(request: pytest.FixtureRequest) -> Iterator[tuple[Store, Store]]:
     """A source in which a batch of two plans was started each, and an empty target, in each pair of layouts."""
-    source, target = (opened(layout) for layout in request.param)
-    seeding.load(source, seeding.baseline())
+    ours, theirs = request.param
+    source, target = seeded_store(table_layout=ours), opened(theirs)
     for plan_id in ("ACME", "ZED"):
         source.ach_configs.put(ACH.model_copy(update={"plan_id": plan_id}))
         source.batches.start(plan_id, "Weekly", 2026, plan_id)
