@@ -84,6 +84,24 @@ def test_each_refusal_names_the_item_and_its_place(store: Store, engine: BusyEng
     assert {error.place for error in refusals[4:]} == {(rules_table(store), MATCH)}
 
 
+def test_a_conflict_names_who_wrote_last_where_that_is_known(store: Store, engine: BusyEngine) -> None:
+    def conflict(read: CalculationRule) -> tuple[str | None, str | None]:
+        with pytest.raises(VersionConflictError) as caught:
+            store.calculation_rules.put(read)
+        return caught.value.attribute, caught.value.written_by
+
+    read = store.calculation_rules.put(rule("ACME", 4), actor="pat")
+    theirs = {name: value for name, value in raw(store, engine).items() if name not in ("PK", "SK")}
+    store.calculation_rules.put(read, actor="kim")
+    assert conflict(read) == (None, "kim")
+    raw_put(store, engine, **theirs | {"max_pct": number(7)})  # by a program that leaves the name that it finds
+    assert conflict(read) == ("max_pct", None)
+    for actor, told in (("kim", "kim"), ("pat", None), (None, None)):
+        store.calculation_rules.delete(rule("ACME", 4), ANY)
+        store.calculation_rules.put(rule("ACME", 5), actor=actor)
+        assert conflict(read) == ("max_pct", told)
+
+
 @pytest.mark.parametrize("expected", [EXISTS, 1])
 def test_what_has_to_be_there_and_is_not_is_named(store: Store, expected: Any) -> None:
     for write in (store.calculation_rules.put, store.calculation_rules.delete):

@@ -111,6 +111,7 @@ def test_a_refusal_that_rests_on_no_query_is_told_at_once_and_no_step_runs_again
         with pytest.raises(AlreadyExistsError):
             uow.check(rule("BETA", 4))
         assert reads(lambda: uow.calculation_rules.put(rule("CORP", 4))) == of_a_put
+    assert reads(lambda: store.calculation_rules.put(rule("DELTA", 4))) == of_a_put  # nor do any before the commit
 
 
 def test_steps_that_run_again_look_by_isolated_reads(store: Store, engine: LateEngine) -> None:

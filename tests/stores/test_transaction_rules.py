@@ -12,6 +12,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from contextvars import copy_context
 
 import pytest
@@ -214,9 +215,12 @@ def test_what_a_refused_call_staged_is_gone_and_what_was_staged_before_it_is_not
     assert (len(engine.sent), set(store.plans())) == (1, {"ACME", "BETA", "CORP"})
 
 
-def test_who_is_in_a_unit_that_is_over_is_told_where_to_await(store: Store) -> None:
-    with store.unit_of_work():
+@pytest.mark.parametrize("dropped", [False, True])
+def test_who_is_in_a_unit_that_is_over_is_told_where_to_await(store: Store, dropped: bool) -> None:
+    with suppress(ZeroDivisionError), store.unit_of_work():
         context = copy_context()
+        if dropped:
+            raise ZeroDivisionError
     for call in (
         lambda: store.calculation_rules.put(rule("ACME", 4)),
         lambda: store.calculation_rules.get("ACME", "match"),
