@@ -40,7 +40,8 @@ AZURE := $(AZURITE_DIR)/.installed
 
 # What the version of Python can change: threads, tasks, forks, files, http.client, tracebacks, annotations, all of it in
 # this process. A server answers every Python alike, and rules above these seams are asked once.
-ON_PYTHON := aio cache documents files $(addprefix cli/test_,errors.py files.py help.py output.py progress.py) \
+ON_PYTHON := aio cache files $(addprefix documents/test_,data_sets.py file_store.py opening.py shared_folder.py suite.py) \
+	$(addprefix cli/test_,errors.py files.py help.py output.py progress.py) \
 	$(addprefix engines/test_,direct.py exchange.py file*.py interception.py signing.py staged.py suite_memory.py suite_file.py) \
 	$(addprefix plugin/test_,fixtures.py frozen_clock.py loading.py) \
 	$(addprefix stores/test_,error_locals.py forks.py memory.py read_units.py torn_reads.py unit_contexts.py) \

@@ -200,7 +200,7 @@ def test_a_write_of_the_child_is_seen_by_the_parent(redis_url: str, tmp_path: Pa
         assert get(store) == 5
 
         def child() -> None:
-            store._sessions.outside.committed = store._sessions.committed = FileEngine(
+            store.sessions.outside.committed = store.sessions.committed = FileEngine(
                 tmp_path
             )  # its lock may not be inherited
             store.calculation_rules.put(rule("ACME", 4))
@@ -214,7 +214,7 @@ def test_a_write_of_the_child_is_seen_by_the_parent(redis_url: str, tmp_path: Pa
 def _of_cache(store: Store) -> Iterator[tuple[str, Any]]:
     """Every lock below a cache, by its name, with the object that has it."""
     seen: set[int] = set()
-    waiting: list[tuple[str, Any]] = [("access", store._sessions), ("cache", store.cache._cache)]
+    waiting: list[tuple[str, Any]] = [("access", store.sessions), ("cache", store.cache._cache)]
     while waiting:
         name, one = waiting.pop()
         if id(one) in seen or not type(one).__module__.startswith("bluestar_store"):

@@ -26,8 +26,10 @@ NEEDED = (
 
 @contextmanager
 def two(url: str, **settings: Any) -> Iterator[tuple[Store, Store, FaultEngine]]:
+    """Two Stores that share a Redis, which on a busy machine may take its time."""
     engine = FaultEngine(MemoryEngine())
-    with stores(engine, 2, url, cache_heartbeat_seconds=0.1, **settings) as (one, other):
+    options: dict[str, Any] = {"cache_heartbeat_seconds": 0.1, "redis_timeout_ms": 20_000} | settings
+    with stores(engine, 2, url, **options) as (one, other):
         yield one, other, engine
 
 
