@@ -82,7 +82,7 @@ def test_a_look_asks_for_all_keys_in_one_request() -> None:
     for key in (A, B):
         assert request.count(namespace.redis_key(key, RUN)) == 2
     assert request.count(lease) == 2
-    assert (request.count(b"NX"), request.count(b"PTTL"), request.count(b"%d" % LEASE_MS)) == (2, 2, 2)
+    assert [request.count(b"\r\n%b\r\n" % word) for word in (b"SET", b"NX", b"PTTL", b"%d" % LEASE_MS)] == [2] * 4
 
 
 def test_each_look_has_a_lease_of_its_own() -> None:
