@@ -337,7 +337,7 @@ def in_process(read: Callable[P, A]) -> Callable[P, A | WouldBlock] | None:
     repository, function = getattr(read, "__self__", None), getattr(read, "__func__", None)
     if not isinstance(repository, Reader) or "fresh" not in (getattr(function, "__kwdefaults__", None) or ()):
         return None
-    sessions = repository._sessions.in_process()
+    sessions = repository._sessions.in_process()  # noqa: SLF001  # of the class above
     here: Callable[P, A] = getattr(_over(repository, sessions), read.__name__)
 
     def call(*args: P.args, **kwargs: P.kwargs) -> A | WouldBlock:
@@ -367,7 +367,7 @@ def _over(reader: R, sessions: Sessions) -> R:
     for name, value in vars(reader).items():
         if isinstance(value, Reader):
             setattr(other, name, _over(value, sessions))
-    other._sessions = sessions
+    other._sessions = sessions  # noqa: SLF001  # of the class above
     return other
 
 

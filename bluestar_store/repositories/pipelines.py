@@ -7,7 +7,7 @@ number of its steps, which the head of the pipeline's trail has too. A reader th
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from bluestar_store.errors import (
@@ -43,7 +43,7 @@ class Pipelines(Reader[PipelineStep]):
 
     def __init__(self, sessions: Sessions) -> None:
         super().__init__(sessions, PIPELINE_STEP)
-        self._whole = PipelineSource(sessions.outside, self)
+        self._whole = PipelineSource(sessions.outside, self.entities, self._first_of)
 
     def steps(
         self, plan_id: str, pay_freq: str, *, fallback: bool = True, fresh: bool = False
@@ -210,11 +210,11 @@ class Pipelines(Reader[PipelineStep]):
     def whole(self, session: Session, pk: str, items: Iterable[Item]) -> tuple[PipelineStep, ...]:
         """The whole pipeline of a partition, given one query's answer; reads again unless that proves itself whole."""
         try:
-            return self._proved_of(session, pk, items)
+            return self.proved_whole(session, pk, items)
         except PipelineChangingError:
-            return self._load_again(session, pk)
+            return self.read_until_whole(session, pk)
 
-    def _proved_of(
+    def proved_whole(
         self, session: Session, pk: str, items: Iterable[Item], *, settled: bool = False
     ) -> tuple[PipelineStep, ...]:
         """The whole pipeline in a query's answer; PipelineChangingError when it may be a part or a mixture.
@@ -223,12 +223,12 @@ class Pipelines(Reader[PipelineStep]):
         """
         return self._proved_steps(session, pk, self.entities(items), settled=settled)
 
-    def _load_again(self, session: Session, pk: str) -> tuple[PipelineStep, ...]:
+    def read_until_whole(self, session: Session, pk: str) -> tuple[PipelineStep, ...]:
         """The pipeline once its steps agree."""
         from bluestar_store.retrying import attempts
 
         retrying = attempts(PipelineChangingError, most=READ_ATTEMPTS, first_seconds=0.005, longest_seconds=0.5)
-        steps: tuple[PipelineStep, ...] = retrying(lambda: self._proved_of(session, pk, self._as_one(session, pk)))
+        steps: tuple[PipelineStep, ...] = retrying(lambda: self.proved_whole(session, pk, self._as_one(session, pk)))
         return steps
 
     def _as_one(self, session: Session, pk: str) -> list[Item]:
@@ -273,9 +273,14 @@ class Pipelines(Reader[PipelineStep]):
 class PipelineSource(PartitionSource[PipelineStep]):
     """Pipelines of which the first that there is is the answer: those of the levels after it are not even read."""
 
-    def __init__(self, session: Session, pipelines: Pipelines) -> None:
-        super().__init__(session, PIPELINE_STEP, pipelines.entities)
-        self._first_of = pipelines._first_of
+    def __init__(
+        self,
+        session: Session,
+        in_order: Callable[[Iterable[Item]], tuple[PipelineStep, ...]],
+        first_of: Callable[[Session, Sequence[str]], list[tuple[PipelineStep, ...] | FailedRead]],
+    ) -> None:
+        super().__init__(session, PIPELINE_STEP, in_order)
+        self._first_of = first_of
 
     def settles(self, value: tuple[PipelineStep, ...]) -> bool:
         """See Source."""

@@ -227,10 +227,10 @@ class Snapshots:
         for pk, items in levels:
             found = [item for item in items if PIPELINE_STEP.owns(item)]
             try:
-                steps = self._pipelines._proved_of(session, pk, found, settled=True)
+                steps = self._pipelines.proved_whole(session, pk, found, settled=True)
             except PipelineChangingError:
                 try:
-                    self._pipelines._load_again(session, pk)
+                    self._pipelines.read_until_whole(session, pk)
                 except PipelineChangingError as error:
                     if strict:
                         raise

@@ -48,7 +48,7 @@ class MapperSource(Generic[E]):
         if session is self._session:
             return self
         other = copy(self)
-        other._session = session
+        other._session = session  # noqa: SLF001  # the same class
         return other
 
     @property

@@ -24,7 +24,7 @@ NOT_AWAITED = {
     *("effective", "levels"),  # for comparing plans and warming, which are made in one thread
     *("first", "partitions", "not_found", "session", "entities"),  # what subclasses make their calls of
     *("bulk_entry", "one_for_all"),  # of audit: around a bulk load, which is made in one thread
-    "whole",  # of pipelines: takes raw items, for snapshots
+    *("whole", "proved_whole", "read_until_whole"),  # of pipelines: take raw items, for snapshots
 }
 PLAIN = {"listen", "open", "repository", "stats", "unit_of_work"}
 """What sends nothing, and so is not awaited."""
