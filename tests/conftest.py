@@ -211,7 +211,7 @@ def postgres_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def _fault_proxies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], servers.FaultProxy]]:
-    """One proxy an upstream for the whole session: microburst takes 3 seconds over its first request."""
+    """One proxy an upstream for the whole session."""
     with ExitStack() as started:
 
         @cache
