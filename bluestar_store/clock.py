@@ -36,7 +36,7 @@ def sleep_of(clock: Clock) -> Callable[[float], None]:
     return clock.sleep if isinstance(clock, Sleeping) else time.sleep
 
 
-def asleep_too() -> Callable[[], float]:
+def continuous_counter() -> Callable[[], float]:
     """The system's counter of seconds that goes on while the computer sleeps; on Windows, Python's own does."""
     if sys.platform == "linux" and hasattr(time, "CLOCK_BOOTTIME"):
         return partial(time.clock_gettime, time.CLOCK_BOOTTIME)
@@ -52,7 +52,7 @@ class SystemClock:
         """See `Clock`."""
         return datetime.now(UTC)
 
-    monotonic = staticmethod(asleep_too())
+    monotonic = staticmethod(continuous_counter())
 
 
 class Continuous:
@@ -66,7 +66,7 @@ class Continuous:
     def __init__(
         self, counter: Callable[[], float] | None = None, time_of_day: Callable[[], float] = time.time
     ) -> None:
-        self._counter, self._time_of_day = counter or asleep_too(), time_of_day
+        self._counter, self._time_of_day = counter or continuous_counter(), time_of_day
         self._gained = self._time_of_day() - self._counter()
 
     def __call__(self) -> float:

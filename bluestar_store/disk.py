@@ -243,12 +243,12 @@ def _chown(descriptor: int, user: int, group: int) -> bool:
     return True
 
 
-def as_spelled(path: Path) -> Path:
+def real_spelling(path: Path) -> Path:
     """The real path with its names in the case that they have on disk, however the given path spells them."""
     real = Path(os.path.realpath(path))
     for part in [real, *real.parents][-2::-1]:
         if (name := other_spelling(part)) is not None:
-            return as_spelled(part.with_name(name) / real.relative_to(part))
+            return real_spelling(part.with_name(name) / real.relative_to(part))
     return real
 
 

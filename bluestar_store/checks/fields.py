@@ -169,7 +169,7 @@ class Mapping(Check):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NeverLess(Check):
-    """A figure that is not below the year before's. It needs two years, so `shrunk` compares them."""
+    """A figure that is not below the year before's. It needs two years, so `decreased_figures` compares them."""
 
     name: str = "limits"
 
@@ -217,14 +217,14 @@ NAMES = tuple(
 __getattr__ = renamed(__name__, {"FORMULA": "bluestar_store.models.calculation:FORMULA"})
 
 
-def shrunk(entity: Entity, before: Entity, checks: Checks) -> Iterator[Finding]:
+def decreased_figures(entity: Entity, before: Entity, checks: Checks) -> Iterator[Finding]:
     """The figures that are less than those of the year before."""
     for field, now, then in _figures(entity, before, checks):
         if now is not None and then is not None and now < then:
             yield Finding(field, NEVER_LESS.name, Level.DOUBTFUL, f"is {now}, less than the {then} of the year before")
 
 
-def taken_away(entity: Entity, stored: Entity, checks: Checks) -> Iterator[Finding]:
+def removed_figures(entity: Entity, stored: Entity, checks: Checks) -> Iterator[Finding]:
     """The figures that the stored entity has and the new one has not."""
     for field, now, then in _figures(entity, stored, checks):
         if now is None and then is not None:

@@ -9,7 +9,7 @@ import typer
 
 from bluestar_store.cli.asking import Yes, ask
 from bluestar_store.cli.differences import difference_lines, difference_records
-from bluestar_store.cli.editing import one_person_may, write
+from bluestar_store.cli.editing import refuse_under_four_eyes, write
 from bluestar_store.cli.options import AsJson, Frequency, Plan, group, opened_store
 
 pipeline = group("Change one pipeline, as a whole.")
@@ -59,7 +59,7 @@ def remove(ctx: typer.Context, plan: Plan, freq: Frequency, yes: Yes = False, as
         from bluestar_store.protocols import ABSENT
         from bluestar_store.rulesets import editing
 
-        one_person_may(store)
+        refuse_under_four_eyes(store)
         if lost := editing.lost_pipeline(store, plan, freq):
             lines = [*difference_lines([lost]), "Its steps are gone already: another program deleted them."]
             ask(out, "Delete this?", lines, yes=yes)

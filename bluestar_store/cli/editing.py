@@ -52,7 +52,7 @@ def write(store: Store, out: Output, part: Part, *, yes: bool) -> None:
     """Show the part, ask, and write it unless somebody was faster."""
     from bluestar_store.rulesets.loading import write_part
 
-    one_person_may(store)
+    refuse_under_four_eyes(store)
     found = difference_records(part.entries)
     if not found:
         out.show(found, "Nothing to do: that is what is stored.")
@@ -67,7 +67,7 @@ def write(store: Store, out: Output, part: Part, *, yes: bool) -> None:
     out.show(found, done)
 
 
-def one_person_may(store: Store, *, fill: bool = False) -> None:
+def refuse_under_four_eyes(store: Store, *, fill: bool = False) -> None:
     """Raises BadUsage where nobody may change rules alone: see the setting `four_eyes`.
 
     `fill`: it is what a store begins with. A store without any item has nothing that could be changed.

@@ -10,7 +10,7 @@ import typer
 
 from bluestar_store.cli.asking import Yes, ask, is_terminal
 from bluestar_store.cli.differences import change_lines, difference_lines, difference_records, entry_records, totals
-from bluestar_store.cli.editing import doubt_lines, one_person_may
+from bluestar_store.cli.editing import doubt_lines, refuse_under_four_eyes
 from bluestar_store.cli.errors import DIFFERENCES, BadUsage, tell
 from bluestar_store.cli.options import AsJson, opened_store
 from bluestar_store.cli.output import Output, progress
@@ -96,7 +96,7 @@ def seed(
         if dry_run and plan is not None:
             raise BadUsage("give either --dry-run or --plan: both only show the difference, --plan saves it too")
         if not (dry_run or plan is not None) and (folder is not None or overwrite or prune):
-            one_person_may(store, fill=True)
+            refuse_under_four_eyes(store, fill=True)
         kinds = store.tables.kinds
         rule_set = (
             seeding.baseline(kinds) if folder is None else seeding.read(folder, kinds, checks=store.settings.checks)
@@ -177,7 +177,7 @@ def _load(store: Store, out: Output, source: str, difference: Difference, overwr
 
     writes = to_write(difference, overwrite=overwrite)
     if writes:
-        one_person_may(store, fill=True)
+        refuse_under_four_eyes(store, fill=True)
     doubted = list(doubt_lines(store, writes.parts, only=(Level.DOUBTFUL,)))
     changes = any(part.stored for part in writes.parts)
     if changes or (doubted and is_terminal()):

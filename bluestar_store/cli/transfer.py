@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluestar_store.cli.editing import one_person_may
+from bluestar_store.cli.editing import refuse_under_four_eyes
 from bluestar_store.cli.errors import DIFFERENCES, BadUsage, tell
 from bluestar_store.cli.options import AsJson, opened_store
 from bluestar_store.cli.output import Grid, Output, console_of
@@ -74,7 +74,7 @@ def import_(
 
         if overwrite and not merge:
             raise BadUsage("--overwrite goes with --merge; without it the tables must be empty")
-        one_person_may(store, fill=not merge)
+        refuse_under_four_eyes(store, fill=not merge)
         with phases() as progress:
             report = import_items(store, folder, merge=merge, overwrite=overwrite, progress=progress)
         # What agents have cached of before the import, most of all that something was not there.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from shlex import quote
 
-from bluestar_store.checks.fields import shrunk
+from bluestar_store.checks.fields import decreased_figures
 from bluestar_store.checks.meaning import Level
 from bluestar_store.doctor.findings import Finding, Severity
 from bluestar_store.doctor.reading import Seen
@@ -23,7 +23,7 @@ def check(session: Session, page: Sequence[Seen]) -> Iterator[Finding]:
             continue
         found = [finding for finding in session.checks.findings(one.entity) if finding.level is not Level.NEW]
         if isinstance(one.entity, IrsLimits) and (before := _year_before(session, one.entity)) is not None:
-            found += shrunk(one.entity, before, session.checks)
+            found += decreased_figures(one.entity, before, session.checks)
         for finding in found:
             if isinstance(one.entity, ValidationRule) and finding.field == "pattern":
                 yield one.finding(Severity.ERROR, "unusable", str(finding), _correction(one.entity))

@@ -100,7 +100,7 @@ class Sealing:
         mapper = self.kind_of(table, key)
         if mapper is None:
             return found if not is_digest_key(key) else self._sealed_digest_key(key, found)
-        said = plan_said(values.get(mapper.tells_plan, {})) if mapper.tells_plan is not None else None
+        said = plan_in_state(values.get(mapper.tells_plan, {})) if mapper.tells_plan is not None else None
         for name, value in values.items():
             place = (mapper.table, *key, name)
             if isinstance(value, SealedValue) and value.place == place:
@@ -170,7 +170,7 @@ class Sealing:
             keys = [Key(pk, mapper.keys.sort.prefix) for mapper in (BATCH_STATE, FREE_STATE)]
             found = reader.get(table, keys, consistent=True)
             state, free = (found.get(key, {}) for key in keys)
-            plan: str | None = state.get("plan_id", {}).get("S") or said or plan_said(free.get("state", {}))
+            plan: str | None = state.get("plan_id", {}).get("S") or said or plan_in_state(free.get("state", {}))
             uncommitted = isinstance(reader, StagedEngine) and any((table, key) in reader.writes for key in keys)
             if plan is None or uncommitted:
                 return plan
@@ -188,7 +188,7 @@ class Sealing:
         return None
 
 
-def plan_said(state: AttributeValue) -> str | None:
+def plan_in_state(state: AttributeValue) -> str | None:
     """The plan that an agent's own state of a batch names; None for none, and for what is no plan's name."""
     for name in ("plan_id", "client_id"):
         text = state.get("M", {}).get(name, {}).get("S")

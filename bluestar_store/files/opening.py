@@ -44,10 +44,10 @@ class FilesUrl:
     def required_host(self) -> str:
         """The bucket, container or server. Raises ConfigurationError for a URL without one."""
         if not self.host:
-            raise self.unlike_any()
+            raise self.form_error()
         return self.host
 
-    def unlike_any(self) -> ConfigurationError:
+    def form_error(self) -> ConfigurationError:
         """The error for a URL that does not have the form of its scheme."""
         return ConfigurationError(f"BLUESTAR_FILES_URL: {self.text!r} is none of {FORMS}")
 
@@ -86,7 +86,7 @@ def open_memory(url: FilesUrl) -> FileStore:
     from bluestar_store.files.memory import MemoryFileStore
 
     if url.host or url.path:
-        raise url.unlike_any()
+        raise url.form_error()
     return MemoryFileStore()
 
 
@@ -95,7 +95,7 @@ def open_folder(url: FilesUrl) -> FileStore:
     from bluestar_store.files.local import LocalFileStore
 
     if url.host not in ("", "localhost") or not url.path.startswith("/") or "\0" in url.path:
-        raise url.unlike_any()
+        raise url.form_error()
     return LocalFileStore(url.path)
 
 

@@ -41,7 +41,7 @@ TOKEN_LENGTH = 24
 """From which digests and ids of random letters and digits are long: what passes a check in them does so by chance."""
 
 
-def own_around(run: re.Match[str]) -> re.Match[str] | None:
+def own_id_around(run: re.Match[str]) -> re.Match[str] | None:
     """What the library makes itself (an id, a digest) that a run of digits is a part of; None if there is nothing."""
     found = re.compile(OWN).finditer(run.string, max(0, run.start() - LONGEST_OWN), run.end() + LONGEST_OWN)
     return next((own for own in found if own.start() <= run.start() and run.end() <= own.end()), None)
@@ -49,7 +49,7 @@ def own_around(run: re.Match[str]) -> re.Match[str] | None:
 
 def is_random(run: re.Match[str]) -> bool:
     """Whether a run of digits is a part of what the library makes, or of a token with other digits here and there."""
-    if own_around(run):
+    if own_id_around(run):
         return True
     before, behind = run.string[max(0, run.start() - 64) : run.start()], run.string[run.end() : run.end() + 64]
     rest = f"{_WORD_END.search(before)[0]} {_WORD_START.match(behind)[0]}"  # type: ignore[index]  # may be empty

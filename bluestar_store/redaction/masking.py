@@ -26,17 +26,17 @@ from bluestar_store.redaction.digits import (
     RUN,
     UNSEEN,
     is_random,
-    own_around,
+    own_id_around,
     passes_checksum,
 )
 from bluestar_store.redaction.names import (
     NAMES,
+    identifies_person,
     is_identifier,
     is_key_field,
-    is_persons,
     is_secret_name,
+    mentions_secret_in_sentence,
     names_a_secret,
-    tells_a_secret,
 )
 
 SHORTEST = 9
@@ -170,7 +170,7 @@ class _Named:
         is_masked = text[max(0, start - 1) : start] == "*"
         if digits < LEAST_DIGITS and not is_masked:
             return found[0]
-        own = own_around(found)
+        own = own_id_around(found)
         named_at = own.start() if own else start  # the letters of an id are no name of its digits
         before = text[max(0, named_at - 60) : named_at].rstrip(" \t:=#.,>()[]'\"\\-*")
         if is_masked and re.match(r"\d{1,4}[A-Za-z]", found[0]):  # text follows, no other number
@@ -188,7 +188,7 @@ class _Named:
         if names_a_secret(before[-40:]):
             return True
         is_told = digits >= LEAST_TOLD and (self._is_birth or not re.fullmatch(ORDINARY, found[0]))
-        return is_told and tells_a_secret(before)
+        return is_told and mentions_secret_in_sentence(before)
 
 
 def _as_json(text: str) -> str | None:
@@ -280,13 +280,13 @@ def _shown(name: str, value: Any) -> Any:
             if is_identifier(name):
                 return value
             text = masked_digits(value)
-            return re.sub(NINE, lambda found: masked(found[0]), text) if is_persons(name) else text
+            return re.sub(NINE, lambda found: masked(found[0]), text) if identifies_person(name) else text
         case bytes():
             text = value.decode("latin-1")
             return value if (shown := masked_digits(text)) == text else shown.encode("latin-1", "replace")
         case int() | Decimal():
             text = _text(value)
-            is_one = re.fullmatch(NINE, text) and is_persons(name)
+            is_one = re.fullmatch(NINE, text) and identifies_person(name)
             return masked(text) if is_one or (re.fullmatch(RUN, text) and passes_checksum(text)) else value
     return value
 
@@ -346,7 +346,7 @@ def has_secret(name: str, value: Any, *, numbers: bool = True, named: bool = Fal
     if not numbers and isinstance(value, int | Decimal):
         return False
     if type(value) is str and len(value) <= LONGEST_KEPT:
-        return _has_digits_masked(value, persons=is_persons(name)) and not is_identifier(name)
+        return _has_digits_masked(value, persons=identifies_person(name)) and not is_identifier(name)
     return bool(_shown(name, value) != value)
 
 

@@ -95,7 +95,7 @@ class _Names:
             self._used |= wanted
             is_secret_name.cache_clear()
             names_a_secret.cache_clear()
-            tells_a_secret.cache_clear()
+            mentions_secret_in_sentence.cache_clear()
             for forget in self._forget:
                 forget()
 
@@ -167,7 +167,7 @@ def names_a_secret(text: str) -> bool:
 
 
 @lru_cache(4096)
-def tells_a_secret(text: str) -> bool:
+def mentions_secret_in_sentence(text: str) -> bool:
     """Whether one does so in a sentence: `account number for ACME`."""
     words, patterns = words_of(text), NAMES.patterns
     if not words or re.fullmatch(_OTHERS, words[-1].removesuffix("s")):
@@ -177,7 +177,7 @@ def tells_a_secret(text: str) -> bool:
 
 
 @lru_cache(4096)
-def is_persons(name: str) -> bool:
+def identifies_person(name: str) -> bool:
     """Whether an attribute of this name identifies a person, which is often their SSN."""
     return re.search(_PERSON, " ".join(words_of(name))) is not None
 
@@ -189,4 +189,4 @@ def is_identifier(name: str) -> bool:
 
 def is_key_field(entity: type, name: str) -> bool:
     """Whether a field is part of an entity's key, users' own kinds' included, and identifies no person."""
-    return name in NAMES.keys_of(entity) and not is_secret_name(name) and not is_persons(name)
+    return name in NAMES.keys_of(entity) and not is_secret_name(name) and not identifies_person(name)

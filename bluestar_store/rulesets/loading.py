@@ -103,7 +103,7 @@ def _applied(
     applying = side_by_side(store.engine.parallel_calls, apply_group, groups)
     with closing(applying):
         outcomes = chain.from_iterable(applying)
-        return [outcome for _, outcome in zip(watched(parts, progress), outcomes, strict=True)]
+        return [outcome for _, outcome in zip(with_progress(parts, progress), outcomes, strict=True)]
 
 
 def _groups(parts: Sequence[Part], parallel: int, *, overwrite: bool) -> Iterator[list[Part]]:
@@ -168,7 +168,7 @@ def one_entry(
     return store.audit.bulk_entry(LOADS, action="load", actor=actor, details=details)
 
 
-def watched(parts: Iterable[Part], progress: Callable[[int], None] | None) -> Iterable[Part]:
+def with_progress(parts: Iterable[Part], progress: Callable[[int], None] | None) -> Iterable[Part]:
     """Yields the parts; calls `progress` with each when the next one is requested."""
     for part in parts:
         yield part

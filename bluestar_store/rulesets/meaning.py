@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from bluestar_store.checks.fields import shrunk, taken_away
+from bluestar_store.checks.fields import decreased_figures, removed_figures
 from bluestar_store.checks.meaning import REFUSED, Finding, Level
 from bluestar_store.errors import ItemDecodeError, RuleSetProblem, SeedError
 from bluestar_store.mapping.entity import Entity
@@ -59,7 +59,7 @@ def _shrinking(store: RuleStore, parts: Sequence[Part]) -> Iterator[tuple[str, F
     }
     for part, entity in limits:
         for stored in part.stored:
-            yield from ((_place(IRS_LIMITS, entity), one) for one in taken_away(entity, stored, checks))
+            yield from ((_place(IRS_LIMITS, entity), one) for one in removed_figures(entity, stored, checks))
     near = {year + step for year in changed for step in (-1, 1) if year + step >= 0} - changed.keys()
     years = {entity.year: entity for _, entity in limits}
     for year in near:
@@ -70,7 +70,7 @@ def _shrinking(store: RuleStore, parts: Sequence[Part]) -> Iterator[tuple[str, F
     for year, entity in sorted(years.items()):
         fields = changed.get(year, set()) | changed.get(year - 1, set())
         if year - 1 in years and fields:
-            shrinking = shrunk(entity, years[year - 1], checks)
+            shrinking = decreased_figures(entity, years[year - 1], checks)
             yield from ((_place(IRS_LIMITS, entity), one) for one in shrinking if one.field in fields)
 
 

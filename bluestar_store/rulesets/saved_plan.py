@@ -34,7 +34,7 @@ from bluestar_store.rulesets.loading import (
     outcome_of,
     report,
     to_write,
-    watched,
+    with_progress,
     write_part,
 )
 from bluestar_store.rulesets.meaning import check_meaning
@@ -75,7 +75,7 @@ def save_plan(store: RuleStore, difference: Difference, path: Path, *, actor: st
     and whoever applies the plan is held against that: where the entry cannot be made, there is no file either. Raises
     OSError; ConfigurationError where they are demanded and nobody is named.
     """
-    by = acting(store, actor)
+    by = actor_or_default(store, actor)
     if store.settings.four_eyes and not is_person(by):
         raise ConfigurationError("BLUESTAR_FOUR_EYES is set: say who proposes the plan, by BLUESTAR_ACTOR or --actor")
     parts = [part for part in difference.parts if not part.is_same]
@@ -100,7 +100,7 @@ def open_plan(store: RuleStore, path: Path, *, digest: str | None = None, actor:
     if digest is not None and digest.strip().lower() != plan.digest:
         raise refusal(path, f"has the digest {plan.digest}, not the one given: it is not what was reviewed")
     if store.settings.four_eyes:
-        check_proposal(store, path, plan, acting(store, actor))
+        check_proposal(store, path, plan, actor_or_default(store, actor))
     planned = _parts(path, plan, store)
     here = _store_of(store, planned)
     if plan.store.tables != here.tables:
@@ -123,7 +123,7 @@ def write_opened(
     about = {"plan": plan.digest, "proposed": utc_text(plan.proposed)}
     about |= {"proposed_by": plan.proposed_by} if plan.proposed_by else {}
     with one_entry(store, plan.difference, writes, actor, about):
-        for part in watched(plan.difference.parts, progress):
+        for part in with_progress(plan.difference.parts, progress):
             write_part(store, part, actor)
             outcomes.append((outcome_of(part, overwrite=True), part))
     return report(outcomes)
@@ -256,7 +256,7 @@ PROPOSALS = Trail(table=LOADS.table, partition="PROPOSALS")
 PROPOSE = "propose"
 
 
-def acting(store: RuleStore, actor: str | None) -> str | None:
+def actor_or_default(store: RuleStore, actor: str | None) -> str | None:
     """The actor, by default the setting's."""
     return store.settings.actor if actor is None else actor
 

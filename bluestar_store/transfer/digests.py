@@ -56,7 +56,7 @@ class Hidden:
         is_sensitive = table in self._sensitive
         if table in self.tables or (not is_sensitive and self._is_known(item)):
             return
-        if self._table_map.hides(item) if is_sensitive else self._table_map.says_secrets(item):
+        if self._table_map.hides(item) if is_sensitive else self._table_map.contains_secrets(item):
             self.tables.add(table)
             return
         if max(len(self._names), len(self._texts)) > MOST_REMEMBERED:

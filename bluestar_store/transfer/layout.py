@@ -85,10 +85,10 @@ class TableMap:
     def hides(self, item: Item) -> bool:
         """Whether something of an item is shown masked."""
         mapper, _ = self.identity(key_of(item))
-        return (mapper is not None and mapper.is_sensitive) or self.says_secrets(item)
+        return (mapper is not None and mapper.is_sensitive) or self.contains_secrets(item)
 
     @staticmethod
-    def says_secrets(item: Item) -> bool:
+    def contains_secrets(item: Item) -> bool:
         """The same for an item of a kind that is not sensitive."""
         names = (name for name in item if name not in ("PK", "SK") and not name.startswith(OWN_PREFIX))
         return has_secrets({name: from_wire(item[name]) for name in names})

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bluestar_store.disk import as_spelled, in_doubt, make_folder, other_spelling, require_posix
+from bluestar_store.disk import in_doubt, make_folder, other_spelling, real_spelling, require_posix
 from bluestar_store.engines.file.journal import Journal
 from bluestar_store.engines.file.shared_folders import (
     LOCK_TIMEOUT_SECONDS,
@@ -64,7 +64,7 @@ class FileEngine(MemoryEngine):
     @property
     def data_id(self) -> str:
         """The folder's."""
-        return f"file-{hashlib.sha256(str(as_spelled(self.folder)).encode()).hexdigest()[:16]}"
+        return f"file-{hashlib.sha256(str(real_spelling(self.folder)).encode()).hexdigest()[:16]}"
 
     @contextmanager
     def _reading(self) -> Iterator[ItemTables]:

@@ -27,7 +27,7 @@ from bluestar_store.transfer.merge.aggregates import (
     root_of,
     roots_in,
 )
-from bluestar_store.transfer.merge.batches import comes_with_the_heads, compared, has_others
+from bluestar_store.transfer.merge.batches import compared, has_others, is_written_with_heads
 from bluestar_store.transfer.merge.comparing import ATTEMPTS, ImportReport, MergePlan, left_alone
 from bluestar_store.transfer.merge.plans import MergePlanner
 
@@ -192,7 +192,7 @@ def _together(root: Place, items: Iterable[Placed]) -> tuple[Placed, ...]:
     for placed in items:
         if root_of(placed) != root:
             continue
-        kept = needed if is_step(placed) or comes_with_the_heads(placed) else records
+        kept = needed if is_step(placed) or is_written_with_heads(placed) else records
         if kept is records and is_chained(placed):
             kept = entries
         if kept is needed or len(kept) < MOST_ITEMS:

@@ -72,7 +72,7 @@ class Heads:
             return self.first.get("hash") == other.first.get("hash")
         return (self.end, self.chain.get("hash")) == (other.end, other.chain.get("hash"))
 
-    def is_of_another_than(self, other: Heads) -> bool:
+    def is_other_batch_than(self, other: Heads) -> bool:
         """Whether it is another batch of the same id."""
         deleted = [{} if one.chain is None else one.chain.get(DELETED, {}) for one in (self, other)]
         if any(deleted):
@@ -105,7 +105,7 @@ class BatchPlan:
         """Add the writes to the plan."""
         theirs = self._theirs
         if theirs.state is not None or theirs.chain is not None or self._is_other_free():
-            self._leave(self._ours.is_of_another_than(theirs))
+            self._leave(self._ours.is_other_batch_than(theirs))
         elif self._plan.aggregate.back or self._has_others_records(engine, on_disk):
             self._leave(True)
         else:
@@ -159,7 +159,7 @@ class BatchPlan:
             if found is None and known and is_same_trail and version is not None:
                 self._plan.check((self._root[0], Key(self._root[1].pk, CHAIN)), version)
                 self._plan.add(placed)
-            elif takes_back and not comes_with_the_heads(placed):
+            elif takes_back and not is_written_with_heads(placed):
                 self._plan.take_back(placed, found)
             else:
                 self._plan.leave(placed, found)
@@ -183,7 +183,7 @@ def is_typed(placed: Placed) -> bool:
     )
 
 
-def comes_with_the_heads(placed: Placed) -> bool:
+def is_written_with_heads(placed: Placed) -> bool:
     """Whether an item is brought in together with what readers begin with, and never before."""
     return is_head(placed) or is_first(placed) or place_of(placed)[1].sk == RULES
 
