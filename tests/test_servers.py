@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +62,32 @@ def test_without_postgres_its_tests_are_skipped_and_fail_in_cis_mode(monkeypatch
     monkeypatch.setenv("BLUESTAR_TEST_REQUIRE_SERVERS", "1")
     with pytest.raises(pytest.fail.Exception, match="PostgreSQL is not here"), postgres_servers.postgres("x"):
         pass
+
+
+def test_a_server_is_started_once_for_all_workers_and_ended_after_the_last(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    name, told = f"shared-{uuid.uuid4().hex}", list[str]()
+
+    @contextmanager
+    def start(folder: Path) -> Iterator[str]:
+        told.append("started")
+        yield "http://there"
+        told.append("ended")
+
+    one, other = (ExitStack() for _ in range(2))
+    for worker in (one, other):
+        assert worker.enter_context(servers.shared(name, tmp_path_factory, start)) == "http://there"
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(one.close)
+        with pytest.raises(TimeoutError):
+            ending.result(0.2)
+        assert told == ["started"]
+        other.close()
+        ending.result()
+    assert told == ["started", "ended"]
+    with servers.shared(name, tmp_path_factory, start):
+        assert told == ["started", "ended", "started"]
 
 
 def test_proxy_without_rules_passes_requests_on(dynamodb_local_url: str, fault_proxy: FaultProxyFactory) -> None:
