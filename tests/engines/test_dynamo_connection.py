@@ -15,6 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from bluestar_store.engines.dynamo.connection import AwsConnection
+from bluestar_store.engines.dynamo.direct import DirectCalls
 from bluestar_store.engines.dynamo.engine import DynamoEngine
 from bluestar_store.engines.dynamo.translation import CODES, error_for, translated
 from bluestar_store.errors import (
@@ -33,6 +34,7 @@ from bluestar_store.protocols import Put, TableSpec
 from bluestar_store.settings import PersistenceMode, Settings
 from bluestar_store.store import Store
 from tests.engines.fakes import http_server
+from tests.engines.players import FOUND, found, playing
 from tests.engines.shared_tables import INDEXES
 from tests.servers import free_port
 
@@ -238,11 +240,22 @@ def test_an_answer_that_cannot_be_read_is_no_empty_answer(body: str) -> None:
             assert "\n" not in str(caught.value)
 
 
-def test_a_page_of_something_that_is_not_dynamodb_is_no_successful_write() -> None:
-    with http_server(BODIES["HTML"], content_type="text/html") as (url, _):
-        for call in calls(engine_at(url)).values():
-            with pytest.raises(UnavailableError, match="is it DynamoDB"):
-                call()
+@pytest.mark.parametrize("body", ["not UTF-8", "not JSON", "HTML", "half", "empty", "a list", "a number", "null"])
+@pytest.mark.parametrize("way", ["direct", "botocore"])
+def test_what_is_no_answer_of_dynamodb_is_no_successful_write(
+    body: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with http_server(BODIES[body]) as (url, _):
+        engine = engine_at(url)
+        if way == "botocore":
+            monkeypatch.setattr(DirectCalls, "of", lambda client, connection: None)
+        with pytest.raises(UnavailableError, match="is it DynamoDB"):
+            calls(engine)["write"]()
+
+
+def test_a_checksum_that_is_no_number_is_an_answer_that_cannot_be_read() -> None:
+    with playing((200, FOUND, {"x-amz-crc32": "many"})) as player, pytest.raises(UnavailableError, match="be read"):
+        found(player.engine)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(400, EngineError), (502, UnavailableError)])

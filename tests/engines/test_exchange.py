@@ -29,6 +29,11 @@ KEPT: dict[str, bytes] = {
     "after 100 Continue": b"HTTP/1.1 100 Continue\r\n\r\n" + OK + TYPE + LENGTH + b"\r\n" + BODY,
     "without a reason": OK.replace(b" OK", b"") + TYPE + LENGTH + b"\r\n" + BODY,
     "in small letters": OK + (TYPE + LENGTH).lower().replace(b": ", b":") + b"\r\n" + BODY,
+    "of another type": OK + b"Content-Type: application/octet-stream\r\n" + LENGTH + b"\r\n" + BODY,
+    "of a type in capitals": OK + TYPE.upper() + LENGTH + b"\r\n" + BODY,
+    "of no type": OK + LENGTH + b"\r\n" + BODY,
+    "in lines that end in a line feed": (OK + TYPE + LENGTH + b"\r\n").replace(b"\r", b"") + BODY,
+    "in lines that end in either way": OK + TYPE.replace(b"\r", b"") + LENGTH + b"\n" + BODY,
     "with a header of two lines": OK + TYPE + LENGTH + b"X-Long: a\r\n  Content-Length\r\n\r\n" + BODY,
 }
 CLOSED: dict[str, bytes] = {

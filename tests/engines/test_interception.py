@@ -19,6 +19,7 @@ from botocore.awsrequest import AWSHTTPConnection, AWSHTTPConnectionPool
 from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.endpoint import Endpoint
+from botocore.history import BaseHistoryHandler, get_global_history_recorder
 from botocore.httpsession import URLLib3Session
 from botocore.stub import Stubber
 from pynamodb.connection import Connection
@@ -37,9 +38,7 @@ COMPUTING = (
     "botocore.config",
     "botocore.context",
     "botocore.credentials",
-    "botocore.endpoint_provider",
     "botocore.handlers",
-    "botocore.history",
     "botocore.httpchecksum",
     "botocore.model",
     "botocore.retries",
@@ -50,7 +49,15 @@ COMPUTING = (
     "urllib3.util",
 )
 """Modules whose functions compute on pieces of a request, or decide on a response; handlers are watched as such."""
-PIECES = ("HeadersDict", "_HeaderKey", "EndpointRulesetResolver", "_PrefixTrie", "ClientMeta", "BytesQueueBuffer")
+PIECES = (
+    "EndpointRulesetResolver",
+    "RuleSetEndpoint",
+    "HeadersDict",
+    "_HeaderKey",
+    "_PrefixTrie",
+    "ClientMeta",
+    "BytesQueueBuffer",
+)
 """Classes that do within the others."""
 PARTS_OF_OTHERS = {
     "_serialize_type_structure",
@@ -254,11 +261,23 @@ def test_what_makes_the_methods_of_clients_may_wrap_them() -> None:
     assert seen == ["batch_get_item"]
 
 
+def _endpoint(player: Player) -> Any:
+    return player.engine.connection._made().client._endpoint
+
+
+def _session(player: Player) -> Any:
+    return _endpoint(player).http_session
+
+
 OBJECTS: dict[str, Callable[[Player], tuple[Any, str]]] = {
     "the client": lambda player: (player.engine.connection._made().client, "batch_get_item"),
     "its inner way": lambda player: (player.engine.connection._made().client, "_make_api_call"),
-    "the endpoint": lambda player: (player.engine.connection._made().client._endpoint, "make_request"),
-    "the session": lambda player: (player.engine.connection._made().client._endpoint.http_session, "send"),
+    "the endpoint": lambda player: (_endpoint(player), "make_request"),
+    "the session": lambda player: (_session(player), "send"),
+    "the class of the client": lambda player: (type(player.engine.connection._made().client), "_make_api_call"),
+    "the pools": lambda player: (_session(player)._manager, "connection_from_url"),
+    "the pool": lambda player: (_session(player)._manager.connection_from_url(player.url), "urlopen"),
+    "what makes the parsers": lambda player: (_endpoint(player)._response_parser_factory, "create_parser"),
     "a subclass": lambda _: (AWSHTTPConnection, "getresponse"),
     "a pool": lambda _: (AWSHTTPConnectionPool, "urlopen"),
 }
@@ -274,6 +293,42 @@ def test_a_function_that_is_set_on_one_object_or_subclass_sees_the_calls(which: 
             assert len(seen) == 1
         assert read(player.engine) == [KEY]
         assert player.ways == ["botocore", "direct"]
+
+
+@pytest.mark.parametrize("part", [_endpoint, _session], ids=["the endpoint", "the session"])
+def test_an_object_that_is_made_one_of_a_subclass_sees_the_next_call(part: Callable[[Player], Any]) -> None:
+    with playing((200, FOUND, {})) as player:
+        assert read(player.engine) == [KEY]
+        found, seen = part(player), list[str]()
+        known = type(found)
+        name = "make_request" if known is Endpoint else "send"
+        found.__class__ = type("Traced", (known,), {name: counting(getattr(known, name), seen)})
+        assert read(player.engine) == [KEY]
+        found.__class__ = known
+        assert read(player.engine) == [KEY]
+        assert seen == [name]
+        assert player.ways == ["direct", "botocore", "direct"]
+
+
+def test_what_is_written_into_botocores_history_is_all_calls() -> None:
+    heard: list[str] = []
+
+    class Handler(BaseHistoryHandler):  # type: ignore[misc]  # botocore has no types
+        def emit(self, event_type: str, payload: Any, source: str) -> None:
+            heard.append(event_type)
+
+    recorder = get_global_history_recorder()
+    with playing((200, FOUND, {})) as player:
+        assert read(player.engine) == [KEY]
+        with patch.object(recorder, "_handlers", [Handler()]):
+            recorder.enable()
+            try:
+                assert read(player.engine) == [KEY]
+            finally:
+                recorder.disable()
+        assert read(player.engine) == [KEY]
+        assert heard == ["API_CALL", "HTTP_REQUEST", "HTTP_RESPONSE", "PARSED_RESPONSE"]
+        assert player.ways == ["direct", "botocore", "direct"]
 
 
 def test_another_connection_class_as_recorders_set_it_is_used() -> None:

@@ -146,8 +146,10 @@ class AwsConnection:
             read_client_files_sparingly(connection.session)
             credentials_of(connection.session)
             client: Any = connection.client
-        except (aws.BotoCoreError, ValueError) as error:  # a region or an endpoint that cannot be one
+        except aws.BotoCoreError as error:
             raise translated(error, "", self.location) from error
+        except ValueError as error:
+            raise ConfigurationError(f"BLUESTAR_DYNAMODB_ENDPOINT_URL: {error}") from error
         self._events.register(client)
         return connection, client
 
@@ -187,9 +189,11 @@ class AwsConnection:
                     return direct.send(request)
                 except Unanswered as unanswered:
                     outcome = unanswered.outcome
-        with self._events.calling(tries, outcome):
+        with self._events.calling(tries, outcome) as call:
             ordinary: dict[str, Any] = getattr(client, operation)(**arguments)
-        _check_answer(operation, ordinary)
+        name = ANSWERS.get(operation)
+        if not call.is_object or (name is not None and name not in ordinary):
+            raise ResponseParserError(f"not an answer to {operation}")  # such as a proxy's page: nothing is done by it
         return ordinary
 
     def close(self) -> None:
@@ -227,11 +231,3 @@ def _in_doubt(error: BlueStarError) -> BlueStarError:
     if isinstance(error, EngineError):
         error.outcome_unknown = True
     return error
-
-
-def _check_answer(operation: str, answer: dict[str, Any]) -> None:
-    """ResponseParserError for an answer of something else, such as a proxy's page: no write may seem done by it."""
-    kind = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("content-type", "json")
-    name = ANSWERS.get(operation)
-    if "json" not in kind or (name is not None and name not in answer):
-        raise ResponseParserError(f"not an answer to {operation}")

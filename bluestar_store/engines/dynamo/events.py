@@ -102,6 +102,8 @@ class _Call(threading.local):
 
     tries: Tries | None = None
     outcome: Any = None
+    is_object: bool = True
+    """Whether the last response, where it was no error, was a JSON object; botocore takes others for an empty one."""
 
 
 class CallEvents:
@@ -112,19 +114,19 @@ class CallEvents:
         self._is_answered_here = False
 
     @contextmanager
-    def calling(self, tries: Tries | None, outcome: Any) -> Iterator[None]:
+    def calling(self, tries: Tries | None, outcome: Any) -> Iterator[_Call]:
         """One call of botocore's; its tries are recorded in `tries`.
 
         An `outcome`, a response or an error, is what a first try past botocore brought: botocore's own first try is
         answered with it.
         """
-        self._call.tries, self._call.outcome = tries, outcome
+        self._call.tries, self._call.outcome, self._call.is_object = tries, outcome, True
         try:
             if self._is_answered_here:
                 with _IN_PROCESS.lock:
-                    yield
+                    yield self._call
             else:
-                yield
+                yield self._call
         finally:
             self._call.tries = self._call.outcome = None
 
@@ -149,6 +151,7 @@ class CallEvents:
         else:
             http, parsed = response
             code = str(parsed.get("Error", {}).get("Code", ""))
+            self._call.is_object = http.status_code >= 300 or _is_object(http.content)
             refused = 400 <= http.status_code < 500 and code not in UNDECIDED
             self._is_answered_here = not isinstance(http.raw, BaseHTTPResponse | RawBody)
         if refused and self._call.tries is not None:
@@ -171,3 +174,9 @@ class CallEvents:
             ("needs-retry", self._after_try),
         ):
             yield f"{event}.dynamodb", handler
+
+
+def _is_object(content: bytes) -> bool:
+    """Whether it can be a JSON object: whole, and no page of a proxy's."""
+    text = content.strip()
+    return text.startswith(b"{") and text.endswith(b"}")

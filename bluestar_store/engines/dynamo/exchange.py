@@ -3,7 +3,7 @@
 The session knows about TLS, certificates and time-outs. What comes after connecting is written here: a request with its
 response takes 11 us of CPU, 70 by http.client, 155 by urllib3, 270 by `URLLib3Session.send` (measured on loopback, of
 the 55 of a whole read), and goes out in one packet, not two. A response that is not plain (chunked, of HTTP/1.0,
-without a length, after a 100 Continue) is read by http.client.
+without a length, after a 100 Continue, with lines that end otherwise) is read by http.client.
 """
 
 from __future__ import annotations
@@ -112,6 +112,8 @@ def host_of(url: str) -> str:
 def _received(socket: Any) -> Response:
     data = b""
     while (end := data.find(b"\r\n\r\n")) < 0:
+        if b"\n\n" in data or b"\n\r\n" in data:  # lines that end in a line feed alone
+            return _received_otherwise(socket, data)
         data += _more(socket)
         if len(data) > MAX_HEAD_BYTES and b"\r\n\r\n" not in data:
             raise ValueError("the head of the response is too long")

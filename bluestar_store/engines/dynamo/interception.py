@@ -3,8 +3,9 @@
 Such code replaces functions of botocore, urllib3 or http.client, sets attributes on the parts of one client, or
 registers event handlers. The direct way calls none of these, so it is taken only while there are none: each function
 that a call, its request or its response passes is the object that was there at import, and was one of those packages'
-own then; the client has the parts and the handlers that it was made with. This is checked for each call, in 2.5 us, and
-at most once in a millisecond more closely, in 8 more (measured; a whole read of one item takes 55 us of CPU).
+own then; the client and its parts have the classes, functions and handlers that they were made with, and botocore's
+history is not recorded. This is checked for each call, in 2.5 us, and at most once in a millisecond more closely, in 6
+more (measured; a whole read of one item takes 55 us of CPU).
 
 Functions that only compute a piece of a request, such as a URL, a header or a time-out, are not checked.
 """
@@ -18,6 +19,8 @@ from operator import is_
 from time import monotonic
 from types import FunctionType, MethodType
 from typing import Any, NamedTuple
+
+from botocore.history import HISTORY_RECORDER
 
 OWNERS = frozenset({"botocore", "urllib3", "http"})
 """The packages whose functions a call passes."""
@@ -51,6 +54,8 @@ OFTEN: Mapping[str, str] = {
     "botocore.hooks.EventAliaser": "emit emit_until_response _alias_event_name",
     "botocore.hooks.HierarchicalEmitter": "emit_until_response",
     "botocore.regions.EndpointRulesetResolver": "construct_endpoint",
+    "botocore.endpoint_provider.EndpointProvider": "resolve_endpoint",
+    "botocore.history.HistoryRecorder": "record",
     "botocore.serialize.JSONSerializer": "_serialize",
     "botocore.endpoint": "create_request_object convert_to_response_dict first_non_none_response handle_checksum_body",
     "botocore.endpoint.Endpoint": "_update_retries_context _encode_headers _needs_retry",
@@ -97,7 +102,7 @@ SUBCLASSES = (
     "botocore.parsers.JSONParser",
 )
 """Classes that inherit of those functions, and on which somebody may set one of the same name."""
-PARTS = ("_endpoint", "_serializer", "_request_signer", "_ruleset_resolver")
+PARTS = ("_endpoint", "_serializer", "_request_signer", "_ruleset_resolver", "meta")
 """Attributes of a client that hold the parts which a call passes."""
 
 
@@ -157,7 +162,9 @@ class Interception:
 
     def __init__(self, client: Any, connection: Any, operations: Iterable[str]) -> None:
         made, inside, endpoint = vars(type(client)), vars(client), client._endpoint
-        events, session = client.meta.events, endpoint.http_session
+        events, session, parsers = client.meta.events, endpoint.http_session, endpoint._response_parser_factory
+        manager = session._manager
+        pool = manager.connection_from_url(client.meta.endpoint_url)
         self._emitter = events._emitter
         self._handlers, self._cache = _handlers(self._emitter), self._emitter._lookup_cache
         outer = [
@@ -165,22 +172,28 @@ class Interception:
             Watched(inside, "_endpoint", endpoint),
             Watched(vars(endpoint), "http_session", session),
             Watched(vars(connection), "_extra_headers", None),
+            Watched(vars(HISTORY_RECORDER), "_enabled", False),
         ]
         inner = [
             *(Watched(made, name, made[name]) for name in operations),
             *INNER,
             *(Watched(inside, name, inside[name]) for name in PARTS),
+            Watched(vars(client.meta), "events", events),
             Watched(vars(endpoint), "_event_emitter", events),
-            Watched(vars(session), "_manager", session._manager),
+            Watched(vars(endpoint), "_response_parser_factory", parsers),
+            Watched(vars(session), "_manager", manager),
+            Watched(vars(manager), "pool_classes_by_scheme", manager.pool_classes_by_scheme),
+            *(Watched(manager.pool_classes_by_scheme, *one) for one in manager.pool_classes_by_scheme.items()),
             Watched(vars(events), "_emitter", self._emitter),
         ]
         # Plain tuples: these are gone through at each call.
         self._outer: tuple[tuple[Mapping[str, Any], str, Any], ...] = tuple((*one,) for one in outer)
         self._inner: tuple[tuple[Mapping[str, Any], str, Any], ...] = tuple((*one,) for one in inner)
         self._looked = 0.0
-        objects = (client, session, events, self._emitter, *(inside[name] for name in PARTS))
+        self._objects = (client, session, events, self._emitter, parsers, manager, pool, *map(inside.get, PARTS))
+        self._classes = [*map(type, self._objects)]
         self._names = frozenset({*NAMES, *operations})
-        self._spaces = (*map(vars, objects), *INHERITING)
+        self._spaces = (made, *map(vars, self._objects), *INHERITING)
         self._sizes = [*map(len, self._spaces)]
         self._own = [self._names & space.keys() for space in self._spaces]
         standing = [
@@ -198,6 +211,10 @@ class Interception:
                     return name
             if self._emitter._lookup_cache is not self._cache:
                 return self._handler_found()
+            if [*map(type, self._objects)] != self._classes:
+                return "the class of a part"
+            if [*map(len, self._spaces)] != self._sizes and self._method_found():
+                return "a method of its own"
             if not 0 <= monotonic() - self._looked < LOOK_SECONDS:
                 return self._inner_found()
         except KeyError:
@@ -212,13 +229,18 @@ class Interception:
         self._cache = cache
         return self._inner_found()
 
+    def _method_found(self) -> bool:
+        sizes = [*map(len, self._spaces)]
+        if [self._names & one.keys() for one in self._spaces] != self._own:
+            return True
+        self._sizes = sizes
+        return False
+
     def _inner_found(self) -> str:
         now = monotonic()
         for place, name, known in self._inner:
             if place.get(name) is not known:
                 return name
-        if [*map(len, self._spaces)] != self._sizes and [self._names & one.keys() for one in self._spaces] != self._own:
-            return "a method of its own"
         self._looked = now
         return self._standing
 

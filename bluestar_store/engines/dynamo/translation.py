@@ -46,7 +46,7 @@ CODES: dict[str, type[EngineError]] = {
 }
 """AWS error code to error. A code that is not here keeps its text in a plain EngineError."""
 
-UNREADABLE = (UnreadableAnswerError, ResponseParserError, UnicodeDecodeError, AttributeError, KeyError, TypeError)
+UNREADABLE = (UnreadableAnswerError, ResponseParserError, AttributeError, KeyError, TypeError, ValueError)
 """What botocore's parser raises for an answer that is not DynamoDB's."""
 FAILURES = (aws.BotoCoreError, aws.ClientError, *UNREADABLE)
 """What a call may raise."""
@@ -106,8 +106,6 @@ def translated(error: Exception, table: str, location: str) -> BlueStarError:
             f"{location} cannot be reached ({type(error).__name__}); is BLUESTAR_DYNAMODB_ENDPOINT_URL or the region "
             "right, and the server running?"
         )
-    if isinstance(error, ValueError):
-        return ConfigurationError(f"BLUESTAR_DYNAMODB_ENDPOINT_URL: {error}")
     return EngineError(f"{location}: {type(error).__name__}: {error}")
 
 
