@@ -11,8 +11,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
-from bluestar_store import CalculationRule, PipelineStep, Settings, Store, VersionConflictError
+from bluestar_store import AchConfig, CalculationRule, PipelineStep, Settings, Store, VersionConflictError
 from bluestar_store.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -23,10 +24,12 @@ from bluestar_store.errors import (
 )
 from bluestar_store.keys import GLOBAL, Key
 from bluestar_store.models.batches import BATCH_STATE, BatchState
+from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.holds import PLAN_HOLD
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.protocols import ABSENT, ANY, EXISTS, VERSION, Delete, Put, Update, Write
 from tests.cache.stores import rule
+from tests.store_suite.encryption import FIRST
 from tests.stores.busy_engine import MATCH, BusyEngine, meddle, raw, raw_put, rules_table
 
 PLACE = "bluestar-calculation-rules: PK=CLIENT#ACME SK=CALC#match"
@@ -308,6 +311,25 @@ def test_what_a_put_returns_is_what_was_written(store: Store, engine: BusyEngine
     assert (made.extra["other"], made.formula, made.version) == ("theirs", None, 1)
     assert made.origin is not None
     assert made.origin.wire == raw(store, engine)
+
+
+def test_what_is_encrypted_is_so_in_a_new_item_and_in_an_update_and_stays_where_it_is_the_same(
+    store: Store, engine: BusyEngine
+) -> None:
+    name, key = store.tables.name(ACH_CONFIG), Key("CLIENT#ACME_Weekly", "ACH")
+
+    def kept() -> Any:
+        return engine.get(name, [key], consistent=True)[key]["account_number"]
+
+    with Store(Settings(persistence_mode="memory", encryption_key=SecretStr(FIRST)), engine) as keyed:
+        new = keyed.ach_configs.put(AchConfig(plan_id="ACME", pay_freq="Weekly", account_number="1234567"))
+        first = kept()
+        other = keyed.ach_configs.put(new.model_copy(update={"ach_method": "SFTP"}))
+        assert kept() == first
+        keyed.ach_configs.put(other.model_copy(update={"account_number": "7654321"}))
+        assert first.keys() == kept().keys() == {"B"}
+        found = keyed.ach_configs.get("ACME", "Weekly", fresh=True)
+    assert (found.account_number, found.ach_method) == ("7654321", "SFTP")
 
 
 # ----------------------------------------------------------------------------------------------------------- refused
