@@ -7,10 +7,13 @@ from collections.abc import Sequence
 
 import pytest
 from redis.exceptions import AskError, MovedError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from bluestar_store.cache.redis.client import MOST_REDIRECTS, CommandOf, follow_redirects
-from bluestar_store.cache.redis.connection import Command, RedisCallError
+from bluestar_store import ConfigurationError, Settings
+from bluestar_store.cache.redis.client import MOST_REDIRECTS, CommandOf, follow_redirects, open_topology
+from bluestar_store.cache.redis.connection import Command, RedisCallError, call_error
 from bluestar_store.protocols import CacheKey
+from bluestar_store.settings import RedisMode
 from tests.cache.scripted_servers import RUN, Published
 
 KEYS: list[CacheKey] = [("k", 0), ("k", 1), ("k", 2)]
@@ -101,6 +104,33 @@ def test_a_refusal_after_a_redirect_is_a_failure() -> None:
     made.servers.all[1].answers["GET"] = ResponseError("NOPERM no")
     with pytest.raises(RedisCallError, match="NOPERM"):
         follow_redirects(made.servers, [MovedError("1 host:1")], lambda run_id: [("GET", b"k")])
+
+
+# --------------------------------------------------------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "refused"),
+    [
+        (TimeoutError("sent: secret"), "no answer in time", False),
+        (RedisTimeoutError("sent: secret"), "no answer in time", False),
+        (ResponseError("OOM secret"), "refused: OOM", True),
+        (ResponseError("secret is wrong"), "refused: ResponseError", True),
+        (OSError("secret"), "connection failed (OSError)", False),
+    ],
+    ids=repr,
+)
+def test_an_error_is_told_by_its_kind_alone(error: Exception, said: str, refused: bool) -> None:
+    found = call_error(error)
+    assert (str(found), found.is_refusal, found.cause) == (said, refused, error)
+    assert RedisCallError("of its own").cause is not None
+
+
+def test_sentinel_needs_the_name_of_a_service() -> None:
+    said = Settings(persistence_mode="memory", redis_url="redis://sentinel:26379")
+    said = said.model_copy(update={"redis_mode": RedisMode.SENTINEL})
+    with pytest.raises(ConfigurationError, match="=sentinel needs BLUESTAR_REDIS_SENTINEL_SERVICE"):
+        open_topology(said)
 
 
 # -------------------------------------------------------------------------------------------------------------- breaker

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from typing import Any
 
@@ -144,6 +145,11 @@ def test_a_signature_holds_for_its_content_in_its_context_by_any_of_the_keys() -
     assert not new.is_signed(b"context", b"content", signature[:-1] + b"x")
     assert not old.is_signed(b"context", b"content", new.sign(b"context", b"content"))
     assert [bool(signer) for signer in (new, Signer([]))] == [True, False]
+
+
+def test_a_signature_is_what_every_release_makes() -> None:
+    made = hmac.new(b"key", b"7 context\ncontent", "sha256").hexdigest()
+    assert Signer([b"key", b"old"]).sign(b"context", b"content") == made.encode()
 
 
 def test_a_signed_message_is_opened_by_its_channel() -> None:
