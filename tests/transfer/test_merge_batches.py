@@ -334,7 +334,10 @@ def in_turn(folder: Path, prepare: Act, *acts: Act | None) -> dict[str, Item]:
 @pytest.mark.parametrize("act", ACTS)
 @pytest.mark.parametrize(
     ("ours", "theirs"),
-    [("large", "nothing"), *itertools.product(("worked on", "deleted", "a trail only"), ("nothing", "untouched"))],
+    [
+        pytest.param("large", "nothing", marks=pytest.mark.slow),
+        *itertools.product(("worked on", "deleted", "a trail only"), ("nothing", "untouched")),
+    ],
 )
 def test_beside_a_writer_the_outcome_is_that_of_one_after_the_other(
     exports: dict[str, tuple[Path, dict[str, Item]]], ours: str, theirs: str, act: str
