@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from redis.connection import SSLConnection
 from redis.exceptions import AskError, MovedError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from bluestar_store import ConfigurationError, Settings
+from bluestar_store.cache.redis import client
 from bluestar_store.cache.redis.client import MOST_REDIRECTS, CommandOf, follow_redirects, open_topology
 from bluestar_store.cache.redis.connection import Command, RedisCallError, call_error
 from bluestar_store.protocols import CacheKey
@@ -171,3 +175,87 @@ def test_a_forked_child_begins_with_a_closed_breaker() -> None:
     assert made.servers.events[-1] == "reset"
     made.client.close()
     assert made.servers.events[-1] == "close"
+
+
+# --------------------------------------------------------------------------------------------------------------- opened
+
+
+def opened(url: str, mode: RedisMode, **said: Any) -> Any:
+    settings = Settings(persistence_mode="memory", redis_url=url, redis_timeout_ms=250, redis_mode=mode, **said)
+    return open_topology(settings)
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss"])
+def test_sentinels_are_asked_in_time_and_the_password_is_the_masters(scheme: str) -> None:
+    url = f"{scheme}://user:pw@s1:26380,s2/3"
+    pool = opened(url, RedisMode.SENTINEL, redis_sentinel_service="main").single._pool
+    asked = [one.connection_pool.connection_kwargs for one in pool.sentinel_manager.sentinels]
+    assert [(one["host"], one["port"]) for one in asked] == [("s1", 26380), ("s2", 26379)]
+    for options in (*asked, pool.connection_kwargs):
+        assert (options["socket_timeout"], options["socket_connect_timeout"]) == (0.25, 0.25)
+        assert options["retry"]._retries == 0
+    kept = pool.connection_kwargs
+    assert (pool.service_name, kept["username"], kept["password"], kept["db"]) == ("main", "user", "pw", 3)
+    assert all("password" not in one or one["password"] is None for one in asked)
+    classes = {one.connection_pool.connection_class for one in pool.sentinel_manager.sentinels}
+    assert [issubclass(one, SSLConnection) for one in classes] == [scheme == "rediss"]
+    assert issubclass(pool.connection_class, SSLConnection) == (scheme == "rediss")
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss"])
+def test_a_cluster_is_looked_up_once_with_the_options_of_the_url(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = list[dict[str, Any]]()
+
+    def cluster(**options: Any) -> Any:
+        made.append(options)
+        node = SimpleNamespace(host="n1", port=7001)
+        return SimpleNamespace(get_node_from_key=lambda key: node, get_primaries=lambda: [node], close=lambda: None)
+
+    monkeypatch.setattr(client, "RedisCluster", cluster)
+    topology = opened(f"{scheme}://user:pw@c1:7000/0", RedisMode.CLUSTER)
+    assert topology.single is None
+    server = topology.server_for(b"key")
+    assert [server] == topology.servers() == [topology.server_at("n1", 7001)]
+    (options,) = made
+    assert {name: options[name] for name in ("host", "port", "username", "password")} == {
+        "host": "c1",
+        "port": 7000,
+        "username": "user",
+        "password": "pw",
+    }
+    assert (options["socket_timeout"], options.get("ssl", False)) == (0.25, scheme == "rediss")
+    assert "db" not in options
+    kept = server._pool.connection_kwargs
+    assert (kept["host"], kept["port"], kept["password"]) == ("n1", 7001, "pw")
+    assert topology.server_at("n2", 7001) is not server
+    topology.close()
+
+
+def test_threads_that_waited_for_a_cluster_in_vain_do_not_look_it_up_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[int]()
+
+    def failing(**options: Any) -> Any:
+        asked.append(1)
+        raise ResponseError("ERR This instance has cluster support disabled")
+
+    monkeypatch.setattr(client, "RedisCluster", failing)
+    topology = opened("redis://c1:7000", RedisMode.CLUSTER)
+    for count in (1, 2):
+        with pytest.raises(RedisCallError, match="refused: ERR"):
+            topology.servers()
+        assert len(asked) == count
+    meanwhile = topology._failures
+
+    class Held:
+        """Another thread's look ends, in vain, while this one waits for the lock."""
+
+        def __enter__(self) -> None:
+            topology._failures = meanwhile + 1
+
+        def __exit__(self, *_: object) -> None:
+            """Nothing to do."""
+
+    topology._lock = Held()
+    with pytest.raises(RedisCallError, match="the cluster cannot be reached"):
+        topology.servers()
+    assert len(asked) == 2
