@@ -26,11 +26,17 @@ from bluestar_store.protocols import (
 )
 
 
+SPELLED_ONE_WAY = frozenset(("S", "B", "BOOL", "NULL"))
+"""Types of which each value has one spelling."""
+
+
 def equal_values(one: AttributeValue | None, other: AttributeValue | None) -> bool:
     """Whether DynamoDB's `=` holds: of one type, numbers by value, sets in any order. None equals None only."""
     if one is None or other is None:
         return one is other
-    return one == other or comparable(one) == comparable(other)
+    if one == other:
+        return True
+    return not SPELLED_ONE_WAY.issuperset(one) and one.keys() == other.keys() and comparable(one) == comparable(other)
 
 
 def found_version(item: Item | None) -> int | None:

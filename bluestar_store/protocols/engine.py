@@ -135,8 +135,12 @@ class ReadsPlaces(Engine, Protocol):
 
 
 def reads_places(engine: Engine) -> TypeGuard[ReadsPlaces]:
-    """Whether its class has `get_places`: what only passes on what another engine has may not see such calls."""
-    return hasattr(type(engine), "get_places")
+    """Whether its class has `get_places`: what only passes on what another engine has may not see such calls.
+
+    Not a subclass that overrides `get` alone: its reads are to go by its own.
+    """
+    names = (vars(one).keys() & {"get", "get_places"} for one in type(engine).__mro__)
+    return "get_places" in next(filter(None, names), ())
 
 
 def write_announced(engine: Engine, writes: Iterable[Write], before_attempt: BeforeAttempt | None) -> None:

@@ -24,10 +24,10 @@ from bluestar_store.repositories.answers import first_entity, marked_partitions,
 from bluestar_store.repositories.changes import (
     Change,
     PutExpectation,
+    Target,
     delete_change,
     put_change,
     refuse_inherited,
-    wanted_of,
 )
 from bluestar_store.repositories.inherited import InheritedEntities
 from bluestar_store.repositories.moments import ISOLATED_AT_ONCE
@@ -43,7 +43,7 @@ A = TypeVar("A")
 P = ParamSpec("P")
 R = TypeVar("R", bound="Reader[Any]")
 
-Plan: TypeAlias = Callable[[Session, Mapper[E], E, PutExpectation, Item | None], Change]
+Plan: TypeAlias = Callable[[Session, Target[E], Item | None], Change]
 """`put_change`, `delete_change`, or one of them with rules of its own."""
 Rules: TypeAlias = Callable[[Session, Change, StagedWrites, Sequence[Any]], None]
 
@@ -220,15 +220,16 @@ class Reader(Generic[E]):
         mapper = self._mapper
         made: list[Change] = []
         with self._sessions.unit(actor) as session:
-            wanted = [wanted_of(mapper, entity, expected), *looks]
+            target = Target.of(mapper, entity, expected)
+            wanted = [target.wanted, *looks]
             records = session.records and mapper.rule_list is not None
             if records:
-                wanted.append(trail_head(mapper, mapper.keys.build(mapper.identity(entity)).pk))
+                wanted.append(trail_head(mapper, target.key.pk))
 
             def step(session: Session, staged: StagedWrites) -> None:
                 others = [] if beside is None else [partial(beside, session)]
                 (current, *items), more = session.beside(partial(stored_items, session, wanted), others)
-                change = plan(session, mapper, entity, expected, current)
+                change = plan(session, target, current)
                 write = staged.stage_strict if change.settled else staged.stage_retryable
                 write(change.write)
                 if records:

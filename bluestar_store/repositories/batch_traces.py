@@ -99,7 +99,7 @@ def check_unused(session: Session, staged: StagedWrites, batch_id: str, *, look:
     head = stored_head(session, Trail(batch_id=batch_id)) if look or staged.is_rerun else None
     if head is not None and DELETED in head:
         raise AlreadyExistsError(f"batch {batch_id!r} was deleted; an id is used once")
-    expect = ABSENT if head is None else as_read(session, CHAIN_HEAD, head, DELETED)
+    expect = ABSENT if head is None else as_read(CHAIN_HEAD, head, DELETED)
     staged.stage_retryable(Check(session.table(CHAIN_HEAD), _head_key(batch_id), expect))
 
 
@@ -127,7 +127,7 @@ def delete_untouched(session: Session, batch: BatchState, staged: StagedWrites) 
             f"{', '.join(traces[:SHOWN])}{more}"
         )
     if rules in items:
-        staged.stage_retryable(Delete(table, rules, as_read(session, BATCH_RULES, items[rules])))
+        staged.stage_retryable(Delete(table, rules, as_read(BATCH_RULES, items[rules])))
     now = session.now()
     entry = AuditEntry(
         batch_id=batch.batch_id,

@@ -38,6 +38,7 @@ from bluestar_store.repositories.batch_traces import check_unused, delete_untouc
 from bluestar_store.repositories.changes import (
     Change,
     PutExpectation,
+    Target,
     change_over,
     delete_change,
     put_change,
@@ -235,7 +236,8 @@ class Batches(Repository[BatchState]):
         looks = self._sessions.unit_here() is not None
         with self._sessions.unit(actor) as session:
             if looks:
-                put_change(session, self._mapper, state, ABSENT, current_item(session, self._mapper, state))
+                current = current_item(session, self._mapper, state)
+                put_change(session, Target.of(self._mapper, state, ABSENT), current)
             begun = change_over(session, self._mapper, state, None, steps, settled=True)
             session.engine.write(
                 begun.write, change_over(session, BATCH_RULES, rules, None, pinned, settled=True).write
@@ -315,7 +317,7 @@ class Batches(Repository[BatchState]):
     ) -> BatchState:
         """The batch as stored; `asked` is the status that it is to get, None for the one that it has."""
         stored: list[BatchState] = []
-        looks = [] if claim is None else [Wanted(STEP_CLAIM, claim)]
+        looks = [] if claim is None else [Wanted.of(STEP_CLAIM, claim)]
         # Other programs place holds without the guard: those are looked at beside the batch.
         read = None if batch.origin is None else self._decode(batch.origin.wire)
         plan_id = batch.plan_id if begins_step(read, batch, asked) else None

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from bluestar_store.checks.meaning import Level, declared
 from bluestar_store.engines.checks import MAX_CONDITIONS, item_bytes
 from bluestar_store.engines.conditions import conflict, equal_values
 from bluestar_store.errors import AlreadyExistsError, InvalidEntityError, ItemDecodeError, VersionConflictError
-from bluestar_store.keys import check_new_identifier
+from bluestar_store.keys import Key, check_new_identifier
 from bluestar_store.mapping.entity import Entity, Origin, PlanEntity
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.mapping.salvage import broken_attributes, salvaged
@@ -47,6 +47,36 @@ MAX_OTHER_BYTES = 1024
 """Another program's attribute that is compared, too: all that a transaction compares counts to its 4 MB (AWS limit)."""
 
 
+@dataclass(frozen=True)
+class Target(Generic[E]):
+    """The entity that a put or delete is about, where its item lies, and what is expected of it."""
+
+    mapper: Mapper[E]
+    entity: E
+    expected: PutExpectation
+    identity: Mapping[str, Any]
+    key: Key
+    """Where the library puts it."""
+    origin: Origin | None
+    """The item as it was read that is expected there; None when something else is."""
+
+    @classmethod
+    def of(cls, mapper: Mapper[E], entity: E, expected: PutExpectation) -> Target[E]:
+        """Raises InvalidKeyError."""
+        identity = mapper.identity(entity)
+        key = mapper.keys.build(identity)
+        origin = entity.origin if expected is None else None
+        if origin is not None and origin.key != key and mapper.keys.parse(origin.key) != identity:
+            origin = None
+        return cls(mapper, entity, expected, identity, key, origin)
+
+    @property
+    def wanted(self) -> Wanted:
+        """What has to be read to plan its change: the very item that the entity was read from, mostly."""
+        spelled = None if self.mapper.keys.sort.numbers else self.key
+        return Wanted(self.mapper, self.identity, spelled if self.origin is None else self.origin.key)
+
+
 @dataclass
 class Change:
     """One write of an entity's item, the item that it found and the one that it leaves; empty where there is none.
@@ -78,18 +108,16 @@ class Change:
         return self._left
 
 
-def put_change(
-    session: Session, mapper: Mapper[E], entity: E, expected: PutExpectation, current: Item | None
-) -> Change:
-    """The change that puts a validated entity over the stored item (see `wanted_of`).
+def put_change(session: Session, target: Target[Any], current: Item | None) -> Change:
+    """The change that puts a validated entity over the stored item, what was read of `target.wanted`.
 
     Raises InvalidEntityError, InvalidKeyError, AlreadyExistsError or VersionConflictError.
     """
-    _check_expected(session, mapper, entity, expected, current)
-    if current is None:
-        check_new(mapper, entity)
-    settled = current is None and expected is ABSENT
-    return change_over(session, mapper, entity, current, {}, settled=settled)
+    _check_expected(session, target, current)
+    if current is not None:
+        return _update(session, target.mapper, target.entity, target.identity, current, {})
+    check_new(target.mapper, target.entity)
+    return change_over(session, target.mapper, target.entity, None, {}, settled=target.expected is ABSENT)
 
 
 def change_over(
@@ -106,7 +134,7 @@ def change_over(
     It expects the item as it was read.
     """
     if current is not None:
-        return _update(session, mapper, entity, current, bookkeeping)
+        return _update(session, mapper, entity, mapper.identity(entity), current, bookkeeping)
     _check_meaning(session, mapper, entity)
     item = {**new_item(mapper, entity), **bookkeeping}
     item = {**session.sealed(mapper, key_of(item), item)}
@@ -132,20 +160,18 @@ def new_item(mapper: Mapper[E], entity: E) -> Item:
     return item | {name: {"S": text} for name, text in mapper.index_of(entity).items()}
 
 
-def delete_change(
-    session: Session, mapper: Mapper[E], entity: E, expected: PutExpectation, current: Item | None
-) -> Change:
+def delete_change(session: Session, target: Target[Any], current: Item | None) -> Change:
     """The change that deletes the stored item of an entity; a check that it is absent when nothing is there.
 
     Raises InheritedRuleError, InvalidKeyError or VersionConflictError.
     """
-    refuse_inherited(session, mapper, entity)
-    _check_expected(session, mapper, entity, expected, current)
+    mapper, table = target.mapper, session.table(target.mapper)
+    refuse_inherited(session, mapper, target.entity)
+    _check_expected(session, target, current)
     if current is None:
-        key = mapper.keys.build(mapper.identity(entity))
-        return Change(mapper, Check(session.table(mapper), key, ABSENT), {}, {}, settled=False)
-    delete = Delete(session.table(mapper), key_of(current), as_read(session, mapper, current))
-    return Change(mapper, delete, current, {}, settled=False, identity=mapper.identity(entity))
+        return Change(mapper, Check(table, target.key, ABSENT), {}, {}, settled=False)
+    delete = Delete(table, key_of(current), as_read(mapper, current))
+    return Change(mapper, delete, current, {}, settled=False, identity=target.identity)
 
 
 def refuse_inherited(parts: StoreParts, mapper: Mapper[E], entity: E) -> None:
@@ -161,7 +187,7 @@ def refuse_inherited(parts: StoreParts, mapper: Mapper[E], entity: E) -> None:
     raise inherited_rule_error(f"{parts.table(mapper)}: {mapper.key(entity)}", entity, plan_id)
 
 
-def as_read(session: Session, mapper: Mapper[Any], item: Item, *own: str) -> AsRead:
+def as_read(mapper: Mapper[Any], item: Item, *own: str) -> AsRead:
     """The expectation that the kind's attributes, and others as far as there is room, are still as in this item.
 
     Not the library's own bookkeeping, which backfills change (its version stands for what it writes itself), but that
@@ -189,7 +215,7 @@ def check_as_read(session: Session, mapper: Mapper[Any], read: Item, current: It
         return
     if current is not None and key_of(current) != key_of(read):
         current = None  # it lies under another spelling of its number: it was made again
-    expect = replace(as_read(session, mapper, read), others={})
+    expect = replace(as_read(mapper, read), others={})
     error = conflict(session.table(mapper), key_of(read), expect, current)
     if error is None:
         return
@@ -203,36 +229,23 @@ def check_as_read(session: Session, mapper: Mapper[Any], read: Item, current: It
     raise error
 
 
-def wanted_of(mapper: Mapper[E], entity: E, expected: PutExpectation) -> Wanted:
-    """What has to be read for `put_change` and `delete_change`: the very item that the entity was read from, mostly."""
-    origin = _read_at(mapper, entity, expected)
-    return Wanted(mapper, entity, origin.key if origin else None)
-
-
-def _read_at(mapper: Mapper[E], entity: E, expected: PutExpectation) -> Origin | None:
-    """The item as it was read that a write expects to find; None when it expects something else."""
-    origin = entity.origin
-    return origin if origin is not None and expected is None and mapper.key(entity) == origin.key else None
-
-
-def _check_expected(
-    session: Session, mapper: Mapper[E], entity: E, expected: PutExpectation, current: Item | None
-) -> None:
+def _check_expected(session: Session, target: Target[Any], current: Item | None) -> None:
     """AlreadyExistsError or VersionConflictError unless the stored item is as it was read, or as `expected` says."""
-    if (origin := _read_at(mapper, entity, expected)) is not None:
-        check_as_read(session, mapper, origin.wire, current)
+    if target.origin is not None:
+        check_as_read(session, target.mapper, target.origin.wire, current)
     else:
-        _expect(session, mapper, entity, current, expected)
+        _expect(session, target, current)
 
 
-def _expect(session: Session, mapper: Mapper[E], entity: E, current: Item | None, expected: PutExpectation) -> None:
+def _expect(session: Session, target: Target[Any], current: Item | None) -> None:
+    mapper, expected = target.mapper, target.expected
     if expected is ANY:
         return
     if expected is None:
         if current is not None:
             item_version(session, mapper, current)  # who counts otherwise is written over by who says so only
         return
-    place = f"{session.table(mapper)}: {mapper.keys.build(mapper.identity(entity))}"
+    place = f"{session.table(mapper)}: {target.key}"
     if expected is ABSENT:
         if current is not None:
             raise AlreadyExistsError(f"{place}: exists already")
@@ -253,14 +266,22 @@ def item_version(session: Session, mapper: Mapper[Any], item: Item) -> int:
         raise ItemDecodeError(session.table(mapper), str(error), pk=key.pk, sk=key.sk, attribute=VERSION) from None
 
 
-def _update(session: Session, mapper: Mapper[E], entity: E, item: Item, own: Mapping[str, AttributeValue]) -> Change:
+def _update(
+    session: Session,
+    mapper: Mapper[E],
+    entity: E,
+    identity: Mapping[str, Any],
+    item: Item,
+    own: Mapping[str, AttributeValue],
+) -> Change:
     """Set and remove the attributes whose values differ, and our own, and nothing else."""
-    expect = as_read(session, mapper, item)
-    encoded, stored, read = mapper.encode(entity), None, None
-    identity = mapper.identity(entity)
-    is_fresh = entity.origin is None or entity.origin.key != key_of(item)
+    expect = as_read(mapper, item)
+    table, key = session.table(mapper), key_of(item)
+    encoded, index = mapper.encode(entity), mapper.index_of(entity)
+    stored, read = None, None
+    is_fresh = entity.origin is None or entity.origin.key != key
     wanted: dict[str, AttributeValue] = {}
-    gone = mapper.index_attributes - mapper.index_of(entity).keys()
+    gone = mapper.index_attributes - index.keys()
     for name in mapper.compared:
         value = encoded.get(name)
         if name not in item and is_fresh and value is not None:
@@ -269,14 +290,14 @@ def _update(session: Session, mapper: Mapper[E], entity: E, item: Item, own: Map
         if value == item.get(name):
             continue
         if stored is None:
-            read, stored = _encoded_again(session, mapper, item, identity)
+            read, stored = _encoded_again(mapper, item, table, identity)
         if equal_values(stored.get(name), value):
             continue  # as it is spelled, a NULL too
         if value is None:
             gone |= {name}
         else:
             wanted[name] = value
-    wanted |= {name: {"S": text} for name, text in mapper.index_of(entity).items()}
+    wanted |= {name: {"S": text} for name, text in index.items()}
     wanted |= own
     wanted |= {ACTOR: {"S": session.actor}} if session.actor else {}
     gone |= set() if session.actor else {ACTOR}  # whoever wrote before did not write this
@@ -284,12 +305,11 @@ def _update(session: Session, mapper: Mapper[E], entity: E, item: Item, own: Map
     if declared(mapper.entity):
         new = {field for field, attribute in mapper.attributes.items() if attribute.attr_name in {*sets, *gone}}
         _check_meaning(session, mapper, entity, new.difference(mapper.keys.fields))
-    sets = {**session.sealed(mapper, key_of(item), sets)}
+    sets = {**session.sealed(mapper, key, sets)}
     sets[VERSION] = {"N": str((expect.version or 0) + 1)}
     removes = frozenset(gone & item.keys())
     after = {name: value for name, value in item.items() if name not in removes} | sets
-    update = Update(session.table(mapper), key_of(item), sets, removes, expect)
-    return Change(mapper, update, item, after, settled=False, identity=identity, read=read)
+    return Change(mapper, Update(table, key, sets, removes, expect), item, after, False, identity, read)
 
 
 def _check_meaning(session: Session, mapper: Mapper[E], entity: E, fields: Collection[str] | None = None) -> None:
@@ -300,17 +320,19 @@ def _check_meaning(session: Session, mapper: Mapper[E], entity: E, fields: Colle
 
 
 def _encoded_again(
-    session: Session, mapper: Mapper[E], item: Item, identity: Mapping[str, Any]
+    mapper: Mapper[E], item: Item, table: str, identity: Mapping[str, Any]
 ) -> tuple[E | None, Mapping[str, AttributeValue]]:
     """The stored entity, if all of it can be read, and what its item says, as the library would write it.
 
     What of it cannot be read is given as it is.
     """
-    read: E | None = None
     try:
-        entity = salvaged(mapper, item, session.table(mapper), identity)
-        broken = broken_attributes(entity)
-        read = None if broken else entity
-        return read, {**mapper.encode(entity), **{name: item[name] for name in broken}}
+        read = mapper.decode(item, table, identity=identity)
+        return read, mapper.encode(read)
     except (ItemDecodeError, InvalidEntityError):
-        return read, {name: value for name, value in item.items() if "NULL" not in value}
+        pass
+    try:
+        entity = salvaged(mapper, item, table, identity)
+        return None, {**mapper.encode(entity), **{name: item[name] for name in broken_attributes(entity)}}
+    except (ItemDecodeError, InvalidEntityError):
+        return None, {name: value for name, value in item.items() if "NULL" not in value}

@@ -61,7 +61,7 @@ def _expect(session: Session, staged: StagedWrites, checked: Sequence[tuple[Mapp
 
 def _expect_as_read(session: Session, mapper: Mapper[Any], read: Item, staged: StagedWrites) -> None:
     """Where the commit refused it, what is there is looked at, to tell who wrote it."""
-    check = Check(session.table(mapper), key_of(read), as_read(session, mapper, read))
+    check = Check(session.table(mapper), key_of(read), as_read(mapper, read))
     if (check.table, check.key) in staged.refused:
         current = session.engine.get(check.table, [check.key], consistent=True).get(check.key)
         check_as_read(session, mapper, read, current)

@@ -121,7 +121,7 @@ def _items(session: Session, progress: Callable[[int], None] | None) -> Iterator
 def _encrypt(sessions: Sessions, actor: str | None, mapper: Mapper[Any], entity: Entity, key: Key) -> bool:
     """Encrypt one item as it is by now; whether there was anything left to do."""
     done = [False]
-    wanted = [Wanted(mapper, entity, key)]
+    wanted = [Wanted(mapper, mapper.identity(entity), key)]
 
     def step(session: Session, staged: StagedWrites) -> None:
         records = session.records and mapper.rule_list is not None
@@ -144,7 +144,7 @@ def _change(session: Session, mapper: Mapper[Any], item: Item) -> Change | None:
     plain = plain_attributes(mapper, item, records=sealing is not None and sealing.records)
     if not plain:
         return None
-    key, expect = key_of(item), as_read(session, mapper, item)
+    key, expect = key_of(item), as_read(mapper, item)
     sets: dict[str, AttributeValue] = {**session.sealed(mapper, key, plain), **_keyed(session, mapper, key, item)}
     sets[VERSION] = {"N": str(item_version(session, mapper, item) + 1)}
     sets |= {ACTOR: {"S": session.actor}} if session.actor else {}

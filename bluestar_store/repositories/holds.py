@@ -204,7 +204,7 @@ def seen_holds(session: Session, plan_id: str) -> tuple[PlanHold, ...]:
 
 def guard_of(plan_id: str) -> Wanted:
     """The guard of a plan's holds. Read it before the holds: any later change of one changes the guard."""
-    return Wanted(HOLD_GUARD, HoldGuard(plan_id=plan_id))
+    return Wanted(HOLD_GUARD, {"plan_id": plan_id})
 
 
 def stored_guard(session: Session, plan_id: str) -> Item | None:

@@ -96,7 +96,7 @@ def replace_steps(
             check_new(KIND, next(iter(wanted.values())))
         changes = [change_over(session, KIND, wanted[n], items.get(n), own) for n in sorted(wanted)]
         gone = [item for number, item in items.items() if number not in wanted]
-        deletes = [Delete(session.table(KIND), key_of(item), as_read(session, KIND, item)) for item in gone]
+        deletes = [Delete(session.table(KIND), key_of(item), as_read(KIND, item)) for item in gone]
         made.append([change.after for change in changes])
         if changes or deletes or head is not None:  # the head of an emptied pipeline has to say so
             staged.stage_retryable(
@@ -146,4 +146,4 @@ def _stamps(session: Session, items: Iterable[Item]) -> list[Write]:
     """Updates that give the items one revision. Their version stays: what they say is unchanged."""
     stored = list(items)
     own = _bookkeeping(len(stored))
-    return [Update(session.table(KIND), key_of(item), own, expect=as_read(session, KIND, item)) for item in stored]
+    return [Update(session.table(KIND), key_of(item), own, expect=as_read(KIND, item)) for item in stored]

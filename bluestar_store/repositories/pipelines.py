@@ -17,13 +17,12 @@ from bluestar_store.errors import (
     PipelineNotFoundError,
 )
 from bluestar_store.keys import DEFAULT
-from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.mapping.salvage import salvaged
 from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION, PipelineStep, step_count
 from bluestar_store.protocols import CacheKey, FailedRead, Item, Put
 from bluestar_store.repositories.answers import readable
 from bluestar_store.repositories.base import Reader, in_order
-from bluestar_store.repositories.changes import Change, PutExpectation, put_change
+from bluestar_store.repositories.changes import Change, PutExpectation, Target, put_change
 from bluestar_store.repositories.inherited import inherited
 from bluestar_store.repositories.moments import Found, KeyRange, read_as_one, read_levels
 from bluestar_store.repositories.pipeline_replacement import replace_steps, validated_steps
@@ -139,14 +138,8 @@ class Pipelines(Reader[PipelineStep]):
         Raises PipelineNotFoundError when there is no such step.
         """
 
-        def plan(
-            session: Session,
-            mapper: Mapper[PipelineStep],
-            step: PipelineStep,
-            expected: PutExpectation,
-            current: Item | None,
-        ) -> Change:
-            change = put_change(session, mapper, step, expected, current)
+        def plan(session: Session, target: Target[PipelineStep], current: Item | None) -> Change:
+            change = put_change(session, target, current)
             if isinstance(change.write, Put):
                 raise self._missing(
                     f"no step {step.step_order} of {step.plan_id!r}, {step.pay_freq!r} (pipelines.replace adds steps)"

@@ -170,7 +170,7 @@ def check_claim(session: Session, claim: StepClaim, staged: StagedWrites, stored
     found = None if stored is None else STEP_CLAIM.decode(stored, session.table(STEP_CLAIM))
     if stored is None or not _is_standing(claim, found):
         raise _lost(claim)
-    staged.stage_retryable(Check(session.table(STEP_CLAIM), key_of(stored), as_read(session, STEP_CLAIM, stored)))
+    staged.stage_retryable(Check(session.table(STEP_CLAIM), key_of(stored), as_read(STEP_CLAIM, stored)))
 
 
 def _is_standing(claim: StepClaim, found: StepClaim | None) -> bool:
@@ -230,7 +230,7 @@ class Results(StepRecords[StepResult]):
                 if item is None:
                     leave_trace(session, wanted.batch_id, traces, staged)
             else:  # which has left a trace
-                item, claimed = stored_items(session, [Wanted(self._mapper, wanted), Wanted(STEP_CLAIM, claim)])
+                item, claimed = stored_items(session, [Wanted.of(self._mapper, wanted), Wanted.of(STEP_CLAIM, claim)])
                 check_claim(session, claim, staged, claimed)
             if item is None:
                 is_claimed = claim is not None

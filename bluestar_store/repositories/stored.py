@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,11 +17,16 @@ E = TypeVar("E", bound=Entity)
 
 
 class Wanted(NamedTuple):
-    """The item of an entity's identity; of `key`, where it is known how its number is spelled there."""
+    """The item of an identity; of `key`, where that is known: how a number is spelled there."""
 
-    kind: Mapper[Any]
-    entity: Entity
+    mapper: Mapper[Any]
+    identity: Mapping[str, Any]
     key: Key | None = None
+
+    @classmethod
+    def of(cls, mapper: Mapper[E], entity: E) -> Wanted:
+        """The item of an entity's identity."""
+        return cls(mapper, mapper.identity(entity))
 
 
 def stored_items(session: Session, wanted: Sequence[Wanted]) -> list[Item | None]:
@@ -32,8 +37,7 @@ def stored_items(session: Session, wanted: Sequence[Wanted]) -> list[Item | None
     places: list[Place] = []
     known: list[Place] = []
     reads: list[Callable[[], dict[Place, Item]]] = []
-    for mapper, entity, key in wanted:
-        identity = mapper.identity(entity)
+    for mapper, identity, key in wanted:
         place = session.table(mapper), key or mapper.keys.build(identity)
         places.append(place)
         if key is None and mapper.keys.sort.numbers:
@@ -48,10 +52,10 @@ def stored_items(session: Session, wanted: Sequence[Wanted]) -> list[Item | None
 
 def current_item(session: Session, mapper: Mapper[E], entity: E) -> Item | None:
     """The stored item of the same identity, read consistently, whatever the width of the number in its key."""
-    return stored_items(session, [Wanted(mapper, entity)])[0]
+    return stored_items(session, [Wanted.of(mapper, entity)])[0]
 
 
-def _by_number(session: Session, mapper: Mapper[Any], identity: dict[str, Any], place: Place) -> dict[Place, Item]:
+def _by_number(session: Session, mapper: Mapper[Any], identity: Mapping[str, Any], place: Place) -> dict[Place, Item]:
     """The item whose key has the same number, however that is spelled, as if it lay at the place.
 
     It is looked for by a query, which may be behind a transaction; a step that is done again makes sure.

@@ -58,7 +58,7 @@ DEEPEST_VALUE = MAX_DEPTH - 5
 
 def trail_head(mapper: Mapper[Any], pk: str) -> Wanted:
     """The head of the trail that changes in this partition leave, to be read."""
-    return head_of(Trail(table=mapper.table, partition=pk))
+    return Wanted(CHAIN_HEAD, {"batch_id": None, "table": mapper.table, "partition": pk})
 
 
 def record_change(
@@ -204,11 +204,6 @@ def _salted(entry: AuditEntry) -> AuditEntry:
     key = AUDIT_ENTRY.keys.build(AUDIT_ENTRY.identity(entry))
     item = {"PK": {"S": key.pk}, "SK": {"S": key.sk}, SALT: {"S": salt}}
     return entry.model_copy().read_from(Origin(item, 0, immutabledict({SALT: salt})))
-
-
-def head_of(trail: Trail) -> Wanted:
-    """The head of a trail, to be read."""
-    return Wanted(CHAIN_HEAD, _no_head(trail))
 
 
 def stored_head(session: Session, trail: Trail) -> Item | None:

@@ -48,7 +48,7 @@ def require_no_open_hold(session: Session, plan_id: str, staged: StagedWrites, s
     if counted.open_holds or broken_attributes(counted):
         staged.stage_retryable(change_over(session, HOLD_GUARD, HoldGuard(plan_id=plan_id), guard, {}).write)
     else:
-        staged.stage_retryable(Check(table, key, as_read(session, HOLD_GUARD, guard)))
+        staged.stage_retryable(Check(table, key, as_read(HOLD_GUARD, guard)))
 
 
 def _refuse_open(session: Session, plan_id: str) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from bluestar_store.engines.checks import (
     check_isolated,
+    check_key,
     check_keys,
     check_limit,
     check_question,
@@ -19,7 +20,7 @@ from bluestar_store.engines.checks import (
 from bluestar_store.engines.memory.tables import Image, ItemTables, Table
 from bluestar_store.forking import remember
 from bluestar_store.keys import Key
-from bluestar_store.protocols import BeforeAttempt, Item, Page, Segment, TableSpec, TableStatus, Write, key_of
+from bluestar_store.protocols import BeforeAttempt, Item, Page, Place, Segment, TableSpec, TableStatus, Write, key_of
 from bluestar_store.redaction.tracebacks import without_locals
 
 BULK_ITEMS = 1000
@@ -88,6 +89,13 @@ class MemoryEngine:
         wanted = check_keys(table, keys)
         with self._reading() as items:
             return items.get(table, wanted)
+
+    def get_places(self, places: Sequence[Place]) -> dict[Place, Item]:
+        """See `protocols.ReadsPlaces`; every read is consistent."""
+        for table, key in places:
+            check_key(table, key)
+        with self._reading() as items:
+            return items.get_places(places)
 
     def get_isolated(self, table: str, keys: Iterable[Key]) -> dict[Key, Item]:
         """See `protocols.Engine`; every read is isolated."""

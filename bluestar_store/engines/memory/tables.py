@@ -100,6 +100,11 @@ class ItemTables:
         found = ((key, table.get(key)) for key in dict.fromkeys(keys))
         return {key: copied(item) for key, item in found if item is not None}
 
+    def get_places(self, places: Iterable[Place]) -> dict[Place, Item]:
+        """See `protocols.ReadsPlaces`."""
+        found = {place: self.table(place[0]).get(place[1]) for place in places}
+        return {place: copied(item) for place, item in found.items() if item is not None}
+
     def query(
         self,
         name: str,
