@@ -25,7 +25,6 @@ from bluestar_store.protocols import (
     Write,
 )
 
-
 SPELLED_ONE_WAY = frozenset(("S", "B", "BOOL", "NULL"))
 """Types of which each value has one spelling."""
 

@@ -17,7 +17,7 @@ from bluestar_store.keys import DEFAULT, GLOBAL, Key, check_plan
 from bluestar_store.mapping.sealed import lost_in
 from bluestar_store.protocols import ACTOR, Item
 from bluestar_store.redaction.masking import as_masked, redacted, sensitive_fields
-from bluestar_store.redaction.names import is_key_field
+from bluestar_store.redaction.names import shown_key_fields
 
 
 class Scope(StrEnum):
@@ -249,10 +249,11 @@ class Entity(BaseModel):
         return origin.extra if origin else immutabledict()
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        key_fields = shown_key_fields(type(self))
         for name, value in super().__repr_args__():
             name = name or ""
             hidden = value is not None and name in sensitive_fields(type(self))
-            shown = not hidden and is_key_field(type(self), name)
+            shown = not hidden and name in key_fields
             yield name, value if shown else redacted(name, value, numbers=False, secret=hidden)
 
     def __eq__(self, other: object) -> bool:

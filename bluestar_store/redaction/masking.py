@@ -33,10 +33,10 @@ from bluestar_store.redaction.names import (
     NAMES,
     identifies_person,
     is_identifier,
-    is_key_field,
     is_secret_name,
     mentions_secret_in_sentence,
     names_a_secret,
+    shown_key_fields,
 )
 
 SHORTEST = 9
@@ -238,10 +238,10 @@ class _Redacted(NamedTuple):
             case MaskedText():
                 return masked(value)
             case BaseModel():
-                hidden, kind = sensitive_fields(type(value)), type(value)
+                hidden, shown = sensitive_fields(type(value)), shown_key_fields(type(value))
                 return {
                     one: part
-                    if is_key_field(kind, one) and not (secret or named)
+                    if one in shown and not (secret or named)
                     else self.of(one, part, secret=secret or one in hidden, named=named)
                     for one, part in dict(value).items()
                 }

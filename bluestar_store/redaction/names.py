@@ -94,6 +94,7 @@ class _Names:
         if not wanted <= self._used:
             self._used |= wanted
             is_secret_name.cache_clear()
+            shown_key_fields.cache_clear()
             names_a_secret.cache_clear()
             mentions_secret_in_sentence.cache_clear()
             for forget in self._forget:
@@ -104,8 +105,9 @@ class _Names:
         self._forget.append(forget)
 
     def know(self, entity: type, key_fields: Iterable[str]) -> None:
-        """These fields of a class make its keys: see `is_key_field`."""
+        """These fields of a class make its keys: see `shown_key_fields`."""
         self._keys[entity] = frozenset(key_fields)
+        shown_key_fields.cache_clear()
 
     def keys_of(self, entity: type) -> frozenset[str]:
         """The fields that make the keys of a class; none of one that no Store of this process knows."""
@@ -187,6 +189,8 @@ def is_identifier(name: str) -> bool:
     return name in IDENTIFIERS
 
 
-def is_key_field(entity: type, name: str) -> bool:
-    """Whether a field is part of an entity's key, users' own kinds' included, and identifies no person."""
-    return name in NAMES.keys_of(entity) and not is_secret_name(name) and not identifies_person(name)
+@lru_cache(256)
+def shown_key_fields(entity: type) -> frozenset[str]:
+    """The fields that make an entity's key, users' own kinds' included, but for those that identify a person."""
+    names = NAMES.keys_of(entity)
+    return frozenset(name for name in names if not is_secret_name(name) and not identifies_person(name))

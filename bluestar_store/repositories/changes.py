@@ -153,11 +153,36 @@ def check_new(mapper: Mapper[E], entity: E) -> None:
             check_new_identifier(name, value)
 
 
-def new_item(mapper: Mapper[E], entity: E) -> Item:
-    """The item of an entity that is not stored yet. Raises InvalidKeyError, InvalidEntityError."""
-    key = mapper.keys.build(mapper.identity(entity))
+def new_item(mapper: Mapper[E], entity: E, key: Key | None = None) -> Item:
+    """The item of an entity that is not stored yet; `key` is its own. Raises InvalidKeyError, InvalidEntityError."""
+    key = mapper.keys.build(mapper.identity(entity)) if key is None else key
     item = {"PK": {"S": key.pk}, "SK": {"S": key.sk}, **mapper.encode(entity), VERSION: {"N": "1"}}
     return item | {name: {"S": text} for name, text in mapper.index_of(entity).items()}
+
+
+def update_of(
+    session: Session,
+    mapper: Mapper[Any],
+    item: Item,
+    sets: Mapping[str, AttributeValue],
+    removes: Collection[str] = (),
+) -> Update:
+    """The update of an item, as it was read, that sets and removes attributes, and says whose and which version it is.
+
+    What is to be encrypted is sealed in `sets` already.
+    """
+    expect = as_read(mapper, item)
+    sets = {**sets, VERSION: {"N": str((expect.version or 0) + 1)}}
+    if not session.actor:
+        removes = {*removes, ACTOR}  # whoever wrote before did not write this
+    elif item.get(ACTOR) != (actor := {"S": session.actor}):
+        sets[ACTOR] = actor
+    return Update(session.table(mapper), key_of(item), sets, frozenset(item.keys() & removes), expect)
+
+
+def item_after(update: Update, item: Item) -> Item:
+    """What an update of an item leaves."""
+    return {**{name: value for name, value in item.items() if name not in update.remove}, **update.set}
 
 
 def delete_change(session: Session, target: Target[Any], current: Item | None) -> Change:
@@ -275,8 +300,7 @@ def _update(
     own: Mapping[str, AttributeValue],
 ) -> Change:
     """Set and remove the attributes whose values differ, and our own, and nothing else."""
-    expect = as_read(mapper, item)
-    table, key = session.table(mapper), key_of(item)
+    key = key_of(item)
     encoded, index = mapper.encode(entity), mapper.index_of(entity)
     stored, read = None, None
     is_fresh = entity.origin is None or entity.origin.key != key
@@ -290,7 +314,7 @@ def _update(
         if value == item.get(name):
             continue
         if stored is None:
-            read, stored = _encoded_again(mapper, item, table, identity)
+            read, stored = _encoded_again(mapper, item, session.table(mapper), identity)
         if equal_values(stored.get(name), value):
             continue  # as it is spelled, a NULL too
         if value is None:
@@ -299,17 +323,12 @@ def _update(
             wanted[name] = value
     wanted |= {name: {"S": text} for name, text in index.items()}
     wanted |= own
-    wanted |= {ACTOR: {"S": session.actor}} if session.actor else {}
-    gone |= set() if session.actor else {ACTOR}  # whoever wrote before did not write this
     sets = {name: value for name, value in wanted.items() if item.get(name) != value}
     if declared(mapper.entity):
         new = {field for field, attribute in mapper.attributes.items() if attribute.attr_name in {*sets, *gone}}
         _check_meaning(session, mapper, entity, new.difference(mapper.keys.fields))
-    sets = {**session.sealed(mapper, key, sets)}
-    sets[VERSION] = {"N": str((expect.version or 0) + 1)}
-    removes = frozenset(gone & item.keys())
-    after = {name: value for name, value in item.items() if name not in removes} | sets
-    return Change(mapper, Update(table, key, sets, removes, expect), item, after, False, identity, read)
+    update = update_of(session, mapper, item, session.sealed(mapper, key, sets), gone)
+    return Change(mapper, update, item, item_after(update, item), False, identity, read)
 
 
 def _check_meaning(session: Session, mapper: Mapper[E], entity: E, fields: Collection[str] | None = None) -> None:

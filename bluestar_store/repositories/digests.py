@@ -30,7 +30,7 @@ from bluestar_store.models.index_marks import HOME
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import ABSENT, OWN_PREFIX, Engine, Item, Put, key_of, pages
 from bluestar_store.redaction.masking import has_secrets
-from bluestar_store.redaction.names import is_key_field
+from bluestar_store.redaction.names import shown_key_fields
 
 if TYPE_CHECKING:
     from bluestar_store.encryption.sealing import Sealing
@@ -242,8 +242,9 @@ def is_sensitive(mapper: Mapper[Any], entity: Entity) -> bool:
     """Whether a digest of an entity covers what is shown masked."""
     if mapper.is_sensitive:
         return True
-    said = {name: value for name, value in entity.__dict__.items() if not is_key_field(type(entity), name)}
-    return has_secrets(said, numbers=False) or has_secrets(entity.extra)
+    extra, shown = entity.extra, shown_key_fields(type(entity))
+    said = {name: value for name, value in entity.__dict__.items() if name not in shown}
+    return has_secrets(said, numbers=False) or has_secrets(extra)
 
 
 def scope_of(mapper: Mapper[Any], pk: str) -> str:

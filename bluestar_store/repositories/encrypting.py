@@ -14,9 +14,9 @@ from bluestar_store.mapping.sealed import SealedValue, is_ciphertext
 from bluestar_store.mapping.values import version_of
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.digest_keys import is_digest_key
-from bluestar_store.protocols import ACTOR, VERSION, AsRead, AttributeValue, Item, Update, key_of, scan_pages
+from bluestar_store.protocols import VERSION, AsRead, AttributeValue, Item, Update, key_of, scan_pages
 from bluestar_store.redaction.tracebacks import without_locals
-from bluestar_store.repositories.changes import Change, as_read, item_version
+from bluestar_store.repositories.changes import Change, item_after, item_version, update_of
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.stored import Wanted, stored_items
@@ -144,13 +144,11 @@ def _change(session: Session, mapper: Mapper[Any], item: Item) -> Change | None:
     plain = plain_attributes(mapper, item, records=sealing is not None and sealing.records)
     if not plain:
         return None
-    key, expect = key_of(item), as_read(mapper, item)
-    sets: dict[str, AttributeValue] = {**session.sealed(mapper, key, plain), **_keyed(session, mapper, key, item)}
-    sets[VERSION] = {"N": str(item_version(session, mapper, item) + 1)}
-    sets |= {ACTOR: {"S": session.actor}} if session.actor else {}
-    removes = frozenset() if session.actor else frozenset({ACTOR}) & item.keys()
-    after = {name: value for name, value in item.items() if name not in removes} | sets
-    return Change(mapper, Update(session.table(mapper), key, sets, removes, expect), item, after, settled=False)
+    key = key_of(item)
+    item_version(session, mapper, item)  # who counts otherwise is not written over
+    sets = {**session.sealed(mapper, key, plain), **_keyed(session, mapper, key, item)}
+    update = update_of(session, mapper, item, sets)
+    return Change(mapper, update, item, item_after(update, item), settled=False)
 
 
 def _keyed(session: Session, mapper: Mapper[Any], key: Key, item: Item) -> Mapping[str, AttributeValue]:

@@ -48,7 +48,7 @@ class Move:
         except (ValueError, AttributeError, TypeError, RecursionError, zlib.error):
             return ()
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The attribute's value."""
         return f"{int(self.at * 1000)} {self.written}"

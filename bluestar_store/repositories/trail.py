@@ -36,11 +36,11 @@ from bluestar_store.models.pipeline import PIPELINE_STEP, step_count
 from bluestar_store.protocols import ABSENT, ACTOR, OWN_PREFIX, VERSION, AttributeValue, Check, Item, Put, Write, key_of
 from bluestar_store.protocols.items import chunks
 from bluestar_store.redaction.masking import has_secret, has_secrets, masked, redacted
-from bluestar_store.repositories.changes import Change, change_over, new_item
+from bluestar_store.repositories.changes import Change, change_over, new_item, update_of
 from bluestar_store.repositories.moments import KeyRange, read_parts
 from bluestar_store.repositories.revisions import says_nothing_else
 from bluestar_store.repositories.session import Session
-from bluestar_store.repositories.stored import Wanted, current_item
+from bluestar_store.repositories.stored import Wanted, current_item, stored_items
 from bluestar_store.repositories.transaction import StagedWrites
 
 HIDDEN = ("PK", "SK", VERSION)
@@ -48,6 +48,8 @@ HIDDEN = ("PK", "SK", VERSION)
 LONGEST_VALUE, LONGEST_CHANGE = 4_096, 200_000
 """Bytes of canonical JSON that an entry tells of a value, and of all changed attributes. An entry is an item, of 400 KB
 at most (AWS limit), and so is what was there before a change, and what is there after it."""
+SHORT_TEXT = LONGEST_VALUE // 6 - 1
+"""Characters of which none takes more than six bytes of JSON."""
 
 ENCRYPTED = "(encrypted)"
 """Stands for a value whose key was dropped."""
@@ -93,10 +95,9 @@ def record_replacement(
 
 
 def _entry(session: Session, mapper: Mapper[Any], pk: str, action: str, details: dict[str, Any]) -> AuditEntry:
-    entry = AuditEntry(
+    return AUDIT_ENTRY.made(
         table=mapper.table, partition=pk, seq=0, actor=session.actor, action=action, at=session.now(), details=details
     )
-    return AUDIT_ENTRY.validated(entry)
 
 
 def change_details(session: Session, change: Change) -> dict[str, Any]:
@@ -129,11 +130,14 @@ def change_details(session: Session, change: Change) -> dict[str, Any]:
 
 
 def _shown(session: Session, mapper: Mapper[Any], name: str, item: Item, *, secret: bool) -> Any:
-    if is_ciphertext(item[name]):
+    wire = item[name]
+    if is_ciphertext(wire):
         return ENCRYPTED
-    value = from_wire(item[name])
+    value = from_wire(wire)
     if secret:
         return masked(str(value))
+    if _is_short(wire):
+        return redacted(name, value, digits=False)
     length = canonical_bytes(plain := plain_value(value))
     told = length <= LONGEST_VALUE and _levels(value) <= DEEPEST_VALUE
     if told:
@@ -141,6 +145,12 @@ def _shown(session: Session, mapper: Mapper[Any], name: str, item: Item, *, secr
     if mapper.is_sensitive or has_secret(name, value):
         return {"digest": session.digests.of_value(mapper, key_of(item).pk, plain), "bytes": length}
     return {"digest": digest(plain), "bytes": length}
+
+
+def _is_short(wire: AttributeValue) -> bool:
+    """Whether a value has room in an entry for certain, without spelling it."""
+    ((kind, content),) = wire.items()
+    return len(content) <= SHORT_TEXT if kind == "S" else kind in ("N", "BOOL", "NULL")
 
 
 def _levels(value: Any) -> int:
@@ -174,7 +184,7 @@ def entry_hash(entry: AuditEntry) -> str:
     Of details that are encrypted it covers the ciphertext, so that a trail can be verified by who has no key, and when
     nobody has it any more.
     """
-    said = canonical(entry.model_copy(update={"hash": None}))
+    said = canonical(entry if entry.hash is None else entry.model_copy(update={"hash": None}))
     details = entry.origin.wire.get("details") if entry.origin is not None else None
     if (ciphertext := ciphertext_of(details)) is not None:
         said["fields"]["details"] = plain_value(ciphertext)
@@ -190,10 +200,10 @@ def decoded_entry(item: Item, table: str) -> AuditEntry:
         return entry.read_from(Origin(item, entry.version or 0, entry.extra))
 
 
-def appended_item(entry: AuditEntry) -> Item:
-    """The item of a chained entry, as it is written once and for all."""
+def appended_item(entry: AuditEntry, key: Key | None = None) -> Item:
+    """The item of a chained entry, as it is written once and for all, and lies at its own key."""
     salt = {SALT: {"S": entry.extra[SALT]}} if SALT in entry.extra else {}
-    return new_item(AUDIT_ENTRY, entry) | salt | ({ACTOR: {"S": entry.actor}} if entry.actor else {})
+    return {**new_item(AUDIT_ENTRY, entry, key), **salt, **({ACTOR: {"S": entry.actor}} if entry.actor else {})}
 
 
 def _salted(entry: AuditEntry) -> AuditEntry:
@@ -208,12 +218,12 @@ def _salted(entry: AuditEntry) -> AuditEntry:
 
 def stored_head(session: Session, trail: Trail) -> Item | None:
     """The head of a trail as it is stored; None for a trail that there is not."""
-    return current_item(session, CHAIN_HEAD, _no_head(trail))
+    return stored_items(session, [Wanted(CHAIN_HEAD, _trail_of(trail))])[0]
 
 
 def _no_head(trail: Trail) -> ChainHead:
     """That of a trail without entries."""
-    return ChainHead(batch_id=trail.batch_id, table=trail.table, partition=trail.partition)
+    return ChainHead(**_trail_of(trail))
 
 
 def append_step(session: Session, staged: StagedWrites, entry: AuditEntry) -> None:
@@ -230,19 +240,31 @@ def append_after(
 ) -> None:
     """The same, for one who has read the trail's head in the same step; `bookkeeping` goes to the head."""
     session, entry = session.acting_as(entry.actor), _salted(entry)
-    head = CHAIN_HEAD.decode(stored, session.table(CHAIN_HEAD)) if stored else _no_head(entry)
+    table = session.table(CHAIN_HEAD)
+    head = CHAIN_HEAD.decode(stored, table, identity=_trail_of(entry)) if stored else _no_head(entry)
     chained = entry.model_copy(update={"seq": head.seq + 1, "previous": head.hash})
     if staged.is_rerun:
         _check_not_behind(session, head, chained, staged)
-    item = appended_item(chained)
-    item = {**session.sealed(AUDIT_ENTRY, key_of(item), item)}
+    key = AUDIT_ENTRY.keys.build(AUDIT_ENTRY.identity(chained))
+    item = {**session.sealed(AUDIT_ENTRY, key, appended_item(chained, key))}
     chained.read_from(Origin(item, 1, chained.extra))
     item["hash"] = {"S": entry_hash(chained)}
-    longer = head.model_copy(update={"seq": chained.seq, "hash": item["hash"]["S"]})
     staged.stage_retryable(
-        Put(session.table(AUDIT_ENTRY), item, ABSENT, once=True),
-        change_over(session, CHAIN_HEAD, longer, stored, bookkeeping or {}).write,
+        Put(table, item, ABSENT, once=True),
+        _longer(session, head, stored, {"seq": {"N": str(chained.seq)}, "hash": item["hash"], **(bookkeeping or {})}),
     )
+
+
+def _longer(session: Session, head: ChainHead, stored: Item | None, sets: Mapping[str, AttributeValue]) -> Write:
+    """The write of a trail's head that says of one entry more."""
+    if stored is None:
+        return change_over(session, CHAIN_HEAD, head, None, sets).write
+    return update_of(session, CHAIN_HEAD, stored, sets)
+
+
+def _trail_of(trail: Trail) -> dict[str, Any]:
+    """What identifies it."""
+    return {"batch_id": trail.batch_id, "table": trail.table, "partition": trail.partition}
 
 
 def _check_not_behind(session: Session, head: ChainHead, chained: AuditEntry, staged: StagedWrites) -> None:
