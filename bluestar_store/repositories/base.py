@@ -198,7 +198,8 @@ class Reader(Generic[E]):
 
     def _to_put(self, entity: E) -> E:
         """The entity, valid. Raises InheritedRuleError, InvalidEntityError."""
-        refuse_inherited(self._sessions, self._mapper, entity)
+        if entity.inherited_by is not None:
+            refuse_inherited(self._sessions, self._mapper, entity)
         return self._mapper.validated(entity)
 
     def _written(

@@ -12,7 +12,7 @@ from bluestar_store.engines.checks import MAX_CONDITIONS, item_bytes
 from bluestar_store.engines.conditions import conflict, equal_values
 from bluestar_store.errors import AlreadyExistsError, InvalidEntityError, ItemDecodeError, VersionConflictError
 from bluestar_store.keys import Key, check_new_identifier
-from bluestar_store.mapping.entity import Entity, Origin, PlanEntity
+from bluestar_store.mapping.entity import Entity, PlanEntity
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.mapping.salvage import broken_attributes, salvaged
 from bluestar_store.mapping.values import version_of
@@ -28,6 +28,7 @@ from bluestar_store.protocols import (
     Delete,
     Expected,
     Item,
+    Place,
     Put,
     Update,
     Write,
@@ -57,24 +58,24 @@ class Target(Generic[E]):
     identity: Mapping[str, Any]
     key: Key
     """Where the library puts it."""
-    origin: Origin | None
-    """The item as it was read that is expected there; None when something else is."""
+    read_at: Key | None
+    """Where the item lay that the entity was read from, if that is expected there, as it was read."""
 
     @classmethod
     def of(cls, mapper: Mapper[E], entity: E, expected: PutExpectation) -> Target[E]:
         """Raises InvalidKeyError."""
         identity = mapper.identity(entity)
         key = mapper.keys.build(identity)
-        origin = entity.origin if expected is None else None
-        if origin is not None and origin.key != key and mapper.keys.parse(origin.key) != identity:
-            origin = None
-        return cls(mapper, entity, expected, identity, key, origin)
+        read_at = entity.origin.key if entity.origin is not None and expected is None else None
+        if read_at not in (None, key) and mapper.keys.parse(read_at) != identity:
+            read_at = None
+        return cls(mapper, entity, expected, identity, key, read_at)
 
     @property
     def wanted(self) -> Wanted:
         """What has to be read to plan its change: the very item that the entity was read from, mostly."""
-        spelled = None if self.mapper.keys.sort.numbers else self.key
-        return Wanted(self.mapper, self.identity, spelled if self.origin is None else self.origin.key)
+        known = None if self.mapper.keys.sort.numbers else self.key
+        return Wanted(self.mapper, self.identity, self.read_at or known)
 
 
 @dataclass
@@ -163,11 +164,12 @@ def new_item(mapper: Mapper[E], entity: E, key: Key | None = None) -> Item:
 def update_of(
     session: Session,
     mapper: Mapper[Any],
+    place: Place,
     item: Item,
     sets: Mapping[str, AttributeValue],
     removes: Collection[str] = (),
 ) -> Update:
-    """The update of an item, as it was read, that sets and removes attributes, and says whose and which version it is.
+    """The update that sets and removes attributes of the item that was read at a place, and counts its version.
 
     What is to be encrypted is sealed in `sets` already.
     """
@@ -177,7 +179,7 @@ def update_of(
         removes = {*removes, ACTOR}  # whoever wrote before did not write this
     elif item.get(ACTOR) != (actor := {"S": session.actor}):
         sets[ACTOR] = actor
-    return Update(session.table(mapper), key_of(item), sets, frozenset(item.keys() & removes), expect)
+    return Update(*place, sets, frozenset(item.keys() & removes), expect)
 
 
 def item_after(update: Update, item: Item) -> Item:
@@ -256,8 +258,8 @@ def check_as_read(session: Session, mapper: Mapper[Any], read: Item, current: It
 
 def _check_expected(session: Session, target: Target[Any], current: Item | None) -> None:
     """AlreadyExistsError or VersionConflictError unless the stored item is as it was read, or as `expected` says."""
-    if target.origin is not None:
-        check_as_read(session, target.mapper, target.origin.wire, current)
+    if target.read_at is not None and (origin := target.entity.origin) is not None:
+        check_as_read(session, target.mapper, origin.wire, current)
     else:
         _expect(session, target, current)
 
@@ -300,7 +302,7 @@ def _update(
     own: Mapping[str, AttributeValue],
 ) -> Change:
     """Set and remove the attributes whose values differ, and our own, and nothing else."""
-    key = key_of(item)
+    table, key = session.table(mapper), key_of(item)
     encoded, index = mapper.encode(entity), mapper.index_of(entity)
     stored, read = None, None
     is_fresh = entity.origin is None or entity.origin.key != key
@@ -314,7 +316,7 @@ def _update(
         if value == item.get(name):
             continue
         if stored is None:
-            read, stored = _encoded_again(mapper, item, session.table(mapper), identity)
+            read, stored = _encoded_again(mapper, item, table, identity)
         if equal_values(stored.get(name), value):
             continue  # as it is spelled, a NULL too
         if value is None:
@@ -327,7 +329,7 @@ def _update(
     if declared(mapper.entity):
         new = {field for field, attribute in mapper.attributes.items() if attribute.attr_name in {*sets, *gone}}
         _check_meaning(session, mapper, entity, new.difference(mapper.keys.fields))
-    update = update_of(session, mapper, item, session.sealed(mapper, key, sets), gone)
+    update = update_of(session, mapper, (table, key), item, session.sealed(mapper, key, sets), gone)
     return Change(mapper, update, item, item_after(update, item), False, identity, read)
 
 

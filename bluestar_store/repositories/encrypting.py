@@ -147,7 +147,7 @@ def _change(session: Session, mapper: Mapper[Any], item: Item) -> Change | None:
     key = key_of(item)
     item_version(session, mapper, item)  # who counts otherwise is not written over
     sets = {**session.sealed(mapper, key, plain), **_keyed(session, mapper, key, item)}
-    update = update_of(session, mapper, item, sets)
+    update = update_of(session, mapper, (session.table(mapper), key), item, sets)
     return Change(mapper, update, item, item_after(update, item), settled=False)
 
 

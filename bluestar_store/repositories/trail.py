@@ -122,7 +122,7 @@ def change_details(session: Session, change: Change) -> dict[str, Any]:
     }
     fits = canonical_bytes(plain_value(changed)) <= LONGEST_CHANGE
     return {
-        "item": key_of(after or before).sk,
+        "item": change.write.key.sk,
         "digest_before": _digest(session, mapper, before, change.entity_before),
         "digest_after": _digest(session, mapper, after, change.entity_after),
         **({"changed": changed} if fits else {"changed_attributes": len(changed)}),
@@ -131,12 +131,12 @@ def change_details(session: Session, change: Change) -> dict[str, Any]:
 
 def _shown(session: Session, mapper: Mapper[Any], name: str, item: Item, *, secret: bool) -> Any:
     wire = item[name]
-    if is_ciphertext(wire):
+    if not (is_short := _is_short(wire)) and is_ciphertext(wire):
         return ENCRYPTED
     value = from_wire(wire)
     if secret:
         return masked(str(value))
-    if _is_short(wire):
+    if is_short:
         return redacted(name, value, digits=False)
     length = canonical_bytes(plain := plain_value(value))
     told = length <= LONGEST_VALUE and _levels(value) <= DEEPEST_VALUE
@@ -249,17 +249,12 @@ def append_after(
     item = {**session.sealed(AUDIT_ENTRY, key, appended_item(chained, key))}
     chained.read_from(Origin(item, 1, chained.extra))
     item["hash"] = {"S": entry_hash(chained)}
-    staged.stage_retryable(
-        Put(table, item, ABSENT, once=True),
-        _longer(session, head, stored, {"seq": {"N": str(chained.seq)}, "hash": item["hash"], **(bookkeeping or {})}),
-    )
-
-
-def _longer(session: Session, head: ChainHead, stored: Item | None, sets: Mapping[str, AttributeValue]) -> Write:
-    """The write of a trail's head that says of one entry more."""
+    sets = {"seq": {"N": str(chained.seq)}, "hash": item["hash"], **(bookkeeping or {})}
     if stored is None:
-        return change_over(session, CHAIN_HEAD, head, None, sets).write
-    return update_of(session, CHAIN_HEAD, stored, sets)
+        longer = change_over(session, CHAIN_HEAD, head, None, sets).write
+    else:
+        longer = update_of(session, CHAIN_HEAD, (table, key_of(stored)), stored, sets)
+    staged.stage_retryable(Put(table, item, ABSENT, once=True), longer)
 
 
 def _trail_of(trail: Trail) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -25,7 +24,6 @@ from bluestar_store.protocols import (
     Expectation,
     IndexSpec,
     Item,
-    Place,
     Put,
     TableSpec,
     Update,
@@ -64,16 +62,8 @@ def _item(key: Key, attributes: dict[str, Any], version: int | None = None) -> I
     return {"PK": {"S": key.pk}, "SK": {"S": key.sk}, **attributes, **own}
 
 
-class PlacesEngine(MemoryEngine):
-    """One that reads items of several tables in one call."""
-
-    def get_places(self, places: Sequence[Place]) -> dict[Place, Item]:
-        found = {place: self.get(place[0], [place[1]], consistent=True) for place in places}
-        return {place: items[place[1]] for place, items in found.items() if items}
-
-
 def engine_with(items: list[Item]) -> MemoryEngine:
-    engine = PlacesEngine()
+    engine = MemoryEngine()
     engine.create_tables([SPEC])
     engine.put_many("table", items)
     return engine
@@ -97,7 +87,6 @@ def _all_at_once(target: MemoryEngine, made: list[Write]) -> None:
 def everything(engine: MemoryEngine | StagedEngine, limit: int | None = None) -> list[Any]:
     """All that reads of any form give, in order where there is one."""
     found: list[Any] = [engine.get("table", KEYS), engine.get_isolated("table", KEYS)]
-    assert isinstance(engine, PlacesEngine | StagedEngine)
     found.append(engine.get_places([("table", key) for key in KEYS]))
     for pk in "AB":
         for prefix in ("", "3"):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from bluestar_store import BatchStatus, CalculationRule, Store, TableLayout
+from bluestar_store import BatchStatus, CalculationRule, Settings, Store, TableLayout
+from bluestar_store.engines.memory.engine import MemoryEngine
+from bluestar_store.keys import Key
+from bluestar_store.protocols import Item, Place, reads_places
 from tests.engines.shared_tables import SharedTables
 from tests.store_suite.batches import with_rules
 from tests.stores.conftest import store_on
@@ -67,3 +70,30 @@ def test_a_hold_is_read_with_its_guard(store: Store, calls: Callable[[Callable[[
     hold = store.holds.place("ACME", "x")
     made = calls(lambda: store.holds.put(hold.model_copy(update={"reason": "y"})))
     assert made[:2] == ["batch_get_item", "query"]  # the open holds are counted after the guard was read
+
+
+class OwnGet(MemoryEngine):
+    """A subclass that sees each `get`, and knows nothing of other ways to read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def get(self, table: str, keys: Iterable[Key], *, consistent: bool = False) -> dict[Key, Item]:
+        self.seen.append(table)
+        return super().get(table, keys, consistent=consistent)
+
+
+class OwnBoth(OwnGet):
+    def get_places(self, places: Sequence[Place]) -> dict[Place, Item]:
+        return super().get_places(places)
+
+
+def test_an_engine_that_overrides_get_alone_is_read_by_it() -> None:
+    assert not reads_places(OwnGet())
+    assert reads_places(OwnBoth())
+    engine = OwnGet()
+    with Store(Settings(persistence_mode="memory"), engine) as store:
+        store.create_tables()
+        store.calculation_rules.put(CalculationRule(plan_id="ACME", calc_type="match", max_pct=Decimal(4)))
+    assert engine.seen == [f"bluestar-{name}" for name in ("calculation-rules", "processing-metadata")]
