@@ -74,7 +74,7 @@ help:
 	@echo "make lowest   the fast tests of what stands on libraries, on the oldest versions that pyproject.toml allows"
 	@echo "make mutants  changes the core one small thing at a time, and says which changes no test sees: MUTANTS_ARGS=keys"
 	@echo "make lint     ruff, mypy (the package for macOS and Windows, too), import-linter"
-	@echo "make docs     write docs/cli.md and docs/settings.md again, after a change of commands or settings"
+	@echo "make docs     write docs/cli.md, docs/settings.md and the schemas of rule files again, after a change of any of them"
 	@echo "make site     the pages and the API reference as HTML in build/site; fails for a public name without a docstring"
 	@echo "make bench    what the library costs beside its peers, in minutes; make bench-quick: in one"
 	@echo "make bench-docs   the same as make bench, and its figures into docs/benchmarks.md, .svg and .json"
@@ -162,6 +162,7 @@ lint: $(DEV_STAMP)
 docs: $(DEV_STAMP)
 	$(BIN)/python docs/generate_cli.py
 	$(BIN)/python docs/generate_settings.py
+	$(BIN)/bluestar-store schema write bluestar_store/rulesets/schemas >/dev/null
 
 site: $(SITE_STAMP)
 	$(BIN)/mkdocs build --quiet

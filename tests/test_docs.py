@@ -134,7 +134,20 @@ def test_the_table_of_keys_is_that_of_the_models() -> None:
         for template in (mapper.keys.sort, *(template for template, _ in mapper.keys.forms)):
             assert re.sub(r":(plain|raw|GLOBAL|DEFAULT)\}", "}", template.text) in text
     attributes = {name for mapper in KINDS for name in mapper.model.get_attributes() if name.startswith("bs_")}
-    assert [name for name in attributes if f"`{name}`" not in text] == []
+    others = {on.attr_name for mapper in KINDS for name, on in mapper.attributes.items() if on.attr_name != name}
+    assert [name for name in attributes | others if f"`{name}`" not in text] == []
+
+
+def test_every_check_of_meaning_is_explained_and_has_a_name_to_switch_it_off_by() -> None:
+    from bluestar_store.checks.fields import NAMES
+    from bluestar_store.checks.meaning import declared
+    from bluestar_store.mapping.entity import Entity
+    from bluestar_store.models.registry import KINDS
+
+    text = (DOCS / "rule-sets.md").read_text(encoding="utf-8")
+    entities: list[type[Entity]] = [mapper.entity for mapper in KINDS]
+    assert {check.name for entity in entities for _, check in declared(entity)} == {*NAMES}
+    assert [name for name in NAMES if f"`{name}`" not in text] == []
 
 
 def test_every_check_of_the_doctor_is_explained() -> None:

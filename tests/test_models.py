@@ -121,7 +121,7 @@ def test_table_schemas_come_from_the_models(layout: TableLayout) -> None:
             assert index["projection"] == {"ProjectionType": "KEYS_ONLY"}
 
 
-def test_layout_eight_has_the_eight_tables_with_their_indexes() -> None:
+def test_each_subject_has_a_table_with_its_indexes() -> None:
     specs = Tables("bluestar-", "-dev", TableLayout.EIGHT).specs()
     assert {spec.name: {index.name for index in spec.indexes} for spec in specs} == {
         f"bluestar-{name}-dev": indexes for name, indexes in INDEXES.items()

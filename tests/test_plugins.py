@@ -167,8 +167,8 @@ print(json.dumps([
 """
     engine, files, cache = told(folder, code)
     assert engine == (
-        "BLUESTAR_PERSISTENCE_MODE: there is no engine 'vaults'; did you mean vault?; there are dynamo, file, memory, "
-        "lost, nothing, text, vault"
+        "BLUESTAR_PERSISTENCE_MODE: there is no engine 'vaults'; did you mean vault?; there are "
+        + ", ".join((*ENGINES.names(), "lost", "nothing", "text", "vault"))
     )
     assert files.startswith("BLUESTAR_FILES_URL: there is no file store 'vaults'")
     assert files.endswith("there are s3, az, file, memory, nothing, vault")

@@ -15,8 +15,11 @@ from typer.testing import CliRunner
 
 from bluestar_store import Settings, Store
 from bluestar_store.cli import app
+from bluestar_store.models.registry import KINDS
 
 DEMO = Path(__file__).parents[2] / "fixtures" / "demo"
+TABLES = len({mapper.table for mapper in KINDS})
+"""Of the library, in layout eight."""
 
 
 class Run(Protocol):

@@ -13,16 +13,16 @@ import pytest
 from moto import mock_aws
 
 from bluestar_store.doctor.tables import remedy
-from tests.cli.conftest import DEMO, Run, on
+from tests.cli.conftest import DEMO, TABLES, Run, on
 
 
 def test_create_makes_the_tables_and_skips_what_exists(tmp_path: Path) -> None:
     run = on(tmp_path / "store")
     first, second = run("create"), run("create", "--json")
-    assert (first.exit_code, first.stderr, first.stdout.count("  created\n")) == (0, "", 8)
+    assert (first.exit_code, first.stderr, first.stdout.count("  created\n")) == (0, "", TABLES)
     found = json.loads(second.stdout)
     assert (second.exit_code, second.stderr) == (0, "")
-    assert [table["created"] for table in found["tables"]] == [False] * 8
+    assert [table["created"] for table in found["tables"]] == [False] * TABLES
 
 
 def test_the_single_layout_is_one_table(tmp_path: Path, run: Run) -> None:
@@ -56,7 +56,7 @@ def test_create_tells_of_missing_indexes_and_upgrade_mends_them(dynamodb: Any, r
     assert done.stderr == (
         "missing: table bluestar-irs-limits has no index by_level; mend it: bluestar-store create --upgrade\n"
     )
-    assert done.stdout.count("  created\n") == 7
+    assert done.stdout.count("  created\n") == TABLES - 1
     assert run("--region", "us-east-1", "inspect").stdout.count("  see below\n") == 1
     mended = run("--region", "us-east-1", "create", "--upgrade")
     assert (mended.exit_code, mended.stderr) == (0, "")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bluestar_store import BatchState, BatchStatus, PlanHold, Store
-from tests.cli.conftest import Run
+from tests.cli.conftest import TABLES, Run
 
 QUESTIONS = [
     "",
@@ -55,7 +55,7 @@ def _json(run: Run, *arguments: str) -> Any:
 
 def test_the_overview_counts_items_and_names_indexes(seeded_run: Run) -> None:
     found = _json(seeded_run)
-    assert (found["mode"], found["layout"], len(found["tables"])) == ("file", "eight", 8)
+    assert (found["mode"], found["layout"], len(found["tables"])) == ("file", "eight", TABLES)
     limits = next(table for table in found["tables"] if table["name"] == "bluestar-irs-limits")
     assert limits == {
         "name": "bluestar-irs-limits",

@@ -15,7 +15,7 @@ from bluestar_store import BatchState, CalculationRule, PlanHold, Store
 from bluestar_store.cli.output import cell, to_json
 from bluestar_store.cli.records import plain
 from bluestar_store.protocols import Put
-from tests.cli.conftest import Run
+from tests.cli.conftest import TABLES, Run
 
 DIGITS = "1234567890.1234567890123456789012345678"  # 38 of them
 
@@ -145,6 +145,6 @@ def test_the_folder_is_not_made_by_looking_into_it(run: Run, tmp_path: Path) -> 
     folder = tmp_path / "none"
     done = run("--mode", "file", "--dir", str(folder), "inspect")
     assert done.exit_code == 0
-    assert done.stdout.count("  missing\n") == 8
+    assert done.stdout.count("  missing\n") == TABLES
     assert "bluestar-store create makes the tables that are missing" in done.stdout
     assert not folder.exists()

@@ -9,7 +9,7 @@ from bluestar_store import Store
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.pipeline import PIPELINE_STEP
-from tests.cli.conftest import Run, _seeded, opened, run, seeded, seeded_run
+from tests.cli.conftest import TABLES, Run, _seeded, opened, run, seeded, seeded_run
 from tests.store_suite.side_door import wire
 
 __all__ = ["_seeded", "opened", "run", "seeded", "seeded_run"]
@@ -88,5 +88,5 @@ def test_quick_reads_no_items(seeded_run: Run, opened: Opened) -> None:
 def test_a_store_that_is_not_there_is_a_finding(run: Run) -> None:
     done = run("--mode", "memory", "doctor", "--read-only")
     assert done.exit_code == 3
-    assert done.stdout.count("does not exist") == 8
+    assert done.stdout.count("does not exist") == TABLES
     assert "bluestar-store create" in done.stdout

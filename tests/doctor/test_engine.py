@@ -69,14 +69,14 @@ def test_missing_tables(store: Store) -> None:
     assert (finding.check, finding.table) == ("table-missing", first)
     assert "bluestar-store create" in finding.mend
     store.engine.delete_tables(others)
-    assert checks(store) == [("error", "table-missing")] * 8
+    assert checks(store) == [("error", "table-missing")] * len(TABLES)
 
 
 def test_missing_indexes(store: Store) -> None:
     without_indexes(store)
     found = examine(store)
     assert {(finding.severity, finding.check) for finding in found} == {("warning", "index-missing")}
-    assert len(found) == 8
+    assert len(found) == len(TABLES)
     assert all("create --upgrade" in finding.mend for finding in found)
 
 
@@ -225,7 +225,7 @@ def test_a_folder_with_a_broken_file(tmp_path: Path) -> None:
 def test_looking_at_a_folder_does_not_make_it(tmp_path: Path) -> None:
     folder = tmp_path / "none"
     with Store.open(Settings(persistence_mode="file", file_persistence_dir=folder)) as store:
-        assert checks(store) == [("error", "table-missing")] * 8
+        assert checks(store) == [("error", "table-missing")] * len(TABLES)
     assert not folder.exists()
 
 

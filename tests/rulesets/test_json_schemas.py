@@ -23,7 +23,7 @@ def contents(path: Path) -> Any:
 
 
 def test_the_schemas_in_the_package_are_current(tmp_path: Path) -> None:
-    """If not: bluestar-store schema bluestar_store/rulesets/schemas."""
+    """If not: make docs."""
     written = write_schemas(tmp_path / "new")
     assert [path.name for path in written] == sorted(map(schema_name, rule_files()))
     assert {path.name for path in SCHEMAS.iterdir()} == {path.name for path in written}
