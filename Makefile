@@ -42,7 +42,7 @@ AZURE := $(AZURITE_DIR)/.installed
 # this process. A server answers every Python alike, and rules above these seams are asked once.
 ON_PYTHON := aio cache files $(addprefix documents/test_,data_sets.py file_store.py opening.py shared_folder.py suite.py) \
 	$(addprefix cli/test_,errors.py files.py help.py output.py progress.py) \
-	$(addprefix engines/test_,direct.py exchange.py file*.py interception.py signing.py staged.py suite_memory.py suite_file.py) \
+	$(addprefix engines/test_,direct.py exchange.py file*.py interception*.py signing.py staged.py suite_memory.py suite_file.py) \
 	$(addprefix plugin/test_,fixtures.py frozen_clock.py loading.py) \
 	$(addprefix stores/test_,error_locals.py forks.py memory.py read_units.py torn_reads.py unit_contexts.py) \
 	$(addprefix test_,debug_logs.py entities.py imports.py masking*.py models.py moved.py plugins.py private_files.py \
@@ -54,7 +54,7 @@ ON_LIBRARIES := documents encryption files \
 	$(addprefix cache/test_,control.py damage.py losses.py outages.py refusals.py signed_values.py tools_*.py topologies.py \
 	trust.py units.py wire.py) \
 	$(addprefix cli/test_,batch.py create_and_seed.py edit*.py errors.py help.py inspect.py output.py progress.py) \
-	$(addprefix engines/test_,aws_environment.py client_files.py direct.py dynamo_*.py exchange.py interception.py signing.py \
+	$(addprefix engines/test_,aws_environment.py client_files.py direct.py dynamo_*.py exchange.py interception*.py signing.py \
 	suite_dynamodb_local.py suite_moto.py table_states.py) \
 	$(addprefix persistence/test_,cache_backends.py opening.py sql*.py) \
 	$(addprefix plugin/test_,fixtures.py loading.py redis.py) \

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import botocore.endpoint
 import pytest
+from botocore.credentials import Credentials
 from botocore.exceptions import (
     ClientError,
     CredentialRetrievalError,
@@ -26,7 +29,9 @@ from bluestar_store.engines.dynamo.engine import DynamoEngine
 from bluestar_store.engines.dynamo.translation import translated
 from bluestar_store.errors import ConfigurationError, ThrottledError, UnavailableError, may_pass
 from bluestar_store.testing.frozen_clock import FrozenClock
+from tests.engines.conftest import connection_to
 from tests.engines.players import FOUND, KEY, TABLE, error, found, playing
+from tests.servers import free_port
 
 THROTTLED = (400, error("ProvisionedThroughputExceededException"), dict[str, str]())
 
@@ -202,6 +207,69 @@ def test_a_process_that_gives_credentials_tells_its_reason_and_a_stale_value_is_
                 store.irs_limits.get(2026, fresh=True)
         with Store.open(Settings(**options)) as store, pytest.raises(ConfigurationError, match="permission denied"):
             store.irs_limits.get(2026)
+
+
+KEYS = "region = us-east-1\naws_access_key_id = a\naws_secret_access_key = b\n"
+
+
+def test_a_first_call_whose_credentials_fail_tells_why_and_the_next_one_is_direct(config: Path, tmp_path: Path) -> None:
+    old = {"Version": 1, "AccessKeyId": "K", "SecretAccessKey": "s", "Expiration": "2020-01-01T00:00:00Z"}
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    reasons = {
+        f"credential_process = cat {tmp_path}/old.json": "are still expired",
+        f"web_identity_token_file = {tmp_path}/none\nrole_arn = arn:aws:iam::111122223333:role/payroll": "No such file",
+    }
+    for source, reason in reasons.items():
+        config.write_text(f"[default]\n{KEYS}")
+        with playing((200, FOUND, {})) as player:
+            engine = DynamoEngine(connection_to(player.url), indexes=())
+            config.write_text(f"[default]\nregion = us-east-1\n{source}\n")
+            with warnings.catch_warnings(action="error"), pytest.raises(ConfigurationError, match=reason) as raised:
+                found(engine)
+            assert may_pass(raised.value)
+            config.write_text(f"[default]\n{KEYS}")
+            assert found(engine) == [KEY]
+            assert player.ways == ["direct"]
+            engine.close()
+
+
+def test_credentials_that_fail_are_told_alike_on_botocores_way(config: Path, tmp_path: Path) -> None:
+    config.write_text(f"[default]\n{KEYS}")
+    with playing((200, FOUND, {})) as player:
+        client = player.engine.connection._made().client
+        client.meta.events.register("after-call", lambda **_: None)
+        failing = patch.object(Credentials, "get_frozen_credentials", side_effect=RuntimeError("still expired"))
+        with failing, pytest.raises(ConfigurationError, match="still expired"):
+            found(player.engine)
+        assert player.asked == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "retry_mode = often",
+        "defaults_mode = often",
+        "sts_regional_endpoints = often",
+        "endpoint_discovery_enabled = often",
+    ],
+)
+def test_a_value_of_awss_configuration_that_is_none_is_a_configuration_error(line: str, config: Path) -> None:
+    config.write_text(f"[default]\n{KEYS}{line}\n")
+    connection = connection_of(Settings())
+    with pytest.raises(ConfigurationError, match=r"often.*AWS's variables or configuration files"):
+        connection._made()
+    connection.close()
+
+
+@pytest.mark.parametrize("way", ["direct", "botocore"])
+def test_a_server_that_refuses_to_be_connected_to_is_no_timeout_on_each_way(way: str, pauses: list[float]) -> None:
+    engine = DynamoEngine(connection_to(f"http://127.0.0.1:{free_port()}", max_attempts=2), indexes=())
+    if way == "botocore":
+        engine.connection._made().client.meta.events.register("after-call", lambda **_: None)
+    with pytest.raises(UnavailableError, match="EndpointConnectionError"):
+        found(engine)
+    assert len(pauses) == 1
+    engine.close()
 
 
 def test_a_certificate_that_is_not_trusted_is_called_that() -> None:

@@ -123,6 +123,7 @@ class AwsConnection:
                 hide_data()
                 connection, client = self._connected()
                 self._location = describe_location(client.meta.region_name, client.meta.endpoint_url)
+                frozen_credentials(client)  # which the direct way is tried out with
                 try:
                     self._ready = Made(connection, client, DirectCalls.of(client, connection))
                 except aws.BotoCoreError as error:
@@ -176,12 +177,13 @@ class AwsConnection:
             raise
 
     def _answered(self, operation: str, table: str, tries: Tries | None, arguments: dict[str, Any]) -> dict[str, Any]:
-        _, client, direct = self._made()
+        connection, client, direct = self._made()
         outcome = None
+        credentials = None if connection is None else frozen_credentials(client)  # also for botocore, which signs later
         if direct is not None:
             if tries is not None:
                 tries.check()
-            request = direct.request(operation, arguments, frozen_credentials(client))
+            request = direct.request(operation, arguments, credentials)
             if request is not None:
                 if tries is not None:
                     tries.sent()

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import botocore.exceptions as aws
-from urllib3.exceptions import ConnectTimeoutError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.exceptions import SSLError as URLLib3SSLError
 from urllib3.util.connection import is_connection_dropped
 
@@ -92,7 +92,8 @@ class Exchange:
     def _unconnected(self, error: Exception) -> aws.BotoCoreError:
         if isinstance(error, ssl.SSLError | URLLib3SSLError):
             return aws.SSLError(endpoint_url=self._url, error=error)
-        if isinstance(error, ConnectTimeoutError | TimeoutError):
+        is_refused = isinstance(error, NewConnectionError)  # to urllib3 a ConnectTimeoutError, too
+        if isinstance(error, ConnectTimeoutError | TimeoutError) and not is_refused:
             return aws.ConnectTimeoutError(endpoint_url=self._url, error=error)
         return aws.EndpointConnectionError(endpoint_url=self._url, error=error)
 

@@ -65,6 +65,15 @@ CREDENTIALS = (
     aws.UnknownCredentialError,
 )
 """What botocore raises for want of credentials."""
+CONFIGURATION = (
+    aws.InvalidRetryConfigurationError,
+    aws.InvalidDefaultsMode,
+    aws.InvalidSTSRegionalEndpointsConfigError,
+    aws.InvalidEndpointDiscoveryConfigurationError,
+    aws.InvalidIMDSEndpointError,
+    aws.InvalidIMDSEndpointModeError,
+)
+"""What botocore raises for a value in its variables and files that is none."""
 CREDENTIAL_CALLS = (
     "AssumeRole",
     "AssumeRoleWithSAML",
@@ -92,6 +101,8 @@ def translated(error: Exception, table: str, location: str) -> BlueStarError:
         return _from_code(error, table, location)
     if isinstance(error, aws.ProfileNotFound | aws.ConfigParseError | aws.ConfigNotFound):
         return ConfigurationError(f"{error}: mend AWS_PROFILE or the AWS configuration files")
+    if isinstance(error, CONFIGURATION):
+        return ConfigurationError(f"{error}: mend it in AWS's variables or configuration files")
     if isinstance(error, aws.NoRegionError | aws.InvalidRegionError):
         return ConfigurationError(f"{error}: mend BLUESTAR_AWS_REGION or the AWS configuration")
     if isinstance(error, aws.SSLError):
