@@ -55,6 +55,12 @@ def resolved(name: str) -> Any:
     return found
 
 
+def module_of(name: str) -> Any:
+    """The module that a name lies in."""
+    found = resolved(name)
+    return found if inspect.ismodule(found) else inspect.getmodule(found)
+
+
 def test_the_floors_are_those_that_import_linter_holds() -> None:
     linter = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
     layers = [re.findall(r"\w+", layer) for layer in linter["contracts"][0]["layers"]]
@@ -66,6 +72,16 @@ def test_the_floors_are_those_that_import_linter_holds() -> None:
 @pytest.mark.parametrize("name", sorted({*names(ARCHITECTURE), *names(CONTRIBUTING)}))
 def test_what_is_named_exists(name: str) -> None:
     assert resolved(name) is not None
+
+
+@pytest.mark.parametrize("row", rows(section("Where is ...?"))[1:], ids=lambda row: row[0])
+def test_the_second_hop_is_named_where_the_first_one_leads(row: list[str]) -> None:
+    """In the file of the first, so that whoever reads there comes upon it; old names have two places, and no hop."""
+    first, second = (names(cell)[0] for cell in row[1:])
+    if first.partition(".")[0] == "moved_modules":
+        return
+    text = inspect.getsource(module_of(first))
+    assert re.search(rf"\b{second.rpartition('.')[2]}\b", text), (first, second)
 
 
 def test_the_modules_that_flows_go_through_exist() -> None:
