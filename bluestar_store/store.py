@@ -22,7 +22,22 @@ if TYPE_CHECKING:
     from bluestar_store.models.calculation import CalculationRule
     from bluestar_store.models.tables import Tables
     from bluestar_store.protocols import Engine, Item, TableStatus, TellsTables
-    from bluestar_store.repositories.base import Repository
+    from bluestar_store.repositories import (
+        AchConfigRepository,
+        AuditRepository,
+        BatchRepository,
+        CalculationRuleRepository,
+        ClientConfigRepository,
+        IrsLimitsRepository,
+        PipelineRepository,
+        PlanHoldRepository,
+        PlanKeyRepository,
+        Repository,
+        StepClaimRepository,
+        StepResultRepository,
+        ValidationRuleRepository,
+        VendorSchemaRepository,
+    )
     from bluestar_store.repositories.encrypting import EncryptionReport
     from bluestar_store.repositories.sessions import Sessions
     from bluestar_store.repositories.snapshot import PlanContents, PlanSnapshot
@@ -41,6 +56,21 @@ class Store:
     Nothing is sent before the first call. Use `Store.open()`, and `close()` (or a `with` block) at the end.
     """
 
+    # The repositories, as type checkers see them: the mappers of their kinds name them.
+    pipelines: PipelineRepository
+    calculation_rules: CalculationRuleRepository
+    validation_rules: ValidationRuleRepository
+    irs_limits: IrsLimitsRepository
+    client_configs: ClientConfigRepository
+    ach_configs: AchConfigRepository
+    vendor_schemas: VendorSchemaRepository
+    plan_keys: PlanKeyRepository
+    holds: PlanHoldRepository
+    batches: BatchRepository
+    claims: StepClaimRepository
+    results: StepResultRepository
+    audit: AuditRepository
+
     def __init__(
         self, settings: Settings, engine: Engine, *, kinds: Sequence[Mapper[Any]] = (), clock: Clock | None = None
     ) -> None:
@@ -52,21 +82,7 @@ class Store:
         from bluestar_store.redaction.names import NAMES
         from bluestar_store.repositories.catalog import Catalog
         from bluestar_store.repositories.index_reader import IndexReader
-        from bluestar_store.repositories.of_store import (
-            AchConfigRepository,
-            AuditRepository,
-            BatchRepository,
-            CalculationRuleRepository,
-            ClientConfigRepository,
-            IrsLimitsRepository,
-            PipelineRepository,
-            PlanHoldRepository,
-            PlanKeyRepository,
-            StepClaimRepository,
-            StepResultRepository,
-            ValidationRuleRepository,
-            VendorSchemaRepository,
-        )
+        from bluestar_store.repositories.of_store import repository_of
         from bluestar_store.repositories.session import StoreParts
         from bluestar_store.repositories.sessions import Sessions
         from bluestar_store.repositories.snapshot import Snapshots
@@ -99,22 +115,14 @@ class Store:
         self.digests = sessions.digests
         self.index_reader = IndexReader(sessions)
         self.index_marks, self.revisions = self.index_reader.marks, sessions.revisions
-        self.pipelines = PipelineRepository(self)
-        self.calculation_rules = CalculationRuleRepository(self)
-        self.validation_rules = ValidationRuleRepository(self)
-        self.irs_limits = IrsLimitsRepository(self)
-        self.client_configs = ClientConfigRepository(self)
-        self.ach_configs = AchConfigRepository(self)
-        self.vendor_schemas = VendorSchemaRepository(self)
-        self.plan_keys = PlanKeyRepository(self)
-        self.snapshots = Snapshots(sessions, self.index_reader, self.pipelines)
-        self.holds = PlanHoldRepository(self)
-        self.batches = BatchRepository(self)
-        self.claims = StepClaimRepository(self)
-        self.results = StepResultRepository(self)
-        self.audit = AuditRepository(self)
+        self.snapshots = Snapshots(self, self.index_reader)
         self._files: FileStore | None = None
         self._catalog = Catalog(sessions, self.index_reader)
+        for mapper in self.tables.kinds:
+            if mapper.in_store is not None:
+                if hasattr(self, mapper.in_store):
+                    raise ConfigurationError(f"kind {mapper.name}: a Store has an attribute {mapper.in_store} already")
+                setattr(self, mapper.in_store, repository_of(self, mapper))
 
     @property
     def sessions(self) -> Sessions:

@@ -84,6 +84,8 @@ class Declaration(Generic[E]):
     - `commands`: those that write over one item, or delete it, whatever lies there: `rule set {plan_id} {calc_type}
       KEY=VALUE`.
     - `extensible`: users may give its entity fields of their own, by `extended`.
+    - `in_store`: the attribute of a Store that has its repository, and of an AsyncStore.
+    - `repository`: that repository's class, `module:Class`, which is made of the Store; None: a plain Repository.
     - `owner`: the attribute of a Store that alone writes it, for what has rules that a plain repository does not know.
     - `replaced_whole`: the items of a partition are one thing, and written and removed together: a pipeline's steps.
     - `in_snapshot`: the attribute of a PlanSnapshot that has what applies to the plan of it, which batches pin: OTHERS,
@@ -112,6 +114,8 @@ class Declaration(Generic[E]):
     records: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     extensible: bool = False
+    in_store: str | None = None
+    repository: str | None = None
     owner: str | None = None
     replaced_whole: bool = False
     in_snapshot: str | None = None

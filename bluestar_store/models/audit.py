@@ -100,4 +100,6 @@ AUDIT_ENTRY = Mapper(
     owner="audit",
     append_only=True,
     records=("details",),
+    in_store="audit",
+    repository="bluestar_store.repositories.audit:AuditRepository",
 )

@@ -188,6 +188,8 @@ BATCH_STATE = Mapper(
     cached=False,
     owner="batches",
     listed_in=ListedIn.BATCH,
+    in_store="batches",
+    repository="bluestar_store.repositories.batches:BatchRepository",
 )
 BATCH_RULES = Mapper(
     "batch-rules",
@@ -214,6 +216,8 @@ STEP_RESULT = Mapper(
     listed_in=ListedIn.BATCH,
     records=("result",),
     digested="result",
+    in_store="results",
+    repository="bluestar_store.repositories.steps:StepResultRepository",
 )
 STEP_CLAIM = Mapper(
     "step-claim",
@@ -224,4 +228,6 @@ STEP_CLAIM = Mapper(
     cached=False,
     owner="claims",
     listed_in=ListedIn.BATCH,
+    in_store="claims",
+    repository="bluestar_store.repositories.steps:StepClaimRepository",
 )

@@ -53,4 +53,6 @@ CALCULATION_RULE = Mapper(
     in_snapshot="calculation_rules",
     diff_rank=1,
     commands=("rule set {plan_id} {calc_type} KEY=VALUE", "rule delete {plan_id} {calc_type}"),
+    in_store="calculation_rules",
+    repository="bluestar_store.repositories.calculation_rules:CalculationRuleRepository",
 )

@@ -72,6 +72,8 @@ CLIENT_CONFIG = Mapper(
     diff_rank=4,
     commands=("config set {plan_id} {pay_freq} KEY=VALUE", "config delete {plan_id} {pay_freq}"),
     extensible=True,
+    in_store="client_configs",
+    repository="bluestar_store.repositories.configs:ClientConfigRepository",
 )
 """The mapper of client configurations: `CLIENT_CONFIG.extended` gives one with fields of your own."""
 ACH_CONFIG = Mapper(
@@ -86,5 +88,7 @@ ACH_CONFIG = Mapper(
     sensitive=True,
     commands=("config set {plan_id} {pay_freq} KEY=VALUE --ach", "config delete {plan_id} {pay_freq} --ach"),
     extensible=True,
+    in_store="ach_configs",
+    repository="bluestar_store.repositories.configs:AchConfigRepository",
 )
 """The mapper of bank accounts."""

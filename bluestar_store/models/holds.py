@@ -94,6 +94,8 @@ PLAN_HOLD = Mapper(
     owner="holds",
     listed_in=ListedIn.HOLDS,
     commands=("hold release {plan_id} {hold_id}",),
+    in_store="holds",
+    repository="bluestar_store.repositories.holds:PlanHoldRepository",
 )
 HOLD_GUARD = Mapper(
     "hold-guard",

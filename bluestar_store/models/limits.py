@@ -70,4 +70,6 @@ IRS_LIMITS = Mapper(
     "irs_limits",
     in_snapshot="limits",
     commands=("limits set {year} KEY=VALUE", "limits delete {year}"),
+    in_store="irs_limits",
+    repository="bluestar_store.repositories.irs_limits:IrsLimitsRepository",
 )

@@ -81,4 +81,6 @@ PIPELINE_STEP = Mapper(
     in_snapshot="steps",
     diff_rank=3,
     commands=("pipeline replace {plan_id} {pay_freq} FILE", "pipeline remove {plan_id} {pay_freq}"),
+    in_store="pipelines",
+    repository="bluestar_store.repositories.pipelines:PipelineRepository",
 )

@@ -44,4 +44,6 @@ PLAN_KEY = Mapper(
     cached=False,
     owner="plan_keys",
     holds_keys=True,
+    in_store="plan_keys",
+    repository="bluestar_store.repositories.plan_keys:PlanKeyRepository",
 )

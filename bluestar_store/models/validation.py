@@ -65,4 +65,6 @@ VALIDATION_RULE = Mapper(
         "validation set {category} {number} KEY=VALUE --plan {plan_id}",
         "validation delete {category} {number} --plan {plan_id}",
     ),
+    in_store="validation_rules",
+    repository="bluestar_store.repositories.validation_rules:ValidationRuleRepository",
 )

@@ -79,4 +79,6 @@ VENDOR_SCHEMA = Mapper(
     "vendor_schemas",
     derived=Derived("fingerprint", "columns", fingerprint),
     commands=("schema set {vendor_id} {fingerprint} KEY=VALUE", "schema delete {vendor_id} {fingerprint}"),
+    in_store="vendor_schemas",
+    repository="bluestar_store.repositories.vendor_schemas:VendorSchemaRepository",
 )

@@ -17,9 +17,9 @@ from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.vendor import VENDOR_SCHEMA, VendorSchema
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.index_reader import IndexReader
-from bluestar_store.repositories.pipelines import Pipelines
+from bluestar_store.repositories.pipelines import PipelineRepository
 from bluestar_store.repositories.validation_rules import overlaid
-from bluestar_store.repositories.vendor_schemas import VendorSchemas
+from bluestar_store.repositories.vendor_schemas import VendorSchemaRepository
 
 
 def raw(entity: Entity) -> Item:
@@ -39,7 +39,7 @@ class BareIndexReader(IndexReader):
         return False
 
 
-class BareSchemas(VendorSchemas):
+class BareSchemas(VendorSchemaRepository):
     """Chooses a vendor's schema by plan, frequency and date."""
 
     def for_vendor(self, vendor_id: str, *, fresh: bool = False) -> tuple[VendorSchema, ...]:
@@ -56,7 +56,7 @@ def _schema_identity(vendor_id: str, item: Item) -> dict[str, str]:
     return {"vendor_id": vendor_id, "fingerprint": key_of(item).sk}
 
 
-class BarePipelines(Pipelines):
+class BarePipelines(PipelineRepository):
     """Tells whether steps are a whole pipeline, where the library wrote them."""
 
     def items(self, plan_id: str, pay_freq: str) -> list[Item]:

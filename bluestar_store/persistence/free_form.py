@@ -22,13 +22,13 @@ from bluestar_store.models.free_form import FREE_RESULT, FREE_STATE, FreeResult,
 from bluestar_store.persistence.protocols import PlainItem
 from bluestar_store.persistence.values import exact_document, plain_item
 from bluestar_store.protocols import key_of
-from bluestar_store.repositories.audit import Audit
+from bluestar_store.repositories.audit import AuditRepository
 from bluestar_store.repositories.batch_traces import leave_trace, traces_of
 from bluestar_store.repositories.changes import change_over
 from bluestar_store.repositories.identifiers import check_known
 from bluestar_store.repositories.moments import KeyRange, read_parts
 from bluestar_store.repositories.session import Session
-from bluestar_store.repositories.sessions import Sessions
+from bluestar_store.repositories.sessions import HasSessions
 from bluestar_store.repositories.stored import current_item
 from bluestar_store.repositories.transaction import StagedWrites
 
@@ -43,9 +43,9 @@ ACTION = "entry"
 class FreeForm:
     """See `IBatchStore`."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
-        self._audit = Audit(sessions)
+    def __init__(self, store: HasSessions) -> None:
+        self._sessions = store.sessions
+        self._audit = AuditRepository(store)
 
     def save_state(self, batch_id: str, state: Mapping[str, Any]) -> None:
         """Keep the state in place of the one before; the equal one again changes nothing."""

@@ -79,8 +79,8 @@ class EngineRulesStore:
         self._cache = rule_cache(cache)
         self._index_reader = BareIndexReader(sessions)
         self._catalog = Catalog(sessions, self._index_reader)
-        self._pipelines, self._schemas = BarePipelines(sessions), BareSchemas(sessions)
-        self._free_form = FreeForm(sessions)
+        self._pipelines, self._schemas = BarePipelines(self), BareSchemas(self)
+        self._free_form = FreeForm(self)
 
     @property
     def sessions(self) -> Sessions:

@@ -11,24 +11,20 @@ from bluestar_store.lazy import lazily
 
 if TYPE_CHECKING:
     from bluestar_store.repositories.answers import readable
+    from bluestar_store.repositories.audit import AuditRepository
     from bluestar_store.repositories.base import Reader, Repository
-    from bluestar_store.repositories.configs import Configs
-    from bluestar_store.repositories.of_store import (
-        AchConfigRepository,
-        AuditRepository,
-        BatchRepository,
-        CalculationRuleRepository,
-        ClientConfigRepository,
-        IrsLimitsRepository,
-        OpenStore,
-        PipelineRepository,
-        PlanHoldRepository,
-        PlanKeyRepository,
-        StepClaimRepository,
-        StepResultRepository,
-        ValidationRuleRepository,
-        VendorSchemaRepository,
-    )
+    from bluestar_store.repositories.batches import BatchRepository
+    from bluestar_store.repositories.calculation_rules import CalculationRuleRepository
+    from bluestar_store.repositories.configs import AchConfigRepository, ClientConfigRepository, Configs
+    from bluestar_store.repositories.holds import PlanHoldRepository
+    from bluestar_store.repositories.irs_limits import IrsLimitsRepository
+    from bluestar_store.repositories.open_store import OpenStore
+    from bluestar_store.repositories.pipelines import PipelineRepository
+    from bluestar_store.repositories.plan_keys import PlanKeyRepository
+    from bluestar_store.repositories.sessions import HasSessions
+    from bluestar_store.repositories.steps import StepClaimRepository, StepResultRepository
+    from bluestar_store.repositories.validation_rules import ValidationRuleRepository
+    from bluestar_store.repositories.vendor_schemas import VendorSchemaRepository
 
 __all__ = [
     "AchConfigRepository",
@@ -37,6 +33,7 @@ __all__ = [
     "CalculationRuleRepository",
     "ClientConfigRepository",
     "Configs",
+    "HasSessions",
     "IrsLimitsRepository",
     "OpenStore",
     "PipelineRepository",
@@ -51,12 +48,23 @@ __all__ = [
     "readable",
 ]
 
-_ELSEWHERE = {"readable": "answers", "Reader": "base", "Repository": "base", "Configs": "configs"}
-
 __getattr__, __dir__ = lazily(
     __name__,
     {
-        f"{__name__}.{module}": tuple(name for name in __all__ if _ELSEWHERE.get(name, "of_store") == module)
-        for module in ("answers", "base", "configs", "of_store")
+        f"{__name__}.answers": ("readable",),
+        f"{__name__}.audit": ("AuditRepository",),
+        f"{__name__}.base": ("Reader", "Repository"),
+        f"{__name__}.batches": ("BatchRepository",),
+        f"{__name__}.calculation_rules": ("CalculationRuleRepository",),
+        f"{__name__}.configs": ("AchConfigRepository", "ClientConfigRepository", "Configs"),
+        f"{__name__}.holds": ("PlanHoldRepository",),
+        f"{__name__}.irs_limits": ("IrsLimitsRepository",),
+        f"{__name__}.open_store": ("OpenStore",),
+        f"{__name__}.pipelines": ("PipelineRepository",),
+        f"{__name__}.plan_keys": ("PlanKeyRepository",),
+        f"{__name__}.sessions": ("HasSessions",),
+        f"{__name__}.steps": ("StepClaimRepository", "StepResultRepository"),
+        f"{__name__}.validation_rules": ("ValidationRuleRepository",),
+        f"{__name__}.vendor_schemas": ("VendorSchemaRepository",),
     },
 )

@@ -23,7 +23,7 @@ from bluestar_store.repositories.base import Reader, owned_without_lost
 from bluestar_store.repositories.combining import Combiner
 from bluestar_store.repositories.identifiers import check_known
 from bluestar_store.repositories.session import Session
-from bluestar_store.repositories.sessions import Sessions
+from bluestar_store.repositories.sessions import HasSessions
 from bluestar_store.repositories.steps import check_claim
 from bluestar_store.repositories.stored import current_item
 from bluestar_store.repositories.trail import (
@@ -60,11 +60,11 @@ class TrailReport:
     faults: tuple[ChainFault, ...]
 
 
-class Audit(Reader[AuditEntry]):
+class AuditRepository(Reader[AuditEntry]):
     """The audit trails. The library has no call that changes or deletes an entry."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        super().__init__(sessions, AUDIT_ENTRY)
+    def __init__(self, store: HasSessions) -> None:
+        super().__init__(store.sessions, AUDIT_ENTRY)
         self._combiner = Combiner[AuditEntry](self._append_all, ENTRIES_AT_ONCE)
 
     def entries(self, trail: Trail | str, *, details: bool = True) -> tuple[AuditEntry, ...]:

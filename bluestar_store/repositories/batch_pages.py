@@ -62,7 +62,7 @@ Positioned: TypeAlias = tuple[IndexPosition, Key]
 
 
 class BatchPages:
-    """See `Batches.for_plan`."""
+    """See `BatchRepository.for_plan`."""
 
     def __init__(self, index_reader: IndexReader) -> None:
         self._index_reader = index_reader

@@ -46,10 +46,9 @@ from bluestar_store.repositories.changes import (
 from bluestar_store.repositories.free_form import free_results
 from bluestar_store.repositories.holds import seen_holds
 from bluestar_store.repositories.identifiers import new_id
-from bluestar_store.repositories.index_reader import IndexReader
+from bluestar_store.repositories.open_store import OpenStore
 from bluestar_store.repositories.session import Session
-from bluestar_store.repositories.sessions import Sessions
-from bluestar_store.repositories.snapshot import PlanSnapshot, Snapshots
+from bluestar_store.repositories.snapshot import PlanSnapshot
 from bluestar_store.repositories.steps import check_claim
 from bluestar_store.repositories.stored import Wanted, current_item
 from bluestar_store.repositories.trail import has_head, trail_items
@@ -129,12 +128,13 @@ class RulesVerification:
         return bool(self.unknown) and not (self.changed or self.came or self.went)
 
 
-class Batches(Repository[BatchState]):
+class BatchRepository(Repository[BatchState]):
     """Items of the table processing-metadata."""
 
-    def __init__(self, sessions: Sessions, index_reader: IndexReader, snapshots: Snapshots) -> None:
-        super().__init__(sessions, BATCH_STATE)
-        self._pages, self._snapshots = BatchPages(index_reader), snapshots
+    def __init__(self, store: OpenStore) -> None:
+        super().__init__(store.sessions, BATCH_STATE)
+        index_reader = store.index_reader
+        self._pages, self._snapshots = BatchPages(index_reader), store.snapshots
         self._marks, self._recheck = index_reader.marks, index_reader.recheck
 
     def get(self, batch_id: str) -> BatchState:

@@ -11,14 +11,14 @@ from bluestar_store.keys import GLOBAL
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.repositories.base import Repository
 from bluestar_store.repositories.inherited import inherited
-from bluestar_store.repositories.sessions import Sessions
+from bluestar_store.repositories.sessions import HasSessions
 
 
-class CalculationRules(Repository[CalculationRule]):
+class CalculationRuleRepository(Repository[CalculationRule]):
     """Items of the table calculation-rules."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        super().__init__(sessions, CALCULATION_RULE)
+    def __init__(self, store: HasSessions) -> None:
+        super().__init__(store.sessions, CALCULATION_RULE)
 
     def get(self, plan_id: str, calc_type: str, *, fresh: bool = False) -> CalculationRule:
         """The plan's own rule, else GLOBAL's (see its `scope`, and `inherited_by`), in one read: a TransactGetItems.

@@ -8,7 +8,9 @@ from typing import TypeVar
 from bluestar_store.errors import ConfigNotFoundError, EncryptedValueError
 from bluestar_store.keys import DEFAULT
 from bluestar_store.mapping.entity import PlanEntity
+from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
 from bluestar_store.repositories.base import Repository, left_of
+from bluestar_store.repositories.sessions import HasSessions
 
 C = TypeVar("C", bound=PlanEntity)
 
@@ -38,3 +40,17 @@ class Configs(Repository[C]):
                 left = left_of(self, error)
                 if left is not None:
                     yield left
+
+
+class ClientConfigRepository(Configs[ClientConfig]):
+    """Client configurations."""
+
+    def __init__(self, store: HasSessions) -> None:
+        super().__init__(store.sessions, store.sessions.tables.registered(CLIENT_CONFIG))
+
+
+class AchConfigRepository(Configs[AchConfig]):
+    """Bank accounts."""
+
+    def __init__(self, store: HasSessions) -> None:
+        super().__init__(store.sessions, store.sessions.tables.registered(ACH_CONFIG))

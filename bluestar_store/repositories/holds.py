@@ -27,21 +27,20 @@ from bluestar_store.repositories.changes import (
     put_change,
 )
 from bluestar_store.repositories.identifiers import check_known, new_id
-from bluestar_store.repositories.index_reader import IndexReader
 from bluestar_store.repositories.moments import KeyRange, read_parts
+from bluestar_store.repositories.open_store import OpenStore
 from bluestar_store.repositories.order import by_created
 from bluestar_store.repositories.session import Session
-from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.stored import Wanted, current_item, stored_items
 from bluestar_store.repositories.transaction import StagedWrites
 
 
-class Holds(Repository[PlanHold]):
+class PlanHoldRepository(Repository[PlanHold]):
     """Items of the table batch-state."""
 
-    def __init__(self, sessions: Sessions, index_reader: IndexReader) -> None:
-        super().__init__(sessions, PLAN_HOLD)
-        self._index_reader = index_reader
+    def __init__(self, store: OpenStore) -> None:
+        super().__init__(store.sessions, PLAN_HOLD)
+        self._index_reader = store.index_reader
 
     def get(self, plan_id: str, hold_id: str) -> PlanHold:
         """One hold, open or released. Raises HoldNotFoundError."""
@@ -185,7 +184,7 @@ class Holds(Repository[PlanHold]):
 def plan_holds(
     session: Session, plan_id: str, decode: Callable[[Mapper[PlanHold], Item, str], PlanHold] = Mapper.decode
 ) -> tuple[PlanHold, ...]:
-    """See `Holds.for_plan`. To count holds, pass `salvaged`: one that cannot be read counts as open."""
+    """See `PlanHoldRepository.for_plan`. To count holds, pass `salvaged`: one that cannot be read counts as open."""
     guard = session.revisions.of_holds(plan_id)
     part = KeyRange(
         session.table(PLAN_HOLD), PLAN_HOLD.keys.partition({"plan_id": plan_id}), PLAN_HOLD.keys.sort.prefix

@@ -6,16 +6,15 @@ from bluestar_store.mapping.indexes import BY_LEVEL
 from bluestar_store.models.limits import IRS_LIMITS, IrsLimits
 from bluestar_store.protocols import key_of
 from bluestar_store.repositories.base import Repository
-from bluestar_store.repositories.index_reader import IndexReader
-from bluestar_store.repositories.sessions import Sessions
+from bluestar_store.repositories.open_store import OpenStore
 
 
-class IrsLimitsByYear(Repository[IrsLimits]):
+class IrsLimitsRepository(Repository[IrsLimits]):
     """Items of the table irs-limits."""
 
-    def __init__(self, sessions: Sessions, index_reader: IndexReader) -> None:
-        super().__init__(sessions, IRS_LIMITS)
-        self._index_reader = index_reader
+    def __init__(self, store: OpenStore) -> None:
+        super().__init__(store.sessions, IRS_LIMITS)
+        self._index_reader = store.index_reader
 
     def get(self, year: int, *, fresh: bool = False) -> IrsLimits:
         """The limits of a year, in dollars. Raises LimitsNotFoundError; no other year is ever given instead."""

@@ -27,7 +27,7 @@ from bluestar_store.repositories.inherited import inherited
 from bluestar_store.repositories.moments import Found, KeyRange, read_as_one, read_levels
 from bluestar_store.repositories.pipeline_replacement import replace_steps, validated_steps
 from bluestar_store.repositories.session import Session
-from bluestar_store.repositories.sessions import Sessions
+from bluestar_store.repositories.sessions import HasSessions
 from bluestar_store.repositories.sources import PartitionSource
 from bluestar_store.repositories.trail import STEP_COUNT, steps_written
 
@@ -37,12 +37,12 @@ READ_ATTEMPTS = 12
 """Reads of a pipeline that is being replaced; the last ones are up to half a second apart."""
 
 
-class Pipelines(Reader[PipelineStep]):
+class PipelineRepository(Reader[PipelineStep]):
     """Items of the table processing-pipeline."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        super().__init__(sessions, PIPELINE_STEP)
-        self._whole = PipelineSource(sessions.outside, self.entities, self._first_of)
+    def __init__(self, store: HasSessions) -> None:
+        super().__init__(store.sessions, PIPELINE_STEP)
+        self._whole = PipelineSource(store.sessions.outside, self.entities, self._first_of)
 
     def steps(
         self, plan_id: str, pay_freq: str, *, fallback: bool = True, fresh: bool = False

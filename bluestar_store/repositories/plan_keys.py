@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from bluestar_store.errors import PlanKeyNotFoundError
 from bluestar_store.models.audit import AUDIT_ENTRY, AuditEntry
 from bluestar_store.models.plan_keys import PLAN_KEY, PlanKey
 from bluestar_store.repositories.base import Reader, owned
 from bluestar_store.repositories.changes import change_over
+from bluestar_store.repositories.open_store import OpenStore
 from bluestar_store.repositories.session import Session
-from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.stored import current_item
 from bluestar_store.repositories.trail import append_step
 from bluestar_store.repositories.transaction import StagedWrites
 
 
-class PlanKeys(Reader[PlanKey]):
+class PlanKeyRepository(Reader[PlanKey]):
     """Needs no key of the settings: who may write agent-config may drop a plan's."""
 
-    def __init__(self, sessions: Sessions, forget: Callable[[str], object]) -> None:
-        """`forget` lets caches forget a plan."""
-        super().__init__(sessions, PLAN_KEY)
-        self._forget = forget
+    def __init__(self, store: OpenStore) -> None:
+        super().__init__(store.sessions, PLAN_KEY)
+        self._cache = store.cache
 
     def of_plan(self, plan_id: str) -> tuple[PlanKey, ...]:
         """A plan's keys (GLOBAL's: of what belongs to no plan, or to all), oldest first, dropped ones too."""
@@ -68,5 +65,5 @@ class PlanKeys(Reader[PlanKey]):
             session.run_step(step)
         if self._sessions.sealing is not None:
             self._sessions.sealing.keys.forget(plan_id)
-        self._forget(plan_id)
+        self._cache.invalidate(fields={"plan_id": plan_id})
         return tuple(dropped)

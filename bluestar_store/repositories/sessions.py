@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar, Token
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from bluestar_store.forking import remember
 from bluestar_store.protocols import Place, Write
@@ -111,6 +111,15 @@ class Sessions(StoreParts):
         self._threads.close()
         self._cache.close()
         self.committed.close()
+
+
+class HasSessions(Protocol):
+    """What most repositories are made of: a Store, or another one that reads and writes items."""
+
+    @property
+    def sessions(self) -> Sessions:
+        """What reads and writes go through: the first argument of `Reader` and `Repository`."""
+        ...
 
 
 class NotInProcessError(Exception):

@@ -33,9 +33,9 @@ from bluestar_store.repositories.digests import Digests
 from bluestar_store.repositories.index_reader import IndexReader
 from bluestar_store.repositories.inherited import inherited
 from bluestar_store.repositories.moments import Found, KeyRange, read_as_one
-from bluestar_store.repositories.pipelines import Pipelines
+from bluestar_store.repositories.pipelines import PipelineRepository
 from bluestar_store.repositories.session import Session
-from bluestar_store.repositories.sessions import Sessions
+from bluestar_store.repositories.sessions import HasSessions
 from bluestar_store.repositories.validation_rules import applying
 
 E = TypeVar("E", bound=Entity)
@@ -145,8 +145,9 @@ class PlanContents:
 class Snapshots:
     """Takes snapshots."""
 
-    def __init__(self, sessions: Sessions, index_reader: IndexReader, pipelines: Pipelines) -> None:
-        self._sessions, self._index_reader, self._pipelines = sessions, index_reader, pipelines
+    def __init__(self, store: HasSessions, index_reader: IndexReader) -> None:
+        self._sessions, self._index_reader = store.sessions, index_reader
+        self._pipelines = PipelineRepository(store)
 
     def take(self, plan_id: str, pay_freq: str, year: int) -> PlanSnapshot:
         """See `Store.plan_snapshot`."""

@@ -28,7 +28,7 @@ from bluestar_store.repositories.changes import as_read, change_over
 from bluestar_store.repositories.identifiers import check_known
 from bluestar_store.repositories.moments import KeyRange, read_parts
 from bluestar_store.repositories.session import Session
-from bluestar_store.repositories.sessions import Sessions
+from bluestar_store.repositories.sessions import HasSessions
 from bluestar_store.repositories.stored import Wanted, current_item, stored_items
 from bluestar_store.repositories.transaction import StagedWrites
 from bluestar_store.repositories.working import require_no_open_hold, require_open_batch
@@ -73,15 +73,15 @@ class StepRecords(Reader[E]):
         return owned(session, self._mapper, items)
 
 
-class Claims(StepRecords[StepClaim]):
+class StepClaimRepository(StepRecords[StepClaim]):
     """Which worker owns a step.
 
     A claim carries a fencing number that only grows: a write that brings a claim is conditioned on it, so that a worker
     that lost its claim cannot write, whatever its clock says.
     """
 
-    def __init__(self, sessions: Sessions) -> None:
-        super().__init__(sessions, STEP_CLAIM)
+    def __init__(self, store: HasSessions) -> None:
+        super().__init__(store.sessions, STEP_CLAIM)
 
     def claim(
         self, batch: BatchState | str, step: int, worker: str, lease_seconds: float, *, actor: str | None = None
@@ -183,11 +183,11 @@ def _lost(claim: StepClaim) -> ClaimLostError:
     return ClaimLostError(f"{claim.worker!r} does not own {_place(claim)} any more; claim it again")
 
 
-class Results(StepRecords[StepResult]):
+class StepResultRepository(StepRecords[StepResult]):
     """What the steps of a batch found, once a step."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        super().__init__(sessions, STEP_RESULT)
+    def __init__(self, store: HasSessions) -> None:
+        super().__init__(store.sessions, STEP_RESULT)
 
     def save(
         self,

@@ -10,14 +10,14 @@ from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
 from bluestar_store.repositories.answers import readable
 from bluestar_store.repositories.base import Repository
 from bluestar_store.repositories.inherited import inherited
-from bluestar_store.repositories.sessions import Sessions
+from bluestar_store.repositories.sessions import HasSessions
 
 
-class ValidationRules(Repository[ValidationRule]):
+class ValidationRuleRepository(Repository[ValidationRule]):
     """Items of the table validation-rules."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        super().__init__(sessions, VALIDATION_RULE)
+    def __init__(self, store: HasSessions) -> None:
+        super().__init__(store.sessions, VALIDATION_RULE)
 
     def for_category(self, category: str, plan_id: str = GLOBAL, *, fresh: bool = False) -> tuple[ValidationRule, ...]:
         """The enabled rules that apply to the plan in a category, by number; empty when there are none.

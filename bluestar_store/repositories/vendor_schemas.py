@@ -9,16 +9,16 @@ from bluestar_store.keys import check_plan
 from bluestar_store.models.vendor import VENDOR_SCHEMA, VendorSchema, fingerprint
 from bluestar_store.repositories.answers import readable
 from bluestar_store.repositories.base import Repository
-from bluestar_store.repositories.sessions import Sessions
+from bluestar_store.repositories.sessions import HasSessions
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-class VendorSchemas(Repository[VendorSchema]):
+class VendorSchemaRepository(Repository[VendorSchema]):
     """Items of the table vendor-schema-mapping."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        super().__init__(sessions, VENDOR_SCHEMA)
+    def __init__(self, store: HasSessions) -> None:
+        super().__init__(store.sessions, VENDOR_SCHEMA)
 
     def get(self, vendor_id: str, fingerprint: str, *, fresh: bool = False) -> VendorSchema:
         """The schema stored under a fingerprint, ours or another program's. Raises SchemaNotFoundError."""

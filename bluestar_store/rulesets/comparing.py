@@ -18,11 +18,11 @@ from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import VERSION, Engine, Item
 from bluestar_store.redaction.tracebacks import without_locals
-from bluestar_store.repositories.audit import Audit
+from bluestar_store.repositories.audit import AuditRepository
 from bluestar_store.repositories.base import Repository
 from bluestar_store.repositories.catalog import level_of
 from bluestar_store.repositories.digests import Digests
-from bluestar_store.repositories.pipelines import Pipelines
+from bluestar_store.repositories.pipelines import PipelineRepository
 from bluestar_store.rulesets.reading import RuleSet
 from bluestar_store.settings import Settings
 from bluestar_store.threads import side_by_side
@@ -51,9 +51,9 @@ class RuleStore(Protocol):
     @property
     def engine(self) -> Engine: ...
     @property
-    def pipelines(self) -> Pipelines: ...
+    def pipelines(self) -> PipelineRepository: ...
     @property
-    def audit(self) -> Audit: ...
+    def audit(self) -> AuditRepository: ...
     @property
     def tables(self) -> Tables: ...
     @property

@@ -13,7 +13,7 @@ from bluestar_store.models.index_marks import HOME
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import OWN_PREFIX, Engine, Item, key_of
 from bluestar_store.redaction.masking import has_secrets
-from bluestar_store.repositories.audit import Audit
+from bluestar_store.repositories.audit import AuditRepository
 from bluestar_store.repositories.digests import Digests
 from bluestar_store.repositories.index_marks import IndexMarks
 from bluestar_store.repositories.revisions import Revisions, without_moves
@@ -45,7 +45,7 @@ class AuditedStore(TransferStore, Protocol):
     """A place whose trails can be written, too."""
 
     @property
-    def audit(self) -> Audit: ...
+    def audit(self) -> AuditRepository: ...
 
 
 class TableMap:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -14,8 +15,8 @@ from bluestar_store.cache.control import NullCache, consistent
 from bluestar_store.cache.tiered import TieredCache
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.protocols import MISSING, Source
-from bluestar_store.repositories.calculation_rules import CalculationRules
-from bluestar_store.repositories.pipelines import Pipelines
+from bluestar_store.repositories.calculation_rules import CalculationRuleRepository
+from bluestar_store.repositories.pipelines import PipelineRepository
 from bluestar_store.repositories.session import StoreParts
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.store import tables_of
@@ -55,15 +56,22 @@ def engine() -> FaultEngine:
     return FaultEngine(MemoryEngine())
 
 
+@dataclass(frozen=True)
+class Held:
+    """What repositories need of a Store."""
+
+    sessions: Sessions
+
+
 @pytest.fixture
-def sessions(engine: FaultEngine) -> Sessions:
+def store(engine: FaultEngine) -> Held:
     tables = tables_of(Settings(persistence_mode="memory"), ())
     engine.create_tables(tables.specs())
-    return Sessions(StoreParts(engine, tables, OwnCache()))
+    return Held(Sessions(StoreParts(engine, tables, OwnCache())))
 
 
-def test_reads_with_a_fallback_are_answered_by_it(engine: FaultEngine, sessions: Sessions) -> None:
-    rules = CalculationRules(sessions)
+def test_reads_with_a_fallback_are_answered_by_it(engine: FaultEngine, store: Held) -> None:
+    rules = CalculationRuleRepository(store)
     rules.put(CalculationRule(plan_id="GLOBAL", calc_type="match", max_pct=Decimal(6)))
     assert rules.get("ACME", "match").max_pct == 6
     engine.faults.forget()
@@ -75,8 +83,8 @@ def test_reads_with_a_fallback_are_answered_by_it(engine: FaultEngine, sessions:
     assert [one.max_pct for one in rules.all("ACME").values()] == [6]
 
 
-def test_what_is_written_is_read_at_once(sessions: Sessions) -> None:
-    rules, pipelines = CalculationRules(sessions), Pipelines(sessions)
+def test_what_is_written_is_read_at_once(store: Held) -> None:
+    rules, pipelines = CalculationRuleRepository(store), PipelineRepository(store)
     rule = rules.put(CalculationRule(plan_id="ACME", calc_type="match", max_pct=Decimal(6)))
     assert rules.get("ACME", "match").max_pct == 6
     rules.put(rule.model_copy(update={"max_pct": Decimal(5)}))

@@ -11,7 +11,7 @@ import pytest
 
 from bluestar_store import AccessDeniedError, BatchStatus, PlanOnHoldError, Store
 from bluestar_store.keys import Key
-from bluestar_store.repositories.batches import Batches
+from bluestar_store.repositories.batches import BatchRepository
 from tests.cli.conftest import Run, invoke
 
 
@@ -140,7 +140,7 @@ def test_a_hold_that_is_there_names_the_batches_that_run_too_and_one_is_placed_w
     def denied(*_: object, **__: object) -> None:
         raise AccessDeniedError("no right to query it")
 
-    monkeypatch.setattr(Batches, "for_plan", denied)
+    monkeypatch.setattr(BatchRepository, "for_plan", denied)
     done = seeded_run(*command[:-2], "h2", "--yes")
     assert done.exit_code == 0
     assert done.stderr == "note: which batches are running cannot be told: no right to query it\n"

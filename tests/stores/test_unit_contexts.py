@@ -14,8 +14,7 @@ import pytest
 
 from bluestar_store import AsyncStore, CalculationRule, InvalidWriteError, RuleNotFoundError, Settings, Store
 from bluestar_store.repositories.base import WOULD_BLOCK, in_process
-from bluestar_store.repositories.calculation_rules import CalculationRules
-from bluestar_store.store import sessions_of
+from bluestar_store.repositories.calculation_rules import CalculationRuleRepository
 from tests.cache.stores import rule
 
 
@@ -186,7 +185,7 @@ def test_only_reads_through_the_cache_can_be_asked_without_waiting(store: Store)
     assert in_process(store.plans) is None
 
 
-class Cautious(CalculationRules):
+class Cautious(CalculationRuleRepository):
     """A repository of somebody else's, which takes every error for a rule that is not there."""
 
     def get(self, plan_id: str, calc_type: str, *, fresh: bool = False) -> CalculationRule:
@@ -205,7 +204,7 @@ class Cautious(CalculationRules):
 @pytest.mark.parametrize("name", ["get", "needed"])
 def test_a_repository_that_catches_every_error_still_would_block(store: Store, name: str) -> None:
     store.calculation_rules.put(rule("ACME", 4))
-    get = in_process(getattr(Cautious(sessions_of(store)), name))
+    get = in_process(getattr(Cautious(store), name))
     assert get is not None
     assert [get("ACME", "match"), get("ACME", "match")] == [WOULD_BLOCK] * 2
     found = store.calculation_rules.get("ACME", "match")
@@ -213,7 +212,7 @@ def test_a_repository_that_catches_every_error_still_would_block(store: Store, n
 
 
 def test_an_error_of_a_read_that_need_not_wait_is_raised(store: Store) -> None:
-    get = in_process(Cautious(sessions_of(store)).needed)
+    get = in_process(Cautious(store).needed)
     assert get is not None
     with suppress(RuleNotFoundError):
         store.calculation_rules.get("ACME", "match")

@@ -111,7 +111,7 @@ def trail_only(store: Store) -> None:
 
 def old_agents(store: Store) -> None:
     """What agents of the drop-in keep: a state and results in words of their own, and entries."""
-    free = FreeForm(store.sessions)
+    free = FreeForm(store)
     free.save_state("b1", {"status": "in progress"})
     free.save_result("b1", "match", {"rows": 1})
     trail_only(store)
@@ -264,7 +264,7 @@ def test_a_batch_that_the_target_has_goes_on_there_as_it_is(
 
 
 def store_in_words(_: Act, store: Store) -> None:
-    FreeForm(store.sessions).save_state("b1", {"status": "done"})
+    FreeForm(store).save_state("b1", {"status": "done"})
     store.audit.append("b1", action="done")
 
 
