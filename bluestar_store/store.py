@@ -183,8 +183,7 @@ class Store:
         from bluestar_store.repositories.base import Repository
 
         registered = self.tables.registered(mapper)
-        own = (found for found in vars(self).values() if isinstance(found, Repository) and found.mapper is registered)
-        if of is None and (found := next(own, None)) is not None:
+        if of is None and isinstance(found := vars(self).get(registered.in_store or ""), Repository):
             return found
         if registered.owner is not None:
             raise ConfigurationError(

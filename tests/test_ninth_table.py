@@ -58,6 +58,8 @@ PAY_CALENDAR = Mapper(
     NotFoundError,
     rule_list="pay_calendars",
     in_snapshot=OTHERS,
+    in_store="pay_calendars",
+    repository="bluestar_store.repositories.pay_calendars:PayCalendarRepository",
 )
 '''
 REPOSITORY = '''
@@ -214,10 +216,9 @@ IN_PROCESS = """
 import asyncio, json, sys
 from bluestar_store import AsyncStore, Settings, Store, Trail
 from bluestar_store.models.pay_calendars import PAY_CALENDAR, PayCalendar
-from bluestar_store.repositories.pay_calendars import PayCalendarRepository
 from bluestar_store.warming import warm
 with Store.open(Settings(persistence_mode="file", file_persistence_dir=sys.argv[1])) as store:
-    calendars = PayCalendarRepository(store)
+    calendars = store.pay_calendars
     before = store.plan_snapshot("ACME", "Weekly", 2026)
     calendars.put(calendars.get("ACME", 2026).model_copy(update={"pay_days": ("2026-02-06",)}))
     after = store.plan_snapshot("ACME", "Weekly", 2026)
@@ -226,8 +227,9 @@ with Store.open(Settings(persistence_mode="file", file_persistence_dir=sys.argv[
     trail = Trail(table="pay-calendar", partition="CLIENT#ACME")
     warm(store, ["ACME"])
     async def read():
-        repository = AsyncStore(store).repository(PAY_CALENDAR)
-        return list((await repository.current([PayCalendar(plan_id="ACME", year=2026)])).values())
+        awaited = AsyncStore(store)
+        own = await awaited.repository(PAY_CALENDAR).current([PayCalendar(plan_id="ACME", year=2026)])
+        return [*own.values(), await awaited.pay_calendars.get("OMEGA", 2026)]
     print(json.dumps({
         "inherited": calendars.get("OMEGA", 2026).inherited_by,
         "snapshot": [one.pay_days for one in after.others["pay-calendar"]],
@@ -254,7 +256,7 @@ def test_a_ninth_table_is_part_of_snapshots_pins_trails_overrides_and_the_async_
         "pinned": [item],
         "changed": [item],
         "overrides": ["PayCalendar"],
-        "awaited": [["2026-02-13"]],
+        "awaited": [["2026-02-13"], ["2026-01-02"]],
     }
 
 

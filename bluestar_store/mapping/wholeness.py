@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from keyword import iskeyword
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -49,7 +50,7 @@ INEXACT: Mapping[type[Attribute[Any]], str] = {
 
 def check_whole(mapper: Mapper[Any]) -> None:
     """ConfigurationError, naming the kind, for one that could not be stored, read or found."""
-    for check in (_classes, _table, _fields, _attributes, _keys, _lists):
+    for check in (_classes, _table, _in_store, _fields, _attributes, _keys, _lists):
         if (reason := next(check(mapper), None)) is not None:
             raise ConfigurationError(f"kind {mapper.name}: {reason}")
 
@@ -82,6 +83,14 @@ def _table(mapper: Mapper[Any]) -> Iterator[str]:
         yield f"table_name {name!r} may have the characters a-z, 0-9 and '-' only"
     elif name == LAYOUT_SINGLE:
         yield f"table_name {name!r} is that of layout single"
+
+
+def _in_store(mapper: Mapper[Any]) -> Iterator[str]:
+    name = mapper.in_store
+    if name is not None and (not name.isidentifier() or iskeyword(name) or name.startswith("_")):
+        yield f"in_store {name!r} is no name that an attribute of a Store can have"
+    if name is None and mapper.repository is not None:
+        yield f"repository {mapper.repository!r} needs in_store, the attribute of a Store that has it"
 
 
 def _fields(mapper: Mapper[Any]) -> Iterator[str]:
