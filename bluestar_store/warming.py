@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
+from typing import Any
 
 from bluestar_store.errors import EncryptedValueError, NotFoundError
 from bluestar_store.keys import DEFAULT, GLOBAL
-from bluestar_store.models.config import AchConfig, ClientConfig
-from bluestar_store.models.pipeline import PipelineStep
+from bluestar_store.mapping.entity import Entity
 from bluestar_store.redaction.tracebacks import without_locals
-from bluestar_store.repositories.base import Repository
+from bluestar_store.repositories.base import Reader
 from bluestar_store.store import Store
 
 
@@ -24,8 +23,10 @@ def warm(store: Store, plan_ids: Iterable[str] | None = None, *, progress: Calla
     would for an agent; one whose key was dropped is passed over: no agent can read it either.
     """
     count = 0
+    shared = [entity for level in (GLOBAL, DEFAULT) for entity in store.at_level(level, without_lost=True)]
     for plan_id in store.plans() if plan_ids is None else plan_ids:
-        for read in _reads(store, plan_id):
+        stored = [*shared, *store.at_level(plan_id, without_lost=True)]
+        for read in _reads(store, plan_id, stored):
             with suppress(NotFoundError):
                 _read(read)
             count += 1
@@ -42,22 +43,8 @@ def _read(read: Callable[[], object]) -> None:
             raise
 
 
-def _reads(store: Store, plan_id: str) -> Iterator[Callable[[], object]]:
-    entities = [entity for level in (plan_id, DEFAULT) for entity in store.at_level(level, without_lost=True)]
-    by_frequency = (PipelineStep, ClientConfig, AchConfig)
-    for pay_freq in sorted({entity.pay_freq for entity in entities if isinstance(entity, by_frequency)}):
-        yield partial(store.pipelines.steps, plan_id, pay_freq)
-        yield partial(store.client_configs.get, plan_id, pay_freq)
-        yield partial(store.ach_configs.get, plan_id, pay_freq)
-    for calc_type in {**store.calculation_rules.all(GLOBAL), **store.calculation_rules.all(plan_id)}:
-        yield partial(store.calculation_rules.get, plan_id, calc_type)
-    for category in store.categories():
-        yield partial(store.validation_rules.for_category, category, plan_id)
+def _reads(store: Store, plan_id: str, stored: Sequence[Entity]) -> Iterator[Callable[[], object]]:
     for mapper in store.tables.kinds:
-        if mapper.is_of_plans and mapper.cached and mapper.owner is None:
-            repository = store.repository(mapper)
-            if type(repository) is Repository:  # of no questions of its own
-                named = [entity for entity in entities if type(entity) is mapper.entity]
-                yield from (partial(repository.first, *repository.levels(plan_id, one), fresh=False) for one in named)
-    for limits in store.irs_limits.all():
-        yield partial(store.irs_limits.get, limits.year)
+        if mapper.cached and (mapper.in_store is not None or mapper.owner is None):
+            repository: Reader[Any] = getattr(store, mapper.in_store) if mapper.in_store else store.repository(mapper)
+            yield from repository.reads_of(plan_id, [entity for entity in stored if type(entity) is mapper.entity])

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from bluestar_store.redaction.tracebacks import forget_locals, without_locals
-from bluestar_store.repositories.base import WouldBlock, in_process
+from bluestar_store.repositories.in_process import WouldBlock, in_process
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.threads import Threads
 

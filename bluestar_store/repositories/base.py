@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from copy import copy
-from enum import Enum
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from types import FunctionType
-from typing import Any, Final, Generic, ParamSpec, TypeAlias, TypeVar, cast
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from bluestar_store.errors import EncryptedValueError
 from bluestar_store.keys import Key
@@ -32,7 +30,7 @@ from bluestar_store.repositories.changes import (
 from bluestar_store.repositories.inherited import InheritedEntities
 from bluestar_store.repositories.moments import ISOLATED_AT_ONCE
 from bluestar_store.repositories.session import Session, StoreParts
-from bluestar_store.repositories.sessions import NotInProcessError, Sessions
+from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.sources import ItemSource, PartitionSource
 from bluestar_store.repositories.stored import Wanted, ambiguous, stored_items
 from bluestar_store.repositories.trail import record_change, trail_head
@@ -40,8 +38,6 @@ from bluestar_store.repositories.transaction import StagedWrites
 
 E = TypeVar("E", bound=Entity)
 A = TypeVar("A")
-P = ParamSpec("P")
-R = TypeVar("R", bound="Reader[Any]")
 
 Plan: TypeAlias = Callable[[Session, Target[E], Item | None], Change]
 """`put_change`, `delete_change`, or one of them with rules of its own."""
@@ -185,6 +181,13 @@ class Reader(Generic[E]):
         """The entity that a change of this kind leaves."""
         return cast("E", change.entity_after())
 
+    def reads_of(self, plan_id: str, stored: Sequence[E]) -> Iterator[Callable[[], object]]:
+        """The cached reads by which an agent asks for what applies to a plan, to warm a cache with.
+
+        `stored` is what the plan, GLOBAL and DEFAULT have of the kind.
+        """
+        yield from ()
+
     def session(self) -> Session:
         """What a call that is made here goes through: a subclass asks once in each of its calls, and hands it on."""
         return self._sessions.current()
@@ -260,6 +263,12 @@ class Repository(Reader[E]):
             tuple((identity | {"plan_id": level}).values()) for level in (plan_id, self._mapper.keys.level) if level
         ]
 
+    def reads_of(self, plan_id: str, stored: Sequence[E]) -> Iterator[Callable[[], object]]:
+        """See Reader: each item that the plan or its level has, or inherits."""
+        if self._mapper.is_of_plans and self._mapper.cached and self._mapper.owner is None:
+            asked = dict.fromkeys(tuple(self.levels(plan_id, one)) for one in stored)
+            yield from (partial(self.first, *levels, fresh=False) for levels in asked)
+
     def effective(self, plan_id: str, like: Iterable[E]) -> Iterable[E]:
         """What applies to a plan where these do to it or to another, at least: for comparing plans, read consistently.
 
@@ -319,58 +328,6 @@ class Repository(Reader[E]):
         `put`.
         """
         self._written(delete_change, entity, expected, actor)
-
-
-class WouldBlock(Enum):
-    """The type of WOULD_BLOCK: the answer of a read that needs more than what is in this process."""
-
-    WOULD_BLOCK = 0
-
-
-WOULD_BLOCK: Final = WouldBlock.WOULD_BLOCK
-
-
-def in_process(read: Callable[P, A]) -> Callable[P, A | WouldBlock] | None:
-    """A repository's read through the cache as one that never waits: for an event loop.
-
-    It gives and raises what the read does that finds all it needs in this process, else WOULD_BLOCK, and changes
-    nothing. None for what is no such read: those are the methods that have a parameter `fresh`.
-    """
-    repository, function = getattr(read, "__self__", None), getattr(read, "__func__", None)
-    if not isinstance(repository, Reader) or "fresh" not in (getattr(function, "__kwdefaults__", None) or ()):
-        return None
-    sessions = repository._sessions.in_process()  # noqa: SLF001  # of the class above
-    here: Callable[P, A] = getattr(_over(repository, sessions), read.__name__)
-
-    def call(*args: P.args, **kwargs: P.kwargs) -> A | WouldBlock:
-        try:
-            return here(*args, **kwargs)
-        except NotInProcessError:
-            return WOULD_BLOCK
-
-    def checked_call(*args: P.args, **kwargs: P.kwargs) -> A | WouldBlock:
-        before = sessions.last_refused
-        try:
-            found = here(*args, **kwargs)
-        except Exception:
-            if sessions.last_refused is before:
-                raise
-            return WOULD_BLOCK
-        return found if sessions.last_refused is before else WOULD_BLOCK
-
-    # A repository of somebody else's may catch the error on its way, and answer something of its own.
-    is_ours = type(repository).__module__.startswith("bluestar_store.")
-    return call if is_ours else checked_call
-
-
-def _over(reader: R, sessions: Sessions) -> R:
-    """The same reads over other sessions, and so those of the repositories that it has."""
-    other = copy(reader)
-    for name, value in vars(reader).items():
-        if isinstance(value, Reader):
-            setattr(other, name, _over(value, sessions))
-    other._sessions = sessions  # noqa: SLF001  # of the class above
-    return other
 
 
 def left_of(repository: Repository[E], error: EncryptedValueError) -> E | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from immutabledict import immutabledict
@@ -37,6 +37,11 @@ class CalculationRuleRepository(Repository[CalculationRule]):
         Empty when there is none. Two queries at once.
         """
         return self._laid_over((GLOBAL,), (plan_id,), partial(merged, plan_id), fresh=fresh)
+
+    def reads_of(self, plan_id: str, stored: Sequence[CalculationRule]) -> Iterator[Callable[[], object]]:
+        """See Reader: by type, and all at once."""
+        yield partial(self.all, plan_id)
+        yield from (partial(self.get, plan_id, calc_type) for calc_type in {rule.calc_type: None for rule in stored})
 
     def effective(self, plan_id: str, like: Iterable[CalculationRule]) -> Iterable[CalculationRule]:
         """All, in two queries."""

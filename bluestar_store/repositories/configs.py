@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 from bluestar_store.errors import ConfigNotFoundError, EncryptedValueError
@@ -28,6 +29,11 @@ class Configs(Repository[C]):
         if config is None:
             raise self._missing(f"no {self._mapper.entity.__name__} for plan {plan_id!r}, {pay_freq!r}")
         return config
+
+    def reads_of(self, plan_id: str, stored: Sequence[C]) -> Iterator[Callable[[], object]]:
+        """See Reader: by pay frequency."""
+        for pay_freq in sorted({self._mapper.identity(config)["pay_freq"] for config in stored}):
+            yield partial(self.get, plan_id, pay_freq)
 
     def effective(self, plan_id: str, like: Iterable[C]) -> Iterable[C]:
         """One for each pay frequency; of one whose key was dropped, what is left."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
 from bluestar_store.mapping.indexes import BY_LEVEL
 from bluestar_store.models.limits import IRS_LIMITS, IrsLimits
 from bluestar_store.protocols import key_of
@@ -24,6 +27,10 @@ class IrsLimitsRepository(Repository[IrsLimits]):
         if limits is None:
             raise self._missing(f"no limits for {year}")
         return limits
+
+    def reads_of(self, plan_id: str, stored: Sequence[IrsLimits]) -> Iterator[Callable[[], object]]:
+        """See Reader: of every year."""
+        yield from (partial(self.get, limits.year) for limits in self.all())
 
     def all(self) -> tuple[IrsLimits, ...]:
         """The limits of every year there is, ascending; read consistently."""

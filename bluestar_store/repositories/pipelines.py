@@ -7,8 +7,9 @@ number of its steps, which the head of the pipeline's trail has too. A reader th
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 from bluestar_store.errors import (
     InvalidEntityError,
@@ -63,6 +64,11 @@ class PipelineRepository(Reader[PipelineStep]):
         if not fallback:
             return ()
         raise self._missing(f"no pipeline for plan {plan_id!r} nor {DEFAULT}, {pay_freq!r}")
+
+    def reads_of(self, plan_id: str, stored: Sequence[PipelineStep]) -> Iterator[Callable[[], object]]:
+        """See Reader: by pay frequency."""
+        for pay_freq in sorted({step.pay_freq for step in stored}):
+            yield partial(self.steps, plan_id, pay_freq)
 
     def effective(self, plan_id: str, like: Iterable[PipelineStep]) -> Iterable[PipelineStep]:
         """The pipelines of the pay frequencies: see `Repository.effective`."""

@@ -25,6 +25,7 @@ from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfig, ClientConfig
 from bluestar_store.models.limits import IRS_LIMITS, IrsLimits
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
+from bluestar_store.models.registry import KINDS
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
 from bluestar_store.protocols import Item, Place, key_of
 from bluestar_store.repositories.base import in_order
@@ -101,20 +102,14 @@ class PlanContents:
     @cached_property
     def items(self) -> Mapping[str, tuple[Mapper[Any], Entity]]:
         """Each item that there is, by `{table}/{PK}/{SK}`, sorted."""
-        parts: list[tuple[Mapper[Any], Iterable[Entity | None]]] = [
-            (PIPELINE_STEP, self.steps),
-            (CLIENT_CONFIG, [self.client_config]),
-            (ACH_CONFIG, [self.ach_config]),
-            (CALCULATION_RULE, self.calculation_rules.values()),
-            (VALIDATION_RULE, [rule for rules in self.validation_rules.values() for rule in rules]),
-            (IRS_LIMITS, [self.limits]),
-            *self.others.items(),
-        ]
-        items: dict[str, tuple[Mapper[Any], Entity]] = {}
-        for mapper, entities in parts:
-            for entity in entities:
-                if entity is not None:
-                    items[_name(mapper, mapper.identity(entity))] = mapper, entity
+        parts = {
+            mapper: getattr(self, mapper.in_snapshot) for mapper in KINDS if mapper.in_snapshot not in (None, OTHERS)
+        }
+        items = {
+            _name(mapper, mapper.identity(entity)): (mapper, entity)
+            for mapper, part in [*parts.items(), *self.others.items()]
+            for entity in _entities_in(part)
+        }
         return immutabledict(dict(sorted(items.items())))
 
     @cached_property
@@ -140,6 +135,15 @@ class PlanContents:
             name: again(kind, entity, then[name]) if name in then else self.digests.pinned(kind, entity)
             for name, (kind, entity) in self.items.items()
         }
+
+
+def _entities_in(part: Any) -> Iterator[Entity]:
+    """The entities of a part of a snapshot: one or none, a tuple of them, or a mapping to such."""
+    if isinstance(part, Entity):
+        yield part
+    elif part is not None:
+        for inner in part.values() if isinstance(part, Mapping) else part:
+            yield from _entities_in(inner)
 
 
 class Snapshots:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from bluestar_store.keys import GLOBAL
@@ -30,6 +30,11 @@ class ValidationRuleRepository(Repository[ValidationRule]):
         """The rules that a level (a plan, or GLOBAL) has of its own in a category, disabled ones too, by number."""
         (rules,) = self._partitions((category, plan_id), fresh=fresh)
         return readable(rules)
+
+    def reads_of(self, plan_id: str, stored: Sequence[ValidationRule]) -> Iterator[Callable[[], object]]:
+        """See Reader: by category."""
+        for category in sorted({rule.category for rule in stored}):
+            yield partial(self.for_category, category, plan_id)
 
     def effective(self, plan_id: str, like: Iterable[ValidationRule]) -> Iterable[ValidationRule]:
         """Those of the categories, enabled ones only."""

@@ -21,7 +21,7 @@ NOT_AWAITED = {
     "close",  # aclose
     "decrypted",  # of saved plans, which are made and applied in one thread
     "encrypted",  # the same
-    *("effective", "levels"),  # for comparing plans and warming, which are made in one thread
+    *("effective", "levels", "reads_of"),  # for comparing plans and warming, which are made in one thread
     *("first", "partitions", "not_found", "session", "entities"),  # what subclasses make their calls of
     *("bulk_entry", "one_for_all"),  # of audit: around a bulk load, which is made in one thread
     *("whole", "proved_whole", "read_until_whole"),  # of pipelines: take raw items, for snapshots

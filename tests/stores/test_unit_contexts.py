@@ -13,8 +13,8 @@ from functools import partial
 import pytest
 
 from bluestar_store import AsyncStore, CalculationRule, InvalidWriteError, RuleNotFoundError, Settings, Store
-from bluestar_store.repositories.base import WOULD_BLOCK, in_process
 from bluestar_store.repositories.calculation_rules import CalculationRuleRepository
+from bluestar_store.repositories.in_process import WOULD_BLOCK, in_process
 from tests.cache.stores import rule
 
 
