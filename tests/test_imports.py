@@ -38,11 +38,15 @@ def test_modules_that_others_name_in_text_make_no_circle_either(graph: grimp.Imp
 
 
 def modules_in_text(module: str, graph: grimp.ImportGraph) -> Iterator[str]:
-    """The modules that a module's own strings begin with, docstrings apart; not the package as a whole."""
+    """The modules that a module's own strings begin with; not the package as a whole.
+
+    Docstrings apart, and the repositories that Mappers name for a Store to make: no file of a kind imports one.
+    """
     found = importlib.util.find_spec(module)
     assert found is not None
     tree = ast.parse(Path(str(found.origin)).read_text(encoding="utf-8"))
     told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    told |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "repository"}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
             (text,) = re.findall(r"^(?:bluestar_store(?:\.\w+)+)?", node.value)
