@@ -136,6 +136,12 @@ def test_flows_go_no_farther_than_the_page_says(flow: str) -> None:
     assert all(now <= int(then.replace(",", "")) * 1.1 for now, then in zip(measured, told, strict=True)), measured
 
 
+def test_no_file_has_more_than_400_lines_but_the_tree_of_errors() -> None:
+    files = [path for folder in (PACKAGE, ROOT / "tests", ROOT / "benchmarks") for path in folder.rglob("*.py")]
+    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in files}
+    assert [path for path, count in lines.items() if count > 400 and path != PACKAGE / "errors.py"] == []
+
+
 def test_commands_are_targets_that_ci_runs() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
