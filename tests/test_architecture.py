@@ -74,6 +74,19 @@ def test_what_is_named_exists(name: str) -> None:
     assert resolved(name) is not None
 
 
+def test_names_in_the_packages_own_files_exist() -> None:
+    """Of what lies in its folders: `store.cache` is an attribute of a Store."""
+    wrong = []
+    for path in PACKAGE.rglob("*.py"):
+        for name in set(names(path.read_text(encoding="utf-8"))):
+            if (PACKAGE / name.partition(".")[0]).is_dir():
+                try:
+                    resolved(name)
+                except (KeyError, AttributeError, ModuleNotFoundError):
+                    wrong.append(f"{path.relative_to(PACKAGE)}: {name}")
+    assert wrong == []
+
+
 @pytest.mark.parametrize("row", rows(section("Where is ...?"))[1:], ids=lambda row: row[0])
 def test_the_second_hop_is_named_where_the_first_one_leads(row: list[str]) -> None:
     """In the file of the first, so that whoever reads there comes upon it; old names have two places, and no hop."""

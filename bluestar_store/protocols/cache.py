@@ -102,7 +102,7 @@ class DerivedValues(Protocol):
 class ConsistentCache(Cache, Protocol):
     """A cache that answers for several keys at one moment without a load, and knows of recent writes.
 
-    For speed alone: `cache.null.consistent` gives any Cache these methods.
+    For speed alone: `cache.control.consistent` gives any Cache these methods.
     """
 
     def peek_first(self, kind: CacheKey, own: CacheKey, other: CacheKey, derived: DerivedValues, /) -> Any:

@@ -73,7 +73,7 @@ MOST_MOVES = 12
 LEFT_SECONDS = 300.0
 """A move that is older than that was left behind by a process that wrote no more: see `tidy`."""
 MOST_REMOVED = 200
-"""Attributes that one update removes besides what it sets: see `checks.MAX_CHANGES`."""
+"""Attributes that one update removes besides what it sets: see `engines.checks.MAX_CHANGES`."""
 LONGEST_LEVEL = 1024
 """Bytes of a level that stands in a key as it is."""
 KNOWN = 1024
