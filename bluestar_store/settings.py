@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -50,11 +50,31 @@ class PersistenceMode(StrEnum):
     MEMORY = "memory"
 
 
-class TableLayout(StrEnum):
-    """EIGHT: a table for each subject. SINGLE: all items in one table."""
+OLD_PER_TABLE = "eight"
+"""What release 0.1.0 calls `per_table`."""
 
-    EIGHT = "eight"
+
+class TableLayout(StrEnum):
+    """PER_TABLE: a table for each subject, which releases up to 0.1.0 call `eight`. SINGLE: all items in one table."""
+
+    PER_TABLE = "per_table"
     SINGLE = "single"
+
+    if TYPE_CHECKING:
+        EIGHT: ClassVar[TableLayout]
+        """The old name of PER_TABLE."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> TableLayout | None:
+        return cls.PER_TABLE if value == OLD_PER_TABLE else None
+
+    @property
+    def in_redis(self) -> str:
+        """The word for it in the keys of the cache, which processes of release 0.1.0 share."""
+        return OLD_PER_TABLE if self is TableLayout.PER_TABLE else self.value
+
+
+TableLayout.EIGHT = TableLayout.PER_TABLE  # no member, which messages would list
 
 
 class RedisMode(StrEnum):
@@ -93,8 +113,8 @@ class Settings(BaseSettings):
     """How table names begin: a table is named `{prefix}{name}{suffix}`."""
     table_suffix: str = ""
     """How table names end, such as `-dev`."""
-    table_layout: TableLayout = TableLayout.EIGHT
-    """A table for each subject, or all items in one table."""
+    table_layout: TableLayout = TableLayout.PER_TABLE
+    """A table for each subject (`eight`, its old name, is taken, too), or all items in one table."""
     kinds: Names = ()
     """Your own kinds of items, each as `module:NAME`: see docs/adding-an-entity.md."""
 

@@ -257,8 +257,8 @@ class Store:
         """Everything a batch of the plan needs, read consistently, with digests.
 
         Two rounds of reads, each at once: in the first, pipelines, configs, calculation rules, limits and the names
-        of the categories (9 calls in layout `eight`; in `single` 8, configs come with the pipelines); in the second,
-        two queries a category. A pipeline that the library did not write, or none of the
+        of the categories (9 calls in layout `per_table`; in `single` 8, configs come with the pipelines); in the
+        second, two queries a category. A pipeline that the library did not write, or none of the
         plan's own, costs one more. Category names come from the index and, unless the table is marked as indexed (which
         is asked twice a minute) or `indexes_complete` is set, a scan of the validation rules for items without index
         attributes: one more call a MB of that table. A category younger than the index's lag (usually well under a
@@ -354,7 +354,7 @@ def tables_of(settings: Settings, kinds: Sequence[Mapper[Any]] = ()) -> Tables:
 
 def _namespace(settings: Settings, engine: Engine) -> str:
     """What tells an environment from all others that may share a Redis: no such name has a colon."""
-    return ":".join((engine.data_id, settings.table_prefix, settings.table_suffix, settings.table_layout))
+    return ":".join((engine.data_id, settings.table_prefix, settings.table_suffix, settings.table_layout.in_redis))
 
 
 def _identify(engine: Engine, tables: Tables, namespace: str) -> Callable[[], str] | None:

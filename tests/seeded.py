@@ -22,7 +22,7 @@ def _seeded(layout: TableLayout, demo: bool) -> MemoryEngine:
     return engine
 
 
-def seeded_engine(layout: TableLayout = TableLayout.EIGHT, *, demo: bool = False) -> MemoryEngine:
+def seeded_engine(layout: TableLayout = TableLayout.PER_TABLE, *, demo: bool = False) -> MemoryEngine:
     """An engine of the caller's own with the baseline rules in it, and with `demo` the plans of fixtures/demo."""
     return _seeded(layout, demo).copy()
 

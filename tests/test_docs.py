@@ -164,7 +164,7 @@ def test_every_iam_action_is_explained() -> None:
     from bluestar_store.settings import TableLayout
 
     text = (DOCS / "iam.md").read_text(encoding="utf-8")
-    found = policy(Tables("bluestar-", "", TableLayout.EIGHT), Role.OPERATOR)
+    found = policy(Tables("bluestar-", "", TableLayout.PER_TABLE), Role.OPERATOR)
     actions = {action.removeprefix("dynamodb:") for one in found["Statement"] for action in one["Action"]}
     assert actions == {action for call in ACTIONS.values() for action in call} - {"DeleteTable"}
     assert [action for action in actions if action not in text] == []

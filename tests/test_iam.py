@@ -24,7 +24,7 @@ from tests.cli.conftest import Run, run
 
 __all__ = ["run"]
 
-EIGHT = Tables("bluestar-", "-dev", TableLayout.EIGHT)
+EIGHT = Tables("bluestar-", "-dev", TableLayout.PER_TABLE)
 
 
 def allowed(found: dict[str, Any]) -> dict[str, set[str]]:
@@ -130,7 +130,7 @@ def test_the_operator_may_migrate_a_layout_and_take_over_older_tables(
             migrate(store, target, tmp_path / "work")
             for spec in older:
                 take_over(store, spec.name)
-    may = allowed(policy(Tables("bluestar-", "", TableLayout.EIGHT), Role.OPERATOR))
+    may = allowed(policy(Tables("bluestar-", "", TableLayout.PER_TABLE), Role.OPERATOR))
     assert {("Scan", "bluestar-audit-log"), ("BatchWriteItem", "bluestar-store")} <= touched
     for action, name in touched:
         assert any(resource.endswith(f"table/{name}") for resource in may[action]), (action, name)

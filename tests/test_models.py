@@ -122,7 +122,7 @@ def test_table_schemas_come_from_the_models(layout: TableLayout) -> None:
 
 
 def test_each_subject_has_a_table_with_its_indexes() -> None:
-    specs = Tables("bluestar-", "-dev", TableLayout.EIGHT).specs()
+    specs = Tables("bluestar-", "-dev", TableLayout.PER_TABLE).specs()
     assert {spec.name: {index.name for index in spec.indexes} for spec in specs} == {
         f"bluestar-{name}-dev": indexes for name, indexes in INDEXES.items()
     }

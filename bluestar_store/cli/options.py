@@ -118,7 +118,8 @@ def global_options(
         str | None, typer.Option(metavar="TEXT", help="Table names end so, such as -dev.", show_default=False)
     ] = None,
     layout: Annotated[
-        str | None, typer.Option(metavar="eight|single", help="Eight tables, or all in one.", show_default=False)
+        str | None,
+        typer.Option(metavar="per_table|single", help="A table for each subject, or all in one.", show_default=False),
     ] = None,
     region: Annotated[
         str | None, typer.Option(metavar="NAME", help="The AWS region, such as us-east-1.", show_default=False)

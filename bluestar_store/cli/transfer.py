@@ -84,7 +84,7 @@ def import_(
 
 def migrate_layout(
     ctx: typer.Context,
-    layout: Annotated[str, typer.Argument(metavar="eight|single", show_default=False, help="The layout to have.")],
+    layout: Annotated[str, typer.Argument(metavar="per_table|single", show_default=False, help="The layout to have.")],
     work: Annotated[Path, typer.Option("--work", metavar="FOLDER", file_okay=False, help="For the export in between.")],
     as_json: AsJson = False,
 ) -> None:
@@ -98,11 +98,13 @@ def migrate_layout(
         from bluestar_store.store import Store
         from bluestar_store.transfer.migrating import migrate
 
-        if layout not in [found.value for found in TableLayout]:
-            raise BadUsage(f"a layout is eight or single, not {layout}")
-        if layout == store.settings.table_layout:
+        try:
+            wanted = TableLayout(layout)
+        except ValueError:
+            raise BadUsage(f"a layout is per_table or single, not {layout}") from None
+        if wanted is store.settings.table_layout:
             raise BadUsage(f"the layout is {layout} already (--layout says which one to copy from)")
-        settings = store.settings.model_copy(update={"table_layout": TableLayout(layout)})
+        settings = store.settings.model_copy(update={"table_layout": wanted})
         with Store(settings, store.engine) as target, phases() as progress:
             target.create_tables()
             manifest = migrate(store, target, work, progress=progress)

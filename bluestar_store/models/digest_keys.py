@@ -69,7 +69,7 @@ class DigestKey:
         return Key(PARTITION, f"KEY#{self.id}{of_a_partition}")
 
     def item(self) -> Item:
-        """Its item as it lies in layout `eight`."""
+        """Its item as it lies in layout `per_table`."""
         item: Item = {**_at(self.place), "key": {"B": self.key}}
         return item if self.scope is None else {**item, "scope": {"S": self.scope}}
 

@@ -54,7 +54,7 @@ OLD_SCHEMAS = ItemKeys.of("VENDOR#{vendor_id}_{plan_id}_{pay_freq:plain}", "SCHE
 
 def tables_with(suffix: str) -> Tables:
     """The eight production tables."""
-    return Tables(PREFIX, suffix, TableLayout.EIGHT)
+    return Tables(PREFIX, suffix, TableLayout.PER_TABLE)
 
 
 def engine_of(settings: Settings, tables: Tables) -> Engine:

@@ -64,7 +64,7 @@ def seed_pipeline_data(ddb: Any, suffix: str = "") -> int:
         persistence_mode=PersistenceMode.DYNAMO,
         table_prefix=PREFIX,
         table_suffix=suffix,
-        table_layout=TableLayout.EIGHT,
+        table_layout=TableLayout.PER_TABLE,
     )
     engine = DynamoEngine(ResourceConnection(ddb), indexes=(), parallel_calls=1)
     with Store(settings, engine) as store:

@@ -30,7 +30,7 @@ class FakeRepository(Repository[E]):
 
     def __init__(self, mapper: Mapper[E], entities: Iterable[E] = ()) -> None:
         """`entities` are there from the beginning, at version 1. Raises what `put` raises."""
-        tables = Tables("bluestar-", "", TableLayout.EIGHT, (mapper,))
+        tables = Tables("bluestar-", "", TableLayout.PER_TABLE, (mapper,))
         engine = FaultEngine(MemoryEngine())
         engine.create_tables(tables.specs())
         super().__init__(Sessions(StoreParts(engine, tables, NullCache(), records=False)), mapper)

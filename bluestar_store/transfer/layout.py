@@ -61,7 +61,7 @@ class TableMap:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The tables of layout `eight`, in the order of the kinds."""
+        """The tables of layout `per_table`, in the order of the kinds."""
         return tuple(self._specs)
 
     @property
@@ -112,7 +112,7 @@ class TableMap:
         item = without_moves(item)
         if not self.single:
             if table not in self._specs:
-                raise ValueError("tells no table that it could go to in layout eight")
+                raise ValueError("tells no table that it could go to in layout per_table")
             spec = self._specs[table]
         else:
             spec = next(iter(self._specs.values()))

@@ -21,7 +21,7 @@ class TestAsyncStore(StoreSuite):
     @pytest.fixture
     def layout(self) -> TableLayout:
         """Awaiting a call is no question of the tables below it; both layouts are tried in memory."""
-        return TableLayout.EIGHT
+        return TableLayout.PER_TABLE
 
     @pytest.fixture
     def store(self, make_store: MakeStore, layout: TableLayout) -> Iterator[Store]:

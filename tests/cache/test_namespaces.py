@@ -13,13 +13,21 @@ from typing import Any
 import pytest
 import redis
 
-from bluestar_store import AccessDeniedError, CalculationRule, Settings, Store, UnavailableError
+from bluestar_store import (
+    AccessDeniedError,
+    CalculationRule,
+    ConfigurationError,
+    Settings,
+    Store,
+    TableLayout,
+    UnavailableError,
+)
 from bluestar_store.cache.redis.messages import Namespace, read_message
 from bluestar_store.engines.dynamo.connection import Made
 from bluestar_store.engines.memory.engine import MemoryEngine
 from bluestar_store.engines.opening import open_engine
 from bluestar_store.protocols import Engine
-from bluestar_store.store import tables_of
+from bluestar_store.store import _namespace, tables_of
 from bluestar_store.testing import FaultEngine, Signal
 from tests.cache.stores import rule, until
 from tests.redis_proxy import RedisProxy
@@ -92,6 +100,16 @@ def test_two_stores_of_other_tables_never_meet_in_one_redis(redis_url: str) -> N
         one.calculation_rules.put(rule("ACME", 7))
         assert percent(two) == 6
         assert two.cache.stats().invalidations_in == heard
+
+
+def test_both_words_for_a_table_each_mean_one_layout_and_one_tier_as_the_release_before_calls_it() -> None:
+    settings = [Settings(persistence_mode="memory", table_layout=TableLayout(word)) for word in ("per_table", "eight")]
+    assert settings[0] == settings[1]
+    assert TableLayout.EIGHT is settings[0].table_layout
+    engine = MemoryEngine()
+    assert {_namespace(one, engine) for one in settings} == {f"{engine.data_id}:bluestar-::eight"}
+    with pytest.raises(ConfigurationError, match="'per_table' or 'single'"):
+        Settings.model_validate({"table_layout": "nine"})
 
 
 def test_two_stores_of_the_same_tables_share_what_they_read(redis_url: str) -> None:

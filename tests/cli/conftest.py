@@ -19,7 +19,7 @@ from bluestar_store.models.registry import KINDS
 
 DEMO = Path(__file__).parents[2] / "fixtures" / "demo"
 TABLES = len({mapper.table for mapper in KINDS})
-"""Of the library, in layout eight."""
+"""Of the library, in layout per_table."""
 
 
 class Run(Protocol):

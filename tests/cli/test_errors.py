@@ -141,6 +141,7 @@ def test_options_win_over_the_environment(seeded_run: Run, monkeypatch: pytest.M
     monkeypatch.setenv("BLUESTAR_PERSISTENCE_MODE", "dynamo")
     monkeypatch.setenv("FILE_PERSISTENCE_DIR", "/nowhere")
     monkeypatch.setenv("BLUESTAR_TABLE_LAYOUT", "single")
+    assert seeded_run("--layout", "per_table", "inspect", "vendors").exit_code == 0
     assert seeded_run("--layout", "eight", "inspect", "vendors").exit_code == 0
 
 

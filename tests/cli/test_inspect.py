@@ -55,7 +55,7 @@ def _json(run: Run, *arguments: str) -> Any:
 
 def test_the_overview_counts_items_and_names_indexes(seeded_run: Run) -> None:
     found = _json(seeded_run)
-    assert (found["mode"], found["layout"], len(found["tables"])) == ("file", "eight", TABLES)
+    assert (found["mode"], found["layout"], len(found["tables"])) == ("file", "per_table", TABLES)
     limits = next(table for table in found["tables"] if table["name"] == "bluestar-irs-limits")
     assert limits == {
         "name": "bluestar-irs-limits",
@@ -66,7 +66,7 @@ def test_the_overview_counts_items_and_names_indexes(seeded_run: Run) -> None:
         "missing_indexes": [],
         "drift": [],
     }
-    assert seeded_run("inspect").stdout.splitlines()[0] == f"{found['location']} (mode file, layout eight)"
+    assert seeded_run("inspect").stdout.splitlines()[0] == f"{found['location']} (mode file, layout per_table)"
 
 
 def test_json_before_the_question_counts_too(seeded_run: Run) -> None:

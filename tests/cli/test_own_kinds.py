@@ -63,7 +63,7 @@ def _json(done: Any) -> Any:
 
 def test_create_makes_their_table(tmp_path: Path, layout: str) -> None:
     names = [table["name"] for table in _json(at(tmp_path, layout)("create", "--json"))["tables"]]
-    assert ("bluestar-pay-calendar" in names) is (layout == "eight")
+    assert ("bluestar-pay-calendar" in names) is (layout == "per_table")
 
 
 def test_the_baseline_is_seeded_beside_them(own: Run) -> None:
@@ -124,7 +124,7 @@ def test_a_plan_with_kinds_that_are_not_known_says_so(
 def test_an_export_is_imported_with_them(own: Run, rules: Path, tmp_path: Path, layout: str) -> None:
     own("seed", "--from", str(rules))
     own("export", str(tmp_path / "one"))
-    other = at(tmp_path / "other", "single" if layout == "eight" else "eight")
+    other = at(tmp_path / "other", "single" if layout == "per_table" else "per_table")
     other("create")
     # The three, and the entry that their load left with the head of its trail.
     assert _json(other("import", str(tmp_path / "one"), "--json"))["written"] == 5

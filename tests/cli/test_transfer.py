@@ -81,7 +81,7 @@ def test_items_that_cannot_lie_in_the_target_are_a_line_each_with_what_to_do(run
     head, *refused, more, advice = done.stderr.splitlines()
     assert head.startswith("error: 13 items cannot lie in ")
     assert len(refused) == 10
-    assert refused[-1] == "  store: PK=ODD SK=n6: tells no table that it could go to in layout eight"
+    assert refused[-1] == "  store: PK=ODD SK=n6: tells no table that it could go to in layout per_table"
     assert refused[0].startswith("  store: PK=OD\\nKEY SK=1: ")
     assert more == "  ..."
     assert "give each an attribute bs_table (S) with the name of the table" in advice

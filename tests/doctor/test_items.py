@@ -153,7 +153,7 @@ def test_an_item_of_no_kind_is_information(store: Store, damage: Damage) -> None
     assert is_healthy(findings)
 
 
-@pytest.mark.parametrize("layout", [TableLayout.EIGHT], indirect=True)
+@pytest.mark.parametrize("layout", [TableLayout.PER_TABLE], indirect=True)
 def test_an_item_in_the_wrong_table(store: Store, damage: Damage) -> None:
     damage(IRS_LIMITS, wire("CLIENT#ACME", "CALC#match"))
     assert told(store) == [("warning", "unreachable", "CLIENT#ACME", "CALC#match")]
@@ -200,7 +200,7 @@ def test_of_much_damage_some_is_listed_and_the_rest_counted(store: Store, damage
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("layout", [TableLayout.EIGHT], indirect=True)
+@pytest.mark.parametrize("layout", [TableLayout.PER_TABLE], indirect=True)
 def test_the_memory_it_takes_does_not_grow_with_the_tables(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     table, scan = store.tables.name(CALCULATION_RULE), store.engine.scan
 

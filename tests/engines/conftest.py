@@ -67,7 +67,7 @@ def shared_moto_tables() -> Iterator[SharedTables]:
 @pytest.fixture
 def local_tables(local_connection: AwsConnection) -> Iterator[tuple[TableSpec, ...]]:
     """The eight tables on DynamoDB Local."""
-    specs = Tables("bluestar-", f"-{uuid.uuid4().hex[:12]}", TableLayout.EIGHT).specs()
+    specs = Tables("bluestar-", f"-{uuid.uuid4().hex[:12]}", TableLayout.PER_TABLE).specs()
     engine = DynamoEngine(local_connection, indexes=INDEXES)
     engine.create_tables(specs)
     yield specs

@@ -14,7 +14,7 @@ from tests.engines.shared_tables import INDEXES, SharedTables
 
 
 class TestDynamoDbLocal(EngineSuite):
-    @pytest.fixture(params=[TableLayout.EIGHT, pytest.param(TableLayout.SINGLE, marks=pytest.mark.slow)], ids=str)
+    @pytest.fixture(params=[TableLayout.PER_TABLE, pytest.param(TableLayout.SINGLE, marks=pytest.mark.slow)], ids=str)
     def specs(self, request: pytest.FixtureRequest, shared_tables: SharedTables) -> tuple[TableSpec, ...]:
         shared_tables.emptied(request.param)
         return shared_tables.specs(request.param)

@@ -24,8 +24,8 @@ class TestMoto(EngineSuite):
     @pytest.fixture
     def specs(self, shared_moto_tables: SharedTables) -> tuple[TableSpec, ...]:
         """One layout: in which the engine works alike is asked on DynamoDB Local."""
-        shared_moto_tables.emptied(TableLayout.EIGHT)
-        return shared_moto_tables.specs(TableLayout.EIGHT)
+        shared_moto_tables.emptied(TableLayout.PER_TABLE)
+        return shared_moto_tables.specs(TableLayout.PER_TABLE)
 
     @pytest.fixture
     def engine(self, specs: tuple[TableSpec, ...], shared_moto_tables: SharedTables) -> DynamoEngine:

@@ -31,7 +31,7 @@ from tests.persistence.rules_suite import Put, RulesSuite, item
 def putting(tables: SharedTables) -> Put:
     """Into the eight tables, with a boto client of its own."""
     door = ClientDoor(tables.connection.connection.client)
-    suffix = tables.suffix(TableLayout.EIGHT)
+    suffix = tables.suffix(TableLayout.PER_TABLE)
     return lambda table, wire: door.put(f"bluestar-{table}{suffix}", wire)
 
 
@@ -74,7 +74,7 @@ class TestMoto(RulesSuite, BatchSuite):
 
     @pytest.fixture
     def store(self, shared_moto_tables: SharedTables) -> Iterator[DynamoDBRulesStore]:
-        with DynamoDBRulesStore(shared_moto_tables.emptied(TableLayout.EIGHT)) as store:
+        with DynamoDBRulesStore(shared_moto_tables.emptied(TableLayout.PER_TABLE)) as store:
             yield store
 
     @pytest.fixture
@@ -87,7 +87,7 @@ class TestDynamoDBLocal(RulesSuite, BatchSuite):
 
     @pytest.fixture
     def store(self, shared_tables: SharedTables, dynamodb_local_url: str) -> Iterator[DynamoDBRulesStore]:
-        suffix = shared_tables.emptied(TableLayout.EIGHT)
+        suffix = shared_tables.emptied(TableLayout.PER_TABLE)
         with DynamoDBRulesStore(table_suffix=suffix, endpoint_url=dynamodb_local_url) as store:
             yield store
 

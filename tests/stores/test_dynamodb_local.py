@@ -17,7 +17,7 @@ from tests.stores.conftest import store_on
 class TestDynamoDbLocal(StoreSuite):
     every_rule = False
 
-    @pytest.fixture(params=[TableLayout.EIGHT, pytest.param(TableLayout.SINGLE, marks=pytest.mark.slow)], ids=str)
+    @pytest.fixture(params=[TableLayout.PER_TABLE, pytest.param(TableLayout.SINGLE, marks=pytest.mark.slow)], ids=str)
     def layout(self, request: pytest.FixtureRequest) -> TableLayout:
         """The layout that Stores have when nobody says another; both are tried in memory."""
         return TableLayout(request.param)

@@ -16,7 +16,7 @@ from tests.stores.conftest import MakeStore
 class TestFile(StoreSuite):
     every_rule = False
 
-    @pytest.fixture(params=[TableLayout.SINGLE, pytest.param(TableLayout.EIGHT, marks=pytest.mark.slow)], ids=str)
+    @pytest.fixture(params=[TableLayout.SINGLE, pytest.param(TableLayout.PER_TABLE, marks=pytest.mark.slow)], ids=str)
     def layout(self, request: pytest.FixtureRequest) -> TableLayout:
         """The one in which everything lies beside each other; both are tried in memory."""
         return TableLayout(request.param)

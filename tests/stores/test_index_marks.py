@@ -141,7 +141,7 @@ def test_a_batch_pins_the_time_of_the_last_full_recheck(marked: Marked) -> None:
 
 
 def test_a_batch_that_was_started_where_nothing_is_marked_pins_none() -> None:
-    with Marked(MemoryEngine(), FrozenClock(), TableLayout.EIGHT).store as store:
+    with Marked(MemoryEngine(), FrozenClock(), TableLayout.PER_TABLE).store as store:
         store.create_tables()
         store.pipelines.replace("ACME", "Weekly", [PipelineStep(plan_id="ACME", pay_freq="Weekly", step_order=1)])
         store.irs_limits.put(IrsLimits(year=2026))
@@ -166,7 +166,7 @@ def test_an_old_mark_does_not_cover_the_index_of_a_new_kind(marked: Marked) -> N
 
 
 def test_an_import_of_items_without_attributes_takes_the_mark_back(marked: Marked, tmp_path: Path) -> None:
-    with Marked(MemoryEngine(), FrozenClock(), TableLayout.EIGHT).store as source:
+    with Marked(MemoryEngine(), FrozenClock(), TableLayout.PER_TABLE).store as source:
         source.create_tables()
         theirs = wire("CATEGORY#NEW#CLIENT#ACME", "RULE#001", message="x")
         source.engine.put_many(source.tables.name(VALIDATION_RULE), [theirs])
@@ -178,7 +178,7 @@ def test_an_import_of_items_without_attributes_takes_the_mark_back(marked: Marke
 
 
 def test_an_import_of_indexed_items_leaves_the_mark(marked: Marked, tmp_path: Path) -> None:
-    with Marked(MemoryEngine(), FrozenClock(), TableLayout.EIGHT).store as source:
+    with Marked(MemoryEngine(), FrozenClock(), TableLayout.PER_TABLE).store as source:
         source.create_tables()
         source.validation_rules.put(ValidationRule(category="NEW", number=1))
         export(source, tmp_path)

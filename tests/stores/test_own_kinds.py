@@ -89,7 +89,7 @@ def test_an_entity_falls_back_is_versioned_and_has_its_own_error(store: Store) -
 
 def test_an_entity_has_a_table_that_is_made_and_a_place_in_the_catalog(store: Store, layout: TableLayout) -> None:
     names = [status.name for status in store.describe_tables()]
-    assert ("bluestar-pay-calendar" in names) is (layout is TableLayout.EIGHT)
+    assert ("bluestar-pay-calendar" in names) is (layout is TableLayout.PER_TABLE)
     store.repository(PAY_CALENDAR).put(CALENDAR)
     assert store.plans() == ("ACME",)
     assert store.overrides("ACME") == (CALENDAR,)
@@ -107,7 +107,7 @@ def test_an_export_moves_the_items_to_the_other_layout(store: Store, layout: Tab
     assert export(store, tmp_path / "all").items == 6  # the two, and the trail of each: an entry and the head
     with pytest.warns(UserWarning, match="nothing belongs to plan 'OMEGA'"):
         assert export(store, tmp_path / "none", plans=["OMEGA", "ACME"]).items == 6
-    other = TableLayout.SINGLE if layout is TableLayout.EIGHT else TableLayout.EIGHT
+    other = TableLayout.SINGLE if layout is TableLayout.PER_TABLE else TableLayout.PER_TABLE
     with Store.open(Settings(persistence_mode=MEMORY, table_layout=other), kinds=KINDS) as target:
         target.create_tables()
         assert import_(target, tmp_path / "all").written == 6

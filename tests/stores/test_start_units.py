@@ -184,10 +184,10 @@ def started(layout: TableLayout) -> Iterator[Started]:
 @pytest.mark.parametrize(
     ("layout", "pipeline", "rules"),
     [
-        (TableLayout.EIGHT, PLAN, "GLOBAL"),
+        (TableLayout.PER_TABLE, PLAN, "GLOBAL"),
         (TableLayout.SINGLE, "DEFAULT", PLAN),
         pytest.param(TableLayout.SINGLE, PLAN, "GLOBAL", marks=pytest.mark.slow),
-        pytest.param(TableLayout.EIGHT, "DEFAULT", PLAN, marks=pytest.mark.slow),
+        pytest.param(TableLayout.PER_TABLE, "DEFAULT", PLAN, marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.parametrize("others", OTHERS, ids=lambda others: others.__name__)

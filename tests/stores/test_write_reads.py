@@ -21,7 +21,7 @@ READS = ["batch_get_item", "transact_write_items"]
 
 @pytest.fixture
 def store(shared_moto_tables: SharedTables) -> Iterator[Store]:
-    with store_on(shared_moto_tables, TableLayout.EIGHT) as store:
+    with store_on(shared_moto_tables, TableLayout.PER_TABLE) as store:
         yield store
 
 

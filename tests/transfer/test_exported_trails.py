@@ -19,7 +19,7 @@ TABLE = "processing-metadata"
 B = Trail(batch_id="b")
 
 
-@pytest.fixture(params=["eight", "single"])
+@pytest.fixture(params=["per_table", "single"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """An export of a store with trails of three batches, b between the others, and of a rule."""
     with Store.open(Settings(persistence_mode="memory", table_layout=request.param)) as store:

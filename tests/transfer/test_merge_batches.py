@@ -42,7 +42,7 @@ Act = Callable[[Store], object]
 PK, STEPS = "BATCH#b1", 9
 
 
-def store_of(layout: TableLayout = TableLayout.EIGHT, *, later: float = 0) -> Store:
+def store_of(layout: TableLayout = TableLayout.PER_TABLE, *, later: float = 0) -> Store:
     """One whose plan can start batches. `later`: seconds that its clock is ahead."""
     clock = FrozenClock()
     store = Store.open(Settings(persistence_mode="memory", table_layout=layout), clock=clock)
@@ -145,7 +145,7 @@ OTHERS = [name for name in MADE if name != "large"]
 """What a target has of its own under the id."""
 
 
-def made(what: str, layout: TableLayout = TableLayout.EIGHT, *, later: float = 0) -> Store:
+def made(what: str, layout: TableLayout = TableLayout.PER_TABLE, *, later: float = 0) -> Store:
     store = store_of(layout, later=later)
     MADE[what](store)
     return store

@@ -23,7 +23,7 @@ LONG = 120
 """Entries of a trail, or results of a batch, that one transaction does not take."""
 
 
-def store_of(layout: TableLayout = TableLayout.EIGHT) -> Store:
+def store_of(layout: TableLayout = TableLayout.PER_TABLE) -> Store:
     store = Store.open(Settings(persistence_mode="memory", table_layout=layout))
     store.create_tables()
     return store
@@ -98,8 +98,8 @@ def batch(store: Store, results: int) -> None:
 
 def few_and(many: int) -> list[Any]:
     """Few items in both layouts; many too, where the layout makes no difference that it does not make for few."""
-    both = [(TableLayout.EIGHT, many), pytest.param(TableLayout.SINGLE, many, marks=pytest.mark.slow)]
-    return [(TableLayout.EIGHT, 1), (TableLayout.SINGLE, 1), *both]
+    both = [(TableLayout.PER_TABLE, many), pytest.param(TableLayout.SINGLE, many, marks=pytest.mark.slow)]
+    return [(TableLayout.PER_TABLE, 1), (TableLayout.SINGLE, 1), *both]
 
 
 @pytest.fixture(params=list(TableLayout), ids=str)
@@ -161,7 +161,7 @@ def test_a_trail_that_is_begun_meanwhile_is_the_writers_or_goes_on_behind_the_me
 
 
 @pytest.mark.parametrize(
-    ("layout", "results"), [(TableLayout.EIGHT, 2), (TableLayout.SINGLE, 2), (TableLayout.EIGHT, LONG)]
+    ("layout", "results"), [(TableLayout.PER_TABLE, 2), (TableLayout.SINGLE, 2), (TableLayout.PER_TABLE, LONG)]
 )
 def test_a_batch_that_is_started_meanwhile_is_the_writers_and_no_mixture(
     layout: TableLayout, tmp_path: Path, results: int
@@ -189,7 +189,7 @@ def test_of_several_that_are_brought_in_together_only_the_one_that_others_began_
         for number in range(20):
             source.audit.append(f"b{number}", action="exported")
         export(source, tmp_path)
-    for target in beside(TableLayout.EIGHT, tmp_path, lambda store: store.audit.append("b7", action="live")):
+    for target in beside(TableLayout.PER_TABLE, tmp_path, lambda store: store.audit.append("b7", action="live")):
         assert actions(target, "b7") in (["live"], ["exported", "live"])
         assert all(actions(target, f"b{number}") == ["exported"] for number in range(20) if number != 7)
 

@@ -21,7 +21,7 @@ SSN = "123-45-6789"
 METADATA, RULES, CONFIGS = "processing-metadata", "calculation-rules", "agent-config"
 
 
-def opened(layout: TableLayout = TableLayout.EIGHT, **fields: Any) -> Store:
+def opened(layout: TableLayout = TableLayout.PER_TABLE, **fields: Any) -> Store:
     store = Store.open(Settings(persistence_mode="memory", table_layout=layout, **fields))
     store.create_tables()
     return store
@@ -59,12 +59,12 @@ def test_a_file_with_something_that_is_masked_has_a_salt(
 ) -> None:
     store = opened(layout, encryption_key=FIRST if keyed else None)
     if table.startswith("no"):
-        if layout is TableLayout.EIGHT:
+        if layout is TableLayout.PER_TABLE:
             return
         table = METADATA
         name = "store"
     else:
-        name = table if sk != "notes" or layout is TableLayout.EIGHT else "store"
+        name = table if sk != "notes" or layout is TableLayout.PER_TABLE else "store"
     put(store, table, pk, sk, **attributes)
     export(store, tmp_path / "out")
     line = line_of(wire(pk, sk, **attributes)) + b"\n"

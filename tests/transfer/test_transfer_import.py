@@ -65,7 +65,7 @@ importing.import_(Store.open(settings), Path(folder), progress=told)
 @pytest.mark.parametrize(
     ("point", "number"), [("progress", 1), ("progress", 7), ("before", 1), ("after", 1), ("before", 5), ("after", 8)]
 )
-@pytest.mark.parametrize("layout", ["eight", "single"])
+@pytest.mark.parametrize("layout", ["per_table", "single"])
 def test_after_kill_9_the_next_run_completes_it_and_writes_nothing_twice(
     exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: Any, point: str, number: int
 ) -> None:

@@ -19,7 +19,7 @@ from tests.transfer.test_transfer_round_trip import SINGLE, fill, in_memory
 __all__ = ["exported", "source", "target"]  # fixtures
 
 
-@pytest.mark.parametrize("layout", ["eight", "single"])
+@pytest.mark.parametrize("layout", ["per_table", "single"])
 def test_merging_writes_what_is_absent_and_leaves_what_differs(exported: Path, layout: Any) -> None:
     theirs = item(RULE, max_pct={"N": "7"}, version={"N": "9"})
     with in_memory(layout) as target:
@@ -49,7 +49,7 @@ def test_overwriting_replaces_what_differs_by_what_was_exported(source: Store, t
         (None, None, None),
     ],
 )
-@pytest.mark.parametrize("layout", ["eight", "single"])
+@pytest.mark.parametrize("layout", ["per_table", "single"])
 def test_what_overwrites_an_item_has_a_version_that_nobody_who_read_that_knows(
     tmp_path: Path, layout: Any, exported_version: str | None, found: str | None, written: str | None
 ) -> None:

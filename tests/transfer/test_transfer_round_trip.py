@@ -19,7 +19,7 @@ from bluestar_store.transfer.layout import TableMap
 from bluestar_store.transfer.migrating import exported_keys
 from tests.transfer.test_transfer_files import stores
 
-SINGLE, EIGHT = TableLayout.SINGLE, TableLayout.EIGHT
+SINGLE, EIGHT = TableLayout.SINGLE, TableLayout.PER_TABLE
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def in_folder(folder: Path, layout: TableLayout = EIGHT) -> Any:
 
 
 def fill(store: Store, tables: Mapping[str, Sequence[Item]]) -> None:
-    """Put items straight into the tables of layout `eight`, in an order that means nothing."""
+    """Put items straight into the tables of layout `per_table`, in an order that means nothing."""
     table_map = TableMap(store.tables)
     for table, items in tables.items():
         store.engine.put_many(table_map.on_disk(table), reversed(items))
