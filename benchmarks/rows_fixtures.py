@@ -9,7 +9,7 @@ from benchmarks.measure import Contender, compare, repeated
 from benchmarks.report import Line
 from bluestar_store import CalculationRule, Settings, Store, seeding
 from bluestar_store.testing import Faults
-from bluestar_store.testing.stores import Seeded, Stores, Wanted
+from bluestar_store.testing.stores import Seeded, StoreRequest, Stores
 
 ANEW = "a Store in memory, seeded anew"
 
@@ -19,7 +19,7 @@ def rows(bench: Bench) -> Iterator[Line]:
     shared, baseline = Seeded(), seeding.baseline()
 
     def copied() -> object:
-        with Stores(shared, Wanted({}, (), Faults(()))).memory() as store:
+        with Stores(shared, StoreRequest({}, (), Faults(()))).memory() as store:
             return store.calculation_rules.get("ACME", "match")
 
     def anew() -> object:

@@ -125,13 +125,13 @@ def _bluestar(
     bluestar_faults: Faults,
     _bluestar_seeded: Seeded,
 ) -> Stores:
-    from bluestar_store.testing.stores import Stores, Wanted
+    from bluestar_store.testing.stores import StoreRequest, Stores
 
     settings = {"files_url": "memory://", **bluestar_settings}
     if redis := _fixture_value(request, "bluestar_redis"):
         # Two seconds rather than 50 ms: a busy machine is no outage, and fakeredis shares this process's time.
         settings = {"redis_timeout_ms": 2000, **settings, "redis_url": redis.url}
-    wanted = Wanted(settings, bluestar_kinds, bluestar_faults, _fixture_value(request, "bluestar_clock"))
+    wanted = StoreRequest(settings, bluestar_kinds, bluestar_faults, _fixture_value(request, "bluestar_clock"))
     return Stores(_bluestar_seeded, wanted)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import pkgutil
 import re
@@ -163,3 +164,15 @@ def test_commands_are_targets_that_ci_runs() -> None:
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
         for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
             assert [line for line in block.splitlines() if line not in ci] == []
+
+
+TWICE = {"FileStore": "of files, and of documents, by the name that old code of the drop-in imports"}
+
+
+def test_no_name_of_a_class_means_two_things() -> None:
+    found: dict[str, set[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, set()).add(str(path))
+    assert {name for name, files in found.items() if len(files) > 1} == TWICE.keys()

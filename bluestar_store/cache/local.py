@@ -26,7 +26,7 @@ SECOND_CHANCES = 16
 """Used entries that one eviction passes over."""
 
 
-class Entry:
+class CachedValue:
     """A value and its times, by the cache's clock. From `due` on, reads go to `fetch`, which refreshes it.
 
     `moment`: see Loaded. An invalidation replaces the entry, even when the next value is equal.
@@ -40,14 +40,14 @@ class Entry:
         self.used = False
 
 
-class RecentlyUsed(LRUCache[CacheKey, Entry]):
+class RecentlyUsed(LRUCache[CacheKey, CachedValue]):
     """An LRU whose hits take no lock: they read `found` and mark the entry, which `popitem` moves (second chance)."""
 
-    def __init__(self, max_bytes: int, found: dict[CacheKey, Entry]) -> None:
+    def __init__(self, max_bytes: int, found: dict[CacheKey, CachedValue]) -> None:
         super().__init__(max(max_bytes, 1), getsizeof=_weight)
         self.found = found
 
-    def __setitem__(self, cache_key: CacheKey, entry: Entry) -> None:
+    def __setitem__(self, cache_key: CacheKey, entry: CachedValue) -> None:
         super().__setitem__(cache_key, entry)
         self.found[cache_key] = entry
 
@@ -55,7 +55,7 @@ class RecentlyUsed(LRUCache[CacheKey, Entry]):
         self.found.pop(cache_key, None)
         super().__delitem__(cache_key)
 
-    def popitem(self) -> tuple[CacheKey, Entry]:
+    def popitem(self) -> tuple[CacheKey, CachedValue]:
         """Evict the least recently used entry.
 
         Entries that were used since they were last moved are moved to the end: a bounded number, because the caller
@@ -82,7 +82,7 @@ class LocalCache:
         self.writes = InFlightWrites(clock)
         self.trusted_until = math.inf
         """Until when entries may be served without asking Redis: each heartbeat moves it."""
-        self._found: dict[CacheKey, Entry] = {}
+        self._found: dict[CacheKey, CachedValue] = {}
         self.peek, self.peek_first = self._peeking()
         self.reset()
 
@@ -145,7 +145,7 @@ class LocalCache:
 
     def peek_all(self, cache_keys: Sequence[CacheKey], settles: Callable[[Any], bool]) -> list[Any] | None:
         """See Cache."""
-        entries: list[Entry] = []
+        entries: list[CachedValue] = []
         for cache_key in cache_keys:
             entry = self._found.get(cache_key)
             if entry is None or entry.due <= (now := self._clock()) or self.trusted_until <= now:
@@ -162,11 +162,11 @@ class LocalCache:
         self.hits += len(entries)
         return [entry.value for entry in entries]
 
-    def look(self, cache_key: CacheKey) -> Entry | None:
+    def look(self, cache_key: CacheKey) -> CachedValue | None:
         """The entry, even when it is due, expired, or kept for the case of an error only."""
         return self._found.get(cache_key)
 
-    def claim_refresh(self, cache_key: CacheKey, entry: Entry) -> bool:
+    def claim_refresh(self, cache_key: CacheKey, entry: CachedValue) -> bool:
         """Whether the caller has to refresh an entry that is due: True for one caller only."""
         with self._lock:
             if entry.due >= entry.expires or self._found.get(cache_key) is not entry:
@@ -176,12 +176,12 @@ class LocalCache:
 
     def begin(
         self, cache_keys: Iterable[CacheKey], settles: Callable[[Any], bool]
-    ) -> tuple[dict[CacheKey, Entry], dict[CacheKey, InFlightLoad], dict[CacheKey, InFlightLoad]]:
+    ) -> tuple[dict[CacheKey, CachedValue], dict[CacheKey, InFlightLoad], dict[CacheKey, InFlightLoad]]:
         """The entries; the loads that the caller leads; and the loads of other threads, which the caller waits for.
 
         Keys after an entry whose value settles the question are in none of them.
         """
-        here: dict[CacheKey, Entry] = {}
+        here: dict[CacheKey, CachedValue] = {}
         leading: dict[CacheKey, InFlightLoad] = {}
         following: dict[CacheKey, InFlightLoad] = {}
         with self._lock:
@@ -286,7 +286,7 @@ class LocalCache:
         if seconds <= 0 or self.writes.cover(cache_key) or weight > self._max_bytes or self._max_entries < 1:
             return
         expires = now + seconds
-        self._entries[cache_key] = Entry(one.value, one.moment, now, expires - seconds * AHEAD, expires, weight)
+        self._entries[cache_key] = CachedValue(one.value, one.moment, now, expires - seconds * AHEAD, expires, weight)
         while len(self._entries) > self._max_entries:
             self._entries.popitem()
 
@@ -348,5 +348,5 @@ class LocalCache:
         return int(self._entries.currsize)
 
 
-def _weight(entry: Entry) -> int:
+def _weight(entry: CachedValue) -> int:
     return entry.weight

@@ -10,7 +10,7 @@ from typing import Any
 
 from bluestar_store.cache.in_flight import Bypassed, InFlightLoad, Loaded
 from bluestar_store.cache.limits import AHEAD, CacheLimits, Counters
-from bluestar_store.cache.local import Entry, LocalCache
+from bluestar_store.cache.local import CachedValue, LocalCache
 from bluestar_store.errors import BlueStarError, may_pass
 from bluestar_store.protocols import CacheKey, FailedRead, Source, Stale
 from bluestar_store.threads import Threads
@@ -131,7 +131,7 @@ class ReadThrough:
             for cache_key, one in needed.items()
         )
 
-    def _kept(self, cache_key: CacheKey, entry: Entry, source: Source) -> Loaded:
+    def _kept(self, cache_key: CacheKey, entry: CachedValue, source: Source) -> Loaded:
         """The value of an entry, which is refreshed in the background when it expires soon."""
         if entry.due <= self._clock():
             self._counters.add("hits_local")  # `peek` has counted the others

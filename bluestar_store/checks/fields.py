@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from bluestar_store.checks.meaning import Check, Checks, Finding, Level, declared
+from bluestar_store.checks.meaning import Checks, FieldCheck, FieldFinding, Level, declared
 from bluestar_store.checks.words import MEANT, is_near
 from bluestar_store.deprecation import renamed
 from bluestar_store.errors import did_you_mean
@@ -29,7 +29,7 @@ MAX_PATTERN_CHARACTERS = 2000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RoutingNumber(Check):
+class RoutingNumber(FieldCheck):
     """An ABA routing number: nine digits, 3 7 1 times which are a multiple of ten."""
 
     name: str = "routing_number"
@@ -44,7 +44,7 @@ class RoutingNumber(Check):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Bounds(Check):
+class Bounds(FieldCheck):
     """A number from `low` to `high`. With `odd`, others are refused only in rule sets and at a terminal."""
 
     low: int
@@ -60,7 +60,7 @@ class Bounds(Check):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Word(Check):
+class Word(FieldCheck):
     """One of the words that are `known`. Unless it is a `closed` list, another word is taken for a new one.
 
     But not one that is nearly known: a letter more, less or wrong. `any_case`: other programs spell it as they like.
@@ -85,7 +85,7 @@ class Word(Check):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Formula(Check):
+class Formula(FieldCheck):
     """A formula that can be parsed and names only what is known; nothing evaluates it here."""
 
     name: str = "formula"
@@ -99,7 +99,7 @@ class Formula(Check):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Pattern(Check):
+class Pattern(FieldCheck):
     """A regular expression that compiles: one that does not would fail in every agent."""
 
     name: str = "pattern"
@@ -119,7 +119,7 @@ class Pattern(Check):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Visible(Check):
+class Visible(FieldCheck):
     """A name of a person, a bank or a program in which every character can be seen; else two of them look alike."""
 
     name: str = "visible"
@@ -130,7 +130,7 @@ class Visible(Check):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Mapping(Check):
+class Mapping(FieldCheck):
     """From columns that are there, each once, to fields that are not nearly known ones.
 
     What only a fingerprint takes for a column, " gross  PAY" for "Gross Pay", is left to applications: those that look
@@ -168,7 +168,7 @@ class Mapping(Check):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class NeverLess(Check):
+class NeverLess(FieldCheck):
     """A figure that is not below the year before's. It needs two years, so `decreased_figures` compares them."""
 
     name: str = "limits"
@@ -217,18 +217,20 @@ NAMES = tuple(
 __getattr__ = renamed(__name__, {"FORMULA": "bluestar_store.models.calculation:FORMULA"})
 
 
-def decreased_figures(entity: Entity, before: Entity, checks: Checks) -> Iterator[Finding]:
+def decreased_figures(entity: Entity, before: Entity, checks: Checks) -> Iterator[FieldFinding]:
     """The figures that are less than those of the year before."""
     for field, now, then in _figures(entity, before, checks):
         if now is not None and then is not None and now < then:
-            yield Finding(field, NEVER_LESS.name, Level.DOUBTFUL, f"is {now}, less than the {then} of the year before")
+            yield FieldFinding(
+                field, NEVER_LESS.name, Level.DOUBTFUL, f"is {now}, less than the {then} of the year before"
+            )
 
 
-def removed_figures(entity: Entity, stored: Entity, checks: Checks) -> Iterator[Finding]:
+def removed_figures(entity: Entity, stored: Entity, checks: Checks) -> Iterator[FieldFinding]:
     """The figures that the stored entity has and the new one has not."""
     for field, now, then in _figures(entity, stored, checks):
         if now is None and then is not None:
-            yield Finding(field, NEVER_LESS.name, Level.DOUBTFUL, f"is taken away; it was {then}")
+            yield FieldFinding(field, NEVER_LESS.name, Level.DOUBTFUL, f"is taken away; it was {then}")
 
 
 def _figures(entity: Entity, other: Entity, checks: Checks) -> Iterator[tuple[str, Any, Any]]:

@@ -35,7 +35,7 @@ REFUSED = (Level.WRONG, Level.UNKNOWN)
 
 
 @dataclass(frozen=True)
-class Finding:
+class FieldFinding:
     """What a check has found: the field, the check's name, and what is wrong, which shows no sensitive value."""
 
     field: str
@@ -54,7 +54,7 @@ class Checks:
     off: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
 
-    def findings(self, entity: Entity, fields: Collection[str] | None = None) -> Iterator[Finding]:
+    def findings(self, entity: Entity, fields: Collection[str] | None = None) -> Iterator[FieldFinding]:
         """What is wrong with an entity, or with these fields of it, in the order of its fields."""
         for field, check in declared(type(entity)):
             if check.name in self.off or (fields is not None and not {field, *check.beside} & set(fields)):
@@ -62,13 +62,13 @@ class Checks:
             value = getattr(entity, field)
             found = None if value is None else check.look(value, entity, self)
             if found is not None:
-                yield Finding(field, check.name, *found)
+                yield FieldFinding(field, check.name, *found)
 
 
 ALL = Checks()
 
 
-class Check:
+class FieldCheck:
     """One check. `look` is given a value that is not None; `beside` names other fields that its answer depends on."""
 
     name: str
@@ -80,11 +80,11 @@ class Check:
 
 
 @lru_cache(64)
-def declared(entity: type[Entity]) -> tuple[tuple[str, Check], ...]:
+def declared(entity: type[Entity]) -> tuple[tuple[str, FieldCheck], ...]:
     """The checks that are declared beside the fields of an entity."""
     return tuple(
         (name, check)
         for name, field in entity.model_fields.items()
         for check in field.metadata
-        if isinstance(check, Check)
+        if isinstance(check, FieldCheck)
     )

@@ -20,7 +20,7 @@ from bluestar_store.protocols.items import chunks
 from bluestar_store.redaction.tracebacks import forget_locals, without_locals
 from bluestar_store.repositories.answers import first_entity, marked_partitions, readable
 from bluestar_store.repositories.changes import (
-    Change,
+    PlannedWrite,
     PutExpectation,
     Target,
     delete_change,
@@ -39,9 +39,9 @@ from bluestar_store.repositories.transaction import StagedWrites
 E = TypeVar("E", bound=Entity)
 A = TypeVar("A")
 
-Plan: TypeAlias = Callable[[Session, Target[E], Item | None], Change]
+Plan: TypeAlias = Callable[[Session, Target[E], Item | None], PlannedWrite]
 """`put_change`, `delete_change`, or one of them with rules of its own."""
-Rules: TypeAlias = Callable[[Session, Change, StagedWrites, Sequence[Any]], None]
+Rules: TypeAlias = Callable[[Session, PlannedWrite, StagedWrites, Sequence[Any]], None]
 
 
 class Reader(Generic[E]):
@@ -177,7 +177,7 @@ class Reader(Generic[E]):
         found = session.engine.get(session.table(self._mapper), keys, consistent=True)
         return {key: self._decode(item) for key, item in found.items()}
 
-    def _after(self, change: Change) -> E:
+    def _after(self, change: PlannedWrite) -> E:
         """The entity that a change of this kind leaves."""
         return cast("E", change.entity_after())
 
@@ -214,7 +214,7 @@ class Reader(Generic[E]):
         rules: Rules | None = None,
         looks: Sequence[Wanted] = (),
         beside: Callable[[Session], Any] | None = None,
-    ) -> Change:
+    ) -> PlannedWrite:
         """Plan and write a change of the entity; it is planned again when another write came in between.
 
         `rules` is told of the change once it is written, in the same step of the unit: it raises what refuses the
@@ -222,7 +222,7 @@ class Reader(Generic[E]):
         what `beside` gives, a call at the same time.
         """
         mapper = self._mapper
-        made: list[Change] = []
+        made: list[PlannedWrite] = []
         with self._sessions.unit(actor) as session:
             target = Target.of(mapper, entity, expected)
             wanted = [target.wanted, *looks]

@@ -36,7 +36,7 @@ from bluestar_store.repositories.base import Repository, owned, owned_without_lo
 from bluestar_store.repositories.batch_pages import BatchPage, BatchPages
 from bluestar_store.repositories.batch_traces import check_unused, delete_untouched
 from bluestar_store.repositories.changes import (
-    Change,
+    PlannedWrite,
     PutExpectation,
     Target,
     change_over,
@@ -300,7 +300,7 @@ class BatchRepository(Repository[BatchState]):
         other batch, which can be cancelled.
         """
 
-        def rules(session: Session, change: Change, staged: StagedWrites, _: Sequence[Item | None]) -> None:
+        def rules(session: Session, change: PlannedWrite, staged: StagedWrites, _: Sequence[Item | None]) -> None:
             if change.before:
                 delete_untouched(session, self._decode(change.before), staged)
 
@@ -323,7 +323,7 @@ class BatchRepository(Repository[BatchState]):
         plan_id = batch.plan_id if begins_step(read, batch, asked) else None
         beside = None if plan_id is None else partial(seen_holds, plan_id=plan_id)
 
-        def rules(session: Session, change: Change, staged: StagedWrites, found: Sequence[Any]) -> None:
+        def rules(session: Session, change: PlannedWrite, staged: StagedWrites, found: Sequence[Any]) -> None:
             after = self._after(change)
             before = self._decode(change.before) if change.before else None
             if before is None:

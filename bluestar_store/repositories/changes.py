@@ -79,7 +79,7 @@ class Target(Generic[E]):
 
 
 @dataclass
-class Change:
+class PlannedWrite:
     """One write of an entity's item, the item that it found and the one that it leaves; empty where there is none.
 
     `settled`: a conflict answers the caller's expectation. Else it only means: look again, and tell what is there then.
@@ -109,7 +109,7 @@ class Change:
         return self._left
 
 
-def put_change(session: Session, target: Target[Any], current: Item | None) -> Change:
+def put_change(session: Session, target: Target[Any], current: Item | None) -> PlannedWrite:
     """The change that puts a validated entity over the stored item, what was read of `target.wanted`.
 
     Raises InvalidEntityError, InvalidKeyError, AlreadyExistsError or VersionConflictError.
@@ -129,7 +129,7 @@ def change_over(
     bookkeeping: Mapping[str, AttributeValue],
     *,
     settled: bool = False,
-) -> Change:
+) -> PlannedWrite:
     """The change that brings a validated entity over the stored item, or into the empty place.
 
     It expects the item as it was read.
@@ -140,7 +140,7 @@ def change_over(
     item = {**new_item(mapper, entity), **bookkeeping}
     item = {**session.sealed(mapper, key_of(item), item)}
     item |= {ACTOR: {"S": session.actor}} if session.actor else {}
-    return Change(mapper, Put(session.table(mapper), item, ABSENT), {}, item, settled, mapper.identity(entity))
+    return PlannedWrite(mapper, Put(session.table(mapper), item, ABSENT), {}, item, settled, mapper.identity(entity))
 
 
 def check_new(mapper: Mapper[E], entity: E) -> None:
@@ -187,7 +187,7 @@ def item_after(update: Update, item: Item) -> Item:
     return {**{name: value for name, value in item.items() if name not in update.remove}, **update.set}
 
 
-def delete_change(session: Session, target: Target[Any], current: Item | None) -> Change:
+def delete_change(session: Session, target: Target[Any], current: Item | None) -> PlannedWrite:
     """The change that deletes the stored item of an entity; a check that it is absent when nothing is there.
 
     Raises InheritedRuleError, InvalidKeyError or VersionConflictError.
@@ -196,9 +196,9 @@ def delete_change(session: Session, target: Target[Any], current: Item | None) -
     refuse_inherited(session, mapper, target.entity)
     _check_expected(session, target, current)
     if current is None:
-        return Change(mapper, Check(table, target.key, ABSENT), {}, {}, settled=False)
+        return PlannedWrite(mapper, Check(table, target.key, ABSENT), {}, {}, settled=False)
     delete = Delete(table, key_of(current), as_read(mapper, current))
-    return Change(mapper, delete, current, {}, settled=False, identity=target.identity)
+    return PlannedWrite(mapper, delete, current, {}, settled=False, identity=target.identity)
 
 
 def refuse_inherited(parts: StoreParts, mapper: Mapper[E], entity: E) -> None:
@@ -300,7 +300,7 @@ def _update(
     identity: Mapping[str, Any],
     item: Item,
     own: Mapping[str, AttributeValue],
-) -> Change:
+) -> PlannedWrite:
     """Set and remove the attributes whose values differ, and our own, and nothing else."""
     table, key = session.table(mapper), key_of(item)
     encoded, index = mapper.encode(entity), mapper.index_of(entity)
@@ -330,7 +330,7 @@ def _update(
         new = {field for field, attribute in mapper.attributes.items() if attribute.attr_name in {*sets, *gone}}
         _check_meaning(session, mapper, entity, new.difference(mapper.keys.fields))
     update = update_of(session, mapper, (table, key), item, session.sealed(mapper, key, sets), gone)
-    return Change(mapper, update, item, item_after(update, item), False, identity, read)
+    return PlannedWrite(mapper, update, item, item_after(update, item), False, identity, read)
 
 
 def _check_meaning(session: Session, mapper: Mapper[E], entity: E, fields: Collection[str] | None = None) -> None:

@@ -16,7 +16,7 @@ from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.digest_keys import is_digest_key
 from bluestar_store.protocols import VERSION, AsRead, AttributeValue, Item, Update, key_of, scan_pages
 from bluestar_store.redaction.tracebacks import without_locals
-from bluestar_store.repositories.changes import Change, item_after, item_version, update_of
+from bluestar_store.repositories.changes import PlannedWrite, item_after, item_version, update_of
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.stored import Wanted, stored_items
@@ -139,7 +139,7 @@ def _encrypt(sessions: Sessions, actor: str | None, mapper: Mapper[Any], entity:
     return done[0]
 
 
-def _change(session: Session, mapper: Mapper[Any], item: Item) -> Change | None:
+def _change(session: Session, mapper: Mapper[Any], item: Item) -> PlannedWrite | None:
     sealing = session.sealing
     plain = plain_attributes(mapper, item, records=sealing is not None and sealing.records)
     if not plain:
@@ -148,7 +148,7 @@ def _change(session: Session, mapper: Mapper[Any], item: Item) -> Change | None:
     item_version(session, mapper, item)  # who counts otherwise is not written over
     sets = {**session.sealed(mapper, key, plain), **_keyed(session, mapper, key, item)}
     update = update_of(session, mapper, (session.table(mapper), key), item, sets)
-    return Change(mapper, update, item, item_after(update, item), settled=False)
+    return PlannedWrite(mapper, update, item, item_after(update, item), settled=False)
 
 
 def _keyed(session: Session, mapper: Mapper[Any], key: Key, item: Item) -> Mapping[str, AttributeValue]:

@@ -19,7 +19,7 @@ from bluestar_store.models.holds import HOLD_GUARD, OPEN, PLAN_HOLD, HoldGuard, 
 from bluestar_store.protocols import Item, key_of
 from bluestar_store.repositories.base import Repository, Rules, in_order
 from bluestar_store.repositories.changes import (
-    Change,
+    PlannedWrite,
     PutExpectation,
     change_over,
     check_new,
@@ -158,7 +158,7 @@ class PlanHoldRepository(Repository[PlanHold]):
     def _counting(self, entity: PlanHold) -> tuple[Rules, Sequence[Wanted]]:
         """What counts the plan's holds when one of them is changed."""
 
-        def count(session: Session, _: Change, staged: StagedWrites, found: Sequence[Item | None]) -> None:
+        def count(session: Session, _: PlannedWrite, staged: StagedWrites, found: Sequence[Item | None]) -> None:
             self._count(session, entity.plan_id, staged, found[0])
 
         return count, [guard_of(entity.plan_id)]

@@ -23,7 +23,7 @@ from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION, PipelineStep
 from bluestar_store.protocols import CacheKey, FailedRead, Item, Put
 from bluestar_store.repositories.answers import readable
 from bluestar_store.repositories.base import Reader, in_order
-from bluestar_store.repositories.changes import Change, PutExpectation, Target, put_change
+from bluestar_store.repositories.changes import PlannedWrite, PutExpectation, Target, put_change
 from bluestar_store.repositories.inherited import inherited
 from bluestar_store.repositories.moments import Found, KeyRange, read_as_one, read_levels
 from bluestar_store.repositories.pipeline_replacement import replace_steps, validated_steps
@@ -144,7 +144,7 @@ class PipelineRepository(Reader[PipelineStep]):
         Raises PipelineNotFoundError when there is no such step.
         """
 
-        def plan(session: Session, target: Target[PipelineStep], current: Item | None) -> Change:
+        def plan(session: Session, target: Target[PipelineStep], current: Item | None) -> PlannedWrite:
             change = put_change(session, target, current)
             if isinstance(change.write, Put):
                 raise self._missing(

@@ -36,7 +36,7 @@ from bluestar_store.models.pipeline import PIPELINE_STEP, step_count
 from bluestar_store.protocols import ABSENT, ACTOR, OWN_PREFIX, VERSION, AttributeValue, Check, Item, Put, Write, key_of
 from bluestar_store.protocols.items import chunks
 from bluestar_store.redaction.masking import has_secret, has_secrets, masked, redacted
-from bluestar_store.repositories.changes import Change, change_over, new_item, update_of
+from bluestar_store.repositories.changes import PlannedWrite, change_over, new_item, update_of
 from bluestar_store.repositories.moments import KeyRange, read_parts
 from bluestar_store.repositories.revisions import says_nothing_else
 from bluestar_store.repositories.session import Session
@@ -66,7 +66,7 @@ def trail_head(mapper: Mapper[Any], pk: str) -> Wanted:
 def record_change(
     session: Session,
     mapper: Mapper[Any],
-    change: Change,
+    change: PlannedWrite,
     staged: StagedWrites,
     head: Item | None,
     action: str | None = None,
@@ -100,7 +100,7 @@ def _entry(session: Session, mapper: Mapper[Any], pk: str, action: str, details:
     )
 
 
-def change_details(session: Session, change: Change) -> dict[str, Any]:
+def change_details(session: Session, change: PlannedWrite) -> dict[str, Any]:
     """What an entry says of a change: the item's sort key, its digests, and each attribute as it was and is.
 
     Empty stands for no item. Secrets are masked by type and name; on an item of a kind that has some, so is whatever

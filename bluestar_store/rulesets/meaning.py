@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from bluestar_store.checks.fields import decreased_figures, removed_figures
-from bluestar_store.checks.meaning import REFUSED, Finding, Level
+from bluestar_store.checks.meaning import REFUSED, FieldFinding, Level
 from bluestar_store.errors import ItemDecodeError, RuleSetProblem, SeedError
 from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.mapper import Mapper
@@ -16,7 +16,7 @@ from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.rulesets.comparing import Part, RuleStore, repositories
 
 
-def changed_findings(store: RuleStore, wanted: Entity, stored: Entity | None) -> Iterator[Finding]:
+def changed_findings(store: RuleStore, wanted: Entity, stored: Entity | None) -> Iterator[FieldFinding]:
     """What the checks find in a new entity, or in what of a stored one would be changed."""
     fields = None
     if stored is not None:
@@ -37,7 +37,7 @@ def check_meaning(store: RuleStore, parts: Iterable[Part]) -> None:
 
 
 @without_locals
-def doubts(store: RuleStore, parts: Iterable[Part]) -> list[tuple[str, Finding]]:
+def doubts(store: RuleStore, parts: Iterable[Part]) -> list[tuple[str, FieldFinding]]:
     """What is not refused and may be a mistake all the same, each with the item's place.
 
     Words that are new, and limits that would be less than those of the year before.
@@ -47,7 +47,7 @@ def doubts(store: RuleStore, parts: Iterable[Part]) -> list[tuple[str, Finding]]
     return [*found, *_shrinking(store, looked_at)]
 
 
-def _shrinking(store: RuleStore, parts: Sequence[Part]) -> Iterator[tuple[str, Finding]]:
+def _shrinking(store: RuleStore, parts: Sequence[Part]) -> Iterator[tuple[str, FieldFinding]]:
     """Figures of the years that are changed, and of those after them, beside the year before: as they would be then.
 
     And figures that are taken away.
@@ -74,7 +74,7 @@ def _shrinking(store: RuleStore, parts: Sequence[Part]) -> Iterator[tuple[str, F
             yield from ((_place(IRS_LIMITS, entity), one) for one in shrinking if one.field in fields)
 
 
-def _findings(store: RuleStore, parts: Iterable[Part]) -> Iterator[tuple[str, Finding]]:
+def _findings(store: RuleStore, parts: Iterable[Part]) -> Iterator[tuple[str, FieldFinding]]:
     for part in parts:
         stored = {tuple(part.mapper.identity(entity).values()): entity for entity in part.stored}
         for entity in part.wanted:

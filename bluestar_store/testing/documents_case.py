@@ -16,7 +16,7 @@ EXISTS_OR_NOT, INVALID = "ConditionalCheckFailedException", "ValidationException
 KEY = "orderId"
 
 
-class OpenStore(Protocol):
+class StoreOpener(Protocol):
     """Opens the test's own table, empty at first; opened again, it is the same table."""
 
     def __call__(self, **options: Any) -> DocumentStore:
@@ -41,7 +41,7 @@ class DocumentsCase:
     """An update is refused for an indexed field that it does not change and that is no text, as by DynamoDB."""
 
     @pytest.fixture
-    def open_store(self) -> OpenStore:
+    def open_store(self) -> StoreOpener:
         """How the table of this test is opened."""
         raise NotImplementedError
 
@@ -51,7 +51,7 @@ class DocumentsCase:
         raise NotImplementedError
 
     @pytest.fixture
-    def store(self, open_store: OpenStore) -> DocumentStore:
+    def store(self, open_store: StoreOpener) -> DocumentStore:
         """The store under test, empty."""
         return open_store()
 

@@ -8,7 +8,7 @@ import pytest
 
 from bluestar_store.documents import DocumentStore
 from bluestar_store.errors import ConfigurationError
-from bluestar_store.testing.documents_case import INVALID, DocumentsCase, DocumentsDoor, OpenStore, refused
+from bluestar_store.testing.documents_case import INVALID, DocumentsCase, DocumentsDoor, StoreOpener, refused
 
 
 def keys(found: list[dict[str, Any]]) -> list[str]:
@@ -19,7 +19,7 @@ class DocumentsFind(DocumentsCase):
     """See `documents_suite`."""
 
     @pytest.fixture
-    def indexed(self, open_store: OpenStore) -> DocumentStore:
+    def indexed(self, open_store: StoreOpener) -> DocumentStore:
         return open_store(indexes=("status", "customer"))
 
     def test_items_are_found_by_an_indexed_field_in_the_order_of_their_keys(self, indexed: DocumentStore) -> None:
@@ -49,7 +49,7 @@ class DocumentsFind(DocumentsCase):
         door.put({"orderId": "A1", "status": "open"})
         assert keys(indexed.find("status", "open")) == ["A1"]
 
-    def test_a_table_that_is_there_gets_the_index(self, store: DocumentStore, open_store: OpenStore) -> None:
+    def test_a_table_that_is_there_gets_the_index(self, store: DocumentStore, open_store: StoreOpener) -> None:
         store.create({"orderId": "A1", "status": "open"})
         indexed = open_store(indexes=["status"])
         assert keys(indexed.find("status", "open")) == ["A1"]
@@ -57,7 +57,7 @@ class DocumentsFind(DocumentsCase):
         assert keys(store.list()) == ["A1"]
 
     def test_items_whose_field_is_no_text_stay_out_of_an_index_made_later(
-        self, store: DocumentStore, open_store: OpenStore
+        self, store: DocumentStore, open_store: StoreOpener
     ) -> None:
         for key, status in (("A1", 5), ("B2", "open"), ("C3", 6), ("D4", "")):
             store.create({"orderId": key, "status": status})

@@ -10,7 +10,7 @@ import pytest
 
 from bluestar_store.documents import DocumentStore
 from bluestar_store.errors import ConfigurationError, InvalidKeyError
-from bluestar_store.testing.documents_case import INVALID, DocumentsCase, OpenStore, refused, without_times
+from bluestar_store.testing.documents_case import INVALID, DocumentsCase, StoreOpener, refused, without_times
 
 NO_KEYS = [None, "", 5, 1.5, b"a", ["a"], "x" * 2049, "half\ud800"]
 
@@ -50,7 +50,7 @@ class DocumentsKeys(DocumentsCase):
         assert without_times(store.get(key)) == {"orderId": key, "n": 2}
 
     @pytest.mark.parametrize("blank", [{}, {"orderId": ""}, {"orderId": None}], ids=["missing", "empty", "none"])
-    def test_an_item_without_a_key_gets_a_generated_one(self, blank: dict[str, Any], open_store: OpenStore) -> None:
+    def test_an_item_without_a_key_gets_a_generated_one(self, blank: dict[str, Any], open_store: StoreOpener) -> None:
         numbers = itertools.count(1)
         store = open_store(id_generator=lambda: f"order_{next(numbers)}")
         created = store.create({**blank, "status": "open"})
@@ -59,7 +59,7 @@ class DocumentsKeys(DocumentsCase):
         assert store.create(blank)["orderId"] == "order_2"
         assert store.get("order_1") == created
 
-    def test_a_generator_may_be_given_the_item(self, open_store: OpenStore) -> None:
+    def test_a_generator_may_be_given_the_item(self, open_store: StoreOpener) -> None:
         def key_for(item: dict[str, Any]) -> str:
             return f"{item['customer']}-1"
 
@@ -72,14 +72,14 @@ class DocumentsKeys(DocumentsCase):
         assert open_store(id_generator=with_key).create(given)["orderId"] == "ACME-2"
         assert given == {"customer": "ACME"}
 
-    def test_a_generator_may_give_uuids(self, open_store: OpenStore) -> None:
+    def test_a_generator_may_give_uuids(self, open_store: StoreOpener) -> None:
         store = open_store(id_generator=uuid.uuid4)
         key = store.create({"status": "open"})["orderId"]
         assert str(uuid.UUID(key)) == key
         assert store.get(key) is not None
 
     @pytest.mark.parametrize("made", [None, "", 5], ids=str)
-    def test_a_generator_that_gives_no_key_is_told(self, made: object, open_store: OpenStore) -> None:
+    def test_a_generator_that_gives_no_key_is_told(self, made: object, open_store: StoreOpener) -> None:
         store = open_store(id_generator=lambda: made)
         with refused(INVALID, "PutItem", "orderId"):
             store.create({"status": "open"})
@@ -92,7 +92,7 @@ class DocumentsKeys(DocumentsCase):
         with pytest.raises(InvalidKeyError, match="attribute name"):
             type(store)(store.table_name, "")
 
-    def test_indexes_that_no_table_can_have_are_refused(self, open_store: OpenStore) -> None:
+    def test_indexes_that_no_table_can_have_are_refused(self, open_store: StoreOpener) -> None:
         for fields in (["orderId"], [f"field{number}" for number in range(21)], ["a b"]):
             with pytest.raises(ConfigurationError, match="index"):
                 open_store(indexes=fields)

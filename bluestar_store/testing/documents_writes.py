@@ -15,7 +15,7 @@ from bluestar_store.testing.documents_case import (
     INVALID,
     DocumentsCase,
     DocumentsDoor,
-    OpenStore,
+    StoreOpener,
     refused,
     without_times,
 )
@@ -33,7 +33,7 @@ class DocumentsWrites(DocumentsCase):
         assert store.get("A1") is None
 
     def test_what_was_created_is_there_for_every_store_of_the_table(
-        self, store: DocumentStore, open_store: OpenStore
+        self, store: DocumentStore, open_store: StoreOpener
     ) -> None:
         created = store.create({"orderId": "A1", "status": "open", "lines": [{"sku": "x", "count": 2}]})
         for one in (store, open_store()):
@@ -119,7 +119,7 @@ class DocumentsWrites(DocumentsCase):
         assert list(found[0]) == ["a", "created", "modified", "orderId", "z"]
         assert [list(found[0]["a"]), list(found[0]["a"]["b"])] == [["b", "z"], ["x", "y"]]
 
-    def test_a_long_list_is_given_whole(self, store: DocumentStore, open_store: OpenStore) -> None:
+    def test_a_long_list_is_given_whole(self, store: DocumentStore, open_store: StoreOpener) -> None:
         """More than the 1 MB of one page."""
         text = "x" * 300_000
         for number in range(5):

@@ -30,7 +30,7 @@ Rules: TypeAlias = str | Path | RuleSet | Entity
 
 
 @dataclass(frozen=True)
-class Wanted:
+class StoreRequest:
     """What a test wants its Stores to be: fields of Settings, kinds of its own, and the faults that they share."""
 
     settings: Mapping[str, Any]
@@ -76,7 +76,7 @@ class Seeded:
 class Stores:
     """The Stores of one test: they share its faults, and count their reads together."""
 
-    def __init__(self, seeded: Seeded, wanted: Wanted) -> None:
+    def __init__(self, seeded: Seeded, wanted: StoreRequest) -> None:
         self._seeded, self._wanted = seeded, wanted
         self.reads = AssertReads(wanted.faults)
         self.opened: list[Store] = []

@@ -15,7 +15,7 @@ from moto import mock_aws
 from bluestar_store.documents import DocumentStore, get_store
 from bluestar_store.engines.dynamo.connection import AwsConnection
 from bluestar_store.mapping.values import to_wire
-from bluestar_store.testing.documents_case import KEY, OpenStore
+from bluestar_store.testing.documents_case import KEY, StoreOpener
 
 TABLE = "customer-orders"
 
@@ -52,7 +52,7 @@ def local_mode(dynamodb_local_url: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.fixture
-def open_here() -> OpenStore:
+def open_here() -> StoreOpener:
     """The table of a test, in the mode of its environment."""
     return partial(get_store, TABLE, KEY)
 

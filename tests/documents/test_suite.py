@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bluestar_store.documents import DocumentStore, FileStore, PynamoStore
-from bluestar_store.testing.documents_case import OpenStore
+from bluestar_store.testing.documents_case import StoreOpener
 from bluestar_store.testing.documents_suite import DocumentsSuite
 from tests.documents.conftest import FileDoor, TableDoor
 from tests.engines.conftest import connection_to
@@ -15,7 +15,7 @@ from tests.engines.conftest import connection_to
 
 class TestFile(DocumentsSuite):
     @pytest.fixture
-    def open_store(self, file_mode: Path, open_here: OpenStore) -> OpenStore:
+    def open_store(self, file_mode: Path, open_here: StoreOpener) -> StoreOpener:
         return open_here
 
     @pytest.fixture
@@ -32,7 +32,7 @@ class TestMoto(DocumentsSuite):
     checks_whole_updates = False
 
     @pytest.fixture
-    def open_store(self, moto_mode: None, open_here: OpenStore) -> OpenStore:
+    def open_store(self, moto_mode: None, open_here: StoreOpener) -> StoreOpener:
         return open_here
 
     @pytest.fixture
@@ -45,7 +45,7 @@ class TestMoto(DocumentsSuite):
 
 class TestDynamoDbLocal(DocumentsSuite):
     @pytest.fixture
-    def open_store(self, local_mode: None, open_here: OpenStore) -> OpenStore:
+    def open_store(self, local_mode: None, open_here: StoreOpener) -> StoreOpener:
         return open_here
 
     @pytest.fixture

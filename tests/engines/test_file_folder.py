@@ -14,7 +14,7 @@ import pytest
 
 from bluestar_store.engines.file import engine as file
 from bluestar_store.engines.file.engine import FileEngine
-from bluestar_store.engines.file.journal import NAME, Entry
+from bluestar_store.engines.file.journal import NAME, JournalEntry
 from bluestar_store.errors import (
     AccessDeniedError,
     ConfigurationError,
@@ -130,7 +130,7 @@ def test_a_journal_that_is_folded_just_before_it_is_read_hides_nothing(
     engine.write(Put(TABLE, item("B")))
     entries = reader._journal.entries
 
-    def folded_first() -> Iterator[Entry]:
+    def folded_first() -> Iterator[JournalEntry]:
         monkeypatch.setattr(reader._journal, "entries", entries)
         engine.close()
         return entries()

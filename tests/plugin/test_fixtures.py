@@ -32,7 +32,7 @@ from bluestar_store.persistence import EngineRulesStore
 from bluestar_store.protocols import ABSENT
 from bluestar_store.rulesets.editing import changed
 from bluestar_store.testing import READS, WRITES, AssertReads, FaultEngine, Faults, FrozenClock, SeedRules
-from bluestar_store.testing.stores import Seeded, Stores, Wanted
+from bluestar_store.testing.stores import Seeded, StoreRequest, Stores
 from tests.own_kinds import KINDS, PAY_CALENDAR, PayCalendar, PayCalendars
 
 DEMO = Path(__file__).parents[2] / "fixtures" / "demo"
@@ -79,7 +79,7 @@ def test_a_store_is_as_new_whatever_the_test_before_wrote(store: Store, round_: 
 
 
 def test_two_copies_of_a_seeded_engine_share_no_table(bluestar_store: Store) -> None:
-    wanted = Wanted({}, (), Faults(WRITES + READS))
+    wanted = StoreRequest({}, (), Faults(WRITES + READS))
     with Stores(Seeded(), wanted).memory() as other:
         other.engine.delete_tables([spec.name for spec in other.tables.specs()])
         assert bluestar_store.calculation_rules.get(*MATCH).max_pct is not None
@@ -107,7 +107,7 @@ def test_a_store_pays_no_heed_to_the_environment(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PERSISTENCE_MODE", "file")
     monkeypatch.setenv("bluestar_actor", "nobody")
     monkeypatch.setenv("BLUESTAR_DYNAMODB_ENDPOINT_URL", "http://production:8000")
-    with Stores(Seeded(), Wanted({}, (), Faults(()))).memory() as store:
+    with Stores(Seeded(), StoreRequest({}, (), Faults(()))).memory() as store:
         assert store.settings.redis_url is None
         assert store.settings.table_suffix == ""
         assert store.settings.actor is None

@@ -30,7 +30,7 @@ MAX_LINE_BYTES = 256 * 1024 * 1024
 """More than any transaction or bulk takes."""
 
 
-class Entry(NamedTuple):
+class JournalEntry(NamedTuple):
     """One transaction."""
 
     number: int
@@ -126,7 +126,7 @@ class Journal:
         self._on_disk = inode, size
         self._end = size
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[JournalEntry]:
         """The entries that count, behind the place read so far; ItemDecodeError for a line that was damaged."""
         if self.inode == 0:
             return
@@ -146,7 +146,7 @@ class Journal:
                 self._line += 1
                 yield entry
 
-    def _entry(self, line: bytes) -> Entry:
+    def _entry(self, line: bytes) -> JournalEntry:
         crc, _, payload = line.rstrip(b"\n").partition(b" ")
         try:
             if int(crc, 16) != zlib.crc32(payload):
@@ -158,7 +158,7 @@ class Journal:
             ]
             if type(content["number"]) is not int:
                 raise ValueError("has no number")
-            return Entry(content["number"], images)
+            return JournalEntry(content["number"], images)
         except RecursionError:
             raise self._damaged("is nested too deeply") from None
         except (ValueError, KeyError, TypeError, BlueStarError) as error:
