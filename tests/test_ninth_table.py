@@ -181,6 +181,10 @@ def answers(nine: Path) -> dict[str, Any]:
         "export": (*of, "export", str(nine / "out")),
         "create other": ("--dir", str(nine / "other"), "create"),
         "import": ("--dir", str(nine / "other"), "import", str(nine / "out")),
+        "create merged": ("--dir", str(nine / "merged"), "create"),
+        "seed merged": ("--dir", str(nine / "merged"), "seed"),
+        "merge": ("--dir", str(nine / "merged"), "import", str(nine / "out"), "--merge"),
+        "plan merged": ("--dir", str(nine / "merged"), "inspect", "plan", "ACME"),
         "plan other": ("--dir", str(nine / "other"), "inspect", "plan", "ACME"),
     }
     return dict(zip(lines, commands(nine, *lines.values()), strict=True))
@@ -207,14 +211,15 @@ def test_a_ninth_table_has_a_schema_and_is_in_policies_and_under_the_doctor(
     assert "pay-calendar" not in json.dumps(answers["doctor"])
 
 
-def test_a_ninth_table_is_exported_and_imported(answers: dict[str, Any]) -> None:
+def test_a_ninth_table_is_exported_imported_and_merged(answers: dict[str, Any]) -> None:
     assert "pay-calendar" in json.dumps(answers["export"])
-    assert answers["plan other"] == answers["plan"]
+    assert answers["plan merged"] == answers["plan other"] == answers["plan"]
 
 
 IN_PROCESS = """
 import asyncio, json, sys
 from bluestar_store import AsyncStore, Settings, Store, Trail
+from bluestar_store.models import PayCalendarModel
 from bluestar_store.models.pay_calendars import PAY_CALENDAR, PayCalendar
 from bluestar_store.warming import warm
 with Store.open(Settings(persistence_mode="file", file_persistence_dir=sys.argv[1])) as store:
@@ -226,6 +231,10 @@ with Store.open(Settings(persistence_mode="file", file_persistence_dir=sys.argv[
     calendars.put(calendars.get("ACME", 2026).model_copy(update={"pay_days": ("2026-02-13",)}))
     trail = Trail(table="pay-calendar", partition="CLIENT#ACME")
     warm(store, ["ACME"])
+    at = PAY_CALENDAR.item_cache_key("ACME", 2026)
+    warmed = store.cache.explain(at).tier
+    store.cache.invalidate("pay-calendar", {"plan_id": "ACME", "year": 2026})
+    forgotten = store.cache.explain(at).tier
     async def read():
         awaited = AsyncStore(store)
         own = await awaited.repository(PAY_CALENDAR).current([PayCalendar(plan_id="ACME", year=2026)])
@@ -239,11 +248,13 @@ with Store.open(Settings(persistence_mode="file", file_persistence_dir=sys.argv[
         "trail": len(store.audit.entries(trail)),
         "overrides": [type(one).__name__ for one in store.overrides("ACME")],
         "awaited": [one.pay_days for one in asyncio.run(read())],
+        "cache": [warmed, forgotten],
+        "model": PayCalendarModel is PAY_CALENDAR.model,
     }))
 """
 
 
-def test_a_ninth_table_is_part_of_snapshots_pins_trails_overrides_and_the_async_store(
+def test_a_ninth_table_is_part_of_snapshots_pins_trails_overrides_the_cache_and_the_async_store(
     nine: Path, answers: dict[str, Any]
 ) -> None:
     found = python(nine, IN_PROCESS, str(nine / "store"))
@@ -257,6 +268,8 @@ def test_a_ninth_table_is_part_of_snapshots_pins_trails_overrides_and_the_async_
         "changed": [item],
         "overrides": ["PayCalendar"],
         "awaited": [["2026-02-13"], ["2026-01-02"]],
+        "cache": ["process", "nowhere"],
+        "model": True,
     }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 import subprocess
 import sys
 
@@ -10,7 +12,7 @@ import pytest
 
 import bluestar_store.models
 from bluestar_store.lazy import lazily
-from bluestar_store.mapping.mapper import ItemModel
+from bluestar_store.models.registry import KINDS
 from tests.engines.fakes import http_server
 
 UNASKED = (
@@ -135,10 +137,14 @@ with ThreadPoolExecutor(8) as pool:
     assert printed(code) == ["1"]
 
 
-def test_every_model_is_given_by_the_package_of_the_models() -> None:
-    for name in bluestar_store.models.__all__:
-        assert issubclass(getattr(bluestar_store.models, name), ItemModel)
-    assert set(bluestar_store.models.__all__) <= set(dir(bluestar_store.models))
+def test_every_model_is_given_by_the_package_of_the_models_and_known_to_type_checkers() -> None:
+    for mapper in KINDS:
+        assert getattr(bluestar_store.models, mapper.model.__name__) is mapper.model
+    assert {mapper.model.__name__ for mapper in KINDS} <= set(dir(bluestar_store.models))
+    told = re.findall(r"(\w+Model) as \1", inspect.getsource(bluestar_store.models))
+    assert sorted(told) == bluestar_store.models.__getattr__("__all__")
+    with pytest.raises(AttributeError, match="no attribute 'NothingModel'"):
+        bluestar_store.models.NothingModel  # noqa: B018
 
 
 def test_a_name_that_no_module_has_is_an_attribute_error() -> None:

@@ -9,19 +9,20 @@ from bluestar_store.cli.output import cell
 from bluestar_store.cli.records import Record, plain
 
 if TYPE_CHECKING:
-    from bluestar_store.seeding import Change, Entry
+    from bluestar_store.rulesets import Change, Entry
+    from bluestar_store.store import Store
 
 LINE = 80
 """A change that would be longer has its new value on a line of its own."""
 _ACTIONS = ("add", "change", "remove")
 
 
-def difference_records(entries: Iterable[Entry]) -> list[Record]:
+def difference_records(store: Store, entries: Iterable[Entry]) -> list[Record]:
     """What differs, as data; what is the same is left out."""
-    return entry_records(entry for entry in entries if entry.action in _ACTIONS)
+    return entry_records(store, (entry for entry in entries if entry.action in _ACTIONS))
 
 
-def entry_records(entries: Iterable[Entry]) -> list[Record]:
+def entry_records(store: Store, entries: Iterable[Entry]) -> list[Record]:
     """Each entity with its level, key and changes."""
     return [
         {
@@ -32,8 +33,8 @@ def entry_records(entries: Iterable[Entry]) -> list[Record]:
             "changes": [
                 {
                     "attribute": change.attribute,
-                    "old": shown_value(entry.kind, change.attribute, change.old),
-                    "new": shown_value(entry.kind, change.attribute, change.new),
+                    "old": shown_value(store, entry.kind, change.attribute, change.old),
+                    "new": shown_value(store, entry.kind, change.attribute, change.new),
                 }
                 for change in entry.changes
             ],
@@ -42,20 +43,19 @@ def entry_records(entries: Iterable[Entry]) -> list[Record]:
     ]
 
 
-def shown_value(kind: str, attribute: str, value: Any) -> Any:
+def shown_value(store: Store, kind: str, attribute: str, value: Any) -> Any:
     """A value of an entity of this kind as it may be shown: see `records`."""
     from bluestar_store.mapping.salvage import DROPPED, UNREADABLE
-    from bluestar_store.models.registry import KINDS
+    from bluestar_store.redaction.masking import names_tell
 
     if value in (UNREADABLE, DROPPED):
         return value
-    mapper = next((mapper for mapper in KINDS if mapper.name == kind), None)  # None for a user's own
-    unknown = mapper is not None and mapper.sensitive and attribute not in mapper.entity.model_fields
-    names_count = not (kind == "vendor-schema" and attribute == "mapping")
-    return plain(value, attribute, secret=unknown, names_count=names_count)
+    mapper = store.tables.named(kind)
+    unknown = mapper.sensitive and attribute not in mapper.entity.model_fields
+    return plain(value, attribute, secret=unknown, names_count=names_tell(mapper.entity, attribute))
 
 
-def difference_lines(entries: Iterable[Entry], *, whole: bool = False) -> Iterator[str]:
+def difference_lines(store: Store, entries: Iterable[Entry], *, whole: bool = False) -> Iterator[str]:
     """What differs, level by level: what is added, then changed (attribute: old -> new), then removed.
 
     With `whole`, the attributes of what is added or removed too.
@@ -70,15 +70,15 @@ def difference_lines(entries: Iterable[Entry], *, whole: bool = False) -> Iterat
         for entry in sorted(found, key=lambda entry: _ACTIONS.index(entry.action)):
             yield f"  {entry.action:<7} {entry.kind} {entry.key}"
             if entry.action == "change":
-                yield from change_lines(entry.kind, entry.changes)
+                yield from change_lines(store, entry.kind, entry.changes)
             elif whole:
-                yield from _attribute_lines(entry)
+                yield from _attribute_lines(store, entry)
 
 
-def change_lines(kind: str, changes: Iterable[Change], *, between: str = "->") -> Iterator[str]:
+def change_lines(store: Store, kind: str, changes: Iterable[Change], *, between: str = "->") -> Iterator[str]:
     """`attribute: old -> new` for each change of an entity of this kind."""
     for change in changes:
-        old, new = _texts(kind, change)
+        old, new = _texts(store, kind, change)
         line = f"    {change.attribute}: {old} {between} {new}"
         if len(line) <= LINE:
             yield line
@@ -94,16 +94,14 @@ def totals(entries: Iterable[Entry]) -> str:
     return f"To add {counts['add']}, to change {counts['change']}, to remove {counts['remove']}; same {counts['same']}"
 
 
-def _attribute_lines(entry: Entry) -> Iterator[str]:
-    from bluestar_store.models.registry import KINDS
-
-    key = next((mapper.keys.fields for mapper in KINDS if mapper.name == entry.kind), ())  # () for a user's own
+def _attribute_lines(store: Store, entry: Entry) -> Iterator[str]:
+    key = store.tables.named(entry.kind).keys.fields
     for change in entry.changes:
         if change.attribute not in key:
-            old, new = _texts(entry.kind, change)
+            old, new = _texts(store, entry.kind, change)
             yield f"    {change.attribute}: {new if entry.action == 'add' else old}"
 
 
-def _texts(kind: str, change: Change) -> list[str]:
-    values = (shown_value(kind, change.attribute, value) for value in (change.old, change.new))
+def _texts(store: Store, kind: str, change: Change) -> list[str]:
+    values = (shown_value(store, kind, change.attribute, value) for value in (change.old, change.new))
     return ["(none)" if value is None else cell(value) for value in values]

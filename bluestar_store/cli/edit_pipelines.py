@@ -61,9 +61,12 @@ def remove(ctx: typer.Context, plan: Plan, freq: Frequency, yes: Yes = False, as
 
         refuse_under_four_eyes(store)
         if lost := editing.lost_pipeline(store, plan, freq):
-            lines = [*difference_lines([lost]), "Its steps are gone already: another program deleted them."]
+            lines = [
+                *difference_lines(store, [lost]),
+                "Its steps are gone already: another program deleted them.",
+            ]
             ask(out, "Delete this?", lines, yes=yes)
             store.pipelines.remove(plan, freq, expected=ABSENT)
-            out.show(difference_records([lost]), "Deleted.")
+            out.show(difference_records(store, [lost]), "Deleted.")
         else:
             write(store, out, editing.removed_pipeline(store, plan, freq), yes=yes)

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from bluestar_store.cli.asking import Yes
-from bluestar_store.cli.editing import bad_values, delete, kind_named, write
+from bluestar_store.cli.editing import bad_values, delete, write
 from bluestar_store.cli.errors import BadUsage
 from bluestar_store.cli.options import AsJson, group_options, opened_store, output
 
@@ -97,7 +97,7 @@ def set_schema(
 
         first, *rest = values or [""]
         given, texts = ("", values or []) if "=" in first else (first, rest)
-        kind = kind_named(store, "vendor-schema")
+        kind = store.tables.named("vendor-schema")
         wanted = editing.read_columns(file) if file is not None else {}
         with bad_values():
             named = editing.values_of(kind, texts)

@@ -34,7 +34,7 @@ def set_values(
     with opened_store(ctx, as_json) as (store, out):
         from bluestar_store.rulesets import editing
 
-        kind = kind_named(store, kind_name)
+        kind = store.tables.named(kind_name)
         with bad_values():
             part = editing.changed(store, kind, identity, editing.values_of(kind, with_secrets(kind, texts)))
         write(store, out, part, yes=yes)
@@ -45,7 +45,7 @@ def delete(ctx: typer.Context, as_json: bool, kind_name: str, identity: dict[str
     with opened_store(ctx, as_json) as (store, out):
         from bluestar_store.rulesets import editing
 
-        write(store, out, editing.deleted(store, kind_named(store, kind_name), identity), yes=yes)
+        write(store, out, editing.deleted(store, store.tables.named(kind_name), identity), yes=yes)
 
 
 def write(store: Store, out: Output, part: Part, *, yes: bool) -> None:
@@ -53,11 +53,11 @@ def write(store: Store, out: Output, part: Part, *, yes: bool) -> None:
     from bluestar_store.rulesets.loading import write_part
 
     refuse_under_four_eyes(store)
-    found = difference_records(part.entries)
+    found = difference_records(store, part.entries)
     if not found:
         out.show(found, "Nothing to do: that is what is stored.")
         return
-    lines = list(difference_lines(part.entries, whole=True))
+    lines = list(difference_lines(store, part.entries, whole=True))
     if not part.stored:
         lines += ["Not stored yet: it will be made.", *_left_behind(store, part)]
     lines += doubt_lines(store, [part])
@@ -135,11 +135,6 @@ def doubt_lines(store: Store, parts: Iterable[Part], *, only: Collection[Level] 
     for place, found in doubts(store, parts):
         if only is None or found.level in only:
             yield f"Is that meant? {place}: {found}"
-
-
-def kind_named(store: Store, name: str) -> Mapper[Any]:
-    """The store's kind of this name."""
-    return next(mapper for mapper in store.tables.kinds if mapper.name == name)
 
 
 @contextmanager

@@ -15,8 +15,9 @@ from bluestar_store.cli.records import Record, record
 
 if TYPE_CHECKING:
     from bluestar_store.mapping.entity import PlanEntity
+    from bluestar_store.rulesets import Change
     from bluestar_store.rulesets.plan_difference import PlanDifference
-    from bluestar_store.seeding import Change
+    from bluestar_store.store import Store
 
 
 def plan(ctx: typer.Context, plan: Plan, as_json: AsJson = False) -> None:
@@ -66,7 +67,8 @@ def overrides(
             "calc_type": calc_type,
             "global": record(shared) if shared else None,
             "plans": [
-                record(rule) | {"differs": _changes(CALCULATION_RULE.name, changes[rule.plan_id], "global", "own")}
+                record(rule)
+                | {"differs": _changes(store, CALCULATION_RULE.name, changes[rule.plan_id], "global", "own")}
                 for rule in own
             ],
         }
@@ -104,23 +106,27 @@ def diff(
                     "kind": difference.kind,
                     "item": dict(difference.item),
                     "scopes": {"one": _scope(difference.one), "other": _scope(difference.other)},
-                    "changes": _changes(difference.kind, difference.changes, "one", "other"),
+                    "changes": _changes(store, difference.kind, difference.changes, "one", "other"),
                 }
                 for difference in found
             ],
         }
         title = f"What differs between {one} and {other} (attribute: {one} | {other}):" if found else "No difference."
-        out.show(data, title, *(line for difference in found for line in _difference_lines(difference, one, other)))
+        out.show(
+            data,
+            title,
+            *(line for difference in found for line in _difference_lines(store, difference, one, other)),
+        )
         if found:
             raise typer.Exit(DIFFERENCES)
 
 
-def _changes(kind: str, changes: Iterable[Change], old: str, new: str) -> list[Record]:
+def _changes(store: Store, kind: str, changes: Iterable[Change], old: str, new: str) -> list[Record]:
     return [
         {
             "attribute": change.attribute,
-            old: shown_value(kind, change.attribute, change.old),
-            new: shown_value(kind, change.attribute, change.new),
+            old: shown_value(store, kind, change.attribute, change.old),
+            new: shown_value(store, kind, change.attribute, change.new),
         }
         for change in changes
     ]
@@ -130,11 +136,11 @@ def _scope(entity: PlanEntity | None) -> str | None:
     return str(entity.scope) if entity is not None else None
 
 
-def _difference_lines(difference: PlanDifference, one: str, other: str) -> Iterator[str]:
+def _difference_lines(store: Store, difference: PlanDifference, one: str, other: str) -> Iterator[str]:
     """What it is; then its attributes, unless only one plan has it."""
     name = f"  {difference.kind} {' '.join(map(str, difference.item.values()))}"
     if difference.one is None or difference.other is None:
         yield f"{name}: only {other if difference.one is None else one} has it"
         return
     yield name
-    yield from change_lines(difference.kind, difference.changes, between="|")
+    yield from change_lines(store, difference.kind, difference.changes, between="|")

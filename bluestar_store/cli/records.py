@@ -22,16 +22,14 @@ def record(entity: Entity) -> Record:
     """The entity's fields, its `scope` where it has a level, `version`, `written_by`, and what it does not know."""
     from bluestar_store.mapping.salvage import DROPPED
     from bluestar_store.models.audit import SALT
-    from bluestar_store.models.vendor import VendorSchema
-    from bluestar_store.redaction.masking import sensitive_fields
+    from bluestar_store.redaction.masking import names_tell, sensitive_fields
 
     sensitive = sensitive_fields(type(entity))
 
     found: Record = {}
     for name in type(entity).model_fields:
         value = getattr(entity, name)
-        # A vendor's column may be called "Account Number"; what it maps to is no number.
-        names_count = not (isinstance(entity, VendorSchema) and name == "mapping")
+        names_count = names_tell(type(entity), name)
         if value is None and name in sensitive and name in entity.unreadable:  # of a bank account
             found[name] = DROPPED
             continue

@@ -118,15 +118,16 @@ def _show(store: Store, out: Output, source: str, difference: Difference, overwr
 
     entries = difference.entries
     lines = [f"What {source} would change in the store:" if difference else f"The store has all of {source}."]
-    lines += difference_lines(entries, whole=True)
+    lines += difference_lines(store, entries, whole=True)
     doubted = list(doubt_lines(store, difference.parts))
     lines += [*doubted, totals(entries)]
     for line in doubted if out.as_json else ():
         tell(f"warning: {line}")
-    kept = len(difference_records(entries)) - len(difference_records(to_write(difference, overwrite=overwrite).entries))
+    written = to_write(difference, overwrite=overwrite).entries
+    kept = len(difference_records(store, entries)) - len(difference_records(store, written))
     if kept:
         lines.append(f"Without --overwrite, {kept} of these would be left alone, for something else is stored.")
-    out.show(difference_records(entries), *lines)
+    out.show(difference_records(store, entries), *lines)
     if difference:
         raise typer.Exit(DIFFERENCES)
 
@@ -141,12 +142,12 @@ def _save(store: Store, out: Output, source: str, difference: Difference, overwr
         digest = save_plan(store, wanted, path)
     except OSError as error:
         raise BadUsage(f"--plan: {path} cannot be written: {error.strerror}") from None
-    lines = [f"The plan to bring {source} into the store:", *difference_lines(wanted.entries, whole=True)]
+    lines = [f"The plan to bring {source} into the store:", *difference_lines(store, wanted.entries, whole=True)]
     lines += doubt_lines(store, wanted.parts)
-    left = len(difference_records(difference.entries)) - len(difference_records(wanted.entries))
+    left = len(difference_records(store, difference.entries)) - len(difference_records(store, wanted.entries))
     lines.append(totals(wanted.entries).partition(";")[0] + (f"; left alone {left} (see --overwrite)" if left else ""))
     lines += [f"Digest: {digest}", f"Saved: bluestar-store seed --apply {path} --digest DIGEST writes exactly this."]
-    out.show(difference_records(wanted.entries), *lines)
+    out.show(difference_records(store, wanted.entries), *lines)
     if out.as_json:
         tell(f"digest: {digest}")
     if wanted:
@@ -163,12 +164,12 @@ def _apply(store: Store, out: Output, path: Path, digest: str | None, yes: bool)
         by = f", proposed by {plan.proposed_by}" if plan.proposed_by else ""
         entries = plan.difference.entries
         lines = [f"The plan {path}, made {plan.proposed:%Y-%m-%d %H:%M} UTC{by}:"]
-        lines += [*difference_lines(entries, whole=True), *doubt_lines(store, plan.difference.parts)]
+        lines += [*difference_lines(store, entries, whole=True), *doubt_lines(store, plan.difference.parts)]
         lines += [totals(entries).partition(";")[0], f"Digest: {plan.digest}"]
         ask(out, "Apply it?", lines, yes=yes, answers="--digest DIGEST (as --plan printed it) or --yes")
     with progress("Applying"):
         report = write_opened(store, plan)
-    out.show(_report_record(str(path), report), _summary("Applied", str(path), report))
+    out.show(_report_record(store, str(path), report), _summary("Applied", str(path), report))
 
 
 def _load(store: Store, out: Output, source: str, difference: Difference, overwrite: bool, yes: bool) -> None:
@@ -181,7 +182,7 @@ def _load(store: Store, out: Output, source: str, difference: Difference, overwr
     doubted = list(doubt_lines(store, writes.parts, only=(Level.DOUBTFUL,)))
     changes = any(part.stored for part in writes.parts)
     if changes or (doubted and is_terminal()):
-        lines = [f"What {source} changes in the store:", *difference_lines(writes.entries, whole=True), *doubted]
+        lines = [f"What {source} changes in the store:", *difference_lines(store, writes.entries, whole=True), *doubted]
         lines.append(totals(writes.entries).partition(";")[0])
         ask(out, "Write this?", lines, yes=yes)
     else:
@@ -191,7 +192,7 @@ def _load(store: Store, out: Output, source: str, difference: Difference, overwr
         # What was agreed to is what was shown: nothing is looked at again and written over all the same.
         attempts = ATTEMPTS if yes or not changes else 1
         report = apply_difference(store, difference, overwrite=overwrite, progress=done, attempts=attempts)
-    out.show(_report_record(source, report), _summary("Seeded", source, report), *_left_alone(report))
+    out.show(_report_record(store, source, report), _summary("Seeded", source, report), *_left_alone(store, report))
 
 
 def _summary(done: str, source: str, report: LoadReport) -> str:
@@ -201,26 +202,26 @@ def _summary(done: str, source: str, report: LoadReport) -> str:
     )
 
 
-def _left_alone(report: LoadReport) -> Iterator[str]:
+def _left_alone(store: Store, report: LoadReport) -> Iterator[str]:
     differing = [entry for entry in report.left_alone if entry.changes]
     if not differing:
         return
     yield "Left alone, for something else is stored (attribute: stored -> rule set; --overwrite takes the rule set's):"
     for entry in differing:
         yield f"  {entry.kind} {entry.key}{_LACKING.get(entry.action, '')}"
-        yield from change_lines(entry.kind, entry.changes)
+        yield from change_lines(store, entry.kind, entry.changes)
 
 
 _LACKING = {"add": " (not stored)", "remove": " (not in the rule set)"}
 """Steps that only one of two pipelines has: a pipeline is left alone, or overwritten, as a whole."""
 
 
-def _report_record(source: str, report: LoadReport) -> Record:
+def _report_record(store: Store, source: str, report: LoadReport) -> Record:
     return {
         "source": source,
-        "added": entry_records(report.added),
-        "overwritten": entry_records(report.overwritten),
-        "removed": entry_records(report.removed),
-        "same": entry_records(report.same),
-        "left_alone": entry_records(report.left_alone),
+        "added": entry_records(store, report.added),
+        "overwritten": entry_records(store, report.overwritten),
+        "removed": entry_records(store, report.removed),
+        "same": entry_records(store, report.same),
+        "left_alone": entry_records(store, report.left_alone),
     }

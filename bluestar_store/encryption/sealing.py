@@ -17,8 +17,7 @@ from bluestar_store.lazy import cached_property
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.mapping.sealed import SealedValue, is_ciphertext
 from bluestar_store.models.batches import BATCH_STATE
-from bluestar_store.models.config import ACH_CONFIG
-from bluestar_store.models.digest_keys import is_digest_key
+from bluestar_store.models.digest_keys import KEPT_WITH, is_digest_key
 from bluestar_store.models.free_form import FREE_STATE
 from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import AttributeValue, Engine, Item
@@ -53,7 +52,7 @@ class Sealing:
     def _names(self) -> Mapping[str, tuple[str, ...]]:
         """Attributes that may be encrypted, by table: another process may take more for sensitive than this one."""
         names = {table: set().union(*map(_may_be, kinds)) for table, kinds in self._kinds.items()}
-        names[self._tables.name(ACH_CONFIG)].add(DIGEST_KEY)
+        names[self._tables.name(KEPT_WITH)].add(DIGEST_KEY)
         return {table: tuple(sorted(found)) for table, found in names.items()}
 
     def names(self, table: str) -> tuple[str, ...]:
@@ -80,7 +79,7 @@ class Sealing:
         if isinstance(value, SealedValue):
             return value
         mapper, sealed = self.kind_of(table, key), value["B"]
-        place = (mapper.table if mapper is not None else ACH_CONFIG.table, *key, name)
+        place = (mapper.table if mapper is not None else KEPT_WITH.table, *key, name)
         try:
             cipher = self.keys.named(key_name_of(sealed)).cipher
             return SealedValue(decrypted(sealed, place, cipher), sealed, place)
@@ -116,7 +115,7 @@ class Sealing:
         value = item[DIGEST_KEY]
         if isinstance(value, SealedValue) or is_ciphertext(value):
             return item
-        place = (ACH_CONFIG.table, *key, DIGEST_KEY)
+        place = (KEPT_WITH.table, *key, DIGEST_KEY)
         used = self.keys.current(self._owner(item.get("scope", {}).get("S", "")))
         return item | {DIGEST_KEY: SealedValue(value, encrypted(value, place, used.name, used.cipher), place)}
 

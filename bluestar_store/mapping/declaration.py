@@ -98,6 +98,7 @@ class Declaration(Generic[E]):
     - `digested`: a field whose digest lies beside it in the attribute `digest`.
     - `pins`: an attribute on disk that maps items (`{table}/{PK}/{SK}`) to their digests.
     - `tells_plan`: a document among its fields that may name the plan of a batch that has no typed state.
+    - `created`: a field that says when it was made, of which the newest counts; whoever edits rules need not give it.
     - `derived`: a field of its key that rule files may leave out, the field it follows from, and how.
     - `grows`: what of the item grows, and what to do about it, where `doctor` warns before the limit of an item.
     """
@@ -126,6 +127,7 @@ class Declaration(Generic[E]):
     digested: str | None = None
     pins: str | None = None
     tells_plan: str | None = None
+    created: str | None = None
     derived: Derived | None = None
     grows: tuple[str, str] | None = None
 

@@ -22,6 +22,8 @@ from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import VERSION, Item, key_of
 from bluestar_store.settings import TableLayout
 
+KEPT_WITH = ACH_CONFIG
+"""The kind in whose table they lie: whoever may read the accounts, may read these."""
 SCHEME = "hmac-sha256"
 PARTITION = "DIGEST-KEYS"
 """The partition of all keys, and of the item that names the store's own."""
@@ -102,7 +104,7 @@ def is_digest_key(key: Key) -> bool:
 
 def at_home(tables: Tables, item: Item) -> Item:
     """The item as it lies in these tables: in layout `single` with the name of the table that it belongs to."""
-    return {**item, HOME: {"S": ACH_CONFIG.table}} if tables.layout is TableLayout.SINGLE else item
+    return {**item, HOME: {"S": KEPT_WITH.table}} if tables.layout is TableLayout.SINGLE else item
 
 
 def key_named_in(digest: str) -> str | None:

@@ -18,6 +18,8 @@ from bluestar_store.models.tables import Tables
 from bluestar_store.protocols import OWN_PREFIX, VERSION, Item, key_of
 from bluestar_store.settings import TableLayout
 
+KEPT_WITH = BATCH_STATE
+"""The kind in whose table they lie."""
 PARTITION = "INDEXES"
 """The partition of all marks: one query reads them."""
 TABLES = "TABLE#"
@@ -57,7 +59,7 @@ def labels(kinds: Iterable[Mapper[Any]]) -> frozenset[str]:
 
 
 def mark_key(table: str) -> Key:
-    """Where the mark of a table lies, in the table of BatchState."""
+    """Where the mark of a table lies, among those of `KEPT_WITH`."""
     return Key(PARTITION, TABLES + table)
 
 
@@ -82,7 +84,7 @@ def mark_item(tables: Tables, mark: IndexMark, version: int) -> Item:
         item |= {"covers": {"SS": sorted(mark.covers)}} if mark.covers else {}
         item |= {"cursor": {"S": mark.cursor}} if mark.cursor is not None else {}
     if tables.layout is TableLayout.SINGLE:
-        item[HOME] = {"S": BATCH_STATE.table}  # what exports, also of an older release, know it by
+        item[HOME] = {"S": KEPT_WITH.table}  # what exports, also of an older release, know it by
     return item
 
 

@@ -60,6 +60,10 @@ class Tables:
         """The kind of an entity."""
         return next(mapper for mapper in self.kinds if type(entity) is mapper.entity)
 
+    def named(self, name: str) -> Mapper[Any]:
+        """The kind of this name."""
+        return next(mapper for mapper in self.kinds if mapper.name == name)
+
     def specs(self) -> tuple[TableSpec, ...]:
         """The tables, each once, with the indexes that the Models in it ask for."""
         indexes: dict[str, dict[str, IndexSpec]] = {}

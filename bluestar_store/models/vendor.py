@@ -16,6 +16,7 @@ from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.indexes import index_text
 from bluestar_store.mapping.mapper import Derived, LevelModel, Mapper
 from bluestar_store.mapping.values import TextMap, TextTuple, UtcTime
+from bluestar_store.redaction.masking import Words
 
 
 def fingerprint(columns: Sequence[str]) -> str:
@@ -37,7 +38,7 @@ class VendorSchema(Entity):
     vendor_id: str
     fingerprint: str
     columns: TextTuple = ()
-    mapping: Annotated[TextMap | None, MAPPING] = None
+    mapping: Annotated[TextMap | None, MAPPING, Words.OF_OTHERS] = None
     plan_id: str | None = None
     pay_freq: Annotated[str | None, FREQUENCY] = None
     created: UtcTime | None = None
@@ -77,6 +78,7 @@ VENDOR_SCHEMA = Mapper(
     SchemaNotFoundError,
     _level_index,
     "vendor_schemas",
+    created="created",
     derived=Derived("fingerprint", "columns", fingerprint),
     commands=("schema set {vendor_id} {fingerprint} KEY=VALUE", "schema delete {vendor_id} {fingerprint}"),
     in_store="vendor_schemas",

@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Mapping, Set
 from decimal import Decimal
+from enum import Enum
 from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_args, overload
@@ -75,6 +76,19 @@ if TYPE_CHECKING:
     """Declares a field of an entity that holds MaskedText: `tax_id: SensitiveText | None = None`. Give it any text."""
 else:
     SensitiveText = MaskedText
+
+
+class Words(Enum):
+    """Marks a field of an entity by what its words mean."""
+
+    OF_OTHERS = "of others"
+    """The names in it are somebody else's, as a file's columns are: "Account Number" leads to no number there."""
+
+
+def names_tell(entity: type[BaseModel], field: str) -> bool:
+    """Whether names in a field's value say that what is under them is secret; also of a field that it does not have."""
+    known = entity.model_fields.get(field)
+    return known is None or Words.OF_OTHERS not in known.metadata
 
 
 @lru_cache(1024)

@@ -15,9 +15,9 @@ from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.mapping.sealed import as_stored, is_ciphertext, item_as_stored
 from bluestar_store.mapping.values import plain_value, version_of
 from bluestar_store.mapping.wire import from_wire
-from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.digest_keys import (
     CURRENT,
+    KEPT_WITH,
     MIXED,
     PARTITION,
     DigestKey,
@@ -151,7 +151,7 @@ class Digests:
 
     @property
     def _home(self) -> str:
-        return self._tables.name(ACH_CONFIG)
+        return self._tables.name(KEPT_WITH)
 
     def _read(self, *, consistent: bool = True) -> tuple[Mapping[Key, DigestKey], Item | None]:
         """The keys by their places, and the item that names the store's own; else as far as they are seen.

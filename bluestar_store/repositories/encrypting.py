@@ -12,8 +12,7 @@ from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.mapping.sealed import SealedValue, is_ciphertext
 from bluestar_store.mapping.values import version_of
-from bluestar_store.models.config import ACH_CONFIG
-from bluestar_store.models.digest_keys import is_digest_key
+from bluestar_store.models.digest_keys import KEPT_WITH, is_digest_key
 from bluestar_store.protocols import VERSION, AsRead, AttributeValue, Item, Update, key_of, scan_pages
 from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.repositories.changes import PlannedWrite, item_after, item_version, update_of
@@ -86,7 +85,7 @@ def encrypt_all(
                     version = version_of(item)
                     expect = AsRead(version, {"key": item["key"]})
                     sets = {"key": item["key"], VERSION: {"N": str(version + 1)}}  # encrypted on its way
-                    session.committed.write(Update(session.table(ACH_CONFIG), key, sets, expect=expect))
+                    session.committed.write(Update(session.table(KEPT_WITH), key, sets, expect=expect))
             elif mapper.holds_keys:
                 report.keys += sealing.keys.rewrapped(mapper.decode(item), dry_run=dry_run)
             elif plain_attributes(mapper, item, records=sealing.records):

@@ -13,8 +13,8 @@ from typing import Any
 
 from bluestar_store.errors import AccessDeniedError, ConflictError, TableMissingError
 from bluestar_store.mapping.mapper import Mapper
-from bluestar_store.models.batches import BATCH_STATE
 from bluestar_store.models.index_marks import (
+    KEPT_WITH,
     PARTITION,
     TABLES,
     IndexMark,
@@ -66,7 +66,7 @@ class IndexMarks:
         self._kept = None
 
     def _read(self) -> Mapping[str, IndexMark]:
-        engine, home = self._parts.committed, self._parts.table(BATCH_STATE)
+        engine, home = self._parts.committed, self._parts.table(KEPT_WITH)
         try:
             found = chain.from_iterable(pages(lambda cursor: engine.query(home, PARTITION, TABLES, cursor=cursor)))
             marks = [mark for item in found if is_mark(key_of(item)) and (mark := mark_of(item))]
@@ -91,7 +91,7 @@ class IndexMarks:
 
     def stored(self, table: str) -> tuple[IndexMark | None, Expectation]:
         """The mark of a table as it is now, and what a write over it expects; None, too, for a damaged one."""
-        home, key = self._parts.table(BATCH_STATE), mark_key(table)
+        home, key = self._parts.table(KEPT_WITH), mark_key(table)
         found = self._parts.committed.get(home, [key], consistent=True).get(key)
         if found is None:
             return None, ABSENT
@@ -102,7 +102,7 @@ class IndexMarks:
         """Put a mark in place of the one of this expectation. Raises ConflictError, and what `Engine.write` raises."""
         version = expect + 1 if isinstance(expect, int) else 1
         item = mark_item(self._parts.tables, mark, version)
-        self._parts.committed.write(Put(self._parts.table(BATCH_STATE), item, expect))
+        self._parts.committed.write(Put(self._parts.table(KEPT_WITH), item, expect))
         self.forget()
 
     def completed(self, table: str, covered: frozenset[str], began: datetime, pages_read: int) -> None:

@@ -215,7 +215,7 @@ def part_of(mapper: Mapper[Any], wanted: Entity | None, stored: Entity | None) -
 
 def _surplus(store: RuleStore, rule_set: RuleSet) -> list[Part]:
     """What the store has besides the rule set, of the kinds and levels that it names."""
-    kinds = [PIPELINE_STEP, *(repository.mapper for repository in repositories(store).values())]
+    kinds = [mapper for mapper in store.tables.kinds if mapper.rule_list]
     named = {mapper.name: {level_of(entity) for entity in rule_set.of(mapper)} for mapper in kinds}
     wanted = {
         (mapper.name, mapper.keys.build(mapper.identity(entity))) for mapper in kinds for entity in rule_set.of(mapper)

@@ -24,7 +24,7 @@ from bluestar_store.keys import shown
 from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.mapper import Mapper, reason_of
 from bluestar_store.models.pipeline import PIPELINE_STEP, PipelineStep
-from bluestar_store.models.vendor import VendorSchema, fingerprint
+from bluestar_store.models.vendor import VendorSchema
 from bluestar_store.redaction.masking import MaskedText
 from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.repositories.changes import check_new
@@ -76,13 +76,13 @@ def changed(store: RuleStore, mapper: Mapper[Any], identity: Mapping[str, Any], 
     """
     stored = _stored(store, mapper, identity)
     entity = (stored or mapper.entity(**identity)).model_copy(update=dict(values))
-    if stored is None and isinstance(entity, VendorSchema) and "created" not in values:
-        entity = entity.model_copy(update={"created": store.clock.now()})  # else every older schema would come first
+    if stored is None and (created := mapper.created) is not None and created not in values:
+        entity = entity.model_copy(update={created: store.clock.now()})
     wanted = mapper.validated(entity)
     if stored is None:
         check_new(mapper, wanted)
     problems = [str(found) for found in changed_findings(store, wanted, stored) if found.level in REFUSED]
-    problems += _fingerprint_problems(wanted, stored)
+    problems += _derived_problems(mapper, wanted, stored)
     if problems:
         raise InvalidEntityError("; ".join(problems))
     return part_of(mapper, wanted, stored)
@@ -176,15 +176,14 @@ def _stored(store: RuleStore, mapper: Mapper[Any], identity: Mapping[str, Any]) 
     return repositories(store)[mapper.name].current([mapper.entity(**identity)], salvage=True).get(key)
 
 
-def _fingerprint_problems(wanted: Entity, stored: Entity | None) -> list[str]:
-    """Files with these columns are looked for under their fingerprint; what others stored elsewhere may stay there."""
-    if not isinstance(wanted, VendorSchema) or not wanted.columns:
+def _derived_problems(mapper: Mapper[Any], wanted: Entity, stored: Entity | None) -> list[str]:
+    """A field of the key has what follows from its source; what others stored elsewhere may stay there."""
+    if (derived := mapper.derived) is None:
         return []
-    unchanged = isinstance(stored, VendorSchema) and stored.columns == wanted.columns
-    right = fingerprint(wanted.columns)
-    if unchanged or wanted.fingerprint == right:
+    source, unchanged = getattr(wanted, derived.source), getattr(stored, derived.source, None)
+    if not source or source == unchanged or getattr(wanted, derived.field) == (right := derived.of(source)):
         return []
-    return [f"fingerprint does not belong to the columns, whose fingerprint is {right}"]
+    return [f"{derived.field} does not belong to the {derived.source}, whose {derived.field} is {right}"]
 
 
 def _value(field: FieldInfo, text: str) -> Any:

@@ -24,7 +24,6 @@ from bluestar_store.keys import Key, shown
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models import digest_keys, index_marks
 from bluestar_store.models.batches import BATCH_STATE
-from bluestar_store.models.config import ACH_CONFIG
 from bluestar_store.models.digest_keys import DigestKey, is_digest_key, key_in
 from bluestar_store.models.index_marks import is_mark
 from bluestar_store.models.merge_marks import MERGING, is_merge_mark
@@ -194,9 +193,9 @@ def _sorted_tables(
     scopes: set[str] = set()
     total = _count(source) if progress is not None else None
     done = 0
-    for on_disk, table in sorted(table_map.sources.items(), key=lambda one: one[1] == ACH_CONFIG.table):
+    for on_disk, table in sorted(table_map.sources.items(), key=lambda one: one[1] == digest_keys.KEPT_WITH.table):
         sorters = {name: Sorter(scratch, name) for name in ([table] if table else [*table_map.names, REST])}
-        beside, hidden = sorters.get(ACH_CONFIG.table), Hidden(table_map)
+        beside, hidden = sorters.get(digest_keys.KEPT_WITH.table), Hidden(table_map)
         with _pages(engine, on_disk) as pages:
             for items in pages:
                 for item in items:
@@ -222,7 +221,7 @@ def _sorted_tables(
             for at, item in found.items():
                 beside.add(at, line_of(given.get(at, item)))
             if found:  # which are salt enough
-                hidden.tables.discard(ACH_CONFIG.table)
+                hidden.tables.discard(digest_keys.KEPT_WITH.table)
         is_salted = is_salted or bool(hidden.tables)
         for name in hidden.tables:
             salt = salts.of(name)

@@ -8,8 +8,7 @@ from pathlib import Path
 from bluestar_store.errors import BlueStarError, ConfigurationError, ConflictError, FileMissingError, TableMissingError
 from bluestar_store.keys import Key
 from bluestar_store.models.batches import BATCH_STATE
-from bluestar_store.models.config import ACH_CONFIG
-from bluestar_store.models.digest_keys import is_digest_key
+from bluestar_store.models.digest_keys import KEPT_WITH, is_digest_key
 from bluestar_store.protocols import Item, key_of, scan_pages
 from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.transfer.digests import exported_salts
@@ -60,8 +59,8 @@ def migrate(
 def exported_keys(folder: Path, manifest: Manifest) -> dict[Key, Item]:
     """The items of the keys of digests that an export carries, and the salts of its files."""
     found = exported_salts(folder, manifest)
-    if (expected := manifest.tables.get(ACH_CONFIG.table)) is not None:
-        for record in read_items(folder, ACH_CONFIG.table, expected, trusting=True):
+    if (expected := manifest.tables.get(KEPT_WITH.table)) is not None:
+        for record in read_items(folder, KEPT_WITH.table, expected, trusting=True):
             if is_digest_key(record.key):
                 found[record.key] = record.item
     return found

@@ -85,6 +85,13 @@ def test_a_rule_set_is_seeded_with_them(own: Run, rules: Path) -> None:
     assert own("seed", "--from", str(rules), "--dry-run").exit_code == 3
 
 
+def test_a_difference_tells_what_is_beside_the_key_and_nothing_twice(own: Run, rules: Path) -> None:
+    lines = own("seed", "--from", str(rules), "--dry-run").stdout.splitlines()
+    at = next(number for number, line in enumerate(lines) if "pay-calendar CLIENT#ACME PAYDAYS#2026" in line)
+    assert [line.partition(":")[0].strip() for line in lines[at + 1 : at + 2]] == ["pay_days"]
+    assert not [line for line in lines if line.strip().startswith(("plan_id:", "year:", "pay_freq:"))]
+
+
 def test_prune_removes_what_the_rule_set_does_not_have(own: Run, rules: Path) -> None:
     own("seed", "--from", str(rules))
     own_days = {"pay_calendars": [CALENDARS[0], {**CALENDARS[1], "year": 2025}]}
