@@ -51,7 +51,7 @@ def _identity_field(mapper: Mapper[Any], name: str) -> st.SearchStrategy[Any]:
     if name in mapper.keys.numbers:
         return st.integers(0, 120) | st.integers(0, 10**9)
     if name == "plan_id":
-        return plan_ids(LEVELS.get(mapper.name))
+        return plan_ids(LEVELS.get(mapper.name, mapper.keys.level))
     if name == "partition":
         return st.text(st.characters(codec="utf-8"), min_size=1, max_size=12) | st.just("CLIENT#A_B")
     return identifiers(plain=name == "pay_freq")
