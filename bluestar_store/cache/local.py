@@ -82,6 +82,8 @@ class LocalCache:
         self.writes = InFlightWrites(clock)
         self.trusted_until = math.inf
         """Until when entries may be served without asking Redis: each heartbeat moves it."""
+        self._doubted = math.inf
+        """The last `trusted_until` that a read found over."""
         self._found: dict[CacheKey, CachedValue] = {}
         self.peek, self.peek_first = self._peeking()
         self.reset()
@@ -186,6 +188,10 @@ class LocalCache:
         following: dict[CacheKey, InFlightLoad] = {}
         with self._lock:
             now = self._clock()
+            if self.trusted_until <= now and self._doubted != self.trusted_until:
+                # Of a process that was stopped: loads under way may have read before that. Nobody waits for those.
+                self._doubted = self.trusted_until
+                self._in_flight.clear()
             for cache_key in cache_keys:
                 entry = self._found.get(cache_key)
                 if entry is not None and entry.expires > now and self.trusted_until > now:

@@ -60,6 +60,29 @@ def test_a_refresh_begins_unless_a_load_is_under_way(local: LocalCache) -> None:
 # ---------------------------------------------------------------------------------------------------------------- loads
 
 
+def test_once_trust_is_over_nobody_waits_for_a_load_that_began_before(local: LocalCache, clock: Clock) -> None:
+    """Of a process that was stopped while it loaded: what it had read then may have been written over since."""
+    local.trusted_until = clock.now + 1
+    _, before, _ = local.begin([KEY], never)
+    clock.now += 1
+    _, after, following = local.begin([KEY], never)
+    assert (list(after), following) == ([KEY], {})
+    local.finish(before, {KEY: Loaded("old", object(), math.inf)}, math.inf)
+    assert local.look(KEY) is None
+    _, leading, following = local.begin([KEY], never)
+    assert (leading, following) == ({}, after)  # one that began since is as good as one's own
+
+
+def test_each_time_that_trust_is_over_loads_begin_anew(local: LocalCache, clock: Clock) -> None:
+    loads = []
+    for _ in range(2):
+        local.trusted_until = clock.now + 1
+        clock.now += 1
+        _, leading, _ = local.begin([KEY], never)
+        loads.append(leading[KEY])
+    assert loads[0] is not loads[1]
+
+
 def test_a_thread_leads_the_loads_that_nobody_else_has_begun(local: LocalCache) -> None:
     put(local, ("a",))
     here, leading, following = local.begin([("a",), ("b",), ("b",)], never)
