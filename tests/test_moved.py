@@ -69,3 +69,25 @@ def test_modules_that_are_called_like_a_function_of_seeding_are_found_and_leave_
     assert (seeding.load, seeding.compare) == (loading.load, comparing.compare)
     with pytest.warns(DeprecationWarning, match="is bluestar_store.rulesets.loading.apply_difference now"):
         assert load.settle is loading.apply_difference
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "now"),
+    [
+        ("repositories.audit", "Audit", "AuditRepository"),
+        ("repositories.batches", "Batches", "BatchRepository"),
+        ("repositories.calculation_rules", "CalculationRules", "CalculationRuleRepository"),
+        ("repositories.holds", "Holds", "PlanHoldRepository"),
+        ("repositories.irs_limits", "IrsLimitsByYear", "IrsLimitsRepository"),
+        ("repositories.pipelines", "Pipelines", "PipelineRepository"),
+        ("repositories.steps", "Claims", "StepClaimRepository"),
+        ("repositories.steps", "Results", "StepResultRepository"),
+        ("repositories.validation_rules", "ValidationRules", "ValidationRuleRepository"),
+        ("repositories.vendor_schemas", "VendorSchemas", "VendorSchemaRepository"),
+        ("aio.repositories", "AsyncIrsLimitsByYear", "AsyncIrsLimits"),
+    ],
+)
+def test_a_repository_has_the_name_of_its_class_of_the_last_release(module: str, old: str, now: str) -> None:
+    home = import_module(f"bluestar_store.{module}")
+    with pytest.warns(DeprecationWarning, match=rf"{old} is bluestar_store\.{module}\.{now} now"):
+        assert getattr(home, old) is getattr(home, now)

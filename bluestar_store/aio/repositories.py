@@ -6,6 +6,7 @@ import warnings
 from typing import Any, Generic, TypeVar
 
 from bluestar_store.aio.calls import AsyncCalls
+from bluestar_store.deprecation import renamed
 from bluestar_store.mapping.entity import Entity, PlanEntity
 from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.audit import AuditEntry
@@ -221,3 +222,6 @@ def awaited_repository(calls: AsyncCalls, repository: Reader[E]) -> AsyncReader[
     classes = (_AWAITED.get(one) for one in type(repository).__mro__)
     made: type[AsyncReader[Any]] = next(filter(None, classes), AsyncOwnRepository)
     return made(calls, repository)
+
+
+__getattr__ = renamed(__name__, {"AsyncIrsLimitsByYear": f"{__name__}:AsyncIrsLimits"})  # for one release

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from bluestar_store.deprecation import renamed
 from bluestar_store.errors import InvalidEntityError, ItemDecodeError
 from bluestar_store.mapping.values import stored_time
 from bluestar_store.models.audit import AUDIT_ENTRY, CHAIN_HEAD, AuditEntry, ChainHead, Trail
@@ -273,3 +274,6 @@ def _at_the_end(entries: Mapping[int, AuditEntry], head: ChainHead | None) -> It
 
 def _trail(trail: Trail | str) -> Trail:
     return Trail(batch_id=trail) if isinstance(trail, str) else trail
+
+
+__getattr__ = renamed(__name__, {"Audit": f"{__name__}:AuditRepository"})  # for one release

@@ -10,6 +10,7 @@ from typing import Any
 
 from immutabledict import immutabledict
 
+from bluestar_store.deprecation import renamed
 from bluestar_store.errors import InvalidEntityError, InvalidTransitionError
 from bluestar_store.keys import check_identifier, check_new_identifier
 from bluestar_store.mapping.indexes import BY_LEVEL
@@ -354,3 +355,6 @@ def _check_move(before: BatchState, after: BatchState, asked: BatchStatus | None
             f"batch {before.batch_id!r} is {was} and cannot become {becomes}; it can become "
             f"{', '.join(sorted(TRANSITIONS[was])) or 'nothing else: it is over'}"
         )
+
+
+__getattr__ = renamed(__name__, {"Batches": f"{__name__}:BatchRepository"})  # for one release

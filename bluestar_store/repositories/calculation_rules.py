@@ -7,6 +7,7 @@ from functools import partial
 
 from immutabledict import immutabledict
 
+from bluestar_store.deprecation import renamed
 from bluestar_store.keys import GLOBAL
 from bluestar_store.models.calculation import CALCULATION_RULE, CalculationRule
 from bluestar_store.repositories.base import Repository
@@ -52,3 +53,6 @@ def merged(plan_id: str, *levels: Sequence[CalculationRule]) -> Mapping[str, Cal
     """Rules by type, later levels over earlier ones, as the plan has or inherits them."""
     rules = {rule.calc_type: rule for level in levels for rule in level}
     return immutabledict({rule.calc_type: rule for rule in inherited(plan_id, map(rules.__getitem__, sorted(rules)))})
+
+
+__getattr__ = renamed(__name__, {"CalculationRules": f"{__name__}:CalculationRuleRepository"})  # for one release

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from bluestar_store.deprecation import renamed
 from bluestar_store.errors import ItemDecodeError
 from bluestar_store.keys import check_identifier
 from bluestar_store.mapping.indexes import OPEN_HOLDS
@@ -213,3 +214,6 @@ def stored_guard(session: Session, plan_id: str) -> Item | None:
 
 def _is_released(item: Item) -> bool:
     return item.get("released", {"NULL": True}) != {"NULL": True}
+
+
+__getattr__ = renamed(__name__, {"Holds": f"{__name__}:PlanHoldRepository"})  # for one release

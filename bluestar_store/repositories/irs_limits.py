@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+from bluestar_store.deprecation import renamed
 from bluestar_store.mapping.indexes import BY_LEVEL
 from bluestar_store.models.limits import IRS_LIMITS, IrsLimits
 from bluestar_store.protocols import key_of
@@ -38,3 +39,6 @@ class IrsLimitsRepository(Repository[IrsLimits]):
         keys = map(key_of, self._index_reader.find(session, self._mapper, BY_LEVEL, self._mapper.name))
         found = map(self._decode, self._index_reader.stored(session, self._mapper, keys).values())
         return tuple(sorted(found, key=lambda limits: limits.year))
+
+
+__getattr__ = renamed(__name__, {"IrsLimitsByYear": f"{__name__}:IrsLimitsRepository"})  # for one release

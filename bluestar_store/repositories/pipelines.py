@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
+from bluestar_store.deprecation import renamed
 from bluestar_store.errors import (
     InvalidEntityError,
     ItemDecodeError,
@@ -293,3 +294,6 @@ class PipelineSource(PartitionSource[PipelineStep]):
 def _agree(steps: Sequence[PipelineStep]) -> bool:
     """Whether steps that all have a revision are the whole of one replacement."""
     return len({step.revision for step in steps}) == 1 and len(steps) == steps[0].pipeline_length
+
+
+__getattr__ = renamed(__name__, {"Pipelines": f"{__name__}:PipelineRepository"})  # for one release

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
+from bluestar_store.deprecation import renamed
 from bluestar_store.engines.checks import item_bytes
 from bluestar_store.errors import (
     ClaimLostError,
@@ -299,3 +300,8 @@ def _end(now: datetime, lease_seconds: float) -> datetime:
             "before the year 10000"
         )
     return end
+
+
+__getattr__ = renamed(
+    __name__, {"Claims": f"{__name__}:StepClaimRepository", "Results": f"{__name__}:StepResultRepository"}
+)  # for one release

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
+from bluestar_store.deprecation import renamed
 from bluestar_store.keys import GLOBAL
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
 from bluestar_store.repositories.answers import readable
@@ -51,3 +52,6 @@ def overlaid(*levels: Sequence[ValidationRule]) -> tuple[ValidationRule, ...]:
     """The enabled rules by number, later levels over earlier ones."""
     rules = {rule.number: rule for level in levels for rule in level}
     return tuple(rules[number] for number in sorted(rules) if rules[number].enabled)
+
+
+__getattr__ = renamed(__name__, {"ValidationRules": f"{__name__}:ValidationRuleRepository"})  # for one release

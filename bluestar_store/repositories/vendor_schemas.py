@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from bluestar_store.deprecation import renamed
 from bluestar_store.keys import check_plan
 from bluestar_store.models.vendor import VENDOR_SCHEMA, VendorSchema, fingerprint
 from bluestar_store.repositories.answers import readable
@@ -59,3 +60,6 @@ class VendorSchemaRepository(Repository[VendorSchema]):
 
 def _specificity(schema: VendorSchema) -> tuple[bool, bool, datetime, str]:
     return schema.plan_id is not None, schema.pay_freq is not None, schema.created or NEVER, schema.fingerprint
+
+
+__getattr__ = renamed(__name__, {"VendorSchemas": f"{__name__}:VendorSchemaRepository"})  # for one release

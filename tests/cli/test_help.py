@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
+from itertools import takewhile
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from bluestar_store.mapping.mapper import Mapper
 from bluestar_store.models.calculation import CALCULATION_RULE
 from bluestar_store.models.config import CLIENT_CONFIG
 from bluestar_store.models.limits import IRS_LIMITS
+from bluestar_store.models.registry import KINDS
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.vendor import VENDOR_SCHEMA
 from tests.cli.conftest import Run
@@ -55,6 +57,14 @@ def test_every_command_is_listed_in_the_help_of_its_group(run: Run) -> None:
     ]
     assert len(listed) > 60
     assert sorted(listed) == sorted(COMMANDS[1:])
+
+
+@pytest.mark.parametrize("mapper", [one for one in KINDS if one.commands], ids=lambda mapper: mapper.name)
+def test_the_commands_that_a_kind_names_are_there_and_take_what_its_key_says(mapper: Mapper[Any]) -> None:
+    for text in mapper.commands:
+        words = [*takewhile(str.islower, text.partition("{")[0].split())]
+        assert words in COMMANDS
+        assert set(re.findall(r"\{(\w+)\}", text)) <= set(mapper.keys.fields)
 
 
 def test_help_imports_neither_the_aws_sdk_nor_redis_nor_the_settings() -> None:
