@@ -2,7 +2,8 @@
 
 By tenacity, which takes 17 ms to import and 8 us a call (measured): import this where something is written, or tried
 again. A write that is planned anew at each attempt, with what another writer left, is a loop of its own
-(`repositories.transaction`, `transfer.merge`): no attempt is like the one before it.
+(`repositories.transaction`, `transfer.merge`): no attempt is like the one before it. So are waits until
+something is so, after no error: `repositories.moments`, `cache.redis.loading`, `files.azure`.
 """
 
 from __future__ import annotations

@@ -49,9 +49,9 @@ class PayCalendarNotFoundError(NotFoundError):
 
 class PayCalendars(Repository[PayCalendar]):
     def get(self, plan_id: str, year: int, *, fresh: bool = False) -> PayCalendar:
-        calendar = self._first((plan_id, year), ("DEFAULT", year), fresh=fresh)
+        calendar = self.first((plan_id, year), ("DEFAULT", year), fresh=fresh)
         if calendar is None:
-            raise self._missing(f"no pay days for plan {plan_id!r} in {year}")
+            raise self.not_found(f"no pay days for plan {plan_id!r} in {year}")
         return calendar
 
 

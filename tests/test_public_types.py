@@ -22,7 +22,6 @@ REASONS = {
     "FaultEngine": "hands any argument on to the engine around which it is",
     "ReadUnitEngine": "hands any argument on to the engine around which it is",
     "FakeRepository.get": "an identity, as the kind's key has it",
-    "Repository.levels": "an identity, as the kind's key has it",
     "Mapper.made": "an entity's values, by the names of its fields",
     "ConflictError.place": "keys are made with errors, which cannot name their type",
     "TextListAttribute": "PynamoDB's own signature",

@@ -39,6 +39,8 @@ from bluestar_store.repositories.transaction import StagedWrites
 E = TypeVar("E", bound=Entity)
 A = TypeVar("A")
 
+Identity: TypeAlias = tuple[str | int | None, ...]
+"""The values of the fields of a key, in their order."""
 Plan: TypeAlias = Callable[[Session, Target[E], Item | None], PlannedWrite]
 """`put_change`, `delete_change`, or one of them with rules of its own."""
 Rules: TypeAlias = Callable[[Session, PlannedWrite, StagedWrites, Sequence[Any]], None]
@@ -88,7 +90,7 @@ class Reader(Generic[E]):
         warnings.warn("`kind` is `mapper` now", DeprecationWarning, stacklevel=2)
         return self._mapper
 
-    def _first(self, identity: tuple[Any, ...], other: tuple[Any, ...] | None = None, *, fresh: bool) -> E | None:
+    def first(self, identity: Identity, other: Identity | None = None, *, fresh: bool) -> E | None:
         """The entity of the first identity that has one, through the cache; None when neither has, at one moment.
 
         An identity has the values of the key's fields, in their order. All that is missing from the cache is read in
@@ -123,7 +125,7 @@ class Reader(Generic[E]):
             return found
         return found.inherited_as(plan_id)
 
-    def _partitions(self, *identities: tuple[Any, ...], fresh: bool) -> Sequence[tuple[E, ...] | FailedRead]:
+    def partitions(self, *identities: Identity, fresh: bool) -> Sequence[tuple[E, ...] | FailedRead]:
         """The entities of each partition, in order, or why it cannot be read (see `readable`); through the cache.
 
         An identity has the values of the partition key's fields. Partitions after one that settles the question are
@@ -131,8 +133,8 @@ class Reader(Generic[E]):
         """
         return (None if fresh else self._here(identities)) or self._fetched(identities, fresh=fresh)
 
-    def _here(self, identities: Sequence[tuple[Any, ...]]) -> list[tuple[E, ...]] | None:
-        """The answer of `_partitions` where all of it is in this process; else None."""
+    def _here(self, identities: Sequence[Identity]) -> list[tuple[E, ...]] | None:
+        """The answer of `partitions` where all of it is in this process; else None."""
         if self._unit_here() is not None:
             return None
         of_partitions = self._of_partitions
@@ -141,8 +143,8 @@ class Reader(Generic[E]):
         except TypeError:  # what cannot be hashed is refused later
             return None
 
-    def _fetched(self, identities: Sequence[tuple[Any, ...]], *, fresh: bool) -> Sequence[tuple[E, ...] | FailedRead]:
-        """The answer of `_partitions` by way of the cache."""
+    def _fetched(self, identities: Sequence[Identity], *, fresh: bool) -> Sequence[tuple[E, ...] | FailedRead]:
+        """The answer of `partitions` by way of the cache."""
         cache_keys = [self._mapper.partition_cache_key(*identity) for identity in identities]
         for cache_key in cache_keys:
             self._whole.pk(cache_key)
@@ -156,8 +158,8 @@ class Reader(Generic[E]):
 
     def _laid_over(
         self,
-        shared: tuple[Any, ...],
-        own: tuple[Any, ...],
+        shared: Identity,
+        own: Identity,
         make: Callable[[Sequence[E], Sequence[E]], A],
         *,
         fresh: bool,
@@ -245,18 +247,17 @@ class Reader(Generic[E]):
             session.run_step(step)
         return made[0]
 
-    def _missing(self, what: str) -> Exception:
+    def not_found(self, what: str) -> Exception:
         """The kind's NotFoundError, which names the table: for a subclass to raise."""
         return self._mapper.missing(f"{what} in {self._sessions.table(self._mapper)}")
 
-    # What subclasses call; release 0.1.0 knew these by their names with an underscore only.
-    first, partitions, not_found = _first, _partitions, _missing
+    _first, _partitions, _missing = first, partitions, not_found  # as subclasses of users' call them since 0.1.0
 
 
 class Repository(Reader[E]):
     """Reads, and versioned writes of single items."""
 
-    def levels(self, plan_id: str, like: E) -> list[tuple[Any, ...]]:
+    def levels(self, plan_id: str, like: E) -> list[Identity]:
         """The identities, for `first`, of what applies to a plan in an entity's place: the plan's, then the level's."""
         identity = self._mapper.identity(like)
         return [
@@ -274,7 +275,7 @@ class Repository(Reader[E]):
 
         The plan's own, else that of the level that the key names.
         """
-        named, found = list(like), dict[tuple[Any, ...], E]()
+        named, found = list(like), dict[Identity, E]()
         for level in filter(None, (self._mapper.keys.level, plan_id)):
             at_level = [entity.model_copy(update={"plan_id": level}) for entity in named]
             for entity in self.current(at_level).values():

@@ -143,7 +143,7 @@ class BatchRepository(Repository[BatchState]):
         key = self._mapper.keys.build({"batch_id": batch_id})
         found = self._stored([key])
         if key not in found:
-            raise self._missing(f"no batch {batch_id!r}")
+            raise self.not_found(f"no batch {batch_id!r}")
         return found[key]
 
     def for_plan(self, plan_id: str, *, limit: int | None = None, cursor: str | None = None) -> BatchPage:
@@ -163,7 +163,7 @@ class BatchRepository(Repository[BatchState]):
         items = trail_items(session, pk)
         states = owned(session, self._mapper, items)
         if not states:
-            raise self._missing(f"no batch {batch_id!r}")
+            raise self.not_found(f"no batch {batch_id!r}")
         rules, free = owned(session, BATCH_RULES, items), owned_without_lost(session, FREE_STATE, items)
         return BatchHistory(
             states[0],

@@ -27,9 +27,9 @@ class CalculationRuleRepository(Repository[CalculationRule]):
         `plan_id` may be GLOBAL itself. `fresh` reads past the cache, consistently. Raises RuleNotFoundError,
         InvalidKeyError.
         """
-        rule = self._first((plan_id, calc_type), (GLOBAL, calc_type), fresh=fresh)
+        rule = self.first((plan_id, calc_type), (GLOBAL, calc_type), fresh=fresh)
         if rule is None:
-            raise self._missing(f"no calculation rule {calc_type!r} for plan {plan_id!r} nor {GLOBAL}")
+            raise self.not_found(f"no calculation rule {calc_type!r} for plan {plan_id!r} nor {GLOBAL}")
         return rule
 
     def all(self, plan_id: str, *, fresh: bool = False) -> Mapping[str, CalculationRule]:

@@ -25,9 +25,9 @@ class Configs(Repository[C]):
         Without `fallback` the plan's own only. Raises ConfigNotFoundError, InvalidKeyError.
         """
         levels = ((plan_id, pay_freq), (DEFAULT, pay_freq)) if fallback else ((plan_id, pay_freq),)
-        config = self._first(*levels, fresh=fresh)
+        config = self.first(*levels, fresh=fresh)
         if config is None:
-            raise self._missing(f"no {self._mapper.entity.__name__} for plan {plan_id!r}, {pay_freq!r}")
+            raise self.not_found(f"no {self._mapper.entity.__name__} for plan {plan_id!r}, {pay_freq!r}")
         return config
 
     def reads_of(self, plan_id: str, stored: Sequence[C]) -> Iterator[Callable[[], object]]:

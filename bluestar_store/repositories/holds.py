@@ -48,7 +48,7 @@ class PlanHoldRepository(Repository[PlanHold]):
         key = self._mapper.keys.build({"plan_id": plan_id, "hold_id": hold_id})
         found = self._stored([key])
         if key not in found:
-            raise self._missing(f"no hold {hold_id!r} of plan {plan_id!r}")
+            raise self.not_found(f"no hold {hold_id!r} of plan {plan_id!r}")
         return found[key]
 
     def for_plan(self, plan_id: str) -> tuple[PlanHold, ...]:

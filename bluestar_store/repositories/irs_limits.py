@@ -24,9 +24,9 @@ class IrsLimitsRepository(Repository[IrsLimits]):
         """The limits of a year, in dollars. Raises LimitsNotFoundError; no other year is ever given instead."""
         if type(year) is not int:  # 2026.0 would find what is cached of 2026
             self._mapper.keys.build({"year": year})
-        limits = self._first((year,), fresh=fresh)
+        limits = self.first((year,), fresh=fresh)
         if limits is None:
-            raise self._missing(f"no limits for {year}")
+            raise self.not_found(f"no limits for {year}")
         return limits
 
     def reads_of(self, plan_id: str, stored: Sequence[IrsLimits]) -> Iterator[Callable[[], object]]:

@@ -64,7 +64,7 @@ class PipelineRepository(Reader[PipelineStep]):
                 return self._derived.of(levels[0], steps, None, lambda steps, _: inherited(plan_id, steps), keep=keep)
         if not fallback:
             return ()
-        raise self._missing(f"no pipeline for plan {plan_id!r} nor {DEFAULT}, {pay_freq!r}")
+        raise self.not_found(f"no pipeline for plan {plan_id!r} nor {DEFAULT}, {pay_freq!r}")
 
     def reads_of(self, plan_id: str, stored: Sequence[PipelineStep]) -> Iterator[Callable[[], object]]:
         """See Reader: by pay frequency."""
@@ -148,7 +148,7 @@ class PipelineRepository(Reader[PipelineStep]):
         def plan(session: Session, target: Target[PipelineStep], current: Item | None) -> PlannedWrite:
             change = put_change(session, target, current)
             if isinstance(change.write, Put):
-                raise self._missing(
+                raise self.not_found(
                     f"no step {step.step_order} of {step.plan_id!r}, {step.pay_freq!r} (pipelines.replace adds steps)"
                 )
             return change

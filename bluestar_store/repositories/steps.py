@@ -59,7 +59,7 @@ class StepRecords(Reader[E]):
         for record in self.for_batch(batch_id):
             if getattr(record, "step", None) == step:
                 return record
-        raise self._missing(f"no {self._mapper.entity.__name__} for step {step} of batch {batch_id!r}")
+        raise self.not_found(f"no {self._mapper.entity.__name__} for step {step} of batch {batch_id!r}")
 
     def for_batch(self, batch_id: str) -> tuple[E, ...]:
         """The records of a batch by step, as of one moment; empty when there is none."""

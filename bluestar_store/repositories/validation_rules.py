@@ -29,7 +29,7 @@ class ValidationRuleRepository(Repository[ValidationRule]):
 
     def at_level(self, category: str, plan_id: str = GLOBAL, *, fresh: bool = False) -> tuple[ValidationRule, ...]:
         """The rules that a level (a plan, or GLOBAL) has of its own in a category, disabled ones too, by number."""
-        (rules,) = self._partitions((category, plan_id), fresh=fresh)
+        (rules,) = self.partitions((category, plan_id), fresh=fresh)
         return readable(rules)
 
     def reads_of(self, plan_id: str, stored: Sequence[ValidationRule]) -> Iterator[Callable[[], object]]:

@@ -23,9 +23,9 @@ class VendorSchemaRepository(Repository[VendorSchema]):
 
     def get(self, vendor_id: str, fingerprint: str, *, fresh: bool = False) -> VendorSchema:
         """The schema stored under a fingerprint, ours or another program's. Raises SchemaNotFoundError."""
-        schema = self._first((vendor_id, fingerprint), fresh=fresh)
+        schema = self.first((vendor_id, fingerprint), fresh=fresh)
         if schema is None:
-            raise self._missing(f"no schema {fingerprint!r} of vendor {vendor_id!r}")
+            raise self.not_found(f"no schema {fingerprint!r} of vendor {vendor_id!r}")
         return schema
 
     def match(self, vendor_id: str, columns: Sequence[str], *, fresh: bool = False) -> VendorSchema:
@@ -37,7 +37,7 @@ class VendorSchemaRepository(Repository[VendorSchema]):
 
     def for_vendor(self, vendor_id: str, *, fresh: bool = False) -> tuple[VendorSchema, ...]:
         """All schemas of a vendor, by fingerprint; empty when there is none."""
-        (schemas,) = self._partitions((vendor_id,), fresh=fresh)
+        (schemas,) = self.partitions((vendor_id,), fresh=fresh)
         return readable(schemas)
 
     def for_plan(self, vendor_id: str, plan_id: str, pay_freq: str, *, fresh: bool = False) -> VendorSchema:
@@ -53,7 +53,7 @@ class VendorSchemaRepository(Repository[VendorSchema]):
             if schema.plan_id in (None, plan_id) and (schema.pay_freq is None or schema.pay_freq == pay_freq)
         ]
         if not fitting:
-            raise self._missing(f"no schema of vendor {vendor_id!r} for plan {plan_id!r}, {pay_freq!r}")
+            raise self.not_found(f"no schema of vendor {vendor_id!r} for plan {plan_id!r}, {pay_freq!r}")
         schema = max(fitting, key=_specificity)
         return schema if schema.plan_id == plan_id else schema.inherited_as(plan_id)
 

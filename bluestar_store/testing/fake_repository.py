@@ -46,12 +46,12 @@ class FakeRepository(Repository[E]):
         all of its own or none. `options` (`fresh`) are those of the real repositories, and make no difference here:
         nothing is cached. Raises the kind's NotFoundError, InvalidKeyError.
         """
-        found = self._first(*self._levels(identity), fresh=True)
+        found = self.first(*self._levels(identity), fresh=True)
         if found is None:
             named = ", ".join(
                 f"{name}={value!r}" for name, value in zip(self._mapper.keys.fields, identity, strict=True)
             )
-            raise self._missing(f"no {self._mapper.name} {named}")
+            raise self.not_found(f"no {self._mapper.name} {named}")
         return found
 
     def _levels(self, identity: tuple[Any, ...]) -> list[tuple[Any, ...]]:
