@@ -174,6 +174,7 @@ def answers(nine: Path) -> dict[str, Any]:
         "dry-run": (*of, "seed", "--from", rules, "--dry-run"),
         "plan": (*of, "inspect", "plan", "ACME"),
         "plans": (*of, "inspect", "plans"),
+        "snapshot": (*of, "inspect", "snapshot", "ACME", "Weekly", "2026"),
         "diff": (*of, "inspect", "diff", "ACME", "OMEGA"),
         "doctor": (*of, "doctor"),
         "schema": (*of, "schema", "write", str(nine / "schemas")),
@@ -196,6 +197,7 @@ def test_a_ninth_table_is_made_seeded_compared_and_inspected(answers: dict[str, 
     assert answers["dry-run"] == []
     assert "2026-01-09" in json.dumps(answers["plan"])
     assert answers["plans"] == ["ACME"]
+    assert [one["pay_days"] for one in answers["snapshot"]["others"]["pay-calendar"]] == [["2026-01-09"]]
 
 
 def test_a_ninth_table_differs_between_plans(answers: dict[str, Any]) -> None:

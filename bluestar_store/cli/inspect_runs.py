@@ -57,6 +57,7 @@ def snapshot(
     """
     with opened_store(ctx, as_json) as (store, out):
         found, lost = _snapshot(store, plan, freq, year)
+        others = {kind if isinstance(kind, str) else kind.name: of_kind for kind, of_kind in found.others.items()}
         data: dict[str, Any] = {
             "plan_id": found.plan_id,
             "pay_freq": found.pay_freq,
@@ -68,6 +69,7 @@ def snapshot(
             "calculation_rules": {name: record(rule) for name, rule in found.calculation_rules.items()},
             "validation_rules": {name: records(rules) for name, rules in found.validation_rules.items()},
             "limits": record(found.limits) if found.limits else None,
+            "others": {name: records(of_kind) for name, of_kind in others.items()},
             "item_digests": dict(found.item_digests),
         }
         if lost:
@@ -78,10 +80,11 @@ def snapshot(
             ("ACH configuration", filter(None, [found.ach_config])),
             ("calculation rules", found.calculation_rules.values()),
             *((f"validation {name}", rules) for name, rules in found.validation_rules.items()),
+            *others.items(),
         ]
         rows = []
         for name, entities in parts:
-            scopes = [str(entity.scope) for entity in entities]
+            scopes = [str(getattr(entity, "scope", "GLOBAL")) for entity in entities]  # GLOBAL: of what no plan has
             counts = {scope: scopes.count(scope) for scope in sorted(set(scopes))}
             rows.append([name, len(scopes), counts])
         rows.append(["limits", 1, {"year": found.limits.year}] if found.limits else ["limits", 0, {}])
