@@ -180,9 +180,13 @@ def test_a_refused_try_says_nothing_of_one_whose_answer_cannot_be_read() -> None
         assert raised.value.outcome_unknown
 
 
-def test_credentials_that_are_gone_say_nothing_of_a_try_whose_answer_was_lost() -> None:
+@pytest.mark.parametrize(
+    "failing",
+    [aws.CredentialRetrievalError(provider="test", error_msg="no answer"), RuntimeError("they are still expired")],
+    ids=["of botocore", "of their source"],
+)
+def test_credentials_that_are_gone_say_nothing_of_a_try_whose_answer_was_lost(failing: Exception) -> None:
     frozen = Credentials("testing", "testing").get_frozen_credentials()
-    failing = aws.CredentialRetrievalError(provider="test", error_msg="no answer")
     with playing((200, b"\xff", {})) as player:
         outage = patch.object(Credentials, "get_frozen_credentials", side_effect=[frozen, *[failing] * 50])
         with outage, pytest.raises(UnavailableError, match="credentials") as raised:

@@ -18,7 +18,13 @@ from bluestar_store.engines.dynamo.direct import DirectCalls, Unanswered
 from bluestar_store.engines.dynamo.events import CallEvents, Tries
 from bluestar_store.engines.dynamo.location import describe_location, host_is_of_aws
 from bluestar_store.engines.dynamo.retry_settings import retry_mode, with_aws_retries
-from bluestar_store.engines.dynamo.translation import FAILURES, code_of, credentials_error, translated
+from bluestar_store.engines.dynamo.translation import (
+    FAILURES,
+    code_of,
+    credentials_error,
+    frozen_credentials,
+    translated,
+)
 from bluestar_store.errors import BlueStarError, ConfigurationError, EngineError, UnavailableError
 from bluestar_store.forking import remember
 from bluestar_store.redaction.logs import hide_data
@@ -123,7 +129,7 @@ class AwsConnection:
                 hide_data()
                 connection, client = self._connected()
                 self._location = describe_location(client.meta.region_name, client.meta.endpoint_url)
-                frozen_credentials(client)  # which the direct way is tried out with
+                frozen_credentials(client._request_signer)  # which the direct way is tried out with
                 try:
                     self._ready = Made(connection, client, DirectCalls.of(client, connection))
                 except aws.BotoCoreError as error:
@@ -177,13 +183,12 @@ class AwsConnection:
             raise
 
     def _answered(self, operation: str, table: str, tries: Tries | None, arguments: dict[str, Any]) -> dict[str, Any]:
-        connection, client, direct = self._made()
+        _, client, direct = self._made()
         outcome = None
-        credentials = None if connection is None else frozen_credentials(client)  # also for botocore, which signs later
         if direct is not None:
             if tries is not None:
                 tries.check()
-            request = direct.request(operation, arguments, credentials)
+            request = direct.request(operation, arguments, frozen_credentials(client._request_signer))
             if request is not None:
                 if tries is not None:
                     tries.sent()
@@ -216,14 +221,6 @@ def credentials_of(session: Any) -> None:
         raise credentials_error(error) from error
     if found is None:  # not kept: the next call looks again
         raise credentials_error(None)
-
-
-def frozen_credentials(client: Any) -> Any:
-    """The credentials as they are now, renewed if they have to be. Raises ConfigurationError."""
-    try:
-        return client._request_signer._credentials.get_frozen_credentials()
-    except Exception as error:  # of botocore, of a process, of another service
-        raise credentials_error(error) from error
 
 
 def _in_doubt(error: BlueStarError) -> BlueStarError:

@@ -11,6 +11,7 @@ import botocore.exceptions as aws
 from urllib3.response import BaseHTTPResponse
 
 from bluestar_store.engines.dynamo.direct import RawBody
+from bluestar_store.engines.dynamo.translation import frozen_credentials
 from bluestar_store.errors import UnavailableError
 from bluestar_store.forking import remember
 
@@ -100,6 +101,8 @@ class _Call(threading.local):
     call's arguments nor its context.
     """
 
+    is_ours: bool = False
+    """Whether a call of `AwsConnection` is under way: the client may be the caller's own."""
     tries: Tries | None = None
     outcome: Any = None
     is_object: bool = True
@@ -120,7 +123,7 @@ class CallEvents:
         An `outcome`, a response or an error, is what a first try past botocore brought: botocore's own first try is
         answered with it.
         """
-        self._call.tries, self._call.outcome, self._call.is_object = tries, outcome, True
+        self._call.is_ours, self._call.tries, self._call.outcome, self._call.is_object = True, tries, outcome, True
         try:
             if self._is_answered_here:
                 with _IN_PROCESS.lock:
@@ -128,10 +131,12 @@ class CallEvents:
             else:
                 yield self._call
         finally:
-            self._call.tries = self._call.outcome = None
+            self._call.is_ours, self._call.tries, self._call.outcome = False, None, None
 
-    def _before_sign(self, **_: Any) -> None:
-        """Before a try is signed."""
+    def _before_sign(self, request_signer: Any, **_: Any) -> None:
+        """Before a try is signed. Raises ConfigurationError for credentials that cannot be had."""
+        if self._call.is_ours:
+            frozen_credentials(request_signer)
         if self._call.tries is not None:
             self._call.tries.check()
 

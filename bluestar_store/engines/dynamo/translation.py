@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import botocore.exceptions as aws
 from botocore.parsers import ResponseParserError
 
@@ -156,6 +158,17 @@ def _is_of_credentials(error: Exception) -> bool:
     if isinstance(error, aws.HTTPClientError | aws.ConnectionError):
         return any(f"//{name}." in str(error.kwargs.get("endpoint_url")) for name in CREDENTIAL_HOSTS)
     return isinstance(error, CREDENTIALS)
+
+
+def frozen_credentials(signer: Any) -> Any:
+    """The credentials of a client's signer as they are now, renewed if they have to be; None where it has none.
+
+    Raises ConfigurationError.
+    """
+    try:
+        return signer._credentials and signer._credentials.get_frozen_credentials()
+    except Exception as error:  # of botocore, of a process, of another service
+        raise credentials_error(error) from error
 
 
 def credentials_error(error: Exception | None) -> ConfigurationError:
