@@ -103,12 +103,12 @@ def migrate_layout(
         except ValueError:
             raise BadUsage(f"a layout is per_table or single, not {layout}") from None
         if wanted is store.settings.table_layout:
-            raise BadUsage(f"the layout is {layout} already (--layout says which one to copy from)")
+            raise BadUsage(f"the layout is {wanted} already (--layout says which one to copy from)")
         settings = store.settings.model_copy(update={"table_layout": wanted})
         with Store(settings, store.engine) as target, phases() as progress:
             target.create_tables()
             manifest = migrate(store, target, work, progress=progress)
-        _show_manifest(out, f"Copied to layout {layout}, and compared", manifest)
+        _show_manifest(out, f"Copied to layout {wanted}, and compared", manifest)
 
 
 def take_over(
