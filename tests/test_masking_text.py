@@ -78,6 +78,7 @@ def made_by_the_library(draw: st.DrawFn) -> str:
 
 @example("14111111-1111-411f-aba6-8a1b5fc79f8b")  # a part between its digits is a name of secrets
 @example("dda02100-0021-4fda-aafa-cffdddcadaeb")
+@example("02100002100000000000000000000dda")  # it ends like a name of an account, and another one follows
 @given(made_by_the_library())
 def test_what_the_library_makes_itself_is_shown_as_it_is(made: str) -> None:
     told = {

@@ -19,10 +19,12 @@ from pydantic_core import CoreSchema, core_schema
 from bluestar_store.redaction.digits import (
     FORM,
     KEYED,
+    LONGEST_OWN,
     MORE,
     NAMED,
     NINE,
     ORDINARY,
+    OWN,
     PAIR,
     RUN,
     UNSEEN,
@@ -186,7 +188,8 @@ class _Named:
             return found[0]
         own = own_id_around(found)
         named_at = own.start() if own else start  # the letters of an id are no name of its digits
-        before = text[max(0, named_at - 60) : named_at].rstrip(" \t:=#.,>()[]'\"\\-*")
+        before = re.sub(OWN, "-", text[max(0, named_at - 60 - LONGEST_OWN) : named_at])[-60:]
+        before = before.rstrip(" \t:=#.,>()[]'\"\\-*")
         if is_masked and re.match(r"\d{1,4}[A-Za-z]", found[0]):  # text follows, no other number
             return found[0]
         if not self._is_secret(found, before, digits + 4 * is_masked):
