@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import inspect
 import os
@@ -63,9 +64,8 @@ def test_every_name_can_be_imported_and_is_listed() -> None:
 
 
 def test_the_names_that_type_checkers_see_are_those_that_exist() -> None:
-    source = inspect.getsource(bluestar_store)
-    imported = source.partition("if TYPE_CHECKING:")[2].partition("__all__")[0]
-    seen = {line.strip(" ,") for line in imported.splitlines() if line.startswith(" " * 8)}
+    (guarded,) = (one for one in ast.parse(inspect.getsource(bluestar_store)).body if isinstance(one, ast.If))
+    seen = {name.name for one in guarded.body if isinstance(one, ast.ImportFrom) for name in one.names}
     assert seen == set(bluestar_store.__all__)
 
 
