@@ -210,6 +210,26 @@ def test_the_short_way_reads_every_item_that_the_library_wrote(mapper: Mapper[An
         assert from_json.version == 1
 
 
+@pytest.mark.parametrize("mapper", KINDS, ids=lambda mapper: mapper.name)
+@given(data=st.data())
+@settings(max_examples=2)
+def test_a_mapper_that_is_made_anew_reads_by_the_short_way(mapper: Mapper[Any], data: st.DataObject) -> None:
+    entity, again = data.draw(entities(mapper)), replace(mapper)
+    one = item(again.keys.build(again.identity(entity)), **again.encode(entity), version={"N": "1"})
+    with patch.object(Mapper, "_read_by_parts", side_effect=AssertionError("the ordinary way")):
+        assert again.decode(one) == entity
+
+
+def test_the_short_way_leaves_a_number_as_exact_as_it_lies_there_and_a_default_where_nothing_does() -> None:
+    again = replace(CALCULATION_RULE)
+    found = again.reading.entity(item(CALC, max_pct={"N": "0.10"}), {"plan_id": "ACME", "calc_type": "match"})
+    assert found is not None
+    assert str(found.max_pct) == "0.10"
+    assert (found.formula, found.model_fields_set) == (None, {"plan_id", "calc_type", "max_pct"})
+    assert again.reading.entity(item(CALC, max_pct={"N": "1" * 39}), {"plan_id": "ACME", "calc_type": "match"}) is None
+    assert again.reading.entity(item(CALC, max_pct={"S": "1"}), {"plan_id": "ACME", "calc_type": "match"}) is None
+
+
 WIRE = st.one_of(
     st.text(max_size=3).map(lambda text: {"S": text}),
     st.sampled_from(["0", "1", "-1", "1.5", "100", "1E+2", "0.1000", "9" * 38, "1E-130"]).map(lambda text: {"N": text}),
