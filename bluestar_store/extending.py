@@ -17,8 +17,8 @@ from bluestar_store.mapping.entity import Entity, PlanEntity
 from bluestar_store.mapping.mapper import OTHERS, ItemModel, LevelModel, Mapper
 from bluestar_store.mapping.values import Count, Document, Number, TextMap, TextTuple, UtcTime
 from bluestar_store.models.config import ACH_CONFIG, CLIENT_CONFIG, AchConfigModel, ClientConfigModel
-from bluestar_store.repositories.answers import readable
 from bluestar_store.repositories.base import Reader, Repository
+from bluestar_store.repositories.cache_answers import readable
 from bluestar_store.repositories.configs import Configs
 
 __all__ = [

@@ -289,7 +289,7 @@ class Store:
         Nothing is read for it, and a value from the cache will do. Each counts as a write of the transaction. Raises
         InvalidWriteError outside of a unit, and after the unit wrote the item itself where that cannot be combined.
         """
-        from bluestar_store.repositories.checking import check
+        from bluestar_store.repositories.unit_conditions import check
 
         check(self._sessions.current(), entities)
 

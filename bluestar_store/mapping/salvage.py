@@ -73,6 +73,21 @@ def _of_whole(item: Item, left: Item, entity: E) -> E:
     return entity.read_from(BrokenOrigin(item, origin.version, origin.extra, broken=broken))
 
 
+def bare(mapper: Mapper[E], item: Item, identity: Mapping[str, Any], *names: str) -> E:
+    """An entity that knows its identity and these attributes, as far as they can be read; its origin is the item."""
+    read = {name: item[name] for name in ("PK", "SK", *names) if name in item}
+    while True:
+        try:
+            entity = mapper.decode(read, identity=identity)
+        except ItemDecodeError as error:
+            if error.attribute not in names or read.pop(error.attribute, None) is None:
+                raise
+        else:
+            if (origin := entity.origin) is not None:
+                entity.read_from(Origin(item, origin.version, origin.extra))
+            return entity
+
+
 def stand_ins(entity: Entity | None) -> Mapping[str, str]:
     """What stands for the values that could not be read, by their attributes on disk: UNREADABLE or DROPPED."""
     lost = entity.unreadable if entity is not None else ()

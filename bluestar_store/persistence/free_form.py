@@ -29,7 +29,7 @@ from bluestar_store.repositories.identifiers import check_known
 from bluestar_store.repositories.moments import KeyRange, read_parts
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.sessions import HasSessions
-from bluestar_store.repositories.stored import current_item
+from bluestar_store.repositories.stored_items import current_item
 from bluestar_store.repositories.transaction import StagedWrites
 
 E = TypeVar("E", bound=Entity)

@@ -25,7 +25,7 @@ from bluestar_store.models.limits import IRS_LIMITS
 from bluestar_store.models.pipeline import PIPELINE_STEP
 from bluestar_store.models.tables import Tables
 from bluestar_store.models.validation import VALIDATION_RULE
-from bluestar_store.persistence.bare import (
+from bluestar_store.persistence.bare_items import (
     BareIndexReader,
     BarePipelines,
     BareSchemas,
@@ -39,7 +39,7 @@ from bluestar_store.persistence.rule_cache import rule_cache
 from bluestar_store.persistence.values import plain_item, wire_item
 from bluestar_store.protocols import Engine, Item, key_of
 from bluestar_store.redaction.tracebacks import without_locals
-from bluestar_store.repositories.answers import first_entity
+from bluestar_store.repositories.cache_answers import first_entity
 from bluestar_store.repositories.catalog import Catalog
 from bluestar_store.repositories.moments import KeyRange, read_levels, read_parts
 from bluestar_store.repositories.session import StoreParts

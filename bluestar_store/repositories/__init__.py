@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from bluestar_store.lazy import lazily
 
 if TYPE_CHECKING:
-    from bluestar_store.repositories.answers import readable
     from bluestar_store.repositories.audit import AuditRepository
     from bluestar_store.repositories.base import Reader, Repository
     from bluestar_store.repositories.batches import BatchRepository
+    from bluestar_store.repositories.cache_answers import readable
     from bluestar_store.repositories.calculation_rules import CalculationRuleRepository
     from bluestar_store.repositories.configs import AchConfigRepository, ClientConfigRepository, Configs
     from bluestar_store.repositories.holds import PlanHoldRepository

@@ -26,7 +26,7 @@ from bluestar_store.repositories.identifiers import check_known
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.sessions import HasSessions
 from bluestar_store.repositories.steps import check_claim
-from bluestar_store.repositories.stored import current_item
+from bluestar_store.repositories.stored_items import current_item
 from bluestar_store.repositories.trail import (
     append_step,
     appended_item,
@@ -36,7 +36,7 @@ from bluestar_store.repositories.trail import (
     trail_items,
 )
 from bluestar_store.repositories.transaction import StagedWrites
-from bluestar_store.repositories.working import require_open_batch
+from bluestar_store.repositories.work_conditions import require_open_batch
 
 ENTRIES_AT_ONCE = 40
 """Of threads that append to one trail: a transaction takes 100 writes and 4 MB (AWS limits)."""

@@ -18,7 +18,7 @@ from bluestar_store.mapping.salvage import salvaged, without_lost
 from bluestar_store.protocols import MISSING, FailedRead, Item
 from bluestar_store.protocols.items import chunks
 from bluestar_store.redaction.tracebacks import forget_locals, without_locals
-from bluestar_store.repositories.answers import first_entity, marked_partitions, readable
+from bluestar_store.repositories.cache_answers import first_entity, marked_partitions, readable
 from bluestar_store.repositories.changes import (
     PlannedWrite,
     PutExpectation,
@@ -32,7 +32,7 @@ from bluestar_store.repositories.moments import ISOLATED_AT_ONCE
 from bluestar_store.repositories.session import Session, StoreParts
 from bluestar_store.repositories.sessions import Sessions
 from bluestar_store.repositories.sources import ItemSource, PartitionSource
-from bluestar_store.repositories.stored import Wanted, ambiguous, stored_items
+from bluestar_store.repositories.stored_items import Wanted, ambiguous, stored_items
 from bluestar_store.repositories.trail import record_change, trail_head
 from bluestar_store.repositories.transaction import StagedWrites
 

@@ -17,8 +17,8 @@ from bluestar_store.engines.checks import check_limit
 from bluestar_store.engines.cursors import decode_cursor, encode_cursor, question_of_query
 from bluestar_store.errors import ItemDecodeError
 from bluestar_store.keys import Key, check_plan
-from bluestar_store.mapping.bare import bare
 from bluestar_store.mapping.indexes import BY_PLAN, index_part
+from bluestar_store.mapping.salvage import bare
 from bluestar_store.models.batches import BATCH_STATE, BatchState
 from bluestar_store.models.free_form import FreeState
 from bluestar_store.models.tables import index_specs

@@ -51,10 +51,10 @@ from bluestar_store.repositories.open_store import OpenStore
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.snapshot import PlanSnapshot
 from bluestar_store.repositories.steps import check_claim
-from bluestar_store.repositories.stored import Wanted, current_item
+from bluestar_store.repositories.stored_items import Wanted, current_item
 from bluestar_store.repositories.trail import has_head, trail_items
 from bluestar_store.repositories.transaction import StagedWrites
-from bluestar_store.repositories.working import begins_step, check_step, require_no_open_hold
+from bluestar_store.repositories.work_conditions import begins_step, check_step, require_no_open_hold
 
 TRANSITIONS: Mapping[BatchStatus, frozenset[BatchStatus]] = immutabledict(
     {

@@ -36,7 +36,7 @@ from bluestar_store.protocols import (
 )
 from bluestar_store.repositories.inherited import inherited_rule_error
 from bluestar_store.repositories.session import Session, StoreParts
-from bluestar_store.repositories.stored import Wanted
+from bluestar_store.repositories.stored_items import Wanted
 
 E = TypeVar("E", bound=Entity)
 

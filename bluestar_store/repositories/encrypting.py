@@ -18,7 +18,7 @@ from bluestar_store.redaction.tracebacks import without_locals
 from bluestar_store.repositories.changes import PlannedWrite, item_after, item_version, update_of
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.sessions import Sessions
-from bluestar_store.repositories.stored import Wanted, stored_items
+from bluestar_store.repositories.stored_items import Wanted, stored_items
 from bluestar_store.repositories.trail import record_change, trail_head
 from bluestar_store.repositories.transaction import StagedWrites
 

@@ -32,7 +32,7 @@ from bluestar_store.repositories.moments import KeyRange, read_parts
 from bluestar_store.repositories.open_store import OpenStore
 from bluestar_store.repositories.order import by_created
 from bluestar_store.repositories.session import Session
-from bluestar_store.repositories.stored import Wanted, current_item, stored_items
+from bluestar_store.repositories.stored_items import Wanted, current_item, stored_items
 from bluestar_store.repositories.transaction import StagedWrites
 
 

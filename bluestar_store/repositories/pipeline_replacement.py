@@ -21,7 +21,7 @@ from bluestar_store.repositories.changes import (
 from bluestar_store.repositories.moments import KeyRange, read_parts
 from bluestar_store.repositories.session import Session, StoreParts
 from bluestar_store.repositories.sessions import Sessions
-from bluestar_store.repositories.stored import ambiguous
+from bluestar_store.repositories.stored_items import ambiguous
 from bluestar_store.repositories.trail import pipeline_head_key, pipeline_head_write, record_replacement
 from bluestar_store.repositories.transaction import StagedWrites
 

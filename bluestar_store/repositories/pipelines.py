@@ -22,8 +22,8 @@ from bluestar_store.keys import DEFAULT
 from bluestar_store.mapping.salvage import salvaged
 from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION, PipelineStep, step_count
 from bluestar_store.protocols import CacheKey, FailedRead, Item, Put
-from bluestar_store.repositories.answers import readable
 from bluestar_store.repositories.base import Reader, in_order
+from bluestar_store.repositories.cache_answers import readable
 from bluestar_store.repositories.changes import PlannedWrite, PutExpectation, Target, put_change
 from bluestar_store.repositories.inherited import inherited
 from bluestar_store.repositories.moments import Found, KeyRange, read_as_one, read_levels

@@ -9,7 +9,7 @@ from bluestar_store.repositories.base import Reader, owned
 from bluestar_store.repositories.changes import change_over
 from bluestar_store.repositories.open_store import OpenStore
 from bluestar_store.repositories.session import Session
-from bluestar_store.repositories.stored import current_item
+from bluestar_store.repositories.stored_items import current_item
 from bluestar_store.repositories.trail import append_step
 from bluestar_store.repositories.transaction import StagedWrites
 

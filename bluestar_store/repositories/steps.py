@@ -30,9 +30,9 @@ from bluestar_store.repositories.identifiers import check_known
 from bluestar_store.repositories.moments import KeyRange, read_parts
 from bluestar_store.repositories.session import Session
 from bluestar_store.repositories.sessions import HasSessions
-from bluestar_store.repositories.stored import Wanted, current_item, stored_items
+from bluestar_store.repositories.stored_items import Wanted, current_item, stored_items
 from bluestar_store.repositories.transaction import StagedWrites
-from bluestar_store.repositories.working import require_no_open_hold, require_open_batch
+from bluestar_store.repositories.work_conditions import require_no_open_hold, require_open_batch
 
 E = TypeVar("E", bound=Entity)
 

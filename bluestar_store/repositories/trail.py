@@ -40,7 +40,7 @@ from bluestar_store.repositories.changes import PlannedWrite, change_over, new_i
 from bluestar_store.repositories.moments import KeyRange, read_parts
 from bluestar_store.repositories.revisions import says_nothing_else
 from bluestar_store.repositories.session import Session
-from bluestar_store.repositories.stored import Wanted, current_item, stored_items
+from bluestar_store.repositories.stored_items import Wanted, current_item, stored_items
 from bluestar_store.repositories.transaction import StagedWrites
 
 HIDDEN = ("PK", "SK", VERSION)

@@ -9,8 +9,8 @@ from typing import Any
 from bluestar_store.engines.checks import MAX_WRITES
 from bluestar_store.errors import ConflictError, InvalidKeyError, InvalidWriteError, ItemDecodeError
 from bluestar_store.keys import Key
-from bluestar_store.mapping.bare import bare
 from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.mapping.salvage import bare
 from bluestar_store.mapping.values import version_of
 from bluestar_store.models.index_marks import labels
 from bluestar_store.models.tables import Tables

@@ -8,8 +8,8 @@ from functools import partial
 from bluestar_store.deprecation import renamed
 from bluestar_store.keys import GLOBAL
 from bluestar_store.models.validation import VALIDATION_RULE, ValidationRule
-from bluestar_store.repositories.answers import readable
 from bluestar_store.repositories.base import Repository
+from bluestar_store.repositories.cache_answers import readable
 from bluestar_store.repositories.inherited import inherited
 from bluestar_store.repositories.sessions import HasSessions
 

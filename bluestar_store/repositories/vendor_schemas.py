@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from bluestar_store.deprecation import renamed
 from bluestar_store.keys import check_plan
 from bluestar_store.models.vendor import VENDOR_SCHEMA, VendorSchema, fingerprint
-from bluestar_store.repositories.answers import readable
 from bluestar_store.repositories.base import Repository
+from bluestar_store.repositories.cache_answers import readable
 from bluestar_store.repositories.sessions import HasSessions
 
 NEVER = datetime.min.replace(tzinfo=UTC)

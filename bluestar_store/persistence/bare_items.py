@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bluestar_store.mapping.bare import bare
 from bluestar_store.mapping.entity import Entity
 from bluestar_store.mapping.mapper import Mapper
+from bluestar_store.mapping.salvage import bare
 from bluestar_store.models.pipeline import PIPELINE_STEP, REVISION, PipelineStep
 from bluestar_store.models.validation import VALIDATION_RULE
 from bluestar_store.models.vendor import VENDOR_SCHEMA, VendorSchema

@@ -17,7 +17,7 @@ from bluestar_store.protocols import ABSENT, Check, Fit, Fits, Item, key_of
 from bluestar_store.repositories.changes import as_read, check_as_read
 from bluestar_store.repositories.moments import KeyRange, read_levels
 from bluestar_store.repositories.session import Session
-from bluestar_store.repositories.stored import current_item
+from bluestar_store.repositories.stored_items import current_item
 from bluestar_store.repositories.trail import STEP_COUNT, pipeline_head_key
 from bluestar_store.repositories.transaction import StagedWrites
 
